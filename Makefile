@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+STAMP := .venv/.synced
+
+.PHONY: help setup demo ui test test-slow lint types lock bench clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	python3 -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check uv || true
+	if [ -x .venv/bin/uv ]; then \
+	  .venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock && \
+	  .venv/bin/uv pip install --quiet --python $(PY) --no-deps --editable . ; \
+	else \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable . ; \
+	fi
+	touch $(STAMP)
+
+setup: $(STAMP) ## create .venv from the lock
+
+demo: $(STAMP) ## set up, make the demo site, run the whole job and print its alert
+	.venv/bin/nilometer demo demo-site
+
+ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
+	.venv/bin/nilometer --site demo-site ui
+
+test: $(STAMP) lint types ## set up, then lint, types and all fast tests
+	$(PY) -m pytest
+
+test-slow: $(STAMP) ## the slow tests too
+	$(PY) -m pytest -m "slow or not slow"
+
+lint: $(STAMP) ## ruff and the import contracts
+	.venv/bin/ruff check .
+	.venv/bin/lint-imports
+
+types: $(STAMP) ## mypy, strict
+	.venv/bin/mypy
+
+lock: ## make requirements.lock again
+	.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock
+
+bench: $(STAMP) ## measure ingestion against DuckDB in one run
+	$(PY) -m benchmarks.ingest
+
+clean: ## remove the demo site and caches
+	rm -rf demo-site artifacts .mypy_cache .ruff_cache .pytest_cache

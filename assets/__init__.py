@@ -1,0 +1,1 @@
+"""Thin Dagster wrapping of the pipeline, and the command line."""

@@ -1,0 +1,47 @@
+"""Addresses as text: one spelling for one address.
+
+IPv4 in dotted decimals, IPv6 as RFC 5952 says, IPv4-mapped IPv6 folded to IPv4, zone ids dropped. Octets with leading
+zeros are refused, since readers disagree on whether they are octal. What an address means belongs to the inventory.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+import polars as pl
+
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+CANONICAL_IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
+
+
+def canonical_address(text: str | None) -> str | None:
+    """The one spelling of an address, or None when the text is not an address.
+
+    Zone ids (fe80::1%eth0) are dropped; leading zeros in IPv4 octets are refused.
+    """
+    if not text:
+        return None
+    try:
+        address = ipaddress.ip_address(text.split("%", 1)[0].strip())
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def canonical_frame(raw: pl.Series) -> pl.DataFrame:
+    """Distinct spellings and their canonical form: columns `raw`, `ip` (null when not an address).
+
+    Plain IPv4 is recognised in bulk; only the rest (IPv6 and rubbish) goes through Python, once per distinct text.
+    """
+    frame = pl.DataFrame({"raw": raw.unique().cast(pl.String)})
+    plain = pl.col("raw").str.contains(CANONICAL_IPV4)
+    frame = frame.with_columns(ip=pl.when(plain).then(pl.col("raw")))
+    odd = frame.filter(pl.col("ip").is_null())["raw"].to_list()
+    if not odd:
+        return frame
+    fixed = pl.DataFrame({"raw": odd, "odd_ip": [canonical_address(t) for t in odd]},
+                         schema={"raw": pl.String, "odd_ip": pl.String})
+    return frame.join(fixed, on="raw", how="left", nulls_equal=True).select(
+        "raw", ip=pl.coalesce("ip", "odd_ip"))

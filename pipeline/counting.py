@@ -1,0 +1,67 @@
+"""Counting each byte once, and choosing which bytes count: pure functions on raw flows.
+
+Interim records of a session give way to its last one, and a record that was logged twice counts once; each kind of
+drop is counted. The byte layer is chosen for a source and day as a whole, never row by row, so that layers never mix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Records that were not counted, by reason."""
+
+    interim: int = 0
+    """Interim records of sessions, superseded by a later or final record."""
+    duplicates: int = 0
+    """Records of a flow that another record already tells of."""
+
+
+_SESSION = ("source", "dvc", "uid", "start_time", "src_ip", "src_port", "dest_ip", "dest_port", "transport")
+_ORDER = ("source_file", "source_line")
+
+
+def count_once(flows: pl.DataFrame) -> tuple[pl.DataFrame, Dropped]:
+    """One row a session: the final record before interim ones, then the longest, then the largest.
+
+    A session is known by sensor, the sensor's id, start and addresses. Without the sensor's id, records that start at
+    the same microsecond between the same ports are one flow; without ports either, none is taken for another.
+    """
+    if flows.is_empty():
+        return flows, Dropped()
+    interim = pl.col("accounting") == "cumulative"
+    size = pl.sum_horizontal(pl.col(c).fill_null(0) for c in
+                             ("ip_bytes_in", "ip_bytes_out", "payload_bytes_in", "payload_bytes_out"))
+    told_apart = pl.col("uid").is_not_null() | (pl.col("src_port").is_not_null() & pl.col("dest_port").is_not_null())
+    repeated = pl.struct(_SESSION).is_duplicated() & told_apart
+    if not flows.select(repeated.any()).item():
+        return flows, Dropped()
+    many = flows.filter(repeated).sort(
+        interim, pl.col("duration").fill_null(-1), size, *_ORDER,
+        descending=[False, True, True, *[False] * len(_ORDER)], maintain_order=True)
+    kept = many.unique(_SESSION, keep="first", maintain_order=True)
+    dropped_interim = many.filter(interim).height - kept.filter(interim).height
+    drops = Dropped(dropped_interim, many.height - kept.height - dropped_interim)
+    return pl.concat([flows.filter(~repeated), kept]), drops
+
+
+def choose_layer(flows: pl.DataFrame, by: str = "source") -> pl.DataFrame:
+    """Add bytes_in, bytes_out and bytes_layer.
+
+    IP bytes where the group (a source on a day) has any; else payload bytes, unknown where the sensor missed some,
+    since payload counts come from sequence numbers and cannot be trusted then.
+    """
+    has_ip = (pl.col("ip_bytes_in").is_not_null() | pl.col("ip_bytes_out").is_not_null()).any().over(by)
+    has_payload = (pl.col("payload_bytes_in").is_not_null() | pl.col("payload_bytes_out").is_not_null()).any().over(by)
+    whole = pl.col("missed_bytes").fill_null(0) == 0
+    layer = pl.when(has_ip).then(pl.lit("ip")).when(has_payload).then(pl.lit("payload")).otherwise(pl.lit("unknown"))
+
+    def side(name: str) -> pl.Expr:
+        payload = pl.when(whole).then(pl.col(f"payload_bytes_{name}"))
+        return pl.when(has_ip).then(pl.col(f"ip_bytes_{name}")).otherwise(payload).alias(f"bytes_{name}")
+
+    return flows.with_columns(side("in"), side("out"), layer.alias("bytes_layer"))

@@ -1,0 +1,58 @@
+"""Calendar days of the site's time zone: the partitions of every table.
+
+A day is the calendar day in the zone, 23 or 25 hours long when clocks change. Schedules and partition objects of
+Dagster do not belong here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+
+def parse_day(text: str) -> dt.date:
+    """An ISO day; raises ValueError for anything else, so that no other text ever becomes a path."""
+    day = dt.date.fromisoformat(text)
+    if day.isoformat() != text:
+        raise ValueError(f"{text!r} is not a day of the form YYYY-MM-DD")
+    return day
+
+
+def day_range(first: dt.date, last: dt.date) -> list[dt.date]:
+    """All days from first to last, both included; empty when last lies before first."""
+    return [first + dt.timedelta(days=i) for i in range((last - first).days + 1)]
+
+
+def window_days(day: dt.date, lookback_days: int, start: dt.date) -> list[dt.date]:
+    """The past days of a window: day - lookback .. day - 1, none before the site's start."""
+    return day_range(max(day - dt.timedelta(days=lookback_days), start), day - dt.timedelta(days=1))
+
+
+def day_start(day: dt.date, timezone: str) -> dt.datetime:
+    """The first instant of the day in the zone, as an aware datetime of that zone."""
+    return dt.datetime.combine(day, dt.time(), ZoneInfo(timezone))
+
+
+def day_bounds_utc(day: dt.date, timezone: str) -> tuple[dt.datetime, dt.datetime]:
+    """First instant of the day and of the next one, in UTC."""
+    nxt = day + dt.timedelta(days=1)
+    return day_start(day, timezone).astimezone(dt.UTC), day_start(nxt, timezone).astimezone(dt.UTC)
+
+
+def day_of(column: str, timezone: str) -> pl.Expr:
+    """Expression: the site day of a UTC timestamp column."""
+    return pl.col(column).dt.convert_time_zone(timezone).dt.date()
+
+
+def runs_of_days(days: list[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
+    """Contiguous runs (first, last) in a set of days, in order."""
+    ordered = sorted(set(days))
+    while ordered:
+        end = 0
+        while end + 1 < len(ordered) and (ordered[end + 1] - ordered[end]).days == 1:
+            end += 1
+        yield ordered[0], ordered[end]
+        ordered = ordered[end + 1 :]

@@ -1,0 +1,135 @@
+"""Which files a source has: globs with an optional `{day}`, kept inside the source's own folder.
+
+A link that leads out of that folder is refused, and so is anything that is not a regular file. What is in the files is
+not looked at here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import Location, SourceError
+from pipeline.settings import SourceSettings
+
+DAY_TOKEN = "{day}"
+_DAY_GLOB = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+_DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+_GLOB_CHARS = re.compile(r"[*?\[{]")
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """One file of a source: where it is, the name it has in tables, and the day its path states."""
+
+    source: str
+    path: Path
+    name: str
+    size: int
+    mtime_ns: int
+    day: dt.date | None = None
+    """The day of `{day}` in the source's path."""
+
+    @property
+    def named_day(self) -> dt.date | None:
+        """The day the path states, or else one that its name contains; only used to say which day a fault hurts."""
+        if self.day is not None:
+            return self.day
+        for match in _DAY_IN_NAME.finditer(self.name):
+            if (day := _as_day("-".join(match.groups()))) is not None:
+                return day
+        return None
+
+
+@dataclass
+class Listing:
+    """The files of one source, and what is wrong with the listing itself."""
+
+    files: list[FoundFile] = field(default_factory=list)
+    problems: list[SourceError] = field(default_factory=list)
+
+
+def _as_day(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def split_pattern(site_root: Path, pattern: str) -> tuple[Path, str]:
+    """(the folder before the first wildcard, the rest as a pattern relative to it)."""
+    parts = PurePosixPath(pattern).parts
+    fixed = 0
+    while fixed < len(parts) - 1 and not _GLOB_CHARS.search(parts[fixed]):
+        fixed += 1
+    return (site_root / PurePosixPath(*parts[:fixed])), str(PurePosixPath(*parts[fixed:]))
+
+
+def _day_regex(pattern: str) -> re.Pattern[str]:
+    """A pattern with {day} as a regular expression that captures the day of the first one."""
+    out, seen = "", False
+    for piece in re.split(r"(\{day\}|\*\*/?|\*|\?|\[[^\]]*\])", pattern):
+        if piece == DAY_TOKEN:
+            out += r"(?P<day>\d{4}-\d\d-\d\d)" if not seen else r"\d{4}-\d\d-\d\d"
+            seen = True
+        elif piece.startswith("**"):
+            out += ".*"
+        elif piece == "*":
+            out += "[^/]*"
+        elif piece == "?":
+            out += "[^/]"
+        elif piece.startswith("["):
+            out += piece.replace("[!", "[^")
+        else:
+            out += re.escape(piece)
+    return re.compile(out + r"\Z")
+
+
+def list_files(site_root: Path, source: SourceSettings) -> Listing:
+    """All files of a source, ordered by name; a glob that matches nothing is a problem, not an error."""
+    root, pattern = split_pattern(site_root, source.path)
+    listing = Listing()
+    where = Location(key=f"sources.{source.name}.path")
+    day_of = _day_regex(pattern) if DAY_TOKEN in pattern else None
+    try:
+        real_root = root.resolve(strict=True)
+        paths = sorted(root.glob(pattern.replace(DAY_TOKEN, _DAY_GLOB)))
+    except (OSError, ValueError) as error:
+        listing.problems.append(SourceError(f"source {source.name}: {root} cannot be listed ({error}).", where=where,
+                                            remedy="Correct the path, or create the folder."))
+        return listing
+    for path in paths:
+        _add(listing, site_root, root, real_root, path, source.name, day_of)
+    if not listing.files and not listing.problems:
+        listing.problems.append(SourceError(
+            f"source {source.name}: no file matches {source.path!r}.", where=where,
+            remedy="Correct the path, or wait for the first log."))
+    return listing
+
+
+def _add(listing: Listing, site_root: Path, root: Path, real_root: Path, path: Path, source: str,
+         day_of: re.Pattern[str] | None) -> None:
+    name = _name(site_root, root, path)
+    try:
+        real = path.resolve(strict=True)
+        stat = real.stat()
+    except OSError as error:
+        listing.problems.append(SourceError(f"cannot be opened ({error.strerror}).", where=Location(file=name)))
+        return
+    if real.is_dir():
+        return
+    if not real.is_relative_to(real_root):
+        listing.problems.append(SourceError("is a link out of its source's folder, and was not read.",
+                                            where=Location(file=name), remedy="Copy the file, or name its real path."))
+        return
+    match = day_of.search(path.relative_to(root).as_posix()) if day_of else None
+    day = _as_day(match["day"]) if match else None
+    listing.files.append(FoundFile(source, real, name, stat.st_size, stat.st_mtime_ns, day))
+
+
+def _name(site_root: Path, root: Path, path: Path) -> str:
+    """The file's name in tables: relative to the site, else to the source's folder; never absolute."""
+    base = site_root if path.is_relative_to(site_root) else root
+    return path.relative_to(base).as_posix()

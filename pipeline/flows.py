@@ -1,0 +1,140 @@
+"""A day's flows from landed parts: day attribution, counting once, byte layer and categories.
+
+A flow belongs to the day of its start in the site's zone. A file that could not be read fails the days it belongs to;
+a day for which nothing was read is stored as empty and known as such. Parsing text does not belong here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from pipeline.counting import Dropped, choose_layer, count_once
+from pipeline.days import day_bounds_utc
+from pipeline.errors import Location, SourceError
+from pipeline.inventory import Inventory
+from pipeline.landing import Landing
+from pipeline.ledger import Entry
+from pipeline.schemas import FLOWS
+from pipeline.settings import Settings
+from pipeline.sources.base import RAW
+from pipeline.storage import digest
+
+STAGE_VERSION = 1
+"""Raised when the same landed rows would give other flows."""
+
+_PART = pl.Schema({**RAW, "source": pl.String, "source_file": pl.String, "ingest_id": pl.String})
+
+
+@dataclass(frozen=True)
+class DayFlows:
+    """A day's flows, what they were made from, and what happened on the way."""
+
+    frame: pl.DataFrame
+    inputs: dict[str, str]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> dict[str, str]:
+    """Fingerprints of all that a day's flows are made from."""
+    entries = feeding(landing, day)
+    files = sorted((e.source, e.content, e.watched) for e in entries)
+    return {"files": digest(json.dumps(files)), "inventory": inventory.fingerprint(day),
+            "timezone": settings.timezone, "stage": str(STAGE_VERSION)}
+
+
+def feeding(landing: Landing, day: dt.date) -> list[Entry]:
+    """The landed files that belong to a day, in order."""
+    return [e for _, e in sorted(landing.ledger.entries.items()) if e.feeds(day)]
+
+
+def failed_files(landing: Landing, day: dt.date) -> list[Entry]:
+    """The files that could not be read and belong to a day, by their path or by a look at their first lines."""
+    return [e for _, e in sorted(landing.ledger.entries.items()) if e.state == "failed" and _belongs(e, day)]
+
+
+def _belongs(entry: Entry, day: dt.date) -> bool:
+    if entry.day is not None:
+        return entry.day == day.isoformat()
+    if entry.peek is None:
+        return False
+    first, last = (dt.datetime.fromtimestamp(us / 1e6, dt.UTC).date() for us in entry.peek)
+    return first <= day <= last
+
+
+def build_flows(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> DayFlows:
+    """The flows of one day (schema FLOWS).
+
+    Raises:
+        SourceError: a file of this day could not be read; the message names it.
+    """
+    if bad := failed_files(landing, day):
+        more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise SourceError(f"{bad[0].reason}{more}", where=Location(day=day.isoformat()))
+    entries = feeding(landing, day)
+    raw = _read_day(landing, entries, day, settings.timezone)
+    counted, dropped = count_once(raw)
+    flows = _canonical(choose_layer(counted), inventory, day)
+    keep_all = {s.name for s in settings.sources if s.keep == "all"}
+    touched = pl.col("src_category").is_not_null() | pl.col("dest_category").is_not_null()
+    flows = flows.filter(touched | pl.col("source").is_in(list(keep_all)))
+    facts = _facts(entries, raw, flows, dropped)
+    return DayFlows(FLOWS.conform(flows), flow_inputs(landing, settings, inventory, day), facts)
+
+
+def _read_day(landing: Landing, entries: list[Entry], day: dt.date, timezone: str) -> pl.DataFrame:
+    """The landed rows that start on the day, with their provenance."""
+    first, end = day_bounds_utc(day, timezone)
+    frames = []
+    for entry in entries:
+        for part in entry.all_parts:
+            if day.isoformat() not in part.rows:
+                continue
+            for name in part.files:
+                rows = pl.scan_parquet(landing.root / name, hive_partitioning=False).filter(
+                    (pl.col("start_time") >= first) & (pl.col("start_time") < end))
+                frames.append(rows.with_columns(
+                    source=pl.lit(entry.source), source_file=pl.lit(entry.name), ingest_id=pl.lit(part.key),
+                    dvc=pl.col("dvc").fill_null(pl.lit(entry.source))).select(_PART.names()))
+    return pl.concat(frames).collect() if frames else pl.DataFrame(schema=_PART)
+
+
+def _canonical(flows: pl.DataFrame, inventory: Inventory, day: dt.date) -> pl.DataFrame:
+    """Canonical columns and the categories that hold on the day."""
+    known = inventory.category_frame(pl.concat([flows["src_ip"], flows["dest_ip"]]), day)
+    for side in ("src", "dest"):
+        named = known.rename({"ip": f"{side}_ip", "category": f"{side}_category"})
+        flows = flows.join(named, on=f"{side}_ip", how="left", maintain_order="left")
+    duration = pl.duration(microseconds=pl.col("duration"), time_unit="us")
+    ends = pl.concat_str(pl.col("src_ip"), pl.lit(":"), pl.col("src_port").cast(pl.String).fill_null("-"),
+                         pl.lit(">"), pl.col("dest_ip"), pl.lit(":"),
+                         pl.col("dest_port").cast(pl.String).fill_null("-"), pl.lit("/"), pl.col("transport"),
+                         pl.lit("@"), pl.col("start_time").dt.epoch("us").cast(pl.String))
+    native = pl.coalesce(pl.col("uid"), ends)
+    return flows.with_columns(
+        flow_uid=pl.concat_str(pl.col("source"), pl.lit("/"), pl.col("dvc"), pl.lit("/"), native),
+        end_time=pl.col("start_time") + duration, duration=duration, sampling_rate=pl.lit(1.0),
+        vendor_product=pl.lit("Zeek"))
+
+
+def _facts(entries: list[Entry], raw: pl.DataFrame, flows: pl.DataFrame, dropped: Dropped) -> dict[str, Any]:
+    """What happened on the way, for status, checks and the UI."""
+    reasons: Counter[str] = Counter()
+    warnings: Counter[str] = Counter()
+    for entry in entries:
+        reasons.update(entry.account.quarantined)
+        warnings.update(entry.account.warnings)
+    layers = dict(sorted(flows.group_by("source").agg(pl.col("bytes_layer").first()).iter_rows()))
+    accounts = [e.account for e in entries]
+    return {
+        "files": len(entries), "lines": sum(a.lines for a in accounts),
+        "comments": sum(a.comments for a in accounts), "others": sum(a.others for a in accounts),
+        "ignored": sum(a.ignored for a in accounts), "quarantined": sum(reasons.values()),
+        "quarantined_by_reason": dict(sorted(reasons.items())), "warnings": dict(sorted(warnings.items())),
+        "records": raw.height, "interim": dropped.interim, "duplicates": dropped.duplicates, "bytes_layers": layers,
+    }

@@ -1,0 +1,133 @@
+"""What a file is: format, flows, bytes each way, time range, and what became of every line.
+
+Used by `nilometer identify` on any file, with or without a site. Every flow counts here, watched or not, and flows
+without a readable time count too (and are said to be untimed); nothing is stored.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.counting import choose_layer, count_once
+from pipeline.errors import SourceError
+from pipeline.files import FoundFile
+from pipeline.lander import CHUNK_BYTES, HEAD_BYTES, is_array
+from pipeline.settings import LimitSettings
+from pipeline.sources import READERS, detect
+from pipeline.sources.base import RAW, Account, Block, Parsed, Reader, ReadOptions
+from pipeline.sources.reading import LineStream
+from pipeline.sources.watch import Watch
+from pipeline.sources.zeek_json import ZeekJsonReader
+
+_NEEDED = [c for c in RAW.names() if c not in ("app", "packets_in", "packets_out", "action", "log_time")]
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What one file turned out to be."""
+
+    file: str
+    format: str | None = None
+    encoding: str | None = None
+    flows: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    first: str | None = None
+    last: str | None = None
+    untimed: int = 0
+    interim: int = 0
+    duplicates: int = 0
+    bytes_layer: str | None = None
+    servers: list[dict[str, Any]] = field(default_factory=list)
+    """The addresses that sent most from mail ports: ip, port, flows, bytes."""
+    account: Account = field(default_factory=Account)
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The command line's contract: lines = flows + comments + ignored + rejected.
+
+        Ignored are records of another log type, and records of a flow that another record already tells of.
+        """
+        a = self.account
+        return {
+            "file": self.file, "format": self.format, "encoding": self.encoding, "lines": a.lines,
+            "flows": self.flows, "bytes_in": self.bytes_in, "bytes_out": self.bytes_out, "first": self.first,
+            "last": self.last, "comments": a.comments, "ignored": a.ignored + self.interim + self.duplicates,
+            "rejected": dict(sorted(a.quarantined.items())), "untimed": self.untimed, "interim": self.interim,
+            "duplicates": self.duplicates, "warnings": dict(sorted(a.warnings.items())),
+            "bytes_layer": self.bytes_layer, "servers": self.servers, "error": self.error,
+        }
+
+
+def identify(path: Path, now: dt.datetime, *, wanted: str = "auto", limits: LimitSettings | None = None) -> Identified:
+    """Read one file whole; a file that cannot be read is an answer with `error`, not an exception."""
+    try:
+        return _identify(path, now, wanted, limits or LimitSettings())
+    except SourceError as error:
+        return Identified(str(path), error=error.message)
+
+
+def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) -> Identified:
+    options = ReadOptions(Watch(None), int((now + dt.timedelta(days=limits.future_days)).timestamp() * 1e6),
+                          keep_untimed=True)
+    found = FoundFile("identify", path, str(path), 0, 0)
+    stream = LineStream(path, limits, found.name)
+    reader: Reader | None = None
+    account, frames, encoding = Account(), [], None
+    try:
+        for block in stream.blocks():
+            if reader is None:
+                encoding = detect(block.data[:HEAD_BYTES], wanted, found.name)
+                reader = READERS[encoding](options) if encoding else None
+            parsed = _read(reader, block, stream)
+            account.add(parsed.account)
+            frames.append(parsed.rows.select(_NEEDED))
+    finally:
+        stream.close()
+    rows = pl.concat(frames) if frames else pl.DataFrame(schema=RAW).select(_NEEDED)
+    return _summary(found.name, encoding, account, rows)
+
+
+def _read(reader: Reader | None, block: Block, stream: LineStream) -> Parsed:
+    if reader is None:
+        return Parsed(account=Account(lines=block.lines, comments=block.lines))
+    if isinstance(reader, ZeekJsonReader) and is_array(block):
+        data = bytearray(block.data)
+        while more := stream.read(CHUNK_BYTES):
+            data += more
+        try:
+            return reader.read_array(bytes(data))
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"is not a whole JSON array ({error}).") from error
+    return reader.read(block)
+
+
+def _summary(name: str, encoding: str | None, account: Account, rows: pl.DataFrame) -> Identified:
+    rows = rows.with_columns(source=pl.lit(""), source_file=pl.lit(""), dvc=pl.col("dvc").fill_null(""))
+    counted, dropped = count_once(rows)
+    flows = choose_layer(counted)
+    sums = flows.select(
+        pl.col("bytes_in").sum(), pl.col("bytes_out").sum(), first=pl.col("start_time").min(),
+        last=pl.col("start_time").max(), untimed=pl.col("start_time").is_null().sum(),
+        layer=pl.col("bytes_layer").first()).row(0, named=True)
+    return Identified(
+        name, encoding and encoding.split("_")[0], encoding, flows.height, int(sums["bytes_in"] or 0),
+        int(sums["bytes_out"] or 0), _iso(sums["first"]), _iso(sums["last"]), int(sums["untimed"]),
+        dropped.interim, dropped.duplicates, sums["layer"], _servers(flows), account)
+
+
+def _iso(time: dt.datetime | None) -> str | None:
+    return None if time is None else time.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _servers(flows: pl.DataFrame) -> list[dict[str, Any]]:
+    """The ten addresses that served most over mail ports: candidates for the inventory."""
+    mail = flows.filter(pl.col("dest_port").is_in([25, 110, 143, 465, 587, 993, 995]))
+    top = mail.group_by("dest_ip", "dest_port").agg(pl.len().alias("flows"), pl.col("bytes_in").sum())
+    rows = top.sort(["bytes_in", "dest_ip", "dest_port"], descending=[True, False, False]).head(10)
+    return [{"ip": ip, "port": port, "flows": n, "bytes_in": total} for ip, port, n, total in rows.iter_rows()]

@@ -1,0 +1,228 @@
+"""Parsing one file into landed Parquet parts, whole or from where it had ended, with its quarantine.
+
+Which files are parsed, and when, is decided in `pipeline.landing`; what a line means, in `pipeline.sources`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.days import day_of
+from pipeline.errors import Location, SourceError
+from pipeline.files import FoundFile
+from pipeline.ledger import Entry, Part
+from pipeline.schemas import QUARANTINE, UTC_TIME
+from pipeline.settings import Settings, SourceSettings
+from pipeline.sources import READERS, detect
+from pipeline.sources.base import Block, Parsed, Reader, ReadOptions
+from pipeline.sources.reading import LineStream
+from pipeline.sources.zeek_json import ZeekJsonReader
+from pipeline.storage import digest, write_parquet
+
+CODE_VERSION = 1
+"""Raised when landed rows would come out differently; older parts are then read again."""
+ROWS_PER_FILE = 500_000
+HEAD_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 20
+MAX_QUARANTINE_ROWS = 100_000
+"""Quarantined lines of one file that are kept with their text; all are counted."""
+MAX_ARRAY_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class LandingFolders:
+    """Where landed rows and quarantined lines are kept."""
+
+    rows: Path
+    quarantine: Path
+
+
+class FileLander:
+    """Parses one file into parts of its entry."""
+
+    def __init__(self, folders: LandingFolders, settings: Settings, source: SourceSettings, file: FoundFile,
+                 options: ReadOptions) -> None:
+        self._folders, self._settings, self._source = folders, settings, source
+        self._file, self._options = file, options
+        self._hash = hashlib.sha256()
+        self._rows: list[pl.DataFrame] = []
+        self._height = 0
+        self._rejects: list[pl.DataFrame] = []
+
+    def run(self, entry: Entry, old: Entry | None) -> None:
+        """Read the file into the entry; go on behind what the old entry knows, where the file has only grown.
+
+        Raises:
+            SourceError: the file cannot be read as a whole; the entry is then not to be used.
+        """
+        stream = self._open()
+        try:
+            resume = self._skip_known(stream, entry, old)
+            if resume is None:
+                stream.close()
+                stream, self._hash = self._open(), hashlib.sha256()
+            part, tail = self._read(stream, entry, resume)
+        finally:
+            stream.close()
+        entry.content, entry.content_bytes = self._hash.hexdigest(), stream.bytes_read
+        self._write_quarantine(entry, tail, grown=resume is not None)
+
+    def _open(self) -> LineStream:
+        return LineStream(self._file.path, self._settings.limits, self._file.name)
+
+    def _skip_known(self, stream: LineStream, entry: Entry, old: Entry | None) -> dict[str, Any] | None:
+        """The resume point when the file begins with what was landed before; the stream then stands behind it."""
+        if old is None or old.state != "landed" or not old.resume or old.watched != entry.watched:
+            return None
+        left = int(old.resume["offset"])
+        while left > 0 and (data := stream.read(min(left, CHUNK_BYTES))):
+            self._hash.update(data)
+            left -= len(data)
+        if left or self._hash.hexdigest() != old.resume["prefix"]:
+            return None
+        entry.parts, entry.encoding = list(old.parts), old.encoding
+        return old.resume
+
+    def _read(self, stream: LineStream, entry: Entry, resume: dict[str, Any] | None) -> tuple[Part, Part | None]:
+        offset, line = (int(resume["offset"]), int(resume["line"])) if resume else (0, 1)
+        key = digest(entry.source, entry.name, str(offset), str(entry.size), str(entry.mtime_ns))[:24]
+        part, tail, reader, array = Part(key), None, None, False
+        for block in stream.blocks(line):
+            reader = reader or self._reader(block, entry, resume)
+            if reader is None:  # Blank lines before the first data.
+                part.account.lines += block.lines
+                part.account.comments += block.lines
+            elif array := is_array(block, resume):
+                self._read_array(stream, block, part, reader)
+                break
+            elif block.unterminated:
+                entry.resume = self._resume_point(offset, line, reader)
+                tail = self._tail(reader.read(block), key)
+            else:
+                self._take(part, reader.read(block))
+            self._hash.update(block.data)
+            if not block.unterminated:
+                offset, line = offset + len(block.data), block.first_line + block.lines
+        self._flush(part)
+        entry.parts.append(part)
+        entry.tail = tail
+        if tail is None and reader is not None and not array:
+            entry.resume = self._resume_point(offset, line, reader)
+        return part, tail
+
+    def _reader(self, block: Block, entry: Entry, resume: dict[str, Any] | None) -> Reader | None:
+        entry.encoding = entry.encoding or detect(block.data[:HEAD_BYTES], self._source.format, entry.name)
+        if entry.encoding is None:
+            return None
+        reader = READERS[entry.encoding](self._options)
+        if resume:
+            reader.resume(resume["reader"])
+        return reader
+
+    def _resume_point(self, offset: int, line: int, reader: Reader) -> dict[str, Any]:
+        return {"offset": offset, "line": line, "prefix": self._hash.hexdigest(), "reader": reader.state()}
+
+    def _read_array(self, stream: LineStream, block: Block, part: Part, reader: Reader) -> None:
+        """A whole file that is one JSON array; bounded, as it must be held in memory."""
+        data = bytearray(block.data)
+        where = Location(file=self._file.name)
+        while more := stream.read(CHUNK_BYTES):
+            data += more
+            if len(data) > MAX_ARRAY_BYTES:
+                raise SourceError(f"is one JSON array of more than {MAX_ARRAY_BYTES:,} bytes.", where=where,
+                                  remedy="Write one record a line.")
+        self._hash.update(bytes(data))
+        if not isinstance(reader, ZeekJsonReader):
+            raise SourceError("is a JSON array, which its format does not allow.", where=where)
+        try:
+            parsed = reader.read_array(bytes(data))
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"is not a whole JSON array ({error}).", where=where,
+                              remedy="Replace the file with a whole copy.") from error
+        self._take(part, parsed)
+
+    def _tail(self, parsed: Parsed, key: str) -> Part:
+        """The last line without its end, apart, so that a grown file can replace it."""
+        tail = Part(f"{key}-tail")
+        self._count(tail, parsed)
+        if parsed.rows.height:
+            tail.files.append(self._store(tail.key, parsed.rows))
+        return tail
+
+    def _take(self, part: Part, parsed: Parsed) -> None:
+        self._count(part, parsed)
+        if parsed.rows.height:
+            self._rows.append(parsed.rows)
+            self._height += parsed.rows.height
+            if self._height >= ROWS_PER_FILE:
+                self._flush(part)
+
+    def _count(self, part: Part, parsed: Parsed) -> None:
+        """Take a block's account, days and rejects into the part."""
+        part.account.add(parsed.account)
+        zone = self._settings.timezone
+        if parsed.span is not None:
+            first, last = _days_of(parsed.span, zone)
+            part.first_day = min(first, part.first_day or first)
+            part.last_day = max(last, part.last_day or last)
+        if parsed.rows.height:
+            counts = parsed.rows.group_by(day_of("start_time", zone).alias("day")).len()
+            for day, count in counts.iter_rows():
+                part.rows[day.isoformat()] = part.rows.get(day.isoformat(), 0) + count
+        if parsed.rejects.height:
+            self._rejects.append(parsed.rejects)
+
+    def _flush(self, part: Part) -> None:
+        if self._rows:
+            part.files.append(self._store(f"{part.key}-{len(part.files):03d}", pl.concat(self._rows)))
+            self._rows, self._height = [], 0
+
+    def _store(self, name: str, rows: pl.DataFrame) -> str:
+        relative = f"{self._source.name}/{name}.parquet"
+        ordered = rows.sort("start_time", "source_line", maintain_order=True)
+        write_parquet(self._folders.rows / relative, ordered, {"code": CODE_VERSION}, row_group_size=65_536)
+        return relative
+
+    def _write_quarantine(self, entry: Entry, tail: Part | None, *, grown: bool) -> None:
+        """Keep the rejected lines of the file; of a grown one, also those of before, but for its former tail."""
+        path = quarantine_path(self._folders.quarantine, entry)
+        frames = [QUARANTINE.conform(r.with_columns(source=pl.lit(entry.source), source_file=pl.lit(entry.name)))
+                  for r in self._rejects]
+        if grown and path.exists():
+            first_new = min([f["source_line"].min() for f in frames] or [None], key=lambda v: (v is None, v))
+            known = pl.read_parquet(path).filter(pl.col("reason") != "incomplete_last_line")
+            frames.insert(0, known if first_new is None else known.filter(pl.col("source_line") < first_new))
+        whole = pl.concat(frames) if frames else QUARANTINE.empty()
+        if whole.is_empty():
+            path.unlink(missing_ok=True)
+            return
+        write_parquet(path, QUARANTINE.conform(whole.head(MAX_QUARANTINE_ROWS)), {"file": entry.name})
+
+
+def quarantine_path(folder: Path, entry: Entry) -> Path:
+    """Where the quarantined lines of a file are kept."""
+    return folder / entry.source / f"{digest(entry.name)}.parquet"
+
+
+def _days_of(span: tuple[int, int], zone: str) -> tuple[str, str]:
+    """The site days of two epoch microseconds."""
+    frame = pl.DataFrame({"t": list(span)}).with_columns(pl.col("t").cast(UTC_TIME)).select(day_of("t", zone))
+    days: list[dt.date] = frame.to_series().to_list()
+    return days[0].isoformat(), days[1].isoformat()
+
+
+def is_array(block: Block, resume: dict[str, Any] | None = None) -> bool:
+    """Whether the file is one JSON array, not one record a line."""
+    if resume is not None or not block.data.lstrip().startswith(b"["):
+        return False
+    try:
+        return not isinstance(json.loads(block.data.split(b"\n", 1)[0]), list) or block.lines <= 1
+    except ValueError:
+        return True

@@ -1,0 +1,137 @@
+"""The ledger of landed files: what was seen when, what it held, and what became of every line.
+
+It is the memory of the landing, one JSON line a file, replaced atomically. The rows themselves are Parquet parts
+beside it; both are a cache, and deleting them costs time, never truth.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.sources.base import Account
+from pipeline.storage import replace_atomically
+
+
+@dataclass
+class Part:
+    """A landed stretch of a file: its rows in Parquet, and the account of its lines."""
+
+    key: str
+    account: Account = field(default_factory=Account)
+    rows: dict[str, int] = field(default_factory=dict)
+    """Kept rows a site day."""
+    first_day: str | None = None
+    last_day: str | None = None
+    """Days that its readable flows span, others included."""
+    files: list[str] = field(default_factory=list)
+    """Parquet files with the rows, relative to the landing folder."""
+
+    def covers(self, day: dt.date) -> bool:
+        """Whether a flow of this day was read here, watched or not."""
+        text = day.isoformat()
+        spans = self.first_day is not None and self.last_day is not None and self.first_day <= text <= self.last_day
+        return spans or text in self.rows
+
+
+@dataclass
+class Entry:
+    """One file of one source, as last seen."""
+
+    source: str
+    name: str
+    size: int
+    mtime_ns: int
+    state: str
+    """landed, failed, peeked (not yet needed) or duplicate (same content as another file of the source)."""
+    first_seen: str
+    reason: str = ""
+    content: str = ""
+    """Hash of the decompressed content."""
+    content_bytes: int = 0
+    encoding: str | None = None
+    watched: str = ""
+    """Key of the set of networks that rows were kept for; '*' when all were kept."""
+    day: str | None = None
+    """The day that the path states."""
+    peek: list[int] | None = None
+    """First and last flow start, epoch microseconds, from a look at both ends."""
+    resume: dict[str, Any] | None = None
+    """Where to go on when the file has grown: offset, line, prefix hash, reader state."""
+    parts: list[Part] = field(default_factory=list)
+    tail: Part | None = None
+    """A last line without its end; read again when the file grows."""
+    missing: bool = False
+    """The file is gone; its rows stay."""
+
+    @property
+    def all_parts(self) -> list[Part]:
+        """Parts and tail."""
+        return [*self.parts, self.tail] if self.tail else self.parts
+
+    @property
+    def account(self) -> Account:
+        """What became of all lines of the file."""
+        total = Account()
+        for part in self.all_parts:
+            total.add(part.account)
+        return total
+
+    def feeds(self, day: dt.date) -> bool:
+        """Whether the file was read and belongs to this day, by its flows or by its path."""
+        if self.state != "landed":
+            return False
+        return any(p.covers(day) for p in self.all_parts) or self.day == day.isoformat()
+
+
+@dataclass
+class Ledger:
+    """All entries of a site, by (source, name), and the network sets they were filtered by."""
+
+    entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    networks: dict[str, list[str]] = field(default_factory=dict)
+
+    def by_content(self, source: str, content: str) -> Entry | None:
+        """The landed entry of a source with this content."""
+        return next((e for e in self.entries.values()
+                     if e.source == source and e.content == content and e.state == "landed"), None)
+
+    def save(self, path: Path) -> None:
+        """Replace the stored ledger."""
+        lines = [json.dumps({"networks": self.networks}, sort_keys=True)]
+        lines += [json.dumps(_plain(self.entries[k]), sort_keys=True) for k in sorted(self.entries)]
+        replace_atomically(path, lambda p: p.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+
+    @classmethod
+    def load(cls, path: Path) -> Ledger:
+        """The stored ledger, or an empty one when there is none or it does not read (then files land again)."""
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            entries = [_entry(json.loads(line)) for line in lines[1:]]
+            return cls({(e.source, e.name): e for e in entries}, json.loads(lines[0])["networks"])
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            return cls()
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    data = asdict(entry)
+    data["parts"] = [_plain_part(p) for p in entry.parts]
+    data["tail"] = _plain_part(entry.tail) if entry.tail else None
+    return data
+
+
+def _plain_part(part: Part) -> dict[str, Any]:
+    return {**asdict(part), "account": part.account.as_dict()}
+
+
+def _entry(data: dict[str, Any]) -> Entry:
+    parts = [_part(p) for p in data.pop("parts")]
+    tail = data.pop("tail")
+    return Entry(**data, parts=parts, tail=_part(tail) if tail else None)
+
+
+def _part(data: dict[str, Any]) -> Part:
+    return Part(**{**data, "account": Account.from_dict(data["account"])})

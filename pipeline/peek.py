@@ -1,0 +1,65 @@
+"""A look at both ends of a file: which days it may hold, without parsing what lies between.
+
+A plain file costs two small reads; a compressed one is unfolded to its end, but not parsed. The answer is a hint for
+choosing files, never a fact about a day.
+"""
+
+from __future__ import annotations
+
+from pipeline.errors import SourceError
+from pipeline.files import FoundFile
+from pipeline.settings import LimitSettings
+from pipeline.sources import READERS, detect
+from pipeline.sources.base import Block, Parsed, Reader, ReadOptions
+from pipeline.sources.reading import LineStream, compression_of
+
+END_BYTES = 1 << 16
+
+
+def peek(file: FoundFile, wanted: str, limits: LimitSettings, options: ReadOptions) -> list[int] | None:
+    """First and last flow start near both ends, epoch microseconds; None when the ends do not tell.
+
+    Faults of the file are left for the landing to report.
+    """
+    try:
+        head, tail = _ends(file, limits)
+        encoding = detect(head, wanted, file.name)
+    except SourceError:
+        return None
+    if encoding is None or head.lstrip().startswith(b"["):
+        return None
+    reader = READERS[encoding](options)
+    spans = [p.span for p in (_read(reader, _whole_lines(head)), _read(reader, tail)) if p.span is not None]
+    if not spans:
+        return None
+    return [min(s[0] for s in spans), max(s[1] for s in spans)]
+
+
+def _read(reader: Reader, data: bytes) -> Parsed:
+    return reader.read(Block(data, 1, data.count(b"\n"))) if data else Parsed()
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """Up to the last line end; all of it when there is none."""
+    end = data.rfind(b"\n") + 1
+    return data[:end] if end else data
+
+
+def _ends(file: FoundFile, limits: LimitSettings) -> tuple[bytes, bytes]:
+    """The first bytes, and the last ones from a line start (whole lines only)."""
+    stream = LineStream(file.path, limits, file.name)
+    try:
+        head = stream.read(END_BYTES)
+        with file.path.open("rb") as handle:
+            plain = compression_of(handle.read(6)) == "plain"
+            if plain:
+                handle.seek(max(0, file.size - END_BYTES))
+                tail = handle.read(END_BYTES)
+            else:
+                tail = head
+                while more := stream.read(END_BYTES * 16):
+                    tail = (tail + more)[-END_BYTES:]
+    finally:
+        stream.close()
+    start = tail.find(b"\n") + 1
+    return head, _whole_lines(tail[start:])

@@ -1,0 +1,255 @@
+"""The schemas of every stored table, in one place: columns, types, units, keys and meaning.
+
+Dagster's column schemas, the Great Expectations suites, the documentation tables and the generators of the tests are
+all made from here. How a table is computed does not belong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+UTC_TIME = pl.Datetime("us", "UTC")
+MAX_FLOW_BYTES = 10**15
+"""Bytes one flow record may claim in one direction (1 PB); more is quarantined as implausible."""
+
+TRANSPORTS = ("tcp", "udp", "icmp", "sctp", "unknown")
+ACTIONS = ("allowed", "blocked", "unknown")
+BYTES_LAYERS = ("ip", "payload", "l2", "unknown")
+ACCOUNTINGS = ("final", "delta", "cumulative")
+ORIENTATIONS = ("native", "port_rule", "syn", "config", "unknown")
+STATES = ("alert", "normal", "learning", "no_history")
+QUALITIES = ("verified", "unverified", "partial", "no_data")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, unit, whether it may be null, and what it means."""
+
+    name: str
+    dtype: pl.DataType | type[pl.DataType]
+    description: str
+    unit: str = ""
+    nullable: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A stored table: its columns in order, its key (also the sort order), and its grain in words."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    row_group_size: int | None = None
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column names and Polars types, in order."""
+        return pl.Schema({c.name: c.dtype for c in self.columns})
+
+    def empty(self) -> pl.DataFrame:
+        """A frame of no rows with this schema."""
+        return pl.DataFrame(schema=self.schema)
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with exactly these columns and types, sorted by key; missing columns become null."""
+        have = set(frame.columns)
+        exprs = [
+            (pl.col(c.name) if c.name in have else pl.lit(None).alias(c.name)).cast(c.dtype) for c in self.columns
+        ]
+        return frame.select(exprs).sort(self.key, nulls_last=True, maintain_order=True).rechunk()
+
+
+def _c(name: str, dtype: pl.DataType | type[pl.DataType], description: str, unit: str = "", *,
+       null: bool = True) -> Column:
+    return Column(name, dtype, description, unit, null)
+
+
+FLOWS = Table(
+    "flows",
+    "One row a flow record that touches a watched server, oriented: src is the client (initiator), dest the server.",
+    (
+        _c("flow_uid", pl.String, "source, sensor and the sensor's own id, or the 5-tuple and start", null=False),
+        _c("start_time", UTC_TIME, "first packet; decides the day the flow belongs to", "UTC", null=False),
+        _c("end_time", UTC_TIME, "last packet", "UTC"),
+        _c("log_time", UTC_TIME, "when the record was written, if the log says so", "UTC"),
+        _c("src_ip", pl.String, "initiator's address, RFC 5952, IPv4-mapped folded", null=False),
+        _c("src_port", pl.UInt16, "initiator's port"),
+        _c("dest_ip", pl.String, "responder's address, RFC 5952, IPv4-mapped folded", null=False),
+        _c("dest_port", pl.UInt16, "responder's port"),
+        _c("transport", pl.String, "transport protocol: " + ", ".join(TRANSPORTS), null=False),
+        _c("app", pl.String, "application protocol the sensor recognised"),
+        _c("bytes_in", pl.Int64, "dest -> src: what the initiator received; null when unknown", "bytes"),
+        _c("bytes_out", pl.Int64, "src -> dest: what the initiator sent; null when unknown", "bytes"),
+        _c("bytes", pl.Int64, "total of both directions, where the log has only a total", "bytes"),
+        _c("packets_in", pl.Int64, "packets dest -> src", "packets"),
+        _c("packets_out", pl.Int64, "packets src -> dest", "packets"),
+        _c("duration", pl.Duration("us"), "end - start as the sensor measured it", "microseconds"),
+        _c("action", pl.String, "what happened to the flow: " + ", ".join(ACTIONS), null=False),
+        _c("sampling_rate", pl.Float64, "n of 1:n packet sampling; counters are never multiplied", null=False),
+        _c("bytes_layer", pl.String, "what the byte counters count: " + ", ".join(BYTES_LAYERS), null=False),
+        _c("accounting", pl.String, "how records of one session add up: " + ", ".join(ACCOUNTINGS), null=False),
+        _c("orientation", pl.String, "how initiator and responder were told apart: " + ", ".join(ORIENTATIONS),
+           null=False),
+        _c("missed_bytes", pl.Int64, "bytes the sensor knows it did not see", "bytes"),
+        _c("src_translated_ip", pl.String, "initiator's address after translation"),
+        _c("dest_translated_ip", pl.String, "responder's address after translation"),
+        _c("src_category", pl.List(pl.String), "categories of src_ip in the inventory at start_time"),
+        _c("dest_category", pl.List(pl.String), "categories of dest_ip in the inventory at start_time"),
+        _c("dvc", pl.String, "the sensor, or the source's name where the log names none", null=False),
+        _c("vendor_product", pl.String, "what wrote the log", null=False),
+        _c("source", pl.String, "the source's name in nilometer.yaml", null=False),
+        _c("source_file", pl.String, "file, relative to the source's root", null=False),
+        _c("source_line", pl.Int64, "line in that file, from 1", null=False),
+        _c("ingest_id", pl.String, "the landed part the row came from", null=False),
+    ),
+    ("start_time", "src_ip", "dest_ip", "source", "source_file", "source_line"),
+)
+
+DAILY_TRAFFIC = Table(
+    "daily_traffic",
+    "One row a (day, measure, client): what the rules' series sum up to.",
+    (
+        _c("day", pl.Date, "calendar day in the site's zone", null=False),
+        _c("measure", pl.String, "the series: field, category side and subject, shared by rules that agree", null=False),
+        _c("client", pl.String, "the subject's address; null where the log has none"),
+        _c("bytes", pl.Int64, "sum of the measure's field over the day; null when every flow's count is unknown",
+           "bytes"),
+        _c("flows", pl.Int64, "flow records", "flows", null=False),
+        _c("flows_unknown", pl.Int64, "flow records whose byte count is unknown", "flows", null=False),
+        _c("servers", pl.Int64, "distinct servers talked to", "servers", null=False),
+        _c("first_start", UTC_TIME, "start of the first flow", "UTC", null=False),
+        _c("last_start", UTC_TIME, "start of the last flow", "UTC", null=False),
+    ),
+    ("measure", "client"),
+    row_group_size=16_384,
+)
+
+TRAFFIC_BASELINE = Table(
+    "traffic_baseline",
+    "One row a (day, measure, lookback, client) over the window's days before this day, and one row a fleet "
+    "(scope = fleet, client null).",
+    (
+        _c("day", pl.Date, "the day the baseline is for; its window ends the day before", null=False),
+        _c("measure", pl.String, "the series", null=False),
+        _c("lookback_days", pl.Int64, "days of history asked for", "days", null=False),
+        _c("scope", pl.String, "client or fleet", null=False),
+        _c("client", pl.String, "the subject's address; null for the fleet and for flows without one"),
+        _c("n_past_rows", pl.Int64, "client-days in the window before this day, unknown ones included", "rows",
+           null=False),
+        _c("n_past_values", pl.Int64, "client-days whose bytes are known", "rows", null=False),
+        _c("avg_bytes", pl.Float64, "mean over the known past values; null without any", "bytes"),
+        _c("stdev_bytes", pl.Float64, "sample standard deviation (n-1); null below two values", "bytes"),
+        _c("sum_bytes", pl.String, "exact sum of the known past values, a decimal integer of any size", "bytes",
+           null=False),
+        _c("sum_squares", pl.String, "exact sum of their squares, a decimal integer of any size", "bytes^2",
+           null=False),
+        _c("window_days", pl.Int64, "days the window should hold (none before the site's start)", "days", null=False),
+        _c("window_days_present", pl.Int64, "window days that were stored when this was computed", "days", null=False),
+        _c("window_complete", pl.Boolean, "whether every window day was there", null=False),
+    ),
+    ("measure", "lookback_days", "scope", "client"),
+    row_group_size=16_384,
+)
+
+ANOMALY_SCORES = Table(
+    "anomaly_scores",
+    "One row a (day, rule, client) that has traffic on the day: both distances, each gate, and the verdict.",
+    (
+        _c("day", pl.Date, "the day judged", null=False),
+        _c("rule_id", pl.String, "the rule", null=False),
+        _c("measure", pl.String, "the series the rule judges", null=False),
+        _c("client", pl.String, "the subject's address"),
+        _c("bytes", pl.Int64, "the day's value; null when unknown", "bytes"),
+        _c("n", pl.Int64, "rows of this client in the window, this day's included (num_data_samples)", "rows",
+           null=False),
+        _c("n_past_values", pl.Int64, "known values of this client before this day", "rows", null=False),
+        _c("fleet_n", pl.Int64, "known values of all clients in the window, this day's included", "rows", null=False),
+        _c("avg_bytes", pl.Float64, "fleet mean, this day included", "bytes"),
+        _c("stdev_bytes", pl.Float64, "fleet sample standard deviation, this day included", "bytes"),
+        _c("per_source_avg_bytes", pl.Float64, "the client's mean before this day", "bytes"),
+        _c("per_source_stdev_bytes", pl.Float64, "the client's sample standard deviation before this day", "bytes"),
+        _c("num_standard_deviations_away_from_server_average", pl.Float64,
+           "distance from the fleet's mean; null when the deviation is 0 or unknown", "standard deviations"),
+        _c("num_standard_deviations_away_from_client_average", pl.Float64,
+           "distance from the client's own mean; null when the deviation is 0 or unknown", "standard deviations"),
+        _c("gate_samples", pl.Boolean, "n >= minimum_data_samples", null=False),
+        _c("gate_fleet", pl.Boolean, "bytes > fleet mean + threshold x deviation; null when it cannot be told"),
+        _c("gate_client", pl.Boolean, "bytes > own mean + threshold x deviation; null when it cannot be told"),
+        _c("state", pl.String, "verdict: " + ", ".join(STATES), null=False),
+        _c("window_days", pl.Int64, "past days the window should hold", "days", null=False),
+        _c("window_days_present", pl.Int64, "past days that were stored", "days", null=False),
+        _c("window_complete", pl.Boolean, "whether every past day of the window was there", null=False),
+    ),
+    ("rule_id", "client"),
+    row_group_size=16_384,
+)
+
+ALERTS = Table(
+    "alerts",
+    "One row an alert: the seed's own columns, the rule, a stable id and the evidence.",
+    (
+        _c("alert_id", pl.String, "stable: the same rule, day and client always give the same id", null=False),
+        _c("rule_id", pl.String, "the rule that fired", null=False),
+        _c("rule_title", pl.String, "the rule's title", null=False),
+        _c("day", pl.Date, "the day in flood", null=False),
+        _c("_time", UTC_TIME, "start of the day", "UTC", null=False),
+        _c("client", pl.String, "the host in flood", null=False),
+        _c("src_ip", pl.String, "the host in flood, where the rule's subject is src_ip"),
+        _c("dest_ip", pl.String, "the host in flood, where the rule's subject is dest_ip"),
+        _c("bytes_in", pl.Int64, "the day's volume, where the rule sums bytes_in", "bytes"),
+        _c("bytes_out", pl.Int64, "the day's volume, where the rule sums bytes_out", "bytes"),
+        _c("avg_bytes_in", pl.Float64, "fleet mean, this day included", "bytes"),
+        _c("avg_bytes_out", pl.Float64, "fleet mean, this day included", "bytes"),
+        _c("per_source_avg_bytes_in", pl.Float64, "the client's own mean before this day", "bytes"),
+        _c("per_source_avg_bytes_out", pl.Float64, "the client's own mean before this day", "bytes"),
+        _c("num_standard_deviations_away_from_server_average", pl.Float64, "distance from the fleet's mean",
+           "standard deviations"),
+        _c("num_standard_deviations_away_from_client_average", pl.Float64, "distance from the client's own mean",
+           "standard deviations"),
+        _c("techniques", pl.List(pl.String), "ATT&CK techniques", null=False),
+        _c("quality", pl.String, "the day's quality: " + ", ".join(QUALITIES), null=False),
+        _c("window_complete", pl.Boolean, "whether every past day of the window was there", null=False),
+        _c("message", pl.String, "what happened, in one sentence", null=False),
+        _c("evidence", pl.String, "JSON: samples, averages, deviations, thresholds, top servers and top flows",
+           null=False),
+    ),
+    ("rule_id", "client"),
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    "One row a line that could not be read, kept by file.",
+    (
+        _c("source", pl.String, "the source's name", null=False),
+        _c("source_file", pl.String, "file, relative to the source's root", null=False),
+        _c("source_line", pl.Int64, "line in that file, from 1", null=False),
+        _c("reason", pl.String, "why it was set aside, a word from a closed list", null=False),
+        _c("detail", pl.String, "the field and value at fault"),
+        _c("raw", pl.String, "the line, cut to 500 bytes", null=False),
+    ),
+    ("source_line", "reason"),
+)
+
+QUALITY = Table(
+    "quality",
+    "One row an expectation of a check on a day: what was seen, what was allowed, and what to do.",
+    (
+        _c("day", pl.Date, "the day checked", null=False),
+        _c("table", pl.String, "the table checked", null=False),
+        _c("check", pl.String, "the check the expectation belongs to", null=False),
+        _c("expectation", pl.String, "the expectation's name", null=False),
+        _c("passed", pl.Boolean, "whether it held", null=False),
+        _c("severity", pl.String, "error or warning", null=False),
+        _c("blocking", pl.Boolean, "whether failing it makes the day unverified", null=False),
+        _c("observed", pl.String, "what was seen"),
+        _c("limit", pl.String, "what was allowed", null=False),
+        _c("remedy", pl.String, "what to do about it", null=False),
+    ),
+    ("check", "expectation"),
+)
+
+TABLES = {t.name: t for t in
+          (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS, QUARANTINE, QUALITY)}

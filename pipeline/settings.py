@@ -1,0 +1,204 @@
+"""The site's configuration: `nilometer.yaml` as one typed, frozen model.
+
+Unknown keys, wrong types and impossible values are errors that name file, line, key, value and what is allowed. Reading
+the rules themselves belongs to `pipeline.detections`; finding the site's folder to `pipeline.site`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.detections.model import RuleOverride
+from pipeline.errors import ConfigError, Location
+from pipeline.yaml_lines import LocatedYaml, load_located
+
+CONFIG_NAME = "nilometer.yaml"
+FORMATS = ("auto", "zeek")
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("must be an IANA time zone such as UTC or Europe/Berlin") from error
+    return name
+
+
+def _address(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise ValueError("must be an IPv4 or IPv6 address or CIDR, such as 192.0.2.10 or 2001:db8::/48") from error
+    if network.version == 6 and (mapped := network.network_address.ipv4_mapped) and network.prefixlen >= 96:
+        network = ipaddress.ip_network(f"{mapped}/{network.prefixlen - 96}")
+    return str(network)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _pattern(text: str) -> str:
+    if "://" in text:
+        raise ValueError("must be a file path or glob; URLs are not read here")
+    if ".." in PurePosixPath(text).parts:
+        raise ValueError("must not climb with '..'; give the absolute path instead")
+    return text
+
+
+def _switch(value: Any) -> Any:
+    return {"enabled": value} if isinstance(value, bool) else ({} if value is None else value)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+class SourceSettings(_Model):
+    """One flow-log source: where its files are and how to read them."""
+
+    name: Slug
+    format: Literal["auto", "zeek"] = "auto"
+    path: Annotated[str, AfterValidator(_pattern)]
+    keep: Literal["inventory", "all"] = "inventory"
+    max_session_days: int = Field(1, ge=0, le=366)
+    """Days a session may last; a log of day D+1 .. D+n may hold flows that started on D."""
+
+
+class InventoryEntry(_Model):
+    """An address or network, what it is, and since when."""
+
+    address: Annotated[str, AfterValidator(_address)]
+    category: Annotated[tuple[Slug, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    name: str | None = None
+    valid_from: dt.date | None = None
+    valid_to: dt.date | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> InventoryEntry:
+        if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
+            raise ValueError("valid_to (exclusive) must lie after valid_from")
+        return self
+
+    @property
+    def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+        """The entry as a network; a single address is a /32 or /128."""
+        return ipaddress.ip_network(self.address)
+
+
+class ScheduleSettings(_Model):
+    """When runs start by themselves, in the site's zone."""
+
+    hour: int = Field(3, ge=0, le=23)
+    minute: int = Field(0, ge=0, le=59)
+    hourly: bool = False
+    """Also judge the day in progress every hour, into a preview table."""
+
+
+class LimitSettings(_Model):
+    """Bounds on what one file may cost, and on which times are believed."""
+
+    max_line_bytes: int = Field(1_048_576, ge=1_024, le=67_108_864)
+    max_file_bytes: int = Field(1 << 40, ge=1)
+    """Decompressed bytes of one file."""
+    max_ratio: int = Field(1_000, ge=2)
+    """Decompressed : compressed bytes of one file; more is refused as a decompression bomb."""
+    future_days: int = Field(2, ge=0, le=3_650)
+    """A flow may start this many days after the newest time its file could know; more is quarantined."""
+
+
+class Settings(_Model):
+    """A whole site. Every field has a default, so that an empty file is a site without sources."""
+
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    start_date: dt.date = dt.date(2026, 1, 1)
+    storage: str = "data"
+    lookback_days: int = Field(30, ge=1, le=3_660)
+    sources: tuple[SourceSettings, ...] = ()
+    inventory: tuple[InventoryEntry, ...] = ()
+    rules: dict[str, Annotated[RuleOverride, BeforeValidator(_switch)]] = Field(default_factory=dict)
+    schedule: ScheduleSettings = ScheduleSettings()
+    limits: LimitSettings = LimitSettings()
+    owners: tuple[str, ...] = ("team:secops",)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Settings:
+        names = [s.name for s in self.sources]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"source names must be unique; given twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _storage_is_local(self) -> Settings:
+        if "://" in self.storage:
+            raise ValueError("storage must be a folder; object stores are not supported yet")
+        if ".." in PurePosixPath(self.storage).parts:
+            raise ValueError("storage must not climb with '..'; give the absolute path instead")
+        return self
+
+    @model_validator(mode="after")
+    def _owners_are_dagster_owners(self) -> Settings:
+        for owner in self.owners:
+            if not re.fullmatch(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+                raise ValueError(f"owners must be team:NAME or an e-mail address; got {owner!r}")
+        return self
+
+
+_ALLOWED = {
+    "extra_forbidden": "unknown key",
+    "missing": "this key is required",
+}
+
+
+def _explain(error: Any, located: LocatedYaml, file: str) -> ConfigError:
+    """One pydantic error as ours: file, line, key, value, and what is allowed."""
+    loc = tuple(p for p in error["loc"] if not (isinstance(p, str) and p.startswith(("function-", "tuple["))))
+    key = ".".join(str(p) for p in loc) or "(top level)"
+    kind, allowed = error["type"], _allowed_keys(loc) if error["type"] == "extra_forbidden" else ""
+    text = _ALLOWED.get(kind, error["msg"].removeprefix("Value error, "))
+    shown = "" if kind in ("missing", "value_error") and not loc else f" (got {_short(error.get('input'))})"
+    if kind == "missing":
+        shown = ""
+    return ConfigError(f"{text}{shown}.{allowed}", where=Location(file=file, line=located.line(loc), key=key))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _allowed_keys(loc: tuple[Any, ...]) -> str:
+    """The keys allowed beside an unknown one."""
+    models: dict[str, type[BaseModel]] = {
+        "sources": SourceSettings, "inventory": InventoryEntry, "rules": RuleOverride,
+        "schedule": ScheduleSettings, "limits": LimitSettings}
+    model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
+    return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and validate a `nilometer.yaml`.
+
+    Raises:
+        ConfigError: with file, line, key, value and what is allowed, for the first fault; the others are counted.
+    """
+    located = load_located(path)
+    try:
+        return Settings.model_validate(located.data if located.data is not None else {})
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        first = _explain(faults[0], located, str(path))
+        if len(faults) > 1:
+            rest = "; ".join(_explain(f, located, path.name).message for f in faults[1:6])
+            first = ConfigError(first.what, where=first.where, remedy=f"Also: {rest}")
+        raise first from error

@@ -1,0 +1,89 @@
+"""A site: the folder with `nilometer.yaml`, its settings and its storage, and how one is found.
+
+The order is: the folder asked for, else NILOMETER_SITE, else the current folder, else the demo's, else built-in
+defaults that load (without sources) and say so. What is in the configuration belongs to `pipeline.settings`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.detections import Rule, load_rules
+from pipeline.detections.model import Measure
+from pipeline.errors import ConfigError, Location
+from pipeline.settings import CONFIG_NAME, Settings, load_settings
+from pipeline.storage import Storage
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEMO_FOLDER = "demo-site"
+ENV_SITE = "NILOMETER_SITE"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site, ready to use."""
+
+    root: Path
+    settings: Settings
+    origin: str
+    """How it was found: 'asked for', 'NILOMETER_SITE', 'current folder', 'demo' or 'built-in defaults'."""
+
+    @property
+    def config_path(self) -> Path:
+        """The site's configuration file (which need not exist for the built-in defaults)."""
+        return self.root / CONFIG_NAME
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The site's tables."""
+        return Storage((self.root / self.settings.storage).absolute())
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force, overrides applied."""
+        rules_folder = self.root / "rules"
+        folders = (rules_folder,) if rules_folder.is_dir() else ()
+        return load_rules(self.settings.rules, lookback_days=self.settings.lookback_days, folders=folders)
+
+    @cached_property
+    def measures(self) -> tuple[Measure, ...]:
+        """The series the rules judge, each once."""
+        return tuple({r.measure.id: r.measure for r in self.rules}.values())
+
+    @cached_property
+    def series(self) -> tuple[tuple[Measure, int], ...]:
+        """The (measure, lookback) pairs that baselines are made for, each once."""
+        pairs = {(r.measure.id, r.lookback_days): (r.measure, r.lookback_days) for r in self.rules}
+        return tuple(pairs.values())
+
+    @property
+    def longest_lookback(self) -> int:
+        """Days of history the hungriest rule asks for."""
+        return max((r.lookback_days for r in self.rules), default=self.settings.lookback_days)
+
+
+def open_site(root: Path, origin: str = "asked for") -> Site:
+    """The site in a folder; raises ConfigError when it has no valid configuration."""
+    root = root.absolute()
+    if not (root / CONFIG_NAME).is_file():
+        raise ConfigError(f"there is no {CONFIG_NAME} in this folder.", where=Location(file=str(root)),
+                          remedy=f"Create one with: nilometer init {root}")
+    return Site(root, load_settings(root / CONFIG_NAME), origin)
+
+
+def find_site(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Site:
+    """The site that plain `dagster dev` works on; never fails for want of one, only for a wrong one."""
+    environment = os.environ if environment is None else environment
+    folder = Path.cwd() if folder is None else folder
+    if named := environment.get(ENV_SITE):
+        return open_site(Path(named), ENV_SITE)
+    if (folder / CONFIG_NAME).is_file():
+        return open_site(folder, "current folder")
+    for demo in (folder / DEMO_FOLDER, PROJECT / DEMO_FOLDER):
+        if (demo / CONFIG_NAME).is_file():
+            return open_site(demo, "demo")
+    return Site((folder / DEMO_FOLDER).absolute(), Settings(), "built-in defaults")

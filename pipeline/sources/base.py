@@ -1,0 +1,165 @@
+"""What every reader of a flow-log format shares: blocks in, raw flows and an exact account of lines out.
+
+A reader turns blocks of whole lines into rows of RAW, one row a record, and says of every line what became of it. How
+bytes reach the blocks is `pipeline.sources.reading`; which days the rows belong to is decided later.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import polars as pl
+
+from pipeline.schemas import UTC_TIME
+from pipeline.sources.watch import Watch
+
+MAX_RAW_BYTES = 500
+"""Bytes of a quarantined line that are kept."""
+
+RAW = pl.Schema({
+    "source_line": pl.Int64, "uid": pl.String, "start_time": UTC_TIME, "duration": pl.Int64, "log_time": UTC_TIME,
+    "src_ip": pl.String, "src_port": pl.UInt16, "dest_ip": pl.String, "dest_port": pl.UInt16,
+    "transport": pl.String, "app": pl.String,
+    "ip_bytes_in": pl.Int64, "ip_bytes_out": pl.Int64, "payload_bytes_in": pl.Int64, "payload_bytes_out": pl.Int64,
+    "packets_in": pl.Int64, "packets_out": pl.Int64, "missed_bytes": pl.Int64,
+    "action": pl.String, "accounting": pl.String, "orientation": pl.String, "dvc": pl.String,
+})
+"""One record as the format says it, oriented, both byte layers side by side; duration in microseconds."""
+
+REJECTS = pl.Schema({"source_line": pl.Int64, "reason": pl.String, "detail": pl.String, "raw": pl.String})
+
+REASONS = (
+    "bad_address", "bad_json", "bad_number", "bad_port", "implausible_bytes", "implausible_time",
+    "incomplete_last_line", "negative_bytes", "no_header", "too_few_fields", "too_many_fields", "untimed",
+)
+"""The closed list of reasons a line is quarantined for."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of one file: their bytes, the number of the first, and whether the last lacks its line end."""
+
+    data: bytes
+    first_line: int
+    lines: int
+    unterminated: bool = False
+
+
+@dataclass
+class Account:
+    """What became of every line: lines = flows + others + ignored + comments + quarantined."""
+
+    lines: int = 0
+    flows: int = 0
+    others: int = 0
+    """Flows that touch no watched address."""
+    ignored: int = 0
+    """Records of another log type."""
+    comments: int = 0
+    """Comments, headers and blank lines."""
+    quarantined: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    """Flows that were kept although something about them is odd."""
+
+    def add(self, other: Account) -> None:
+        """Add another account to this one."""
+        for name in ("lines", "flows", "others", "ignored", "comments"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.quarantined.update(other.quarantined)
+        self.warnings.update(other.warnings)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every line is accounted for exactly once."""
+        return self.lines == (self.flows + self.others + self.ignored + self.comments
+                              + sum(self.quarantined.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for the ledger."""
+        return {"lines": self.lines, "flows": self.flows, "others": self.others, "ignored": self.ignored,
+                "comments": self.comments, "quarantined": dict(sorted(self.quarantined.items())),
+                "warnings": dict(sorted(self.warnings.items()))}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Account:
+        """The inverse of as_dict."""
+        plain = {k: data[k] for k in ("lines", "flows", "others", "ignored", "comments")}
+        return cls(**plain, quarantined=Counter(data["quarantined"]), warnings=Counter(data["warnings"]))
+
+
+@dataclass
+class Parsed:
+    """One block, read: kept rows (RAW), rejects (REJECTS), others by mail port, time range and the account."""
+
+    rows: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RAW))
+    rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS))
+    others: pl.DataFrame | None = None
+    """Mail-port traffic of addresses outside the inventory: start_time, dest_ip, dest_port, bytes."""
+    span: tuple[int, int] | None = None
+    """First and last start of all readable flows, others included, epoch microseconds."""
+    account: Account = field(default_factory=Account)
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a reader needs to know beside the bytes."""
+
+    watch: Watch
+    latest_us: int
+    """Flows starting after this (epoch microseconds) are implausible."""
+    keep_untimed: bool = False
+    """Keep flows without a readable time (identify counts them); otherwise they are quarantined."""
+
+
+class Reader(Protocol):
+    """A format's reader: fed with the blocks of one file, in order."""
+
+    format: str
+
+    def read(self, block: Block) -> Parsed:
+        """Read one block."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What must be known to go on after the last block, as plain data."""
+        ...
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where a reader with this state stopped."""
+        ...
+
+
+ReaderFactory = Callable[[ReadOptions], Reader]
+
+
+def merge(parts: list[Parsed]) -> Parsed:
+    """The parts of one block as one result; accounts and spans are added up."""
+    whole = Parsed()
+    if rows := [p.rows for p in parts if p.rows.height]:
+        whole.rows = pl.concat(rows)
+    if rejects := [p.rejects for p in parts if p.rejects.height]:
+        whole.rejects = pl.concat(rejects)
+    if others := [p.others for p in parts if p.others is not None and p.others.height]:
+        whole.others = pl.concat(others)
+    spans = [p.span for p in parts if p.span]
+    whole.span = (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else None
+    for part in parts:
+        whole.account.add(part.account)
+    return whole
+
+
+def rejects_frame(lines: pl.Series, reason: pl.Series, detail: pl.Series, raw: pl.Series) -> pl.DataFrame:
+    """Quarantine rows; the raw text is cut to MAX_RAW_BYTES without splitting a character."""
+    return pl.DataFrame({
+        "source_line": lines.cast(pl.Int64), "reason": reason.cast(pl.String), "detail": detail.cast(pl.String),
+        "raw": [cut(text) for text in raw.cast(pl.String).fill_null("").to_list()],
+    }, schema=REJECTS)
+
+
+def cut(text: str) -> str:
+    """The first MAX_RAW_BYTES bytes of a text, never half a character."""
+    raw = text.encode("utf-8", errors="backslashreplace")
+    return text if len(raw) <= MAX_RAW_BYTES else raw[:MAX_RAW_BYTES].decode("utf-8", errors="ignore")

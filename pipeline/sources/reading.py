@@ -1,0 +1,158 @@
+"""From a file on disk to blocks of whole lines: decompression by content, and guards on size, ratio and line length.
+
+Bytes are streamed, so memory stays flat whatever the file's size. What the lines mean belongs to the readers.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from pipeline.errors import Location, SourceError
+from pipeline.settings import LimitSettings
+from pipeline.sources.base import Block
+
+BLOCK_BYTES = 16 * 1024 * 1024
+_RATIO_FREE_BYTES = 64 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+
+
+def compression_of(head: bytes) -> str:
+    """Name of the compression by its magic number, or 'plain'."""
+    for magic, name in ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bzip2"),
+                        (b"\xfd7zXZ\x00", "xz")):
+        if head.startswith(magic):
+            return name
+    return "plain"
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """The file's decompressed bytes as a stream; the compression is recognised by content, not by name."""
+    with path.open("rb") as handle:
+        kind = compression_of(handle.read(6))
+    if kind == "gzip":
+        return gzip.open(path, "rb")
+    if kind == "zstd":
+        return io.BufferedReader(_ZstdStream(path))
+    if kind == "bzip2":
+        return bz2.open(path, "rb")
+    if kind == "xz":
+        return lzma.open(path, "rb")
+    return path.open("rb")
+
+
+class _ZstdStream(io.RawIOBase):
+    """A zstd file of any number of frames; a frame cut short is an error, as it is for the other compressions."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._decoder = zstandard.ZstdDecompressor().decompressobj()
+        self._input, self._output, self._inside = b"", b"", False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._output and self._fill():
+            pass
+        size = min(len(buffer), len(self._output))
+        buffer[:size], self._output = self._output[:size], self._output[size:]
+        return size
+
+    def _fill(self) -> bool:
+        if not self._input:
+            self._input = self._file.read(1 << 18)
+        if not self._input:
+            if self._inside:
+                raise EOFError("the zstd frame ends before its end mark")
+            return False
+        if self._decoder.eof:
+            self._decoder, self._inside = zstandard.ZstdDecompressor().decompressobj(), False
+        self._output, self._inside = self._decoder.decompress(self._input), True
+        if self._decoder.eof:
+            self._input, self._inside = self._decoder.unused_data, False
+        else:
+            self._input = b""
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class LineStream:
+    """The decompressed bytes of one file, handed out as blocks of whole lines, with guards.
+
+    Raises SourceError for files that cannot be read to their end, are too large, unfold too far, or hold a line that
+    is too long; the message says which.
+    """
+
+    def __init__(self, path: Path, limits: LimitSettings, name: str) -> None:
+        self._path, self._limits, self._name = path, limits, name
+        self._where = Location(file=name)
+        self.bytes_read = 0
+        self._guard(self._check_kind)
+        self._stored = path.stat().st_size
+        self._stream: IO[bytes] = self._guard(lambda: open_bytes(path))
+
+    def _check_kind(self) -> None:
+        if not self._path.exists():
+            raise FileNotFoundError(2, "No such file or directory")
+        if not self._path.is_file():
+            raise SourceError("is not a regular file.", where=self._where, remedy="Narrow the source's path.")
+
+    def _guard(self, action):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        try:
+            return action()
+        except READ_ERRORS as error:
+            text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            after = f" after {self.bytes_read:,} bytes" if self.bytes_read else ""
+            raise SourceError(f"cannot be read{after}: {text}.", where=self._where,
+                              remedy="Replace the file with a whole copy and run its day again.") from error
+
+    def read(self, size: int) -> bytes:
+        """Up to size bytes; fewer only at the end. The byte order mark at the start of a file is dropped."""
+        data: bytes = self._guard(lambda: self._stream.read(size))
+        first = self.bytes_read == 0
+        self.bytes_read += len(data)
+        self._check_bounds()
+        return data[3:] if first and data.startswith(_BOM) else data
+
+    def _check_bounds(self) -> None:
+        if self.bytes_read > self._limits.max_file_bytes:
+            raise SourceError(f"holds more than {self._limits.max_file_bytes:,} bytes.", where=self._where,
+                              remedy="Raise limits.max_file_bytes if the file is right.")
+        if self.bytes_read > _RATIO_FREE_BYTES and self.bytes_read > self._limits.max_ratio * max(self._stored, 1):
+            raise SourceError(f"unfolds to more than {self._limits.max_ratio:,} times its size.", where=self._where,
+                              remedy="Raise limits.max_ratio if the file is right.")
+
+    def blocks(self, first_line: int = 1, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+        """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
+        rest, line = b"", first_line
+        while data := self.read(block_bytes):
+            data = rest + data
+            end = data.rfind(b"\n") + 1
+            data, rest = data[:end], data[end:]
+            if len(rest) > self._limits.max_line_bytes:
+                raise SourceError(f"has a line of more than {self._limits.max_line_bytes:,} bytes.",
+                                  where=Location(file=self._name, line=line + data.count(b"\n")),
+                                  remedy="Raise limits.max_line_bytes if the line is right.")
+            if data:
+                count = data.count(b"\n")
+                yield Block(data, line, count)
+                line += count
+        if rest:
+            yield Block(rest, line, 1, unterminated=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()

@@ -1,0 +1,72 @@
+"""Which addresses are watched, remembered by the spelling that logs use.
+
+Every distinct spelling is parsed and looked up once in its life, in bulk; blocks of millions of rows are then a set
+look-up. What the inventory says of an address on a day is not decided here, only whether it ever covers it.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipeline.addresses import canonical_frame
+from pipeline.inventory import Inventory
+
+_KNOWN = pl.Schema({"raw": pl.String, "ip": pl.String})
+
+
+class Watch:
+    """Spellings seen so far: canonical address, validity, and whether the inventory covers it."""
+
+    def __init__(self, inventory: Inventory | None) -> None:
+        """Args: inventory; None keeps every flow."""
+        self._inventory = inventory
+        self._seen = pl.DataFrame(schema={"raw": pl.String})
+        self._invalid: set[str | None] = set()
+        self._watched = pl.DataFrame(schema=_KNOWN)
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every flow is kept, watched or not."""
+        return self._inventory is None
+
+    def learn(self, spellings: pl.Series) -> None:
+        """Look up the spellings that were not seen before."""
+        fresh = spellings.unique().to_frame("raw").join(self._seen, on="raw", how="anti", nulls_equal=True)
+        if fresh.is_empty():
+            return
+        known = canonical_frame(fresh["raw"])
+        self._invalid.update(known.filter(pl.col("ip").is_null())["raw"].to_list())
+        valid = known.filter(pl.col("ip").is_not_null())
+        self._watched = pl.concat([self._watched, self._covered(valid).select(_KNOWN.names())])
+        self._seen = pl.concat([self._seen, known.select("raw")])
+
+    def _covered(self, valid: pl.DataFrame) -> pl.DataFrame:
+        if self._inventory is None:
+            return valid
+        flags = self._inventory.watched_frame(valid["ip"])
+        return valid.join(flags.filter("watched"), on="ip", how="semi")
+
+    def is_invalid(self, column: str) -> pl.Expr:
+        """Expression: the spelling is not an address (null included)."""
+        if not self._invalid:
+            return pl.lit(False)
+        bad = sorted(t for t in self._invalid if t is not None)
+        return pl.col(column).is_null() | pl.col(column).is_in(pl.Series(bad, dtype=pl.String).implode())
+
+    @property
+    def has_invalid(self) -> bool:
+        """Whether any spelling seen so far is not an address."""
+        return bool(self._invalid)
+
+    def is_watched(self, column: str) -> pl.Expr:
+        """Expression: the spelling stands for an address that the inventory covers at some time."""
+        if self.keeps_all:
+            return pl.lit(True)
+        return pl.col(column).is_in(self._watched["raw"].implode())
+
+    def canonical(self, frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
+        """Add canonical addresses: columns maps a spelling column to the new column's name."""
+        for raw, new in columns.items():
+            known = canonical_frame(frame[raw]).rename({"raw": raw, "ip": new})
+            frame = frame.join(known, on=raw, how="left", nulls_equal=True, maintain_order="left")
+        return frame

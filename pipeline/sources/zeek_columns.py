@@ -1,0 +1,235 @@
+"""Zeek's conn record, whatever the spelling: field aliases, the reference reading of text values, and raw flows.
+
+Both Zeek readers (tab-separated and JSON) end here. The reference path takes every value as text and gives each line
+it cannot read a reason; the fast path of the tab-separated reader gives the same rows where a whole block is clean.
+Sources: Zeek's base/protocols/conn/main.zeek; json_timestamps of LogAscii; renamed and scoped fields as Zeek's field
+name map and scope separator write them.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipeline.schemas import MAX_FLOW_BYTES, UTC_TIME
+from pipeline.sources.base import RAW, ReadOptions, rejects_frame
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "ts": ("ts",),
+    "uid": ("uid",),
+    "src": ("id.orig_h", "id_orig_h", "src"),
+    "src_port": ("id.orig_p", "id_orig_p", "src_port"),
+    "dest": ("id.resp_h", "id_resp_h", "dst"),
+    "dest_port": ("id.resp_p", "id_resp_p", "dst_port"),
+    "proto": ("proto",),
+    "service": ("service",),
+    "duration": ("duration",),
+    "orig_bytes": ("orig_bytes",),
+    "resp_bytes": ("resp_bytes",),
+    "conn_state": ("conn_state",),
+    "missed_bytes": ("missed_bytes",),
+    "orig_pkts": ("orig_pkts",),
+    "orig_ip_bytes": ("orig_ip_bytes",),
+    "resp_pkts": ("resp_pkts",),
+    "resp_ip_bytes": ("resp_ip_bytes",),
+    "write_ts": ("_write_ts", "write_ts"),
+    "system": ("_system_name", "system_name", "@system", "_node_name"),
+    "path": ("_path", "path", "_stream", "@stream"),
+}
+"""Our short name of each conn field and the spellings that Zeek, Corelight and shippers write."""
+
+BY_SPELLING = {spelling: name for name, spellings in ALIASES.items() for spelling in spellings}
+COUNTERS = ("orig_bytes", "resp_bytes", "missed_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts", "resp_ip_bytes")
+BYTE_COUNTERS = ("orig_bytes", "resp_bytes", "orig_ip_bytes", "resp_ip_bytes")
+REQUIRED = ("ts", "src", "dest")
+UNSET = ("-", "(empty)", "")
+EARLIEST_US = 631_152_000_000_000
+"""1990-01-01; no flow log is older."""
+MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
+VENDOR_PRODUCT = "Zeek"
+
+TYPED = pl.Schema({
+    "source_line": pl.Int64, "ts": pl.Int64, "write_ts": pl.Int64, "uid": pl.String,
+    "src": pl.String, "src_port": pl.Int64, "dest": pl.String, "dest_port": pl.Int64,
+    "proto": pl.String, "service": pl.String, "duration": pl.Float64, "conn_state": pl.String,
+    "orig_bytes": pl.Int64, "resp_bytes": pl.Int64, "missed_bytes": pl.Int64, "orig_pkts": pl.Int64,
+    "orig_ip_bytes": pl.Int64, "resp_pkts": pl.Int64, "resp_ip_bytes": pl.Int64,
+    "system": pl.String, "path": pl.String,
+})
+"""A conn record with typed values: ts and write_ts in epoch microseconds, duration in seconds."""
+
+
+def is_conn_path(path: str) -> bool:
+    """Whether a log type (Zeek's #path or _path) is the connection log or its interim kin."""
+    return path in ("conn", "conn_long", "open_conn") or path.startswith("conn-")
+
+
+def is_conn_path_expr(column: str) -> pl.Expr:
+    """The same as an expression."""
+    return pl.col(column).is_in(["conn", "conn_long", "open_conn"]) | pl.col(column).str.starts_with("conn-")
+
+
+def epoch_us(column: str) -> pl.Expr:
+    """Expression: epoch microseconds of a text time: seconds, ms, us or ns by size, or ISO 8601 (UTC if no zone)."""
+    text = pl.col(column).str.strip_chars()
+    number = text.cast(pl.Float64, strict=False)
+    whole = text.cast(pl.Int64, strict=False)
+    number = pl.when(number.is_finite()).then(number)
+    scaled = (pl.when(number.abs() < 1e11).then((number * 1e6).round())
+              .when(number.abs() < 1e14).then((number * 1e3).round())
+              .when(number.abs() < 1e17).then(pl.coalesce(whole.cast(pl.Float64), number))
+              .when(number.abs() < 9e18).then((number / 1e3).round()))
+    exact = pl.when(whole.abs().is_between(10**14, 10**17 - 1)).then(whole)
+    iso = text.str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
+    zoned = iso.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    plain = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False).dt.replace_time_zone("UTC")
+    return pl.coalesce(exact, scaled.cast(pl.Int64, strict=False), pl.coalesce(zoned, plain).dt.epoch("us"))
+
+
+def unset_to_null(frame: pl.DataFrame) -> pl.DataFrame:
+    """All text columns with Zeek's marks of absence as null."""
+    text = [pl.when(~pl.col(c).is_in(UNSET)).then(pl.col(c)).alias(c)
+            for c, t in frame.schema.items() if t == pl.String and c != "raw"]
+    return frame.with_columns(text)
+
+
+def _count(column: str) -> pl.Expr:
+    """A counter from text; JSON may write it as 1500.0."""
+    text = pl.col(column).str.strip_chars()
+    real = text.cast(pl.Float64, strict=False)
+    exact = pl.when(real.is_finite() & (real == real.floor()) & (real.abs() < 2.0**53)).then(real)
+    return pl.coalesce(text.cast(pl.Int64, strict=False), exact.cast(pl.Int64, strict=False))
+
+
+def _typed(text: pl.DataFrame) -> pl.DataFrame:
+    ints = [_count(c).alias(c) for c in (*COUNTERS, "src_port", "dest_port")]
+    real = pl.col("duration").str.strip_chars().cast(pl.Float64, strict=False)
+    return text.select(
+        "source_line", epoch_us("ts").alias("ts"), epoch_us("write_ts").alias("write_ts"), "uid", "src", "dest",
+        "proto", "service", real.alias("duration"), "conn_state", "system", "path", *ints,
+    ).select(TYPED.names()).cast(dict(TYPED))
+
+
+def _reason(text: pl.DataFrame, typed: pl.DataFrame, options: ReadOptions) -> pl.DataFrame:
+    """For each line the first thing wrong with it: columns `reason` and `detail`, null when nothing is."""
+    both = typed.with_columns(text[c].alias(f"{c}_text") for c in (*COUNTERS, "src_port", "dest_port", "duration", "ts"))
+    watch = options.watch
+
+    def fault(condition: pl.Expr, reason: str, column: str) -> tuple[pl.Expr, str, str]:
+        return condition, reason, column
+
+    faults = [fault(watch.is_invalid(c), "bad_address", c) for c in ("src", "dest")]
+    for c in ("src_port", "dest_port"):
+        absent = pl.col(f"{c}_text").is_null()
+        faults.append(fault(~absent & ~pl.col(c).is_between(0, 65_535).fill_null(False), "bad_port", f"{c}_text"))
+    for c in (*COUNTERS, "duration"):
+        faults.append(fault(pl.col(f"{c}_text").is_not_null() & pl.col(c).is_null(), "bad_number", f"{c}_text"))
+    faults.append(fault(pl.col("duration").is_nan() | pl.col("duration").is_infinite(), "bad_number", "duration_text"))
+    for c in COUNTERS:
+        faults.append(fault(pl.col(c) < 0, "negative_bytes", f"{c}_text"))
+    for c in BYTE_COUNTERS:
+        if c.endswith("ip_bytes"):
+            faults.append(fault(pl.col(c) > MAX_FLOW_BYTES, "implausible_bytes", f"{c}_text"))
+    if not options.keep_untimed:
+        faults.append(fault(pl.col("ts").is_null(), "untimed", "ts_text"))
+    faults.append(fault((pl.col("ts") < EARLIEST_US) | (pl.col("ts") > options.latest_us), "implausible_time", "ts_text"))
+    reason, detail = pl.lit(None, pl.String), pl.lit(None, pl.String)
+    for condition, name, column in reversed(faults):
+        label = column.removesuffix("_text")
+        hit = condition.fill_null(False)
+        reason = pl.when(hit).then(pl.lit(name)).otherwise(reason)
+        value = pl.col(column).cast(pl.String).fill_null("").str.slice(0, 80)
+        detail = pl.when(hit).then(pl.lit(f"{label}=") + value).otherwise(detail)
+    return both.select(reason=reason, detail=detail)
+
+
+def read_text(text: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The reference path: text columns named as in ALIASES plus source_line and raw -> (TYPED rows, REJECTS).
+
+    Absent columns count as unset. Lines are judged whatever addresses they hold, so that prefiltering can never change
+    the account.
+    """
+    text = unset_to_null(text.with_columns(pl.lit(None, pl.String).alias(c) for c in ALIASES if c not in text.columns))
+    options.watch.learn(pl.concat([text["src"], text["dest"]]))
+    typed = _typed(text)
+    verdict = _reason(text, typed, options)
+    bad = verdict["reason"].is_not_null()
+    rejects = rejects_frame(text["source_line"].filter(bad), verdict["reason"].filter(bad),
+                            verdict["detail"].filter(bad), text["raw"].filter(bad))
+    return typed.filter(~bad), rejects
+
+
+def select_watched(typed: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(rows that touch a watched address, the other rows)."""
+    if options.watch.keeps_all:
+        return typed, typed.clear()
+    hit = options.watch.is_watched("src") | options.watch.is_watched("dest")
+    mask = typed.select(hit.fill_null(False).alias("hit"))["hit"]
+    return typed.filter(mask), typed.filter(~mask)
+
+
+def mail_port_others(others: pl.DataFrame) -> pl.DataFrame:
+    """Unwatched flows to mail ports, for finding mail servers that the inventory lacks."""
+    return others.filter(pl.col("dest_port").is_in(MAIL_PORTS)).select(
+        start_time=pl.col("ts").cast(UTC_TIME), dest_ip="dest", dest_port="dest_port",
+        bytes=pl.coalesce("resp_ip_bytes", "resp_bytes"))
+
+
+def unescape(column: str) -> pl.Expr:
+    r"""Zeek's \xNN escapes as characters; bytes that are not UTF-8 stay escaped."""
+    def decode(values: pl.Series) -> pl.Series:
+        return values.map_elements(_decode, return_dtype=pl.String)
+
+    text = pl.col(column)
+    return pl.when(text.str.contains(r"\\x[0-9a-fA-F]{2}")).then(text.map_batches(decode, pl.String)).otherwise(text)
+
+
+def _decode(text: str) -> str:
+    out, at = bytearray(), 0
+    while at < len(text):
+        pair = text[at + 2 : at + 4]
+        if text.startswith("\\x", at) and len(pair) == 2 and all(c in "0123456789abcdefABCDEF" for c in pair):
+            out.append(int(pair, 16))
+            at += 4
+        else:
+            out += text[at].encode()
+            at += 1
+    return out.decode("utf-8", errors="backslashreplace")
+
+
+def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.DataFrame:
+    """TYPED rows as RAW: canonical addresses, CIM names, microseconds; interim records are cumulative."""
+    typed = options.watch.canonical(typed, {"src": "src_ip", "dest": "dest_ip"})
+    proto = pl.col("proto").str.to_lowercase()
+    attempt = pl.col("conn_state").is_in(["S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH"])
+    cumulative = pl.lit(interim) | pl.col("path").is_in(["conn_long", "open_conn"]).fill_null(False)
+    return typed.select(
+        "source_line", unescape("uid").alias("uid"), pl.col("ts").cast(UTC_TIME).alias("start_time"),
+        (pl.when(pl.col("duration") >= 0).then(pl.col("duration")) * 1e6).round().cast(pl.Int64, strict=False)
+        .alias("duration"),
+        pl.col("write_ts").cast(UTC_TIME).alias("log_time"), "src_ip", "src_port", "dest_ip", "dest_port",
+        pl.when(proto.is_in(["tcp", "udp", "icmp", "sctp"])).then(proto).otherwise(pl.lit("unknown"))
+        .alias("transport"),
+        unescape("service").alias("app"),
+        pl.col("resp_ip_bytes").alias("ip_bytes_in"), pl.col("orig_ip_bytes").alias("ip_bytes_out"),
+        _plausible("resp_bytes").alias("payload_bytes_in"), _plausible("orig_bytes").alias("payload_bytes_out"),
+        pl.col("resp_pkts").alias("packets_in"), pl.col("orig_pkts").alias("packets_out"), "missed_bytes",
+        pl.when(attempt).then(pl.lit("unknown")).otherwise(pl.lit("allowed")).alias("action"),
+        pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
+        pl.lit("native").alias("orientation"), unescape("system").alias("dvc"),
+    ).cast(dict(RAW)).select(RAW.names())
+
+
+def _plausible(column: str) -> pl.Expr:
+    """A payload counter, null when it claims the impossible: it comes from sequence numbers and may be absurd."""
+    return pl.when(pl.col(column) <= MAX_FLOW_BYTES).then(pl.col(column))
+
+
+def odd_flows(typed: pl.DataFrame) -> dict[str, int]:
+    """Counts of kept flows that are odd: negative durations, bytes missed, payload larger than what carried it."""
+    row = typed.select(
+        negative_duration=(pl.col("duration") < 0).sum(),
+        missed_bytes=(pl.col("missed_bytes") > 0).sum(),
+        payload_above_ip=((pl.col("resp_bytes") > pl.col("resp_ip_bytes"))
+                          | (pl.col("orig_bytes") > pl.col("orig_ip_bytes"))).sum(),
+    ).row(0, named=True)
+    return {k: int(v) for k, v in row.items() if v}

@@ -1,0 +1,251 @@
+"""Reader of Zeek's tab-separated conn.log.
+
+Headers may come again, and change the columns, anywhere in a file; comments and blank lines are counted; a clean block
+takes a fast typed path, and any block with something odd in it the reference path, which gives every line its reason.
+Values and addresses are judged in `zeek_columns`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from pipeline.addresses import canonical_address
+from pipeline.schemas import MAX_FLOW_BYTES
+from pipeline.sources import zeek_columns as zeek
+from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, rejects_frame
+
+_FLOATS = ("ts", "write_ts", "duration")
+_INTS = (*zeek.COUNTERS, "src_port", "dest_port")
+
+
+class ZeekTsvReader:
+    """Reads the blocks of one conn.log."""
+
+    format = "zeek"
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
+        self._separator = "\t"
+        self._fields: list[str] | None = None
+        self._path = "conn"
+        self._headers = 0
+
+    def state(self) -> dict[str, Any]:
+        """The header in force."""
+        return {"separator": self._separator, "fields": self._fields, "path": self._path}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on under a header seen before."""
+        self._separator, self._fields, self._path = state["separator"], state["fields"], state["path"]
+
+    def read(self, block: Block) -> Parsed:
+        """Read one block: header lines steer, the stretches between them are data."""
+        self._headers = 0
+        parts = [self._read_lines(*part, block.unterminated) for part in self._stretches(block)]
+        whole = merge(parts)
+        whole.account.lines = block.lines
+        whole.account.comments += self._headers
+        return whole
+
+    # Splitting at header lines
+
+    def _stretches(self, block: Block) -> Iterator[tuple[bytes, int]]:
+        """Stretches of data lines with the number of their first; header lines in between are taken in."""
+        data = block.data.replace(b"\r\n", b"\n") if b"\r" in block.data else block.data
+        at, line = 0, block.first_line
+        while at < len(data):
+            if data.startswith(b"#", at):
+                end = data.find(b"\n", at)
+                end = len(data) if end < 0 else end
+                self._header(data[at:end].decode("utf-8", errors="replace").rstrip("\r"))
+                at, line = end + 1, line + 1
+                continue
+            end = data.find(b"\n#", at)
+            end = len(data) if end < 0 else end + 1
+            stretch = data[at:end]
+            yield stretch, line
+            at, line = end, line + stretch.count(b"\n")
+
+    def _header(self, text: str) -> None:
+        self._headers += 1
+        if text.startswith("#separator"):
+            value = text.removeprefix("#separator").strip(" \t")
+            decoded = zeek._decode(value) if value.startswith("\\x") else value
+            self._separator = decoded if len(decoded) == 1 else "\t"
+            return
+        name, _, value = text.partition(self._separator)
+        if name == "#fields" and value:
+            self._fields = value.split(self._separator)
+        elif name == "#path":
+            self._path = value
+
+    # Data lines
+
+    def _read_lines(self, data: bytes, first_line: int, unterminated: bool) -> Parsed:
+        if self._fields is not None and not zeek.is_conn_path(self._path):
+            return _other_log(data)
+        if self._fields is not None and not unterminated and (fast := self._fast(data)) is not None:
+            return self._finish(fast.with_columns(pl.col("source_line") + first_line), [], Account())
+        return self._slow(data, first_line, unterminated)
+
+    def _fast(self, data: bytes) -> pl.DataFrame | None:
+        """The whole stretch as TYPED rows (source_line from 0), or None when any line is not plainly clean."""
+        fields, names = self._fields or [], self._names()
+        if len(self._separator.encode()) != 1 or not set(zeek.REQUIRED) <= set(names.values()):
+            return None
+        schema = {_column(i): _fast_type(names.get(i)) for i in range(len(fields))}
+        last = _column(len(fields) - 1)
+        schema[last] = pl.String()
+        wanted = sorted({*names, len(fields) - 1})
+        try:
+            frame = pl.read_csv(
+                io.BytesIO(data), has_header=False, separator=self._separator, quote_char=None, schema=schema,
+                columns=[_column(i) for i in wanted], empty_string_is_null=False, row_index_name="source_line",
+                null_values={_column(i): "-" for i in names if schema[_column(i)] != pl.String})
+        except pl.exceptions.PolarsError:
+            return None
+        if frame.height != data.count(b"\n") or frame.select((pl.col(last) == "").any()).item():
+            return None
+        return self._typed(frame.rename({_column(i): n for i, n in names.items()}))
+
+    def _typed(self, frame: pl.DataFrame) -> pl.DataFrame | None:
+        text = {c for c in frame.columns if frame.schema[c] == pl.String and c in (*_FLOATS, *_INTS)}
+        if text:  # The last column was read as text to notice short lines.
+            try:
+                frame = frame.with_columns(
+                    pl.when(pl.col(c) != "-").then(pl.col(c)).cast(_fast_type(c)) for c in text)
+            except pl.exceptions.PolarsError:
+                return None
+        frame = frame.with_columns(pl.lit(None, zeek.TYPED[c]).alias(c) for c in zeek.TYPED if c not in frame.columns)
+        watch = self._options.watch
+        watch.learn(pl.concat([frame["src"], frame["dest"]]))
+        if not self._clean(frame):
+            return None
+        micros = [(pl.col(c).cast(pl.Float64) * 1e6).round().cast(pl.Int64).alias(c) for c in ("ts", "write_ts")]
+        strings = [pl.when(~pl.col(c).is_in(zeek.UNSET)).then(pl.col(c)).alias(c)
+                   for c in ("uid", "proto", "service", "conn_state", "system", "path")]
+        hit = watch.is_watched("src") | watch.is_watched("dest")
+        # Text is tidied after the filter: nine lines of ten are of others.
+        return frame.select(zeek.TYPED.names()).with_columns(micros).with_columns(
+            pl.col("source_line").cast(pl.Int64), hit.alias("_hit"), *strings)
+
+    def _clean(self, frame: pl.DataFrame) -> bool:
+        """Whether no line of the block has anything that the reference path would reject."""
+        ts = pl.col("ts")
+        checks = [ts.is_null().any() | ~ts.is_between(zeek.EARLIEST_US / 1e6, self._options.latest_us / 1e6).all(),
+                  ~pl.col("duration").is_finite().all()]
+        checks += [(pl.col(c) < 0).any() for c in zeek.COUNTERS]
+        checks += [(pl.col(c) > MAX_FLOW_BYTES).any() for c in ("orig_ip_bytes", "resp_ip_bytes")]
+        checks += [~pl.col(c).is_between(0, 65_535).all() for c in ("src_port", "dest_port")]
+        checks += [~pl.col("write_ts").cast(pl.Float64).is_between(0, 1e11).all()]
+        checks += [self._options.watch.is_invalid(c).any() for c in ("src", "dest")]
+        return not frame.select(pl.any_horizontal(c.fill_null(False) for c in checks)).item(0, 0)
+
+    def _slow(self, data: bytes, first_line: int, unterminated: bool) -> Parsed:
+        account, rejects = Account(), []
+        text = data.decode("utf-8", errors="backslashreplace")
+        lines = text.removesuffix("\n").split("\n")
+        frame = pl.DataFrame({"raw": lines}, schema={"raw": pl.String}).with_row_index("source_line", first_line)
+        frame = frame.with_columns(pl.col("source_line").cast(pl.Int64), pl.col("raw").str.strip_suffix("\r"))
+        account.comments = frame.filter(pl.col("raw").str.strip_chars() == "").height
+        frame = frame.filter(pl.col("raw").str.strip_chars() != "")
+        if self._fields is None and frame.height:
+            self._fields = _guess_fields(frame["raw"][0], self._separator)
+        if self._fields is None:
+            rejects.append(_reject(frame, "no_header", "data before any #fields line"))
+            return self._finish(frame.clear(), rejects, account)
+        frame, bad = self._split(frame, unterminated)
+        rejects += bad
+        names = self._names()
+        columns = [pl.col("parts").list.get(i, null_on_oob=True).alias(n) for i, n in names.items()]
+        typed, unreadable = zeek.read_text(frame.select("source_line", "raw", *columns), self._options)
+        return self._finish(typed, [*rejects, unreadable], account)
+
+    def _split(self, frame: pl.DataFrame, unterminated: bool) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+        """Lines with as many fields as the header (empty extra ones are let go), and those without."""
+        want = len(self._fields or [])
+        frame = frame.with_columns(parts=pl.col("raw").str.split(self._separator)).with_columns(
+            n=pl.col("parts").list.len(),
+            spare=pl.col("parts").list.slice(want).list.join("") == "")
+        short, long = pl.col("n") < want, (pl.col("n") > want) & ~pl.col("spare")
+        bad = []
+        if unterminated:
+            # A number that lost its last digits still looks like a number.
+            name = self._names().get(want - 1)
+            cut = short | pl.lit(name in (*_FLOATS, *_INTS) or name in ("src", "dest"))
+            bad.append(_reject(frame.filter(cut), "incomplete_last_line", "the file ends inside this line"))
+            frame = frame.filter(~cut)
+        bad.append(_reject(frame.filter(short), "too_few_fields", f"the header has {want}"))
+        bad.append(_reject(frame.filter(long), "too_many_fields", f"the header has {want}"))
+        return frame.filter(~short & ~long), bad
+
+    def _names(self) -> dict[int, str]:
+        """Position -> our name, for the fields we use; the first of several spellings wins."""
+        found: dict[int, str] = {}
+        for position, field in enumerate(self._fields or []):
+            name = zeek.BY_SPELLING.get(field)
+            if name is not None and name not in found.values():
+                found[position] = name
+        return found
+
+    def _finish(self, typed: pl.DataFrame, rejects: list[pl.DataFrame], account: Account) -> Parsed:
+        """Split watched from others, and account for every line."""
+        parsed = Parsed(account=account)
+        for frame in rejects:
+            account.quarantined.update(frame["reason"].to_list())
+        if rejects:
+            parsed.rejects = pl.concat(rejects)
+        if typed.height:
+            first, last = typed.select(pl.col("ts").min().alias("a"), pl.col("ts").max().alias("b")).row(0)
+            parsed.span = (first, last) if first is not None else None
+            if "_hit" in typed.columns:
+                kept, others = typed.filter("_hit").drop("_hit"), typed.filter(~pl.col("_hit")).drop("_hit")
+            else:
+                kept, others = zeek.select_watched(typed, self._options)
+            parsed.rows = zeek.to_raw(kept, self._options, interim=self._path in ("conn_long", "open_conn"))
+            parsed.others = zeek.mail_port_others(others)
+            account.flows, account.others = kept.height, others.height
+            account.warnings.update(zeek.odd_flows(kept))
+        return parsed
+
+
+def _fast_type(name: str | None) -> pl.DataType:
+    if name in _FLOATS:
+        return pl.Float64()
+    return pl.Int64() if name in _INTS else pl.String()
+
+
+def _reject(frame: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
+    size = frame.height
+    return rejects_frame(frame["source_line"], pl.Series([reason] * size, dtype=pl.String),
+                         pl.Series([detail] * size, dtype=pl.String), frame["raw"])
+
+
+def _other_log(data: bytes) -> Parsed:
+    """Lines of another Zeek log in the same file: counted, not read."""
+    lines = data.removesuffix(b"\n").split(b"\n")
+    blank = sum(1 for line in lines if not line.strip())
+    return Parsed(account=Account(ignored=len(lines) - blank, comments=blank))
+
+
+def _column(position: int) -> str:
+    """The name that Polars gives a column of a file without a header it knows."""
+    return f"column_{position + 1}"
+
+
+def _guess_fields(line: str, separator: str) -> list[str] | None:
+    """Columns of a file without a header (as zeek-cut writes), by shape: a time first, then two addresses.
+
+    Only these three can be told; byte counts stay unknown. None when the line does not look so.
+    """
+    values = line.split(separator)
+    addresses = [i for i, v in enumerate(values) if canonical_address(v) is not None]
+    if len(addresses) < 2 or not re.fullmatch(r"\d{9,10}\.\d{1,9}", values[0]):
+        return None
+    names = {0: "ts", addresses[0]: "id.orig_h", addresses[1]: "id.resp_h"}
+    return [names.get(i, f"unnamed_{i}") for i in range(len(values))]

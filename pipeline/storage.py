@@ -1,0 +1,177 @@
+"""Day-partitioned Parquet tables: one file a table a day, replaced atomically, with provenance in the footer.
+
+A reader sees the old day or the new day, never half of one. What the rows mean, and when a day must be made again, is
+decided elsewhere; here only bytes, footers and fingerprints live.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.days import parse_day
+from pipeline.errors import Location, StorageError
+from pipeline.schemas import Table
+
+FOOTER_KEY = "nilometer"
+FILE_MODE = 0o640
+
+
+@dataclass(frozen=True)
+class DayRecord:
+    """What a stored day says of itself: rows, fingerprint of its content, and what it was made from."""
+
+    table: str
+    day: dt.date
+    rows: int
+    fingerprint: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def digest(*parts: str | bytes) -> str:
+    """A short stable hash (128 bits of SHA-256, hex) of an ordered list of texts."""
+    hasher = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        hasher.update(len(raw).to_bytes(8, "big") + raw)
+    return hasher.hexdigest()[:32]
+
+
+def content_fingerprint(frame: pl.DataFrame) -> str:
+    """Hash of a frame's logical content: column names, order and values, not of the bytes of its file."""
+    lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if isinstance(t, pl.List)]
+    text = frame.with_columns(lists).write_csv(null_value="\\N", quote_style="necessary")
+    return digest(text)
+
+
+def replace_atomically(path: Path, write: Any) -> None:
+    """Call write(temporary path) beside path, then move the result into place and make it durable."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        temporary.chmod(FILE_MODE)
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_parquet(path: Path, frame: pl.DataFrame, footer: Mapping[str, Any], row_group_size: int | None = None) -> None:
+    """Write one frame as zstd Parquet with our footer, atomically."""
+    meta = {FOOTER_KEY: json.dumps(footer, sort_keys=True, default=str)}
+    replace_atomically(path, lambda p: frame.write_parquet(
+        p, compression="zstd", compression_level=1, row_group_size=row_group_size, statistics=True, metadata=meta))
+
+
+def read_footer(path: Path) -> dict[str, Any]:
+    """The footer written by write_parquet; raises StorageError when the file is not one of ours."""
+    try:
+        found = pl.read_parquet_metadata(path).get(FOOTER_KEY)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StorageError(f"this Parquet file cannot be read ({error}).", where=Location(file=str(path)),
+                           remedy="Remove it and run its day again.") from error
+    if found is None:
+        raise StorageError("this Parquet file was not written by nilometer.", where=Location(file=str(path)),
+                           remedy="Move it out of the storage folder.")
+    loaded: dict[str, Any] = json.loads(found)
+    return loaded
+
+
+class Storage:
+    """The tables of one site below one folder; all access to stored days goes through here."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, table: str, day: dt.date) -> Path:
+        """Where a day of a table lives."""
+        return self.root / table / f"day={day.isoformat()}" / "part.parquet"
+
+    def write_day(self, table: Table, day: dt.date, frame: pl.DataFrame, *, inputs: Mapping[str, str],
+                  facts: Mapping[str, Any] | None = None) -> DayRecord:
+        """Store a day, replacing what was there. The frame is conformed to the schema and sorted by key."""
+        frame = table.conform(frame)
+        record = DayRecord(table.name, day, frame.height, content_fingerprint(frame), dict(inputs), dict(facts or {}))
+        footer = {"table": record.table, "day": day.isoformat(), "rows": record.rows,
+                  "fingerprint": record.fingerprint, "inputs": record.inputs, "facts": record.facts}
+        write_parquet(self.path(table.name, day), frame, footer, table.row_group_size)
+        return record
+
+    def record(self, table: str, day: dt.date) -> DayRecord | None:
+        """The stored day's own record, or None when the day is not stored."""
+        path = self.path(table, day)
+        if not path.exists():
+            return None
+        f = read_footer(path)
+        return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
+
+    def has(self, table: str, day: dt.date) -> bool:
+        """Whether the day is stored."""
+        return self.path(table, day).exists()
+
+    def read_day(self, table: Table, day: dt.date) -> pl.DataFrame:
+        """The stored rows of a day; raises StorageError when the day is not stored."""
+        path = self.path(table.name, day)
+        if not path.exists():
+            raise StorageError(f"{table.name} has no such day.", where=Location(day=day.isoformat()),
+                               remedy=f"Run it: nilometer run --day {day}.")
+        try:
+            return pl.read_parquet(path, hive_partitioning=False)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise StorageError(f"a stored day cannot be read ({error}).",
+                               where=Location(file=str(path), day=day.isoformat()),
+                               remedy="Remove it and run its day again.") from error
+
+    def scan(self, table: Table, days: Iterable[dt.date]) -> pl.LazyFrame:
+        """A lazy frame over those of the days that are stored; empty with the right schema when none is."""
+        paths = [p for d in days if (p := self.path(table.name, d)).exists()]
+        if not paths:
+            return table.empty().lazy()
+        return pl.scan_parquet(paths, hive_partitioning=False)
+
+    def days(self, table: str) -> list[dt.date]:
+        """All stored days of a table, in order."""
+        found = []
+        for path in (self.root / table).glob("day=*/part.parquet"):
+            try:
+                found.append(parse_day(path.parent.name.removeprefix("day=")))
+            except ValueError:
+                continue
+        return sorted(found)
+
+    # Failed days: a small marker that later stages skip and status shows; success removes it.
+
+    def _marker(self, day: dt.date) -> Path:
+        return self.root / "failed" / f"day={day.isoformat()}.json"
+
+    def mark_failed(self, day: dt.date, stage: str, reasons: list[str]) -> None:
+        """Remember that a stage could not make this day, and why."""
+        text = json.dumps({"stage": stage, "reasons": reasons}, sort_keys=True)
+        replace_atomically(self._marker(day), lambda p: p.write_text(text, encoding="utf-8"))
+
+    def clear_failed(self, day: dt.date) -> None:
+        """Forget an earlier failure of this day."""
+        self._marker(day).unlink(missing_ok=True)
+
+    def failure(self, day: dt.date) -> tuple[str, list[str]] | None:
+        """(stage, reasons) of a failed day, or None."""
+        path = self._marker(day)
+        if not path.exists():
+            return None
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+        return loaded["stage"], loaded["reasons"]
+
+    def failed_days(self) -> list[dt.date]:
+        """All days with a failure marker, in order."""
+        return sorted(parse_day(p.stem.removeprefix("day=")) for p in (self.root / "failed").glob("day=*.json"))
