@@ -1,0 +1,51 @@
+"""A demo site: configuration, inventory and the logs of a simulated company, with the truth that they must add up to.
+
+What the company does is in `company` and `traffic`; how logs look, in `zeek`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.simulate.company import Company
+from pipeline.simulate.traffic import company_flows, true_totals
+from pipeline.simulate.zeek import write_days
+
+
+@dataclass(frozen=True)
+class DemoSite:
+    """What was made: the folder, the company and the true totals a (rule_id, day, client)."""
+
+    folder: Path
+    company: Company
+    totals: pl.DataFrame
+    lines: int
+
+
+def write_demo_site(folder: Path, company: Company) -> DemoSite:
+    """Write the site's configuration and logs, replacing earlier ones of the same names."""
+    flows = company_flows(company)
+    write_days(flows, folder / "logs" / "core", company.timezone)
+    (folder / "nilometer.yaml").write_text(_config(company), encoding="utf-8")
+    return DemoSite(folder, company, true_totals(company, flows), flows.height)
+
+
+def _config(company: Company) -> str:
+    servers = "\n".join(f"  - {{address: {ip}, category: email_server, name: mx{i}}}"
+                        for i, ip in enumerate(company.server_addresses, 1))
+    return f"""# The demo's site: a small simulated company.
+timezone: {company.timezone}            # where a day begins and ends
+start_date: {company.first_day}   # the first day there are logs of
+storage: data            # tables, below this folder
+lookback_days: 30        # days of history a day is compared with
+sources:
+  - name: core           # becomes dvc, as these logs name no sensor
+    format: zeek
+    path: logs/core/{{day}}/conn*.log*
+inventory:               # which addresses are email servers
+{servers}
+"""
