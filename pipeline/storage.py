@@ -49,7 +49,8 @@ def digest(*parts: str | bytes) -> str:
 def content_fingerprint(frame: pl.DataFrame) -> str:
     """Hash of a frame's logical content: column names, order and values, not of the bytes of its file."""
     lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if isinstance(t, pl.List)]
-    text = frame.with_columns(lists).write_csv(null_value="\\N", quote_style="necessary")
+    spans = [pl.col(c).to_physical() for c, t in frame.schema.items() if isinstance(t, pl.Duration)]
+    text = frame.with_columns(lists + spans).write_csv(null_value="\\N", quote_style="necessary")
     return digest(text)
 
 

@@ -1,0 +1,18 @@
+"""The `traffic_baseline` asset: what was normal in the window before the day."""
+
+import dagster as dg
+
+from assets.days import asset_options, run_days
+from pipeline.schemas import TRAFFIC_BASELINE
+from pipeline.site import Site
+from pipeline.stages import make_baseline
+
+
+def build(site: Site) -> dg.AssetsDefinition:
+    """The asset for one site."""
+
+    @dg.asset(name="traffic_baseline", deps=["daily_traffic"], **asset_options(site, TRAFFIC_BASELINE, "silver"))
+    def traffic_baseline(context: dg.AssetExecutionContext) -> dg.Output[None]:
+        return run_days(context, site, "traffic_baseline", lambda day: make_baseline(site, day))
+
+    return traffic_baseline

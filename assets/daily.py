@@ -1,0 +1,18 @@
+"""The `daily_traffic` asset: bytes a client received from mail servers on a day, one row a measure and client."""
+
+import dagster as dg
+
+from assets.days import asset_options, run_days
+from pipeline.schemas import DAILY_TRAFFIC
+from pipeline.site import Site
+from pipeline.stages import make_daily
+
+
+def build(site: Site) -> dg.AssetsDefinition:
+    """The asset for one site."""
+
+    @dg.asset(name="daily_traffic", deps=["flows"], **asset_options(site, DAILY_TRAFFIC, "silver"))
+    def daily_traffic(context: dg.AssetExecutionContext) -> dg.Output[None]:
+        return run_days(context, site, "daily_traffic", lambda day: make_daily(site, day))
+
+    return daily_traffic

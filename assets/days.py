@@ -1,0 +1,73 @@
+"""Running a stage over the days of a run: each good day gets its own event, a bad day is marked and does not stop the others.
+
+This is the one place that knows how Dagster is told of single days in a range run. What a stage does is in
+`pipeline.stages`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from pipeline.days import parse_day
+from pipeline.errors import NilometerError
+from pipeline.schemas import Table
+from pipeline.site import Site
+from pipeline.storage import DayRecord
+
+# An output with this entry in its metadata is passed on without an event for every partition of the run, so that bad
+# days are not shown as made. Dagster has no public way for it; tests count the events exactly.
+NO_EVENT = {"__source_asset_observation__": True}
+
+on_day: list[Callable[[str, str], None]] = []
+"""Called with (stage, day) after each day; the command line draws its progress from it."""
+
+
+def run_days(context: dg.AssetExecutionContext, site: Site, stage: str,
+             make: Callable[[dt.date], DayRecord]) -> dg.Output[None]:
+    """Make every day of the run; days that an earlier stage could not make are passed over."""
+    for key in context.partition_keys:
+        day = parse_day(key)
+        if stage != "flows" and site.storage.failure(day) is not None:
+            continue
+        try:
+            record = make(day)
+        except Exception as error:
+            reason = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
+            site.storage.mark_failed(day, stage, [reason])
+            context.log.error(f"{stage} of {key} failed: {reason}")
+        else:
+            if stage == "flows":
+                site.storage.clear_failed(day)
+            context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=_metadata(record)))
+        for call in on_day:
+            call(stage, key)
+    return dg.Output(None, metadata=NO_EVENT)
+
+
+def _metadata(record: DayRecord) -> dict[str, Any]:
+    facts = {k: v for k, v in record.facts.items() if isinstance(v, int | float | str)}
+    return {"dagster/partition_row_count": record.rows, "fingerprint": record.fingerprint, **facts}
+
+
+def table_metadata(table: Table, site: Site) -> dict[str, Any]:
+    """Column schema with units, and where the table lives."""
+    columns = [dg.TableColumn(c.name, str(c.dtype), description=f"{c.description} [{c.unit}]" if c.unit
+                              else c.description, constraints=dg.TableColumnConstraints(nullable=c.nullable))
+               for c in table.columns]
+    return {"dagster/column_schema": dg.TableSchema(columns), "dagster/table_name": table.name,
+            "dagster/uri": f"{site.settings.storage}/{table.name}/"}
+
+
+def asset_options(site: Site, table: Table, layer: str) -> dict[str, Any]:
+    """What every asset of the chain has in common."""
+    partitions = dg.DailyPartitionsDefinition(start_date=site.settings.start_date.isoformat(),
+                                              timezone=site.settings.timezone)
+    return {
+        "partitions_def": partitions, "backfill_policy": dg.BackfillPolicy.single_run(), "group_name": "nilometer",
+        "kinds": {"polars", "parquet", layer}, "owners": list(site.settings.owners), "dagster_type": dg.Nothing,
+        "tags": {"attack/T1114": "", "attack/T1114.002": ""}, "metadata": table_metadata(table, site),
+        "description": table.description, "code_version": "1"}

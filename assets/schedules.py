@@ -1,0 +1,61 @@
+"""The daily schedule for the day that ended, and the hourly preview of the day in progress.
+
+Hours are of the site's zone. What the jobs do is in the assets and in `pipeline.preview`.
+"""
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from pipeline.preview import make_preview
+from pipeline.site import Site
+
+JOB = "nilometer_daily"
+
+
+def daily_job() -> UnresolvedAssetJobDefinition:
+    """All assets and checks of a day."""
+    return dg.define_asset_job(JOB, selection=dg.AssetSelection.groups("nilometer"),
+                               description="All tables and checks of a day.", executor_def=dg.in_process_executor)
+
+
+def daily_schedule(site: Site) -> dg.ScheduleDefinition:
+    """Every day at the configured hour: the day that ended, named outright."""
+    when = site.settings.schedule
+
+    @dg.schedule(job_name=JOB, name="daily", cron_schedule=f"{when.minute} {when.hour} * * *",
+                 execution_timezone=site.settings.timezone, default_status=dg.DefaultScheduleStatus.RUNNING)
+    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(ZoneInfo(site.settings.timezone))
+        day = now.date() - dt.timedelta(days=1)
+        if day < site.settings.start_date:
+            return dg.SkipReason(f"{day} lies before the site's start_date {site.settings.start_date}.")
+        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+
+    return daily
+
+
+def preview_job(site: Site) -> dg.JobDefinition:
+    """Today so far, judged into a table of its own."""
+
+    @dg.op(name="today_so_far")
+    def today_so_far(context: dg.OpExecutionContext) -> None:
+        record = make_preview(site, dt.datetime.now(dt.UTC))
+        context.log.info(f"{record.day}: {record.rows} clients, {record.facts['alerts']} alerts so far")
+
+    @dg.job(name="nilometer_today_so_far", executor_def=dg.in_process_executor)
+    def nilometer_today_so_far() -> None:
+        today_so_far()
+
+    return nilometer_today_so_far
+
+
+def hourly_schedule(site: Site) -> dg.ScheduleDefinition:
+    """The preview every hour; off unless the site asks for it."""
+    on = site.settings.schedule.hourly
+    return dg.ScheduleDefinition(
+        name="today_so_far", job_name="nilometer_today_so_far", cron_schedule="5 * * * *",
+        execution_timezone=site.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED)
