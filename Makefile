@@ -35,6 +35,7 @@ test-slow: $(STAMP) ## the slow tests too
 
 lint: $(STAMP) ## ruff and the import contracts
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check --quiet .
 	.venv/bin/lint-imports
 
 types: $(STAMP) ## mypy, strict

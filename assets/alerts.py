@@ -1,8 +1,8 @@
-"""The `alerts` asset: hosts in flood, with evidence; as the last step it fails the run, naming the days that are bad."""
+"""The `alerts` asset: hosts in flood, with evidence; the last step, which fails the run by the name of its bad days."""
 
 import dagster as dg
 
-from assets.days import asset_options, run_days
+from assets.days import chain_asset, run_days
 from data_quality.checks import day_quality
 from pipeline.days import parse_day
 from pipeline.schemas import ALERTS
@@ -13,14 +13,15 @@ from pipeline.stages import make_alerts
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
 
-    @dg.asset(name="alerts", deps=["anomaly_scores", "flows"], **asset_options(site, ALERTS, "gold"))
+    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows"])
     def alerts(context: dg.AssetExecutionContext) -> dg.Output[None]:
         done = run_days(context, site, "alerts", lambda day: make_alerts(site, day, day_quality(site, day)))
         failures = {k: f for k in context.partition_keys if (f := site.storage.failure(parse_day(k))) is not None}
         if failures:
             named = "; ".join(f"{day} ({stage}): {reasons[0]}" for day, (stage, reasons) in failures.items())
-            raise dg.Failure(f"{len(failures)} of {len(context.partition_keys)} days failed: {named}",
-                             allow_retries=False)
+            raise dg.Failure(
+                f"{len(failures)} of {len(context.partition_keys)} days failed: {named}", allow_retries=False
+            )
         return done
 
     return alerts

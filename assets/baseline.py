@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.days import asset_options, run_days
+from assets.days import chain_asset, run_days
 from pipeline.schemas import TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.stages import make_baseline
@@ -11,7 +11,7 @@ from pipeline.stages import make_baseline
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
 
-    @dg.asset(name="traffic_baseline", deps=["daily_traffic"], **asset_options(site, TRAFFIC_BASELINE, "silver"))
+    @chain_asset(site, TRAFFIC_BASELINE, "silver", ["daily_traffic"])
     def traffic_baseline(context: dg.AssetExecutionContext) -> dg.Output[None]:
         return run_days(context, site, "traffic_baseline", lambda day: make_baseline(site, day))
 

@@ -25,6 +25,9 @@ def build_defs(site: Site) -> dg.Definitions:
         assert partitions is not None
         found = dg.with_source_code_references(chain)
         return dg.Definitions(
-            assets=[flows.flow_logs(site), *found], asset_checks=checks.build(site, partitions),
-            jobs=[daily_job(), preview_job(site)], schedules=[daily_schedule(site), hourly_schedule(site)],
-            executor=dg.in_process_executor)
+            assets=[flows.flow_logs(site), *found],
+            asset_checks=checks.build(site, partitions),
+            jobs=[daily_job(), preview_job(site)],
+            schedules=[daily_schedule(site), hourly_schedule(site)],
+            executor=dg.in_process_executor,
+        )

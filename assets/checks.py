@@ -22,11 +22,16 @@ def build(site: Site, partitions: dg.PartitionsDefinition) -> list[dg.AssetCheck
     return [_step(site, table, specs, partitions) for table, specs in by_table.items()]
 
 
-def _step(site: Site, table: str, specs: list[CheckSpec],
-          partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+def _step(
+    site: Site, table: str, specs: list[CheckSpec], partitions: dg.PartitionsDefinition
+) -> dg.AssetChecksDefinition:
     known = {s.name: s for s in specs}
-    asset_specs = [dg.AssetCheckSpec(s.name, asset=table, blocking=s.blocking, description=s.description,
-                                     partitions_def=partitions) for s in specs]
+    asset_specs = [
+        dg.AssetCheckSpec(
+            s.name, asset=table, blocking=s.blocking, description=s.description, partitions_def=partitions
+        )
+        for s in specs
+    ]
 
     @dg.multi_asset_check(name=f"{table}_checks", specs=asset_specs, can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.Output[None]]:
@@ -46,13 +51,21 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetChe
     severity = dg.AssetCheckSeverity.ERROR if spec.severity == "error" else dg.AssetCheckSeverity.WARN
     failed = [o["expectation"] for o in outcome.outcomes if not o["passed"]]
     lines = ["| expectation | observed | limit | result | remedy |", "|---|---|---|---|---|"]
-    lines += [f"| {_cell(o['expectation'])} | {_cell(o['observed'])} | {_cell(o['limit'])} | "
-              f"{'ok' if o['passed'] else 'FAILED'} | {_cell(o['remedy'])} |" for o in outcome.outcomes]
+    lines += [
+        f"| {_cell(o['expectation'])} | {_cell(o['observed'])} | {_cell(o['limit'])} | "
+        f"{'ok' if o['passed'] else 'FAILED'} | {_cell(o['remedy'])} |"
+        for o in outcome.outcomes
+    ]
     numbers = {k: float(v) for k, v in outcome.observed.items() if v is not None}
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(spec.table), check_name=spec.name, passed=outcome.passed, partition=day,
-        severity=severity, description=f"failed: {', '.join(failed)}" if failed else None,
-        metadata={"expectations": dg.MetadataValue.md("\n".join(lines)), **numbers})
+        asset_key=dg.AssetKey(spec.table),
+        check_name=spec.name,
+        passed=outcome.passed,
+        partition=day,
+        severity=severity,
+        description=f"failed: {', '.join(failed)}" if failed else None,
+        metadata={"expectations": dg.MetadataValue.md("\n".join(lines)), **numbers},
+    )
 
 
 def _cell(value: object) -> str:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.days import asset_options, run_days
+from assets.days import chain_asset, run_days
 from pipeline.schemas import DAILY_TRAFFIC
 from pipeline.site import Site
 from pipeline.stages import make_daily
@@ -11,7 +11,7 @@ from pipeline.stages import make_daily
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
 
-    @dg.asset(name="daily_traffic", deps=["flows"], **asset_options(site, DAILY_TRAFFIC, "silver"))
+    @chain_asset(site, DAILY_TRAFFIC, "silver", ["flows"])
     def daily_traffic(context: dg.AssetExecutionContext) -> dg.Output[None]:
         return run_days(context, site, "daily_traffic", lambda day: make_daily(site, day))
 

@@ -1,4 +1,4 @@
-"""Running a stage over the days of a run: each good day gets its own event, a bad day is marked and does not stop the others.
+"""Running a stage over the days of a run: a good day gets its own event, a bad day is marked and stops no other.
 
 This is the one place that knows how Dagster is told of single days in a range run. What a stage does is in
 `pipeline.stages`.
@@ -7,8 +7,8 @@ This is the one place that knows how Dagster is told of single days in a range r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import dagster as dg
 
@@ -26,8 +26,9 @@ on_day: list[Callable[[str, str], None]] = []
 """Called with (stage, day) after each day; the command line draws its progress from it."""
 
 
-def run_days(context: dg.AssetExecutionContext, site: Site, stage: str,
-             make: Callable[[dt.date], DayRecord]) -> dg.Output[None]:
+def run_days(
+    context: dg.AssetExecutionContext, site: Site, stage: str, make: Callable[[dt.date], DayRecord]
+) -> dg.Output[None]:
     """Make every day of the run; days that an earlier stage could not make are passed over."""
     for key in context.partition_keys:
         day = parse_day(key)
@@ -55,19 +56,41 @@ def _metadata(record: DayRecord) -> dict[str, Any]:
 
 def table_metadata(table: Table, site: Site) -> dict[str, Any]:
     """Column schema with units, and where the table lives."""
-    columns = [dg.TableColumn(c.name, str(c.dtype), description=f"{c.description} [{c.unit}]" if c.unit
-                              else c.description, constraints=dg.TableColumnConstraints(nullable=c.nullable))
-               for c in table.columns]
-    return {"dagster/column_schema": dg.TableSchema(columns), "dagster/table_name": table.name,
-            "dagster/uri": f"{site.settings.storage}/{table.name}/"}
-
-
-def asset_options(site: Site, table: Table, layer: str) -> dict[str, Any]:
-    """What every asset of the chain has in common."""
-    partitions = dg.DailyPartitionsDefinition(start_date=site.settings.start_date.isoformat(),
-                                              timezone=site.settings.timezone)
+    columns = [
+        dg.TableColumn(
+            c.name,
+            str(c.dtype),
+            description=f"{c.description} [{c.unit}]" if c.unit else c.description,
+            constraints=dg.TableColumnConstraints(nullable=c.nullable),
+        )
+        for c in table.columns
+    ]
     return {
-        "partitions_def": partitions, "backfill_policy": dg.BackfillPolicy.single_run(), "group_name": "nilometer",
-        "kinds": {"polars", "parquet", layer}, "owners": list(site.settings.owners), "dagster_type": dg.Nothing,
-        "tags": {"attack/T1114": "", "attack/T1114.002": ""}, "metadata": table_metadata(table, site),
-        "description": table.description, "code_version": "1"}
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/table_name": table.name,
+        "dagster/uri": f"{site.settings.storage}/{table.name}/",
+    }
+
+
+Body = Callable[[dg.AssetExecutionContext], dg.Output[None]]
+
+
+def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Callable[[Body], dg.AssetsDefinition]:
+    """The decorator of every asset of the chain: what they all have in common."""
+    partitions = dg.DailyPartitionsDefinition(
+        start_date=site.settings.start_date.isoformat(), timezone=site.settings.timezone
+    )
+    return dg.asset(
+        name=table.name,
+        deps=list(deps),
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="nilometer",
+        kinds={"polars", "parquet", layer},
+        owners=list(site.settings.owners),
+        dagster_type=cast("dg.DagsterType", dg.Nothing),
+        tags={"attack/T1114": "", "attack/T1114.002": ""},
+        metadata=table_metadata(table, site),
+        description=table.description,
+        code_version="1",
+    )

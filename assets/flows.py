@@ -4,7 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
-from assets.days import asset_options, run_days
+from assets.days import chain_asset, run_days
 from pipeline.days import parse_day
 from pipeline.landing import Landing
 from pipeline.schemas import FLOWS
@@ -14,15 +14,22 @@ from pipeline.stages import make_flows
 
 def flow_logs(site: Site) -> dg.AssetSpec:
     """The files themselves, so that lineage starts at them."""
-    paths = "\n".join(f"- `{s.name}`: `{s.path}` ({s.format})" for s in site.settings.sources) or "No source is configured."
-    return dg.AssetSpec("flow_logs", group_name="nilometer", kinds={"file"}, owners=list(site.settings.owners),
-                        description=f"Flow logs as the sensors wrote them.\n\n{paths}")
+    paths = (
+        "\n".join(f"- `{s.name}`: `{s.path}` ({s.format})" for s in site.settings.sources) or "No source is configured."
+    )
+    return dg.AssetSpec(
+        "flow_logs",
+        group_name="nilometer",
+        kinds={"file"},
+        owners=list(site.settings.owners),
+        description=f"Flow logs as the sensors wrote them.\n\n{paths}",
+    )
 
 
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
 
-    @dg.asset(name="flows", deps=["flow_logs"], **asset_options(site, FLOWS, "bronze"))
+    @chain_asset(site, FLOWS, "bronze", ["flow_logs"])
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
         landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
         report = landing.land([parse_day(k) for k in context.partition_keys])

@@ -17,16 +17,25 @@ JOB = "nilometer_daily"
 
 def daily_job() -> UnresolvedAssetJobDefinition:
     """All assets and checks of a day."""
-    return dg.define_asset_job(JOB, selection=dg.AssetSelection.groups("nilometer"),
-                               description="All tables and checks of a day.", executor_def=dg.in_process_executor)
+    return dg.define_asset_job(
+        JOB,
+        selection=dg.AssetSelection.groups("nilometer"),
+        description="All tables and checks of a day.",
+        executor_def=dg.in_process_executor,
+    )
 
 
 def daily_schedule(site: Site) -> dg.ScheduleDefinition:
     """Every day at the configured hour: the day that ended, named outright."""
     when = site.settings.schedule
 
-    @dg.schedule(job_name=JOB, name="daily", cron_schedule=f"{when.minute} {when.hour} * * *",
-                 execution_timezone=site.settings.timezone, default_status=dg.DefaultScheduleStatus.RUNNING)
+    @dg.schedule(
+        job_name=JOB,
+        name="daily",
+        cron_schedule=f"{when.minute} {when.hour} * * *",
+        execution_timezone=site.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(ZoneInfo(site.settings.timezone))
         day = now.date() - dt.timedelta(days=1)
@@ -56,6 +65,9 @@ def hourly_schedule(site: Site) -> dg.ScheduleDefinition:
     """The preview every hour; off unless the site asks for it."""
     on = site.settings.schedule.hourly
     return dg.ScheduleDefinition(
-        name="today_so_far", job_name="nilometer_today_so_far", cron_schedule="5 * * * *",
+        name="today_so_far",
+        job_name="nilometer_today_so_far",
+        cron_schedule="5 * * * *",
         execution_timezone=site.settings.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED)
+        default_status=dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED,
+    )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.days import asset_options, run_days
+from assets.days import chain_asset, run_days
 from pipeline.schemas import ANOMALY_SCORES
 from pipeline.site import Site
 from pipeline.stages import make_scores
@@ -11,7 +11,7 @@ from pipeline.stages import make_scores
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
 
-    @dg.asset(name="anomaly_scores", deps=["daily_traffic", "traffic_baseline"], **asset_options(site, ANOMALY_SCORES, "gold"))
+    @chain_asset(site, ANOMALY_SCORES, "gold", ["daily_traffic", "traffic_baseline"])
     def anomaly_scores(context: dg.AssetExecutionContext) -> dg.Output[None]:
         return run_days(context, site, "anomaly_scores", lambda day: make_scores(site, day))
 

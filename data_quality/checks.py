@@ -54,8 +54,16 @@ def check_specs() -> tuple[CheckSpec, ...]:
     for path in sorted(SUITES.glob("*.json")):
         suite = json.loads(path.read_text(encoding="utf-8"))
         meta = suite["meta"]
-        specs.append(CheckSpec(suite["name"], meta["table"], meta["blocking"], meta["severity"], meta["description"],
-                               tuple(suite["expectations"])))
+        specs.append(
+            CheckSpec(
+                suite["name"],
+                meta["table"],
+                meta["blocking"],
+                meta["severity"],
+                meta["description"],
+                tuple(suite["expectations"]),
+            )
+        )
     return tuple(specs)
 
 
@@ -65,8 +73,18 @@ def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
         outcome = _judge(spec, site, day)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
-        outcome = CheckOutcome(False, ({"expectation": "check_ran", "passed": False, "observed": text[:300],
-                                        "limit": "no error", "remedy": "Report this with its message."},))
+        outcome = CheckOutcome(
+            False,
+            (
+                {
+                    "expectation": "check_ran",
+                    "passed": False,
+                    "observed": text[:300],
+                    "limit": "no error",
+                    "remedy": "Report this with its message.",
+                },
+            ),
+        )
     _keep(spec, site, day, outcome)
     return outcome
 
@@ -74,9 +92,18 @@ def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
 def _judge(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
     if (failure := site.storage.failure(day)) is not None or not site.storage.has(spec.table, day):
         reasons = "; ".join(failure[1]) if failure else f"{spec.table} is not stored"
-        return CheckOutcome(False, ({"expectation": "day_is_stored", "passed": False, "observed": reasons,
-                                     "limit": "a stored day",
-                                     "remedy": "Mend the cause, then run the day again."},))
+        return CheckOutcome(
+            False,
+            (
+                {
+                    "expectation": "day_is_stored",
+                    "passed": False,
+                    "observed": reasons,
+                    "limit": "a stored day",
+                    "remedy": "Mend the cause, then run the day again.",
+                },
+            ),
+        )
     profile = PROFILES[spec.name](site, day)
     results = _validate(spec, profile)
     return CheckOutcome(all(r["passed"] for r in results), tuple(results), profile)
@@ -90,8 +117,12 @@ def _validate(spec: CheckSpec, profile: Mapping[str, Any]) -> list[dict[str, Any
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     frame = pd.DataFrame([{k: (None if v is None else float(v)) for k, v in profile.items()}], dtype="float64")
-    batch = context.data_sources.add_pandas("profile").add_dataframe_asset("day").add_batch_definition_whole_dataframe(
-        "day").get_batch({"dataframe": frame})
+    batch = (
+        context.data_sources.add_pandas("profile")
+        .add_dataframe_asset("day")
+        .add_batch_definition_whole_dataframe("day")
+        .get_batch({"dataframe": frame})
+    )
     suite = gx.ExpectationSuite(name=spec.name, expectations=[dict(e) for e in spec.expectations])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -102,10 +133,15 @@ def _validate(spec: CheckSpec, profile: Mapping[str, Any]) -> list[dict[str, Any
         limit = {k: v for k, v in expectation["kwargs"].items() if k in ("min_value", "max_value")}
         observed = profile.get(column)
         # A value that is not there is not a pass: GX leaves nulls out of what it judges.
-        results.append({"expectation": column, "passed": bool(result) and observed is not None,
-                        "observed": None if observed is None else f"{observed}",
-                        "limit": ", ".join(f"{k.removesuffix('_value')} {v}" for k, v in sorted(limit.items())),
-                        "remedy": meta["remedy"]})
+        results.append(
+            {
+                "expectation": column,
+                "passed": bool(result) and observed is not None,
+                "observed": None if observed is None else f"{observed}",
+                "limit": ", ".join(f"{k.removesuffix('_value')} {v}" for k, v in sorted(limit.items())),
+                "remedy": meta["remedy"],
+            }
+        )
     return results
 
 
@@ -126,8 +162,10 @@ def great_expectations() -> Any:
 
 
 def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> None:
-    rows = [{"day": day, "table": spec.table, "check": spec.name, "severity": spec.severity, "blocking": spec.blocking,
-             **o} for o in outcome.outcomes]
+    rows = [
+        {"day": day, "table": spec.table, "check": spec.name, "severity": spec.severity, "blocking": spec.blocking, **o}
+        for o in outcome.outcomes
+    ]
     frame = QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
     write_parquet(_path(site, day, spec.name), frame, {"check": spec.name, "day": day.isoformat()})
 
@@ -139,8 +177,11 @@ def _path(site: Site, day: dt.date, check: str) -> Path:
 def results_of(site: Site, day: dt.date) -> pl.DataFrame:
     """All kept results of a day (schema QUALITY)."""
     paths = [p for s in check_specs() if (p := _path(site, day, s.name)).exists()]
-    return QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths])) if paths \
+    return (
+        QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths]))
+        if paths
         else QUALITY.empty()
+    )
 
 
 def day_quality(site: Site, day: dt.date) -> str:

@@ -38,12 +38,17 @@ def flows_valid(site: Site, day: dt.date) -> Profile:
     record = site.storage.record("flows", day)
     first, end = day_bounds_utc(day, site.settings.timezone)
     start = pl.col("start_time")
-    row = _row(site.storage.scan(FLOWS, [day]),
-               nulls=pl.sum_horizontal(pl.col(c).null_count() for c in ("start_time", "src_ip", "dest_ip")),
-               out_of_day=(~start.is_between(first, end, closed="left")).sum(),
-               negative_bytes=((pl.col("bytes_in") < 0).sum() + (pl.col("bytes_out") < 0).sum()))
-    return {"lines_read": record.facts.get("lines", 0) if record else 0,
-            "schema_faults": _schema_faults(site, FLOWS, day), **row}
+    row = _row(
+        site.storage.scan(FLOWS, [day]),
+        nulls=pl.sum_horizontal(pl.col(c).null_count() for c in ("start_time", "src_ip", "dest_ip")),
+        out_of_day=(~start.is_between(first, end, closed="left")).sum(),
+        negative_bytes=((pl.col("bytes_in") < 0).sum() + (pl.col("bytes_out") < 0).sum()),
+    )
+    return {
+        "lines_read": record.facts.get("lines", 0) if record else 0,
+        "schema_faults": _schema_faults(site, FLOWS, day),
+        **row,
+    }
 
 
 def flows_complete(site: Site, day: dt.date) -> Profile:
@@ -52,44 +57,73 @@ def flows_complete(site: Site, day: dt.date) -> Profile:
     facts = record.facts if record else {}
     row = _row(site.storage.scan(FLOWS, [day]), n=pl.len(), unknown=pl.col("bytes_in").null_count())
     lines = facts.get("lines", 0)
-    return {"unknown_bytes_share": row["unknown"] / row["n"] if row["n"] else 0.0,
-            "quarantined_share": _share(facts.get("quarantined", 0), lines),
-            "duplicates_share": facts.get("duplicates", 0) / max(facts.get("records", 0), 1)}
+    return {
+        "unknown_bytes_share": row["unknown"] / row["n"] if row["n"] else 0.0,
+        "quarantined_share": _share(facts.get("quarantined", 0), lines),
+        "duplicates_share": facts.get("duplicates", 0) / max(facts.get("records", 0), 1),
+    }
 
 
 def daily_traffic_valid(site: Site, day: dt.date) -> Profile:
     """Key uniqueness, the right day, negative bytes, and conservation of sums, as integers."""
     stored = site.storage.scan(DAILY_TRAFFIC, [day])
-    row = _row(stored, duplicate_keys=pl.struct("measure", "client").is_duplicated().sum(),
-               other_days=(pl.col("day") != day).sum(), negative_bytes=(pl.col("bytes") < 0).sum())
+    row = _row(
+        stored,
+        duplicate_keys=pl.struct("measure", "client").is_duplicated().sum(),
+        other_days=(pl.col("day") != day).sum(),
+        negative_bytes=(pl.col("bytes") < 0).sum(),
+    )
     sums = dict(stored.group_by("measure").agg(pl.col("bytes").cast(pl.Int128).sum()).collect().iter_rows())
     totals = measure_totals(site.storage.scan(FLOWS, [day]), site.measures)
-    return {"schema_faults": _schema_faults(site, DAILY_TRAFFIC, day), **row,
-            "sum_mismatches": sum(int(sums.get(m, 0) or 0) != total for m, total in totals.items())}
+    return {
+        "schema_faults": _schema_faults(site, DAILY_TRAFFIC, day),
+        **row,
+        "sum_mismatches": sum(int(sums.get(m, 0) or 0) != total for m, total in totals.items()),
+    }
 
 
 def traffic_baseline_valid(site: Site, day: dt.date) -> Profile:
     """Sample counts within the window, deviations known and not negative, a fleet row a series."""
     client = pl.col("scope") == "client"
-    row = _row(site.storage.scan(TRAFFIC_BASELINE, [day]),
-               out_of_window=(client & ~pl.col("n_past_rows").is_between(1, pl.col("window_days"))).sum(),
-               bad_deviations=((pl.col("stdev_bytes") < 0) | (
-                   pl.col("stdev_bytes").is_null() & (pl.col("n_past_values") >= 2))).sum(),
-               fleet_rows=(pl.col("scope") == "fleet").sum())
-    return {"out_of_window": row["out_of_window"], "bad_deviations": row["bad_deviations"],
-            "missing_fleet_rows": len(site.series) - row["fleet_rows"]}
+    row = _row(
+        site.storage.scan(TRAFFIC_BASELINE, [day]),
+        out_of_window=(client & ~pl.col("n_past_rows").is_between(1, pl.col("window_days"))).sum(),
+        bad_deviations=(
+            (pl.col("stdev_bytes") < 0) | (pl.col("stdev_bytes").is_null() & (pl.col("n_past_values") >= 2))
+        ).sum(),
+        fleet_rows=(pl.col("scope") == "fleet").sum(),
+    )
+    return {
+        "out_of_window": row["out_of_window"],
+        "bad_deviations": row["bad_deviations"],
+        "missing_fleet_rows": len(site.series) - row["fleet_rows"],
+    }
 
 
 def sample_counts(site: Site, day: dt.date) -> Profile:
     """How many of the day's clients have enough samples, and how much of the window was there."""
     stored = site.storage.scan(ANOMALY_SCORES, [day])
-    row = _row(stored, n=pl.len(), enough=pl.col("gate_samples").sum(), least=pl.col("n").min(),
-               median=pl.col("n").median(), most=pl.col("n").max())
-    window = _row(site.storage.scan(TRAFFIC_BASELINE, [day]), days=pl.col("window_days").max(),
-                  present=pl.col("window_days_present").min())
-    return {"share_clients_enough": _share(row["enough"] or 0, row["n"]), "clients_enough": row["enough"],
-            "window_days_share": _share(window["present"] or 0, window["days"] or 0),
-            "samples_min": row["least"], "samples_median": row["median"], "samples_max": row["most"]}
+    row = _row(
+        stored,
+        n=pl.len(),
+        enough=pl.col("gate_samples").sum(),
+        least=pl.col("n").min(),
+        median=pl.col("n").median(),
+        most=pl.col("n").max(),
+    )
+    window = _row(
+        site.storage.scan(TRAFFIC_BASELINE, [day]),
+        days=pl.col("window_days").max(),
+        present=pl.col("window_days_present").min(),
+    )
+    return {
+        "share_clients_enough": _share(row["enough"] or 0, row["n"]),
+        "clients_enough": row["enough"],
+        "window_days_share": _share(window["present"] or 0, window["days"] or 0),
+        "samples_min": row["least"],
+        "samples_median": row["median"],
+        "samples_max": row["most"],
+    }
 
 
 def anomaly_scores_valid(site: Site, day: dt.date) -> Profile:
@@ -98,11 +132,14 @@ def anomaly_scores_valid(site: Site, day: dt.date) -> Profile:
     distance = pl.col("num_standard_deviations_away_from_server_average")
     own = pl.col("num_standard_deviations_away_from_client_average")
     gates = pl.all_horizontal(pl.col(c).fill_null(False) for c in ("gate_samples", "gate_fleet", "gate_client"))
-    row = _row(stored, duplicate_keys=pl.struct("rule_id", "client").is_duplicated().sum(),
-               not_finite=((~distance.is_finite()).sum() + (~own.is_finite()).sum()),
-               absent_distances=(distance.is_null() & (pl.col("stdev_bytes") > 0) & pl.col("bytes").is_not_null()).sum(),
-               gate_mismatches=((pl.col("state") == "alert") != gates).sum(),
-               unknown_states=(~pl.col("state").is_in(STATES)).sum())
+    row = _row(
+        stored,
+        duplicate_keys=pl.struct("rule_id", "client").is_duplicated().sum(),
+        not_finite=((~distance.is_finite()).sum() + (~own.is_finite()).sum()),
+        absent_distances=(distance.is_null() & (pl.col("stdev_bytes") > 0) & pl.col("bytes").is_not_null()).sum(),
+        gate_mismatches=((pl.col("state") == "alert") != gates).sum(),
+        unknown_states=(~pl.col("state").is_in(STATES)).sum(),
+    )
     return {**row, "missing_or_extra": _key_differences(site, day)}
 
 
@@ -112,8 +149,11 @@ def _key_differences(site: Site, day: dt.date) -> int:
     scored = site.storage.scan(ANOMALY_SCORES, [day])
     total = 0
     for rule in site.rules:
-        want = today.filter(pl.col("measure") == rule.measure.id).select(
-            client=pl.col("client").fill_null("null") if rule.null_client == "literal" else pl.col("client")).drop_nulls()
+        want = (
+            today.filter(pl.col("measure") == rule.measure.id)
+            .select(client=pl.col("client").fill_null("null") if rule.null_client == "literal" else pl.col("client"))
+            .drop_nulls()
+        )
         have = scored.filter(pl.col("rule_id") == rule.id).select("client")
         for left, right in ((want, have), (have, want)):
             total += left.join(right, on="client", how="anti").select(pl.len()).collect().item()
@@ -127,6 +167,11 @@ def alert_rate(site: Site, day: dt.date) -> Profile:
 
 
 PROFILES: dict[str, Callable[[Site, dt.date], Profile]] = {
-    "flows_valid": flows_valid, "flows_complete": flows_complete, "daily_traffic_valid": daily_traffic_valid,
-    "traffic_baseline_valid": traffic_baseline_valid, "sample_counts": sample_counts,
-    "anomaly_scores_valid": anomaly_scores_valid, "alert_rate": alert_rate}
+    "flows_valid": flows_valid,
+    "flows_complete": flows_complete,
+    "daily_traffic_valid": daily_traffic_valid,
+    "traffic_baseline_valid": traffic_baseline_valid,
+    "sample_counts": sample_counts,
+    "anomaly_scores_valid": anomaly_scores_valid,
+    "alert_rate": alert_rate,
+}

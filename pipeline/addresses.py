@@ -41,7 +41,7 @@ def canonical_frame(raw: pl.Series) -> pl.DataFrame:
     odd = frame.filter(pl.col("ip").is_null())["raw"].to_list()
     if not odd:
         return frame
-    fixed = pl.DataFrame({"raw": odd, "odd_ip": [canonical_address(t) for t in odd]},
-                         schema={"raw": pl.String, "odd_ip": pl.String})
-    return frame.join(fixed, on="raw", how="left", nulls_equal=True).select(
-        "raw", ip=pl.coalesce("ip", "odd_ip"))
+    fixed = pl.DataFrame(
+        {"raw": odd, "odd_ip": [canonical_address(t) for t in odd]}, schema={"raw": pl.String, "odd_ip": pl.String}
+    )
+    return frame.join(fixed, on="raw", how="left", nulls_equal=True).select("raw", ip=pl.coalesce("ip", "odd_ip"))

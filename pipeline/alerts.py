@@ -30,8 +30,9 @@ def alert_id(rule_id: str, day: dt.date, client: str) -> str:
     return "nilo-" + digest(rule_id, day.isoformat(), client)[:16]
 
 
-def build_alerts(scores: pl.DataFrame, rules: Sequence[Rule], flows: pl.LazyFrame, day: dt.date, timezone: str,
-                 quality: str) -> pl.DataFrame:
+def build_alerts(
+    scores: pl.DataFrame, rules: Sequence[Rule], flows: pl.LazyFrame, day: dt.date, timezone: str, quality: str
+) -> pl.DataFrame:
     """Rows of ALERTS for one day; flows are the day's FLOWS rows, for the evidence."""
     known = {r.id: r for r in rules}
     hits = scores.filter(pl.col("state") == "alert").sort("rule_id", "client")
@@ -40,16 +41,28 @@ def build_alerts(scores: pl.DataFrame, rules: Sequence[Rule], flows: pl.LazyFram
     return ALERTS.conform(pl.DataFrame(rows, schema=ALERTS.schema))
 
 
-def _alert(row: dict[str, Any], rule: Rule, flows: pl.LazyFrame, day: dt.date, start: dt.datetime,
-           quality: str) -> dict[str, Any]:
+def _alert(
+    row: dict[str, Any], rule: Rule, flows: pl.LazyFrame, day: dt.date, start: dt.datetime, quality: str
+) -> dict[str, Any]:
     field = rule.field
     blank: dict[str, Any] = dict.fromkeys(ALERTS.schema.names())
     return blank | {
-        "alert_id": alert_id(rule.id, day, row["client"]), "rule_id": rule.id, "rule_title": rule.title, "day": day,
-        "_time": start, "client": row["client"], rule.subject: row["client"], field: row["bytes"],
-        f"avg_{field}": row["avg_bytes"], f"per_source_avg_{field}": row["per_source_avg_bytes"],
-        _SERVER: row[_SERVER], _CLIENT: row[_CLIENT], "techniques": list(rule.attack), "quality": quality,
-        "window_complete": row["window_complete"], "message": _message(row, rule, day, quality),
+        "alert_id": alert_id(rule.id, day, row["client"]),
+        "rule_id": rule.id,
+        "rule_title": rule.title,
+        "day": day,
+        "_time": start,
+        "client": row["client"],
+        rule.subject: row["client"],
+        field: row["bytes"],
+        f"avg_{field}": row["avg_bytes"],
+        f"per_source_avg_{field}": row["per_source_avg_bytes"],
+        _SERVER: row[_SERVER],
+        _CLIENT: row[_CLIENT],
+        "techniques": list(rule.attack),
+        "quality": quality,
+        "window_complete": row["window_complete"],
+        "message": _message(row, rule, day, quality),
         "evidence": json.dumps(_evidence(row, rule, flows), sort_keys=True),
     }
 
@@ -79,20 +92,46 @@ def _evidence(row: dict[str, Any], rule: Rule, flows: pl.LazyFrame) -> dict[str,
     k = float(rule.threshold)
     picked = measured(flows, rule.measure).filter(pl.col(rule.subject) == row["client"])
     server, port = ("dest_ip", "dest_port") if rule.subject == "src_ip" else ("src_ip", "src_port")
-    servers = picked.group_by(ip=server).agg(bytes=pl.col(rule.field).sum(), flows=pl.len()).sort(
-        ["bytes", "ip"], descending=[True, False]).head(_TOP).collect()
-    top = picked.sort([rule.field, "source_file", "source_line"], descending=[True, False, False],
-                      nulls_last=True).head(_TOP).select(
-        "flow_uid", pl.col("start_time").dt.to_string("iso:strict").alias("start"), pl.col(server).alias("server"),
-        pl.col(port).alias("port"), pl.col(rule.field).alias("bytes"), "source_file", "source_line").collect()
+    servers = (
+        picked.group_by(ip=server)
+        .agg(bytes=pl.col(rule.field).sum(), flows=pl.len())
+        .sort(["bytes", "ip"], descending=[True, False])
+        .head(_TOP)
+        .collect()
+    )
+    top = (
+        picked.sort([rule.field, "source_file", "source_line"], descending=[True, False, False], nulls_last=True)
+        .head(_TOP)
+        .select(
+            "flow_uid",
+            pl.col("start_time").dt.to_string("iso:strict").alias("start"),
+            pl.col(server).alias("server"),
+            pl.col(port).alias("port"),
+            pl.col(rule.field).alias("bytes"),
+            "source_file",
+            "source_line",
+        )
+        .collect()
+    )
     return {
-        "n": row["n"], "window_days": row["window_days"], "window_days_present": row["window_days_present"],
-        "fleet": {"n": row["fleet_n"], "avg": row["avg_bytes"], "stdev": row["stdev_bytes"],
-                  "threshold": row["avg_bytes"] + k * row["stdev_bytes"]},
-        "client": {"n": row["n_past_values"], "avg": row["per_source_avg_bytes"],
-                   "stdev": row["per_source_stdev_bytes"],
-                   "threshold": row["per_source_avg_bytes"] + k * row["per_source_stdev_bytes"]},
-        "top_servers": servers.to_dicts(), "top_flows": top.to_dicts(), "runbook": list(rule.runbook),
+        "n": row["n"],
+        "window_days": row["window_days"],
+        "window_days_present": row["window_days_present"],
+        "fleet": {
+            "n": row["fleet_n"],
+            "avg": row["avg_bytes"],
+            "stdev": row["stdev_bytes"],
+            "threshold": row["avg_bytes"] + k * row["stdev_bytes"],
+        },
+        "client": {
+            "n": row["n_past_values"],
+            "avg": row["per_source_avg_bytes"],
+            "stdev": row["per_source_stdev_bytes"],
+            "threshold": row["per_source_avg_bytes"] + k * row["per_source_stdev_bytes"],
+        },
+        "top_servers": servers.to_dicts(),
+        "top_flows": top.to_dicts(),
+        "runbook": list(rule.runbook),
     }
 
 
@@ -101,7 +140,9 @@ def seed_table(alerts: pl.DataFrame, rule: Rule, timezone: str) -> pl.DataFrame:
     field = rule.field
     names = [rule.subject, "_time", field, f"avg_{field}", f"per_source_avg_{field}", _SERVER, _CLIENT]
     found = alerts.filter(pl.col("rule_id") == rule.id).sort(
-        [pl.col("day"), pl.col(field), pl.col(rule.subject)], descending=[False, True, False])
-    times = [t.astimezone(day_start(d, timezone).tzinfo).isoformat() for t, d in
-             found.select("_time", "day").iter_rows()]
+        [pl.col("day"), pl.col(field), pl.col(rule.subject)], descending=[False, True, False]
+    )
+    times = [
+        t.astimezone(day_start(d, timezone).tzinfo).isoformat() for t, d in found.select("_time", "day").iter_rows()
+    ]
     return found.with_columns(pl.Series("_time", times, dtype=pl.String)).select(names)

@@ -34,15 +34,21 @@ def count_once(flows: pl.DataFrame) -> tuple[pl.DataFrame, Dropped]:
     if flows.is_empty():
         return flows, Dropped()
     interim = pl.col("accounting") == "cumulative"
-    size = pl.sum_horizontal(pl.col(c).fill_null(0) for c in
-                             ("ip_bytes_in", "ip_bytes_out", "payload_bytes_in", "payload_bytes_out"))
+    size = pl.sum_horizontal(
+        pl.col(c).fill_null(0) for c in ("ip_bytes_in", "ip_bytes_out", "payload_bytes_in", "payload_bytes_out")
+    )
     told_apart = pl.col("uid").is_not_null() | (pl.col("src_port").is_not_null() & pl.col("dest_port").is_not_null())
     repeated = pl.struct(_SESSION).is_duplicated() & told_apart
     if not flows.select(repeated.any()).item():
         return flows, Dropped()
     many = flows.filter(repeated).sort(
-        interim, pl.col("duration").fill_null(-1), size, *_ORDER,
-        descending=[False, True, True, *[False] * len(_ORDER)], maintain_order=True)
+        interim,
+        pl.col("duration").fill_null(-1),
+        size,
+        *_ORDER,
+        descending=[False, True, True, *[False] * len(_ORDER)],
+        maintain_order=True,
+    )
     kept = many.unique(_SESSION, keep="first", maintain_order=True)
     dropped_interim = many.filter(interim).height - kept.filter(interim).height
     drops = Dropped(dropped_interim, many.height - kept.height - dropped_interim)

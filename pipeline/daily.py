@@ -39,12 +39,21 @@ def _series(flows: pl.LazyFrame, measure: Measure, day: dt.date) -> pl.LazyFrame
     value = pl.col(measure.field)
     server = "dest_ip" if measure.subject == "src_ip" else "src_ip"
     total = value.cast(pl.Int128).sum().clip(upper_bound=_INT64_MAX)
-    return measured(flows, measure).group_by(client=pl.col(measure.subject)).agg(
-        # R6: a group of only unknown counts is unknown, not 0.
-        bytes=pl.when(value.count() > 0).then(total).cast(pl.Int64), flows=pl.len().cast(pl.Int64),
-        flows_unknown=value.null_count().cast(pl.Int64), servers=pl.col(server).n_unique().cast(pl.Int64),
-        first_start=pl.col("start_time").min(), last_start=pl.col("start_time").max(),
-    ).with_columns(day=pl.lit(day), measure=pl.lit(measure.id)).select(DAILY_TRAFFIC.schema.names())
+    return (
+        measured(flows, measure)
+        .group_by(client=pl.col(measure.subject))
+        .agg(
+            # R6: a group of only unknown counts is unknown, not 0.
+            bytes=pl.when(value.count() > 0).then(total).cast(pl.Int64),
+            flows=pl.len().cast(pl.Int64),
+            flows_unknown=value.null_count().cast(pl.Int64),
+            servers=pl.col(server).n_unique().cast(pl.Int64),
+            first_start=pl.col("start_time").min(),
+            last_start=pl.col("start_time").max(),
+        )
+        .with_columns(day=pl.lit(day), measure=pl.lit(measure.id))
+        .select(DAILY_TRAFFIC.schema.names())
+    )
 
 
 def measure_totals(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure]) -> dict[str, int]:

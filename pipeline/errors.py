@@ -24,8 +24,11 @@ class Location:
         parts = []
         if self.file is not None:
             parts.append(f"{self.file}:{self.line}" if self.line is not None else self.file)
-        parts += [f"{label} {value}" for label, value in
-                  (("key", self.key), ("column", self.column), ("day", self.day)) if value is not None]
+        parts += [
+            f"{label} {value}"
+            for label, value in (("key", self.key), ("column", self.column), ("day", self.day))
+            if value is not None
+        ]
         return ", ".join(parts)
 
 

@@ -20,8 +20,13 @@ def power_sums() -> list[pl.Expr]:
     """Aggregations of column `bytes` whose limbs never wrap: x = h 2^31 + l, so each product is below 2^64."""
     x = pl.col("bytes").cast(pl.Int128)
     high, low = x // _LIMB, x % _LIMB
-    return [high.sum().alias("h"), low.sum().alias("l"), (high * high).sum().alias("hh"),
-            (high * low).sum().alias("hl"), (low * low).sum().alias("ll")]
+    return [
+        high.sum().alias("h"),
+        low.sum().alias("l"),
+        (high * high).sum().alias("hh"),
+        (high * low).sum().alias("hl"),
+        (low * low).sum().alias("ll"),
+    ]
 
 
 def join_limbs(h: int, low: int, hh: int, hl: int, ll: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import Location, SourceError
 from pipeline.settings import SourceSettings
 
-DAY_TOKEN = "{day}"
+DAY_MARK = "{day}"
 _DAY_GLOB = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 _GLOB_CHARS = re.compile(r"[*?\[{]")
@@ -71,7 +71,7 @@ def _day_regex(pattern: str) -> re.Pattern[str]:
     """A pattern with {day} as a regular expression that captures the day of the first one."""
     out, seen = "", False
     for piece in re.split(r"(\{day\}|\*\*/?|\*|\?|\[[^\]]*\])", pattern):
-        if piece == DAY_TOKEN:
+        if piece == DAY_MARK:
             out += r"(?P<day>\d{4}-\d\d-\d\d)" if not seen else r"\d{4}-\d\d-\d\d"
             seen = True
         elif piece.startswith("**"):
@@ -92,25 +92,41 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
     root, pattern = split_pattern(site_root, source.path)
     listing = Listing()
     where = Location(key=f"sources.{source.name}.path")
-    day_of = _day_regex(pattern) if DAY_TOKEN in pattern else None
+    day_of = _day_regex(pattern) if DAY_MARK in pattern else None
     try:
         real_root = root.resolve(strict=True)
-        paths = sorted(root.glob(pattern.replace(DAY_TOKEN, _DAY_GLOB)))
+        paths = sorted(root.glob(pattern.replace(DAY_MARK, _DAY_GLOB)))
     except (OSError, ValueError) as error:
-        listing.problems.append(SourceError(f"source {source.name}: {root} cannot be listed ({error}).", where=where,
-                                            remedy="Correct the path, or create the folder."))
+        listing.problems.append(
+            SourceError(
+                f"source {source.name}: {root} cannot be listed ({error}).",
+                where=where,
+                remedy="Correct the path, or create the folder.",
+            )
+        )
         return listing
     for path in paths:
         _add(listing, site_root, root, real_root, path, source.name, day_of)
     if not listing.files and not listing.problems:
-        listing.problems.append(SourceError(
-            f"source {source.name}: no file matches {source.path!r}.", where=where,
-            remedy="Correct the path, or wait for the first log."))
+        listing.problems.append(
+            SourceError(
+                f"source {source.name}: no file matches {source.path!r}.",
+                where=where,
+                remedy="Correct the path, or wait for the first log.",
+            )
+        )
     return listing
 
 
-def _add(listing: Listing, site_root: Path, root: Path, real_root: Path, path: Path, source: str,
-         day_of: re.Pattern[str] | None) -> None:
+def _add(
+    listing: Listing,
+    site_root: Path,
+    root: Path,
+    real_root: Path,
+    path: Path,
+    source: str,
+    day_of: re.Pattern[str] | None,
+) -> None:
     name = _name(site_root, root, path)
     try:
         real = path.resolve(strict=True)
@@ -121,8 +137,13 @@ def _add(listing: Listing, site_root: Path, root: Path, real_root: Path, path: P
     if real.is_dir():
         return
     if not real.is_relative_to(real_root):
-        listing.problems.append(SourceError("is a link out of its source's folder, and was not read.",
-                                            where=Location(file=name), remedy="Copy the file, or name its real path."))
+        listing.problems.append(
+            SourceError(
+                "is a link out of its source's folder, and was not read.",
+                where=Location(file=name),
+                remedy="Copy the file, or name its real path.",
+            )
+        )
         return
     match = day_of.search(path.relative_to(root).as_posix()) if day_of else None
     day = _as_day(match["day"]) if match else None

@@ -28,7 +28,7 @@ from pipeline.storage import digest
 STAGE_VERSION = 1
 """Raised when the same landed rows would give other flows."""
 
-_PART = pl.Schema({**RAW, "source": pl.String, "source_file": pl.String, "ingest_id": pl.String})
+_PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,12 @@ def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day:
     """Fingerprints of all that a day's flows are made from."""
     entries = feeding(landing, day)
     files = sorted((e.source, e.content, e.watched) for e in entries)
-    return {"files": digest(json.dumps(files)), "inventory": inventory.fingerprint(day),
-            "timezone": settings.timezone, "stage": str(STAGE_VERSION)}
+    return {
+        "files": digest(json.dumps(files)),
+        "inventory": inventory.fingerprint(day),
+        "timezone": settings.timezone,
+        "stage": str(STAGE_VERSION),
+    }
 
 
 def feeding(landing: Landing, day: dt.date) -> list[Entry]:
@@ -97,10 +101,16 @@ def _read_day(landing: Landing, entries: list[Entry], day: dt.date, timezone: st
                 continue
             for name in part.files:
                 rows = pl.scan_parquet(landing.root / name, hive_partitioning=False).filter(
-                    (pl.col("start_time") >= first) & (pl.col("start_time") < end))
-                frames.append(rows.with_columns(
-                    source=pl.lit(entry.source), source_file=pl.lit(entry.name), ingest_id=pl.lit(part.key),
-                    dvc=pl.col("dvc").fill_null(pl.lit(entry.source))).select(_PART.names()))
+                    (pl.col("start_time") >= first) & (pl.col("start_time") < end)
+                )
+                frames.append(
+                    rows.with_columns(
+                        source=pl.lit(entry.source),
+                        source_file=pl.lit(entry.name),
+                        ingest_id=pl.lit(part.key),
+                        dvc=pl.col("dvc").fill_null(pl.lit(entry.source)),
+                    ).select(_PART.names())
+                )
     return pl.concat(frames).collect() if frames else pl.DataFrame(schema=_PART)
 
 
@@ -111,15 +121,27 @@ def _canonical(flows: pl.DataFrame, inventory: Inventory, day: dt.date) -> pl.Da
         named = known.rename({"ip": f"{side}_ip", "category": f"{side}_category"})
         flows = flows.join(named, on=f"{side}_ip", how="left", maintain_order="left")
     duration = pl.duration(microseconds=pl.col("duration"), time_unit="us")
-    ends = pl.concat_str(pl.col("src_ip"), pl.lit(":"), pl.col("src_port").cast(pl.String).fill_null("-"),
-                         pl.lit(">"), pl.col("dest_ip"), pl.lit(":"),
-                         pl.col("dest_port").cast(pl.String).fill_null("-"), pl.lit("/"), pl.col("transport"),
-                         pl.lit("@"), pl.col("start_time").dt.epoch("us").cast(pl.String))
+    ends = pl.concat_str(
+        pl.col("src_ip"),
+        pl.lit(":"),
+        pl.col("src_port").cast(pl.String).fill_null("-"),
+        pl.lit(">"),
+        pl.col("dest_ip"),
+        pl.lit(":"),
+        pl.col("dest_port").cast(pl.String).fill_null("-"),
+        pl.lit("/"),
+        pl.col("transport"),
+        pl.lit("@"),
+        pl.col("start_time").dt.epoch("us").cast(pl.String),
+    )
     native = pl.coalesce(pl.col("uid"), ends)
     return flows.with_columns(
         flow_uid=pl.concat_str(pl.col("source"), pl.lit("/"), pl.col("dvc"), pl.lit("/"), native),
-        end_time=pl.col("start_time") + duration, duration=duration, sampling_rate=pl.lit(1.0),
-        vendor_product=pl.lit("Zeek"))
+        end_time=pl.col("start_time") + duration,
+        duration=duration,
+        sampling_rate=pl.lit(1.0),
+        vendor_product=pl.lit("Zeek"),
+    )
 
 
 def _facts(entries: list[Entry], raw: pl.DataFrame, flows: pl.DataFrame, dropped: Dropped) -> dict[str, Any]:
@@ -132,9 +154,16 @@ def _facts(entries: list[Entry], raw: pl.DataFrame, flows: pl.DataFrame, dropped
     layers = dict(sorted(flows.group_by("source").agg(pl.col("bytes_layer").first()).iter_rows()))
     accounts = [e.account for e in entries]
     return {
-        "files": len(entries), "lines": sum(a.lines for a in accounts),
-        "comments": sum(a.comments for a in accounts), "others": sum(a.others for a in accounts),
-        "ignored": sum(a.ignored for a in accounts), "quarantined": sum(reasons.values()),
-        "quarantined_by_reason": dict(sorted(reasons.items())), "warnings": dict(sorted(warnings.items())),
-        "records": raw.height, "interim": dropped.interim, "duplicates": dropped.duplicates, "bytes_layers": layers,
+        "files": len(entries),
+        "lines": sum(a.lines for a in accounts),
+        "comments": sum(a.comments for a in accounts),
+        "others": sum(a.others for a in accounts),
+        "ignored": sum(a.ignored for a in accounts),
+        "quarantined": sum(reasons.values()),
+        "quarantined_by_reason": dict(sorted(reasons.items())),
+        "warnings": dict(sorted(warnings.items())),
+        "records": raw.height,
+        "interim": dropped.interim,
+        "duplicates": dropped.duplicates,
+        "bytes_layers": layers,
     }

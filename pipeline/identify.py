@@ -55,12 +55,25 @@ class Identified:
         """
         a = self.account
         return {
-            "file": self.file, "format": self.format, "encoding": self.encoding, "lines": a.lines,
-            "flows": self.flows, "bytes_in": self.bytes_in, "bytes_out": self.bytes_out, "first": self.first,
-            "last": self.last, "comments": a.comments, "ignored": a.ignored + self.interim + self.duplicates,
-            "rejected": dict(sorted(a.quarantined.items())), "untimed": self.untimed, "interim": self.interim,
-            "duplicates": self.duplicates, "warnings": dict(sorted(a.warnings.items())),
-            "bytes_layer": self.bytes_layer, "servers": self.servers, "error": self.error,
+            "file": self.file,
+            "format": self.format,
+            "encoding": self.encoding,
+            "lines": a.lines,
+            "flows": self.flows,
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "first": self.first,
+            "last": self.last,
+            "comments": a.comments,
+            "ignored": a.ignored + self.interim + self.duplicates,
+            "rejected": dict(sorted(a.quarantined.items())),
+            "untimed": self.untimed,
+            "interim": self.interim,
+            "duplicates": self.duplicates,
+            "warnings": dict(sorted(a.warnings.items())),
+            "bytes_layer": self.bytes_layer,
+            "servers": self.servers,
+            "error": self.error,
         }
 
 
@@ -73,8 +86,9 @@ def identify(path: Path, now: dt.datetime, *, wanted: str = "auto", limits: Limi
 
 
 def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) -> Identified:
-    options = ReadOptions(Watch(None), int((now + dt.timedelta(days=limits.future_days)).timestamp() * 1e6),
-                          keep_untimed=True)
+    options = ReadOptions(
+        Watch(None), int((now + dt.timedelta(days=limits.future_days)).timestamp() * 1e6), keep_untimed=True
+    )
     found = FoundFile("identify", path, str(path), 0, 0)
     stream = LineStream(path, limits, found.name)
     reader: Reader | None = None
@@ -112,13 +126,29 @@ def _summary(name: str, encoding: str | None, account: Account, rows: pl.DataFra
     counted, dropped = count_once(rows)
     flows = choose_layer(counted)
     sums = flows.select(
-        pl.col("bytes_in").sum(), pl.col("bytes_out").sum(), first=pl.col("start_time").min(),
-        last=pl.col("start_time").max(), untimed=pl.col("start_time").is_null().sum(),
-        layer=pl.col("bytes_layer").first()).row(0, named=True)
+        pl.col("bytes_in").sum(),
+        pl.col("bytes_out").sum(),
+        first=pl.col("start_time").min(),
+        last=pl.col("start_time").max(),
+        untimed=pl.col("start_time").is_null().sum(),
+        layer=pl.col("bytes_layer").first(),
+    ).row(0, named=True)
     return Identified(
-        name, encoding and encoding.split("_")[0], encoding, flows.height, int(sums["bytes_in"] or 0),
-        int(sums["bytes_out"] or 0), _iso(sums["first"]), _iso(sums["last"]), int(sums["untimed"]),
-        dropped.interim, dropped.duplicates, sums["layer"], _servers(flows), account)
+        name,
+        encoding and encoding.split("_")[0],
+        encoding,
+        flows.height,
+        int(sums["bytes_in"] or 0),
+        int(sums["bytes_out"] or 0),
+        _iso(sums["first"]),
+        _iso(sums["last"]),
+        int(sums["untimed"]),
+        dropped.interim,
+        dropped.duplicates,
+        sums["layer"],
+        _servers(flows),
+        account,
+    )
 
 
 def _iso(time: dt.datetime | None) -> str | None:

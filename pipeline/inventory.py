@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import polars as pl
 import radix
@@ -55,7 +56,7 @@ class Inventory:
         levels = self._levels(ip)
         edges = sorted({d for level in levels for e in level for d in (e.valid_from or _FIRST, e.valid_to or _LAST)})
         periods = []
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in pairwise(edges):
             if found := self._valid(levels, first):
                 periods.append((first, last, found))
         return periods
@@ -76,18 +77,26 @@ class Inventory:
     def watched_frame(self, ips: pl.Series) -> pl.DataFrame:
         """Distinct addresses and whether the inventory ever covers them: columns `ip`, `watched`."""
         distinct = ips.drop_nulls().unique().to_list()
-        return pl.DataFrame({"ip": distinct, "watched": [self.watches(ip) for ip in distinct]},
-                            schema={"ip": pl.String, "watched": pl.Boolean})
+        return pl.DataFrame(
+            {"ip": distinct, "watched": [self.watches(ip) for ip in distinct]},
+            schema={"ip": pl.String, "watched": pl.Boolean},
+        )
 
     def category_frame(self, ips: pl.Series, day: dt.date) -> pl.DataFrame:
         """Categories of the distinct addresses on a day: columns `ip`, `category`; only those that have one."""
         found = [(ip, self.categories(ip, day)) for ip in ips.drop_nulls().unique().sort().to_list()]
         found = [(ip, c) for ip, c in found if c]
-        return pl.DataFrame({"ip": [ip for ip, _ in found], "category": [c for _, c in found]},
-                            schema={"ip": pl.String, "category": pl.List(pl.String)})
+        return pl.DataFrame(
+            {"ip": [ip for ip, _ in found], "category": [c for _, c in found]},
+            schema={"ip": pl.String, "category": pl.List(pl.String)},
+        )
 
     def fingerprint(self, day: dt.date) -> str:
         """Hash of the entries that are valid on a day: what a day's flows depend on."""
-        valid = sorted((e.address, c) for e in self.entries for c in e.category
-                       if (e.valid_from or _FIRST) <= day < (e.valid_to or _LAST))
+        valid = sorted(
+            (e.address, c)
+            for e in self.entries
+            for c in e.category
+            if (e.valid_from or _FIRST) <= day < (e.valid_to or _LAST)
+        )
         return digest(json.dumps(valid))

@@ -47,8 +47,9 @@ class LandingFolders:
 class FileLander:
     """Parses one file into parts of its entry."""
 
-    def __init__(self, folders: LandingFolders, settings: Settings, source: SourceSettings, file: FoundFile,
-                 options: ReadOptions) -> None:
+    def __init__(
+        self, folders: LandingFolders, settings: Settings, source: SourceSettings, file: FoundFile, options: ReadOptions
+    ) -> None:
         self._folders, self._settings, self._source = folders, settings, source
         self._file, self._options = file, options
         self._hash = hashlib.sha256()
@@ -68,7 +69,7 @@ class FileLander:
             if resume is None:
                 stream.close()
                 stream, self._hash = self._open(), hashlib.sha256()
-            part, tail = self._read(stream, entry, resume)
+            _, tail = self._read(stream, entry, resume)
         finally:
             stream.close()
         entry.content, entry.content_bytes = self._hash.hexdigest(), stream.bytes_read
@@ -136,16 +137,20 @@ class FileLander:
         while more := stream.read(CHUNK_BYTES):
             data += more
             if len(data) > MAX_ARRAY_BYTES:
-                raise SourceError(f"is one JSON array of more than {MAX_ARRAY_BYTES:,} bytes.", where=where,
-                                  remedy="Write one record a line.")
+                raise SourceError(
+                    f"is one JSON array of more than {MAX_ARRAY_BYTES:,} bytes.",
+                    where=where,
+                    remedy="Write one record a line.",
+                )
         self._hash.update(bytes(data))
         if not isinstance(reader, ZeekJsonReader):
             raise SourceError("is a JSON array, which its format does not allow.", where=where)
         try:
             parsed = reader.read_array(bytes(data))
         except (ValueError, RecursionError) as error:
-            raise SourceError(f"is not a whole JSON array ({error}).", where=where,
-                              remedy="Replace the file with a whole copy.") from error
+            raise SourceError(
+                f"is not a whole JSON array ({error}).", where=where, remedy="Replace the file with a whole copy."
+            ) from error
         self._take(part, parsed)
 
     def _tail(self, parsed: Parsed, key: str) -> Part:
@@ -193,8 +198,10 @@ class FileLander:
     def _write_quarantine(self, entry: Entry, tail: Part | None, *, grown: bool) -> None:
         """Keep the rejected lines of the file; of a grown one, also those of before, but for its former tail."""
         path = quarantine_path(self._folders.quarantine, entry)
-        frames = [QUARANTINE.conform(r.with_columns(source=pl.lit(entry.source), source_file=pl.lit(entry.name)))
-                  for r in self._rejects]
+        frames = [
+            QUARANTINE.conform(r.with_columns(source=pl.lit(entry.source), source_file=pl.lit(entry.name)))
+            for r in self._rejects
+        ]
         if grown and path.exists():
             first_new = min([f["source_line"].min() for f in frames] or [None], key=lambda v: (v is None, v))
             known = pl.read_parquet(path).filter(pl.col("reason") != "incomplete_last_line")

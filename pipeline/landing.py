@@ -149,9 +149,12 @@ class Landing:
         had = Inventory([InventoryEntry(address=a, category=("known",)) for a in self.ledger.networks[entry.watched]])
         gained = [e for e in self._inventory.entries if not had.covers(e.address)]
         spans = [(p.first_day, p.last_day) for p in entry.all_parts if p.first_day and p.last_day]
-        return any((g.valid_from is None or g.valid_from.isoformat() <= last)
-                   and (g.valid_to is None or g.valid_to.isoformat() > first)
-                   for g in gained for first, last in spans)
+        return any(
+            (g.valid_from is None or g.valid_from.isoformat() <= last)
+            and (g.valid_to is None or g.valid_to.isoformat() > first)
+            for g in gained
+            for first, last in spans
+        )
 
     def _options(self, source: SourceSettings, watch: Watch | None) -> ReadOptions:
         latest = self._now + dt.timedelta(days=self._settings.limits.future_days)
@@ -167,9 +170,16 @@ class Landing:
 
     def _entry(self, file: FoundFile, state: str) -> Entry:
         old = self.ledger.entries.get((file.source, file.name))
-        return Entry(file.source, file.name, file.size, file.mtime_ns, state,
-                     old.first_seen if old else self._now.isoformat(timespec="seconds"),
-                     day=file.day.isoformat() if file.day else None, peek=old.peek if old else None)
+        return Entry(
+            file.source,
+            file.name,
+            file.size,
+            file.mtime_ns,
+            state,
+            old.first_seen if old else self._now.isoformat(timespec="seconds"),
+            day=file.day.isoformat() if file.day else None,
+            peek=old.peek if old else None,
+        )
 
     def _land_file(self, source: SourceSettings, file: FoundFile) -> Entry:
         old = self.ledger.entries.get((file.source, file.name))
@@ -190,8 +200,11 @@ class Landing:
     def _is_copy(self, file: FoundFile, entry: Entry) -> bool:
         """Whether the file has the content of another landed one; looked into only where the sizes agree."""
         size = _content_size(file.path, file.size)
-        others = [e for e in self.ledger.entries.values()
-                  if e.source == file.source and e.name != file.name and e.state == "landed"]
+        others = [
+            e
+            for e in self.ledger.entries.values()
+            if e.source == file.source and e.name != file.name and e.state == "landed"
+        ]
         if size is None or not any(e.content_bytes % (1 << 32) == size % (1 << 32) and e.content_bytes for e in others):
             return False
         entry.content, entry.content_bytes = _hash_content(file, self._settings.limits)
@@ -207,8 +220,14 @@ class Landing:
         if old is None:
             return
         gone = [name for p in old.all_parts for name in p.files if name not in kept]
-        heir = next((e for e in self.ledger.entries.values() if e.state == "duplicate" and e.content == old.content
-                     and e.source == old.source and not e.missing), None)
+        heir = next(
+            (
+                e
+                for e in self.ledger.entries.values()
+                if e.state == "duplicate" and e.content == old.content and e.source == old.source and not e.missing
+            ),
+            None,
+        )
         if gone and heir is not None and old.content != entry.content:
             heir.state, heir.parts, heir.tail = "landed", old.parts, old.tail
             heir.resume, heir.watched, heir.encoding = old.resume, old.watched, old.encoding

@@ -96,8 +96,10 @@ class Ledger:
 
     def by_content(self, source: str, content: str) -> Entry | None:
         """The landed entry of a source with this content."""
-        return next((e for e in self.entries.values()
-                     if e.source == source and e.content == content and e.state == "landed"), None)
+        return next(
+            (e for e in self.entries.values() if e.source == source and e.content == content and e.state == "landed"),
+            None,
+        )
 
     def save(self, path: Path) -> None:
         """Replace the stored ledger."""

@@ -21,8 +21,13 @@ from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, Table
 from pipeline.site import Site
 from pipeline.storage import DayRecord
 
-PREVIEW = Table("preview", "Scores of the day in progress; replaced by every run.", ANOMALY_SCORES.columns,
-                ANOMALY_SCORES.key, ANOMALY_SCORES.row_group_size)
+PREVIEW = Table(
+    "preview",
+    "Scores of the day in progress; replaced by every run.",
+    ANOMALY_SCORES.columns,
+    ANOMALY_SCORES.key,
+    ANOMALY_SCORES.row_group_size,
+)
 
 
 def make_preview(site: Site, now: dt.datetime) -> DayRecord:
@@ -34,8 +39,9 @@ def make_preview(site: Site, now: dt.datetime) -> DayRecord:
     today = build_daily(flows.frame, site.measures, day)
     window = window_days(day, site.longest_lookback, site.settings.start_date)
     present = [d for d in window if site.storage.has("daily_traffic", d)]
-    past = build_baseline(site.storage.scan(DAILY_TRAFFIC, present), day, site.series,
-                          start=site.settings.start_date, present=present)
+    past = build_baseline(
+        site.storage.scan(DAILY_TRAFFIC, present), day, site.series, start=site.settings.start_date, present=present
+    )
     frames = [METHODS[r.method](today, past, r, day) for r in site.rules]
     frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
     alerts = frame.filter(pl.col("state") == "alert").height

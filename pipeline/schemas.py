@@ -56,14 +56,13 @@ class Table:
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame with exactly these columns and types, sorted by key; missing columns become null."""
         have = set(frame.columns)
-        exprs = [
-            (pl.col(c.name) if c.name in have else pl.lit(None).alias(c.name)).cast(c.dtype) for c in self.columns
-        ]
+        exprs = [(pl.col(c.name) if c.name in have else pl.lit(None).alias(c.name)).cast(c.dtype) for c in self.columns]
         return frame.select(exprs).sort(self.key, nulls_last=True, maintain_order=True).rechunk()
 
 
-def _c(name: str, dtype: pl.DataType | type[pl.DataType], description: str, unit: str = "", *,
-       null: bool = True) -> Column:
+def _c(
+    name: str, dtype: pl.DataType | type[pl.DataType], description: str, unit: str = "", *, null: bool = True
+) -> Column:
     return Column(name, dtype, description, unit, null)
 
 
@@ -91,8 +90,12 @@ FLOWS = Table(
         _c("sampling_rate", pl.Float64, "n of 1:n packet sampling; counters are never multiplied", null=False),
         _c("bytes_layer", pl.String, "what the byte counters count: " + ", ".join(BYTES_LAYERS), null=False),
         _c("accounting", pl.String, "how records of one session add up: " + ", ".join(ACCOUNTINGS), null=False),
-        _c("orientation", pl.String, "how initiator and responder were told apart: " + ", ".join(ORIENTATIONS),
-           null=False),
+        _c(
+            "orientation",
+            pl.String,
+            "how initiator and responder were told apart: " + ", ".join(ORIENTATIONS),
+            null=False,
+        ),
         _c("missed_bytes", pl.Int64, "bytes the sensor knows it did not see", "bytes"),
         _c("src_translated_ip", pl.String, "initiator's address after translation"),
         _c("dest_translated_ip", pl.String, "responder's address after translation"),
@@ -113,10 +116,16 @@ DAILY_TRAFFIC = Table(
     "One row a (day, measure, client): what the rules' series sum up to.",
     (
         _c("day", pl.Date, "calendar day in the site's zone", null=False),
-        _c("measure", pl.String, "the series: field, category side and subject, shared by rules that agree", null=False),
+        _c(
+            "measure", pl.String, "the series: field, category side and subject, shared by rules that agree", null=False
+        ),
         _c("client", pl.String, "the subject's address; null where the log has none"),
-        _c("bytes", pl.Int64, "sum of the measure's field over the day; null when every flow's count is unknown",
-           "bytes"),
+        _c(
+            "bytes",
+            pl.Int64,
+            "sum of the measure's field over the day; null when every flow's count is unknown",
+            "bytes",
+        ),
         _c("flows", pl.Int64, "flow records", "flows", null=False),
         _c("flows_unknown", pl.Int64, "flow records whose byte count is unknown", "flows", null=False),
         _c("servers", pl.Int64, "distinct servers talked to", "servers", null=False),
@@ -137,15 +146,26 @@ TRAFFIC_BASELINE = Table(
         _c("lookback_days", pl.Int64, "days of history asked for", "days", null=False),
         _c("scope", pl.String, "client or fleet", null=False),
         _c("client", pl.String, "the subject's address; null for the fleet and for flows without one"),
-        _c("n_past_rows", pl.Int64, "client-days in the window before this day, unknown ones included", "rows",
-           null=False),
+        _c(
+            "n_past_rows",
+            pl.Int64,
+            "client-days in the window before this day, unknown ones included",
+            "rows",
+            null=False,
+        ),
         _c("n_past_values", pl.Int64, "client-days whose bytes are known", "rows", null=False),
         _c("avg_bytes", pl.Float64, "mean over the known past values; null without any", "bytes"),
         _c("stdev_bytes", pl.Float64, "sample standard deviation (n-1); null below two values", "bytes"),
-        _c("sum_bytes", pl.String, "exact sum of the known past values, a decimal integer of any size", "bytes",
-           null=False),
-        _c("sum_squares", pl.String, "exact sum of their squares, a decimal integer of any size", "bytes^2",
-           null=False),
+        _c(
+            "sum_bytes",
+            pl.String,
+            "exact sum of the known past values, a decimal integer of any size",
+            "bytes",
+            null=False,
+        ),
+        _c(
+            "sum_squares", pl.String, "exact sum of their squares, a decimal integer of any size", "bytes^2", null=False
+        ),
         _c("window_days", pl.Int64, "days the window should hold (none before the site's start)", "days", null=False),
         _c("window_days_present", pl.Int64, "window days that were stored when this was computed", "days", null=False),
         _c("window_complete", pl.Boolean, "whether every window day was there", null=False),
@@ -163,18 +183,31 @@ ANOMALY_SCORES = Table(
         _c("measure", pl.String, "the series the rule judges", null=False),
         _c("client", pl.String, "the subject's address"),
         _c("bytes", pl.Int64, "the day's value; null when unknown", "bytes"),
-        _c("n", pl.Int64, "rows of this client in the window, this day's included (num_data_samples)", "rows",
-           null=False),
+        _c(
+            "n",
+            pl.Int64,
+            "rows of this client in the window, this day's included (num_data_samples)",
+            "rows",
+            null=False,
+        ),
         _c("n_past_values", pl.Int64, "known values of this client before this day", "rows", null=False),
         _c("fleet_n", pl.Int64, "known values of all clients in the window, this day's included", "rows", null=False),
         _c("avg_bytes", pl.Float64, "fleet mean, this day included", "bytes"),
         _c("stdev_bytes", pl.Float64, "fleet sample standard deviation, this day included", "bytes"),
         _c("per_source_avg_bytes", pl.Float64, "the client's mean before this day", "bytes"),
         _c("per_source_stdev_bytes", pl.Float64, "the client's sample standard deviation before this day", "bytes"),
-        _c("num_standard_deviations_away_from_server_average", pl.Float64,
-           "distance from the fleet's mean; null when the deviation is 0 or unknown", "standard deviations"),
-        _c("num_standard_deviations_away_from_client_average", pl.Float64,
-           "distance from the client's own mean; null when the deviation is 0 or unknown", "standard deviations"),
+        _c(
+            "num_standard_deviations_away_from_server_average",
+            pl.Float64,
+            "distance from the fleet's mean; null when the deviation is 0 or unknown",
+            "standard deviations",
+        ),
+        _c(
+            "num_standard_deviations_away_from_client_average",
+            pl.Float64,
+            "distance from the client's own mean; null when the deviation is 0 or unknown",
+            "standard deviations",
+        ),
         _c("gate_samples", pl.Boolean, "n >= minimum_data_samples", null=False),
         _c("gate_fleet", pl.Boolean, "bytes > fleet mean + threshold x deviation; null when it cannot be told"),
         _c("gate_client", pl.Boolean, "bytes > own mean + threshold x deviation; null when it cannot be told"),
@@ -205,16 +238,28 @@ ALERTS = Table(
         _c("avg_bytes_out", pl.Float64, "fleet mean, this day included", "bytes"),
         _c("per_source_avg_bytes_in", pl.Float64, "the client's own mean before this day", "bytes"),
         _c("per_source_avg_bytes_out", pl.Float64, "the client's own mean before this day", "bytes"),
-        _c("num_standard_deviations_away_from_server_average", pl.Float64, "distance from the fleet's mean",
-           "standard deviations"),
-        _c("num_standard_deviations_away_from_client_average", pl.Float64, "distance from the client's own mean",
-           "standard deviations"),
+        _c(
+            "num_standard_deviations_away_from_server_average",
+            pl.Float64,
+            "distance from the fleet's mean",
+            "standard deviations",
+        ),
+        _c(
+            "num_standard_deviations_away_from_client_average",
+            pl.Float64,
+            "distance from the client's own mean",
+            "standard deviations",
+        ),
         _c("techniques", pl.List(pl.String), "ATT&CK techniques", null=False),
         _c("quality", pl.String, "the day's quality: " + ", ".join(QUALITIES), null=False),
         _c("window_complete", pl.Boolean, "whether every past day of the window was there", null=False),
         _c("message", pl.String, "what happened, in one sentence", null=False),
-        _c("evidence", pl.String, "JSON: samples, averages, deviations, thresholds, top servers and top flows",
-           null=False),
+        _c(
+            "evidence",
+            pl.String,
+            "JSON: samples, averages, deviations, thresholds, top servers and top flows",
+            null=False,
+        ),
     ),
     ("rule_id", "client"),
 )
@@ -251,5 +296,4 @@ QUALITY = Table(
     ("check", "expectation"),
 )
 
-TABLES = {t.name: t for t in
-          (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS, QUARANTINE, QUALITY)}
+TABLES = {t.name: t for t in (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS, QUARANTINE, QUALITY)}

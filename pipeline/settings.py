@@ -113,7 +113,7 @@ class LimitSettings(_Model):
     """Decompressed bytes of one file."""
     max_ratio: int = Field(1_000, ge=2)
     """Decompressed : compressed bytes of one file; more is refused as a decompression bomb."""
-    future_days: int = Field(2, ge=0, le=3_650)
+    future_days: int = Field(366, ge=0, le=3_650)
     """A flow may start this many days after the newest time its file could know; more is quarantined."""
 
 
@@ -180,8 +180,12 @@ def _short(value: Any) -> str:
 def _allowed_keys(loc: tuple[Any, ...]) -> str:
     """The keys allowed beside an unknown one."""
     models: dict[str, type[BaseModel]] = {
-        "sources": SourceSettings, "inventory": InventoryEntry, "rules": RuleOverride,
-        "schedule": ScheduleSettings, "limits": LimitSettings}
+        "sources": SourceSettings,
+        "inventory": InventoryEntry,
+        "rules": RuleOverride,
+        "schedule": ScheduleSettings,
+        "limits": LimitSettings,
+    }
     model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
     return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."
 

@@ -70,8 +70,11 @@ def open_site(root: Path, origin: str = "asked for") -> Site:
     """The site in a folder; raises ConfigError when it has no valid configuration."""
     root = root.absolute()
     if not (root / CONFIG_NAME).is_file():
-        raise ConfigError(f"there is no {CONFIG_NAME} in this folder.", where=Location(file=str(root)),
-                          remedy=f"Create one with: nilometer init {root}")
+        raise ConfigError(
+            f"there is no {CONFIG_NAME} in this folder.",
+            where=Location(file=str(root)),
+            remedy=f"Create one with: nilometer init {root}",
+        )
     return Site(root, load_settings(root / CONFIG_NAME), origin)
 
 

@@ -53,8 +53,11 @@ def make_daily(site: Site, day: dt.date) -> DayRecord:
 def baseline_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """The fingerprint of every window day that is stored, and how many should be."""
     window = window_days(day, site.longest_lookback, site.settings.start_date)
-    found = {f"daily_traffic/{d}": r.fingerprint for d in window
-             if (r := site.storage.record("daily_traffic", d)) is not None}
+    found = {
+        f"daily_traffic/{d}": r.fingerprint
+        for d in window
+        if (r := site.storage.record("daily_traffic", d)) is not None
+    }
     series = digest(*sorted(f"{m.id}/{n}" for m, n in site.series))
     return found | {"series": series, "start": str(site.settings.start_date), "stage": str(baseline.STAGE_VERSION)}
 
@@ -64,16 +67,20 @@ def make_baseline(site: Site, day: dt.date) -> DayRecord:
     inputs = baseline_inputs(site, day)
     window = window_days(day, site.longest_lookback, site.settings.start_date)
     present = [d for d in window if site.storage.has("daily_traffic", d)]
-    frame = baseline.build_baseline(site.storage.scan(DAILY_TRAFFIC, present), day, site.series,
-                                    start=site.settings.start_date, present=present)
+    frame = baseline.build_baseline(
+        site.storage.scan(DAILY_TRAFFIC, present), day, site.series, start=site.settings.start_date, present=present
+    )
     return site.storage.write_day(TRAFFIC_BASELINE, day, frame, inputs=inputs)
 
 
 def score_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """What a day's scores are made from."""
-    return {"daily_traffic": _need(site, "daily_traffic", day).fingerprint,
-            "traffic_baseline": _need(site, "traffic_baseline", day).fingerprint,
-            "rules": digest(*(r.fingerprint for r in site.rules)), "stage": str(seed.STAGE_VERSION)}
+    return {
+        "daily_traffic": _need(site, "daily_traffic", day).fingerprint,
+        "traffic_baseline": _need(site, "traffic_baseline", day).fingerprint,
+        "rules": digest(*(r.fingerprint for r in site.rules)),
+        "stage": str(seed.STAGE_VERSION),
+    }
 
 
 def make_scores(site: Site, day: dt.date) -> DayRecord:
@@ -88,15 +95,24 @@ def make_scores(site: Site, day: dt.date) -> DayRecord:
 
 def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
     """What a day's alerts are made from."""
-    return {"anomaly_scores": _need(site, "anomaly_scores", day).fingerprint,
-            "flows": _need(site, "flows", day).fingerprint, "quality": quality,
-            "texts": digest(*(f"{r.id}/{r.version}/{r.title}" for r in site.rules)),
-            "stage": str(alerts.STAGE_VERSION)}
+    return {
+        "anomaly_scores": _need(site, "anomaly_scores", day).fingerprint,
+        "flows": _need(site, "flows", day).fingerprint,
+        "quality": quality,
+        "texts": digest(*(f"{r.id}/{r.version}/{r.title}" for r in site.rules)),
+        "stage": str(alerts.STAGE_VERSION),
+    }
 
 
 def make_alerts(site: Site, day: dt.date, quality: str) -> DayRecord:
     """Alerts of a day, with the day's quality in each."""
     inputs = alert_inputs(site, day, quality)
-    frame = alerts.build_alerts(site.storage.read_day(ANOMALY_SCORES, day), site.rules,
-                                site.storage.scan(FLOWS, [day]), day, site.settings.timezone, quality)
+    frame = alerts.build_alerts(
+        site.storage.read_day(ANOMALY_SCORES, day),
+        site.rules,
+        site.storage.scan(FLOWS, [day]),
+        day,
+        site.settings.timezone,
+        quality,
+    )
     return site.storage.write_day(ALERTS, day, frame, inputs=inputs, facts={"quality": quality})

@@ -68,11 +68,17 @@ def replace_atomically(path: Path, write: Any) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_parquet(path: Path, frame: pl.DataFrame, footer: Mapping[str, Any], row_group_size: int | None = None) -> None:
+def write_parquet(
+    path: Path, frame: pl.DataFrame, footer: Mapping[str, Any], row_group_size: int | None = None
+) -> None:
     """Write one frame as zstd Parquet with our footer, atomically."""
     meta = {FOOTER_KEY: json.dumps(footer, sort_keys=True, default=str)}
-    replace_atomically(path, lambda p: frame.write_parquet(
-        p, compression="zstd", compression_level=1, row_group_size=row_group_size, statistics=True, metadata=meta))
+    replace_atomically(
+        path,
+        lambda p: frame.write_parquet(
+            p, compression="zstd", compression_level=1, row_group_size=row_group_size, statistics=True, metadata=meta
+        ),
+    )
 
 
 def read_footer(path: Path) -> dict[str, Any]:
@@ -80,11 +86,17 @@ def read_footer(path: Path) -> dict[str, Any]:
     try:
         found = pl.read_parquet_metadata(path).get(FOOTER_KEY)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise StorageError(f"this Parquet file cannot be read ({error}).", where=Location(file=str(path)),
-                           remedy="Remove it and run its day again.") from error
+        raise StorageError(
+            f"this Parquet file cannot be read ({error}).",
+            where=Location(file=str(path)),
+            remedy="Remove it and run its day again.",
+        ) from error
     if found is None:
-        raise StorageError("this Parquet file was not written by nilometer.", where=Location(file=str(path)),
-                           remedy="Move it out of the storage folder.")
+        raise StorageError(
+            "this Parquet file was not written by nilometer.",
+            where=Location(file=str(path)),
+            remedy="Move it out of the storage folder.",
+        )
     loaded: dict[str, Any] = json.loads(found)
     return loaded
 
@@ -99,13 +111,26 @@ class Storage:
         """Where a day of a table lives."""
         return self.root / table / f"day={day.isoformat()}" / "part.parquet"
 
-    def write_day(self, table: Table, day: dt.date, frame: pl.DataFrame, *, inputs: Mapping[str, str],
-                  facts: Mapping[str, Any] | None = None) -> DayRecord:
+    def write_day(
+        self,
+        table: Table,
+        day: dt.date,
+        frame: pl.DataFrame,
+        *,
+        inputs: Mapping[str, str],
+        facts: Mapping[str, Any] | None = None,
+    ) -> DayRecord:
         """Store a day, replacing what was there. The frame is conformed to the schema and sorted by key."""
         frame = table.conform(frame)
         record = DayRecord(table.name, day, frame.height, content_fingerprint(frame), dict(inputs), dict(facts or {}))
-        footer = {"table": record.table, "day": day.isoformat(), "rows": record.rows,
-                  "fingerprint": record.fingerprint, "inputs": record.inputs, "facts": record.facts}
+        footer = {
+            "table": record.table,
+            "day": day.isoformat(),
+            "rows": record.rows,
+            "fingerprint": record.fingerprint,
+            "inputs": record.inputs,
+            "facts": record.facts,
+        }
         write_parquet(self.path(table.name, day), frame, footer, table.row_group_size)
         return record
 
@@ -125,14 +150,19 @@ class Storage:
         """The stored rows of a day; raises StorageError when the day is not stored."""
         path = self.path(table.name, day)
         if not path.exists():
-            raise StorageError(f"{table.name} has no such day.", where=Location(day=day.isoformat()),
-                               remedy=f"Run it: nilometer run --day {day}.")
+            raise StorageError(
+                f"{table.name} has no such day.",
+                where=Location(day=day.isoformat()),
+                remedy=f"Run it: nilometer run --day {day}.",
+            )
         try:
             return pl.read_parquet(path, hive_partitioning=False)
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise StorageError(f"a stored day cannot be read ({error}).",
-                               where=Location(file=str(path), day=day.isoformat()),
-                               remedy="Remove it and run its day again.") from error
+            raise StorageError(
+                f"a stored day cannot be read ({error}).",
+                where=Location(file=str(path), day=day.isoformat()),
+                remedy="Remove it and run its day again.",
+            ) from error
 
     def scan(self, table: Table, days: Iterable[dt.date]) -> pl.LazyFrame:
         """A lazy frame over those of the days that are stored; empty with the right schema when none is."""

@@ -38,8 +38,11 @@ def load_located(path: Path) -> LocatedYaml:
         raw = path.read_bytes()
         text = raw.decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"cannot be read ({error.strerror}).", where=Location(file=str(path)),
-                          remedy="Create one with: nilometer init DIR.") from error
+        raise ConfigError(
+            f"cannot be read ({error.strerror}).",
+            where=Location(file=str(path)),
+            remedy="Create one with: nilometer init DIR.",
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text.", where=Location(file=str(path))) from error
     if len(raw) > MAX_BYTES:
@@ -53,8 +56,9 @@ def load_located(path: Path) -> LocatedYaml:
         return LocatedYaml(yaml.safe_load(text), lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise ConfigError(f"is not valid YAML: {error.problem}.",
-                          where=Location(file=str(path), line=mark.line + 1 if mark else None)) from error
+        raise ConfigError(
+            f"is not valid YAML: {error.problem}.", where=Location(file=str(path), line=mark.line + 1 if mark else None)
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"is not valid YAML: {error}.", where=Location(file=str(path))) from error
     except RecursionError as error:
@@ -64,8 +68,11 @@ def load_located(path: Path) -> LocatedYaml:
 def _refuse_anchors(text: str, path: Path) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise ConfigError("anchors and aliases are not allowed.", remedy="Write the value out.",
-                              where=Location(file=str(path), line=event.start_mark.line + 1))
+            raise ConfigError(
+                "anchors and aliases are not allowed.",
+                remedy="Write the value out.",
+                where=Location(file=str(path), line=mark.line + 1 if (mark := event.start_mark) else None),
+            )
 
 
 def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int], path: Path) -> None:
@@ -73,8 +80,10 @@ def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int
         for key, value in node.value:
             here = (*at, key.value)
             if here in lines:
-                raise ConfigError(f"the key is given twice (first on line {lines[here]}).",
-                                  where=Location(file=str(path), line=key.start_mark.line + 1, key=key.value))
+                raise ConfigError(
+                    f"the key is given twice (first on line {lines[here]}).",
+                    where=Location(file=str(path), line=key.start_mark.line + 1, key=key.value),
+                )
             lines[here] = key.start_mark.line + 1
             _walk(value, here, lines, path)
     elif isinstance(node, yaml.SequenceNode):

@@ -17,8 +17,9 @@ from pipeline.yaml_lines import load_located
 BUILT_IN = Path(__file__).parent
 
 
-def load_rules(overrides: Mapping[str, RuleOverride], *, lookback_days: int,
-               folders: Sequence[Path] = ()) -> tuple[Rule, ...]:
+def load_rules(
+    overrides: Mapping[str, RuleOverride], *, lookback_days: int, folders: Sequence[Path] = ()
+) -> tuple[Rule, ...]:
     """The rules in force, ordered by file name.
 
     Raises:
@@ -33,10 +34,14 @@ def load_rules(overrides: Mapping[str, RuleOverride], *, lookback_days: int,
                 raise RuleError(f"rule id {rule.id} is given twice.", where=Location(file=str(path), key="id"))
             rules[rule.id] = rule
     if unknown := sorted(set(overrides) - set(rules)):
-        raise ConfigError(f"unknown rule {unknown[0]!r}.", where=Location(key=f"rules.{unknown[0]}"),
-                          remedy=f"Known rules: {', '.join(sorted(rules))}.")
-    return tuple(_override(r, overrides.get(r.id)) for r in rules.values()
-                 if r.id not in overrides or overrides[r.id].enabled)
+        raise ConfigError(
+            f"unknown rule {unknown[0]!r}.",
+            where=Location(key=f"rules.{unknown[0]}"),
+            remedy=f"Known rules: {', '.join(sorted(rules))}.",
+        )
+    return tuple(
+        _override(r, overrides.get(r.id)) for r in rules.values() if r.id not in overrides or overrides[r.id].enabled
+    )
 
 
 def read_rule(path: Path, lookback_days: int) -> Rule:
@@ -48,8 +53,10 @@ def read_rule(path: Path, lookback_days: int) -> Rule:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         key = ".".join(str(p) for p in fault["loc"])
-        raise RuleError(f"{fault['msg']} (got {fault.get('input')!r}).", where=Location(
-            file=str(path), line=located.line(tuple(fault["loc"])), key=key)) from error
+        raise RuleError(
+            f"{fault['msg']} (got {fault.get('input')!r}).",
+            where=Location(file=str(path), line=located.line(tuple(fault["loc"])), key=key),
+        ) from error
 
 
 def _override(rule: Rule, change: RuleOverride | None) -> Rule:

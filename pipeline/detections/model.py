@@ -111,6 +111,17 @@ class Rule(_Model):
     @property
     def fingerprint(self) -> str:
         """Hash of everything that can change a verdict, and of nothing else."""
-        return digest(json.dumps([
-            self.id, self.method, self.measure.id, self.lookback_days, self.minimum_data_samples,
-            str(self.threshold), self.null_client, self.stdev_of_one]))
+        return digest(
+            json.dumps(
+                [
+                    self.id,
+                    self.method,
+                    self.measure.id,
+                    self.lookback_days,
+                    self.minimum_data_samples,
+                    str(self.threshold),
+                    self.null_client,
+                    self.stdev_of_one,
+                ]
+            )
+        )

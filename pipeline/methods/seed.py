@@ -42,8 +42,10 @@ def score(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date)
     """Rows of ANOMALY_SCORES: one a client of the day.
 
     Args:
-        today: DAILY_TRAFFIC rows of the day. baseline: TRAFFIC_BASELINE rows of the day.
-        rule: the rule. day: the day judged.
+        today: DAILY_TRAFFIC rows of the day.
+        baseline: TRAFFIC_BASELINE rows of the day.
+        rule: the rule.
+        day: the day judged.
     """
     now = today.filter(pl.col("measure") == rule.measure.id)
     past = baseline.filter((pl.col("measure") == rule.measure.id) & (pl.col("lookback_days") == rule.lookback_days))
@@ -55,9 +57,16 @@ def score(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date)
     own = {r["client"]: _sums(r) for r in past.filter(pl.col("scope") == "client").iter_rows(named=True)}
     window = past.select("window_days", "window_days_present", "window_complete").row(0, named=True)
     judge = _Judge(rule, fleet)
-    rows = [{"day": day, "rule_id": rule.id, "measure": rule.measure.id, **window,
-             **judge.judge(client, value, own.get(client, Sums()))}
-            for client, value in now.select("client", "bytes").iter_rows()]
+    rows = [
+        {
+            "day": day,
+            "rule_id": rule.id,
+            "measure": rule.measure.id,
+            **window,
+            **judge.judge(client, value, own.get(client, Sums())),
+        }
+        for client, value in now.select("client", "bytes").iter_rows()
+    ]
     types = {c: t for c, t in ANOMALY_SCORES.schema.items()}
     return ANOMALY_SCORES.conform(pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None))
 
@@ -95,12 +104,20 @@ class _Judge:
         gate_fleet = self._exceeds(value, self._fleet, self._gate)
         gate_client = self._exceeds(value, own, _float_gate(mean, deviation, rule))
         return {
-            "client": NULL_CLIENT if client is None else client, "bytes": value, "n": n, "n_past_values": own.n,
-            "fleet_n": self._fleet.n, "avg_bytes": self._mean, "stdev_bytes": self._deviation,
-            "per_source_avg_bytes": mean, "per_source_stdev_bytes": deviation,
+            "client": NULL_CLIENT if client is None else client,
+            "bytes": value,
+            "n": n,
+            "n_past_values": own.n,
+            "fleet_n": self._fleet.n,
+            "avg_bytes": self._mean,
+            "stdev_bytes": self._deviation,
+            "per_source_avg_bytes": mean,
+            "per_source_stdev_bytes": deviation,
             "num_standard_deviations_away_from_server_average": _distance(value, self._mean, self._deviation),
             "num_standard_deviations_away_from_client_average": _distance(value, mean, deviation),
-            "gate_samples": gate_samples, "gate_fleet": gate_fleet, "gate_client": gate_client,
+            "gate_samples": gate_samples,
+            "gate_fleet": gate_fleet,
+            "gate_client": gate_client,
             "state": self._state(gate_samples and bool(gate_fleet) and bool(gate_client), own.n, gate_samples),
         }
 
@@ -110,8 +127,9 @@ class _Judge:
             return None
         if abs(value - gate) > 1e-9 * max(abs(gate), float(value), 1.0):
             return value > gate
-        return exact.exceeds(value, sums.n, sums.total, sums.squares, self._rule.threshold,
-                             stdev_of_one_is_zero=self._zero)
+        return exact.exceeds(
+            value, sums.n, sums.total, sums.squares, self._rule.threshold, stdev_of_one_is_zero=self._zero
+        )
 
     @staticmethod
     def _state(alert: bool, known: int, enough: bool) -> str:

@@ -75,40 +75,67 @@ class Company:
         """One row a client: its kind, its usual volume (bytes) and its chance to be there on a day."""
         draw = Draws(self.seed, "people", "party")
         kind = draw.uniform("kind")
-        chain = pl.when(kind < _KINDS[0][1]).then(pl.lit(_KINDS[0][0]))
-        for name, upper in _KINDS[1:]:
-            chain = chain.when(kind < upper).then(pl.lit(name))
-        frame = pl.DataFrame({"address": self._client_addresses()}).with_row_index("party").with_columns(
-            chain.alias("kind"), draw.log_normal("usual", MAILBOX_MEDIAN, 0.8, 2.5).alias("usual"),
-            home=draw.integer("home", 0, self.servers - 1), imap=draw.uniform("imap") < 0.6)
+        chain = pl.lit(None, pl.String)
+        for name, upper in reversed(_KINDS):
+            chain = pl.when(kind < upper).then(pl.lit(name)).otherwise(chain)
+        frame = (
+            pl.DataFrame({"address": self._client_addresses()})
+            .with_row_index("party")
+            .with_columns(
+                chain.alias("kind"),
+                draw.log_normal("usual", MAILBOX_MEDIAN, 0.8, 2.5).alias("usual"),
+                home=draw.integer("home", 0, self.servers - 1),
+                imap=draw.uniform("imap") < 0.6,
+            )
+        )
         return frame.with_columns(
             usual=pl.col("usual") * pl.when(pl.col("kind") == "delegate").then(2.0).otherwise(1.0),
             on_workdays=pl.col("kind").replace_strict(_PRESENT, return_dtype=pl.Float64),
-            on_weekends=self._weekend_chance(draw))
+            on_weekends=self._weekend_chance(draw),
+        )
 
     @staticmethod
     def _weekend_chance(draw: Draws) -> pl.Expr:
         always_on = draw.uniform("weekend") < _WEEKEND_SHARE
-        return (pl.when(pl.col("kind") == "mobile").then(0.9).when(pl.col("kind") == "sparse").then(0.03)
-                .when(always_on).then(0.8).otherwise(0.0))
+        return (
+            pl.when(pl.col("kind") == "mobile")
+            .then(0.9)
+            .when(pl.col("kind") == "sparse")
+            .then(0.03)
+            .when(always_on)
+            .then(0.8)
+            .otherwise(0.0)
+        )
 
     @cached_property
     def partners(self) -> pl.DataFrame:
         """One row an outside mail exchanger that the mail servers deliver to."""
         draw = Draws(self.seed, "partners", "party")
         addresses = [f"203.0.113.{i}" for i in range(10, 70)]
-        return pl.DataFrame({"address": addresses}).with_row_index("party").with_columns(
-            usual=draw.log_normal("usual", PARTNER_MEDIAN, 0.7, 2.5), on_workdays=pl.lit(0.9), on_weekends=pl.lit(0.4))
+        return (
+            pl.DataFrame({"address": addresses})
+            .with_row_index("party")
+            .with_columns(
+                usual=draw.log_normal("usual", PARTNER_MEDIAN, 0.7, 2.5),
+                on_workdays=pl.lit(0.9),
+                on_weekends=pl.lit(0.4),
+            )
+        )
 
     @cached_property
     def calendar(self) -> pl.DataFrame:
         """One row a day: whether it is a weekend, its first instant (UTC microseconds) and its length."""
         days = day_range(self.first_day, self.last_day)
         bounds = [day_bounds_utc(day, self.timezone) for day in days]
-        return pl.DataFrame({
-            "day": days, "ordinal": [day.toordinal() for day in days], "weekday": [day.isoweekday() for day in days],
-            "day_start": [_micros(start) for start, _ in bounds],
-            "day_length": [_micros(end) - _micros(start) for start, end in bounds]})
+        return pl.DataFrame(
+            {
+                "day": days,
+                "ordinal": [day.toordinal() for day in days],
+                "weekday": [day.isoweekday() for day in days],
+                "day_start": [_micros(start) for start, _ in bounds],
+                "day_length": [_micros(end) - _micros(start) for start, end in bounds],
+            }
+        )
 
     @cached_property
     def thief(self) -> str | None:
@@ -116,7 +143,8 @@ class Company:
         if not self.theft_bytes:
             return None
         ordinary = self.people.filter(
-            pl.col("kind") == "workstation", pl.col("usual").is_between(MAILBOX_MEDIAN / 2, MAILBOX_MEDIAN * 2))
+            pl.col("kind") == "workstation", pl.col("usual").is_between(MAILBOX_MEDIAN / 2, MAILBOX_MEDIAN * 2)
+        )
         pool = ordinary if ordinary.height else self.people
         return str(self._random("thief").choice(pool["address"].to_list()))
 

@@ -5,7 +5,6 @@ What the company does is in `company` and `traffic`; how logs look, in `zeek`.
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +34,10 @@ def write_demo_site(folder: Path, company: Company) -> DemoSite:
 
 
 def _config(company: Company) -> str:
-    servers = "\n".join(f"  - {{address: {ip}, category: email_server, name: mx{i}}}"
-                        for i, ip in enumerate(company.server_addresses, 1))
+    servers = "\n".join(
+        f"  - {{address: {ip}, category: email_server, name: mx{i}}}"
+        for i, ip in enumerate(company.server_addresses, 1)
+    )
     return f"""# The demo's site: a small simulated company.
 timezone: {company.timezone}            # where a day begins and ends
 start_date: {company.first_day}   # the first day there are logs of

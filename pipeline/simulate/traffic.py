@@ -72,10 +72,12 @@ def true_totals(company: Company, flows: pl.DataFrame) -> pl.DataFrame:
     timed = flows.with_columns(time=pl.from_epoch("start", "us").dt.replace_time_zone("UTC"))
     sides = ((SEED_RULE, "resp_h", "orig_h", "bytes_in"), (TWIN_RULE, "orig_h", "resp_h", "bytes_out"))
     totals = [
-        timed.filter(pl.col(server).is_in(servers)).group_by(day, client=subject)
+        timed.filter(pl.col(server).is_in(servers))
+        .group_by(day, client=subject)
         .agg(bytes=pl.col(field).sum(), flows=pl.len().cast(pl.Int64))
         .select(pl.lit(rule).alias("rule_id"), "day", "client", "bytes", "flows")
-        for rule, server, subject, field in sides]
+        for rule, server, subject, field in sides
+    ]
     return pl.concat(totals).sort("rule_id", "day", "client")
 
 
@@ -85,7 +87,8 @@ def _sessions(company: Company, parties: pl.DataFrame, habit: Habit) -> pl.DataF
     weekend = pl.col("weekday") > 5
     # Keyed by the calendar day, not by its place in the span: tomorrow's demo repeats today's history.
     plan = parties.join(company.calendar, how="cross").with_columns(
-        key=((pl.col("ordinal") * 2**20 + pl.col("party").cast(pl.Int64)) * 2**12).cast(pl.UInt64))
+        key=((pl.col("ordinal") * 2**20 + pl.col("party").cast(pl.Int64)) * 2**12).cast(pl.UInt64)
+    )
     plan = plan.filter(draw.uniform("present") < pl.when(weekend).then("on_weekends").otherwise("on_workdays"))
     factor = pl.col("weekday").replace_strict(_WEEKDAY, return_dtype=pl.Float64)
     ceiling = habit.ceiling * habit.median
@@ -96,7 +99,8 @@ def _sessions(company: Company, parties: pl.DataFrame, habit: Habit) -> pl.DataF
     rows = rows.with_columns(pl.col("key") + pl.col("session").cast(pl.UInt64))
     share = draw.log_normal("share", 1.0, 0.9)
     return rows.with_columns(
-        volume=pl.col("total") * share / share.sum().over("party", "day"), start=_start(draw, weekend))
+        volume=pl.col("total") * share / share.sum().over("party", "day"), start=_start(draw, weekend)
+    )
 
 
 def _start(draw: Draws, weekend: pl.Expr) -> pl.Expr:
@@ -109,17 +113,34 @@ def _start(draw: Draws, weekend: pl.Expr) -> pl.Expr:
 
 def _state(draw: Draws) -> pl.Expr:
     luck = draw.uniform("luck")
-    return (pl.when(luck < 0.006).then(pl.lit("S0")).when(luck < 0.01).then(pl.lit("REJ"))
-            .when(luck < 0.04).then(pl.lit("RSTO")).otherwise(pl.lit("SF")))
+    return (
+        pl.when(luck < 0.006)
+        .then(pl.lit("S0"))
+        .when(luck < 0.01)
+        .then(pl.lit("REJ"))
+        .when(luck < 0.04)
+        .then(pl.lit("RSTO"))
+        .otherwise(pl.lit("SF"))
+    )
 
 
 def _shape(frame: pl.DataFrame, draw: Draws, **columns: pl.Expr) -> pl.DataFrame:
     """The columns `_on_the_wire` needs, in one order; `upload` tells which way `volume` goes."""
     return frame.with_columns(**columns).select(
-        draw.uid("uid").alias("uid"), "start", pl.col("duration").round().cast(pl.Int64),
-        "orig_h", draw.integer("port", 32_768, 60_999).alias("orig_p"), "resp_h", pl.col("resp_p").cast(pl.Int64),
-        "proto", "service", "state", "upload", pl.col("volume").round().cast(pl.Int64).clip(1),
-        draw.log_normal("reply", 3_000.0, 0.7).round().cast(pl.Int64).alias("reply"))
+        draw.uid("uid").alias("uid"),
+        "start",
+        pl.col("duration").round().cast(pl.Int64),
+        "orig_h",
+        draw.integer("port", 32_768, 60_999).alias("orig_p"),
+        "resp_h",
+        pl.col("resp_p").cast(pl.Int64),
+        "proto",
+        "service",
+        "state",
+        "upload",
+        pl.col("volume").round().cast(pl.Int64).clip(1),
+        draw.log_normal("reply", 3_000.0, 0.7).round().cast(pl.Int64).alias("reply"),
+    )
 
 
 def _mail(company: Company) -> pl.DataFrame:
@@ -132,11 +153,18 @@ def _mail(company: Company) -> pl.DataFrame:
     server = pl.when(draw.uniform("balanced") < 0.1).then(elsewhere).otherwise("home")
     sent = draw.log_normal("sent", 75_000.0, 1.0)
     return _shape(
-        _sessions(company, company.people, MAIL), draw,
-        orig_h=pl.col("address"), resp_h=servers.gather(server), resp_p=port, proto=pl.lit("tcp"),
-        service=pl.when(port == 587).then(pl.lit("smtp,ssl")).otherwise(pl.lit("ssl")), state=_state(draw),
-        upload=upload, volume=pl.when(upload).then(sent).otherwise("volume"),
-        duration=draw.log_normal("length", pl.when(upload).then(0.1).otherwise(25.0) * _MINUTE, 1.0, 2.5))
+        _sessions(company, company.people, MAIL),
+        draw,
+        orig_h=pl.col("address"),
+        resp_h=servers.gather(server),
+        resp_p=port,
+        proto=pl.lit("tcp"),
+        service=pl.when(port == 587).then(pl.lit("smtp,ssl")).otherwise(pl.lit("ssl")),
+        state=_state(draw),
+        upload=upload,
+        volume=pl.when(upload).then(sent).otherwise("volume"),
+        duration=draw.log_normal("length", pl.when(upload).then(0.1).otherwise(25.0) * _MINUTE, 1.0, 2.5),
+    )
 
 
 def _web(company: Company) -> pl.DataFrame:
@@ -146,21 +174,34 @@ def _web(company: Company) -> pl.DataFrame:
     plain, quic = kind < 0.1, kind > 0.88
     state = pl.when(quic).then(pl.lit("SF")).otherwise(_state(draw))
     return _shape(
-        _sessions(company, company.people.with_columns(usual=pl.col("usual") * (WEB.median / MAIL.median)), WEB), draw,
-        orig_h=pl.col("address"), resp_h=draw.one_of("host", WEB_HOSTS), resp_p=pl.when(plain).then(80).otherwise(443),
+        _sessions(company, company.people.with_columns(usual=pl.col("usual") * (WEB.median / MAIL.median)), WEB),
+        draw,
+        orig_h=pl.col("address"),
+        resp_h=draw.one_of("host", WEB_HOSTS),
+        resp_p=pl.when(plain).then(80).otherwise(443),
         proto=pl.when(quic).then(pl.lit("udp")).otherwise(pl.lit("tcp")),
         service=pl.when(quic).then(pl.lit("quic")).when(plain).then(pl.lit("http")).otherwise(pl.lit("ssl")),
-        state=state, upload=pl.lit(False), duration=draw.log_normal("length", 0.5 * _MINUTE, 1.2, 2.5))
+        state=state,
+        upload=pl.lit(False),
+        duration=draw.log_normal("length", 0.5 * _MINUTE, 1.2, 2.5),
+    )
 
 
 def _smtp(company: Company) -> pl.DataFrame:
     """The mail servers deliver to partners: what the twin rule sums."""
     draw = Draws(company.seed, SMTP.topic)
     return _shape(
-        _sessions(company, company.partners, SMTP), draw,
-        orig_h=draw.one_of("server", company.server_addresses), resp_h=pl.col("address"), resp_p=pl.lit(25),
-        proto=pl.lit("tcp"), service=pl.lit("smtp,ssl"), state=_state(draw), upload=pl.lit(True),
-        duration=draw.log_normal("length", 0.05 * _MINUTE, 0.8, 2.5))
+        _sessions(company, company.partners, SMTP),
+        draw,
+        orig_h=draw.one_of("server", company.server_addresses),
+        resp_h=pl.col("address"),
+        resp_p=pl.lit(25),
+        proto=pl.lit("tcp"),
+        service=pl.lit("smtp,ssl"),
+        state=_state(draw),
+        upload=pl.lit(True),
+        duration=draw.log_normal("length", 0.05 * _MINUTE, 0.8, 2.5),
+    )
 
 
 def _theft(company: Company) -> pl.DataFrame:
@@ -171,16 +212,25 @@ def _theft(company: Company) -> pl.DataFrame:
     slot = 4 * 60 * _MINUTE // count
     frame = victim.join(night, how="cross").with_columns(pl.int_ranges(pl.lit(count)).alias("session"))
     frame = frame.explode("session", empty_as_null=False).with_columns(
-        key=(pl.col("ordinal") * 2**12 + pl.col("session")).cast(pl.UInt64))
+        key=(pl.col("ordinal") * 2**12 + pl.col("session")).cast(pl.UInt64)
+    )
     draw = Draws(company.seed, "theft")
     return _shape(
-        frame, draw, start=pl.col("day_start") + 60 * _MINUTE + pl.col("session") * slot
-        + draw.integer("late", 0, slot // 10), duration=slot * (0.7 + 0.15 * draw.uniform("length")),
-        orig_h=pl.col("address"), resp_h=pl.lit(pl.Series(company.server_addresses)).gather("home"),
-        resp_p=pl.lit(993), proto=pl.lit("tcp"), service=pl.lit("ssl"), state=pl.lit("SF"), upload=pl.lit(False),
+        frame,
+        draw,
+        start=pl.col("day_start") + 60 * _MINUTE + pl.col("session") * slot + draw.integer("late", 0, slot // 10),
+        duration=slot * (0.7 + 0.15 * draw.uniform("length")),
+        orig_h=pl.col("address"),
+        resp_h=pl.lit(pl.Series(company.server_addresses)).gather("home"),
+        resp_p=pl.lit(993),
+        proto=pl.lit("tcp"),
+        service=pl.lit("ssl"),
+        state=pl.lit("SF"),
+        upload=pl.lit(False),
         # Equal parts, and the first takes the rest: the sum is exactly what was asked for.
-        volume=company.theft_bytes // count + pl.when(pl.col("session") == 0).then(company.theft_bytes % count)
-        .otherwise(0))
+        volume=company.theft_bytes // count
+        + pl.when(pl.col("session") == 0).then(company.theft_bytes % count).otherwise(0),
+    )
 
 
 def _on_the_wire(frame: pl.DataFrame) -> pl.DataFrame:
@@ -191,13 +241,28 @@ def _on_the_wire(frame: pl.DataFrame) -> pl.DataFrame:
     frame = frame.with_columns(
         duration=pl.max_horizontal("duration", (pl.col("volume") / BYTES_PER_MICROSECOND).cast(pl.Int64)),
         main=pl.struct(payload=(pl.col("volume") - header * packets).clip(0), packets=packets, bytes=pl.col("volume")),
-        back=pl.struct(payload=pl.col("reply"), packets=back, bytes=pl.col("reply") + header * back))
+        back=pl.struct(payload=pl.col("reply"), packets=back, bytes=pl.col("reply") + header * back),
+    )
     frame = frame.with_columns(
-        _in=pl.when("upload").then("back").otherwise("main"), _out=pl.when("upload").then("main").otherwise("back"))
+        _in=pl.when("upload").then("back").otherwise("main"), _out=pl.when("upload").then("main").otherwise("back")
+    )
     return _fail(frame).select(
-        "uid", "start", "duration", "orig_h", "orig_p", "resp_h", "resp_p", "proto", "service", "state",
-        *(pl.col(side).struct.field(name).alias(name + side) for side in ("_in", "_out")
-          for name in ("payload", "packets", "bytes")))
+        "uid",
+        "start",
+        "duration",
+        "orig_h",
+        "orig_p",
+        "resp_h",
+        "resp_p",
+        "proto",
+        "service",
+        "state",
+        *(
+            pl.col(side).struct.field(name).alias(name + side)
+            for side in ("_in", "_out")
+            for name in ("payload", "packets", "bytes")
+        ),
+    )
 
 
 def _fail(frame: pl.DataFrame) -> pl.DataFrame:
@@ -205,10 +270,13 @@ def _fail(frame: pl.DataFrame) -> pl.DataFrame:
     silent, refused = pl.col("state") == "S0", pl.col("state") == "REJ"
 
     def packet(count: int, size: int, payload: int | None) -> pl.Expr:
-        return pl.struct(payload=pl.lit(payload, pl.Int64), packets=pl.lit(count, pl.Int64), bytes=pl.lit(size, pl.Int64))
+        return pl.struct(
+            payload=pl.lit(payload, pl.Int64), packets=pl.lit(count, pl.Int64), bytes=pl.lit(size, pl.Int64)
+        )
 
     return frame.with_columns(
         service=pl.when(~(silent | refused)).then("service"),
         duration=pl.when(refused).then(300 + pl.col("duration") % 2_000).otherwise("duration"),
         _in=pl.when(silent).then(packet(0, 0, None)).when(refused).then(packet(1, 40, 0)).otherwise("_in"),
-        _out=pl.when(silent).then(packet(1, 60, None)).when(refused).then(packet(1, 60, 0)).otherwise("_out"))
+        _out=pl.when(silent).then(packet(1, 60, None)).when(refused).then(packet(1, 60, 0)).otherwise("_out"),
+    )

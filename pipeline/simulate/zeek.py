@@ -16,43 +16,95 @@ from pipeline.days import day_of
 from pipeline.schemas import UTC_TIME
 
 _FIELDS = (
-    ("ts", "time"), ("uid", "string"), ("id.orig_h", "addr"), ("id.orig_p", "port"), ("id.resp_h", "addr"),
-    ("id.resp_p", "port"), ("proto", "enum"), ("service", "string"), ("duration", "interval"), ("orig_bytes", "count"),
-    ("resp_bytes", "count"), ("conn_state", "string"), ("local_orig", "bool"), ("local_resp", "bool"),
-    ("missed_bytes", "count"), ("history", "string"), ("orig_pkts", "count"), ("orig_ip_bytes", "count"),
-    ("resp_pkts", "count"), ("resp_ip_bytes", "count"), ("tunnel_parents", "set[string]"), ("ip_proto", "count"))
+    ("ts", "time"),
+    ("uid", "string"),
+    ("id.orig_h", "addr"),
+    ("id.orig_p", "port"),
+    ("id.resp_h", "addr"),
+    ("id.resp_p", "port"),
+    ("proto", "enum"),
+    ("service", "string"),
+    ("duration", "interval"),
+    ("orig_bytes", "count"),
+    ("resp_bytes", "count"),
+    ("conn_state", "string"),
+    ("local_orig", "bool"),
+    ("local_resp", "bool"),
+    ("missed_bytes", "count"),
+    ("history", "string"),
+    ("orig_pkts", "count"),
+    ("orig_ip_bytes", "count"),
+    ("resp_pkts", "count"),
+    ("resp_ip_bytes", "count"),
+    ("tunnel_parents", "set[string]"),
+    ("ip_proto", "count"),
+)
 
 
 def header(opened: str) -> str:
     """The lines above the records; opened is Zeek's time form."""
     names, types = zip(*_FIELDS, strict=True)
-    lines = ["#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn",
-             f"#open\t{opened}", "#fields\t" + "\t".join(names), "#types\t" + "\t".join(types)]
+    lines = [
+        "#separator \\x09",
+        "#set_separator\t,",
+        "#empty_field\t(empty)",
+        "#unset_field\t-",
+        "#path\tconn",
+        f"#open\t{opened}",
+        "#fields\t" + "\t".join(names),
+        "#types\t" + "\t".join(types),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def records(flows: pl.DataFrame) -> pl.DataFrame:
     """Connections of `traffic.company_flows` as the text columns of a conn.log, in its order."""
+
     def seconds(column: str) -> pl.Expr:
         whole, part = pl.col(column) // 1_000_000, pl.col(column) % 1_000_000
         return pl.concat_str(whole.cast(pl.String), pl.lit("."), part.cast(pl.String).str.zfill(6))
 
-    history = pl.when(pl.col("state") == "S0").then(pl.lit("S")).when(pl.col("state") == "REJ").then(
-        pl.lit("Sr")).otherwise(pl.lit("ShADadfF"))
+    history = (
+        pl.when(pl.col("state") == "S0")
+        .then(pl.lit("S"))
+        .when(pl.col("state") == "REJ")
+        .then(pl.lit("Sr"))
+        .otherwise(pl.lit("ShADadfF"))
+    )
     return flows.select(
-        seconds("start").alias("ts"), "uid", "orig_h", "orig_p", "resp_h", "resp_p", "proto", "service",
-        seconds("duration").alias("duration"), "payload_out", "payload_in", "state", pl.lit("T").alias("local_orig"),
-        pl.lit("F").alias("local_resp"), pl.lit("0").alias("missed"), history.alias("history"), "packets_out",
-        "bytes_out", "packets_in", "bytes_in", pl.lit("-").alias("tunnel"),
-        pl.when(pl.col("proto") == "udp").then(17).otherwise(6).alias("ip_proto"))
+        seconds("start").alias("ts"),
+        "uid",
+        "orig_h",
+        "orig_p",
+        "resp_h",
+        "resp_p",
+        "proto",
+        "service",
+        seconds("duration").alias("duration"),
+        "payload_out",
+        "payload_in",
+        "state",
+        pl.lit("T").alias("local_orig"),
+        pl.lit("F").alias("local_resp"),
+        pl.lit("0").alias("missed"),
+        history.alias("history"),
+        "packets_out",
+        "bytes_out",
+        "packets_in",
+        "bytes_in",
+        pl.lit("-").alias("tunnel"),
+        pl.when(pl.col("proto") == "udp").then(17).otherwise(6).alias("ip_proto"),
+    )
 
 
 def write_days(flows: pl.DataFrame, folder: Path, timezone: str) -> list[Path]:
     """One gzipped conn.log a day of session end, in folder/YYYY-MM-DD/; the same flows give the same bytes."""
     ended = (pl.col("start") + pl.col("duration").fill_null(0)).cast(UTC_TIME)
     dated = flows.with_columns(_end=ended).with_columns(day_of("_end", timezone).alias("_day"))
-    return [_write(folder, key[0], part.drop("_end", "_day"))
-            for key, part in dated.partition_by("_day", as_dict=True, maintain_order=True).items()]
+    return [
+        _write(folder, key[0], part.drop("_end", "_day"))
+        for key, part in dated.partition_by("_day", as_dict=True, maintain_order=True).items()
+    ]
 
 
 def _write(folder: Path, day: dt.date, flows: pl.DataFrame) -> Path:

@@ -17,7 +17,8 @@ READERS: dict[str, ReaderFactory] = {"zeek_tsv": ZeekTsvReader, "zeek_json": Zee
 """Encoding of a format -> its reader."""
 
 _ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"\s*:')
-_ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)\t", re.MULTILINE)
+_ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
+_ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
 
 
@@ -37,6 +38,8 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     if _ZEEK_CUT.search(head) or (wanted == "zeek" and b"\x00" not in head):
         return "zeek_tsv"
     what = "is of no known format" if wanted == "auto" else f"does not look like {wanted}"
-    raise SourceError(f"{what}; it starts with {text[:40]!r}.", where=Location(file=name),
-                      remedy="Known formats: zeek (conn.log, tab-separated or JSON). Narrow the source's path, or "
-                      "name the format.")
+    raise SourceError(
+        f"{what}; it starts with {text[:40]!r}.",
+        where=Location(file=name),
+        remedy="Known formats: zeek (conn.log, tab-separated or JSON). Narrow the source's path, or name the format.",
+    )

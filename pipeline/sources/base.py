@@ -19,21 +19,48 @@ from pipeline.sources.watch import Watch
 MAX_RAW_BYTES = 500
 """Bytes of a quarantined line that are kept."""
 
-RAW = pl.Schema({
-    "source_line": pl.Int64, "uid": pl.String, "start_time": UTC_TIME, "duration": pl.Int64, "log_time": UTC_TIME,
-    "src_ip": pl.String, "src_port": pl.UInt16, "dest_ip": pl.String, "dest_port": pl.UInt16,
-    "transport": pl.String, "app": pl.String,
-    "ip_bytes_in": pl.Int64, "ip_bytes_out": pl.Int64, "payload_bytes_in": pl.Int64, "payload_bytes_out": pl.Int64,
-    "packets_in": pl.Int64, "packets_out": pl.Int64, "missed_bytes": pl.Int64,
-    "action": pl.String, "accounting": pl.String, "orientation": pl.String, "dvc": pl.String,
-})
+_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "source_line": pl.Int64,
+    "uid": pl.String,
+    "start_time": UTC_TIME,
+    "duration": pl.Int64,
+    "log_time": UTC_TIME,
+    "src_ip": pl.String,
+    "src_port": pl.UInt16,
+    "dest_ip": pl.String,
+    "dest_port": pl.UInt16,
+    "transport": pl.String,
+    "app": pl.String,
+    "ip_bytes_in": pl.Int64,
+    "ip_bytes_out": pl.Int64,
+    "payload_bytes_in": pl.Int64,
+    "payload_bytes_out": pl.Int64,
+    "packets_in": pl.Int64,
+    "packets_out": pl.Int64,
+    "missed_bytes": pl.Int64,
+    "action": pl.String,
+    "accounting": pl.String,
+    "orientation": pl.String,
+    "dvc": pl.String,
+}
+RAW = pl.Schema(_COLUMNS)
 """One record as the format says it, oriented, both byte layers side by side; duration in microseconds."""
 
 REJECTS = pl.Schema({"source_line": pl.Int64, "reason": pl.String, "detail": pl.String, "raw": pl.String})
 
 REASONS = (
-    "bad_address", "bad_json", "bad_number", "bad_port", "implausible_bytes", "implausible_time",
-    "incomplete_last_line", "negative_bytes", "no_header", "too_few_fields", "too_many_fields", "untimed",
+    "bad_address",
+    "bad_json",
+    "bad_number",
+    "bad_port",
+    "implausible_bytes",
+    "implausible_time",
+    "incomplete_last_line",
+    "negative_bytes",
+    "no_header",
+    "too_few_fields",
+    "too_many_fields",
+    "untimed",
 )
 """The closed list of reasons a line is quarantined for."""
 
@@ -74,14 +101,19 @@ class Account:
     @property
     def balanced(self) -> bool:
         """Whether every line is accounted for exactly once."""
-        return self.lines == (self.flows + self.others + self.ignored + self.comments
-                              + sum(self.quarantined.values()))
+        return self.lines == (self.flows + self.others + self.ignored + self.comments + sum(self.quarantined.values()))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for the ledger."""
-        return {"lines": self.lines, "flows": self.flows, "others": self.others, "ignored": self.ignored,
-                "comments": self.comments, "quarantined": dict(sorted(self.quarantined.items())),
-                "warnings": dict(sorted(self.warnings.items()))}
+        return {
+            "lines": self.lines,
+            "flows": self.flows,
+            "others": self.others,
+            "ignored": self.ignored,
+            "comments": self.comments,
+            "quarantined": dict(sorted(self.quarantined.items())),
+            "warnings": dict(sorted(self.warnings.items())),
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Account:
@@ -153,10 +185,15 @@ def merge(parts: list[Parsed]) -> Parsed:
 
 def rejects_frame(lines: pl.Series, reason: pl.Series, detail: pl.Series, raw: pl.Series) -> pl.DataFrame:
     """Quarantine rows; the raw text is cut to MAX_RAW_BYTES without splitting a character."""
-    return pl.DataFrame({
-        "source_line": lines.cast(pl.Int64), "reason": reason.cast(pl.String), "detail": detail.cast(pl.String),
-        "raw": [cut(text) for text in raw.cast(pl.String).fill_null("").to_list()],
-    }, schema=REJECTS)
+    return pl.DataFrame(
+        {
+            "source_line": lines.cast(pl.Int64),
+            "reason": reason.cast(pl.String),
+            "detail": detail.cast(pl.String),
+            "raw": [cut(text) for text in raw.cast(pl.String).fill_null("").to_list()],
+        },
+        schema=REJECTS,
+    )
 
 
 def cut(text: str) -> str:

@@ -10,15 +10,17 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar, cast
 
 import zstandard
 
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
 from pipeline.sources.base import Block
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 16 * 1024 * 1024
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
@@ -28,8 +30,12 @@ READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdErro
 
 def compression_of(head: bytes) -> str:
     """Name of the compression by its magic number, or 'plain'."""
-    for magic, name in ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bzip2"),
-                        (b"\xfd7zXZ\x00", "xz")):
+    for magic, name in (
+        (b"\x1f\x8b", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"BZh", "bzip2"),
+        (b"\xfd7zXZ\x00", "xz"),
+    ):
         if head.startswith(magic):
             return name
     return "plain"
@@ -40,7 +46,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     with path.open("rb") as handle:
         kind = compression_of(handle.read(6))
     if kind == "gzip":
-        return gzip.open(path, "rb")
+        return cast("IO[bytes]", gzip.open(path, "rb"))
     if kind == "zstd":
         return io.BufferedReader(_ZstdStream(path))
     if kind == "bzip2":
@@ -110,14 +116,17 @@ class LineStream:
         if not self._path.is_file():
             raise SourceError("is not a regular file.", where=self._where, remedy="Narrow the source's path.")
 
-    def _guard(self, action):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def _guard(self, action: Callable[[], T]) -> T:
         try:
             return action()
         except READ_ERRORS as error:
             text = getattr(error, "strerror", None) or str(error) or type(error).__name__
             after = f" after {self.bytes_read:,} bytes" if self.bytes_read else ""
-            raise SourceError(f"cannot be read{after}: {text}.", where=self._where,
-                              remedy="Replace the file with a whole copy and run its day again.") from error
+            raise SourceError(
+                f"cannot be read{after}: {text}.",
+                where=self._where,
+                remedy="Replace the file with a whole copy and run its day again.",
+            ) from error
 
     def read(self, size: int) -> bytes:
         """Up to size bytes; fewer only at the end. The byte order mark at the start of a file is dropped."""
@@ -129,11 +138,17 @@ class LineStream:
 
     def _check_bounds(self) -> None:
         if self.bytes_read > self._limits.max_file_bytes:
-            raise SourceError(f"holds more than {self._limits.max_file_bytes:,} bytes.", where=self._where,
-                              remedy="Raise limits.max_file_bytes if the file is right.")
+            raise SourceError(
+                f"holds more than {self._limits.max_file_bytes:,} bytes.",
+                where=self._where,
+                remedy="Raise limits.max_file_bytes if the file is right.",
+            )
         if self.bytes_read > _RATIO_FREE_BYTES and self.bytes_read > self._limits.max_ratio * max(self._stored, 1):
-            raise SourceError(f"unfolds to more than {self._limits.max_ratio:,} times its size.", where=self._where,
-                              remedy="Raise limits.max_ratio if the file is right.")
+            raise SourceError(
+                f"unfolds to more than {self._limits.max_ratio:,} times its size.",
+                where=self._where,
+                remedy="Raise limits.max_ratio if the file is right.",
+            )
 
     def blocks(self, first_line: int = 1, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
@@ -143,9 +158,11 @@ class LineStream:
             end = data.rfind(b"\n") + 1
             data, rest = data[:end], data[end:]
             if len(rest) > self._limits.max_line_bytes:
-                raise SourceError(f"has a line of more than {self._limits.max_line_bytes:,} bytes.",
-                                  where=Location(file=self._name, line=line + data.count(b"\n")),
-                                  remedy="Raise limits.max_line_bytes if the line is right.")
+                raise SourceError(
+                    f"has a line of more than {self._limits.max_line_bytes:,} bytes.",
+                    where=Location(file=self._name, line=line + data.count(b"\n")),
+                    remedy="Raise limits.max_line_bytes if the line is right.",
+                )
             if data:
                 count = data.count(b"\n")
                 yield Block(data, line, count)

@@ -47,14 +47,31 @@ EARLIEST_US = 631_152_000_000_000
 MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 VENDOR_PRODUCT = "Zeek"
 
-TYPED = pl.Schema({
-    "source_line": pl.Int64, "ts": pl.Int64, "write_ts": pl.Int64, "uid": pl.String,
-    "src": pl.String, "src_port": pl.Int64, "dest": pl.String, "dest_port": pl.Int64,
-    "proto": pl.String, "service": pl.String, "duration": pl.Float64, "conn_state": pl.String,
-    "orig_bytes": pl.Int64, "resp_bytes": pl.Int64, "missed_bytes": pl.Int64, "orig_pkts": pl.Int64,
-    "orig_ip_bytes": pl.Int64, "resp_pkts": pl.Int64, "resp_ip_bytes": pl.Int64,
-    "system": pl.String, "path": pl.String,
-})
+TYPED = pl.Schema(
+    {
+        "source_line": pl.Int64,
+        "ts": pl.Int64,
+        "write_ts": pl.Int64,
+        "uid": pl.String,
+        "src": pl.String,
+        "src_port": pl.Int64,
+        "dest": pl.String,
+        "dest_port": pl.Int64,
+        "proto": pl.String,
+        "service": pl.String,
+        "duration": pl.Float64,
+        "conn_state": pl.String,
+        "orig_bytes": pl.Int64,
+        "resp_bytes": pl.Int64,
+        "missed_bytes": pl.Int64,
+        "orig_pkts": pl.Int64,
+        "orig_ip_bytes": pl.Int64,
+        "resp_pkts": pl.Int64,
+        "resp_ip_bytes": pl.Int64,
+        "system": pl.String,
+        "path": pl.String,
+    }
+)
 """A conn record with typed values: ts and write_ts in epoch microseconds, duration in seconds."""
 
 
@@ -74,10 +91,16 @@ def epoch_us(column: str) -> pl.Expr:
     number = text.cast(pl.Float64, strict=False)
     whole = text.cast(pl.Int64, strict=False)
     number = pl.when(number.is_finite()).then(number)
-    scaled = (pl.when(number.abs() < 1e11).then((number * 1e6).round())
-              .when(number.abs() < 1e14).then((number * 1e3).round())
-              .when(number.abs() < 1e17).then(pl.coalesce(whole.cast(pl.Float64), number))
-              .when(number.abs() < 9e18).then((number / 1e3).round()))
+    scaled = (
+        pl.when(number.abs() < 1e11)
+        .then((number * 1e6).round())
+        .when(number.abs() < 1e14)
+        .then((number * 1e3).round())
+        .when(number.abs() < 1e17)
+        .then(pl.coalesce(whole.cast(pl.Float64), number))
+        .when(number.abs() < 9e18)
+        .then((number / 1e3).round())
+    )
     exact = pl.when(whole.abs().is_between(10**14, 10**17 - 1)).then(whole)
     iso = text.str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
     zoned = iso.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
@@ -87,8 +110,11 @@ def epoch_us(column: str) -> pl.Expr:
 
 def unset_to_null(frame: pl.DataFrame) -> pl.DataFrame:
     """All text columns with Zeek's marks of absence as null."""
-    text = [pl.when(~pl.col(c).is_in(UNSET)).then(pl.col(c)).alias(c)
-            for c, t in frame.schema.items() if t == pl.String and c != "raw"]
+    text = [
+        pl.when(~pl.col(c).is_in(UNSET)).then(pl.col(c)).alias(c)
+        for c, t in frame.schema.items()
+        if t == pl.String and c != "raw"
+    ]
     return frame.with_columns(text)
 
 
@@ -103,15 +129,32 @@ def _count(column: str) -> pl.Expr:
 def _typed(text: pl.DataFrame) -> pl.DataFrame:
     ints = [_count(c).alias(c) for c in (*COUNTERS, "src_port", "dest_port")]
     real = pl.col("duration").str.strip_chars().cast(pl.Float64, strict=False)
-    return text.select(
-        "source_line", epoch_us("ts").alias("ts"), epoch_us("write_ts").alias("write_ts"), "uid", "src", "dest",
-        "proto", "service", real.alias("duration"), "conn_state", "system", "path", *ints,
-    ).select(TYPED.names()).cast(dict(TYPED))
+    return (
+        text.select(
+            "source_line",
+            epoch_us("ts").alias("ts"),
+            epoch_us("write_ts").alias("write_ts"),
+            "uid",
+            "src",
+            "dest",
+            "proto",
+            "service",
+            real.alias("duration"),
+            "conn_state",
+            "system",
+            "path",
+            *ints,
+        )
+        .select(TYPED.names())
+        .cast(TYPED)
+    )
 
 
 def _reason(text: pl.DataFrame, typed: pl.DataFrame, options: ReadOptions) -> pl.DataFrame:
     """For each line the first thing wrong with it: columns `reason` and `detail`, null when nothing is."""
-    both = typed.with_columns(text[c].alias(f"{c}_text") for c in (*COUNTERS, "src_port", "dest_port", "duration", "ts"))
+    both = typed.with_columns(
+        text[c].alias(f"{c}_text") for c in (*COUNTERS, "src_port", "dest_port", "duration", "ts")
+    )
     watch = options.watch
 
     def fault(condition: pl.Expr, reason: str, column: str) -> tuple[pl.Expr, str, str]:
@@ -131,7 +174,9 @@ def _reason(text: pl.DataFrame, typed: pl.DataFrame, options: ReadOptions) -> pl
             faults.append(fault(pl.col(c) > MAX_FLOW_BYTES, "implausible_bytes", f"{c}_text"))
     if not options.keep_untimed:
         faults.append(fault(pl.col("ts").is_null(), "untimed", "ts_text"))
-    faults.append(fault((pl.col("ts") < EARLIEST_US) | (pl.col("ts") > options.latest_us), "implausible_time", "ts_text"))
+    faults.append(
+        fault((pl.col("ts") < EARLIEST_US) | (pl.col("ts") > options.latest_us), "implausible_time", "ts_text")
+    )
     reason, detail = pl.lit(None, pl.String), pl.lit(None, pl.String)
     for condition, name, column in reversed(faults):
         label = column.removesuffix("_text")
@@ -153,8 +198,12 @@ def read_text(text: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, p
     typed = _typed(text)
     verdict = _reason(text, typed, options)
     bad = verdict["reason"].is_not_null()
-    rejects = rejects_frame(text["source_line"].filter(bad), verdict["reason"].filter(bad),
-                            verdict["detail"].filter(bad), text["raw"].filter(bad))
+    rejects = rejects_frame(
+        text["source_line"].filter(bad),
+        verdict["reason"].filter(bad),
+        verdict["detail"].filter(bad),
+        text["raw"].filter(bad),
+    )
     return typed.filter(~bad), rejects
 
 
@@ -170,12 +219,16 @@ def select_watched(typed: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFr
 def mail_port_others(others: pl.DataFrame) -> pl.DataFrame:
     """Unwatched flows to mail ports, for finding mail servers that the inventory lacks."""
     return others.filter(pl.col("dest_port").is_in(MAIL_PORTS)).select(
-        start_time=pl.col("ts").cast(UTC_TIME), dest_ip="dest", dest_port="dest_port",
-        bytes=pl.coalesce("resp_ip_bytes", "resp_bytes"))
+        start_time=pl.col("ts").cast(UTC_TIME),
+        dest_ip="dest",
+        dest_port="dest_port",
+        bytes=pl.coalesce("resp_ip_bytes", "resp_bytes"),
+    )
 
 
 def unescape(column: str) -> pl.Expr:
     r"""Zeek's \xNN escapes as characters; bytes that are not UTF-8 stay escaped."""
+
     def decode(values: pl.Series) -> pl.Series:
         return values.map_elements(_decode, return_dtype=pl.String)
 
@@ -202,21 +255,40 @@ def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.Da
     proto = pl.col("proto").str.to_lowercase()
     attempt = pl.col("conn_state").is_in(["S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH"])
     cumulative = pl.lit(interim) | pl.col("path").is_in(["conn_long", "open_conn"]).fill_null(False)
-    return typed.select(
-        "source_line", unescape("uid").alias("uid"), pl.col("ts").cast(UTC_TIME).alias("start_time"),
-        (pl.when(pl.col("duration") >= 0).then(pl.col("duration")) * 1e6).round().cast(pl.Int64, strict=False)
-        .alias("duration"),
-        pl.col("write_ts").cast(UTC_TIME).alias("log_time"), "src_ip", "src_port", "dest_ip", "dest_port",
-        pl.when(proto.is_in(["tcp", "udp", "icmp", "sctp"])).then(proto).otherwise(pl.lit("unknown"))
-        .alias("transport"),
-        unescape("service").alias("app"),
-        pl.col("resp_ip_bytes").alias("ip_bytes_in"), pl.col("orig_ip_bytes").alias("ip_bytes_out"),
-        _plausible("resp_bytes").alias("payload_bytes_in"), _plausible("orig_bytes").alias("payload_bytes_out"),
-        pl.col("resp_pkts").alias("packets_in"), pl.col("orig_pkts").alias("packets_out"), "missed_bytes",
-        pl.when(attempt).then(pl.lit("unknown")).otherwise(pl.lit("allowed")).alias("action"),
-        pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
-        pl.lit("native").alias("orientation"), unescape("system").alias("dvc"),
-    ).cast(dict(RAW)).select(RAW.names())
+    return (
+        typed.select(
+            "source_line",
+            unescape("uid").alias("uid"),
+            pl.col("ts").cast(UTC_TIME).alias("start_time"),
+            (pl.when(pl.col("duration") >= 0).then(pl.col("duration")) * 1e6)
+            .round()
+            .cast(pl.Int64, strict=False)
+            .alias("duration"),
+            pl.col("write_ts").cast(UTC_TIME).alias("log_time"),
+            "src_ip",
+            "src_port",
+            "dest_ip",
+            "dest_port",
+            pl.when(proto.is_in(["tcp", "udp", "icmp", "sctp"]))
+            .then(proto)
+            .otherwise(pl.lit("unknown"))
+            .alias("transport"),
+            unescape("service").alias("app"),
+            pl.col("resp_ip_bytes").alias("ip_bytes_in"),
+            pl.col("orig_ip_bytes").alias("ip_bytes_out"),
+            _plausible("resp_bytes").alias("payload_bytes_in"),
+            _plausible("orig_bytes").alias("payload_bytes_out"),
+            pl.col("resp_pkts").alias("packets_in"),
+            pl.col("orig_pkts").alias("packets_out"),
+            "missed_bytes",
+            pl.when(attempt).then(pl.lit("unknown")).otherwise(pl.lit("allowed")).alias("action"),
+            pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
+            pl.lit("native").alias("orientation"),
+            unescape("system").alias("dvc"),
+        )
+        .cast(RAW)
+        .select(RAW.names())
+    )
 
 
 def _plausible(column: str) -> pl.Expr:
@@ -229,7 +301,8 @@ def odd_flows(typed: pl.DataFrame) -> dict[str, int]:
     row = typed.select(
         negative_duration=(pl.col("duration") < 0).sum(),
         missed_bytes=(pl.col("missed_bytes") > 0).sum(),
-        payload_above_ip=((pl.col("resp_bytes") > pl.col("resp_ip_bytes"))
-                          | (pl.col("orig_bytes") > pl.col("orig_ip_bytes"))).sum(),
+        payload_above_ip=(
+            (pl.col("resp_bytes") > pl.col("resp_ip_bytes")) | (pl.col("orig_bytes") > pl.col("orig_ip_bytes"))
+        ).sum(),
     ).row(0, named=True)
     return {k: int(v) for k, v in row.items() if v}

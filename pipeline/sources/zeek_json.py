@@ -39,7 +39,8 @@ class ZeekJsonReader:
         text = block.data.decode("utf-8", errors="backslashreplace")
         lines = pl.DataFrame({"raw": text.removesuffix("\n").split("\n")}, schema={"raw": pl.String})
         lines = lines.with_row_index("source_line", block.first_line).with_columns(
-            pl.col("source_line").cast(pl.Int64), pl.col("raw").str.strip_chars(" \t\r"))
+            pl.col("source_line").cast(pl.Int64), pl.col("raw").str.strip_chars(" \t\r")
+        )
         account = Account(lines=block.lines)
         account.comments = lines.filter(pl.col("raw") == "").height
         lines = lines.filter(pl.col("raw") != "")
@@ -49,8 +50,9 @@ class ZeekJsonReader:
         """A file that is one JSON array of records; the record's number stands for its line."""
         records = json.loads(data)
         raw = [json.dumps(r, separators=(",", ":")) for r in records]
-        lines = pl.DataFrame({"source_line": range(1, len(raw) + 1), "raw": raw},
-                             schema={"source_line": pl.Int64, "raw": pl.String})
+        lines = pl.DataFrame(
+            {"source_line": range(1, len(raw) + 1), "raw": raw}, schema={"source_line": pl.Int64, "raw": pl.String}
+        )
         return self._read(lines, Account(lines=len(raw)), "bad_json")
 
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
@@ -103,16 +105,22 @@ def _decode_each(lines: pl.DataFrame, reason: str) -> tuple[pl.DataFrame, pl.Dat
         good["raw"].append(raw)
         for spelling in _SPELLINGS:
             good[spelling].append(_text(record.get(spelling)))
-    frame = pl.DataFrame(good, schema={"source_line": pl.Int64, "raw": pl.String,
-                                       **dict.fromkeys(_SPELLINGS, pl.String)})
+    frame = pl.DataFrame(
+        good, schema={"source_line": pl.Int64, "raw": pl.String, **dict.fromkeys(_SPELLINGS, pl.String)}
+    )
     columns = list(zip(*bad, strict=True)) if bad else [(), (), ()]
-    rejects = rejects_frame(pl.Series(columns[0], dtype=pl.Int64), pl.Series([reason] * len(bad), dtype=pl.String),
-                            pl.Series(columns[1], dtype=pl.String), pl.Series(columns[2], dtype=pl.String))
+    rejects = rejects_frame(
+        pl.Series(columns[0], dtype=pl.Int64),
+        pl.Series([reason] * len(bad), dtype=pl.String),
+        pl.Series(columns[1], dtype=pl.String),
+        pl.Series(columns[2], dtype=pl.String),
+    )
     return _named(frame), rejects
 
 
 def _object(raw: str) -> tuple[dict[str, Any] | None, str]:
     """(the object, '') or (None, what is wrong)."""
+
     def first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return dict(reversed(pairs))
 
@@ -135,8 +143,9 @@ def _text(value: Any) -> str | None:
 
 def _named(frame: pl.DataFrame) -> pl.DataFrame:
     """One column a field: the first spelling that has a value."""
-    return frame.select("source_line", "raw", *(
-        pl.coalesce(*spellings).alias(name) for name, spellings in zeek.ALIASES.items()))
+    return frame.select(
+        "source_line", "raw", *(pl.coalesce(*spellings).alias(name) for name, spellings in zeek.ALIASES.items())
+    )
 
 
 def _conn_records(fields: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -151,5 +160,9 @@ def _conn_records(fields: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def _nothing() -> tuple[pl.Series, pl.Series, pl.Series, pl.Series]:
-    return (pl.Series([], dtype=pl.Int64), pl.Series([], dtype=pl.String), pl.Series([], dtype=pl.String),
-            pl.Series([], dtype=pl.String))
+    return (
+        pl.Series([], dtype=pl.Int64),
+        pl.Series([], dtype=pl.String),
+        pl.Series([], dtype=pl.String),
+        pl.Series([], dtype=pl.String),
+    )

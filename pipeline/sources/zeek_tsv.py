@@ -104,9 +104,16 @@ class ZeekTsvReader:
         wanted = sorted({*names, len(fields) - 1})
         try:
             frame = pl.read_csv(
-                io.BytesIO(data), has_header=False, separator=self._separator, quote_char=None, schema=schema,
-                columns=[_column(i) for i in wanted], empty_string_is_null=False, row_index_name="source_line",
-                null_values={_column(i): "-" for i in names if schema[_column(i)] != pl.String})
+                io.BytesIO(data),
+                has_header=False,
+                separator=self._separator,
+                quote_char=None,
+                schema=schema,
+                columns=[_column(i) for i in wanted],
+                empty_string_is_null=False,
+                row_index_name="source_line",
+                null_values={_column(i): "-" for i in names if schema[_column(i)] != pl.String},
+            )
         except pl.exceptions.PolarsError:
             return None
         if frame.height != data.count(b"\n") or frame.select((pl.col(last) == "").any()).item():
@@ -117,8 +124,7 @@ class ZeekTsvReader:
         text = {c for c in frame.columns if frame.schema[c] == pl.String and c in (*_FLOATS, *_INTS)}
         if text:  # The last column was read as text to notice short lines.
             try:
-                frame = frame.with_columns(
-                    pl.when(pl.col(c) != "-").then(pl.col(c)).cast(_fast_type(c)) for c in text)
+                frame = frame.with_columns(pl.when(pl.col(c) != "-").then(pl.col(c)).cast(_fast_type(c)) for c in text)
             except pl.exceptions.PolarsError:
                 return None
         frame = frame.with_columns(pl.lit(None, zeek.TYPED[c]).alias(c) for c in zeek.TYPED if c not in frame.columns)
@@ -127,18 +133,25 @@ class ZeekTsvReader:
         if not self._clean(frame):
             return None
         micros = [(pl.col(c).cast(pl.Float64) * 1e6).round().cast(pl.Int64).alias(c) for c in ("ts", "write_ts")]
-        strings = [pl.when(~pl.col(c).is_in(zeek.UNSET)).then(pl.col(c)).alias(c)
-                   for c in ("uid", "proto", "service", "conn_state", "system", "path")]
+        strings = [
+            pl.when(~pl.col(c).is_in(zeek.UNSET)).then(pl.col(c)).alias(c)
+            for c in ("uid", "proto", "service", "conn_state", "system", "path")
+        ]
         hit = watch.is_watched("src") | watch.is_watched("dest")
         # Text is tidied after the filter: nine lines of ten are of others.
-        return frame.select(zeek.TYPED.names()).with_columns(micros).with_columns(
-            pl.col("source_line").cast(pl.Int64), hit.alias("_hit"), *strings)
+        return (
+            frame.select(zeek.TYPED.names())
+            .with_columns(micros)
+            .with_columns(pl.col("source_line").cast(pl.Int64), hit.alias("_hit"), *strings)
+        )
 
     def _clean(self, frame: pl.DataFrame) -> bool:
         """Whether no line of the block has anything that the reference path would reject."""
         ts = pl.col("ts")
-        checks = [ts.is_null().any() | ~ts.is_between(zeek.EARLIEST_US / 1e6, self._options.latest_us / 1e6).all(),
-                  ~pl.col("duration").is_finite().all()]
+        checks = [
+            ts.is_null().any() | ~ts.is_between(zeek.EARLIEST_US / 1e6, self._options.latest_us / 1e6).all(),
+            ~pl.col("duration").is_finite().all(),
+        ]
         checks += [(pl.col(c) < 0).any() for c in zeek.COUNTERS]
         checks += [(pl.col(c) > MAX_FLOW_BYTES).any() for c in ("orig_ip_bytes", "resp_ip_bytes")]
         checks += [~pl.col(c).is_between(0, 65_535).all() for c in ("src_port", "dest_port")]
@@ -170,8 +183,8 @@ class ZeekTsvReader:
         """Lines with as many fields as the header (empty extra ones are let go), and those without."""
         want = len(self._fields or [])
         frame = frame.with_columns(parts=pl.col("raw").str.split(self._separator)).with_columns(
-            n=pl.col("parts").list.len(),
-            spare=pl.col("parts").list.slice(want).list.join("") == "")
+            n=pl.col("parts").list.len(), spare=pl.col("parts").list.slice(want).list.join("") == ""
+        )
         short, long = pl.col("n") < want, (pl.col("n") > want) & ~pl.col("spare")
         bad = []
         if unterminated:
@@ -222,8 +235,12 @@ def _fast_type(name: str | None) -> pl.DataType:
 
 def _reject(frame: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
     size = frame.height
-    return rejects_frame(frame["source_line"], pl.Series([reason] * size, dtype=pl.String),
-                         pl.Series([detail] * size, dtype=pl.String), frame["raw"])
+    return rejects_frame(
+        frame["source_line"],
+        pl.Series([reason] * size, dtype=pl.String),
+        pl.Series([detail] * size, dtype=pl.String),
+        frame["raw"],
+    )
 
 
 def _other_log(data: bytes) -> Parsed:

@@ -19,16 +19,32 @@ def daily(rows: dict[str | None, list[int | None]], rule: Rule = SEED) -> pl.Dat
     """Daily rows; the last value of each client is today's, earlier ones are the days before."""
     time = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     out = [
-        {"day": DAY - dt.timedelta(days=i), "measure": rule.measure.id, "client": client, "bytes": value, "flows": 1,
-         "flows_unknown": 0, "servers": 1, "first_start": time, "last_start": time}
-        for client, values in rows.items() for i, value in enumerate(reversed(values))]
+        {
+            "day": DAY - dt.timedelta(days=i),
+            "measure": rule.measure.id,
+            "client": client,
+            "bytes": value,
+            "flows": 1,
+            "flows_unknown": 0,
+            "servers": 1,
+            "first_start": time,
+            "last_start": time,
+        }
+        for client, values in rows.items()
+        for i, value in enumerate(reversed(values))
+    ]
     return pl.DataFrame(out, schema=DAILY_TRAFFIC.schema)
 
 
 def scores(rows: dict[str | None, list[int | None]], rule: Rule = SEED) -> pl.DataFrame:
     frame = daily(rows, rule)
-    past = build_baseline(frame.lazy(), DAY, [(rule.measure, rule.lookback_days)], start=dt.date(2020, 1, 1),
-                          present=frame["day"].unique().to_list())
+    past = build_baseline(
+        frame.lazy(),
+        DAY,
+        [(rule.measure, rule.lookback_days)],
+        start=dt.date(2020, 1, 1),
+        present=frame["day"].unique().to_list(),
+    )
     return score(frame.filter(pl.col("day") == DAY), past, rule, DAY)
 
 
@@ -41,8 +57,9 @@ def test_e1_a_lone_client_needs_eleven_rows(length: int, alerts: int) -> None:
     assert len(alerting({"a": [100] * (length - 1) + [10**12]})) == alerts
 
 
-@pytest.mark.parametrize(("last", "alerts"), [(1000, ["a"]), (950, ["a"]), (500, ["a"]), (200, ["a"]), (150, []),
-                                              (130, [])])
+@pytest.mark.parametrize(
+    ("last", "alerts"), [(1000, ["a"]), (950, ["a"]), (500, ["a"]), (200, ["a"]), (150, []), (130, [])]
+)
 def test_e2_a_spike_must_pass_both_gates(last: int, alerts: list[str]) -> None:
     assert alerting({"a": [100, 110, 90, 105, 95, last], "b": [100, 100, 110, 90, 100, 100]}) == alerts
 
@@ -66,8 +83,9 @@ def test_e3_without_deviation_a_single_byte_alerts_and_has_no_distance() -> None
     assert hit["num_standard_deviations_away_from_client_average"] is None
 
 
-@pytest.mark.parametrize(("history", "alerts", "state"), [(0, [], "no_history"), (2, [], "learning"),
-                                                          (3, ["new"], "alert")])
+@pytest.mark.parametrize(
+    ("history", "alerts", "state"), [(0, [], "no_history"), (2, [], "learning"), (3, ["new"], "alert")]
+)
 def test_e4_a_new_client_alerts_from_its_fourth_day(history: int, alerts: list[str], state: str) -> None:
     rows: dict[str | None, list[int | None]] = {f"x{i}": [100] * 6 for i in range(20)}
     found = scores(rows | {"new": [100] * history + [10**9]})

@@ -33,12 +33,19 @@ def test_a_real_log_gives_its_known_totals(row: tuple[str, ...]) -> None:
 
 
 CASES = {
-    "zeek-unset-and-empty.log": (2, 5900), "zeek-second-header-new-schema.log": (2, 13700),
-    "zeek-extra-field.log": (2, 7400), "zeek-huge-resp-bytes.log": (2, 98983),
-    "zeek-json-ts-three-forms.json": (3, 9900), "ndjson-key-first-seen-late.json": (160, 10000),
-    "ndjson-garbage-line.json": (2, 5000), "ndjson-truncated-tail.json": (1, 1000), "empty-file.log": (0, 0),
-    "header-only.log": (0, 0), "flow-spans-midnight.log": (1, 90000),
-    "negative-duration-future-out-of-order.log": (2, 7400), "gz-multi-member.log.gz": (2, 7400),
+    "zeek-unset-and-empty.log": (2, 5900),
+    "zeek-second-header-new-schema.log": (2, 13700),
+    "zeek-extra-field.log": (2, 7400),
+    "zeek-huge-resp-bytes.log": (2, 98983),
+    "zeek-json-ts-three-forms.json": (3, 9900),
+    "ndjson-key-first-seen-late.json": (160, 10000),
+    "ndjson-garbage-line.json": (2, 5000),
+    "ndjson-truncated-tail.json": (1, 1000),
+    "empty-file.log": (0, 0),
+    "header-only.log": (0, 0),
+    "flow-spans-midnight.log": (1, 90000),
+    "negative-duration-future-out-of-order.log": (2, 7400),
+    "gz-multi-member.log.gz": (2, 7400),
     "corelight-conn-long-plus-conn.log": (1, 104000),
 }
 
