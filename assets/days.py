@@ -12,41 +12,44 @@ from typing import Any, cast
 
 import dagster as dg
 
+from assets.progress import report
 from pipeline.days import parse_day
 from pipeline.errors import NilometerError
 from pipeline.schemas import Table
 from pipeline.site import Site
+from pipeline.stages import failure_before
 from pipeline.storage import DayRecord
 
 # An output with this entry in its metadata is passed on without an event for every partition of the run, so that bad
 # days are not shown as made. Dagster has no public way for it; tests count the events exactly.
 NO_EVENT = {"__source_asset_observation__": True}
 
-on_day: list[Callable[[str, str], None]] = []
-"""Called with (stage, day) after each day; the command line draws its progress from it."""
-
 
 def run_days(
     context: dg.AssetExecutionContext, site: Site, stage: str, make: Callable[[dt.date], DayRecord]
 ) -> dg.Output[None]:
     """Make every day of the run; days that an earlier stage could not make are passed over."""
-    for key in context.partition_keys:
-        day = parse_day(key)
-        if stage != "flows" and site.storage.failure(day) is not None:
-            continue
-        try:
-            record = make(day)
-        except Exception as error:
-            reason = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
-            site.storage.mark_failed(day, stage, [reason])
-            context.log.error(f"{stage} of {key} failed: {reason}")
-        else:
-            if stage == "flows":
-                site.storage.clear_failed(day)
-            context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=_metadata(record)))
-        for call in on_day:
-            call(stage, key)
+    for index, key in enumerate(context.partition_keys, 1):
+        if failure_before(site, parse_day(key), stage, own=False) is None:
+            _run_day(context, site, stage, key, make)
+        report(stage, index, len(context.partition_keys))
     return dg.Output(None, metadata=NO_EVENT)
+
+
+def _run_day(
+    context: dg.AssetExecutionContext, site: Site, stage: str, key: str, make: Callable[[dt.date], DayRecord]
+) -> None:
+    day = parse_day(key)
+    try:
+        record = make(day)
+    except Exception as error:
+        reason = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
+        site.storage.mark_failed(day, stage, [reason])
+        context.log.error(f"{stage} of {key} failed: {reason}")
+        return
+    if failure_before(site, day, stage, own=True) is not None:
+        site.storage.clear_failed(day)
+    context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=_metadata(record)))
 
 
 def _metadata(record: DayRecord) -> dict[str, Any]:

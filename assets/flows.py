@@ -5,8 +5,10 @@ import datetime as dt
 import dagster as dg
 
 from assets.days import chain_asset, run_days
+from assets.progress import report
 from pipeline.days import parse_day
 from pipeline.landing import Landing
+from pipeline.locks import site_lock
 from pipeline.schemas import FLOWS
 from pipeline.site import Site
 from pipeline.stages import make_flows
@@ -31,10 +33,11 @@ def build(site: Site) -> dg.AssetsDefinition:
 
     @chain_asset(site, FLOWS, "bronze", ["flow_logs"])
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
-        landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
-        report = landing.land([parse_day(k) for k in context.partition_keys])
-        for problem in report.problems:
-            context.log.warning(problem.message)
-        return run_days(context, site, "flows", lambda day: make_flows(site, landing, day))
+        with site_lock(site.storage.root, wait=True):
+            landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
+            landed = landing.land([parse_day(k) for k in context.partition_keys], report)
+            for problem in landed.problems:
+                context.log.warning(problem.message)
+            return run_days(context, site, "flows", lambda day: make_flows(site, landing, day))
 
     return flows

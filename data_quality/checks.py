@@ -21,6 +21,7 @@ import polars as pl
 from data_quality.profiles import PROFILES
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
+from pipeline.stages import failure_before
 from pipeline.storage import write_parquet
 
 SUITES = Path(__file__).parent / "suites"
@@ -68,87 +69,105 @@ def check_specs() -> tuple[CheckSpec, ...]:
 
 
 def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
-    """Judge one stored day, and keep the result in the quality table; a fault of the check is a failed check."""
+    """Judge one stored day, and keep the result in the quality table."""
+    return run_checks(spec, site, [day])[day]
+
+
+def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.date, CheckOutcome]:
+    """Judge stored days in one validation, and keep each day's result; a fault of the check is a failed check."""
+    outcomes: dict[dt.date, CheckOutcome] = {}
+    profiles: dict[dt.date, Mapping[str, Any]] = {}
+    for day in days:
+        try:
+            if (why := _absent(spec, site, day)) is None:
+                profiles[day] = PROFILES[spec.name](site, day)
+            else:
+                outcomes[day] = _failed("day_is_stored", why, "a stored day", "Mend the cause, then run the day again.")
+        except Exception as error:
+            outcomes[day] = _broken(error)
     try:
-        outcome = _judge(spec, site, day)
+        outcomes |= _validate(spec, profiles) if profiles else {}
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        outcome = CheckOutcome(
-            False,
-            (
-                {
-                    "expectation": "check_ran",
-                    "passed": False,
-                    "observed": text[:300],
-                    "limit": "no error",
-                    "remedy": "Report this with its message.",
-                },
-            ),
-        )
-    _keep(spec, site, day, outcome)
-    return outcome
+        outcomes |= dict.fromkeys(profiles, _broken(error))
+    for day, outcome in outcomes.items():
+        _keep(spec, site, day, outcome)
+    return outcomes
 
 
-def _judge(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
-    if (failure := site.storage.failure(day)) is not None or not site.storage.has(spec.table, day):
-        reasons = "; ".join(failure[1]) if failure else f"{spec.table} is not stored"
-        return CheckOutcome(
-            False,
-            (
-                {
-                    "expectation": "day_is_stored",
-                    "passed": False,
-                    "observed": reasons,
-                    "limit": "a stored day",
-                    "remedy": "Mend the cause, then run the day again.",
-                },
-            ),
-        )
-    profile = PROFILES[spec.name](site, day)
-    results = _validate(spec, profile)
-    return CheckOutcome(all(r["passed"] for r in results), tuple(results), profile)
+def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
+    """Why there is nothing to judge; None when there is."""
+    failure = failure_before(site, day, spec.table, own=True)
+    if failure is None and site.storage.has(spec.table, day):
+        return None
+    return "; ".join(failure) if failure else f"{spec.table} is not stored"
 
 
-def _validate(spec: CheckSpec, profile: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Great Expectations judges each expectation on the one-row profile."""
+def _failed(expectation: str, observed: str, limit: str, remedy: str) -> CheckOutcome:
+    row = {"expectation": expectation, "passed": False, "observed": observed, "limit": limit, "remedy": remedy}
+    return CheckOutcome(False, (row,))
+
+
+def _broken(error: Exception) -> CheckOutcome:
+    text = f"{type(error).__name__}: {error}"[:300]
+    return _failed("check_ran", text, "no error", "Report this with its message.")
+
+
+def _validate(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> dict[dt.date, CheckOutcome]:
+    """Great Expectations judges the profiles, one row a day; each expectation names the days that do not meet it."""
+    bad = _unexpected(spec, profiles)
+    found = {}
+    for day, profile in profiles.items():
+        rows = tuple(_outcome(e, profile, day not in b) for e, b in zip(spec.expectations, bad, strict=True))
+        found[day] = CheckOutcome(all(r["passed"] for r in rows), rows, profile)
+    return found
+
+
+def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> list[set[dt.date]]:
+    """For each expectation of the suite, the days that fail it."""
     gx = great_expectations()
     import pandas as pd  # noqa: PLC0415 - comes with Great Expectations, and is as heavy
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    frame = pd.DataFrame([{k: (None if v is None else float(v)) for k, v in profile.items()}], dtype="float64")
-    batch = (
-        context.data_sources.add_pandas("profile")
-        .add_dataframe_asset("day")
-        .add_batch_definition_whole_dataframe("day")
-        .get_batch({"dataframe": frame})
-    )
+    rows = [{k: None if v is None else float(v) for k, v in p.items()} for p in profiles.values()]
+    frame = pd.DataFrame(rows, dtype="float64")
+    frame["day"] = [d.isoformat() for d in profiles]
     suite = gx.ExpectationSuite(name=spec.name, expectations=[dict(e) for e in spec.expectations])
+    wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["day"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        report = batch.validate(suite)
-    results = []
-    for expectation, result in zip(spec.expectations, _in_order(spec, report.results), strict=True):
-        column, meta = expectation["kwargs"]["column"], expectation["meta"]
-        limit = {k: v for k, v in expectation["kwargs"].items() if k in ("min_value", "max_value")}
-        observed = profile.get(column)
-        # A value that is not there is not a pass: GX leaves nulls out of what it judges.
-        results.append(
-            {
-                "expectation": column,
-                "passed": bool(result) and observed is not None,
-                "observed": None if observed is None else f"{observed}",
-                "limit": ", ".join(f"{k.removesuffix('_value')} {v}" for k, v in sorted(limit.items())),
-                "remedy": meta["remedy"],
-            }
-        )
-    return results
-
-
-def _in_order(spec: CheckSpec, results: Sequence[Any]) -> list[bool]:
-    """The verdicts in the suite's order, matched by column."""
-    by_column = {r.expectation_config.kwargs["column"]: bool(r.success) for r in results}
+        report = _days_batch().get_batch({"dataframe": frame}).validate(suite, result_format=wanted)
+    by_column = {}
+    for result in report.results:
+        if (result.exception_info or {}).get("raised_exception"):
+            raise RuntimeError(str(result.exception_info.get("exception_message")))
+        days = {dt.date.fromisoformat(row["day"]) for row in result.result.get("unexpected_index_list") or ()}
+        if not result.success and not days:
+            raise RuntimeError(f"{result.expectation_config.type} failed and named no day")
+        by_column[result.expectation_config.kwargs["column"]] = days
     return [by_column[e["kwargs"]["column"]] for e in spec.expectations]
+
+
+def _outcome(expectation: Mapping[str, Any], profile: Mapping[str, Any], met: bool) -> dict[str, Any]:
+    column, bounds = expectation["kwargs"]["column"], expectation["kwargs"]
+    observed = profile.get(column)
+    return {
+        "expectation": column,
+        # A value that is not there is not a pass: GX leaves nulls out of what it judges.
+        "passed": met and observed is not None,
+        "observed": None if observed is None else f"{observed}",
+        "limit": ", ".join(
+            f"{k.removesuffix('_value')} {bounds[k]}" for k in ("max_value", "min_value") if k in bounds
+        ),
+        "remedy": expectation["meta"]["remedy"],
+    }
+
+
+@cache
+def _days_batch() -> Any:
+    """Where Great Expectations takes profiles from; made once."""
+    context = great_expectations().get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("profiles").add_dataframe_asset("days")
+    return asset.add_batch_definition_whole_dataframe("days")
 
 
 @cache

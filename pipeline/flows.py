@@ -42,8 +42,7 @@ class DayFlows:
 
 def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> dict[str, str]:
     """Fingerprints of all that a day's flows are made from."""
-    entries = feeding(landing, day)
-    files = sorted((e.source, e.content, e.watched) for e in entries)
+    files = sorted((e.source, e.watched, p.content) for e in feeding(landing, day) for p in e.parts_of(day))
     return {
         "files": digest(json.dumps(files)),
         "inventory": inventory.fingerprint(day),
@@ -58,17 +57,8 @@ def feeding(landing: Landing, day: dt.date) -> list[Entry]:
 
 
 def failed_files(landing: Landing, day: dt.date) -> list[Entry]:
-    """The files that could not be read and belong to a day, by their path or by a look at their first lines."""
-    return [e for _, e in sorted(landing.ledger.entries.items()) if e.state == "failed" and _belongs(e, day)]
-
-
-def _belongs(entry: Entry, day: dt.date) -> bool:
-    if entry.day is not None:
-        return entry.day == day.isoformat()
-    if entry.peek is None:
-        return False
-    first, last = (dt.datetime.fromtimestamp(us / 1e6, dt.UTC).date() for us in entry.peek)
-    return first <= day <= last
+    """The files that could not be read and belong to a day, by their path or by their first lines."""
+    return [e for _, e in sorted(landing.ledger.entries.items()) if e.fails(day)]
 
 
 def build_flows(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> DayFlows:

@@ -112,7 +112,10 @@ class FileLander:
             if not block.unterminated:
                 offset, line = offset + len(block.data), block.first_line + block.lines
         self._flush(part)
+        part.content = digest(str(resume["offset"] if resume else 0), self._hash.hexdigest())
         entry.parts.append(part)
+        if tail is not None:
+            tail.content = digest("tail", part.content)
         entry.tail = tail
         if tail is None and reader is not None and not array:
             entry.resume = self._resume_point(offset, line, reader)

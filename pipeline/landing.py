@@ -25,7 +25,8 @@ from pipeline.sources.reading import LineStream, compression_of
 from pipeline.sources.watch import Watch
 from pipeline.storage import digest
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, files done, files in all)."""
 
 
 @dataclass
@@ -62,15 +63,15 @@ class Landing:
             self._mark_missing(source, listing)
             todo += [(source, f) for f in listing.files if self._wanted(source, f, days)]
         for index, (source, file) in enumerate(todo):
-            if progress is not None:
-                progress(index, len(todo), file.name)
             entry = self._land_file(source, file)
+            if progress is not None:
+                progress("landing", index + 1, len(todo))
             report.landed += entry.state == "landed"
             report.bytes_read += file.size
             if index % 64 == 63:
                 self._save()
         self._save()
-        report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.state == "failed"]
+        report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.may_hurt(days)]
         return report
 
     def pending(self, days: Collection[dt.date]) -> dict[dt.date, list[str]]:
@@ -121,8 +122,11 @@ class Landing:
     def _peek(self, source: SourceSettings, file: FoundFile) -> list[int] | None:
         """A look at both ends of the file; taken once for the same bytes."""
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is not None and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns) and entry.peek:
-            return entry.peek
+        if entry is not None and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns):
+            if entry.state == "failed":
+                return None  # Its beginning does not tell where it ends.
+            if entry.peek:
+                return entry.peek
         span = peek(file, source.format, self._settings.limits, self._options(source, None))
         if entry is None or entry.state == "peeked":
             entry = self._entry(file, "peeked")
@@ -194,6 +198,7 @@ class Landing:
             entry.parts, entry.tail, entry.resume = [], None, None
             day = file.named_day
             entry.day = day.isoformat() if day else entry.day
+            entry.peek = peek(file, source.format, self._settings.limits, self._options(source, None), head_only=True)
         self._replace(old, entry)
         return entry
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ class Part:
     """A landed stretch of a file: its rows in Parquet, and the account of its lines."""
 
     key: str
+    content: str = ""
+    """Hash of where the stretch begins and of the file's content up to its end: what a day's inputs are told by."""
     account: Account = field(default_factory=Account)
     rows: dict[str, int] = field(default_factory=dict)
     """Kept rows a site day."""
@@ -71,6 +74,25 @@ class Entry:
     def all_parts(self) -> list[Part]:
         """Parts and tail."""
         return [*self.parts, self.tail] if self.tail else self.parts
+
+    def may_hurt(self, days: Collection[dt.date]) -> bool:
+        """Whether the file could not be read and belongs to one of the days, or to a day that nobody can tell."""
+        if self.state != "failed" or self.missing:
+            return False
+        return self.day is None or self.day in {d.isoformat() for d in days}
+
+    def fails(self, day: dt.date) -> bool:
+        """Whether the file could not be read and surely belongs to the day: by its path, or by its first lines."""
+        if not self.may_hurt([day]) or (self.day is None and self.peek is None):
+            return False
+        if self.day is not None or self.peek is None:
+            return True
+        first, last = (dt.datetime.fromtimestamp(us / 1e6, dt.UTC).date() for us in self.peek)
+        return first <= day <= last
+
+    def parts_of(self, day: dt.date) -> list[Part]:
+        """The stretches that hold the day; all of them when the file belongs to it by its path alone."""
+        return [p for p in self.all_parts if p.covers(day)] or self.all_parts
 
     @property
     def account(self) -> Account:

@@ -16,13 +16,15 @@ from pipeline.sources.reading import LineStream, compression_of
 END_BYTES = 1 << 16
 
 
-def peek(file: FoundFile, wanted: str, limits: LimitSettings, options: ReadOptions) -> list[int] | None:
-    """First and last flow start near both ends, epoch microseconds; None when the ends do not tell.
+def peek(
+    file: FoundFile, wanted: str, limits: LimitSettings, options: ReadOptions, *, head_only: bool = False
+) -> list[int] | None:
+    """First and last flow start near both ends (or near the beginning only), epoch microseconds; None when unknown.
 
     Faults of the file are left for the landing to report.
     """
     try:
-        head, tail = _ends(file, limits)
+        head, tail = _ends(file, limits, head_only)
         encoding = detect(head, wanted, file.name)
     except SourceError:
         return None
@@ -45,10 +47,12 @@ def _whole_lines(data: bytes) -> bytes:
     return data[:end] if end else data
 
 
-def _ends(file: FoundFile, limits: LimitSettings) -> tuple[bytes, bytes]:
+def _ends(file: FoundFile, limits: LimitSettings, head_only: bool) -> tuple[bytes, bytes]:
     """The first bytes, and the last ones from a line start (whole lines only)."""
     stream = LineStream(file.path, limits, file.name)
     try:
+        if head_only:
+            return stream.read_some(END_BYTES), b""
         head = stream.read(END_BYTES)
         with file.path.open("rb") as handle:
             plain = compression_of(handle.read(6)) == "plain"

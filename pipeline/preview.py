@@ -16,6 +16,7 @@ from pipeline.days import window_days
 from pipeline.flows import build_flows
 from pipeline.inventory import Inventory
 from pipeline.landing import Landing
+from pipeline.locks import site_lock
 from pipeline.methods import METHODS
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, Table
 from pipeline.site import Site
@@ -33,9 +34,10 @@ PREVIEW = Table(
 def make_preview(site: Site, now: dt.datetime) -> DayRecord:
     """Judge the day that `now` lies in, from what its logs hold by now."""
     day = now.astimezone(ZoneInfo(site.settings.timezone)).date()
-    landing = Landing(site.root, site.storage.root, site.settings, now)
-    landing.land([day])
-    flows = build_flows(landing, site.settings, Inventory(site.settings.inventory), day)
+    with site_lock(site.storage.root, wait=True):
+        landing = Landing(site.root, site.storage.root, site.settings, now)
+        landing.land([day])
+        flows = build_flows(landing, site.settings, Inventory(site.settings.inventory), day)
     today = build_daily(flows.frame, site.measures, day)
     window = window_days(day, site.longest_lookback, site.settings.start_date)
     present = [d for d in window if site.storage.has("daily_traffic", d)]

@@ -24,6 +24,14 @@ from pipeline.storage import DayRecord, digest
 STAGES = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts")
 
 
+def failure_before(site: Site, day: dt.date, stage: str, *, own: bool) -> list[str] | None:
+    """Why a day failed at an earlier stage (or, with own, at this one); None when it did not."""
+    failure = site.storage.failure(day)
+    if failure is None or failure[0] not in STAGES:
+        return None
+    return failure[1] if STAGES.index(failure[0]) < STAGES.index(stage) + own else None
+
+
 def _need(site: Site, table: str, day: dt.date) -> DayRecord:
     record = site.storage.record(table, day)
     if record is None:

@@ -14,6 +14,9 @@ from pipeline.simulate.company import Company
 from pipeline.simulate.traffic import company_flows, true_totals
 from pipeline.simulate.zeek import write_days
 
+MARK = "# A simulated company"
+"""How a demo's configuration begins: a site without it is never overwritten."""
+
 
 @dataclass(frozen=True)
 class DemoSite:
@@ -29,16 +32,18 @@ def write_demo_site(folder: Path, company: Company) -> DemoSite:
     """Write the site's configuration and logs, replacing earlier ones of the same names."""
     flows = company_flows(company)
     write_days(flows, folder / "logs" / "core", company.timezone)
-    (folder / "nilometer.yaml").write_text(_config(company), encoding="utf-8")
+    (folder / "nilometer.yaml").write_text(config_text(company), encoding="utf-8")
     return DemoSite(folder, company, true_totals(company, flows), flows.height)
 
 
-def _config(company: Company) -> str:
+def config_text(company: Company) -> str:
+    """The demo's `nilometer.yaml`; equal texts mean equal logs."""
     servers = "\n".join(
         f"  - {{address: {ip}, category: email_server, name: mx{i}}}"
         for i, ip in enumerate(company.server_addresses, 1)
     )
-    return f"""# The demo's site: a small simulated company.
+    return f"""{MARK}: {company.clients} clients, {company.days} days, theft of {company.theft_bytes:,} bytes.
+# Made with seed {company.seed}; a demo run with other numbers replaces it.
 timezone: {company.timezone}            # where a day begins and ends
 start_date: {company.first_day}   # the first day there are logs of
 storage: data            # tables, below this folder

@@ -39,7 +39,7 @@ class Habit:
     sessions: tuple[int, int]
     spread: float = 0.35
     """Standard deviation of the logarithm of one party's volume from day to day."""
-    ceiling: float = 4.0
+    ceiling: float = 1.6
     """Volumes saturate at this many medians, as a server that throttles would have it: below the fleet's
     mean + 3 standard deviations, so that no ordinary day passes the seed's fleet gate."""
 

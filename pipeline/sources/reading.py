@@ -12,7 +12,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import zstandard
 
@@ -135,6 +135,12 @@ class LineStream:
         self.bytes_read += len(data)
         self._check_bounds()
         return data[3:] if first and data.startswith(_BOM) else data
+
+    def read_some(self, size: int) -> bytes:
+        """What the first bytes unfold to, up to size: of a file that is cut short, more than `read` can give."""
+        stream: Any = self._stream  # All of these streams are buffered and have read1.
+        data: bytes = self._guard(lambda: stream.read1(size))
+        return data.removeprefix(_BOM)
 
     def _check_bounds(self) -> None:
         if self.bytes_read > self._limits.max_file_bytes:

@@ -1,0 +1,53 @@
+"""Printing stored alerts in the format asked for, and saying which of the asked days were never scored."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import polars as pl
+
+from assets import screen, views
+from pipeline.detections import Rule
+from pipeline.errors import ConfigError
+from pipeline.exports import csv_text, json_lines, seed_csv
+from pipeline.schemas import ALERTS
+from pipeline.site import Site
+
+
+def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form: str) -> int:
+    """Print the alerts of the days; 1 when a day was not scored or failed, as no verdict is not no alert."""
+    rule = _rule(site, rule_id)
+    found = site.storage.scan(ALERTS, days).sort("day", "rule_id", "client").collect()
+    if rule is not None:
+        found = found.filter(pl.col("rule_id") == rule.id)
+    if form == "table":
+        views.show_alerts(found)
+    elif form == "jsonl":
+        screen.raw(json_lines(found, site.settings.timezone))
+    elif rule is not None:
+        screen.raw(seed_csv(found, rule, site.settings.timezone))
+    else:
+        screen.raw(csv_text(found))
+    return _name_unscored(site, days)
+
+
+def _rule(site: Site, rule_id: str | None) -> Rule | None:
+    if rule_id is None:
+        return site.rules[0] if len(site.rules) == 1 else None
+    known = {r.id: r for r in site.rules}
+    if rule_id not in known:
+        raise ConfigError(f"unknown rule {rule_id!r}.", remedy=f"Rules in force: {', '.join(sorted(known))}.")
+    return known[rule_id]
+
+
+def _name_unscored(site: Site, days: Sequence[dt.date]) -> int:
+    bad = 0
+    for day in days:
+        failure = site.storage.failure(day)
+        if failure is not None:
+            screen.warn(f"{day}: its last run failed ({failure[0]}: {failure[1][0]})")
+        elif not site.storage.has("alerts", day):
+            screen.warn(f"{day}: not scored; run it: nilometer run --day {day}")
+        bad += failure is not None or not site.storage.has("alerts", day)
+    return 1 if bad else 0

@@ -1,0 +1,82 @@
+"""`nilometer check` and `nilometer quality`: what a site's configuration comes to, and what its checks found."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import polars as pl
+
+from assets import screen
+from data_quality.checks import results_of
+from pipeline.detections.cases import failed_cases
+from pipeline.detections.fireability import Fireability, fireability
+from pipeline.site import Site
+from pipeline.survey import SourceSurvey, survey
+
+
+def check_site(site: Site, *, as_json: bool) -> bool:
+    """Print what was found; whether there was a problem."""
+    sources = survey(site, dt.datetime.now(dt.UTC))
+    rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
+    problems = [f"source {s.source}: {p}" for s in sources for p in s.problems]
+    problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
+    problems += [f"rule {r.id} can fire {f.explanation}" for r, f, _ in rules if not f.can_fire]
+    problems += _blind_spots(site)
+    if as_json:
+        screen.json_lines([s.as_dict() for s in sources])
+        screen.json_lines([{"what": "rule", **f.__dict__, "failed_cases": bad} for _, f, bad in rules])
+        screen.json_lines([{"what": "problem", "message": p} for p in problems])
+    else:
+        _print(site, sources, [f for _, f, _ in rules])
+        for problem in problems:
+            screen.warn(f"problem: {problem}")
+    return bool(problems)
+
+
+def _blind_spots(site: Site) -> list[str]:
+    """What makes a site see nothing although every part of it is valid."""
+    found = []
+    if not site.settings.sources:
+        found.append("no source is configured, so no log is read; add one below 'sources'.")
+    if not site.rules:
+        found.append("every rule is switched off, so nothing can alert.")
+    have = {c for e in site.settings.inventory for c in e.category}
+    for wanted in sorted({r.category for r in site.rules} - have):
+        found.append(f"no inventory entry has the category {wanted}, so the rules that look for it see nothing.")
+    return found
+
+
+def _print(site: Site, sources: Sequence[SourceSurvey], rules: Sequence[Fireability]) -> None:
+    s = site.settings
+    screen.say(f"site       {site.root}")
+    screen.say(
+        f"days       from {s.start_date}, {s.timezone}; each is run at {s.schedule.hour:02}:{s.schedule.minute:02}"
+    )
+    screen.say(f"inventory  {len(s.inventory)} entries")
+    for found in sources:
+        formats = ", ".join(f"{n} {name}" for name, n in sorted(found.formats.items())) or "nothing"
+        of = "" if found.looked_into == found.files else f" ({found.looked_into} looked into)"
+        screen.say(f"source     {found.source}: {found.files:,} files, {found.bytes:,} bytes; {formats}{of}")
+        if found.first:
+            screen.say(f"           flows from {found.first} to {found.last}")
+    for rule in rules:
+        screen.say(f"rule       {rule.rule_id}: can fire {rule.explanation}")
+
+
+def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool) -> None:
+    """Every expectation of every check of the days."""
+    frames = [results_of(site, d) for d in days]
+    found = pl.concat(frames).sort("day", "table", "check", "expectation")
+    if as_json:
+        screen.json_lines({**row, "day": row["day"].isoformat()} for row in found.iter_rows(named=True))
+        return
+    if found.is_empty():
+        screen.say("No check has run for these days.")
+        return
+    columns = ["day", "check", "expectation", "passed", "severity", "observed", "limit", "remedy"]
+    rows = [
+        ["ok" if v is True else "FAILED" if v is False else v for v in row]
+        for row in found.with_columns(remedy=pl.when(~pl.col("passed")).then("remedy")).select(columns).iter_rows()
+    ]
+    screen.table(columns, rows)

@@ -1,0 +1,265 @@
+"""The `nilometer` command: words and exit codes of the contract; the work is done elsewhere.
+
+Exit 0: done. 1: done, with problems, which are named. 2: wrong use or configuration. Results go to stdout, progress
+and problems to stderr; every --json output is JSON lines.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from assets import screen, views
+from pipeline.days import day_range, parse_day
+from pipeline.errors import ConfigError, NilometerError, RuleError
+from pipeline.settings import CONFIG_NAME
+from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
+
+PROBLEMS, MISUSE = 1, 2
+FORMATS = ("table", "csv", "jsonl")
+THEFT = click.IntRange(0, 10**14)
+F = TypeVar("F")
+
+
+class _Day(click.ParamType[dt.date]):
+    """A day as YYYY-MM-DD."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
+        try:
+            return value if isinstance(value, dt.date) else parse_day(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
+
+
+class _Group(click.Group):
+    """Turns our errors into one line on stderr and the contract's exit codes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NilometerError as error:
+            screen.warn(f"error: {error.message}")
+            ctx.exit(MISUSE if isinstance(error, ConfigError | RuleError) else PROBLEMS)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--site",
+    envvar=ENV_SITE,
+    type=click.Path(path_type=Path),
+    help="The site's folder; default: $NILOMETER_SITE, else the current folder.",
+)
+@click.version_option(package_name="nilometer")
+@click.pass_context
+def main(ctx: click.Context, site: Path | None) -> None:
+    """A daily gauge for mail-server traffic: flow logs in, hosts in flood out (ATT&CK T1114.002)."""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    ctx.obj = site or Path()
+
+
+def _day_options(function: F) -> F:
+    for name, text in (("--to", "last day"), ("--from", "first day"), ("--day", "one day")):
+        key = {"--from": "first", "--to": "last", "--day": "day"}[name]
+        click.option(name, key, type=_Day(), help=f"{text}, YYYY-MM-DD")(function)  # type: ignore[type-var]
+    return function
+
+
+Days = tuple[dt.date, dt.date]
+
+
+def _days(day: dt.date | None, first: dt.date | None, last: dt.date | None, ends: Days) -> list[dt.date]:
+    """The asked days; what is not said is taken from ends."""
+    if day is not None and (first or last):
+        raise click.UsageError("give --day, or --from and --to, not both.")
+    if day is not None:
+        return [day]
+    first = first or min(ends[0], last or ends[0])
+    last = last or max(ends[1], first)
+    if last < first:
+        raise click.UsageError(f"--from {first} lies after --to {last}.")
+    return day_range(first, last)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def init(folder: Path) -> None:
+    """Write a commented nilometer.yaml into FOLDER."""
+    from pipeline.starter import starter_text
+
+    target = folder / CONFIG_NAME
+    if target.exists():
+        raise ConfigError(f"{target} is there already.", remedy="Edit it, or choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(starter_text(dt.datetime.now(dt.UTC).date()), encoding="utf-8")
+    screen.say(f"Wrote {target}.")
+    screen.say("Now name your logs and your email servers in it, then run: nilometer --site " + f"{folder} check")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a source and a rule.")
+@click.pass_obj
+def check(folder: Path, as_json: bool) -> None:
+    """Validate the site: configuration, inventory, sources, rules, and whether each rule can ever fire."""
+    from assets.checkup import check_site
+
+    sys.exit(PROBLEMS if check_site(open_site(folder), as_json=as_json) else 0)
+
+
+@main.command()
+@_day_options
+@click.option("--stale", is_flag=True, help="Bring every day up to date: stale, failed and left out ones.")
+@click.pass_obj
+def run(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, stale: bool) -> None:
+    """Make all tables of the days; without a choice, of the day that ended last."""
+    site = open_site(folder)
+    if stale and (day or first or last):
+        raise click.UsageError("--stale chooses the days itself.")
+    from assets import runner
+
+    end = runner.last_ended_day(site)
+    start = site.settings.start_date if last and not first else end
+    report = runner.run_stale(site) if stale else runner.run_days(site, _days(day, first, last, (start, end)))
+    sys.exit(_told(report.days, report.problems))
+
+
+def _told(days: Sequence[Any], problems: Sequence[str]) -> int:
+    """Say what a run came to; the exit code."""
+    bad = [d for d in days if d.state != "done" or d.quality != "verified"]
+    rows = sum(d.tables["alerts"].rows for d in days if "alerts" in d.tables)
+    screen.say(f"{len(days)} days: {len(days) - len(bad)} good, {len(bad)} with problems; {rows} alerts.")
+    for d in bad:
+        why = "; ".join(d.reasons) or _WHY.get(d.quality, "")
+        screen.warn(f"{d.day}: {d.state}, {d.quality}{': ' + why if why else ''}")
+    for problem in problems:
+        screen.warn(f"problem: {problem}")
+    return PROBLEMS if bad or problems else 0
+
+
+_WHY = {
+    "no_data": "no log was read for this day; that is not the same as no alert",
+    "unverified": "a check that matters failed, see: nilometer quality --day DAY",
+}
+
+
+@main.command()
+@_day_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a day.")
+@click.pass_obj
+def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
+    """List days: done, stale, missing or failed, and why."""
+    from data_quality.checks import day_quality
+    from pipeline.status import days_status
+
+    site = open_site(folder)
+    days = _days(day, first, last, _span(site))
+    found = days_status(site, _landing(site), days, day_quality)
+    if as_json:
+        screen.json_lines(d.as_dict() for d in found)
+    else:
+        views.show_days(found)
+
+
+def _span(site: Site) -> tuple[dt.date, dt.date]:
+    """From the site's start to the last day that ended, or that is stored."""
+    from assets.runner import last_ended_day
+
+    stored = [*site.storage.days("flows"), *site.storage.failed_days(), last_ended_day(site)]
+    return site.settings.start_date, max(*stored, site.settings.start_date)
+
+
+def _landing(site: Site) -> Any:
+    from assets.runner import open_landing
+
+    return open_landing(site)
+
+
+@main.command()
+@_day_options
+@click.option("--rule", help="Only this rule's alerts.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.pass_obj
+def alerts(
+    folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, rule: str | None, form: str
+) -> None:
+    """Print the alerts of the days; with one rule, csv has exactly the seed's columns."""
+    from assets.alerting import print_alerts
+
+    site = open_site(folder)
+    scored = site.storage.days("alerts")
+    if not scored and not (day or first or last):
+        screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")
+        sys.exit(PROBLEMS)
+    ends = (scored[0], scored[-1]) if scored else (site.settings.start_date, site.settings.start_date)
+    sys.exit(print_alerts(site, _days(day, first, last, ends), rule, form))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--format", "wanted", default="auto", show_default=True, help="The logs' format, where it is known.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
+def identify(files: tuple[Path, ...], wanted: str, as_json: bool) -> None:
+    """Say what each of FILES is: format, flows, bytes, time range, and what became of every line."""
+    from pipeline.identify import identify as look
+    from pipeline.settings import FORMATS as KNOWN
+
+    if wanted not in KNOWN:
+        raise click.UsageError(f"unknown format {wanted!r}; known: {', '.join(KNOWN)}.")
+    now, failed = dt.datetime.now(dt.UTC), False
+    for path in files:
+        found = look(path, now, wanted=wanted)
+        failed |= found.error is not None
+        if as_json:
+            screen.json_lines([found.as_dict()])
+        else:
+            views.show_file(found)
+    sys.exit(PROBLEMS if failed else 0)
+
+
+@main.command()
+@_day_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an expectation of a check.")
+@click.pass_obj
+def quality(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
+    """Show the results of the data-quality checks; without a choice, of the last day made."""
+    from assets.checkup import print_quality
+
+    site = open_site(folder)
+    stored = site.storage.days("flows")
+    end = stored[-1] if stored else site.settings.start_date
+    print_quality(site, _days(day, first, last, (end, end)), as_json=as_json)
+
+
+@main.command()
+@click.argument("folder", default=DEMO_FOLDER, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--days", default=45, show_default=True, type=click.IntRange(1, 3660), help="Days up to yesterday.")
+@click.option("--clients", default=300, show_default=True, type=click.IntRange(1, 20_000))
+@click.option("--theft-bytes", "--theft", "theft", default=1_500_000_000, show_default=True, type=THEFT)
+@click.option("--seed", default=7, show_default=True, help="Names the company, its habits and its thief.")
+def demo(folder: Path, days: int, clients: int, theft: int, seed: int) -> None:
+    """Make a site of simulated logs in FOLDER, run it, and print its alert."""
+    from assets.demo import run_demo
+    from pipeline.simulate.company import Company
+
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    company = Company(seed=seed, last_day=yesterday, clients=clients, days=days, theft_bytes=theft)
+    report = run_demo(folder, company)
+    sys.exit(0 if report.good else _told(report.days, report.problems))
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65_535))
+@click.pass_obj
+def ui(folder: Path, port: int) -> None:
+    """Open the site in the Dagster UI on 127.0.0.1, with its schedules, until Ctrl-C."""
+    from assets.serve import serve
+
+    serve(open_site(folder), port)

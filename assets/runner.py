@@ -1,0 +1,202 @@
+"""Runs of the site's Dagster assets from the command line, recorded in the site's own instance.
+
+The very assets and checks of the UI run here, in this process and under the site's lock. Which days, how they are
+printed and what the exit code says is decided in `assets.cli`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from assets.build import build_defs
+from assets.progress import report, shown
+from assets.schedules import JOB
+from data_quality.checks import day_quality
+from pipeline.days import day_range, runs_of_days, window_days
+from pipeline.errors import ConfigError
+from pipeline.landing import Landing
+from pipeline.locks import site_lock
+from pipeline.site import Site
+from pipeline.status import DayStatus, days_status
+
+HOME = "dagster_home"
+ORIGIN_TAG = "nilometer/origin"
+_INSTANCE = """# The site's Dagster instance: run history, on this machine only.
+telemetry: {enabled: false}
+nux: {enabled: false}
+"""
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+MAX_PASSES = 5
+
+
+@dataclass
+class RunReport:
+    """What a run came to: the status of the asked days, and what else went wrong."""
+
+    days: list[DayStatus] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether every asked day is done and verified, and nothing else went wrong."""
+        return not self.problems and all(d.state == "done" and d.quality == "verified" for d in self.days)
+
+
+def open_landing(site: Site) -> Landing:
+    """The site's landing as of now."""
+    return Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
+
+
+def open_instance(site: Site) -> dg.DagsterInstance:
+    """The site's Dagster instance; made at its first use."""
+    home = site.root / HOME
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists():
+        config.write_text(_INSTANCE, encoding="utf-8")
+    return dg.DagsterInstance.from_config(str(home))
+
+
+def last_ended_day(site: Site, now: dt.datetime | None = None) -> dt.date:
+    """Yesterday, in the site's zone."""
+    now = now or dt.datetime.now(dt.UTC)
+    return now.astimezone(ZoneInfo(site.settings.timezone)).date() - dt.timedelta(days=1)
+
+
+def check_days(site: Site, days: Sequence[dt.date]) -> None:
+    """Raise ConfigError for days that are no partition of the site."""
+    start, end = site.settings.start_date, last_ended_day(site)
+    if not days:
+        raise ConfigError("there is no day to run: the first day lies after the last.")
+    if days[0] < start:
+        raise ConfigError(
+            f"{days[0]} lies before the site's start_date {start}.", remedy="Ask for later days, or change start_date."
+        )
+    if days[-1] > end:
+        raise ConfigError(
+            f"{days[-1]} has not ended yet; the last day that has is {end} ({site.settings.timezone}).",
+            remedy="Ask for days that have ended; the hourly preview judges the day in progress.",
+        )
+
+
+def run_days(site: Site, days: Sequence[dt.date]) -> RunReport:
+    """Make all tables of the days, and before them flows and daily traffic of what their windows lack."""
+    check_days(site, days)
+    with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
+        return _Runner(site, instance).run(days)
+
+
+def run_stale(site: Site) -> RunReport:
+    """Bring days up to date until none is stale: stale and failed ones, and days left out since the first scored."""
+    with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
+        runner, made = _Runner(site, instance), set[dt.date]()
+        for _ in range(MAX_PASSES):
+            todo = [d for d in stale_days(site) if d not in made or runner.state(d) == "stale"]
+            if not todo:
+                break
+            made |= set(todo)
+            runner.make(todo)
+        return runner.report(sorted(made))
+
+
+def stale_days(site: Site) -> list[dt.date]:
+    """Days that --stale would run."""
+    scored = site.storage.days("alerts") + site.storage.failed_days()
+    if not scored:
+        return []
+    days = day_range(max(min(scored), site.settings.start_date), last_ended_day(site))
+    return [s.day for s in days_status(site, open_landing(site), days, day_quality) if s.state != "done"]
+
+
+class _Runner:
+    """One command's runs on one instance."""
+
+    def __init__(self, site: Site, instance: dg.DagsterInstance) -> None:
+        self._site, self._instance = site, instance
+        self._problems: list[str] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._job = build_defs(site).resolve_job_def(JOB)
+        self._bury_dead_runs()
+
+    def run(self, days: Sequence[dt.date]) -> RunReport:
+        """Make the days and say what they came to."""
+        self.make(days)
+        return self.report(days)
+
+    def report(self, days: Sequence[dt.date]) -> RunReport:
+        """The state of the days now."""
+        status = days_status(self._site, open_landing(self._site), days, day_quality)
+        return RunReport(status, list(dict.fromkeys(self._problems)))
+
+    def state(self, day: dt.date) -> str:
+        """The state of one day now."""
+        return days_status(self._site, open_landing(self._site), [day], day_quality)[0].state
+
+    def make(self, days: Sequence[dt.date]) -> None:
+        """Land, fill the windows, then make the days."""
+        site = self._site
+        start, lookback = site.settings.start_date, site.longest_lookback
+        window = {d for first, _ in runs_of_days(list(days)) for d in window_days(first, lookback, start)} - set(days)
+        with shown("run"):
+            landed = open_landing(site).land([*window, *days], report)
+        self._problems += [p.message for p in landed.problems]
+        if missing := self._unready(sorted(window)):
+            self._ranges(missing, "window", [dg.AssetKey("flows"), dg.AssetKey("daily_traffic")])
+            self._problems += self._failures(missing)
+        self._ranges(days, "run", None)
+
+    def _unready(self, window: Sequence[dt.date]) -> list[dt.date]:
+        """Window days whose daily traffic is missing or would come out differently."""
+        found = []
+        for status in days_status(self._site, open_landing(self._site), window, day_quality):
+            tables = [status.tables.get(name) for name in ("flows", "daily_traffic")]
+            if status.state == "failed" or any(t is None or t.stale for t in tables):
+                found.append(status.day)
+        return found
+
+    def _failures(self, days: Sequence[dt.date]) -> list[str]:
+        failures = [(d, f) for d in days if (f := self._site.storage.failure(d)) is not None]
+        return [f"window day {d}: {'; '.join(f[1])}" for d, f in failures]
+
+    def _ranges(self, days: Sequence[dt.date], title: str, selection: list[dg.AssetKey] | None) -> None:
+        for first, last in runs_of_days(list(days)):
+            tags = {_START: first.isoformat(), _END: last.isoformat(), ORIGIN_TAG: "command line"}
+            with shown(title), warnings.catch_warnings():
+                warnings.simplefilter("ignore", dg.BetaWarning)
+                warnings.simplefilter("ignore", dg.PreviewWarning)
+                result = self._job.execute_in_process(
+                    instance=self._instance,
+                    tags=tags,
+                    asset_selection=selection,
+                    run_config=_QUIET,
+                    raise_on_error=False,
+                )
+            self._problems += _faults(result)
+
+    def _bury_dead_runs(self) -> None:
+        """Runs of earlier commands that never ended: we hold the lock, so they are dead."""
+        unended = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+        wanted = dg.RunsFilter(statuses=unended, tags={ORIGIN_TAG: "command line"})
+        for run in self._instance.get_runs(wanted):
+            self._instance.report_run_failed(run, "The process of this run died before it ended.")
+
+
+def _faults(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Steps that failed by themselves; the last one fails by design, to name the bad days."""
+    events = [e for e in result.filter_events(lambda e: e.is_step_failure) if e.step_key != "alerts"]
+    errors = [(e.step_key, e.step_failure_data.error) for e in events]
+    return [f"step {step} failed: {error.message.strip() if error else 'no message'}" for step, error in errors]
+
+
+def home(site: Site) -> Path:
+    """Where the site's Dagster instance lives."""
+    return site.root / HOME
