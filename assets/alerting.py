@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from assets import screen, views
+from data_quality.checks import day_quality
 from pipeline.detections import Rule
 from pipeline.errors import ConfigError
 from pipeline.exports import csv_text, json_lines, seed_csv
@@ -42,12 +43,19 @@ def _rule(site: Site, rule_id: str | None) -> Rule | None:
 
 
 def _name_unscored(site: Site, days: Sequence[dt.date]) -> int:
-    bad = 0
-    for day in days:
-        failure = site.storage.failure(day)
-        if failure is not None:
-            screen.warn(f"{day}: its last run failed ({failure[0]}: {failure[1][0]})")
-        elif not site.storage.has("alerts", day):
-            screen.warn(f"{day}: not scored; run it: nilometer run --day {day}")
-        bad += failure is not None or not site.storage.has("alerts", day)
-    return 1 if bad else 0
+    """Name the days without a verdict; 1 when there is one."""
+    without = [(day, why) for day in days if (why := _no_verdict(site, day))]
+    for day, why in without:
+        screen.warn(f"{day}: {why}")
+    return 1 if without else 0
+
+
+def _no_verdict(site: Site, day: dt.date) -> str | None:
+    failure = site.storage.failure(day)
+    if failure is not None:
+        return f"its last run failed ({failure[0]}: {failure[1][0]})"
+    if not site.storage.has("alerts", day):
+        return f"not scored; run it: nilometer run --day {day}"
+    if day_quality(site, day) == "no_data":
+        return "no log was read for this day; that is not the same as no alert"
+    return None

@@ -19,7 +19,7 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     """Print what was found; whether there was a problem."""
     sources = survey(site, dt.datetime.now(dt.UTC))
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
-    problems = [f"source {s.source}: {p}" for s in sources for p in s.problems]
+    problems = [p for s in sources for p in s.problems]
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
     problems += [f"rule {r.id} can fire {f.explanation}" for r, f, _ in rules if not f.can_fire]
     problems += _blind_spots(site)
