@@ -116,7 +116,9 @@ def check(folder: Path, as_json: bool) -> None:
 
 @main.command()
 @_day_options
-@click.option("--stale", is_flag=True, help="Bring every day up to date: stale, failed and left out ones.")
+@click.option(
+    "--stale", is_flag=True, help="Bring the days that were run up to date: stale and failed ones, and gaps between."
+)
 @click.pass_obj
 def run(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, stale: bool) -> None:
     """Make all tables of the days; without a choice, of the day that ended last."""

@@ -95,11 +95,13 @@ def run_days(site: Site, days: Sequence[dt.date]) -> RunReport:
 
 
 def run_stale(site: Site) -> RunReport:
-    """Bring days up to date until none is stale: stale and failed ones, and days left out since the first scored."""
+    """Bring days up to date until none is stale: stale and failed ones, and days left out between scored ones."""
     with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
         runner, made = _Runner(site, instance), set[dt.date]()
+        runner.land(_scored_span(site))
         for _ in range(MAX_PASSES):
-            todo = [d for d in stale_days(site) if d not in made or runner.state(d) == "stale"]
+            states = {s.day: s.state for s in runner.report(_scored_span(site)).days}
+            todo = [d for d, state in states.items() if state == "stale" or (state != "done" and d not in made)]
             if not todo:
                 break
             made |= set(todo)
@@ -107,13 +109,12 @@ def run_stale(site: Site) -> RunReport:
         return runner.report(sorted(made))
 
 
-def stale_days(site: Site) -> list[dt.date]:
-    """Days that --stale would run."""
-    scored = site.storage.days("alerts") + site.storage.failed_days()
-    if not scored:
+def _scored_span(site: Site) -> list[dt.date]:
+    """From the first to the last day that was scored or failed."""
+    tried = site.storage.days("alerts") + site.storage.failed_days()
+    if not tried:
         return []
-    days = day_range(max(min(scored), site.settings.start_date), last_ended_day(site))
-    return [s.day for s in days_status(site, open_landing(site), days, day_quality) if s.state != "done"]
+    return day_range(max(min(tried), site.settings.start_date), min(max(tried), last_ended_day(site)))
 
 
 class _Runner:
@@ -137,18 +138,18 @@ class _Runner:
         status = days_status(self._site, open_landing(self._site), days, day_quality)
         return RunReport(status, list(dict.fromkeys(self._problems)))
 
-    def state(self, day: dt.date) -> str:
-        """The state of one day now."""
-        return days_status(self._site, open_landing(self._site), [day], day_quality)[0].state
+    def land(self, days: Sequence[dt.date]) -> None:
+        """Read new and changed logs that may hold the days."""
+        with shown("run"):
+            landed = open_landing(self._site).land(days, report)
+        self._problems += [p.message for p in landed.problems]
 
     def make(self, days: Sequence[dt.date]) -> None:
         """Land, fill the windows, then make the days."""
         site = self._site
         start, lookback = site.settings.start_date, site.longest_lookback
         window = {d for first, _ in runs_of_days(list(days)) for d in window_days(first, lookback, start)} - set(days)
-        with shown("run"):
-            landed = open_landing(site).land([*window, *days], report)
-        self._problems += [p.message for p in landed.problems]
+        self.land([*window, *days])
         if missing := self._unready(sorted(window)):
             self._ranges(missing, "window", [dg.AssetKey("flows"), dg.AssetKey("daily_traffic")])
             self._problems += self._failures(missing)

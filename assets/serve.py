@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from assets import screen
@@ -36,14 +37,14 @@ def serve(site: Site, port: int) -> None:
     """
     _check_port(port)
     with open_instance(site):
-        pass
+        _log(site).write_bytes(b"")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for command in _commands(port):
             processes.append(_start(site, command))
-        screen.warn(f"starting the Dagster UI of {site.root.name} ...")
+        screen.warn(f"starting the Dagster UI of {site.root.name}, which logs to {_log(site)} ...")
         _wait_until_up(port, processes)
         screen.warn(f"The UI is at http://{HOST}:{port} and nowhere else. Ctrl-C stops it.")
         _watch(processes)
@@ -70,6 +71,10 @@ def _commands(port: int) -> list[list[str]]:
     return [[sys.executable, "-m", *web], [sys.executable, "-m", "dagster._daemon", "run", *target]]
 
 
+def _log(site: Site) -> Path:
+    return home(site) / "ui.log"
+
+
 def _start(site: Site, command: Sequence[str]) -> subprocess.Popen[bytes]:
     """A process in a session of its own, so that Ctrl-C reaches it from here only, and once."""
     environment = os.environ | {
@@ -78,7 +83,16 @@ def _start(site: Site, command: Sequence[str]) -> subprocess.Popen[bytes]:
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "GX_ANALYTICS_ENABLED": "false",
     }
-    return subprocess.Popen(command, env=environment, cwd=PROJECT, stdout=sys.stderr, start_new_session=True)  # noqa: S603
+    with _log(site).open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - our own words
+            command,
+            env=environment,
+            cwd=PROJECT,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
 
 def _wait_until_up(port: int, processes: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -104,7 +118,7 @@ def _check_alive(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         if process.poll() is not None:
             raise NilometerError(
                 f"a process of the UI ended by itself (exit code {process.returncode}).",
-                remedy="Its last lines above say why.",
+                remedy="The end of dagster_home/ui.log says why.",
             )
 
 

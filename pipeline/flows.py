@@ -97,7 +97,7 @@ def _read_day(landing: Landing, entries: list[Entry], day: dt.date, timezone: st
                     rows.with_columns(
                         source=pl.lit(entry.source),
                         source_file=pl.lit(entry.name),
-                        ingest_id=pl.lit(part.key),
+                        ingest_id=pl.lit(digest(entry.source, entry.name)),
                         dvc=pl.col("dvc").fill_null(pl.lit(entry.source)),
                     ).select(_PART.names())
                 )

@@ -106,7 +106,12 @@ FLOWS = Table(
         _c("source", pl.String, "the source's name in nilometer.yaml", null=False),
         _c("source_file", pl.String, "file, relative to the source's root", null=False),
         _c("source_line", pl.Int64, "line in that file, from 1", null=False),
-        _c("ingest_id", pl.String, "the landed part the row came from", null=False),
+        _c(
+            "ingest_id",
+            pl.String,
+            "the ingested file: a hash of source and file name, the same however it was landed",
+            null=False,
+        ),
     ),
     ("start_time", "src_ip", "dest_ip", "source", "source_file", "source_line"),
 )

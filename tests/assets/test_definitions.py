@@ -1,0 +1,124 @@
+"""The code location: what Dagster is told of the assets, checks and schedules, and what loading it must not cost."""
+
+import datetime as dt
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.build import build_defs
+from pipeline.schemas import TABLES
+from pipeline.settings import Settings
+from pipeline.site import PROJECT, Site
+from tests.worlds import CONFIG, make_site
+
+CHAIN = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts")
+UPSTREAM = {
+    "flow_logs": set(),
+    "flows": {"flow_logs"},
+    "daily_traffic": {"flows"},
+    "traffic_baseline": {"daily_traffic"},
+    "anomaly_scores": {"daily_traffic", "traffic_baseline"},
+    "alerts": {"anomaly_scores", "flows"},
+}
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    config = CONFIG.replace("timezone: UTC", "timezone: Europe/Berlin") + "schedule: {hour: 4, minute: 30}\n"
+    return build_defs(make_site(tmp_path_factory.mktemp("site"), 1, config=config))
+
+
+def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {s.key.to_user_string(): s for s in defs.resolve_all_asset_specs()}
+
+
+def test_definitions_load_and_the_lineage_begins_at_the_files(defs: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(defs)
+    found = {name: {d.asset_key.to_user_string() for d in s.deps} for name, s in specs(defs).items()}
+    assert found == UPSTREAM
+
+
+@pytest.mark.parametrize("name", CHAIN)
+def test_every_asset_is_fully_described(defs: dg.Definitions, name: str) -> None:
+    spec = specs(defs)[name]
+    assert spec.group_name == "nilometer"
+    assert spec.description
+    assert list(spec.owners) == ["team:secops"]
+    assert {"attack/T1114", "attack/T1114.002"} <= set(spec.tags)
+    assert {"polars", "parquet"} <= spec.kinds
+    schema = spec.metadata["dagster/column_schema"]
+    assert isinstance(schema, dg.TableSchema)
+    assert [c.name for c in schema.columns] == TABLES[name].schema.names()
+    assert all(c.description for c in schema.columns)
+    assert "dagster/code_references" in spec.metadata
+
+
+@pytest.mark.parametrize("name", CHAIN)
+def test_days_are_partitions_of_the_site_zone_and_a_backfill_is_one_run(defs: dg.Definitions, name: str) -> None:
+    asset = defs.resolve_assets_def(name)
+    partitions = asset.partitions_def
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)
+    assert partitions.timezone == "Europe/Berlin"
+    assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_no_asset_stores_through_the_default_io_manager(defs: dg.Definitions) -> None:
+    for name in CHAIN:
+        outputs = defs.resolve_assets_def(name).node_def.output_defs  # type: ignore[attr-defined]
+        assert all(o.dagster_type.is_nothing for o in outputs), name
+
+
+def test_there_are_at_most_a_dozen_checks_and_each_has_days(defs: dg.Definitions) -> None:
+    keys = defs.resolve_asset_graph().asset_check_keys
+    assert 5 <= len(keys) <= 12
+    assert {k.asset_key.to_user_string() for k in keys} == set(CHAIN[:4])
+
+
+def test_the_daily_schedule_asks_for_the_day_that_ended_in_the_site_zone(defs: dg.Definitions) -> None:
+    schedule = defs.resolve_schedule_def("daily")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 4 * * *", "Europe/Berlin")
+    # 2026-10-26 04:30 in Berlin, the morning after the night of 25 hours.
+    tick = dt.datetime(2026, 10, 26, 3, 30, tzinfo=dt.UTC)
+    with dg.build_schedule_context(scheduled_execution_time=tick, repository_def=defs.get_repository_def()) as context:
+        result = schedule.evaluate_tick(context)
+    assert result.run_requests is not None
+    assert [r.partition_key for r in result.run_requests] == ["2026-10-25"]
+
+
+def test_the_schedule_skips_days_before_the_site_begins(defs: dg.Definitions) -> None:
+    tick = dt.datetime(2026, 9, 1, 3, 30, tzinfo=dt.UTC)
+    with dg.build_schedule_context(scheduled_execution_time=tick, repository_def=defs.get_repository_def()) as context:
+        result = defs.resolve_schedule_def("daily").evaluate_tick(context)
+    assert not result.run_requests
+    assert "start_date" in (result.skip_message or "")
+
+
+def test_the_hourly_preview_is_off_unless_asked_for(defs: dg.Definitions, tmp_path: Path) -> None:
+    assert defs.resolve_schedule_def("today_so_far").default_status == dg.DefaultScheduleStatus.STOPPED
+    on = Settings.model_validate({"schedule": {"hourly": True}})
+    other = build_defs(Site(tmp_path, on, "asked for"))
+    assert other.resolve_schedule_def("today_so_far").default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_loading_the_code_location_imports_no_great_expectations(tmp_path: Path) -> None:
+    program = (
+        "import sys, assets.definitions as d; assert d.defs; "
+        "bad = [m for m in ('great_expectations', 'pandas', 'duckdb') if m in sys.modules]; "
+        "assert not bad, bad; print(d._site.origin)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in {"built-in defaults", "demo"}
+
+
+def test_packages_are_this_projects_own() -> None:
+    import assets
+    import data_quality
+    import pipeline
+
+    for package in (assets, data_quality, pipeline):
+        assert Path(str(package.__file__)).is_relative_to(PROJECT)
