@@ -17,6 +17,9 @@ from pipeline.days import day_bounds_utc
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATES, TRAFFIC_BASELINE, Table
 from pipeline.site import Site
 
+FEW_ALERTS = 3
+"""Alerts of one day that are never called many, however small the fleet."""
+
 Profile = dict[str, float | int | None]
 
 
@@ -161,9 +164,10 @@ def _key_differences(site: Site, day: dt.date) -> int:
 
 
 def alert_rate(site: Site, day: dt.date) -> Profile:
-    """Share of the day's scores that alert."""
+    """Share of the day's scores that alert, beyond the few that any fleet may have on one day."""
     row = _row(site.storage.scan(ANOMALY_SCORES, [day]), n=pl.len(), alerts=(pl.col("state") == "alert").sum())
-    return {"alert_share": row["alerts"] / row["n"] if row["n"] else 0.0, "alerts": row["alerts"]}
+    beyond = max(0, row["alerts"] - FEW_ALERTS)
+    return {"alert_share": beyond / row["n"] if row["n"] else 0.0, "alerts": row["alerts"]}
 
 
 PROFILES: dict[str, Callable[[Site, dt.date], Profile]] = {

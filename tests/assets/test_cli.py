@@ -1,0 +1,287 @@
+"""The command line's contract: words, exit codes, what goes to stdout, and messages that say what to do."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assets.cli import main
+from pipeline.starter import starter_text
+from tests.worlds import CONFIG, SEED, SERVER, TWIN, day, log_path, make_site, write_log
+
+DAYS = 14
+LAST = day(DAYS - 1)
+SEED_HEADER = (
+    "src_ip,_time,bytes_in,avg_bytes_in,per_source_avg_bytes_in,"
+    "num_standard_deviations_away_from_server_average,num_standard_deviations_away_from_client_average"
+)
+
+
+def call(*words: object, site: Path | None = None) -> Result:
+    prefix = ["--site", str(site)] if site else []
+    return CliRunner().invoke(main, [*prefix, *map(str, words)])
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of 14 days with a theft on the last, all run."""
+    root = tmp_path_factory.mktemp("ran")
+    make_site(root, DAYS)
+    result = call("run", "--from", day(0), "--to", LAST, site=root)
+    assert result.exit_code == 0, result.output
+    return root
+
+
+@pytest.fixture
+def copy(ran: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(ran, tmp_path / "copy")
+
+
+def test_init_writes_a_configuration_that_loads_and_never_overwrites_one(tmp_path: Path) -> None:
+    assert call("init", tmp_path / "new").exit_code == 0
+    assert call("check", site=tmp_path / "new").exit_code == 1  # no logs yet
+    again = call("init", tmp_path / "new")
+    assert again.exit_code == 2
+    assert "there already" in again.stderr
+
+
+def test_every_key_of_the_starter_is_valid_when_its_comment_is_taken_away(tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^# (\w+:|  )", r"\1", starter_text(day(0)))
+    text = re.sub(r"(?m)^    # (\w+:)", r"    \1", text)
+    assert text.count("#") < starter_text(day(0)).count("#") - 12
+    (tmp_path / "nilometer.yaml").write_text(text, encoding="utf-8")
+    result = call("check", "--json", site=tmp_path)
+    assert result.exit_code == 1, result.output
+    assert {o["what"] for o in objects(result)} == {"source", "rule", "problem"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--day", "2026-1-1"],
+        ["run", "--day", "2026-10-02", "--from", "2026-10-01"],
+        ["run", "--from", "2026-10-03", "--to", "2026-10-02"],
+        ["run", "--stale", "--day", "2026-10-02"],
+        ["run", "--day", "2026-09-30"],
+        ["run", "--day", "2100-01-01"],
+        ["alerts", "--format", "pdf"],
+        ["alerts", "--rule", "nonesuch"],
+        ["identify"],
+        ["identify", "--format", "pcap", "x"],
+        ["nonesuch"],
+    ],
+)
+def test_wrong_use_exits_2_and_prints_no_result(ran: Path, words: list[str]) -> None:
+    result = call(*words, site=ran)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr
+
+
+def test_a_folder_without_configuration_exits_2_and_names_init(tmp_path: Path) -> None:
+    result = call("status", site=tmp_path)
+    assert result.exit_code == 2
+    assert "nilometer init" in result.stderr
+
+
+def test_a_wrong_key_names_file_line_and_what_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "nilometer.yaml").write_text("timezone: UTC\nlook_back: 3\n", encoding="utf-8")
+    result = call("check", site=tmp_path)
+    assert result.exit_code == 2
+    assert "nilometer.yaml:2" in result.stderr
+    assert "lookback_days" in result.stderr
+
+
+def test_run_tells_how_many_days_are_good_on_stdout_and_progress_on_stderr(copy: Path) -> None:
+    result = call("run", "--day", LAST, site=copy)
+    assert result.stdout == "1 days: 1 good, 0 with problems; 1 alerts.\n"
+    assert "alerts, 1 done" in result.stderr
+
+
+def test_csv_of_one_rule_is_exactly_the_seeds_table(ran: Path) -> None:
+    result = call("alerts", "--from", day(0), "--to", LAST, "--rule", SEED, "--format", "csv", site=ran)
+    assert result.exit_code == 0
+    header, *rows = result.stdout.splitlines()
+    assert header == SEED_HEADER
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert (row["src_ip"], row["_time"]) == ("10.0.0.2", f"{LAST}T00:00:00+00:00")
+    assert len(rows) == 1
+    assert int(row["bytes_in"]) > 1_000_000
+
+
+def test_csv_without_alerts_is_a_header(ran: Path) -> None:
+    result = call("alerts", "--day", day(5), "--rule", TWIN, "--format", "csv", site=ran)
+    assert result.exit_code == 0
+    assert result.stdout == SEED_HEADER.replace("src_ip", "dest_ip").replace("bytes_in", "bytes_out") + "\n"
+
+
+def test_jsonl_holds_the_evidence_down_to_file_and_line(ran: Path) -> None:
+    (alert,) = objects(call("alerts", "--format", "jsonl", site=ran))
+    assert (alert["client"], alert["day"], alert["techniques"]) == (
+        "10.0.0.2",
+        LAST.isoformat(),
+        ["T1114", "T1114.002"],
+    )
+    top = alert["evidence"]["top_flows"][0]
+    assert (top["server"], top["source_file"], top["source_line"]) == (SERVER, f"logs/{LAST}/conn.log", 2)
+    assert alert["evidence"]["runbook"]
+
+
+def test_the_table_names_client_and_rule(ran: Path) -> None:
+    result = call("alerts", site=ran)
+    assert result.exit_code == 0
+    assert "10.0.0.2" in result.stdout
+    assert SEED in result.stdout
+
+
+def test_alerts_of_an_unscored_day_exits_1_and_names_it(ran: Path) -> None:
+    result = call("alerts", "--day", day(20), "--format", "csv", "--rule", SEED, site=ran)
+    assert result.exit_code == 1
+    assert result.stdout == SEED_HEADER + "\n"
+    assert f"{day(20)}: not scored" in result.stderr
+
+
+def test_alerts_of_a_day_without_logs_exits_1_as_no_data_is_not_no_alert(copy: Path) -> None:
+    shutil.rmtree(log_path(copy, day(6)).parent)
+    (copy / "data" / "landing" / "ledger.jsonl").unlink()
+    assert call("run", "--day", day(6), site=copy).exit_code == 1
+    result = call("alerts", "--day", day(6), site=copy)
+    assert result.exit_code == 1
+    assert "no log was read" in result.stderr
+
+
+def test_status_json_has_an_object_a_day_with_rows_and_fingerprints(ran: Path) -> None:
+    found = objects(call("status", "--from", day(0), "--to", LAST, "--json", site=ran))
+    assert [o["day"] for o in found] == [day(n).isoformat() for n in range(DAYS)]
+    assert {o["state"] for o in found} == {"done"}
+    assert {o["quality"] for o in found} == {"verified"}
+    last = found[-1]["tables"]
+    assert {name: t["rows"] for name, t in last.items()} == {
+        "flows": 3,
+        "daily_traffic": 3,
+        "traffic_baseline": 5,
+        "anomaly_scores": 3,
+        "alerts": 1,
+    }
+    assert all(len(t["fingerprint"]) == 32 for t in last.values())
+
+
+def test_status_shows_missing_done_stale_and_failed_days_as_they_are(copy: Path) -> None:
+    write_log(copy, day(DAYS), {"10.0.0.1": 1_000})
+    write_log(copy, day(3), {"10.0.0.1": 9})
+    log_path(copy, day(1)).write_bytes(b"\x1f\x8b broken")
+    assert call("run", "--day", day(1), site=copy).exit_code == 1
+    found = {o["day"]: o for o in objects(call("status", "--from", day(0), "--to", day(DAYS), "--json", site=copy))}
+    states = {n: found[day(n).isoformat()]["state"] for n in (0, 1, 3, DAYS)}
+    assert states == {0: "done", 1: "failed", 3: "stale", DAYS: "missing"}
+    assert "conn.log" in " ".join(found[day(1).isoformat()]["reasons"])
+    table = call("status", "--from", day(0), "--to", day(DAYS), site=copy).stdout
+    assert all(word in table for word in ("failed", "stale", "missing", "done"))
+
+
+def test_run_stale_mends_and_then_has_nothing_left_to_do(copy: Path) -> None:
+    write_log(copy, day(3), {"10.0.0.1": 9})
+    first = call("run", "--stale", site=copy)
+    assert first.exit_code == 0, first.output
+    assert first.stdout.startswith(f"{DAYS - 3} days: {DAYS - 3} good")
+    assert call("run", "--stale", site=copy).stdout.startswith("0 days")
+
+
+def test_an_unreadable_file_of_no_known_day_makes_the_run_exit_1_naming_it(tmp_path: Path) -> None:
+    make_site(tmp_path, 2, config=CONFIG.replace("logs/{day}/conn*.log", "logs/**/*.log"))
+    (tmp_path / "logs" / "strange.log").write_bytes(b"\x00\x01\x02 nothing known")
+    result = call("run", "--from", day(0), "--to", day(1), site=tmp_path)
+    assert result.exit_code == 1
+    assert "strange.log" in result.stderr
+    assert "2 good" in result.stdout
+
+
+def test_a_glob_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    make_site(tmp_path, 1, config=CONFIG.replace("conn*.log", "flow*.log"))
+    result = call("run", "--day", day(0), site=tmp_path)
+    assert result.exit_code == 1
+    assert "no file matches" in result.stderr
+    assert "no_data" in result.stderr
+
+
+def test_quality_json_has_the_contracts_keys(ran: Path) -> None:
+    found = objects(call("quality", "--day", LAST, "--json", site=ran))
+    keys = {"day", "table", "check", "passed", "severity", "blocking", "observed", "limit", "remedy"}
+    assert all(keys <= set(o) for o in found)
+    assert {"sample_counts", "flows_valid"} <= {o["check"] for o in found}
+    assert all(o["passed"] for o in found)
+
+
+def test_check_counts_files_formats_and_says_that_each_rule_can_fire(ran: Path) -> None:
+    result = call("check", site=ran)
+    assert result.exit_code == 0
+    assert f"{DAYS} files" in result.stdout
+    assert "zeek_json" in result.stdout
+    assert result.stdout.count("can fire yes") == 2
+
+
+def test_check_says_when_a_rule_can_never_fire(tmp_path: Path) -> None:
+    rules = f"rules: {{{SEED}: {{minimum_data_samples: 40}}}}\n"
+    make_site(tmp_path, 1, config=CONFIG + rules)
+    result = call("check", site=tmp_path)
+    assert result.exit_code == 1
+    assert "never" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(("email_server", "web_server"), "category email_server"), ((f"{SERVER}, ", "192.0.2.0/99, "), "CIDR")],
+)
+def test_check_names_what_would_leave_the_site_blind(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+    (tmp_path / "nilometer.yaml").write_text(CONFIG.replace(*change), encoding="utf-8")
+    result = call("check", site=tmp_path)
+    assert result.exit_code in {1, 2}
+    assert words in result.stderr
+
+
+def test_identify_json_has_one_object_a_file_and_names_a_bad_one(ran: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.bin"
+    bad.write_bytes(b"\x00\x01\x02 nothing known")
+    result = call("identify", log_path(ran, LAST), bad, tmp_path / "absent", "--json")
+    assert result.exit_code == 1
+    good, broken, absent = objects(result)
+    assert (good["format"], good["lines"], good["flows"], good["rejected"]) == ("zeek", 4, 4, {})
+    assert broken["error"]
+    assert "No such file" in absent["error"]
+
+
+def test_control_characters_of_a_file_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    evil = tmp_path / "conn\x1b[31m.log"
+    evil.write_text("", encoding="utf-8")
+    assert "\x1b" not in call("identify", evil).output
+
+
+def test_a_demo_finds_its_thief_from_the_stored_table_and_runs_again(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    words = ["demo", folder, "--days", "20", "--clients", "40"]
+    first = call(*words)
+    assert first.exit_code == 0, first.output
+    assert first.stdout.count("received") == 1
+    assert call(*words).stdout == first.stdout
+
+
+def test_a_demo_without_a_theft_prints_no_alert(tmp_path: Path) -> None:
+    result = call("demo", tmp_path / "demo", "--days", "20", "--clients", "40", "--theft-bytes", "0")
+    assert result.exit_code == 0, result.output
+    assert "No alert." in result.stdout
+
+
+def test_a_demo_never_overwrites_a_site(copy: Path) -> None:
+    result = call("demo", copy)
+    assert result.exit_code == 2
+    assert "no demo" in result.stderr
+    assert (copy / "data").is_dir()
