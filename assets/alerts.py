@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.days import chain_asset, run_days
+from assets.metadata import alerts_of
 from data_quality.checks import day_quality
 from pipeline.days import parse_day
 from pipeline.schemas import ALERTS
@@ -15,7 +16,13 @@ def build(site: Site) -> dg.AssetsDefinition:
 
     @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows"])
     def alerts(context: dg.AssetExecutionContext) -> dg.Output[None]:
-        done = run_days(context, site, "alerts", lambda day: make_alerts(site, day, day_quality(site, day)))
+        done = run_days(
+            context,
+            site,
+            "alerts",
+            lambda day: make_alerts(site, day, day_quality(site, day)),
+            lambda day: alerts_of(site, day),
+        )
         failures = {k: f for k in context.partition_keys if (f := site.storage.failure(parse_day(k))) is not None}
         if failures:
             named = "; ".join(f"{day} ({stage}): {reasons[0]}" for day, (stage, reasons) in failures.items())

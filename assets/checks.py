@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets import metadata
 from data_quality.checks import CheckOutcome, CheckSpec, check_specs, run_checks
 from pipeline.days import parse_day
 from pipeline.site import Site
@@ -50,10 +51,9 @@ def _step(
 def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetCheckEvaluation:
     severity = dg.AssetCheckSeverity.ERROR if spec.severity == "error" else dg.AssetCheckSeverity.WARN
     failed = [o["expectation"] for o in outcome.outcomes if not o["passed"]]
-    lines = ["| expectation | observed | limit | result | remedy |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {_cell(o['expectation'])} | {_cell(o['observed'])} | {_cell(o['limit'])} | "
-        f"{'ok' if o['passed'] else 'FAILED'} | {_cell(o['remedy'])} |"
+    columns = ["expectation", "observed", "limit", "result", "remedy"]
+    rows = [
+        [o["expectation"], o["observed"], o["limit"], "ok" if o["passed"] else "FAILED", o["remedy"]]
         for o in outcome.outcomes
     ]
     numbers = {k: float(v) for k, v in outcome.observed.items() if v is not None}
@@ -64,13 +64,5 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetChe
         partition=day,
         severity=severity,
         description=f"failed: {', '.join(failed)}" if failed else None,
-        metadata={"expectations": dg.MetadataValue.md("\n".join(lines)), **numbers},
+        metadata={"expectations": dg.MetadataValue.md(metadata.table(columns, rows)), **numbers},
     )
-
-
-def _cell(value: object) -> str:
-    """A value as Markdown text: nothing in it may become a link, an image or markup."""
-    text = "" if value is None else str(value)
-    for sign in "\\`|[]!<>*_":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.split())

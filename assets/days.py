@@ -25,19 +25,34 @@ from pipeline.storage import DayRecord
 NO_EVENT = {"__source_asset_observation__": True}
 
 
+Describe = Callable[[dt.date], dict[str, Any]]
+
+
 def run_days(
-    context: dg.AssetExecutionContext, site: Site, stage: str, make: Callable[[dt.date], DayRecord]
+    context: dg.AssetExecutionContext,
+    site: Site,
+    stage: str,
+    make: Callable[[dt.date], DayRecord],
+    describe: Describe | None = None,
 ) -> dg.Output[None]:
-    """Make every day of the run; days that an earlier stage could not make are passed over."""
+    """Make every day of the run; days that an earlier stage could not make are passed over.
+
+    What describe says of a day is shown beside its row count.
+    """
     for index, key in enumerate(context.partition_keys, 1):
         if failure_before(site, parse_day(key), stage, own=False) is None:
-            _run_day(context, site, stage, key, make)
+            _run_day(context, site, stage, key, make, describe)
         report(stage, index, len(context.partition_keys))
     return dg.Output(None, metadata=NO_EVENT)
 
 
 def _run_day(
-    context: dg.AssetExecutionContext, site: Site, stage: str, key: str, make: Callable[[dt.date], DayRecord]
+    context: dg.AssetExecutionContext,
+    site: Site,
+    stage: str,
+    key: str,
+    make: Callable[[dt.date], DayRecord],
+    describe: Describe | None,
 ) -> None:
     day = parse_day(key)
     try:
@@ -49,7 +64,8 @@ def _run_day(
         return
     if failure_before(site, day, stage, own=True) is not None:
         site.storage.clear_failed(day)
-    context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=_metadata(record)))
+    shown = _metadata(record) | (describe(day) if describe else {})
+    context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
 
 
 def _metadata(record: DayRecord) -> dict[str, Any]:

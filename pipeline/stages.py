@@ -17,7 +17,7 @@ from pipeline.flows import build_flows
 from pipeline.inventory import Inventory
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATES, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.storage import DayRecord, digest
 
@@ -55,7 +55,8 @@ def make_daily(site: Site, day: dt.date) -> DayRecord:
     """Daily traffic of a day from its flows."""
     inputs = daily_inputs(site, day)
     frame = daily.build_daily(site.storage.scan(FLOWS, [day]), site.measures, day)
-    return site.storage.write_day(DAILY_TRAFFIC, day, frame, inputs=inputs)
+    facts = {"clients": frame["client"].n_unique(), "flows": int(frame["flows"].sum())}
+    return site.storage.write_day(DAILY_TRAFFIC, day, frame, inputs=inputs, facts=facts)
 
 
 def baseline_inputs(site: Site, day: dt.date) -> dict[str, str]:
@@ -78,7 +79,8 @@ def make_baseline(site: Site, day: dt.date) -> DayRecord:
     frame = baseline.build_baseline(
         site.storage.scan(DAILY_TRAFFIC, present), day, site.series, start=site.settings.start_date, present=present
     )
-    return site.storage.write_day(TRAFFIC_BASELINE, day, frame, inputs=inputs)
+    facts = {"window_days": len(window), "window_days_present": len(present)}
+    return site.storage.write_day(TRAFFIC_BASELINE, day, frame, inputs=inputs, facts=facts)
 
 
 def score_inputs(site: Site, day: dt.date) -> dict[str, str]:
@@ -98,7 +100,8 @@ def make_scores(site: Site, day: dt.date) -> DayRecord:
     past = site.storage.read_day(TRAFFIC_BASELINE, day)
     frames = [METHODS[r.method](today, past, r, day) for r in site.rules]
     frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
-    return site.storage.write_day(ANOMALY_SCORES, day, frame, inputs=inputs)
+    facts = {state: frame.filter(pl.col("state") == state).height for state in STATES}
+    return site.storage.write_day(ANOMALY_SCORES, day, frame, inputs=inputs, facts=facts)
 
 
 def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:

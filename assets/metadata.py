@@ -1,0 +1,47 @@
+"""Markdown for the Dagster UI: tables in which nothing that comes from data can become a link, an image or markup."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dagster as dg
+
+from pipeline.alerts import human
+from pipeline.schemas import ALERTS
+from pipeline.site import Site
+
+SHOWN_ALERTS = 20
+
+
+def cell(value: object) -> str:
+    """A value as inert Markdown text on one line."""
+    text = "" if value is None else str(value)
+    for sign in "\\`|[]!<>*_~&":
+        text = text.replace(sign, f"\\{sign}")
+    # An address that begins like a link would still be made one.
+    return " ".join(text.replace("://", ":\u200b//").split())
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    lines += [f"| {' | '.join(cell(v) for v in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def alerts_of(site: Site, day: dt.date) -> dict[str, Any]:
+    """The day's alerts as a table, the largest first, with what to do."""
+    found = site.storage.read_day(ALERTS, day)
+    if found.is_empty():
+        return {}
+    rows = [
+        [a["client"], human(a["bytes_in"] if a["bytes_in"] is not None else a["bytes_out"]), a["message"], a["rule_id"]]
+        for a in found.iter_rows(named=True)
+    ]
+    rows.sort(key=lambda r: (r[3], r[0]))
+    todo = [f"- {cell(step)}" for rule in site.rules if rule.id in found["rule_id"] for step in rule.runbook]
+    more = f"\n\n{len(rows) - SHOWN_ALERTS} more: `nilometer alerts --day {day}`" if len(rows) > SHOWN_ALERTS else ""
+    text = table(["client", "bytes", "what happened", "rule"], rows[:SHOWN_ALERTS]) + more
+    return {"alerts": dg.MetadataValue.md(text + "\n\nWhat to do:\n\n" + "\n".join(dict.fromkeys(todo)))}

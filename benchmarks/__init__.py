@@ -1,0 +1,1 @@
+"""Measurements against other engines, in one run on one machine; never part of the tests."""
