@@ -1,0 +1,102 @@
+"""What holds for the whole tree: locks, addresses, words, sizes, and promises of the documents."""
+
+import ast
+import ipaddress
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.site import PROJECT
+
+ROOMS = ("pipeline", "assets", "data_quality", "benchmarks", "tests")
+MODULES = sorted(p for room in ROOMS for p in (PROJECT / room).rglob("*.py"))
+TEXTS = [
+    *MODULES,
+    *(p for kind in ("*.md", "*.yaml", "*.json", "*.toml") for p in PROJECT.glob(kind)),
+    *(PROJECT / "docs").rglob("*.md"),
+    *(PROJECT / "pipeline").rglob("*.yaml"),
+]
+DOCUMENTATION = [
+    ipaddress.ip_network(n)
+    for n in (
+        "192.0.2.0/24",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "0.0.0.0/8",
+        "255.255.255.255/32",
+    )
+]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+def test_the_lock_has_hashes_and_names_no_host() -> None:
+    text = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    assert text.count("--hash=sha256:") > 100
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=False).stdout
+    assert not {"uv.lock", "pylock.toml"} & set(tracked.split())
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_only_documentation_addresses_are_written_down(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = re.findall(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d.])", text)
+    valid = [ipaddress.ip_address(t) for t in found if all(int(p) < 256 and str(int(p)) == p for p in t.split("."))]
+    strange = [str(a) for a in valid if not any(a in net for net in DOCUMENTATION)]
+    assert strange == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_modules_say_what_they_hold_and_stay_readable(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert text.count("\n") <= 450
+    assert ast.get_docstring(tree) or not tree.body
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 80, node.name
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if not name(p).startswith("tests")], ids=name)
+def test_heavy_libraries_are_not_imported_when_modules_load(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    names = {a.name.split(".")[0] for n in top if isinstance(n, ast.Import) for a in n.names}
+    names |= {(n.module or "").split(".")[0] for n in top if isinstance(n, ast.ImportFrom)}
+    assert not names & {"great_expectations", "pandas", "duckdb"}
+
+
+def test_the_readme_promises_only_targets_files_and_commands_that_exist() -> None:
+    from assets.cli import main
+
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"(?:`|\$ )make ([a-z-]+)", readme)):
+        assert re.search(rf"(?m)^{target}:", makefile), target
+    for link in re.findall(r"\]\(([^)#]+)\)", readme):
+        assert "://" in link or (PROJECT / link).exists(), link
+    for command in set(re.findall(r"`nilometer (?:--site \S+ )?([a-z]+)", readme)):
+        assert command in main.commands, command
+
+
+def test_continuous_integration_calls_make_test() -> None:
+    text = (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "make test" in text
+    assert "NILOMETER_SAMPLES" in text
+
+
+def test_suites_and_rules_are_packaged_data() -> None:
+    assert all(json.loads(p.read_text(encoding="utf-8")) for p in (PROJECT / "data_quality" / "suites").glob("*.json"))
+    assert len(list((PROJECT / "pipeline" / "detections").glob("*.yaml"))) == 2
