@@ -20,6 +20,10 @@ class Dropped:
     duplicates: int = 0
     """Records of a flow that another record already tells of."""
 
+    def plus(self, other: Dropped) -> Dropped:
+        """Both together."""
+        return Dropped(self.interim + other.interim, self.duplicates + other.duplicates)
+
 
 _SESSION = ("source", "dvc", "uid", "start_time", "src_ip", "src_port", "dest_ip", "dest_port", "transport")
 _ORDER = ("source_file", "source_line")
@@ -55,14 +59,28 @@ def count_once(flows: pl.DataFrame) -> tuple[pl.DataFrame, Dropped]:
     return pl.concat([flows.filter(~repeated), kept]), drops
 
 
-def choose_layer(flows: pl.DataFrame, by: str = "source") -> pl.DataFrame:
+def layers_of(flows: pl.LazyFrame) -> pl.DataFrame:
+    """For each source whether any record has IP bytes, and payload bytes: columns source, has_ip, has_payload."""
+
+    def known(layer: str) -> pl.Expr:
+        return (pl.col(f"{layer}_bytes_in").is_not_null() | pl.col(f"{layer}_bytes_out").is_not_null()).any()
+
+    return flows.group_by("source").agg(has_ip=known("ip"), has_payload=known("payload")).collect(engine="streaming")
+
+
+def choose_layer(flows: pl.DataFrame, layers: pl.DataFrame | None = None) -> pl.DataFrame:
     """Add bytes_in, bytes_out and bytes_layer.
 
-    IP bytes where the group (a source on a day) has any; else payload bytes, unknown where the sensor missed some,
-    since payload counts come from sequence numbers and cannot be trusted then.
+    IP bytes where the source has any on the day; else payload bytes, unknown where the sensor missed some, since
+    payload counts come from sequence numbers and cannot be trusted then.
+
+    Args:
+        flows: rows of RAW with their source.
+        layers: what `layers_of` says of the whole day, when flows are a part of it.
     """
-    has_ip = (pl.col("ip_bytes_in").is_not_null() | pl.col("ip_bytes_out").is_not_null()).any().over(by)
-    has_payload = (pl.col("payload_bytes_in").is_not_null() | pl.col("payload_bytes_out").is_not_null()).any().over(by)
+    layers = layers_of(flows.lazy()) if layers is None else layers
+    flows = flows.join(layers, on="source", how="left", maintain_order="left")
+    has_ip, has_payload = pl.col("has_ip"), pl.col("has_payload")
     whole = pl.col("missed_bytes").fill_null(0) == 0
     layer = pl.when(has_ip).then(pl.lit("ip")).when(has_payload).then(pl.lit("payload")).otherwise(pl.lit("unknown"))
 
@@ -70,4 +88,4 @@ def choose_layer(flows: pl.DataFrame, by: str = "source") -> pl.DataFrame:
         payload = pl.when(whole).then(pl.col(f"payload_bytes_{name}"))
         return pl.when(has_ip).then(pl.col(f"ip_bytes_{name}")).otherwise(payload).alias(f"bytes_{name}")
 
-    return flows.with_columns(side("in"), side("out"), layer.alias("bytes_layer"))
+    return flows.with_columns(side("in"), side("out"), layer.alias("bytes_layer")).drop("has_ip", "has_payload")

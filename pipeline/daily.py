@@ -32,7 +32,7 @@ def build_daily(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure],
     frames = [_series(flows.lazy(), m, day) for m in measures]
     if not frames:
         return DAILY_TRAFFIC.empty()
-    return DAILY_TRAFFIC.conform(pl.concat(frames).collect())
+    return DAILY_TRAFFIC.conform(pl.concat(frames).collect(engine="streaming"))
 
 
 def _series(flows: pl.LazyFrame, measure: Measure, day: dt.date) -> pl.LazyFrame:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 
-from pipeline.counting import Dropped, choose_layer, count_once
+from pipeline.counting import Dropped, choose_layer, count_once, layers_of
 from pipeline.days import day_bounds_utc
 from pipeline.errors import Location, SourceError
 from pipeline.inventory import Inventory
@@ -31,13 +33,23 @@ STAGE_VERSION = 1
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
 
 
-@dataclass(frozen=True)
+SLICE_ROWS = 250_000
+"""Rows of a day that are worked on at once: what bounds memory, whatever the day holds."""
+
+
+@dataclass
 class DayFlows:
     """A day's flows, what they were made from, and what happened on the way."""
 
-    frame: pl.DataFrame
     inputs: dict[str, str]
     facts: dict[str, Any] = field(default_factory=dict)
+    """Complete when the slices have been taken."""
+    slices: Iterator[pl.DataFrame] = field(default_factory=lambda: iter(()))
+    """Rows of FLOWS in order of time; to be taken once."""
+
+    def collect(self) -> pl.DataFrame:
+        """All slices as one frame."""
+        return pl.concat([FLOWS.empty(), *self.slices])
 
 
 def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> dict[str, str]:
@@ -61,8 +73,10 @@ def failed_files(landing: Landing, day: dt.date) -> list[Entry]:
     return [e for _, e in sorted(landing.ledger.entries.items()) if e.fails(day)]
 
 
-def build_flows(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> DayFlows:
-    """The flows of one day (schema FLOWS).
+def build_flows(
+    landing: Landing, settings: Settings, inventory: Inventory, day: dt.date, slice_rows: int = SLICE_ROWS
+) -> DayFlows:
+    """The flows of one day, in slices of time that each fit in memory.
 
     Raises:
         SourceError: a file of this day could not be read; the message names it.
@@ -71,37 +85,63 @@ def build_flows(landing: Landing, settings: Settings, inventory: Inventory, day:
         more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
         raise SourceError(f"{bad[0].reason}{more}", where=Location(day=day.isoformat()))
     entries = feeding(landing, day)
-    raw = _read_day(landing, entries, day, settings.timezone)
-    counted, dropped = count_once(raw)
-    flows = _canonical(choose_layer(counted), inventory, day)
-    keep_all = {s.name for s in settings.sources if s.keep == "all"}
+    made = DayFlows(flow_inputs(landing, settings, inventory, day), _account(entries))
+    raw = _landed_rows(landing, entries, day, settings.timezone)
+    made.slices = _slices(raw, settings, inventory, day, slice_rows, made.facts)
+    return made
+
+
+def _slices(
+    raw: pl.LazyFrame, settings: Settings, inventory: Inventory, day: dt.date, slice_rows: int, facts: dict[str, Any]
+) -> Iterator[pl.DataFrame]:
+    """Conformed flows, slice by slice in time; facts are complete when the last one was taken.
+
+    Records of one session start at the same instant, so that no slice parts them.
+    """
+    layers = layers_of(raw)
+    keep_all = [s.name for s in settings.sources if s.keep == "all"]
     touched = pl.col("src_category").is_not_null() | pl.col("dest_category").is_not_null()
-    flows = flows.filter(touched | pl.col("source").is_in(list(keep_all)))
-    facts = _facts(entries, raw, flows, dropped)
-    return DayFlows(FLOWS.conform(flows), flow_inputs(landing, settings, inventory, day), facts)
+    dropped, records = Dropped(), 0
+    for first, end in _cuts(raw, day, settings.timezone, slice_rows):
+        rows = raw.filter((pl.col("start_time") >= first) & (pl.col("start_time") < end)).collect()
+        counted, lost = count_once(rows)
+        dropped, records = dropped.plus(lost), records + rows.height
+        flows = _canonical(choose_layer(counted, layers), inventory, day)
+        yield FLOWS.conform(flows.filter(touched | pl.col("source").is_in(keep_all)))
+    facts |= {"records": records, "interim": dropped.interim, "duplicates": dropped.duplicates}
+    facts["bytes_layers"] = {
+        source: "ip" if has_ip else "payload" if has_payload else "unknown"
+        for source, has_ip, has_payload in layers.sort("source").iter_rows()
+    }
 
 
-def _read_day(landing: Landing, entries: list[Entry], day: dt.date, timezone: str) -> pl.DataFrame:
+def _cuts(raw: pl.LazyFrame, day: dt.date, timezone: str, slice_rows: int) -> list[tuple[dt.datetime, dt.datetime]]:
+    """Stretches of the day, each with about so many rows (more only where they start at the same instant)."""
+    first, end = day_bounds_utc(day, timezone)
+    times = raw.select("start_time").collect(engine="streaming")["start_time"].sort()
+    edges = sorted({first, *times.gather_every(slice_rows, slice_rows).to_list(), end})
+    return list(pairwise(edges))
+
+
+def _landed_rows(landing: Landing, entries: list[Entry], day: dt.date, timezone: str) -> pl.LazyFrame:
     """The landed rows that start on the day, with their provenance."""
     first, end = day_bounds_utc(day, timezone)
-    frames = []
-    for entry in entries:
-        for part in entry.all_parts:
-            if day.isoformat() not in part.rows:
-                continue
-            for name in part.files:
-                rows = pl.scan_parquet(landing.root / name, hive_partitioning=False).filter(
-                    (pl.col("start_time") >= first) & (pl.col("start_time") < end)
-                )
-                frames.append(
-                    rows.with_columns(
-                        source=pl.lit(entry.source),
-                        source_file=pl.lit(entry.name),
-                        ingest_id=pl.lit(digest(entry.source, entry.name)),
-                        dvc=pl.col("dvc").fill_null(pl.lit(entry.source)),
-                    ).select(_PART.names())
-                )
-    return pl.concat(frames).collect() if frames else pl.DataFrame(schema=_PART)
+    frames = [
+        pl.scan_parquet(landing.root / name, hive_partitioning=False)
+        .filter((pl.col("start_time") >= first) & (pl.col("start_time") < end))
+        .with_columns(
+            source=pl.lit(entry.source),
+            source_file=pl.lit(entry.name),
+            ingest_id=pl.lit(digest(entry.source, entry.name)),
+            dvc=pl.col("dvc").fill_null(pl.lit(entry.source)),
+        )
+        .select(_PART.names())
+        for entry in entries
+        for part in entry.all_parts
+        if day.isoformat() in part.rows
+        for name in part.files
+    ]
+    return pl.concat(frames) if frames else pl.LazyFrame(schema=_PART)
 
 
 def _canonical(flows: pl.DataFrame, inventory: Inventory, day: dt.date) -> pl.DataFrame:
@@ -134,14 +174,13 @@ def _canonical(flows: pl.DataFrame, inventory: Inventory, day: dt.date) -> pl.Da
     )
 
 
-def _facts(entries: list[Entry], raw: pl.DataFrame, flows: pl.DataFrame, dropped: Dropped) -> dict[str, Any]:
-    """What happened on the way, for status, checks and the UI."""
+def _account(entries: list[Entry]) -> dict[str, Any]:
+    """What became of the lines of the files that fed the day, for status, checks and the UI."""
     reasons: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
     for entry in entries:
         reasons.update(entry.account.quarantined)
         warnings.update(entry.account.warnings)
-    layers = dict(sorted(flows.group_by("source").agg(pl.col("bytes_layer").first()).iter_rows()))
     accounts = [e.account for e in entries]
     return {
         "files": len(entries),
@@ -152,8 +191,4 @@ def _facts(entries: list[Entry], raw: pl.DataFrame, flows: pl.DataFrame, dropped
         "quarantined": sum(reasons.values()),
         "quarantined_by_reason": dict(sorted(reasons.items())),
         "warnings": dict(sorted(warnings.items())),
-        "records": raw.height,
-        "interim": dropped.interim,
-        "duplicates": dropped.duplicates,
-        "bytes_layers": layers,
     }

@@ -38,7 +38,7 @@ def make_preview(site: Site, now: dt.datetime) -> DayRecord:
         landing = Landing(site.root, site.storage.root, site.settings, now)
         landing.land([day])
         flows = build_flows(landing, site.settings, Inventory(site.settings.inventory), day)
-    today = build_daily(flows.frame, site.measures, day)
+    today = build_daily(flows.collect(), site.measures, day)
     window = window_days(day, site.longest_lookback, site.settings.start_date)
     present = [d for d in window if site.storage.has("daily_traffic", d)]
     past = build_baseline(

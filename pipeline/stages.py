@@ -42,7 +42,7 @@ def _need(site: Site, table: str, day: dt.date) -> DayRecord:
 def make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
     """Flows of a day from the landed files; raises SourceError when one of its files could not be read."""
     made = build_flows(landing, site.settings, Inventory(site.settings.inventory), day)
-    return site.storage.write_day(FLOWS, day, made.frame, inputs=made.inputs, facts=made.facts)
+    return site.storage.write_slices(FLOWS, day, made.slices, inputs=made.inputs, facts=made.facts)
 
 
 def daily_inputs(site: Site, day: dt.date) -> dict[str, str]:

@@ -23,6 +23,7 @@ from pipeline.schemas import Table
 
 FOOTER_KEY = "nilometer"
 FILE_MODE = 0o640
+ROW_GROUP_SIZE = 65_536
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,18 @@ class DayRecord:
     inputs: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def footer(self) -> dict[str, Any]:
+        """The record as it stands in the file."""
+        return {
+            "table": self.table,
+            "day": self.day.isoformat(),
+            "rows": self.rows,
+            "fingerprint": self.fingerprint,
+            "inputs": self.inputs,
+            "facts": self.facts,
+        }
+
 
 def digest(*parts: str | bytes) -> str:
     """A short stable hash (128 bits of SHA-256, hex) of an ordered list of texts."""
@@ -46,12 +59,34 @@ def digest(*parts: str | bytes) -> str:
     return hasher.hexdigest()[:32]
 
 
+class ContentHash:
+    """Hash of a table's logical content, slice by slice: names, order and values, not the bytes of its file."""
+
+    def __init__(self) -> None:
+        self._hasher = hashlib.sha256()
+        self.rows: int | None = None
+
+    def update(self, frame: pl.DataFrame) -> None:
+        """Take in the next rows."""
+        lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if t == pl.List]
+        spans = [pl.col(c).to_physical() for c, t in frame.schema.items() if t == pl.Duration]
+        text = frame.with_columns(lists + spans).write_csv(
+            null_value="\\N", quote_style="necessary", include_header=self.rows is None
+        )
+        self._hasher.update(text.encode())
+        self.rows = (self.rows or 0) + frame.height
+
+    @property
+    def fingerprint(self) -> str:
+        """128 bits, hex."""
+        return self._hasher.hexdigest()[:32]
+
+
 def content_fingerprint(frame: pl.DataFrame) -> str:
-    """Hash of a frame's logical content: column names, order and values, not of the bytes of its file."""
-    lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if isinstance(t, pl.List)]
-    spans = [pl.col(c).to_physical() for c, t in frame.schema.items() if isinstance(t, pl.Duration)]
-    text = frame.with_columns(lists + spans).write_csv(null_value="\\N", quote_style="necessary")
-    return digest(text)
+    """Hash of a frame's logical content."""
+    content = ContentHash()
+    content.update(frame)
+    return content.fingerprint
 
 
 def replace_atomically(path: Path, write: Any) -> None:
@@ -69,14 +104,15 @@ def replace_atomically(path: Path, write: Any) -> None:
 
 
 def write_parquet(
-    path: Path, frame: pl.DataFrame, footer: Mapping[str, Any], row_group_size: int | None = None
+    path: Path, frame: pl.DataFrame | pl.LazyFrame, footer: Mapping[str, Any], row_group_size: int | None = None
 ) -> None:
-    """Write one frame as zstd Parquet with our footer, atomically."""
+    """Write one frame, or a lazy one streaming in its order, as zstd Parquet with our footer, atomically."""
     meta = {FOOTER_KEY: json.dumps(footer, sort_keys=True, default=str)}
+    size = row_group_size or ROW_GROUP_SIZE
     replace_atomically(
         path,
-        lambda p: frame.write_parquet(
-            p, compression="zstd", compression_level=1, row_group_size=row_group_size, statistics=True, metadata=meta
+        lambda p: frame.lazy().sink_parquet(
+            p, compression="zstd", compression_level=1, row_group_size=size, statistics=True, metadata=meta
         ),
     )
 
@@ -123,15 +159,34 @@ class Storage:
         """Store a day, replacing what was there. The frame is conformed to the schema and sorted by key."""
         frame = table.conform(frame)
         record = DayRecord(table.name, day, frame.height, content_fingerprint(frame), dict(inputs), dict(facts or {}))
-        footer = {
-            "table": record.table,
-            "day": day.isoformat(),
-            "rows": record.rows,
-            "fingerprint": record.fingerprint,
-            "inputs": record.inputs,
-            "facts": record.facts,
-        }
-        write_parquet(self.path(table.name, day), frame, footer, table.row_group_size)
+        write_parquet(self.path(table.name, day), frame, record.footer, table.row_group_size)
+        return record
+
+    def write_slices(
+        self,
+        table: Table,
+        day: dt.date,
+        slices: Iterable[pl.DataFrame],
+        *,
+        inputs: Mapping[str, str],
+        facts: Mapping[str, Any],
+    ) -> DayRecord:
+        """Store a day from conformed frames that follow each other in key order; one of them is in memory at a time.
+
+        Facts are read when the slices are through. A day of one slice has the very bytes that `write_day` gives.
+        """
+        path, content, parts = self.path(table.name, day), ContentHash(), []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            for number, frame in enumerate(slices):
+                content.update(frame)
+                parts.append(path.with_name(f".{path.name}.{os.getpid()}.{number}.slice"))
+                frame.write_parquet(parts[-1], compression="zstd", compression_level=1)
+            record = DayRecord(table.name, day, content.rows or 0, content.fingerprint, dict(inputs), dict(facts))
+            write_parquet(path, pl.scan_parquet(parts), record.footer, table.row_group_size)
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
         return record
 
     def record(self, table: str, day: dt.date) -> DayRecord | None:
