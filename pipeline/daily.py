@@ -21,7 +21,16 @@ _INT64_MAX = 2**63 - 1
 def measured(flows: pl.LazyFrame, measure: Measure) -> pl.LazyFrame:
     """The flows that count for a measure (R3: any of several categories)."""
     category = pl.col(f"{measure.category_side}_category")
-    return flows.filter(category.list.contains(measure.category).fill_null(False) & (pl.col("action") != "blocked"))
+    return flows.filter(
+        category.list.contains(measure.category).fill_null(False) & pl.col("action").ne_missing("blocked")
+    )
+
+
+def known_sum(field: str) -> pl.Expr:
+    """Aggregation: the sum of what is known, null when nothing is (R6), the largest Int64 when it is larger."""
+    value = pl.col(field)
+    total = value.cast(pl.Int128).sum().clip(upper_bound=_INT64_MAX)
+    return pl.when(value.count() > 0).then(total).cast(pl.Int64)
 
 
 def build_daily(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure], day: dt.date) -> pl.DataFrame:
@@ -38,13 +47,11 @@ def build_daily(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure],
 def _series(flows: pl.LazyFrame, measure: Measure, day: dt.date) -> pl.LazyFrame:
     value = pl.col(measure.field)
     server = "dest_ip" if measure.subject == "src_ip" else "src_ip"
-    total = value.cast(pl.Int128).sum().clip(upper_bound=_INT64_MAX)
     return (
         measured(flows, measure)
         .group_by(client=pl.col(measure.subject))
         .agg(
-            # R6: a group of only unknown counts is unknown, not 0.
-            bytes=pl.when(value.count() > 0).then(total).cast(pl.Int64),
+            bytes=known_sum(measure.field),
             flows=pl.len().cast(pl.Int64),
             flows_unknown=value.null_count().cast(pl.Int64),
             servers=pl.col(server).n_unique().cast(pl.Int64),

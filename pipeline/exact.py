@@ -1,4 +1,4 @@
-"""Exact arithmetic for sums, means and deviations of byte counts.
+"""Exact arithmetic for sums, means, deviations and gates of byte counts.
 
 Byte sums pass 2^63 and sums of squares pass 2^127, where machine integers wrap silently; here they do not. Floats come
 from exact integers only, so that they never depend on the order of rows.
@@ -17,7 +17,7 @@ _WIDE = Context(prec=60)
 
 
 def power_sums() -> list[pl.Expr]:
-    """Aggregations of column `bytes` whose limbs never wrap: x = h 2^31 + l, so each product is below 2^64."""
+    """Aggregations of column `bytes` whose limbs never wrap: x = h 2^31 + l, so each product is at most 2^64."""
     x = pl.col("bytes").cast(pl.Int128)
     high, low = x // _LIMB, x % _LIMB
     return [
@@ -32,6 +32,14 @@ def power_sums() -> list[pl.Expr]:
 def join_limbs(h: int, low: int, hh: int, hl: int, ll: int) -> tuple[int, int]:
     """(sum, sum of squares) from limb sums, as Python integers."""
     return h * _LIMB + low, hh * _LIMB * _LIMB + 2 * hl * _LIMB + ll
+
+
+def add_texts(numbers: pl.Series) -> int:
+    """The exact sum of a column of decimal integers of any size."""
+    whole = numbers.cast(pl.Int128, strict=False)
+    x = pl.col(whole.name)
+    high, low = whole.to_frame().select((x // _LIMB).sum().alias("high"), (x % _LIMB).sum().alias("low")).row(0)
+    return int(high) * _LIMB + int(low) + sum(int(text) for text in numbers.filter(whole.is_null()).drop_nulls())
 
 
 def mean(n: int, total: int) -> float | None:
@@ -52,19 +60,27 @@ def stdev(n: int, total: int, squares: int) -> float | None:
     return float(_WIDE.sqrt(_WIDE.divide(Decimal(v.numerator), Decimal(v.denominator))))
 
 
+def gate(n: int, total: int, squares: int, k: Fraction, *, stdev_of_one_is_zero: bool) -> int | None:
+    """The largest whole number that mean + k x stdev reaches; None when mean or deviation is unknown (R8, R10).
+
+    A whole x lies above the gate exactly when x > this. With k = p/q and w = n squares - total^2 the gate is
+    (total q (n-1) + sqrt(p^2 n (n-1) w)) / (n q (n-1)), and flooring the root first does not change the floor.
+    """
+    if n == 0 or (n == 1 and not stdev_of_one_is_zero):
+        return None
+    if n == 1:
+        return total
+    p, q, spread = k.numerator, k.denominator, n * squares - total * total
+    return (total * q * (n - 1) + math.isqrt(p * p * n * (n - 1) * spread)) // (n * q * (n - 1))
+
+
 def exceeds(x: int, n: int, total: int, squares: int, k: Fraction, *, stdev_of_one_is_zero: bool) -> bool | None:
     """Whether x > mean + k x stdev, in exact arithmetic; None when mean or deviation is unknown (R8, R10)."""
-    v = variance(n, total, squares)
-    if v is None and n == 1 and stdev_of_one_is_zero:
-        v = Fraction(0)
-    if n == 0 or v is None:
-        return None
-    distance = x - Fraction(total, n)
-    if distance <= 0:
-        return False
-    return distance * distance > k * k * v
+    limit = gate(n, total, squares, k, stdev_of_one_is_zero=stdev_of_one_is_zero)
+    return None if limit is None else x > limit
 
 
-def round_half_up(z: float) -> float:
+def round_half_up(z: pl.Expr) -> pl.Expr:
     """Splunk's round(z, 2) (R12)."""
-    return math.floor(z * 100 + 0.5) / 100
+    # Polars divides by a literal through its reciprocal, which leaves 0.35000000000000003; round restores the nearest.
+    return ((z * 100 + 0.5).floor() / 100).round(2)

@@ -6,6 +6,7 @@ How well it finds thefts in real traffic is another question, and not answered h
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 
 from pipeline.detections.model import Rule
@@ -28,26 +29,30 @@ def rows_to_exceed(rule: Rule) -> int:
     """Smallest N with (N-1)/sqrt(N) > k: the largest distance one of N rows can have from their own mean.
 
     The row judged is among the rows that mean and sample deviation are taken over (R7), so fewer rows can never pass.
+    With k = p/q the bound is N > 1 + (p^2 + p sqrt(p^2 + 4 q^2)) / (2 q^2).
     """
-    k, n = rule.threshold, 1
-    while (n - 1) ** 2 <= k * k * n:
-        n += 1
-    return n
+    p, q = rule.threshold.numerator, rule.threshold.denominator
+    return 2 + (p * p + math.isqrt(p * p * (p * p + 4 * q * q))) // (2 * q * q)
+
+
+def days_needed(rule: Rule) -> int:
+    """Days with traffic that a client needs, the one judged included: its own deviation must be known, too (R8)."""
+    return max(rule.minimum_data_samples, 2 if rule.stdev_of_one == "zero" else 3)
 
 
 def fireability(rule: Rule, start: dt.date) -> Fireability:
     """The rule's answer for a site that begins on start."""
-    rows, days = rows_to_exceed(rule), rule.lookback_days + 1
-    first = start + dt.timedelta(days=rule.minimum_data_samples - 1)
-    if rule.minimum_data_samples > days:
+    rows, days, needed = rows_to_exceed(rule), rule.lookback_days + 1, days_needed(rule)
+    first = start + dt.timedelta(days=needed - 1)
+    if needed > days:
         text = (
-            f"never: it asks for {rule.minimum_data_samples} days of a client, and its window holds {days}; "
+            f"never: it needs {needed} days of a client, and its window holds {days}; "
             "raise lookback_days or lower minimum_data_samples"
         )
         return Fireability(rule.id, False, text, rows, first)
     clients = -(-rows // days)
     text = (
-        f"yes, from {first} on: a client needs {rule.minimum_data_samples} days, and the window of {days} days needs "
+        f"yes, from {first} on: a client needs {needed} days, and the window of {days} days needs "
         f"{rows} rows in all ({clients} {'client' if clients == 1 else 'clients'} seen every day)"
     )
     return Fireability(rule.id, True, text, rows, first)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.detections.model import Rule, RuleOverride
+from pipeline.detections.model import Rule, RuleOverride, RuleTest
 from pipeline.errors import ConfigError, Location, RuleError
 from pipeline.yaml_lines import load_located
 
 BUILT_IN = Path(__file__).parent
+_ENDINGS = (".yaml", ".yml")
 
 
 def load_rules(
@@ -27,12 +29,13 @@ def load_rules(
         ConfigError: an override names a rule that does not exist.
     """
     rules: dict[str, Rule] = {}
-    for folder in (BUILT_IN, *folders):
-        for path in sorted(folder.glob("*.yaml")):
-            rule = read_rule(path, lookback_days)
-            if rule.id in rules:
-                raise RuleError(f"rule id {rule.id} is given twice.", where=Location(file=str(path), key="id"))
-            rules[rule.id] = rule
+    files: dict[str, Path] = {}
+    for path in (p for folder in (BUILT_IN, *folders) for p in sorted(folder.iterdir()) if p.suffix in _ENDINGS):
+        rule = read_rule(path, lookback_days)
+        if rule.id in rules:
+            where = Location(file=str(path), line=load_located(path).line(("id",)), key="id")
+            raise RuleError(f"rule id {rule.id} is given twice; the other file is {files[rule.id]}.", where=where)
+        rules[rule.id], files[rule.id] = rule, path
     if unknown := sorted(set(overrides) - set(rules)):
         raise ConfigError(
             f"unknown rule {unknown[0]!r}.",
@@ -47,19 +50,28 @@ def load_rules(
 def read_rule(path: Path, lookback_days: int) -> Rule:
     """One rule file; a rule without its own lookback takes the site's."""
     located = load_located(path)
-    data = located.data if isinstance(located.data, dict) else {}
+    if not isinstance(located.data, dict):
+        raise RuleError("is not a rule: it must hold keys and values.", where=Location(file=str(path), line=1))
     try:
-        return Rule.model_validate({"lookback_days": lookback_days, **data})
+        rule = Rule.model_validate(located.data)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        key = ".".join(str(p) for p in fault["loc"])
-        raise RuleError(
-            f"{fault['msg']} (got {fault.get('input')!r}).",
-            where=Location(file=str(path), line=located.line(tuple(fault["loc"])), key=key),
-        ) from error
+        at = tuple(fault["loc"])
+        where = Location(file=str(path), line=located.line(at), key=".".join(str(p) for p in at))
+        raise RuleError(_explain(fault), where=where) from error
+    return rule if "lookback_days" in rule.model_fields_set else rule.with_numbers({"lookback_days": lookback_days})
+
+
+def _explain(fault: Any) -> str:
+    """What is wrong with a key, and what is allowed."""
+    if fault["type"] == "missing":
+        return "this key is required."
+    if fault["type"] == "extra_forbidden":
+        model = RuleTest if len(fault["loc"]) > 1 else Rule
+        return f"unknown key. Allowed: {', '.join(sorted(model.model_fields))}."
+    shown = repr(fault.get("input"))
+    return f"{fault['msg'].removeprefix('Value error, ')} (got {shown if len(shown) <= 80 else shown[:77] + '...'})."
 
 
 def _override(rule: Rule, change: RuleOverride | None) -> Rule:
-    if change is None:
-        return rule
-    return rule.model_copy(update=change.model_dump(exclude={"enabled"}, exclude_none=True))
+    return rule if change is None else rule.with_numbers(change.model_dump(exclude={"enabled"}, exclude_none=True))

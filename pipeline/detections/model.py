@@ -6,28 +6,33 @@ Numbers that decide a verdict are kept exact. Reading files belongs to the loade
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from pipeline.storage import digest
+
+_NUMBER = re.compile(r"\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?|\d{1,30}/\d{1,30}", re.ASCII)
+_LARGEST_THRESHOLD = 1_000_000
 
 
 def _decimal_text(value: Any) -> Any:
     """A number as the text it was written as, so that 2.5 stays 5/2."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("must be a number of at least 0")
+    text = "" if isinstance(value, bool) or not isinstance(value, int | float | str) else str(value).strip()
     try:
-        number = Fraction(str(value))
-    except (ValueError, ZeroDivisionError) as error:
-        raise ValueError("must be a number of at least 0") from error
-    if number < 0:
-        raise ValueError("must be a number of at least 0")
-    return str(value)
+        valid = _NUMBER.fullmatch(text) is not None and Fraction(text) <= _LARGEST_THRESHOLD
+    except ZeroDivisionError:
+        valid = False
+    if not valid:
+        raise ValueError(f"must be a number from 0 to {_LARGEST_THRESHOLD:,}, such as 3, 2.5 or 7/2")
+    return text
 
 
+CaseBytes = Annotated[int, Field(ge=0, lt=2**63)]
 Threshold = Annotated[str, BeforeValidator(_decimal_text)]
 NullClient = Literal["drop", "literal"]
 StdevOfOne = Literal["zero", "null"]
@@ -67,7 +72,7 @@ class RuleTest(_Model):
     """A case inside a rule: days of each client, the last one being the day judged, and who must alert."""
 
     name: str
-    rows: dict[str, tuple[int | None, ...]]
+    rows: dict[str, Annotated[tuple[CaseBytes | None, ...], Field(min_length=1)]] = Field(min_length=1)
     expect: tuple[str, ...]
 
 
@@ -97,6 +102,18 @@ class Rule(_Model):
     runbook: tuple[str, ...] = ()
     drilldown: str = ""
     tests: tuple[RuleTest, ...] = ()
+    _as_written: Rule | None = PrivateAttr(None)
+
+    def with_numbers(self, changes: Mapping[str, Any]) -> Rule:
+        """The rule with a site's numbers; what the file says is kept, for the cases that speak of it."""
+        changed = self.model_copy(update=dict(changes))
+        changed._as_written = self.as_written
+        return changed
+
+    @property
+    def as_written(self) -> Rule:
+        """The rule with the numbers of its own file."""
+        return self._as_written or self
 
     @property
     def measure(self) -> Measure:

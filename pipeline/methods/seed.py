@@ -8,34 +8,32 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from pipeline import exact
 from pipeline.detections.model import Rule
+from pipeline.errors import Location, RuleError
 from pipeline.schemas import ANOMALY_SCORES
 
 NULL_CLIENT = "null"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
+_NEAR = 1e-12
+_INT64_MAX = 2**63 - 1
+_WINDOW = ("window_days", "window_days_present", "window_complete")
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Exact power sums of known values, and the number of rows they came from."""
+    """Exact power sums of known values."""
 
-    rows: int = 0
-    n: int = 0
-    total: int = 0
-    squares: int = 0
+    n: int
+    total: int
+    squares: int
 
     def plus(self, other: Sums) -> Sums:
         """Both together."""
-        return Sums(self.rows + other.rows, self.n + other.n, self.total + other.total, self.squares + other.squares)
-
-    def deviation(self, zero_for_one: bool) -> float | None:
-        """Sample standard deviation; of one value 0 or unknown (R8)."""
-        return 0.0 if self.n == 1 and zero_for_one else exact.stdev(self.n, self.total, self.squares)
+        return Sums(self.n + other.n, self.total + other.total, self.squares + other.squares)
 
 
 def score(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
@@ -46,106 +44,133 @@ def score(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date)
         baseline: TRAFFIC_BASELINE rows of the day.
         rule: the rule.
         day: the day judged.
+
+    Raises:
+        RuleError: the baseline was made without this rule's series; no verdict could be told from a quiet day.
     """
     now = today.filter(pl.col("measure") == rule.measure.id)
     past = baseline.filter((pl.col("measure") == rule.measure.id) & (pl.col("lookback_days") == rule.lookback_days))
     if rule.null_client == "drop":
         now = now.filter(pl.col("client").is_not_null())
-    if now.is_empty() or past.is_empty():
+    if now.is_empty():
         return ANOMALY_SCORES.empty()
-    fleet = _fleet(now, past, rule)
-    own = {r["client"]: _sums(r) for r in past.filter(pl.col("scope") == "client").iter_rows(named=True)}
-    window = past.select("window_days", "window_days_present", "window_complete").row(0, named=True)
-    judge = _Judge(rule, fleet)
-    rows = [
-        {
-            "day": day,
-            "rule_id": rule.id,
-            "measure": rule.measure.id,
-            **window,
-            **judge.judge(client, value, own.get(client, Sums())),
-        }
-        for client, value in now.select("client", "bytes").iter_rows()
-    ]
-    types = {c: t for c, t in ANOMALY_SCORES.schema.items()}
-    return ANOMALY_SCORES.conform(pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None))
-
-
-def _sums(row: dict[str, Any]) -> Sums:
-    return Sums(row["n_past_rows"], row["n_past_values"], int(row["sum_bytes"]), int(row["sum_squares"]))
+    if past.is_empty():
+        raise RuleError(
+            f"rule {rule.id} has no baseline of {rule.lookback_days} days for its series.",
+            where=Location(day=day.isoformat()),
+            remedy=f"Make it again: nilometer run --day {day}.",
+        )
+    rows = _fleet_gate(_beside_own_past(now, past, rule), _fleet(now, past, rule), rule)
+    return ANOMALY_SCORES.conform(_verdicts(_own_gate(rows, rule), rule, day))
 
 
 def _fleet(now: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> Sums:
     """R7: all known values of the window, today's included."""
-    fleet = _sums(past.filter(pl.col("scope") == "fleet").row(0, named=True))
+    counted = pl.col("scope") == "fleet"
     if rule.null_client == "literal":
-        for row in past.filter((pl.col("scope") == "client") & pl.col("client").is_null()).iter_rows(named=True):
-            fleet = fleet.plus(_sums(row))
-    limbs = now.select(*exact.power_sums()).row(0)
-    total, squares = exact.join_limbs(*limbs)
-    return fleet.plus(Sums(now.height, now["bytes"].count(), total, squares))
+        counted |= pl.col("client").is_null()
+    fleet = Sums(now["bytes"].count(), *exact.join_limbs(*now.select(exact.power_sums()).row(0)))
+    for n, total, squares in past.filter(counted).select("n_past_values", "sum_bytes", "sum_squares").iter_rows():
+        fleet = fleet.plus(Sums(n, int(total), int(squares)))
+    return fleet
 
 
-class _Judge:
-    """Judges the clients of one day against one fleet."""
-
-    def __init__(self, rule: Rule, fleet: Sums) -> None:
-        self._rule, self._fleet = rule, fleet
-        self._zero = rule.stdev_of_one == "zero"
-        self._mean = exact.mean(fleet.n, fleet.total)
-        self._deviation = fleet.deviation(self._zero)
-        self._gate = _float_gate(self._mean, self._deviation, rule)
-
-    def judge(self, client: str | None, value: int | None, own: Sums) -> dict[str, Any]:
-        """One client's row."""
-        rule, n = self._rule, own.rows + 1
-        mean, deviation = exact.mean(own.n, own.total), own.deviation(self._zero)
-        gate_samples = n >= rule.minimum_data_samples
-        gate_fleet = self._exceeds(value, self._fleet, self._gate)
-        gate_client = self._exceeds(value, own, _float_gate(mean, deviation, rule))
-        return {
-            "client": NULL_CLIENT if client is None else client,
-            "bytes": value,
-            "n": n,
-            "n_past_values": own.n,
-            "fleet_n": self._fleet.n,
-            "avg_bytes": self._mean,
-            "stdev_bytes": self._deviation,
-            "per_source_avg_bytes": mean,
-            "per_source_stdev_bytes": deviation,
-            "num_standard_deviations_away_from_server_average": _distance(value, self._mean, self._deviation),
-            "num_standard_deviations_away_from_client_average": _distance(value, mean, deviation),
-            "gate_samples": gate_samples,
-            "gate_fleet": gate_fleet,
-            "gate_client": gate_client,
-            "state": self._state(gate_samples and bool(gate_fleet) and bool(gate_client), own.n, gate_samples),
-        }
-
-    def _exceeds(self, value: int | None, sums: Sums, gate: float | None) -> bool | None:
-        """R10, strict: floats decide where they clearly can, exact integers near the gate."""
-        if value is None or gate is None:
-            return None
-        if abs(value - gate) > 1e-9 * max(abs(gate), float(value), 1.0):
-            return value > gate
-        return exact.exceeds(
-            value, sums.n, sums.total, sums.squares, self._rule.threshold, stdev_of_one_is_zero=self._zero
+def _beside_own_past(now: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """Each client of the day with its own past (R9): n, mean, deviation and the exact sums."""
+    deviation = pl.col("stdev_bytes")
+    if rule.stdev_of_one == "zero":
+        deviation = pl.when(pl.col("n_past_values") == 1).then(0.0).otherwise(deviation)
+    own = past.filter(pl.col("scope") == "client").select(
+        "client",
+        "n_past_rows",
+        "n_past_values",
+        "sum_bytes",
+        "sum_squares",
+        per_source_avg_bytes="avg_bytes",
+        per_source_stdev_bytes=deviation,
+    )
+    window = [pl.lit(past[c][0], past.schema[c]).alias(c) for c in _WINDOW]
+    return (
+        now.select("client", "bytes")
+        .join(own, on="client", how="left", nulls_equal=True)
+        .with_columns(
+            *window,
+            n=pl.col("n_past_rows").fill_null(0) + 1,
+            n_past_values=pl.col("n_past_values").fill_null(0),
         )
-
-    @staticmethod
-    def _state(alert: bool, known: int, enough: bool) -> str:
-        if alert:
-            return "alert"
-        if known == 0:
-            return "no_history"
-        return "normal" if enough else "learning"
+    )
 
 
-def _float_gate(mean: float | None, deviation: float | None, rule: Rule) -> float | None:
-    return None if mean is None or deviation is None else mean + float(rule.threshold) * deviation
+def _fleet_gate(rows: pl.DataFrame, fleet: Sums, rule: Rule) -> pl.DataFrame:
+    """R7, R10: one whole number is the gate of all clients."""
+    zero = rule.stdev_of_one == "zero"
+    deviation = 0.0 if zero and fleet.n == 1 else exact.stdev(fleet.n, fleet.total, fleet.squares)
+    limit = exact.gate(fleet.n, fleet.total, fleet.squares, rule.threshold, stdev_of_one_is_zero=zero)
+    above = pl.lit(None, pl.Boolean) if limit is None else pl.col("bytes") > min(limit, _INT64_MAX)
+    return rows.with_columns(
+        fleet_n=pl.lit(fleet.n, pl.Int64),
+        avg_bytes=pl.lit(exact.mean(fleet.n, fleet.total), pl.Float64),
+        stdev_bytes=pl.lit(deviation, pl.Float64),
+        gate_fleet=above,
+    ).with_columns(_distance("fleet_n", pl.lit(fleet.total, pl.Int128), "stdev_bytes").alias("from_fleet"))
 
 
-def _distance(value: int | None, mean: float | None, deviation: float | None) -> float | None:
-    """R11, R12: null when the deviation is 0 or unknown."""
-    if value is None or mean is None or not deviation:
-        return None
-    return exact.round_half_up(abs(value - mean) / deviation)
+def _own_gate(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """R9, R10: floats decide where they clearly can, Python's integers near the gate.
+
+    `from_own` is within 2^-49 of the true distance: d is exact, so nothing cancels, and what is left is the deviation's
+    2^-51, two roundings to Float64, a product and a division. Only distances within 1e-12 of the threshold are decided
+    again. The signs of d and of the deviation are exact, so flat clients need no second look.
+    """
+    k, distance, deviation = float(rule.threshold), pl.col("from_own"), pl.col("per_source_stdev_bytes")
+    total = pl.col("sum_bytes").cast(pl.Int128)
+    rows = rows.with_columns(from_own=_distance("n_past_values", total, "per_source_stdev_bytes"))
+    ahead = _ahead("n_past_values", total) > 0
+    rows = rows.with_columns(
+        near=ahead & ((distance - k).abs() <= _NEAR * k),
+        gate_client=pl.when(deviation.is_not_null() & ahead.is_not_null()).then(
+            ahead & ((deviation == 0) | (distance > k).fill_null(False))
+        ),
+    )
+    near = rows.filter("near").select("client", "bytes", "n_past_values", "sum_bytes", "sum_squares")
+    if near.is_empty():
+        return rows
+    zero = rule.stdev_of_one == "zero"
+    decided = [
+        exact.exceeds(x, n, int(total), int(squares), rule.threshold, stdev_of_one_is_zero=zero)
+        for _, x, n, total, squares in near.iter_rows()
+    ]
+    again = near.select("client", decided=pl.Series(decided, dtype=pl.Boolean))
+    rows = rows.join(again, on="client", how="left", nulls_equal=True)
+    return rows.with_columns(gate_client=pl.coalesce("decided", "gate_client"))
+
+
+def _ahead(n: str, total: pl.Expr) -> pl.Expr:
+    """How far the value lies above the mean, times n: n x - total, a whole number below 2^127."""
+    return pl.col("bytes").cast(pl.Int128) * pl.col(n) - total
+
+
+def _distance(n: str, total: pl.Expr, deviation: str) -> pl.Expr:
+    """Signed distance from the mean in deviations; null when the deviation is 0 or unknown (R11)."""
+    return pl.when(pl.col(deviation) > 0).then(_ahead(n, total).cast(pl.Float64) / (pl.col(n) * pl.col(deviation)))
+
+
+def _verdicts(rows: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
+    enough = pl.col("n") >= rule.minimum_data_samples
+    alert = enough & pl.col("gate_fleet").fill_null(False) & pl.col("gate_client").fill_null(False)
+    return rows.with_columns(
+        day=pl.lit(day),
+        rule_id=pl.lit(rule.id),
+        measure=pl.lit(rule.measure.id),
+        client=pl.col("client").fill_null(NULL_CLIENT),
+        num_standard_deviations_away_from_server_average=exact.round_half_up(pl.col("from_fleet").abs()),
+        num_standard_deviations_away_from_client_average=exact.round_half_up(pl.col("from_own").abs()),
+        gate_samples=enough,
+        state=pl.when(alert)
+        .then(pl.lit("alert"))
+        .when(pl.col("n_past_values") == 0)
+        .then(pl.lit("no_history"))
+        .when(enough)
+        .then(pl.lit("normal"))
+        .otherwise(pl.lit("learning")),
+    )

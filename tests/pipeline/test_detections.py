@@ -1,0 +1,203 @@
+"""Rules as data: the built-in ones prove their own cases, and wrong or doubled ones are named precisely."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pipeline.detections import Rule, RuleOverride, load_rules
+from pipeline.detections.cases import failed_cases
+from pipeline.detections.loader import BUILT_IN, read_rule
+from pipeline.errors import ConfigError, NilometerError, RuleError
+
+RULES = load_rules({}, lookback_days=30)
+SEED = "hosts_receiving_high_volume_from_email_server"
+SMALL = """id: small
+title: A small rule
+description: For tests.
+attack: [T1114.002]
+subject: src_ip
+field: bytes_in
+category: email_server
+category_side: dest
+"""
+CASES = """tests:
+  - name: one hundred bytes more
+    rows: {a: [1, 1, 1, 101], b: [1, 1, 1, 1], c: [1, 1, 1, 1]}
+    expect: [a]
+"""
+
+
+def write(folder: Path, text: str, name: str = "small.yaml") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def loaded(folder: Path, lookback_days: int = 30, **overrides: RuleOverride) -> dict[str, Rule]:
+    return {r.id: r for r in load_rules(overrides, lookback_days=lookback_days, folders=[folder])}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: r.id)
+def test_every_built_in_rule_has_cases_of_both_kinds_and_they_hold(rule: Rule) -> None:
+    assert {bool(c.expect) for c in rule.tests} == {True, False}
+    assert failed_cases(rule) == []
+
+
+@pytest.mark.parametrize("path", sorted(BUILT_IN.glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_built_in_file_is_named_by_its_rule(path: Path) -> None:
+    assert read_rule(path, 30).id == path.stem
+
+
+def test_the_two_built_in_rules_have_the_original_s_numbers() -> None:
+    found = {(r.threshold, r.minimum_data_samples, r.lookback_days, r.null_client, r.stdev_of_one) for r in RULES}
+    assert found == {(Fraction(3), 4, 30, "drop", "zero")}
+
+
+def test_a_case_that_does_not_come_out_is_told_in_one_sentence(tmp_path: Path) -> None:
+    rule = read_rule(write(tmp_path, SMALL + CASES.replace("[a]", "[b]")), 30)
+    assert failed_cases(rule) == ["case 'one hundred bytes more' expects ['b'] and gives ['a']"]
+
+
+def test_a_user_s_folder_adds_a_rule_after_the_built_in_ones(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    assert list(loaded(tmp_path)) == [*(r.id for r in RULES), "small"]
+
+
+def test_both_yaml_endings_are_read_and_other_files_are_not(tmp_path: Path) -> None:
+    write(tmp_path, SMALL, "a.yml")
+    write(tmp_path, SMALL.replace("id: small", "id: other"), "b.yaml")
+    write(tmp_path, "not a rule", "README.md")
+    assert list(loaded(tmp_path))[-2:] == ["small", "other"]
+
+
+def test_a_rule_takes_the_site_s_lookback_only_where_it_has_none(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    write(tmp_path, SMALL.replace("id: small", "id: own") + "lookback_days: 5\n", "own.yaml")
+    found = loaded(tmp_path, lookback_days=12)
+    assert (found["small"].lookback_days, found["own"].lookback_days) == (12, 5)
+
+
+def test_an_override_changes_the_numbers_and_nothing_else() -> None:
+    change = RuleOverride(deviation_threshold="2.5", minimum_data_samples=6, lookback_days=14, null_client="literal")
+    found = next(r for r in load_rules({SEED: change}, lookback_days=30) if r.id == SEED)
+    assert (found.threshold, found.minimum_data_samples, found.lookback_days) == (Fraction(5, 2), 6, 14)
+    assert (found.null_client, found.stdev_of_one) == ("literal", "zero")
+    before = next(r for r in RULES if r.id == SEED)
+    assert (found.title, found.measure, found.tests) == (before.title, before.measure, before.tests)
+    assert found.as_written.fingerprint == before.fingerprint != found.fingerprint
+
+
+def test_a_rule_can_be_switched_off() -> None:
+    assert SEED not in {r.id for r in load_rules({SEED: RuleOverride(enabled=False)}, lookback_days=30)}
+
+
+@pytest.mark.parametrize("change", [{"deviation_threshold": "100"}, {"lookback_days": 3}, {"minimum_data_samples": 20}])
+def test_cases_speak_of_the_rule_s_own_numbers_whatever_the_site_sets(change: dict[str, object]) -> None:
+    for rule in load_rules({SEED: RuleOverride.model_validate(change)}, lookback_days=7):
+        assert failed_cases(rule) == []
+
+
+def test_an_override_of_no_known_rule_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=f"key rules.nope: unknown rule 'nope'.*{SEED}"):
+        load_rules({"nope": RuleOverride()}, lookback_days=30)
+
+
+@pytest.mark.parametrize(
+    ("line", "number", "key", "words"),
+    [
+        ("deviation_threshold: -1", 9, "deviation_threshold", "a number from 0 to 1,000,000"),
+        ("deviation_threshold: .nan", 9, "deviation_threshold", "a number from 0 to 1,000,000"),
+        ("deviation_threshold: 1/0", 9, "deviation_threshold", "a number from 0 to 1,000,000"),
+        ("deviation_threshold: 1e999999999", 9, "deviation_threshold", "a number from 0 to 1,000,000"),
+        ("deviation_threshold: 1000001", 9, "deviation_threshold", "a number from 0 to 1,000,000"),
+        ("deviation_threshold: true", 9, "deviation_threshold", "a number from 0 to 1,000,000"),
+        ("minimum_data_samples: 0", 9, "minimum_data_samples", "greater than or equal to 1"),
+        ("lookback_days: 4000", 9, "lookback_days", "less than or equal to 3660"),
+        ("null_client: keep", 9, "null_client", "'drop' or 'literal'"),
+        ("stdev_of_one: none", 9, "stdev_of_one", "'zero' or 'null'"),
+        ("method: magic", 9, "method", "'seed'"),
+        ("colour: red", 9, "colour", "unknown key. Allowed: attack, category"),
+        ("tests: [{name: x, rows: {a: [1, -1]}, expect: []}]", 9, "tests.0.rows.a.1", "greater than or equal to 0"),
+        ("tests: [{name: x, rows: {a: []}, expect: []}]", 9, "tests.0.rows.a", "at least 1 item"),
+        ("tests: [{name: x, rows: {}, expect: []}]", 9, "tests.0.rows", "at least 1 item"),
+        ("tests: [{name: x, rows: {a: [9223372036854775808]}, expect: []}]", 9, "tests.0.rows.a.0", "less than"),
+        ("tests: [{name: x, row: {}, expect: [], rows: {a: [1]}}]", 9, "tests.0.row", "Allowed: expect, name, rows"),
+    ],
+)
+def test_a_wrong_rule_names_file_line_key_and_what_is_allowed(
+    tmp_path: Path, line: str, number: int, key: str, words: str
+) -> None:
+    path = write(tmp_path, SMALL + line + "\n")
+    with pytest.raises(RuleError) as caught:
+        loaded(tmp_path)
+    assert caught.value.message.startswith(f"{path}:{number}, key {key}: ")
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("key", ["id", "title", "attack", "subject", "field", "category", "category_side"])
+def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
+    path = write(tmp_path, "".join(x for x in SMALL.splitlines(keepends=True) if not x.startswith(f"{key}:")))
+    with pytest.raises(RuleError) as caught:
+        loaded(tmp_path)
+    assert caught.value.message == f"{path}:1, key {key}: this key is required."
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text\n"])
+def test_a_file_that_holds_no_keys_is_named(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(RuleError, match="must hold keys and values") as caught:
+        loaded(tmp_path)
+    assert str(path) in caught.value.message
+
+
+def test_yaml_that_cannot_be_read_names_file_and_line(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL + "attack: [T1\n")
+    with pytest.raises(NilometerError) as caught:
+        loaded(tmp_path)
+    assert f"{path}:" in caught.value.message
+
+
+def test_an_id_given_twice_names_both_files_and_the_line(tmp_path: Path) -> None:
+    first = write(tmp_path, SMALL, "a.yaml")
+    second = write(tmp_path, "# again\n" + SMALL, "b.yaml")
+    with pytest.raises(RuleError) as caught:
+        loaded(tmp_path)
+    assert caught.value.message.startswith(f"{second}:2, key id: rule id small is given twice")
+    assert str(first) in caught.value.message
+
+
+def test_a_user_s_rule_cannot_take_a_built_in_id(tmp_path: Path) -> None:
+    write(tmp_path, SMALL.replace("id: small", f"id: {SEED}"))
+    with pytest.raises(RuleError, match=f"{SEED} is given twice"):
+        loaded(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "exact"),
+    [("3", Fraction(3)), ("2.5", Fraction(5, 2)), ("0.1", Fraction(1, 10)), ("'7/2'", Fraction(7, 2))],
+)
+def test_thresholds_are_kept_as_written(tmp_path: Path, written: str, exact: Fraction) -> None:
+    assert read_rule(write(tmp_path, f"{SMALL}deviation_threshold: {written}\n"), 30).threshold == exact
+
+
+def test_the_fingerprint_follows_what_decides_a_verdict_and_no_text() -> None:
+    rule = RULES[0]
+    same = {rule.fingerprint}
+    for text in ({"title": "Other"}, {"description": "Other"}, {"severity": "high"}, {"tests": ()}, {"version": 9}):
+        same.add(rule.model_copy(update=text).fingerprint)
+    same.add(rule.model_copy(update={"deviation_threshold": "3.0"}).fingerprint)
+    assert len(same) == 1
+    numbers: list[dict[str, object]] = [
+        {"deviation_threshold": "3.1"},
+        {"minimum_data_samples": 5},
+        {"lookback_days": 29},
+        {"null_client": "literal"},
+        {"stdev_of_one": "null"},
+        {"category": "web"},
+        {"id": "other"},
+    ]
+    assert len({rule.model_copy(update=n).fingerprint for n in numbers} | same) == 1 + len(numbers)

@@ -1,0 +1,92 @@
+"""Whether a rule can fire, against trying it: small windows by brute force, larger ones by the naive detection."""
+
+from __future__ import annotations
+
+import datetime as dt
+from fractions import Fraction
+from itertools import product
+
+import pytest
+
+from pipeline.detections import Rule, load_rules
+from pipeline.detections.fireability import fireability, rows_to_exceed
+from tests.oracle import seed as oracle
+
+START = dt.date(2026, 6, 1)
+SEED = load_rules({}, lookback_days=30)[1]
+
+
+def rule(**numbers: object) -> Rule:
+    return SEED.model_copy(update=numbers)
+
+
+def numbers(of: Rule) -> oracle.Numbers:
+    return oracle.Numbers(
+        of.lookback_days,
+        of.minimum_data_samples,
+        of.threshold,
+        stdev_of_one_is_zero=of.stdev_of_one == "zero",
+    )
+
+
+def one_of_rows_can_pass(rows: int, k: Fraction) -> bool:
+    """Whether any window of so many small values has its last one above mean + k x deviation."""
+    tried = product(range(3), repeat=rows)
+    return any(oracle.statistics(v, oracle.Numbers()).above(v[-1], k) for v in tried)
+
+
+@pytest.mark.parametrize("k", ["0", "0.5", "1", "1.5", "1.7", "2", "2.2"])
+def test_fewer_rows_than_named_never_pass_and_so_many_can(k: str) -> None:
+    needed = rows_to_exceed(rule(deviation_threshold=k))
+    passing = [n for n in range(1, 9) if one_of_rows_can_pass(n, Fraction(k))]
+    assert passing == list(range(needed, 9))
+
+
+@pytest.mark.parametrize(
+    ("k", "rows"),
+    [("0", 2), ("3", 11), ("3.75", 17), ("15/4", 17), ("1/3", 2), ("100", 10_002), ("1000000", 10**12 + 2)],
+)
+def test_rows_needed_follow_the_threshold(k: str, rows: int) -> None:
+    assert rows_to_exceed(rule(deviation_threshold=k)) == rows
+
+
+def best_case_alerts(of: Rule, days: int, clients: int) -> bool:
+    """The most favourable site of so many days: nobody gets anything, then one client gets one byte."""
+    last = START + dt.timedelta(days=days - 1)
+    rows: list[oracle.Row] = [
+        (START + dt.timedelta(days=d), f"10.0.0.{c}", int(c == 0 and d == days - 1))
+        for d in range(days)
+        for c in range(clients)
+    ]
+    return any(v.state == "alert" for v in oracle.judge(rows, last, numbers(of), START))
+
+
+@pytest.mark.parametrize("minimum", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("lookback", [1, 2, 3, 5])
+@pytest.mark.parametrize("stdev_of_one", ["zero", "null"])
+def test_the_answer_and_the_first_day_equal_what_the_best_case_shows(
+    minimum: int, lookback: int, stdev_of_one: str
+) -> None:
+    of = rule(minimum_data_samples=minimum, lookback_days=lookback, stdev_of_one=stdev_of_one)
+    found = fireability(of, START)
+    alerting = [d for d in range(1, 9) if best_case_alerts(of, d, clients=12)]
+    assert found.can_fire == bool(alerting)
+    if alerting:
+        assert found.first_day == START + dt.timedelta(days=alerting[0] - 1)
+
+
+@pytest.mark.parametrize(("lookback", "k"), [(30, "3"), (5, "3"), (5, "2.5"), (3, "1")])
+def test_so_many_clients_seen_every_day_are_enough_and_one_fewer_is_not(lookback: int, k: str) -> None:
+    of = rule(lookback_days=lookback, deviation_threshold=k)
+    found = fireability(of, START)
+    clients = -(-found.fleet_rows // (lookback + 1))
+    assert f"({clients} client" in found.explanation
+    assert best_case_alerts(of, lookback + 1, clients)
+    assert clients == 1 or not best_case_alerts(of, lookback + 1, clients - 1)
+
+
+def test_a_rule_that_asks_for_more_days_than_its_window_holds_says_what_to_change() -> None:
+    found = fireability(rule(minimum_data_samples=5, lookback_days=3), START)
+    assert not found.can_fire
+    assert found.explanation.startswith("never: it needs 5 days of a client, and its window holds 4;")
+    assert "lookback_days" in found.explanation
