@@ -33,7 +33,7 @@ def count_once(flows: pl.DataFrame) -> tuple[pl.DataFrame, Dropped]:
     """One row a session: the final record before interim ones, then the longest, then the largest.
 
     A session is known by sensor, the sensor's id, start and addresses. Without the sensor's id, records that start at
-    the same microsecond between the same ports are one flow; without ports either, none is taken for another.
+    the same microsecond between the same ports are one flow; without time or ports, none is taken for another.
     """
     if flows.is_empty():
         return flows, Dropped()
@@ -41,7 +41,8 @@ def count_once(flows: pl.DataFrame) -> tuple[pl.DataFrame, Dropped]:
     size = pl.sum_horizontal(
         pl.col(c).fill_null(0) for c in ("ip_bytes_in", "ip_bytes_out", "payload_bytes_in", "payload_bytes_out")
     )
-    told_apart = pl.col("uid").is_not_null() | (pl.col("src_port").is_not_null() & pl.col("dest_port").is_not_null())
+    by_ends = pl.all_horizontal(pl.col(c).is_not_null() for c in ("start_time", "src_port", "dest_port"))
+    told_apart = pl.col("uid").is_not_null() | by_ends
     repeated = pl.struct(_SESSION).is_duplicated() & told_apart
     if not flows.select(repeated.any()).item():
         return flows, Dropped()

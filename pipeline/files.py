@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -96,7 +97,7 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
     try:
         real_root = root.resolve(strict=True)
         paths = sorted(root.glob(pattern.replace(DAY_MARK, _DAY_GLOB)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13.
         listing.problems.append(
             SourceError(
                 f"source {source.name}: {root} cannot be listed ({error}).",
@@ -129,12 +130,14 @@ def _add(
 ) -> None:
     name = _name(site_root, root, path)
     try:
+        name.encode()
         real = path.resolve(strict=True)
-        stat = real.stat()
-    except OSError as error:
-        listing.problems.append(SourceError(f"cannot be opened ({error.strerror}).", where=Location(file=name)))
+        info = real.stat()
+    except (OSError, RuntimeError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        listing.problems.append(SourceError(f"cannot be opened ({why}).", where=Location(file=ascii(name)[1:-1])))
         return
-    if real.is_dir():
+    if stat.S_ISDIR(info.st_mode):
         return
     if not real.is_relative_to(real_root):
         listing.problems.append(
@@ -145,9 +148,18 @@ def _add(
             )
         )
         return
+    if not stat.S_ISREG(info.st_mode):
+        listing.problems.append(
+            SourceError(
+                "is not a regular file, and was not read.",
+                where=Location(file=name),
+                remedy="Narrow the source's path.",
+            )
+        )
+        return
     match = day_of.search(path.relative_to(root).as_posix()) if day_of else None
     day = _as_day(match["day"]) if match else None
-    listing.files.append(FoundFile(source, real, name, stat.st_size, stat.st_mtime_ns, day))
+    listing.files.append(FoundFile(source, real, name, info.st_size, info.st_mtime_ns, day))
 
 
 def _name(site_root: Path, root: Path, path: Path) -> str:

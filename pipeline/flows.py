@@ -25,7 +25,7 @@ from pipeline.ledger import Entry
 from pipeline.schemas import FLOWS
 from pipeline.settings import Settings
 from pipeline.sources.base import RAW
-from pipeline.storage import digest
+from pipeline.storage import checked, digest
 
 STAGE_VERSION = 1
 """Raised when the same landed rows would give other flows."""
@@ -33,7 +33,7 @@ STAGE_VERSION = 1
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
 
 
-SLICE_ROWS = 250_000
+SLICE_ROWS = 150_000
 """Rows of a day that are worked on at once: what bounds memory, whatever the day holds."""
 
 
@@ -68,9 +68,9 @@ def feeding(landing: Landing, day: dt.date) -> list[Entry]:
     return [e for _, e in sorted(landing.ledger.entries.items()) if e.feeds(day)]
 
 
-def failed_files(landing: Landing, day: dt.date) -> list[Entry]:
+def failed_files(landing: Landing, day: dt.date, timezone: str) -> list[Entry]:
     """The files that could not be read and belong to a day, by their path or by their first lines."""
-    return [e for _, e in sorted(landing.ledger.entries.items()) if e.fails(day)]
+    return [e for _, e in sorted(landing.ledger.entries.items()) if e.fails(day, timezone)]
 
 
 def build_flows(
@@ -81,7 +81,7 @@ def build_flows(
     Raises:
         SourceError: a file of this day could not be read; the message names it.
     """
-    if bad := failed_files(landing, day):
+    if bad := failed_files(landing, day, settings.timezone):
         more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
         raise SourceError(f"{bad[0].reason}{more}", where=Location(day=day.isoformat()))
     entries = feeding(landing, day)
@@ -98,21 +98,31 @@ def _slices(
 
     Records of one session start at the same instant, so that no slice parts them.
     """
+    raw = _touching(raw, settings, inventory, day)
     layers = layers_of(raw)
-    keep_all = [s.name for s in settings.sources if s.keep == "all"]
-    touched = pl.col("src_category").is_not_null() | pl.col("dest_category").is_not_null()
     dropped, records = Dropped(), 0
     for first, end in _cuts(raw, day, settings.timezone, slice_rows):
         rows = raw.filter((pl.col("start_time") >= first) & (pl.col("start_time") < end)).collect()
         counted, lost = count_once(rows)
         dropped, records = dropped.plus(lost), records + rows.height
-        flows = _canonical(choose_layer(counted, layers), inventory, day)
-        yield FLOWS.conform(flows.filter(touched | pl.col("source").is_in(keep_all)))
+        yield FLOWS.conform(_canonical(choose_layer(counted, layers), inventory, day))
     facts |= {"records": records, "interim": dropped.interim, "duplicates": dropped.duplicates}
     facts["bytes_layers"] = {
         source: "ip" if has_ip else "payload" if has_payload else "unknown"
         for source, has_ip, has_payload in layers.sort("source").iter_rows()
     }
+
+
+def _touching(raw: pl.LazyFrame, settings: Settings, inventory: Inventory, day: dt.date) -> pl.LazyFrame:
+    """Rows that touch the day's inventory, and all of sources that keep all.
+
+    What else was landed depends on when, and must not decide how the rest is counted.
+    """
+    ends = [raw.select(ip=f"{side}_ip") for side in ("src", "dest")]
+    ips = pl.concat(ends).unique().collect(engine="streaming")["ip"]
+    known = inventory.category_frame(ips, day)["ip"].implode()
+    keep_all = [s.name for s in settings.sources if s.keep == "all"]
+    return raw.filter(pl.col("src_ip").is_in(known) | pl.col("dest_ip").is_in(known) | pl.col("source").is_in(keep_all))
 
 
 def _cuts(raw: pl.LazyFrame, day: dt.date, timezone: str, slice_rows: int) -> list[tuple[dt.datetime, dt.datetime]]:
@@ -127,7 +137,7 @@ def _landed_rows(landing: Landing, entries: list[Entry], day: dt.date, timezone:
     """The landed rows that start on the day, with their provenance."""
     first, end = day_bounds_utc(day, timezone)
     frames = [
-        pl.scan_parquet(landing.root / name, hive_partitioning=False)
+        pl.scan_parquet(checked(landing.root / name), hive_partitioning=False)
         .filter((pl.col("start_time") >= first) & (pl.col("start_time") < end))
         .with_columns(
             source=pl.lit(entry.source),
@@ -151,7 +161,19 @@ def _canonical(flows: pl.DataFrame, inventory: Inventory, day: dt.date) -> pl.Da
         named = known.rename({"ip": f"{side}_ip", "category": f"{side}_category"})
         flows = flows.join(named, on=f"{side}_ip", how="left", maintain_order="left")
     duration = pl.duration(microseconds=pl.col("duration"), time_unit="us")
-    ends = pl.concat_str(
+    native = pl.col("uid") if flows["uid"].null_count() == 0 else pl.coalesce("uid", _ends())
+    return flows.with_columns(
+        flow_uid=pl.concat_str(pl.col("source"), pl.lit("/"), pl.col("dvc"), pl.lit("/"), native),
+        end_time=pl.col("start_time") + duration,
+        duration=duration,
+        sampling_rate=pl.lit(1.0),
+        vendor_product=pl.lit("Zeek"),
+    )
+
+
+def _ends() -> pl.Expr:
+    """What tells a flow apart where the sensor gave it no id."""
+    return pl.concat_str(
         pl.col("src_ip"),
         pl.lit(":"),
         pl.col("src_port").cast(pl.String).fill_null("-"),
@@ -163,14 +185,6 @@ def _canonical(flows: pl.DataFrame, inventory: Inventory, day: dt.date) -> pl.Da
         pl.col("transport"),
         pl.lit("@"),
         pl.col("start_time").dt.epoch("us").cast(pl.String),
-    )
-    native = pl.coalesce(pl.col("uid"), ends)
-    return flows.with_columns(
-        flow_uid=pl.concat_str(pl.col("source"), pl.lit("/"), pl.col("dvc"), pl.lit("/"), native),
-        end_time=pl.col("start_time") + duration,
-        duration=duration,
-        sampling_rate=pl.lit(1.0),
-        vendor_product=pl.lit("Zeek"),
     )
 
 

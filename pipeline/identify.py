@@ -7,6 +7,7 @@ without a readable time count too (and are said to be untimed); nothing is store
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import polars as pl
 from pipeline.counting import choose_layer, count_once
 from pipeline.errors import SourceError
 from pipeline.files import FoundFile
-from pipeline.lander import CHUNK_BYTES, HEAD_BYTES, is_array
+from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.settings import LimitSettings
 from pipeline.sources import READERS, detect
 from pipeline.sources.base import RAW, Account, Block, Parsed, Reader, ReadOptions
@@ -94,11 +95,13 @@ def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) 
     reader: Reader | None = None
     account, frames, encoding = Account(), [], None
     try:
-        for block in stream.blocks():
+        blocks = stream.blocks()
+        for block in blocks:
+            fresh = reader is None
             if reader is None:
                 encoding = detect(block.data[:HEAD_BYTES], wanted, found.name)
                 reader = READERS[encoding](options) if encoding else None
-            parsed = _read(reader, block, stream)
+            parsed = _read_array(reader, block, blocks) if fresh and is_array(block) else _read(reader, block)
             account.add(parsed.account)
             frames.append(parsed.rows.select(_NEEDED))
     finally:
@@ -107,18 +110,22 @@ def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) 
     return _summary(found.name, encoding, account, rows)
 
 
-def _read(reader: Reader | None, block: Block, stream: LineStream) -> Parsed:
+def _read(reader: Reader | None, block: Block) -> Parsed:
     if reader is None:
         return Parsed(account=Account(lines=block.lines, comments=block.lines))
-    if isinstance(reader, ZeekJsonReader) and is_array(block):
-        data = bytearray(block.data)
-        while more := stream.read(CHUNK_BYTES):
-            data += more
-        try:
-            return reader.read_array(bytes(data))
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"is not a whole JSON array ({error}).") from error
     return reader.read(block)
+
+
+def _read_array(reader: Reader | None, block: Block, blocks: Iterator[Block]) -> Parsed:
+    if not isinstance(reader, ZeekJsonReader):
+        return _read(reader, block)
+    data = bytearray(block.data)
+    for more in blocks:
+        data += more.data
+    try:
+        return reader.read_array(bytes(data))
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"is not a whole JSON array ({error}).") from error
 
 
 def _summary(name: str, encoding: str | None, account: Account, rows: pl.DataFrame) -> Identified:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,17 @@ from pipeline.schemas import QUARANTINE, UTC_TIME
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, Parsed, Reader, ReadOptions
-from pipeline.sources.reading import LineStream
+from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.sources.zeek_json import ZeekJsonReader
 from pipeline.storage import digest, write_parquet
 
 CODE_VERSION = 1
 """Raised when landed rows would come out differently; older parts are then read again."""
-ROWS_PER_FILE = 500_000
+ROWS_PER_FILE = 250_000
 HEAD_BYTES = 1 << 16
 CHUNK_BYTES = 1 << 20
 MAX_QUARANTINE_ROWS = 100_000
 """Quarantined lines of one file that are kept with their text; all are counted."""
-MAX_ARRAY_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class FileLander:
         self._rows: list[pl.DataFrame] = []
         self._height = 0
         self._rejects: list[pl.DataFrame] = []
+        self._n_rejects = 0
+        self.written: list[str] = []
+        """Parquet files written so far, relative to the landing folder."""
 
     def run(self, entry: Entry, old: Entry | None) -> None:
         """Read the file into the entry; go on behind what the old entry knows, where the file has only grown.
@@ -69,11 +72,11 @@ class FileLander:
             if resume is None:
                 stream.close()
                 stream, self._hash = self._open(), hashlib.sha256()
-            _, tail = self._read(stream, entry, resume)
+            self._read(stream, entry, resume)
         finally:
             stream.close()
         entry.content, entry.content_bytes = self._hash.hexdigest(), stream.bytes_read
-        self._write_quarantine(entry, tail, grown=resume is not None)
+        self._write_quarantine(entry, int(resume["line"]) if resume else 1)
 
     def _open(self) -> LineStream:
         return LineStream(self._file.path, self._settings.limits, self._file.name)
@@ -91,17 +94,19 @@ class FileLander:
         entry.parts, entry.encoding = list(old.parts), old.encoding
         return old.resume
 
-    def _read(self, stream: LineStream, entry: Entry, resume: dict[str, Any] | None) -> tuple[Part, Part | None]:
+    def _read(self, stream: LineStream, entry: Entry, resume: dict[str, Any] | None) -> None:
         offset, line = (int(resume["offset"]), int(resume["line"])) if resume else (0, 1)
         key = digest(entry.source, entry.name, str(offset), str(entry.size), str(entry.mtime_ns))[:24]
         part, tail, reader, array = Part(key), None, None, False
-        for block in stream.blocks(line):
+        blocks = stream.blocks(line)
+        for block in blocks:
+            fresh = reader is None
             reader = reader or self._reader(block, entry, resume)
             if reader is None:  # Blank lines before the first data.
                 part.account.lines += block.lines
                 part.account.comments += block.lines
-            elif array := is_array(block, resume):
-                self._read_array(stream, block, part, reader)
+            elif array := fresh and is_array(block, resume):
+                self._read_array(blocks, block, part, reader)
                 break
             elif block.unterminated:
                 entry.resume = self._resume_point(offset, line, reader)
@@ -119,7 +124,6 @@ class FileLander:
         entry.tail = tail
         if tail is None and reader is not None and not array:
             entry.resume = self._resume_point(offset, line, reader)
-        return part, tail
 
     def _reader(self, block: Block, entry: Entry, resume: dict[str, Any] | None) -> Reader | None:
         entry.encoding = entry.encoding or detect(block.data[:HEAD_BYTES], self._source.format, entry.name)
@@ -133,12 +137,12 @@ class FileLander:
     def _resume_point(self, offset: int, line: int, reader: Reader) -> dict[str, Any]:
         return {"offset": offset, "line": line, "prefix": self._hash.hexdigest(), "reader": reader.state()}
 
-    def _read_array(self, stream: LineStream, block: Block, part: Part, reader: Reader) -> None:
+    def _read_array(self, blocks: Iterator[Block], block: Block, part: Part, reader: Reader) -> None:
         """A whole file that is one JSON array; bounded, as it must be held in memory."""
         data = bytearray(block.data)
         where = Location(file=self._file.name)
-        while more := stream.read(CHUNK_BYTES):
-            data += more
+        for more in blocks:
+            data += more.data
             if len(data) > MAX_ARRAY_BYTES:
                 raise SourceError(
                     f"is one JSON array of more than {MAX_ARRAY_BYTES:,} bytes.",
@@ -184,8 +188,9 @@ class FileLander:
             counts = parsed.rows.group_by(day_of("start_time", zone).alias("day")).len()
             for day, count in counts.iter_rows():
                 part.rows[day.isoformat()] = part.rows.get(day.isoformat(), 0) + count
-        if parsed.rejects.height:
+        if parsed.rejects.height and self._n_rejects < MAX_QUARANTINE_ROWS:
             self._rejects.append(parsed.rejects)
+            self._n_rejects += parsed.rejects.height
 
     def _flush(self, part: Part) -> None:
         if self._rows:
@@ -195,20 +200,19 @@ class FileLander:
     def _store(self, name: str, rows: pl.DataFrame) -> str:
         relative = f"{self._source.name}/{name}.parquet"
         ordered = rows.sort("start_time", "source_line", maintain_order=True)
+        self.written.append(relative)
         write_parquet(self._folders.rows / relative, ordered, {"code": CODE_VERSION}, row_group_size=65_536)
         return relative
 
-    def _write_quarantine(self, entry: Entry, tail: Part | None, *, grown: bool) -> None:
-        """Keep the rejected lines of the file; of a grown one, also those of before, but for its former tail."""
+    def _write_quarantine(self, entry: Entry, first_line: int) -> None:
+        """Keep the rejected lines of the file; of a grown one, also those before the line that was gone on from."""
         path = quarantine_path(self._folders.quarantine, entry)
         frames = [
             QUARANTINE.conform(r.with_columns(source=pl.lit(entry.source), source_file=pl.lit(entry.name)))
             for r in self._rejects
         ]
-        if grown and path.exists():
-            first_new = min([f["source_line"].min() for f in frames] or [None], key=lambda v: (v is None, v))
-            known = pl.read_parquet(path).filter(pl.col("reason") != "incomplete_last_line")
-            frames.insert(0, known if first_new is None else known.filter(pl.col("source_line") < first_new))
+        if first_line > 1 and path.exists():
+            frames.insert(0, pl.read_parquet(path).filter(pl.col("source_line") < first_line))
         whole = pl.concat(frames) if frames else QUARANTINE.empty()
         if whole.is_empty():
             path.unlink(missing_ok=True)

@@ -9,21 +9,24 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import struct
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
+
 from pipeline.errors import SourceError
 from pipeline.files import FoundFile, Listing, list_files
 from pipeline.inventory import Inventory
-from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, LandingFolders
+from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, LandingFolders, quarantine_path
 from pipeline.ledger import Entry, Ledger
 from pipeline.peek import peek
 from pipeline.settings import InventoryEntry, LimitSettings, Settings, SourceSettings
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.reading import LineStream, compression_of
 from pipeline.sources.watch import Watch
-from pipeline.storage import digest
+from pipeline.storage import digest, write_parquet
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, files done, files in all)."""
@@ -49,26 +52,35 @@ class Landing:
         self._site_root, self._settings, self._now = site_root, settings, now
         self._inventory = Inventory(settings.inventory)
         self.ledger = Ledger.load(self.root / "ledger.jsonl")
+        self._drop_lost()
         self._watches: dict[str, Watch] = {}
+        self._gone: list[Path] = []
 
     # Which files
 
     def land(self, days: Collection[dt.date], progress: Progress | None = None) -> LandingReport:
         """Land every new or changed file that may hold one of the days."""
-        report, todo = LandingReport(), []
+        report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
+        found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
         for source in self._settings.sources:
             listing = list_files(self._site_root, source)
             report.listed += len(listing.files)
             report.problems += listing.problems
             self._mark_missing(source, listing)
+            found |= {(f.source, f.name): (source, f) for f in listing.files}
             todo += [(source, f) for f in listing.files if self._wanted(source, f, days)]
-        for index, (source, file) in enumerate(todo):
-            entry = self._land_file(source, file)
+        done = 0
+        while todo:
+            source, file = todo.popleft()
+            entry, copy = self._land_file(source, file)
+            if copy is not None and (copy.source, copy.name) in found:
+                todo.append(found[(copy.source, copy.name)])
+            done += 1
             if progress is not None:
-                progress("landing", index + 1, len(todo))
+                progress("landing", done, done + len(todo))
             report.landed += entry.state == "landed"
             report.bytes_read += file.size
-            if index % 64 == 63:
+            if done % 64 == 0:
                 self._save()
         self._save()
         report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.may_hurt(days)]
@@ -80,7 +92,7 @@ class Landing:
         for source in self._settings.sources:
             for file in list_files(self._site_root, source).files:
                 for day in days if self._is_new(source, file) else ():
-                    if self._may_hold(source, file, [day]):
+                    if self._concerns(source, file, [day]):
                         found.setdefault(day, []).append(file.name)
         return found
 
@@ -92,6 +104,8 @@ class Landing:
             entry.missing = entry.name not in there
             if entry.missing and entry.state in ("failed", "peeked"):
                 del self.ledger.entries[(entry.source, entry.name)]
+            elif entry.missing and entry.state == "landed":
+                self._hand_over(entry)
 
     def _is_new(self, source: SourceSettings, file: FoundFile) -> bool:
         entry = self.ledger.entries.get((file.source, file.name))
@@ -102,7 +116,14 @@ class Landing:
     def _wanted(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
         entry = self.ledger.entries.get((file.source, file.name))
         retry = entry is not None and entry.state == "failed"
-        return (retry or self._is_new(source, file)) and self._may_hold(source, file, days)
+        return (retry or self._is_new(source, file)) and self._concerns(source, file, days)
+
+    def _concerns(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
+        """Whether the file holds one of the days, as it is now or as it was when it was landed."""
+        entry = self.ledger.entries.get((file.source, file.name))
+        if entry is not None and any(entry.feeds(d) for d in days):
+            return True
+        return self._may_hold(source, file, days)
 
     def _may_hold(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
         """Whether flows of one of the days may be in the file, by its path or by a look at both ends.
@@ -138,15 +159,19 @@ class Landing:
     # Which rows
 
     def _networks_key(self, source: SourceSettings) -> str:
+        reading = f"{CODE_VERSION}/{self._settings.timezone}/"
         if source.keep == "all":
-            return f"*{CODE_VERSION}"
-        key = digest(str(CODE_VERSION), self._settings.timezone, *self._inventory.prefixes)
+            return f"{reading}*"
+        key = reading + digest(*self._inventory.prefixes)
         self.ledger.networks[key] = list(self._inventory.prefixes)
         return key
 
     def _lacks_networks(self, source: SourceSettings, entry: Entry) -> bool:
-        """Whether the inventory has gained a network since the file was landed that is valid in the file's days."""
-        if entry.watched in (f"*{CODE_VERSION}", self._networks_key(source)):
+        """Whether the file would land otherwise today: by code, zone, or a network that is valid in the file's days."""
+        (reading, _, kept), key = entry.watched.rpartition("/"), self._networks_key(source)
+        if reading != key.rpartition("/")[0]:
+            return True
+        if kept == "*" or entry.watched == key:
             return False
         if source.keep == "all" or entry.watched not in self.ledger.networks:
             return True
@@ -174,6 +199,7 @@ class Landing:
 
     def _entry(self, file: FoundFile, state: str) -> Entry:
         old = self.ledger.entries.get((file.source, file.name))
+        same = old is not None and (old.size, old.mtime_ns) == (file.size, file.mtime_ns)
         return Entry(
             file.source,
             file.name,
@@ -182,66 +208,106 @@ class Landing:
             state,
             old.first_seen if old else self._now.isoformat(timespec="seconds"),
             day=file.day.isoformat() if file.day else None,
-            peek=old.peek if old else None,
+            peek=old.peek if old and same else None,
         )
 
-    def _land_file(self, source: SourceSettings, file: FoundFile) -> Entry:
+    def _land_file(self, source: SourceSettings, file: FoundFile) -> tuple[Entry, Entry | None]:
+        """Land one file: (its entry, a copy of its former self that must now be landed for its own sake)."""
         old = self.ledger.entries.get((file.source, file.name))
         entry = self._entry(file, "landed")
+        options = self._options(source, self._watch(source))
+        lander = FileLander(self.folders, self._settings, source, file, options)
         try:
-            if not self._is_copy(file, entry):
+            twin = self._twin_before(file, entry)
+            if twin is None:
                 entry.watched = self._networks_key(source)
-                options = self._options(source, self._watch(source))
-                FileLander(self.folders, self._settings, source, file, options).run(entry, old)
+                lander.run(entry, old)
+                twin = self._twin(entry)
+            if twin is not None:
+                self._as_copy(entry, twin)
         except SourceError as error:
-            entry.state, entry.reason = "failed", error.message
-            entry.parts, entry.tail, entry.resume = [], None, None
-            day = file.named_day
-            entry.day = day.isoformat() if day else entry.day
-            entry.peek = peek(file, source.format, self._settings.limits, self._options(source, None), head_only=True)
-        self._replace(old, entry)
-        return entry
+            self._as_failed(source, file, entry, error)
+        if entry.state != "landed":
+            self._gone += [self.root / name for name in lander.written]
+            self._gone.append(quarantine_path(self.folders.quarantine, entry))
+        return entry, self._replace(old, entry)
 
-    def _is_copy(self, file: FoundFile, entry: Entry) -> bool:
-        """Whether the file has the content of another landed one; looked into only where the sizes agree."""
+    def _as_failed(self, source: SourceSettings, file: FoundFile, entry: Entry, error: SourceError) -> None:
+        entry.state, entry.reason = "failed", error.message
+        entry.parts, entry.tail, entry.resume, entry.content = [], None, None, ""
+        day = file.named_day
+        entry.day = day.isoformat() if day else entry.day
+        entry.peek = peek(file, source.format, self._settings.limits, self._options(source, None), head_only=True)
+
+    # Copies: one content is landed once, and stays with a file that is there
+
+    def _twin_before(self, file: FoundFile, entry: Entry) -> Entry | None:
+        """The landed file with the same content, before reading this one; looked into only where the sizes agree."""
         size = _content_size(file.path, file.size)
-        others = [
-            e
-            for e in self.ledger.entries.values()
-            if e.source == file.source and e.name != file.name and e.state == "landed"
-        ]
-        if size is None or not any(e.content_bytes % (1 << 32) == size % (1 << 32) and e.content_bytes for e in others):
-            return False
+        others = [e for e in self.ledger.entries.values() if e.source == file.source and e.name != file.name]
+        sizes = {e.content_bytes % (1 << 32) for e in others if e.state == "landed" and e.account.records}
+        if size is None or size % (1 << 32) not in sizes:
+            return None
         entry.content, entry.content_bytes = _hash_content(file, self._settings.limits)
-        if any(e.content == entry.content for e in others):
-            entry.state = "duplicate"
-            return True
-        return False
+        return self._twin(entry)
 
-    def _replace(self, old: Entry | None, entry: Entry) -> None:
-        """Put the entry in the ledger; rows of the old self go, or move to a copy that is still there."""
+    def _twin(self, entry: Entry) -> Entry | None:
+        twin = self.ledger.by_content(entry.source, entry.content)
+        return twin if twin is not None and twin.name != entry.name else None
+
+    def _as_copy(self, entry: Entry, twin: Entry) -> None:
+        """Make the entry a copy of its twin, or its heir when the twin's file is gone."""
+        entry.state, entry.parts, entry.tail, entry.resume = "duplicate", [], None, None
+        if twin.missing:
+            self.ledger.entries[(entry.source, entry.name)] = entry
+            self._hand_over(twin)
+
+    def _hand_over(self, gone: Entry) -> None:
+        """Give the rows of a vanished file to a copy of it that is still there, if there is one."""
+        copies = (e for e in self.ledger.entries.values() if (e.source, e.content) == (gone.source, gone.content))
+        heir = next((e for e in copies if e.state == "duplicate" and not e.missing), None)
+        if heir is None:
+            return
+        heir.state, heir.parts, heir.tail, heir.resume = "landed", gone.parts, gone.tail, gone.resume
+        heir.watched, heir.encoding = gone.watched, gone.encoding
+        del self.ledger.entries[(gone.source, gone.name)]
+        former = quarantine_path(self.folders.quarantine, gone)
+        if former.exists():
+            lines = pl.read_parquet(former).with_columns(source_file=pl.lit(heir.name))
+            write_parquet(quarantine_path(self.folders.quarantine, heir), lines, {"file": heir.name})
+            self._gone.append(former)
+
+    def _replace(self, old: Entry | None, entry: Entry) -> Entry | None:
+        """Put the entry in the ledger; rows of its old self go. Returns a copy of that, if it is to be landed now."""
         self.ledger.entries[(entry.source, entry.name)] = entry
-        kept = {name for e in self.ledger.entries.values() for p in e.all_parts for name in p.files}
         if old is None:
-            return
-        gone = [name for p in old.all_parts for name in p.files if name not in kept]
-        heir = next(
-            (
-                e
-                for e in self.ledger.entries.values()
-                if e.state == "duplicate" and e.content == old.content and e.source == old.source and not e.missing
-            ),
-            None,
-        )
-        if gone and heir is not None and old.content != entry.content:
-            heir.state, heir.parts, heir.tail = "landed", old.parts, old.tail
-            heir.resume, heir.watched, heir.encoding = old.resume, old.watched, old.encoding
-            return
-        for name in gone:
-            (self.root / name).unlink(missing_ok=True)
+            return None
+        kept = {name for e in self.ledger.entries.values() for p in e.all_parts for name in p.files}
+        self._gone += [self.root / name for p in old.all_parts for name in p.files if name not in kept]
+        grown = bool(old.parts) and entry.parts[: len(old.parts)] == old.parts
+        if old.state != "landed" or grown or old.content == entry.content:
+            return None
+        copies = (e for e in self.ledger.entries.values() if (e.source, e.content) == (old.source, old.content))
+        copy = next((e for e in copies if e.state == "duplicate" and not e.missing), None)
+        if copy is not None:
+            copy.state = "peeked"
+        return copy
 
     def _save(self) -> None:
+        """Store the ledger; only then may files go that an older one spoke of."""
         self.ledger.save(self.root / "ledger.jsonl")
+        landed = [e for e in self.ledger.entries.values() if e.state == "landed"]
+        used = {self.root / name for e in landed for p in e.all_parts for name in p.files}
+        used |= {quarantine_path(self.folders.quarantine, e) for e in landed}
+        for path in set(self._gone) - used:
+            path.unlink(missing_ok=True)
+        self._gone = []
+
+    def _drop_lost(self) -> None:
+        """Forget files whose landed rows were deleted, so that they are landed again."""
+        for key, entry in list(self.ledger.entries.items()):
+            if not all((self.root / name).exists() for p in entry.all_parts for name in p.files):
+                del self.ledger.entries[key]
 
 
 def _content_size(path: Path, size: int) -> int | None:

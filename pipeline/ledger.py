@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pipeline.sources.base import Account
 from pipeline.storage import replace_atomically
@@ -57,7 +58,7 @@ class Entry:
     content_bytes: int = 0
     encoding: str | None = None
     watched: str = ""
-    """Key of the set of networks that rows were kept for; '*' when all were kept."""
+    """Key of what rows were kept, and of the zone their days are of; it ends in '*' when all were kept."""
     day: str | None = None
     """The day that the path states."""
     peek: list[int] | None = None
@@ -81,13 +82,13 @@ class Entry:
             return False
         return self.day is None or self.day in {d.isoformat() for d in days}
 
-    def fails(self, day: dt.date) -> bool:
+    def fails(self, day: dt.date, timezone: str) -> bool:
         """Whether the file could not be read and surely belongs to the day: by its path, or by its first lines."""
         if not self.may_hurt([day]) or (self.day is None and self.peek is None):
             return False
         if self.day is not None or self.peek is None:
             return True
-        first, last = (dt.datetime.fromtimestamp(us / 1e6, dt.UTC).date() for us in self.peek)
+        first, last = (dt.datetime.fromtimestamp(us / 1e6, ZoneInfo(timezone)).date() for us in self.peek)
         return first <= day <= last
 
     def parts_of(self, day: dt.date) -> list[Part]:
@@ -117,11 +118,9 @@ class Ledger:
     networks: dict[str, list[str]] = field(default_factory=dict)
 
     def by_content(self, source: str, content: str) -> Entry | None:
-        """The landed entry of a source with this content."""
-        return next(
-            (e for e in self.entries.values() if e.source == source and e.content == content and e.state == "landed"),
-            None,
-        )
+        """The landed entry of a source with this content, if it holds any record: quiet files all look alike."""
+        alike = (e for e in self.entries.values() if (e.source, e.content, e.state) == (source, content, "landed"))
+        return next((e for e in alike if e.account.records), None)
 
     def save(self, path: Path) -> None:
         """Replace the stored ledger."""
@@ -136,7 +135,7 @@ class Ledger:
             lines = path.read_text(encoding="utf-8").splitlines()
             entries = [_entry(json.loads(line)) for line in lines[1:]]
             return cls({(e.source, e.name): e for e in entries}, json.loads(lines[0])["networks"])
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return cls()
 
 

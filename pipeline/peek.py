@@ -31,10 +31,13 @@ def peek(
     if encoding is None or head.lstrip().startswith(b"["):
         return None
     reader = READERS[encoding](options)
-    spans = [p.span for p in (_read(reader, _whole_lines(head)), _read(reader, tail)) if p.span is not None]
-    if not spans:
+    spans = [_read(reader, _whole_lines(head)).span]
+    if not head_only and len(head) >= END_BYTES:
+        spans.append(_read(reader, tail).span)
+    known = [s for s in spans if s is not None]
+    if len(known) < len(spans):  # An end without a readable flow, such as a run of other logs, tells nothing.
         return None
-    return [min(s[0] for s in spans), max(s[1] for s in spans)]
+    return [min(s[0] for s in known), max(s[1] for s in known)]
 
 
 def _read(reader: Reader, data: bytes) -> Parsed:

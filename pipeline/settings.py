@@ -13,26 +13,32 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import polars as pl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
+from pipeline.schemas import UTC_TIME
 from pipeline.yaml_lines import LocatedYaml, load_located
 
 CONFIG_NAME = "nilometer.yaml"
 FORMATS = ("auto", "zeek")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        pl.Series([], dtype=UTC_TIME).dt.convert_time_zone(name)  # It knows fewer names than the system may.
+    except (ZoneInfoNotFoundError, ValueError, OSError, pl.exceptions.PolarsError) as error:
         raise ValueError("must be an IANA time zone such as UTC or Europe/Berlin") from error
     return name
 
 
 def _address(text: str) -> str:
     try:
+        if "%" in text:
+            raise ValueError("zone ids name an interface of one machine")
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError as error:
         raise ValueError("must be an IPv4 or IPv6 address or CIDR, such as 192.0.2.10 or 2001:db8::/48") from error
@@ -48,9 +54,29 @@ def _as_list(value: Any) -> Any:
 def _pattern(text: str) -> str:
     if "://" in text:
         raise ValueError("must be a file path or glob; URLs are not read here")
+    if "\x00" in text or not PurePosixPath(text).name:
+        raise ValueError("must be a file path or glob, such as logs/{day}/conn*.log*")
+    if any("**" in part and part != "**" for part in PurePosixPath(text).parts):
+        raise ValueError("must have '**' only as a whole folder name, such as logs/**/conn*.log*")
     if ".." in PurePosixPath(text).parts:
         raise ValueError("must not climb with '..'; give the absolute path instead")
     return text
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, int | float) or (isinstance(value, str) and not _DAY.fullmatch(value)):
+        raise ValueError("must be a day such as 2026-10-01")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Day = Annotated[dt.date, BeforeValidator(_day)]
 
 
 def _switch(value: Any) -> Any:
@@ -71,7 +97,7 @@ class SourceSettings(_Model):
     format: Literal["auto", "zeek"] = "auto"
     path: Annotated[str, AfterValidator(_pattern)]
     keep: Literal["inventory", "all"] = "inventory"
-    max_session_days: int = Field(1, ge=0, le=366)
+    max_session_days: Whole = Field(1, ge=0, le=366)
     """Days a session may last; a log of day D+1 .. D+n may hold flows that started on D."""
 
 
@@ -81,8 +107,8 @@ class InventoryEntry(_Model):
     address: Annotated[str, AfterValidator(_address)]
     category: Annotated[tuple[Slug, ...], BeforeValidator(_as_list), Field(min_length=1)]
     name: str | None = None
-    valid_from: dt.date | None = None
-    valid_to: dt.date | None = None
+    valid_from: Day | None = None
+    valid_to: Day | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> InventoryEntry:
@@ -99,8 +125,8 @@ class InventoryEntry(_Model):
 class ScheduleSettings(_Model):
     """When runs start by themselves, in the site's zone."""
 
-    hour: int = Field(3, ge=0, le=23)
-    minute: int = Field(0, ge=0, le=59)
+    hour: Whole = Field(3, ge=0, le=23)
+    minute: Whole = Field(0, ge=0, le=59)
     hourly: bool = False
     """Also judge the day in progress every hour, into a preview table."""
 
@@ -108,55 +134,60 @@ class ScheduleSettings(_Model):
 class LimitSettings(_Model):
     """Bounds on what one file may cost, and on which times are believed."""
 
-    max_line_bytes: int = Field(1_048_576, ge=1_024, le=67_108_864)
-    max_file_bytes: int = Field(1 << 40, ge=1)
+    max_line_bytes: Whole = Field(1_048_576, ge=1_024, le=67_108_864)
+    max_file_bytes: Whole = Field(1 << 40, ge=1)
     """Decompressed bytes of one file."""
-    max_ratio: int = Field(1_000, ge=2)
+    max_ratio: Whole = Field(1_000, ge=2)
     """Decompressed : compressed bytes of one file; more is refused as a decompression bomb."""
-    future_days: int = Field(366, ge=0, le=3_650)
+    future_days: Whole = Field(366, ge=0, le=3_650)
     """A flow may start this many days after the newest time its file could know; more is quarantined."""
+
+
+def _local_folder(text: str) -> str:
+    if "://" in text:
+        raise ValueError("must be a folder; object stores are not supported yet")
+    if "\x00" in text or not text.strip():
+        raise ValueError("must be a folder, such as data")
+    if ".." in PurePosixPath(text).parts:
+        raise ValueError("must not climb with '..'; give the absolute path instead")
+    return text
+
+
+def _distinct_names(sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+    names = [s.name for s in sources]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise ValueError(f"source names must be unique; given twice: {', '.join(twice)}")
+    return sources
+
+
+def _owner(text: str) -> str:
+    if not re.fullmatch(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+", text):
+        raise ValueError("must be team:NAME or an e-mail address")
+    return text
 
 
 class Settings(_Model):
     """A whole site. Every field has a default, so that an empty file is a site without sources."""
 
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    start_date: dt.date = dt.date(2026, 1, 1)
-    storage: str = "data"
-    lookback_days: int = Field(30, ge=1, le=3_660)
-    sources: tuple[SourceSettings, ...] = ()
+    start_date: Day = dt.date(2026, 1, 1)
+    storage: Annotated[str, AfterValidator(_local_folder)] = "data"
+    lookback_days: Whole = Field(30, ge=1, le=3_660)
+    sources: Annotated[tuple[SourceSettings, ...], AfterValidator(_distinct_names)] = ()
     inventory: tuple[InventoryEntry, ...] = ()
     rules: dict[str, Annotated[RuleOverride, BeforeValidator(_switch)]] = Field(default_factory=dict)
     schedule: ScheduleSettings = ScheduleSettings()
     limits: LimitSettings = LimitSettings()
-    owners: tuple[str, ...] = ("team:secops",)
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Settings:
-        names = [s.name for s in self.sources]
-        if twice := sorted({n for n in names if names.count(n) > 1}):
-            raise ValueError(f"source names must be unique; given twice: {', '.join(twice)}")
-        return self
-
-    @model_validator(mode="after")
-    def _storage_is_local(self) -> Settings:
-        if "://" in self.storage:
-            raise ValueError("storage must be a folder; object stores are not supported yet")
-        if ".." in PurePosixPath(self.storage).parts:
-            raise ValueError("storage must not climb with '..'; give the absolute path instead")
-        return self
-
-    @model_validator(mode="after")
-    def _owners_are_dagster_owners(self) -> Settings:
-        for owner in self.owners:
-            if not re.fullmatch(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
-                raise ValueError(f"owners must be team:NAME or an e-mail address; got {owner!r}")
-        return self
+    owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
 
 
 _ALLOWED = {
     "extra_forbidden": "unknown key",
     "missing": "this key is required",
+    "model_type": "must be a mapping of keys to values",
+    "dict_type": "must be a mapping of keys to values",
+    "tuple_type": "must be a list",
+    "string_type": "must be text; put it in quotes if it looks like a number",
 }
 
 

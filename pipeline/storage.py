@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,9 @@ from pipeline.schemas import Table
 FOOTER_KEY = "nilometer"
 FILE_MODE = 0o640
 ROW_GROUP_SIZE = 65_536
+DAMAGE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What Polars raises at a damaged file; a panic is no Exception, and would end a whole run."""
+_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,13 @@ class ContentHash:
     def update(self, frame: pl.DataFrame) -> None:
         """Take in the next rows."""
         lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if t == pl.List]
-        spans = [pl.col(c).to_physical() for c, t in frame.schema.items() if t == pl.Duration]
-        text = frame.with_columns(lists + spans).write_csv(
-            null_value="\\N", quote_style="necessary", include_header=self.rows is None
+        # Times as numbers: writing them out as dates costs more than all the rest.
+        times = [pl.col(c).to_physical() for c, t in frame.schema.items() if t in (pl.Datetime, pl.Duration)]
+        text = io.BytesIO()
+        frame.with_columns(lists + times).write_csv(
+            text, null_value="\\N", quote_style="necessary", include_header=self.rows is None
         )
-        self._hasher.update(text.encode())
+        self._hasher.update(text.getbuffer())
         self.rows = (self.rows or 0) + frame.height
 
     @property
@@ -99,8 +105,18 @@ def replace_atomically(path: Path, write: Any) -> None:
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in the folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_parquet(
@@ -117,11 +133,30 @@ def write_parquet(
     )
 
 
+def checked(path: Path) -> Path:
+    """The path of a Parquet file that is whole at both ends; raises StorageError when it is not there or was cut."""
+    try:
+        with path.open("rb") as handle:
+            head, size = handle.read(4), handle.seek(0, os.SEEK_END)
+            handle.seek(-min(8, size), os.SEEK_END)
+            tail = handle.read()
+        damage = "" if head == tail[-4:] == _MAGIC and int.from_bytes(tail[:4], "little") + 12 <= size else "it was cut"
+    except OSError as error:
+        damage = str(error.strerror)
+    if damage:
+        raise StorageError(
+            f"this Parquet file cannot be read ({damage}).",
+            where=Location(file=str(path)),
+            remedy="Remove it and run its day again.",
+        )
+    return path
+
+
 def read_footer(path: Path) -> dict[str, Any]:
     """The footer written by write_parquet; raises StorageError when the file is not one of ours."""
     try:
         found = pl.read_parquet_metadata(path).get(FOOTER_KEY)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except DAMAGE as error:
         raise StorageError(
             f"this Parquet file cannot be read ({error}).",
             where=Location(file=str(path)),
@@ -181,9 +216,9 @@ class Storage:
             for number, frame in enumerate(slices):
                 content.update(frame)
                 parts.append(path.with_name(f".{path.name}.{os.getpid()}.{number}.slice"))
-                frame.write_parquet(parts[-1], compression="zstd", compression_level=1)
+                frame.write_ipc(parts[-1], compression="uncompressed")
             record = DayRecord(table.name, day, content.rows or 0, content.fingerprint, dict(inputs), dict(facts))
-            write_parquet(path, pl.scan_parquet(parts), record.footer, table.row_group_size)
+            write_parquet(path, pl.scan_ipc(parts), record.footer, table.row_group_size)
         finally:
             for part in parts:
                 part.unlink(missing_ok=True)
@@ -212,7 +247,7 @@ class Storage:
             )
         try:
             return pl.read_parquet(path, hive_partitioning=False)
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except DAMAGE as error:
             raise StorageError(
                 f"a stored day cannot be read ({error}).",
                 where=Location(file=str(path), day=day.isoformat()),
@@ -221,7 +256,7 @@ class Storage:
 
     def scan(self, table: Table, days: Iterable[dt.date]) -> pl.LazyFrame:
         """A lazy frame over those of the days that are stored; empty with the right schema when none is."""
-        paths = [p for d in days if (p := self.path(table.name, d)).exists()]
+        paths = [checked(p) for d in days if (p := self.path(table.name, d)).exists()]
         if not paths:
             return table.empty().lazy()
         return pl.scan_parquet(paths, hive_partitioning=False)

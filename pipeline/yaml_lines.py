@@ -6,6 +6,7 @@ no key twice. What the data means is decided by the models that read it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,26 @@ import yaml
 from pipeline.errors import ConfigError, Location
 
 MAX_BYTES = 4_000_000
+_RESOLVED_HERE = ("timestamp", "int", "float")
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data only: days stay text, so that an impossible one is an error of its key, and numbers are decimal.
+
+    YAML 1.1 would take 010 for 8, and addresses such as 2001:10:20:30:40:50:10:20 for numbers of base 60.
+    """
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in _RESOLVED_HERE]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(?:0|[1-9][0-9_]*)\Z"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"),
+    list("-+0123456789."),
+)
 
 
 @dataclass(frozen=True)
@@ -49,18 +70,19 @@ def load_located(path: Path) -> LocatedYaml:
         raise ConfigError(f"is larger than {MAX_BYTES:,} bytes.", where=Location(file=str(path)))
     try:
         _refuse_anchors(text, path)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
         lines: dict[tuple[Any, ...], int] = {}
         if node is not None:
             _walk(node, (), lines, path)
-        return LocatedYaml(yaml.safe_load(text), lines)
+        return LocatedYaml(yaml.load(text, Loader=_Loader), lines)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise ConfigError(
             f"is not valid YAML: {error.problem}.", where=Location(file=str(path), line=mark.line + 1 if mark else None)
         ) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"is not valid YAML: {error}.", where=Location(file=str(path))) from error
+        text = " ".join(str(error).split())
+        raise ConfigError(f"is not valid YAML: {text}.", where=Location(file=str(path))) from error
     except RecursionError as error:
         raise ConfigError("is nested too deeply.", where=Location(file=str(path))) from error
 
@@ -78,6 +100,11 @@ def _refuse_anchors(text: str, path: Path) -> None:
 def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int], path: Path) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(
+                    "a key must be plain text, not a list or a mapping.",
+                    where=Location(file=str(path), line=key.start_mark.line + 1),
+                )
             here = (*at, key.value)
             if here in lines:
                 raise ConfigError(

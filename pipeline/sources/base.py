@@ -103,6 +103,11 @@ class Account:
         """Whether every line is accounted for exactly once."""
         return self.lines == (self.flows + self.others + self.ignored + self.comments + sum(self.quarantined.values()))
 
+    @property
+    def records(self) -> int:
+        """Lines that are no comments: records, read or not."""
+        return self.lines - self.comments
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data for the ledger."""
         return {

@@ -23,6 +23,10 @@ from pipeline.sources.base import Block
 T = TypeVar("T")
 
 BLOCK_BYTES = 16 * 1024 * 1024
+MAX_ARRAY_BYTES = 512 * 1024 * 1024
+"""Bytes of a file that is one JSON array: it must be held in memory, often as one line."""
+_ZSTD_INPUT = 1 << 10
+"""Bytes given to zstd at once: they unfold to at most 32 MB, however hostile they are."""
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
@@ -60,7 +64,7 @@ class _ZstdStream(io.RawIOBase):
     """A zstd file of any number of frames; a frame cut short is an error, as it is for the other compressions."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
+        self._file = path.open("rb", buffering=1 << 18)
         self._decoder = zstandard.ZstdDecompressor().decompressobj()
         self._input, self._output, self._inside = b"", b"", False
 
@@ -76,7 +80,7 @@ class _ZstdStream(io.RawIOBase):
 
     def _fill(self) -> bool:
         if not self._input:
-            self._input = self._file.read(1 << 18)
+            self._input = self._file.read(_ZSTD_INPUT)
         if not self._input:
             if self._inside:
                 raise EOFError("the zstd frame ends before its end mark")
@@ -158,23 +162,32 @@ class LineStream:
 
     def blocks(self, first_line: int = 1, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
-        rest, line = b"", first_line
+        rest, line, longest = b"", first_line, 0
         while data := self.read(block_bytes):
             data = rest + data
+            longest = longest or (MAX_ARRAY_BYTES if data.lstrip().startswith(b"[") else self._limits.max_line_bytes)
+            self._check_lines(data, line, longest)
             end = data.rfind(b"\n") + 1
             data, rest = data[:end], data[end:]
-            if len(rest) > self._limits.max_line_bytes:
-                raise SourceError(
-                    f"has a line of more than {self._limits.max_line_bytes:,} bytes.",
-                    where=Location(file=self._name, line=line + data.count(b"\n")),
-                    remedy="Raise limits.max_line_bytes if the line is right.",
-                )
             if data:
                 count = data.count(b"\n")
                 yield Block(data, line, count)
                 line += count
         if rest:
             yield Block(rest, line, 1, unterminated=True)
+
+    def _check_lines(self, data: bytes, first_line: int, longest: int) -> None:
+        """Refuse a line that is too long, wherever the block ends."""
+        at = 0
+        while len(data) - at > longest:
+            end = data.rfind(b"\n", at, at + longest + 1)
+            if end < 0:
+                raise SourceError(
+                    f"has a line of more than {longest:,} bytes.",
+                    where=Location(file=self._name, line=first_line + data.count(b"\n", 0, at)),
+                    remedy="Raise limits.max_line_bytes if the line is right.",
+                )
+            at = end + 1
 
     def close(self) -> None:
         """Close the file."""

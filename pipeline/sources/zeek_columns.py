@@ -8,6 +8,8 @@ name map and scope separator write them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from pipeline.schemas import MAX_FLOW_BYTES, UTC_TIME
@@ -44,6 +46,8 @@ REQUIRED = ("ts", "src", "dest")
 UNSET = ("-", "(empty)", "")
 EARLIEST_US = 631_152_000_000_000
 """1990-01-01; no flow log is older."""
+MAX_DURATION = 10 * 366 * 86_400
+"""Seconds a flow may claim to have lasted; more is a fault of the sensor, and the duration is then unknown."""
 MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 VENDOR_PRODUCT = "Zeek"
 
@@ -108,10 +112,10 @@ def epoch_us(column: str) -> pl.Expr:
     return pl.coalesce(exact, scaled.cast(pl.Int64, strict=False), pl.coalesce(zoned, plain).dt.epoch("us"))
 
 
-def unset_to_null(frame: pl.DataFrame) -> pl.DataFrame:
-    """All text columns with Zeek's marks of absence as null."""
+def unset_to_null(frame: pl.DataFrame, marks: Sequence[str] = UNSET) -> pl.DataFrame:
+    """All text columns with the marks of absence as null."""
     text = [
-        pl.when(~pl.col(c).is_in(UNSET)).then(pl.col(c)).alias(c)
+        pl.when(~pl.col(c).is_in(marks)).then(pl.col(c)).alias(c)
         for c, t in frame.schema.items()
         if t == pl.String and c != "raw"
     ]
@@ -187,13 +191,16 @@ def _reason(text: pl.DataFrame, typed: pl.DataFrame, options: ReadOptions) -> pl
     return both.select(reason=reason, detail=detail)
 
 
-def read_text(text: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read_text(
+    text: pl.DataFrame, options: ReadOptions, marks: Sequence[str] = UNSET
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The reference path: text columns named as in ALIASES plus source_line and raw -> (TYPED rows, REJECTS).
 
     Absent columns count as unset. Lines are judged whatever addresses they hold, so that prefiltering can never change
     the account.
     """
-    text = unset_to_null(text.with_columns(pl.lit(None, pl.String).alias(c) for c in ALIASES if c not in text.columns))
+    absent = [pl.lit(None, pl.String).alias(c) for c in ALIASES if c not in text.columns]
+    text = unset_to_null(text.with_columns(absent), marks)
     options.watch.learn(pl.concat([text["src"], text["dest"]]))
     typed = _typed(text)
     verdict = _reason(text, typed, options)
@@ -229,14 +236,16 @@ def mail_port_others(others: pl.DataFrame) -> pl.DataFrame:
 def unescape(column: str) -> pl.Expr:
     r"""Zeek's \xNN escapes as characters; bytes that are not UTF-8 stay escaped."""
 
-    def decode(values: pl.Series) -> pl.Series:
-        return values.map_elements(_decode, return_dtype=pl.String)
+    def decode_all(values: pl.Series) -> pl.Series:
+        return values.map_elements(decode, return_dtype=pl.String)
 
     text = pl.col(column)
-    return pl.when(text.str.contains(r"\\x[0-9a-fA-F]{2}")).then(text.map_batches(decode, pl.String)).otherwise(text)
+    escaped = text.str.contains(r"\\x[0-9a-fA-F]{2}")
+    return pl.when(escaped).then(text.map_batches(decode_all, pl.String)).otherwise(text)
 
 
-def _decode(text: str) -> str:
+def decode(text: str) -> str:
+    r"""One text without its \xNN escapes."""
     out, at = bytearray(), 0
     while at < len(text):
         pair = text[at + 2 : at + 4]
@@ -260,7 +269,7 @@ def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.Da
             "source_line",
             unescape("uid").alias("uid"),
             pl.col("ts").cast(UTC_TIME).alias("start_time"),
-            (pl.when(pl.col("duration") >= 0).then(pl.col("duration")) * 1e6)
+            (pl.when(pl.col("duration").is_between(0, MAX_DURATION)).then(pl.col("duration")) * 1e6)
             .round()
             .cast(pl.Int64, strict=False)
             .alias("duration"),
@@ -297,9 +306,10 @@ def _plausible(column: str) -> pl.Expr:
 
 
 def odd_flows(typed: pl.DataFrame) -> dict[str, int]:
-    """Counts of kept flows that are odd: negative durations, bytes missed, payload larger than what carried it."""
+    """Counts of kept flows that are odd: impossible durations, bytes missed, payload larger than what carried it."""
     row = typed.select(
         negative_duration=(pl.col("duration") < 0).sum(),
+        implausible_duration=(pl.col("duration") > MAX_DURATION).sum(),
         missed_bytes=(pl.col("missed_bytes") > 0).sum(),
         payload_above_ip=(
             (pl.col("resp_bytes") > pl.col("resp_ip_bytes")) | (pl.col("orig_bytes") > pl.col("orig_ip_bytes"))

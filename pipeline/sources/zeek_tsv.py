@@ -33,15 +33,23 @@ class ZeekTsvReader:
         self._separator = "\t"
         self._fields: list[str] | None = None
         self._path = "conn"
+        self._unset, self._empty = "-", "(empty)"
         self._headers = 0
 
     def state(self) -> dict[str, Any]:
         """The header in force."""
-        return {"separator": self._separator, "fields": self._fields, "path": self._path}
+        return {
+            "separator": self._separator,
+            "fields": self._fields,
+            "path": self._path,
+            "unset": self._unset,
+            "empty": self._empty,
+        }
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on under a header seen before."""
         self._separator, self._fields, self._path = state["separator"], state["fields"], state["path"]
+        self._unset, self._empty = state["unset"], state["empty"]
 
     def read(self, block: Block) -> Parsed:
         """Read one block: header lines steer, the stretches between them are data."""
@@ -54,10 +62,13 @@ class ZeekTsvReader:
 
     # Splitting at header lines
 
-    def _stretches(self, block: Block) -> Iterator[tuple[bytes, int]]:
-        """Stretches of data lines with the number of their first; header lines in between are taken in."""
+    def _stretches(self, block: Block) -> Iterator[tuple[bytes, int, int]]:
+        """Stretches of data lines with the number of their first and of lines; headers in between are taken in."""
         data = block.data.replace(b"\r\n", b"\n") if b"\r" in block.data else block.data
         at, line = 0, block.first_line
+        if b"#" not in data:
+            yield data, line, block.lines
+            return
         while at < len(data):
             if data.startswith(b"#", at):
                 end = data.find(b"\n", at)
@@ -68,14 +79,15 @@ class ZeekTsvReader:
             end = data.find(b"\n#", at)
             end = len(data) if end < 0 else end + 1
             stretch = data[at:end]
-            yield stretch, line
-            at, line = end, line + stretch.count(b"\n")
+            lines = stretch.count(b"\n")
+            yield stretch, line, lines
+            at, line = end, line + lines
 
     def _header(self, text: str) -> None:
         self._headers += 1
         if text.startswith("#separator"):
             value = text.removeprefix("#separator").strip(" \t")
-            decoded = zeek._decode(value) if value.startswith("\\x") else value
+            decoded = zeek.decode(value)
             self._separator = decoded if len(decoded) == 1 else "\t"
             return
         name, _, value = text.partition(self._separator)
@@ -83,67 +95,89 @@ class ZeekTsvReader:
             self._fields = value.split(self._separator)
         elif name == "#path":
             self._path = value
+        elif name == "#unset_field":
+            self._unset = zeek.decode(value)
+        elif name == "#empty_field":
+            self._empty = zeek.decode(value)
+
+    @property
+    def _marks(self) -> tuple[str, ...]:
+        """The texts that stand for no value, by the header or by custom."""
+        return (*zeek.UNSET, self._unset, self._empty)
 
     # Data lines
 
-    def _read_lines(self, data: bytes, first_line: int, unterminated: bool) -> Parsed:
-        if self._fields is not None and not zeek.is_conn_path(self._path):
+    def _read_lines(self, data: bytes, first_line: int, lines: int, unterminated: bool) -> Parsed:
+        if not zeek.is_conn_path(self._path):
             return _other_log(data)
-        if self._fields is not None and not unterminated and (fast := self._fast(data)) is not None:
-            return self._finish(fast.with_columns(pl.col("source_line") + first_line), [], Account())
+        if self._fields is not None and not unterminated and (fast := self._fast(data, lines)) is not None:
+            return self._split_clean(fast, first_line)
         return self._slow(data, first_line, unterminated)
 
-    def _fast(self, data: bytes) -> pl.DataFrame | None:
-        """The whole stretch as TYPED rows (source_line from 0), or None when any line is not plainly clean."""
+    def _fast(self, data: bytes, lines: int) -> pl.DataFrame | None:
+        """The stretch with typed columns (source_line from 0), or None when any line is not plainly clean."""
         fields, names = self._fields or [], self._names()
         if len(self._separator.encode()) != 1 or not set(zeek.REQUIRED) <= set(names.values()):
             return None
         schema = {_column(i): _fast_type(names.get(i)) for i in range(len(fields))}
         last = _column(len(fields) - 1)
         schema[last] = pl.String()
-        wanted = sorted({*names, len(fields) - 1})
         try:
+            # All columns are read: of a projection, Polars lets extra fields go without a word.
             frame = pl.read_csv(
                 io.BytesIO(data),
                 has_header=False,
                 separator=self._separator,
                 quote_char=None,
                 schema=schema,
-                columns=[_column(i) for i in wanted],
                 empty_string_is_null=False,
                 row_index_name="source_line",
-                null_values={_column(i): "-" for i in names if schema[_column(i)] != pl.String},
+                null_values={_column(i): self._unset or "-" for i in names if schema[_column(i)] != pl.String},
             )
         except pl.exceptions.PolarsError:
             return None
-        if frame.height != data.count(b"\n") or frame.select((pl.col(last) == "").any()).item():
+        if frame.height != lines or frame.select((pl.col(last).fill_null("") == "").any()).item():
             return None
-        return self._typed(frame.rename({_column(i): n for i, n in names.items()}))
+        return self._typed(frame.select("source_line", **{n: pl.col(_column(i)) for i, n in names.items()}))
 
     def _typed(self, frame: pl.DataFrame) -> pl.DataFrame | None:
         text = {c for c in frame.columns if frame.schema[c] == pl.String and c in (*_FLOATS, *_INTS)}
         if text:  # The last column was read as text to notice short lines.
+            given = {c: pl.when(pl.col(c) != self._unset).then(pl.col(c)) for c in text}
             try:
-                frame = frame.with_columns(pl.when(pl.col(c) != "-").then(pl.col(c)).cast(_fast_type(c)) for c in text)
+                frame = frame.with_columns(value.cast(_fast_type(c)) for c, value in given.items())
             except pl.exceptions.PolarsError:
                 return None
         frame = frame.with_columns(pl.lit(None, zeek.TYPED[c]).alias(c) for c in zeek.TYPED if c not in frame.columns)
+        self._options.watch.learn(pl.concat([frame["src"], frame["dest"]]))
+        return frame.with_columns(pl.col("source_line").cast(pl.Int64)) if self._clean(frame) else None
+
+    def _split_clean(self, frame: pl.DataFrame, first_line: int) -> Parsed:
+        """A clean stretch split in watched flows and others; text is tidied behind it, as nine of ten are others."""
         watch = self._options.watch
-        watch.learn(pl.concat([frame["src"], frame["dest"]]))
-        if not self._clean(frame):
-            return None
-        micros = [(pl.col(c).cast(pl.Float64) * 1e6).round().cast(pl.Int64).alias(c) for c in ("ts", "write_ts")]
-        strings = [
-            pl.when(~pl.col(c).is_in(zeek.UNSET)).then(pl.col(c)).alias(c)
+        hit = pl.repeat(True, frame.height, eager=True)
+        if not watch.keeps_all:
+            hit = frame.select(hit=watch.is_watched("src") | watch.is_watched("dest"))["hit"].fill_null(False)
+        kept = frame.filter(hit)
+        mail = pl.Series(zeek.MAIL_PORTS, dtype=pl.Int64).implode()
+        others = frame.filter(pl.col("dest_port").is_in(mail) & ~hit)
+        parsed = self._finish(self._tidy(kept, first_line), [], Account(), self._tidy(others, first_line))
+        if frame.height:
+            span = frame.select(
+                *(_micros(t).alias(n) for n, t in (("a", pl.col("ts").min()), ("b", pl.col("ts").max())))
+            )
+            parsed.span = span.row(0)
+        parsed.account.others = frame.height - kept.height
+        return parsed
+
+    def _tidy(self, frame: pl.DataFrame, first_line: int) -> pl.DataFrame:
+        """Rows of a clean stretch as TYPED."""
+        times = [_micros(pl.col(c)).alias(c) for c in ("ts", "write_ts")]
+        texts = [
+            pl.when(~pl.col(c).is_in(self._marks)).then(pl.col(c)).alias(c)
             for c in ("uid", "proto", "service", "conn_state", "system", "path")
         ]
-        hit = watch.is_watched("src") | watch.is_watched("dest")
-        # Text is tidied after the filter: nine lines of ten are of others.
-        return (
-            frame.select(zeek.TYPED.names())
-            .with_columns(micros)
-            .with_columns(pl.col("source_line").cast(pl.Int64), hit.alias("_hit"), *strings)
-        )
+        return frame.select(zeek.TYPED.names()).with_columns(pl.col("source_line") + first_line, *times, *texts)
 
     def _clean(self, frame: pl.DataFrame) -> bool:
         """Whether no line of the block has anything that the reference path would reject."""
@@ -167,17 +201,26 @@ class ZeekTsvReader:
         frame = frame.with_columns(pl.col("source_line").cast(pl.Int64), pl.col("raw").str.strip_suffix("\r"))
         account.comments = frame.filter(pl.col("raw").str.strip_chars() == "").height
         frame = frame.filter(pl.col("raw").str.strip_chars() != "")
-        if self._fields is None and frame.height:
-            self._fields = _guess_fields(frame["raw"][0], self._separator)
+        frame, bare = self._until_guessed(frame)
+        rejects.append(_reject(bare, "no_header", "data before any #fields line"))
         if self._fields is None:
-            rejects.append(_reject(frame, "no_header", "data before any #fields line"))
-            return self._finish(frame.clear(), rejects, account)
+            return self._finish(frame, rejects, account)
         frame, bad = self._split(frame, unterminated)
         rejects += bad
         names = self._names()
         columns = [pl.col("parts").list.get(i, null_on_oob=True).alias(n) for i, n in names.items()]
-        typed, unreadable = zeek.read_text(frame.select("source_line", "raw", *columns), self._options)
+        typed, unreadable = zeek.read_text(frame.select("source_line", "raw", *columns), self._options, self._marks)
         return self._finish(typed, [*rejects, unreadable], account)
+
+    def _until_guessed(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Without a header: (the lines from the first whose columns can be told, those before it)."""
+        if self._fields is not None:
+            return frame, frame.clear()
+        for at, line in enumerate(frame["raw"]):
+            self._fields = _guess_fields(line, self._separator)
+            if self._fields is not None:
+                return frame[at:], frame[:at]
+        return frame.clear(), frame
 
     def _split(self, frame: pl.DataFrame, unterminated: bool) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
         """Lines with as many fields as the header (empty extra ones are let go), and those without."""
@@ -188,9 +231,8 @@ class ZeekTsvReader:
         short, long = pl.col("n") < want, (pl.col("n") > want) & ~pl.col("spare")
         bad = []
         if unterminated:
-            # A number that lost its last digits still looks like a number.
-            name = self._names().get(want - 1)
-            cut = short | pl.lit(name in (*_FLOATS, *_INTS) or name in ("src", "dest"))
+            # A number that lost its last digits still looks like a number, and so does an id or an address.
+            cut = short | pl.lit(want - 1 in self._names())
             bad.append(_reject(frame.filter(cut), "incomplete_last_line", "the file ends inside this line"))
             frame = frame.filter(~cut)
         bad.append(_reject(frame.filter(short), "too_few_fields", f"the header has {want}"))
@@ -206,25 +248,30 @@ class ZeekTsvReader:
                 found[position] = name
         return found
 
-    def _finish(self, typed: pl.DataFrame, rejects: list[pl.DataFrame], account: Account) -> Parsed:
-        """Split watched from others, and account for every line."""
+    def _finish(
+        self, typed: pl.DataFrame, rejects: list[pl.DataFrame], account: Account, others: pl.DataFrame | None = None
+    ) -> Parsed:
+        """Account for every line; without others given, watched flows are split from others here."""
         parsed = Parsed(account=account)
         for frame in rejects:
             account.quarantined.update(frame["reason"].to_list())
         if rejects:
             parsed.rejects = pl.concat(rejects)
-        if typed.height:
+        if typed.height or others is not None:
             first, last = typed.select(pl.col("ts").min().alias("a"), pl.col("ts").max().alias("b")).row(0)
             parsed.span = (first, last) if first is not None else None
-            if "_hit" in typed.columns:
-                kept, others = typed.filter("_hit").drop("_hit"), typed.filter(~pl.col("_hit")).drop("_hit")
-            else:
+            kept = typed
+            if others is None:
                 kept, others = zeek.select_watched(typed, self._options)
             parsed.rows = zeek.to_raw(kept, self._options, interim=self._path in ("conn_long", "open_conn"))
             parsed.others = zeek.mail_port_others(others)
             account.flows, account.others = kept.height, others.height
             account.warnings.update(zeek.odd_flows(kept))
         return parsed
+
+
+def _micros(seconds: pl.Expr) -> pl.Expr:
+    return (seconds.cast(pl.Float64) * 1e6).round().cast(pl.Int64)
 
 
 def _fast_type(name: str | None) -> pl.DataType:

@@ -1,0 +1,62 @@
+"""Which format a file has, by its first bytes."""
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.sources import READERS, detect
+from tests.oracle.zeek import FIELDS, as_json, conn, header, jsonl, rows, tsv
+
+SEEN = [
+    ("zeek_tsv", tsv(conn())),
+    ("zeek_tsv", header().encode()),
+    ("zeek_tsv", b"\n\n# a note\n" + tsv()),
+    ("zeek_tsv", b"#fields\tts\tuid\n"),
+    ("zeek_tsv", rows([conn()]).encode()),
+    ("zeek_tsv", rows([conn()], fields=("ts", "id.orig_h", "id.resp_h", "uid")).encode()),
+    ("zeek_tsv", tsv(conn()).replace(b"\n", b"\r\n")),
+    ("zeek_json", jsonl(conn())),
+    ("zeek_json", b"\n  " + jsonl(conn())),
+    ("zeek_json", b"[" + as_json(conn()).encode() + b"]"),
+    ("zeek_json", b'{"_path":"dns","ts":1}\n'),
+    ("zeek_json", b'{"id_orig_h" : "192.0.2.1"}\n'),
+]
+
+
+@pytest.mark.parametrize("wanted", ["auto", "zeek"])
+@pytest.mark.parametrize(("encoding", "head"), SEEN)
+def test_zeek_logs_are_told_by_their_content(encoding: str, head: bytes, wanted: str) -> None:
+    assert detect(head, wanted, "conn.log") == encoding
+    assert encoding in READERS
+
+
+@pytest.mark.parametrize("head", [b"", b"\n", b" \r\n\t\n"])
+def test_a_file_without_data_is_of_no_format(head: bytes) -> None:
+    assert detect(head, "auto", "conn.log") is None
+
+
+UNKNOWN = [
+    b"a,b,c\n1,2,3\n",
+    b'{"flow_id":1,"event_type":"flow"}\n',
+    b"\x00\x01\x02",
+    b"PAR1",
+    "#fields".encode("utf-16"),
+]
+
+
+@pytest.mark.parametrize("head", UNKNOWN)
+def test_an_unknown_format_is_an_error_that_shows_its_beginning(head: bytes) -> None:
+    with pytest.raises(SourceError, match=r"^logs/x: is of no known format; it starts with b.*Known formats: zeek"):
+        detect(head, "auto", "logs/x")
+
+
+def test_a_format_that_is_named_is_believed_for_text_but_not_for_binary_data() -> None:
+    assert detect(b"a\tb\n", "zeek", "x") == "zeek_tsv"
+    assert detect(b'{"ts":1}\n', "zeek", "x") == "zeek_json"
+    with pytest.raises(SourceError, match="does not look like zeek"):
+        detect(b"\x00\x01", "zeek", "x")
+
+
+def test_a_log_cut_by_columns_needs_a_time_and_an_address_to_be_known() -> None:
+    assert detect(rows([conn()], fields=FIELDS[:5]).encode(), "auto", "x") == "zeek_tsv"
+    with pytest.raises(SourceError, match="no known format"):
+        detect(rows([conn()], fields=("ts", "resp_ip_bytes", "proto")).encode(), "auto", "x")

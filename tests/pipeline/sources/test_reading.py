@@ -1,0 +1,179 @@
+"""From files to blocks of whole lines: compressions by content, damaged files, guards, and any size of block."""
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.settings import LimitSettings
+from pipeline.sources import reading
+from pipeline.sources.base import Block
+from pipeline.sources.reading import LineStream, compression_of, open_bytes
+
+TEXT = b"".join(b"line %d\n" % i for i in range(2_000))
+Compress = Callable[[bytes], bytes]
+COMPRESSIONS: dict[str, Compress] = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "zstd": zstandard.ZstdCompressor(write_checksum=True).compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+}
+PACKED = [k for k in COMPRESSIONS if k != "plain"]
+
+
+def stream(path: Path, **limits: int) -> LineStream:
+    return LineStream(path, LimitSettings(**limits), "logs/conn.log")
+
+
+def blocks(path: Path, size: int = reading.BLOCK_BYTES, **limits: int) -> list[Block]:
+    opened = stream(path, **limits)
+    try:
+        return list(opened.blocks(block_bytes=size))
+    finally:
+        opened.close()
+
+
+def stored(folder: Path, data: bytes) -> Path:
+    path = folder / "conn.log"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("kind", COMPRESSIONS)
+def test_the_compression_is_told_by_content_whatever_the_name(tmp_path: Path, kind: str) -> None:
+    path = stored(tmp_path, COMPRESSIONS[kind](TEXT))
+    assert compression_of(path.read_bytes()[:6]) == kind
+    assert b"".join(b.data for b in blocks(path)) == TEXT
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_members_joined_together_are_all_read(tmp_path: Path, kind: str) -> None:
+    pack = COMPRESSIONS[kind]
+    path = stored(tmp_path, pack(TEXT) + pack(b"") + pack(b"last\n"))
+    assert b"".join(b.data for b in blocks(path)) == TEXT + b"last\n"
+
+
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("lost", [1, 8, 200])
+def test_a_file_cut_short_is_an_error_that_names_it(tmp_path: Path, kind: str, lost: int) -> None:
+    path = stored(tmp_path, COMPRESSIONS[kind](TEXT)[:-lost])
+    with pytest.raises(SourceError, match=r"^logs/conn\.log: cannot be read.*whole copy"):
+        blocks(path)
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_a_file_with_a_spoilt_middle_is_an_error(tmp_path: Path, kind: str) -> None:
+    data = bytearray(COMPRESSIONS[kind](TEXT))
+    data[len(data) // 2] ^= 0xFF
+    with pytest.raises(SourceError, match="cannot be read"):
+        blocks(stored(tmp_path, bytes(data)))
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_rubbish_behind_a_compressed_file_is_an_error(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(SourceError, match="cannot be read"):
+        blocks(stored(tmp_path, COMPRESSIONS[kind](TEXT) + b"rubbish"))
+
+
+def test_what_a_cut_file_still_gives_can_be_had(tmp_path: Path) -> None:
+    path = stored(tmp_path, gzip.compress(TEXT)[:-20])
+    opened = stream(path)
+    assert opened.read_some(100).startswith(b"line 0\n")
+    opened.close()
+
+
+@pytest.mark.parametrize("data", [b"", gzip.compress(b""), zstandard.ZstdCompressor().compress(b"")])
+def test_an_empty_file_has_no_blocks(tmp_path: Path, data: bytes) -> None:
+    assert blocks(stored(tmp_path, data)) == []
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path, pack: Compress) -> None:
+    path = stored(tmp_path, pack(b"\xef\xbb\xbf#separator\n\xef\xbb\xbf\n"))
+    assert blocks(path)[0].data == b"#separator\n\xef\xbb\xbf\n"
+
+
+def test_a_last_line_without_its_end_is_a_block_of_its_own(tmp_path: Path) -> None:
+    whole, last = blocks(stored(tmp_path, b"a\nb\nc"))
+    assert (whole.data, whole.lines, whole.unterminated) == (b"a\nb\n", 2, False)
+    assert (last.data, last.first_line, last.unterminated) == (b"c", 3, True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([b"", b"a", b"bb", b"\r", b"a,b"]), max_size=12), st.booleans(), st.integers(1, 9))
+def test_blocks_of_any_size_hold_the_same_lines(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], ended: bool, size: int
+) -> None:
+    data = b"\n".join(lines) + (b"\n" if ended else b"")
+    found = blocks(stored(tmp_path_factory.mktemp("blocks"), data), size)
+    assert b"".join(b.data for b in found) == data
+    assert all(b.data.endswith(b"\n") and b.lines == b.data.count(b"\n") for b in found if not b.unterminated)
+    starts = [1 + data[: sum(len(b.data) for b in found[:i])].count(b"\n") for i in range(len(found))]
+    assert [b.first_line for b in found] == starts
+
+
+# Guards
+
+
+@pytest.mark.parametrize("size", [64, 4_096, reading.BLOCK_BYTES])
+@pytest.mark.parametrize("where", ["first", "middle", "last"])
+def test_a_line_that_is_too_long_is_refused_wherever_blocks_end(tmp_path: Path, size: int, where: str) -> None:
+    parts = {"first": b"", "middle": b"a\n" * 10, "last": b"a\n" * 10}
+    data = parts[where] + b"x" * 1_025 + (b"" if where == "last" else b"\nb\n")
+    with pytest.raises(SourceError, match=r"conn\.log:\d+: has a line of more than 1,024 bytes") as caught:
+        blocks(stored(tmp_path, data), size, max_line_bytes=1_024)
+    assert caught.value.where.line == (1 if where == "first" else 11)
+
+
+@pytest.mark.parametrize("size", [64, reading.BLOCK_BYTES])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_line_of_the_longest_allowed_length_is_read(tmp_path: Path, size: int, end: bytes) -> None:
+    data = b"a\n" + b"x" * 1_024 + end
+    assert b"".join(b.data for b in blocks(stored(tmp_path, data), size, max_line_bytes=1_024)) == data
+
+
+def test_a_json_array_may_be_one_line_longer_than_that(tmp_path: Path) -> None:
+    data = b"[" + b"1," * 2_000 + b"1]"
+    assert b"".join(b.data for b in blocks(stored(tmp_path, data), 512, max_line_bytes=1_024)) == data
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_a_decompression_bomb_is_refused(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_RATIO_FREE_BYTES", 1 << 16)
+    path = stored(tmp_path, COMPRESSIONS[kind](b"\n" * (1 << 20)))
+    with pytest.raises(SourceError, match=r"unfolds to more than 20 times its size.*max_ratio"):
+        blocks(path, 1 << 14, max_ratio=20)
+
+
+@pytest.mark.parametrize("kind", ["plain", "gzip"])
+def test_small_files_may_unfold_as_they_like(tmp_path: Path, kind: str) -> None:
+    assert blocks(stored(tmp_path, COMPRESSIONS[kind](b"\n" * 100_000)), max_ratio=2)
+
+
+def test_zstd_never_unfolds_much_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = zstandard.ZstdCompressor().compress(b"\0" * (1 << 26))
+    monkeypatch.setattr(reading, "_ZSTD_INPUT", 64)
+    opened = open_bytes(stored(tmp_path, bomb))
+    with opened:
+        assert len(opened.read(1)) == 1
+        raw = opened.raw  # type: ignore[attr-defined]
+        assert len(raw._output) < 1 << 23
+
+
+def test_a_file_beyond_the_allowed_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"holds more than 1,000 bytes.*max_file_bytes"):
+        blocks(stored(tmp_path, gzip.compress(TEXT)), max_file_bytes=1_000)
+
+
+@pytest.mark.parametrize("name", ["gone.log", "."])
+def test_what_is_no_file_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError, match=r"No such file|not a regular file"):
+        stream(tmp_path / name)

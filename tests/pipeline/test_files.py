@@ -1,0 +1,163 @@
+"""Which files a source has: globs, days in paths, and what is refused."""
+
+import datetime as dt
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import Listing, list_files
+from pipeline.settings import SourceSettings
+
+
+def listed(site: Path, pattern: str) -> Listing:
+    return list_files(site, SourceSettings(name="core", path=pattern))
+
+
+def names(listing: Listing) -> list[str]:
+    return [f.name for f in listing.files]
+
+
+def messages(listing: Listing) -> str:
+    return "\n".join(p.message for p in listing.problems)
+
+
+def put(path: Path, text: str = "x\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+GLOBS = [
+    ("logs/*.log", ["logs/a.log", "logs/b.log"]),
+    ("logs/a.log", ["logs/a.log"]),
+    ("logs/[!a].log", ["logs/b.log"]),
+    ("logs/?.log", ["logs/a.log", "logs/b.log"]),
+    ("logs/**/*.log", ["logs/a.log", "logs/b.log", "logs/deep/er/c.log"]),
+    ("*/*.log", ["logs/a.log", "logs/b.log"]),
+    ("logs/*", ["logs/a.log", "logs/b.log"]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "found"), GLOBS)
+def test_globs_find_files_in_order_of_name_and_no_folders(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    for name in ("logs/b.log", "logs/a.log", "logs/deep/er/c.log"):
+        put(tmp_path / name)
+    assert names(listed(tmp_path, pattern)) == found
+
+
+def test_an_absolute_path_gives_names_relative_to_its_folder(tmp_path: Path) -> None:
+    put(tmp_path / "far" / "conn.log")
+    found = listed(tmp_path / "site", f"{tmp_path}/far/*.log")
+    assert names(found) == ["conn.log"]
+    assert found.files[0].path == tmp_path / "far" / "conn.log"
+
+
+DAYS = [
+    ("logs/{day}/conn*.log", "logs/2026-10-01/conn.log", dt.date(2026, 10, 1)),
+    ("logs/conn-{day}.log", "logs/conn-2026-10-01.log", dt.date(2026, 10, 1)),
+    ("logs/**/{day}*.log", "logs/a/b/2026-10-01-x.log", dt.date(2026, 10, 1)),
+    ("logs/{day}/{day}.log", "logs/2026-10-01/2026-10-01.log", dt.date(2026, 10, 1)),
+    ("logs/{day}/*.log", "logs/2026-02-30/conn.log", None),
+    ("logs/*/conn.log", "logs/2026-10-01/conn.log", None),
+]
+
+
+@pytest.mark.parametrize(("pattern", "name", "day"), DAYS)
+def test_a_day_in_the_pattern_is_the_files_day(tmp_path: Path, pattern: str, name: str, day: dt.date | None) -> None:
+    put(tmp_path / name)
+    put(tmp_path / "logs" / "current" / "conn.txt")
+    assert [(f.name, f.day) for f in listed(tmp_path, pattern).files] == [(name, day)]
+
+
+NAMED = [
+    ("conn.2026-10-01.log", dt.date(2026, 10, 1)),
+    ("conn.20261001.log", dt.date(2026, 10, 1)),
+    ("20269999-20261002", dt.date(2026, 10, 2)),
+    ("conn.1020261001.log", None),
+    ("conn.log", None),
+]
+
+
+@pytest.mark.parametrize(("name", "day"), NAMED)
+def test_a_day_in_a_files_name_tells_which_day_a_fault_hurts(tmp_path: Path, name: str, day: dt.date | None) -> None:
+    put(tmp_path / "logs" / name)
+    assert listed(tmp_path, "logs/*").files[0].named_day == day
+
+
+def test_a_glob_without_files_is_a_problem_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    found = listed(tmp_path, "logs/*.log")
+    assert found.files == []
+    assert "key sources.core.path: source core: no file matches 'logs/*.log'." in messages(found)
+
+
+def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    assert "cannot be listed" in messages(listed(tmp_path, "nowhere/deep/*.log"))
+
+
+def test_a_link_out_of_the_sources_folder_is_refused_and_the_rest_is_read(tmp_path: Path) -> None:
+    put(tmp_path / "logs" / "a.log")
+    outside = put(tmp_path / "secret")
+    (tmp_path / "logs" / "b.log").symlink_to(outside)
+    found = listed(tmp_path, "logs/*.log")
+    assert names(found) == ["logs/a.log"]
+    assert "logs/b.log: is a link out of its source's folder" in messages(found)
+
+
+def test_a_linked_folder_out_of_the_source_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "far" / "conn.log")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "day").symlink_to(tmp_path / "far")
+    found = listed(tmp_path, "logs/*/conn.log")
+    assert (names(found), len(found.problems)) == ([], 1)
+
+
+def test_a_link_within_the_sources_folder_is_followed(tmp_path: Path) -> None:
+    real = put(tmp_path / "logs" / "a.log")
+    (tmp_path / "logs" / "current.log").symlink_to(real)
+    assert names(listed(tmp_path, "logs/*.log")) == ["logs/a.log", "logs/current.log"]
+
+
+def test_the_sources_folder_may_itself_be_a_link(tmp_path: Path) -> None:
+    put(tmp_path / "far" / "a.log")
+    (tmp_path / "logs").symlink_to(tmp_path / "far")
+    assert names(listed(tmp_path, "logs/*.log")) == ["logs/a.log"]
+
+
+@pytest.mark.parametrize("target", ["gone", "b.log"])
+def test_broken_and_circular_links_are_problems(tmp_path: Path, target: str) -> None:
+    put(tmp_path / "logs" / "a.log")
+    (tmp_path / "logs" / "b.log").symlink_to(target)
+    found = listed(tmp_path, "logs/*.log")
+    assert names(found) == ["logs/a.log"]
+    assert "logs/b.log: cannot be opened" in messages(found)
+
+
+def test_pipes_and_sockets_are_refused_and_never_opened(tmp_path: Path) -> None:
+    put(tmp_path / "logs" / "a.log")
+    os.mkfifo(tmp_path / "logs" / "b.log")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(tmp_path / "logs" / "c.log"))
+        found = listed(tmp_path, "logs/*.log")
+    assert names(found) == ["logs/a.log"]
+    assert messages(found).count("is not a regular file") == 2
+
+
+def test_a_device_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "zero.log").symlink_to("/dev/zero")
+    assert names(listed(tmp_path, "logs/*.log")) == []
+
+
+def test_a_name_that_is_not_utf8_is_a_problem_of_that_file_alone(tmp_path: Path) -> None:
+    put(tmp_path / "logs" / "a.log")
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/logs/\xff.log")).write_text("x")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    found = listed(tmp_path, "logs/*.log")
+    assert names(found) == ["logs/a.log"]
+    assert "cannot be opened" in messages(found)
+    messages(found).encode()
