@@ -61,7 +61,7 @@ def tsv_logs(draw: st.DrawFn) -> bytes:
     break_at = draw(st.sampled_from(["\n", "\n", "\r\n"]))
     text = "\n".join(items).replace("\n", break_at) + draw(st.sampled_from([break_at, break_at, ""]))
     data = text.encode()
-    at = draw(st.integers(0, len(data) - 1))
+    at = draw(st.integers(min(len(header()), len(data) - 1), len(data) - 1))
     return data[:at] + b"\xe9" + data[at + 1 :] if draw(st.integers(0, 9)) == 0 else data
 
 
