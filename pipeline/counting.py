@@ -19,18 +19,23 @@ class Dropped:
     """Interim records of sessions, superseded by a later or final record."""
     duplicates: int = 0
     """Records of a flow that another record already tells of."""
+    paired: int = 0
+    """Records of one direction that were joined to the record of the other."""
 
     def plus(self, other: Dropped) -> Dropped:
         """Both together."""
-        return Dropped(self.interim + other.interim, self.duplicates + other.duplicates)
+        return Dropped(self.interim + other.interim, self.duplicates + other.duplicates, self.paired + other.paired)
 
 
 _SESSION = ("source", "dvc", "uid", "start_time", "src_ip", "src_port", "dest_ip", "dest_port", "transport")
 _ORDER = ("source_file", "source_line")
+_LAYERS = ("ip", "payload", "other")
+_BYTES = tuple(f"{layer}_bytes_{side}" for layer in _LAYERS for side in ("in", "out"))
+_COUNTS = (*_BYTES, "packets_in", "packets_out")
 
 
 def count_once(flows: pl.DataFrame) -> tuple[pl.DataFrame, Dropped]:
-    """One row a session: the final record before interim ones, then the longest, then the largest.
+    """One row a session: final records before interim ones, whole before one-sided, then the longest, then the largest.
 
     A session is known by sensor, the sensor's id, start and addresses. Without the sensor's id, records that start at
     the same microsecond between the same ports are one flow; without time or ports, none is taken for another.
@@ -38,9 +43,7 @@ def count_once(flows: pl.DataFrame) -> tuple[pl.DataFrame, Dropped]:
     if flows.is_empty():
         return flows, Dropped()
     interim = pl.col("accounting") == "cumulative"
-    size = pl.sum_horizontal(
-        pl.col(c).fill_null(0) for c in ("ip_bytes_in", "ip_bytes_out", "payload_bytes_in", "payload_bytes_out")
-    )
+    size = pl.sum_horizontal(pl.col(c).fill_null(0) for c in _BYTES)
     by_ends = pl.all_horizontal(pl.col(c).is_not_null() for c in ("start_time", "src_port", "dest_port"))
     told_apart = pl.col("uid").is_not_null() | by_ends
     repeated = pl.struct(_SESSION).is_duplicated() & told_apart
@@ -48,32 +51,58 @@ def count_once(flows: pl.DataFrame) -> tuple[pl.DataFrame, Dropped]:
         return flows, Dropped()
     many = flows.filter(repeated).sort(
         interim,
+        _one_sided(),
         pl.col("duration").fill_null(-1),
         size,
         *_ORDER,
-        descending=[False, True, True, *[False] * len(_ORDER)],
+        descending=[False, False, True, True, *[False] * len(_ORDER)],
         maintain_order=True,
     )
     kept = many.unique(_SESSION, keep="first", maintain_order=True)
+    whole, paired = _joined(many.filter(~interim), kept)
     dropped_interim = many.filter(interim).height - kept.filter(interim).height
-    drops = Dropped(dropped_interim, many.height - kept.height - dropped_interim)
-    return pl.concat([flows.filter(~repeated), kept]), drops
+    drops = Dropped(dropped_interim, many.height - kept.height - dropped_interim - paired, paired)
+    return pl.concat([flows.filter(~repeated), whole]), drops
+
+
+def _one_sided() -> pl.Expr:
+    """Whether a record knows the bytes of one direction only."""
+    known = [pl.any_horizontal(pl.col(c).is_not_null() for c in _BYTES if c.endswith(side)) for side in ("_in", "_out")]
+    return known[0] != known[1]
+
+
+def _joined(final: pl.DataFrame, kept: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Kept rows with the side that they lack from the record of the other direction, and how many were so joined."""
+    halves = final.group_by(_SESSION).agg(pl.col(c).max() for c in _COUNTS)
+    both = kept.join(halves, on=_SESSION, how="left", nulls_equal=True, maintain_order="left", suffix="_half")
+    lacking = pl.any_horizontal(pl.col(c).is_null() & pl.col(f"{c}_half").is_not_null() for c in _BYTES)
+    paired = both.filter(lacking).height
+    return both.with_columns(pl.coalesce(c, f"{c}_half") for c in _COUNTS).select(kept.columns), paired
 
 
 def layers_of(flows: pl.LazyFrame) -> pl.DataFrame:
-    """For each source whether any record has IP bytes, and payload bytes: columns source, has_ip, has_payload."""
+    """For each source which layers any of its records has: columns source, has_ip, has_payload, other."""
 
     def known(layer: str) -> pl.Expr:
         return (pl.col(f"{layer}_bytes_in").is_not_null() | pl.col(f"{layer}_bytes_out").is_not_null()).any()
 
-    return flows.group_by("source").agg(has_ip=known("ip"), has_payload=known("payload")).collect(engine="streaming")
+    found = flows.group_by("source").agg(
+        has_ip=known("ip"), has_payload=known("payload"), other=pl.col("other_layer").min()
+    )
+    return found.collect(engine="streaming")
+
+
+def layer_name() -> pl.Expr:
+    """The layer that counts, from the columns of `layers_of`."""
+    payload = pl.when("has_payload").then(pl.lit("payload"))
+    return pl.when("has_ip").then(pl.lit("ip")).otherwise(pl.coalesce(payload, "other", pl.lit("unknown")))
 
 
 def choose_layer(flows: pl.DataFrame, layers: pl.DataFrame | None = None) -> pl.DataFrame:
     """Add bytes_in, bytes_out and bytes_layer.
 
     IP bytes where the source has any on the day; else payload bytes, unknown where the sensor missed some, since
-    payload counts come from sequence numbers and cannot be trusted then.
+    payload counts come from sequence numbers and cannot be trusted then; else what else the log counts.
 
     Args:
         flows: rows of RAW with their source.
@@ -81,12 +110,12 @@ def choose_layer(flows: pl.DataFrame, layers: pl.DataFrame | None = None) -> pl.
     """
     layers = layers_of(flows.lazy()) if layers is None else layers
     flows = flows.join(layers, on="source", how="left", maintain_order="left")
-    has_ip, has_payload = pl.col("has_ip"), pl.col("has_payload")
     whole = pl.col("missed_bytes").fill_null(0) == 0
-    layer = pl.when(has_ip).then(pl.lit("ip")).when(has_payload).then(pl.lit("payload")).otherwise(pl.lit("unknown"))
 
     def side(name: str) -> pl.Expr:
         payload = pl.when(whole).then(pl.col(f"payload_bytes_{name}"))
-        return pl.when(has_ip).then(pl.col(f"ip_bytes_{name}")).otherwise(payload).alias(f"bytes_{name}")
+        counted = pl.when("has_ip").then(pl.col(f"ip_bytes_{name}")).when("has_payload").then(payload)
+        return counted.otherwise(pl.col(f"other_bytes_{name}")).alias(f"bytes_{name}")
 
-    return flows.with_columns(side("in"), side("out"), layer.alias("bytes_layer")).drop("has_ip", "has_payload")
+    named = flows.with_columns(side("in"), side("out"), layer_name().alias("bytes_layer"))
+    return named.drop("has_ip", "has_payload", "other")

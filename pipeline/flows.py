@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.counting import Dropped, choose_layer, count_once, layers_of
+from pipeline.counting import Dropped, choose_layer, count_once, layer_name, layers_of
 from pipeline.days import day_bounds_utc
 from pipeline.errors import Location, SourceError
 from pipeline.inventory import Inventory
@@ -27,7 +27,7 @@ from pipeline.settings import Settings
 from pipeline.sources.base import RAW
 from pipeline.storage import checked, digest
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised when the same landed rows would give other flows."""
 
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
@@ -106,11 +106,14 @@ def _slices(
         counted, lost = count_once(rows)
         dropped, records = dropped.plus(lost), records + rows.height
         yield FLOWS.conform(_canonical(choose_layer(counted, layers), inventory, day))
-    facts |= {"records": records, "interim": dropped.interim, "duplicates": dropped.duplicates}
-    facts["bytes_layers"] = {
-        source: "ip" if has_ip else "payload" if has_payload else "unknown"
-        for source, has_ip, has_payload in layers.sort("source").iter_rows()
+    facts |= {
+        "records": records,
+        "interim": dropped.interim,
+        "duplicates": dropped.duplicates,
+        "paired": dropped.paired,
     }
+    named = layers.select("source", layer_name()).sort("source")
+    facts["bytes_layers"] = dict(named.iter_rows())
 
 
 def _touching(raw: pl.LazyFrame, settings: Settings, inventory: Inventory, day: dt.date) -> pl.LazyFrame:
@@ -167,7 +170,6 @@ def _canonical(flows: pl.DataFrame, inventory: Inventory, day: dt.date) -> pl.Da
         end_time=pl.col("start_time") + duration,
         duration=duration,
         sampling_rate=pl.lit(1.0),
-        vendor_product=pl.lit("Zeek"),
     )
 
 

@@ -20,12 +20,11 @@ from pipeline.files import FoundFile
 from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.settings import LimitSettings
 from pipeline.sources import READERS, detect
-from pipeline.sources.base import RAW, Account, Block, Parsed, Reader, ReadOptions
+from pipeline.sources.base import RAW, Account, Block, DocumentReader, Parsed, Reader, ReadOptions
 from pipeline.sources.reading import LineStream
 from pipeline.sources.watch import Watch
-from pipeline.sources.zeek_json import ZeekJsonReader
 
-_NEEDED = [c for c in RAW.names() if c not in ("app", "packets_in", "packets_out", "action", "log_time")]
+_NEEDED = [c for c in RAW.names() if c not in ("app", "action", "log_time")]
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Identified:
     untimed: int = 0
     interim: int = 0
     duplicates: int = 0
+    paired: int = 0
     bytes_layer: str | None = None
     servers: list[dict[str, Any]] = field(default_factory=list)
     """The addresses that sent most from mail ports: ip, port, flows, bytes."""
@@ -52,7 +52,8 @@ class Identified:
     def as_dict(self) -> dict[str, Any]:
         """The command line's contract: lines = flows + comments + ignored + rejected.
 
-        Ignored are records of another log type, and records of a flow that another record already tells of.
+        Ignored are records of another log type, records of a flow that another record already tells of, and records of
+        one direction that were joined to the other.
         """
         a = self.account
         return {
@@ -66,11 +67,12 @@ class Identified:
             "first": self.first,
             "last": self.last,
             "comments": a.comments,
-            "ignored": a.ignored + self.interim + self.duplicates,
+            "ignored": a.ignored + self.interim + self.duplicates + self.paired,
             "rejected": dict(sorted(a.quarantined.items())),
             "untimed": self.untimed,
             "interim": self.interim,
             "duplicates": self.duplicates,
+            "paired": self.paired,
             "warnings": dict(sorted(a.warnings.items())),
             "bytes_layer": self.bytes_layer,
             "servers": self.servers,
@@ -117,7 +119,7 @@ def _read(reader: Reader | None, block: Block) -> Parsed:
 
 
 def _read_array(reader: Reader | None, block: Block, blocks: Iterator[Block]) -> Parsed:
-    if not isinstance(reader, ZeekJsonReader):
+    if not isinstance(reader, DocumentReader):
         return _read(reader, block)
     data = bytearray(block.data)
     for more in blocks:
@@ -125,7 +127,7 @@ def _read_array(reader: Reader | None, block: Block, blocks: Iterator[Block]) ->
     try:
         return reader.read_array(bytes(data))
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"is not a whole JSON array ({error}).") from error
+        raise SourceError(f"is not a whole JSON document ({error}).") from error
 
 
 def _summary(name: str, encoding: str | None, account: Account, rows: pl.DataFrame) -> Identified:
@@ -152,6 +154,7 @@ def _summary(name: str, encoding: str | None, account: Account, rows: pl.DataFra
         int(sums["untimed"]),
         dropped.interim,
         dropped.duplicates,
+        dropped.paired,
         sums["layer"],
         _servers(flows),
         account,

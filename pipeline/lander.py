@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,11 @@ from pipeline.ledger import Entry, Part
 from pipeline.schemas import QUARANTINE, UTC_TIME
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import READERS, detect
-from pipeline.sources.base import Block, Parsed, Reader, ReadOptions
+from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
-from pipeline.sources.zeek_json import ZeekJsonReader
 from pipeline.storage import digest, write_parquet
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
 HEAD_BYTES = 1 << 16
@@ -138,25 +138,25 @@ class FileLander:
         return {"offset": offset, "line": line, "prefix": self._hash.hexdigest(), "reader": reader.state()}
 
     def _read_array(self, blocks: Iterator[Block], block: Block, part: Part, reader: Reader) -> None:
-        """A whole file that is one JSON array; bounded, as it must be held in memory."""
+        """A whole file that is one JSON document; bounded, as it must be held in memory."""
         data = bytearray(block.data)
         where = Location(file=self._file.name)
         for more in blocks:
             data += more.data
             if len(data) > MAX_ARRAY_BYTES:
                 raise SourceError(
-                    f"is one JSON array of more than {MAX_ARRAY_BYTES:,} bytes.",
+                    f"is one JSON document of more than {MAX_ARRAY_BYTES:,} bytes.",
                     where=where,
                     remedy="Write one record a line.",
                 )
         self._hash.update(bytes(data))
-        if not isinstance(reader, ZeekJsonReader):
-            raise SourceError("is a JSON array, which its format does not allow.", where=where)
+        if not isinstance(reader, DocumentReader):
+            raise SourceError("is one JSON document, which its format does not allow.", where=where)
         try:
             parsed = reader.read_array(bytes(data))
         except (ValueError, RecursionError) as error:
             raise SourceError(
-                f"is not a whole JSON array ({error}).", where=where, remedy="Replace the file with a whole copy."
+                f"is not a whole JSON document ({error}).", where=where, remedy="Replace the file with a whole copy."
             ) from error
         self._take(part, parsed)
 
@@ -232,9 +232,16 @@ def _days_of(span: tuple[int, int], zone: str) -> tuple[str, str]:
     return days[0].isoformat(), days[1].isoformat()
 
 
+_OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
+
+
 def is_array(block: Block, resume: dict[str, Any] | None = None) -> bool:
-    """Whether the file is one JSON array, not one record a line."""
-    if resume is not None or not block.data.lstrip().startswith(b"["):
+    """Whether the file is one JSON document - an array, or an object over many lines - not one record a line."""
+    if resume is not None:
+        return False
+    if _OPEN_OBJECT.match(block.data):
+        return True
+    if not block.data.lstrip().startswith(b"["):
         return False
     try:
         return not isinstance(json.loads(block.data.split(b"\n", 1)[0]), list) or block.lines <= 1

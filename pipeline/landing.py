@@ -55,6 +55,9 @@ class Landing:
         self._drop_lost()
         self._watches: dict[str, Watch] = {}
         self._gone: list[Path] = []
+        self._alike: dict[tuple[str, str | int], set[str]] = {}
+        for entry in self.ledger.entries.values():
+            self._remember(entry)
 
     # Which files
 
@@ -98,13 +101,14 @@ class Landing:
 
     def _mark_missing(self, source: SourceSettings, listing: Listing) -> None:
         there = {f.name for f in listing.files}
+        copied = {e.content for e in self.ledger.entries.values() if e.state == "duplicate"}
         for entry in list(self.ledger.entries.values()):
             if entry.source != source.name:
                 continue
             entry.missing = entry.name not in there
             if entry.missing and entry.state in ("failed", "peeked"):
                 del self.ledger.entries[(entry.source, entry.name)]
-            elif entry.missing and entry.state == "landed":
+            elif entry.missing and entry.state == "landed" and entry.content in copied:
                 self._hand_over(entry)
 
     def _is_new(self, source: SourceSettings, file: FoundFile) -> bool:
@@ -244,28 +248,38 @@ class Landing:
     def _twin_before(self, file: FoundFile, entry: Entry) -> Entry | None:
         """The landed file with the same content, before reading this one; looked into only where the sizes agree."""
         size = _content_size(file.path, file.size)
-        others = [e for e in self.ledger.entries.values() if e.source == file.source and e.name != file.name]
-        sizes = {e.content_bytes % (1 << 32) for e in others if e.state == "landed" and e.account.records}
-        if size is None or size % (1 << 32) not in sizes:
+        if size is None or not self._alike.get((file.source, size % (1 << 32)), set()) - {file.name}:
             return None
         entry.content, entry.content_bytes = _hash_content(file, self._settings.limits)
         return self._twin(entry)
 
     def _twin(self, entry: Entry) -> Entry | None:
-        twin = self.ledger.by_content(entry.source, entry.content)
-        return twin if twin is not None and twin.name != entry.name else None
+        """Another landed file with the entry's content, if there is any record in it: quiet files all look alike."""
+        return next((e for e in self._others_like(entry) if e.state == "landed" and e.account.records), None)
+
+    def _others_like(self, entry: Entry) -> list[Entry]:
+        """The other files of the source that have the entry's content."""
+        names = sorted(self._alike.get((entry.source, entry.content), set()) - {entry.name})
+        found = [e for n in names if (e := self.ledger.entries.get((entry.source, n))) is not None]
+        return [e for e in found if e.content == entry.content]
+
+    def _remember(self, entry: Entry) -> None:
+        """Keep the entry's content and its size in mind; a file that changes is not forgotten, only asked in vain."""
+        if entry.content:
+            for key in (entry.content, entry.content_bytes % (1 << 32)):
+                self._alike.setdefault((entry.source, key), set()).add(entry.name)
 
     def _as_copy(self, entry: Entry, twin: Entry) -> None:
         """Make the entry a copy of its twin, or its heir when the twin's file is gone."""
         entry.state, entry.parts, entry.tail, entry.resume = "duplicate", [], None, None
         if twin.missing:
             self.ledger.entries[(entry.source, entry.name)] = entry
+            self._remember(entry)
             self._hand_over(twin)
 
     def _hand_over(self, gone: Entry) -> None:
         """Give the rows of a vanished file to a copy of it that is still there, if there is one."""
-        copies = (e for e in self.ledger.entries.values() if (e.source, e.content) == (gone.source, gone.content))
-        heir = next((e for e in copies if e.state == "duplicate" and not e.missing), None)
+        heir = next((e for e in self._others_like(gone) if e.state == "duplicate" and not e.missing), None)
         if heir is None:
             return
         heir.state, heir.parts, heir.tail, heir.resume = "landed", gone.parts, gone.tail, gone.resume
@@ -280,15 +294,15 @@ class Landing:
     def _replace(self, old: Entry | None, entry: Entry) -> Entry | None:
         """Put the entry in the ledger; rows of its old self go. Returns a copy of that, if it is to be landed now."""
         self.ledger.entries[(entry.source, entry.name)] = entry
+        self._remember(entry)
         if old is None:
             return None
-        kept = {name for e in self.ledger.entries.values() for p in e.all_parts for name in p.files}
+        kept = {name for p in entry.all_parts for name in p.files}
         self._gone += [self.root / name for p in old.all_parts for name in p.files if name not in kept]
         grown = bool(old.parts) and entry.parts[: len(old.parts)] == old.parts
         if old.state != "landed" or grown or old.content == entry.content:
             return None
-        copies = (e for e in self.ledger.entries.values() if (e.source, e.content) == (old.source, old.content))
-        copy = next((e for e in copies if e.state == "duplicate" and not e.missing), None)
+        copy = next((e for e in self._others_like(old) if e.state == "duplicate" and not e.missing), None)
         if copy is not None:
             copy.state = "peeked"
         return copy

@@ -22,7 +22,7 @@ from pipeline.schemas import UTC_TIME
 from pipeline.yaml_lines import LocatedYaml, load_located
 
 CONFIG_NAME = "nilometer.yaml"
-FORMATS = ("auto", "zeek")
+FORMATS = ("auto", "zeek", "suricata", "ecs", "ocsf")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -94,7 +94,7 @@ class SourceSettings(_Model):
     """One flow-log source: where its files are and how to read them."""
 
     name: Slug
-    format: Literal["auto", "zeek"] = "auto"
+    format: Literal["auto", "zeek", "suricata", "ecs", "ocsf"] = "auto"
     path: Annotated[str, AfterValidator(_pattern)]
     keep: Literal["inventory", "all"] = "inventory"
     max_session_days: Whole = Field(1, ge=0, le=366)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -35,6 +35,9 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "ip_bytes_out": pl.Int64,
     "payload_bytes_in": pl.Int64,
     "payload_bytes_out": pl.Int64,
+    "other_bytes_in": pl.Int64,
+    "other_bytes_out": pl.Int64,
+    "other_layer": pl.String,
     "packets_in": pl.Int64,
     "packets_out": pl.Int64,
     "missed_bytes": pl.Int64,
@@ -42,9 +45,12 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "accounting": pl.String,
     "orientation": pl.String,
     "dvc": pl.String,
+    "vendor_product": pl.String,
 }
 RAW = pl.Schema(_COLUMNS)
-"""One record as the format says it, oriented, both byte layers side by side; duration in microseconds."""
+"""One record as the format says it, oriented, the byte layers side by side; duration in microseconds.
+
+Other bytes are those of a log that counts frames (l2) or does not say what it counts (unknown)."""
 
 REJECTS = pl.Schema({"source_line": pl.Int64, "reason": pl.String, "detail": pl.String, "raw": pl.String})
 
@@ -166,6 +172,15 @@ class Reader(Protocol):
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where a reader with this state stopped."""
+        ...
+
+
+@runtime_checkable
+class DocumentReader(Protocol):
+    """A reader that takes a file which is one JSON document, too."""
+
+    def read_array(self, data: bytes) -> Parsed:
+        """Read the whole document; raises ValueError when it is none."""
         ...
 
 

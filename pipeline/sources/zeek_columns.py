@@ -48,6 +48,8 @@ EARLIEST_US = 631_152_000_000_000
 """1990-01-01; no flow log is older."""
 MAX_DURATION = 10 * 366 * 86_400
 """Seconds a flow may claim to have lasted; more is a fault of the sensor, and the duration is then unknown."""
+TRANSPORT_NUMBERS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp", "132": "sctp"}
+"""IANA protocol numbers and names that stand for a transport of ours."""
 MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 VENDOR_PRODUCT = "Zeek"
 
@@ -261,7 +263,7 @@ def decode(text: str) -> str:
 def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.DataFrame:
     """TYPED rows as RAW: canonical addresses, CIM names, microseconds; interim records are cumulative."""
     typed = options.watch.canonical(typed, {"src": "src_ip", "dest": "dest_ip"})
-    proto = pl.col("proto").str.to_lowercase()
+    proto = pl.col("proto").str.to_lowercase().replace(TRANSPORT_NUMBERS)
     attempt = pl.col("conn_state").is_in(["S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH"])
     cumulative = pl.lit(interim) | pl.col("path").is_in(["conn_long", "open_conn"]).fill_null(False)
     return (
@@ -294,6 +296,9 @@ def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.Da
             pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
             pl.lit("native").alias("orientation"),
             unescape("system").alias("dvc"),
+            *(pl.lit(None, pl.Int64).alias(f"other_bytes_{side}") for side in ("in", "out")),
+            pl.lit(None, pl.String).alias("other_layer"),
+            pl.lit(VENDOR_PRODUCT).alias("vendor_product"),
         )
         .cast(RAW)
         .select(RAW.names())

@@ -62,7 +62,7 @@ def test_an_array_over_many_lines_is_read_whole_and_anew_when_it_changes(world: 
 
 def test_an_array_cut_short_is_an_unreadable_file(world: World) -> None:
     world.put("2026-10-01/conn.log", b"[" + jsonl(flow("C1")))
-    assert "not a whole JSON array" in world.land().problems[0].message
+    assert "not a whole JSON document" in world.land().problems[0].message
 
 
 @pytest.mark.parametrize("size", [1, 1 << 20])

@@ -106,7 +106,7 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("sources:\n  - name: core", 2, "sources.0.path", "this key is required"),
     (SOURCE + "    kep: all", 4, "sources.0.kep", "Allowed: format, keep, max_session_days, name, path."),
     (SOURCE + "    keep: some", 4, "sources.0.keep", "'inventory' or 'all' (got 'some')"),
-    (SOURCE + "    format: netflow", 4, "sources.0.format", "'auto' or 'zeek' (got 'netflow')"),
+    (SOURCE + "    format: netflow", 4, "sources.0.format", "'ecs' or 'ocsf' (got 'netflow')"),
     (SOURCE + "    max_session_days: -1", 4, "sources.0.max_session_days", "greater than or equal to 0 (got -1)"),
     (SOURCE.replace("core", "co re"), 2, "sources.0.name", "should match pattern"),
     (SOURCE.replace("core", "../x"), 2, "sources.0.name", "should match pattern"),

@@ -36,7 +36,7 @@ def test_a_file_without_data_is_of_no_format(head: bytes) -> None:
 
 UNKNOWN = [
     b"a,b,c\n1,2,3\n",
-    b'{"flow_id":1,"event_type":"flow"}\n',
+    b'{"flow_id":1,"kind":"flow"}\n',
     b"\x00\x01\x02",
     b"PAR1",
     "#fields".encode("utf-16"),
