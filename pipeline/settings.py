@@ -22,7 +22,7 @@ from pipeline.schemas import UTC_TIME
 from pipeline.yaml_lines import LocatedYaml, load_located
 
 CONFIG_NAME = "nilometer.yaml"
-FORMATS = ("auto", "zeek", "suricata", "ecs", "ocsf")
+FORMATS = ("auto", "zeek", "suricata", "ecs", "ocsf", "cim")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -42,6 +42,9 @@ def _address(text: str) -> str:
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError as error:
         raise ValueError("must be an IPv4 or IPv6 address or CIDR, such as 192.0.2.10 or 2001:db8::/48") from error
+    host = ipaddress.ip_interface(text.strip())
+    if host.ip != network.network_address:
+        raise ValueError(f"is an address within a network: write {host.ip} for the host, or {network} for all of it")
     if network.version == 6 and (mapped := network.network_address.ipv4_mapped) and network.prefixlen >= 96:
         network = ipaddress.ip_network(f"{mapped}/{network.prefixlen - 96}")
     return str(network)
@@ -94,7 +97,7 @@ class SourceSettings(_Model):
     """One flow-log source: where its files are and how to read them."""
 
     name: Slug
-    format: Literal["auto", "zeek", "suricata", "ecs", "ocsf"] = "auto"
+    format: Literal["auto", "zeek", "suricata", "ecs", "ocsf", "cim"] = "auto"
     path: Annotated[str, AfterValidator(_pattern)]
     keep: Literal["inventory", "all"] = "inventory"
     max_session_days: Whole = Field(1, ge=0, le=366)

@@ -18,7 +18,7 @@ lookback_days: 30        # days of history a day is compared with (1 to 3660)
 
 sources:                 # flow logs; several are read as one
   - name: core           # the sensor's name where the log has none (dvc)
-    format: auto         # auto, zeek, suricata, ecs or ocsf; plain, gz, zst, bz2 or xz
+    format: auto         # auto, zeek, suricata, ecs, ocsf or cim; plain, gz, zst, bz2 or xz
     path: logs/**/conn*.log*   # a glob; with {{day}} (YYYY-MM-DD) only the days asked for are opened
     # keep: inventory    # inventory: only flows of the addresses below; all: every flow
     # max_session_days: 1      # a log of a day may hold sessions that began so many days before

@@ -32,6 +32,7 @@ _JSON_KEYS: dict[str, re.Pattern[bytes]] = {
     "ocsf": re.compile(rb'"class_uid"\s*:|"(?:src|dst)_endpoint"\s*:'),
     "zeek_json": _ZEEK_KEYS,
     "ecs": re.compile(rb'"(?:source|destination)"\s*:\s*\{|"(?:source|destination)\.ip"\s*:'),
+    "cim": re.compile(rb'"(?:All_Traffic\.)?bytes_(?:in|out)"\s*:'),
 }
 """What the first bytes of each JSON format hold; the first that fits wins."""
 _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"

@@ -111,6 +111,13 @@ def document_lines(data: bytes) -> tuple[pl.DataFrame, Account]:
 
 def _oriented(records: pl.DataFrame, form: Form) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(text columns as `read_text` wants them, what is known of each line besides: orientation, interim)."""
+    # A field with several values is a list; of ports the first one counts.
+    first = [
+        pl.col(c).str.replace(r'^\[\s*"?(\d+)"?\s*[,\]].*$', "${1}")
+        for c in ("src_port", "dest_port")
+        if c in records.columns
+    ]
+    records = records.with_columns(first)
     missing = [pl.lit(None, pl.String).alias(c) for c in (*conn.ALIASES, "end", "sent") if c not in records.columns]
     records = records.with_columns(missing)
     two_way = pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()

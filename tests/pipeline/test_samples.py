@@ -61,6 +61,7 @@ CASES = {
     "corelight-conn-long-plus-conn.log": (1, 104000),
     "suricata-flow-and-netflow.json": (1, 6040),
     "ocsf-4001-three-shapes.json": (2, 7400),
+    "splunk-rest-result-wrapper.json": (2, 7400),
 }
 
 

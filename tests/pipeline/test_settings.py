@@ -106,7 +106,7 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("sources:\n  - name: core", 2, "sources.0.path", "this key is required"),
     (SOURCE + "    kep: all", 4, "sources.0.kep", "Allowed: format, keep, max_session_days, name, path."),
     (SOURCE + "    keep: some", 4, "sources.0.keep", "'inventory' or 'all' (got 'some')"),
-    (SOURCE + "    format: netflow", 4, "sources.0.format", "'ecs' or 'ocsf' (got 'netflow')"),
+    (SOURCE + "    format: netflow", 4, "sources.0.format", "'ocsf' or 'cim' (got 'netflow')"),
     (SOURCE + "    max_session_days: -1", 4, "sources.0.max_session_days", "greater than or equal to 0 (got -1)"),
     (SOURCE.replace("core", "co re"), 2, "sources.0.name", "should match pattern"),
     (SOURCE.replace("core", "../x"), 2, "sources.0.name", "should match pattern"),
@@ -204,3 +204,10 @@ def test_names_and_addresses_that_look_like_other_things_stay_text(tmp_path: Pat
     entry = "inventory:\n  - {address: 2001:10:20:30:40:50:10:20, category: a, name: 2026-10-01}\n"
     found = load(tmp_path, entry).inventory[0]
     assert (found.address, found.name) == ("2001:10:20:30:40:50:10:20/128", "2026-10-01")
+
+
+def test_an_address_with_a_mask_that_does_not_fit_is_refused_rather_than_widened(tmp_path: Path) -> None:
+    text = "inventory:\n  - {address: 192.0.2.10/24, category: email_server}\n"
+    (tmp_path / "nilometer.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"nilometer.yaml:2, .*write 192\.0\.2\.10 for the host, or 192\.0\.2\.0/24"):
+        load_settings(tmp_path / "nilometer.yaml")

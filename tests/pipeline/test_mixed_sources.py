@@ -1,0 +1,55 @@
+"""Sources of several formats in one site: each is known by its content, and their flows add up in one day."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.landing import Landing
+from pipeline.schemas import DAILY_TRAFFIC, FLOWS
+from pipeline.settings import load_settings
+from pipeline.site import open_site
+from pipeline.stages import make_daily, make_flows
+from tests.worlds import CONFIG, SERVER, day, make_site
+
+NOON = f"{day(0)}T12:00:00.000000+0000"
+
+
+def eve(client: str, received: int) -> str:
+    flow = {"bytes_toserver": 5, "bytes_toclient": received, "start": NOON, "end": NOON}
+    ends = {"src_ip": client, "src_port": 50_001, "dest_ip": SERVER, "dest_port": 993, "proto": "TCP"}
+    return json.dumps({"timestamp": NOON, "event_type": "flow", "flow_id": 5, **ends, "flow": flow}) + "\n"
+
+
+def test_zeek_and_suricata_logs_add_up_in_one_day(tmp_path: Path) -> None:
+    other = '  - {name: edge, path: "edge/{day}/eve*.json"}\ninventory:'
+    site = make_site(tmp_path, 1, theft=0, config=CONFIG.replace("inventory:", other))
+    log = tmp_path / "edge" / day(0).isoformat() / "eve.json"
+    log.parent.mkdir(parents=True)
+    log.write_text(eve("10.0.0.1", 700) + eve("10.0.0.9", 40), encoding="utf-8")
+    landing = Landing(site.root, site.storage.root, site.settings, dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
+    assert landing.land([day(0)]).problems == []
+    record = make_flows(site, landing, day(0))
+    make_daily(site, day(0))
+    assert record.facts["bytes_layers"] == {"core": "ip", "edge": "l2"}
+    flows = site.storage.read_day(FLOWS, day(0))
+    assert dict(flows.group_by("source").agg(pl.col("vendor_product").first()).iter_rows()) == {
+        "core": "Zeek",
+        "edge": "Suricata",
+    }
+    daily = site.storage.read_day(DAILY_TRAFFIC, day(0)).filter(pl.col("measure").str.starts_with("bytes_in"))
+    assert dict(daily.select("client", "bytes").iter_rows()) == {
+        "10.0.0.1": 1_000 + 10 * 3 + 700,
+        "10.0.0.2": 1_000 + 10 * 1,
+        "10.0.0.3": 1_000 + 10 * 4,
+        "10.0.0.9": 40,
+    }
+
+
+def test_a_site_file_may_name_each_format(tmp_path: Path) -> None:
+    names = ("zeek", "suricata", "ecs", "ocsf", "cim")
+    sources = "".join(f"  - {{name: {n}, format: {n}, path: '{n}/*.log'}}\n" for n in names)
+    (tmp_path / "nilometer.yaml").write_text(f"sources:\n{sources}", encoding="utf-8")
+    assert [s.format for s in load_settings(tmp_path / "nilometer.yaml").sources] == list(names)
+    assert len(open_site(tmp_path).settings.sources) == len(names)
