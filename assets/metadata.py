@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
-from pipeline.alerts import human
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
 
@@ -32,16 +32,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def alerts_of(site: Site, day: dt.date) -> dict[str, Any]:
-    """The day's alerts as a table, the largest first, with what to do."""
+    """The day's alerts as a list, the largest first, with what to do."""
     found = site.storage.read_day(ALERTS, day)
     if found.is_empty():
         return {}
-    rows = [
-        [a["client"], human(a["bytes_in"] if a["bytes_in"] is not None else a["bytes_out"]), a["message"], a["rule_id"]]
-        for a in found.iter_rows(named=True)
-    ]
-    rows.sort(key=lambda r: (r[3], r[0]))
+    volume = pl.coalesce("bytes_in", "bytes_out").alias("volume")
+    largest = found.with_columns(volume).sort(["volume", "client"], descending=[True, False]).head(SHOWN_ALERTS)
+    lines = [f"- {cell(a['message'])} {cell(a['rule_title'])}." for a in largest.iter_rows(named=True)]
     todo = [f"- {cell(step)}" for rule in site.rules if rule.id in found["rule_id"] for step in rule.runbook]
-    more = f"\n\n{len(rows) - SHOWN_ALERTS} more: `nilometer alerts --day {day}`" if len(rows) > SHOWN_ALERTS else ""
-    text = table(["client", "bytes", "what happened", "rule"], rows[:SHOWN_ALERTS]) + more
-    return {"alerts": dg.MetadataValue.md(text + "\n\nWhat to do:\n\n" + "\n".join(dict.fromkeys(todo)))}
+    more = (
+        [f"- {found.height - SHOWN_ALERTS} more: `nilometer alerts --day {day}`"] if found.height > SHOWN_ALERTS else []
+    )
+    return {"alerts": dg.MetadataValue.md("\n".join([*lines, *more, "\nWhat to do:\n", *dict.fromkeys(todo)]))}

@@ -1,0 +1,59 @@
+"""Markdown for the UI: nothing from data becomes markup, and a day's alerts say what to do."""
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from assets.metadata import SHOWN_ALERTS, alerts_of, cell, table
+from pipeline.alerts import build_alerts
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
+from pipeline.site import Site
+from tests.worlds import SEED, day, make_site
+
+
+@pytest.mark.parametrize(
+    "evil",
+    ["![x](http://192.0.2.1/p.png)", "[a](javascript:x)", "<img src=x>", "a|b", "`code`", "line\nbreak", "*b* _i_"],
+)
+def test_nothing_from_data_becomes_markup(evil: str) -> None:
+    text = cell(evil)
+    bare = text.replace("\\\\", "")
+    for at, sign in enumerate(bare):
+        assert sign not in "|[]!<>*_`" or bare[at - 1] == "\\", (sign, text)
+    assert "://" not in text
+    assert "\n" not in text
+
+
+def test_a_table_has_one_line_a_row() -> None:
+    assert table(["a", "b"], [[1, "x|y"], [None, 2]]) == "| a | b |\n|---|---|\n| 1 | x\\|y |\n|  | 2 |"
+
+
+def stored_alerts(site: Site, count: int) -> None:
+    rows = [
+        dict.fromkeys(ANOMALY_SCORES.schema.names())
+        | {"rule_id": SEED, "client": f"10.0.{i // 250}.{i % 250}", "bytes": 1_000 + i, "state": "alert", "day": day(0)}
+        | {"avg_bytes": 1.0, "stdev_bytes": 1.0, "per_source_avg_bytes": 1.0, "per_source_stdev_bytes": 1.0}
+        | {"window_days": 0, "window_days_present": 0, "window_complete": True}
+        for i in range(count)
+    ]
+    scores = pl.DataFrame(rows, schema=ANOMALY_SCORES.schema)
+    found = build_alerts(scores, site.rules, FLOWS.empty().lazy(), day(0), "UTC", "verified")
+    site.storage.write_day(ALERTS, day(0), found, inputs={})
+
+
+def test_the_largest_alerts_come_first_and_the_rest_is_counted(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    stored_alerts(site, SHOWN_ALERTS + 5)
+    text = alerts_of(site, day(0))["alerts"].value
+    lines = text.splitlines()
+    assert f"10.0.0.{SHOWN_ALERTS + 4} " in lines[0]
+    assert f"5 more: `nilometer alerts --day {day(0)}`" in text
+    assert "What to do:" in text
+
+
+def test_a_day_without_alerts_shows_nothing(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    site.storage.write_day(ALERTS, dt.date(2026, 10, 1), ALERTS.empty(), inputs={})
+    assert alerts_of(site, day(0)) == {}
