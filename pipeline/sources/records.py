@@ -7,6 +7,7 @@ then judged as those of a conn.log are. One-way records are oriented here by the
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -43,17 +44,17 @@ class Form:
     """What a reader of the documentation must know."""
 
 
-class RecordReader:
-    """Reads the blocks of one file of a form."""
+class JsonReader(ABC):
+    """What readers of JSON share: blocks of lines or one whole document in, and no state between them."""
 
-    def __init__(self, form: Form, options: ReadOptions) -> None:
-        self.format, self._form, self._options = form.name, form, options
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
 
     def state(self) -> dict[str, Any]:
         """Every line carries all it needs."""
         return {}
 
-    def resume(self, state: dict[str, Any]) -> None:
+    def resume(self, state: dict[str, Any]) -> None:  # noqa: B027 - nothing to take up is right for all of them
         """Nothing to take up."""
 
     def read(self, block: Block) -> Parsed:
@@ -65,6 +66,18 @@ class RecordReader:
         """A file that is one JSON document: an array of records, or one record over many lines."""
         lines, account = document_lines(data)
         return self._read(lines, account, "bad_json")
+
+    @abstractmethod
+    def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
+        """Lines (source_line, raw) as flows; reason is why one that is no object is set aside."""
+
+
+class RecordReader(JsonReader):
+    """Reads the blocks of one file of a form."""
+
+    def __init__(self, form: Form, options: ReadOptions) -> None:
+        super().__init__(options)
+        self.format, self._form = form.name, form
 
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
         if lines.is_empty():

@@ -6,42 +6,20 @@ text is in `json_lines`; values and addresses are judged in `zeek_columns`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge
-from pipeline.sources.records import document_lines, text_lines
+from pipeline.sources.base import Account, Parsed, merge
+from pipeline.sources.records import JsonReader
 
 _CONN_MARKS = ("conn_state", "orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes")
 
 
-class ZeekJsonReader:
+class ZeekJsonReader(JsonReader):
     """Reads the blocks of one file of Zeek JSON."""
 
     format = "zeek"
-
-    def __init__(self, options: ReadOptions) -> None:
-        self._options = options
-
-    def state(self) -> dict[str, Any]:
-        """JSON lines carry everything themselves."""
-        return {}
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
-
-    def read(self, block: Block) -> Parsed:
-        """Read one block of lines."""
-        lines, account = text_lines(block)
-        return self._read(lines, account, "incomplete_last_line" if block.unterminated else "bad_json")
-
-    def read_array(self, data: bytes) -> Parsed:
-        """A file that is one JSON document; a record's number stands for its line."""
-        lines, account = document_lines(data)
-        return self._read(lines, account, "bad_json")
 
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
         if lines.is_empty():
