@@ -33,6 +33,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 pytestmark = [
     pytest.mark.ui,
