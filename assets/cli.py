@@ -158,12 +158,13 @@ _WHY = {
 @click.pass_obj
 def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
     """List days: done, stale, missing or failed, and why."""
+    from assets.runner import open_landing
     from data_quality.checks import day_quality
     from pipeline.status import days_status
 
     site = open_site(folder)
     days = _days(day, first, last, _span(site))
-    found = days_status(site, _landing(site), days, day_quality)
+    found = days_status(site, open_landing(site), days, day_quality)
     if as_json:
         screen.json_lines(d.as_dict() for d in found)
     else:
@@ -176,12 +177,6 @@ def _span(site: Site) -> tuple[dt.date, dt.date]:
 
     stored = [*site.storage.days("flows"), *site.storage.failed_days(), last_ended_day(site)]
     return site.settings.start_date, max(*stored, site.settings.start_date)
-
-
-def _landing(site: Site) -> Any:
-    from assets.runner import open_landing
-
-    return open_landing(site)
 
 
 @main.command()

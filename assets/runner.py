@@ -55,14 +55,18 @@ def open_landing(site: Site) -> Landing:
     return Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
 
 
+def home(site: Site) -> Path:
+    """Where the site's Dagster instance lives."""
+    return site.root / HOME
+
+
 def open_instance(site: Site) -> dg.DagsterInstance:
     """The site's Dagster instance; made at its first use."""
-    home = site.root / HOME
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / "dagster.yaml"
+    home(site).mkdir(parents=True, exist_ok=True)
+    config = home(site) / "dagster.yaml"
     if not config.exists():
         config.write_text(_INSTANCE, encoding="utf-8")
-    return dg.DagsterInstance.from_config(str(home))
+    return dg.DagsterInstance.from_config(str(home(site)))
 
 
 def last_ended_day(site: Site, now: dt.datetime | None = None) -> dt.date:
@@ -196,8 +200,3 @@ def _faults(result: dg.ExecuteInProcessResult) -> list[str]:
     events = [e for e in result.filter_events(lambda e: e.is_step_failure) if e.step_key != "alerts"]
     errors = [(e.step_key, e.step_failure_data.error) for e in events]
     return [f"step {step} failed: {error.message.strip() if error else 'no message'}" for step, error in errors]
-
-
-def home(site: Site) -> Path:
-    """Where the site's Dagster instance lives."""
-    return site.root / HOME

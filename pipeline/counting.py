@@ -72,12 +72,13 @@ def _one_sided() -> pl.Expr:
 
 
 def _joined(final: pl.DataFrame, kept: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Kept rows with the side that they lack from the record of the other direction, and how many were so joined."""
+    """Kept rows, those of one direction with the side that they lack from the other's record; how many were joined."""
     halves = final.group_by(_SESSION).agg(pl.col(c).max() for c in _COUNTS)
     both = kept.join(halves, on=_SESSION, how="left", nulls_equal=True, maintain_order="left", suffix="_half")
-    lacking = pl.any_horizontal(pl.col(c).is_null() & pl.col(f"{c}_half").is_not_null() for c in _BYTES)
-    paired = both.filter(lacking).height
-    return both.with_columns(pl.coalesce(c, f"{c}_half") for c in _COUNTS).select(kept.columns), paired
+    gains = pl.any_horizontal(pl.col(c).is_null() & pl.col(f"{c}_half").is_not_null() for c in _BYTES)
+    both = both.with_columns(_lacking=_one_sided() & gains)
+    joined = [pl.when("_lacking").then(pl.coalesce(c, f"{c}_half")).otherwise(pl.col(c)).alias(c) for c in _COUNTS]
+    return both.with_columns(joined).select(kept.columns), int(both["_lacking"].sum())
 
 
 def layers_of(flows: pl.LazyFrame) -> pl.DataFrame:

@@ -32,11 +32,6 @@ class Site:
     origin: str
     """How it was found: 'asked for', 'NILOMETER_SITE', 'current folder', 'demo' or 'built-in defaults'."""
 
-    @property
-    def config_path(self) -> Path:
-        """The site's configuration file (which need not exist for the built-in defaults)."""
-        return self.root / CONFIG_NAME
-
     @cached_property
     def storage(self) -> Storage:
         """The site's tables."""

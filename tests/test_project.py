@@ -97,7 +97,7 @@ def test_continuous_integration_calls_make_test() -> None:
     assert "NILOMETER_SAMPLES" in text
 
 
-def test_suites_and_rules_are_packaged_data() -> None:
+def test_suites_and_rules_are_data_beside_their_code() -> None:
     assert all(json.loads(p.read_text(encoding="utf-8")) for p in (PROJECT / "data_quality" / "suites").glob("*.json"))
     assert len(list((PROJECT / "pipeline" / "detections").glob("*.yaml"))) == 2
 

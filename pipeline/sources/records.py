@@ -71,6 +71,17 @@ class JsonReader(ABC):
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
         """Lines (source_line, raw) as flows; reason is why one that is no object is set aside."""
 
+    def _settle(self, parsed: Parsed, typed: pl.DataFrame, raw: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+        """Take judged records into the result: watched ones as raw makes them, the others counted."""
+        if typed.is_empty():
+            return
+        first, last = typed.select(pl.col("ts").min().alias("a"), pl.col("ts").max().alias("b")).row(0)
+        parsed.span = (first, last) if first is not None else None
+        kept, others = conn.select_watched(typed, self._options)
+        parsed.rows, parsed.others = raw(kept), conn.mail_port_others(others)
+        parsed.account.flows, parsed.account.others = kept.height, others.height
+        parsed.account.warnings.update(conn.odd_flows(kept))
+
 
 class RecordReader(JsonReader):
     """Reads the blocks of one file of a form."""
@@ -90,13 +101,7 @@ class RecordReader(JsonReader):
         for frame in (broken, unreadable):
             account.quarantined.update(frame["reason"].to_list())
         parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]))
-        if typed.height:
-            first, last = typed.select(pl.col("ts").min().alias("a"), pl.col("ts").max().alias("b")).row(0)
-            parsed.span = (first, last) if first is not None else None
-            kept, others = conn.select_watched(typed, self._options)
-            parsed.rows = _raw(kept, kinds, self._form, self._options)
-            parsed.others = conn.mail_port_others(others)
-            account.flows, account.others = kept.height, others.height
+        self._settle(parsed, typed, lambda kept: _raw(kept, kinds, self._form, self._options))
         return parsed
 
 

@@ -53,11 +53,6 @@ class Watch:
         bad = sorted(t for t in self._invalid if t is not None)
         return pl.col(column).is_null() | pl.col(column).is_in(pl.Series(bad, dtype=pl.String).implode())
 
-    @property
-    def has_invalid(self) -> bool:
-        """Whether any spelling seen so far is not an address."""
-        return bool(self._invalid)
-
     def is_watched(self, column: str) -> pl.Expr:
         """Expression: the spelling stands for an address that the inventory covers at some time."""
         if self.keeps_all:

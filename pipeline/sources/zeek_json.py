@@ -31,14 +31,7 @@ class ZeekJsonReader(JsonReader):
         typed, unreadable = zeek.read_text(conn, self._options)
         account.quarantined.update(unreadable["reason"].to_list())
         parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]))
-        if typed.height:
-            first, last = typed.select(pl.col("ts").min().alias("a"), pl.col("ts").max().alias("b")).row(0)
-            parsed.span = (first, last) if first is not None else None
-            kept, others = zeek.select_watched(typed, self._options)
-            parsed.rows = zeek.to_raw(kept, self._options, interim=False)
-            parsed.others = zeek.mail_port_others(others)
-            account.flows, account.others = kept.height, others.height
-            account.warnings.update(zeek.odd_flows(kept))
+        self._settle(parsed, typed, lambda kept: zeek.to_raw(kept, self._options, interim=False))
         return parsed
 
 

@@ -121,3 +121,16 @@ def test_a_slice_of_a_day_takes_the_layer_of_the_whole_day() -> None:
     whole = flows({}, PAYLOAD)
     found = choose_layer(whole[1:], layers_of(whole.lazy()))
     assert found.select("bytes_in", "bytes_layer").rows() == [(None, "ip")]
+
+
+def test_two_records_of_one_direction_each_become_one_whole_record() -> None:
+    there, back = {"ip_bytes_in": None, "packets_out": 3}, {"ip_bytes_out": None, "packets_in": 4}
+    whole, dropped = count_once(flows(there, back, back))
+    assert whole.select("ip_bytes_in", "ip_bytes_out", "packets_in", "packets_out").rows() == [(100, 10, 4, 3)]
+    assert dropped == Dropped(duplicates=1, paired=1)
+
+
+def test_a_record_that_knows_both_directions_takes_nothing_from_its_repetitions() -> None:
+    whole, dropped = count_once(flows({"duration": 20}, {"payload_bytes_in": 999, "payload_bytes_out": 9}))
+    assert whole["payload_bytes_in"].to_list() == [None]
+    assert dropped == Dropped(duplicates=1)
