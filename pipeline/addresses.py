@@ -45,3 +45,23 @@ def canonical_frame(raw: pl.Series) -> pl.DataFrame:
         {"raw": odd, "odd_ip": [canonical_address(t) for t in odd]}, schema={"raw": pl.String, "odd_ip": pl.String}
     )
     return frame.join(fixed, on="raw", how="left", nulls_equal=True).select("raw", ip=pl.coalesce("ip", "odd_ip"))
+
+
+def canonical_network(text: str) -> str:
+    """The one spelling of an address or network (CIDR); a single address is a /32 or /128.
+
+    Raises:
+        ValueError: it is neither, or has bits beside its prefix.
+    """
+    try:
+        if "%" in text:
+            raise ValueError("zone ids name an interface of one machine")
+        network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise ValueError("must be an IPv4 or IPv6 address or CIDR, such as 192.0.2.10 or 2001:db8::/48") from error
+    host = ipaddress.ip_interface(text.strip())
+    if host.ip != network.network_address:
+        raise ValueError(f"is an address within a network: write {host.ip} for the host, or {network} for all of it")
+    if network.version == 6 and (mapped := network.network_address.ipv4_mapped) and network.prefixlen >= 96:
+        network = ipaddress.ip_network(f"{mapped}/{network.prefixlen - 96}")
+    return str(network)

@@ -10,24 +10,26 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline.counting import Dropped, choose_layer, count_once, layer_name, layers_of
-from pipeline.days import day_bounds_utc
+from pipeline.attribution import Attribution
+from pipeline.counting import Dropped, Rules, count_once, needs_sessions
 from pipeline.errors import Location, SourceError
 from pipeline.inventory import Inventory
 from pipeline.landing import Landing
+from pipeline.layers import choose_layer, layer_name, layers_of
 from pipeline.ledger import Entry
 from pipeline.schemas import FLOWS
 from pipeline.settings import Settings
+from pipeline.slices import by_ends, cuts
 from pipeline.sources.base import RAW
 from pipeline.storage import checked, digest
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 """Raised when the same landed rows would give other flows."""
 
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
@@ -59,6 +61,7 @@ def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day:
         "files": digest(json.dumps(files)),
         "inventory": inventory.fingerprint(day),
         "timezone": settings.timezone,
+        "counting": settings.counting.model_dump_json(),
         "stage": str(STAGE_VERSION),
     }
 
@@ -86,62 +89,83 @@ def build_flows(
         raise SourceError(f"{bad[0].reason}{more}", where=Location(day=day.isoformat()))
     entries = feeding(landing, day)
     made = DayFlows(flow_inputs(landing, settings, inventory, day), _account(entries))
-    raw = _landed_rows(landing, entries, day, settings.timezone)
-    made.slices = _slices(raw, settings, inventory, day, slice_rows, made.facts)
+    part = Attribution.of(day, settings.timezone, settings.counting.attribute)
+    raw = _landed_rows(landing, entries, day, part, _rules(settings).window)
+    job = _Job(settings, inventory, day, part, slice_rows, landing.root)
+    made.slices = _slices(raw, job, made.facts)
     return made
 
 
-def _slices(
-    raw: pl.LazyFrame, settings: Settings, inventory: Inventory, day: dt.date, slice_rows: int, facts: dict[str, Any]
-) -> Iterator[pl.DataFrame]:
-    """Conformed flows, slice by slice in time; facts are complete when the last one was taken.
+def _rules(settings: Settings) -> Rules:
+    return Rules(dt.timedelta(seconds=settings.counting.window_seconds), settings.counting.sensors)
 
-    Records of one session start at the same instant, so that no slice parts them.
-    """
-    raw = _touching(raw, settings, inventory, day)
-    layers = layers_of(raw)
-    dropped, records = Dropped(), 0
-    for first, end in _cuts(raw, day, settings.timezone, slice_rows):
-        rows = raw.filter((pl.col("start_time") >= first) & (pl.col("start_time") < end)).collect()
-        counted, lost = count_once(rows)
-        dropped, records = dropped.plus(lost), records + rows.height
-        yield FLOWS.conform(_canonical(choose_layer(counted, layers), inventory, day))
-    facts |= {
-        "records": records,
-        "interim": dropped.interim,
-        "duplicates": dropped.duplicates,
-        "paired": dropped.paired,
-    }
+
+@dataclass(frozen=True)
+class _Job:
+    """What the slices of a day have in common."""
+
+    settings: Settings
+    inventory: Inventory
+    day: dt.date
+    part: Attribution
+    slice_rows: int
+    folder: Path
+
+
+def _slices(raw: pl.LazyFrame, job: _Job, facts: dict[str, Any]) -> Iterator[pl.DataFrame]:
+    """Conformed flows, slice by slice in time; facts are complete when the last one was taken."""
+    known = _known_ends(raw, job.inventory, job.day)
+    raw = _touching(raw, known, job.settings)
+    here = raw.filter(job.part.holds())
+    layers, dropped = layers_of(here), [Dropped()]
+    rules = _rules(job.settings)
+
+    def counted(rows: pl.DataFrame) -> pl.DataFrame:
+        flows, lost = count_once(rows, rules, job.part)
+        dropped[0] = dropped[0].plus(lost)
+        return FLOWS.conform(_canonical(choose_layer(flows, layers), known))
+
+    times = here.select("start_time").collect(engine="streaming")["start_time"]
+    stretches = cuts(times, job.slice_rows, job.part.first, job.part.end)
+    if len(times) <= job.slice_rows:
+        yield counted(raw.collect(engine="streaming"))
+    elif job.part.rule == "start" and not needs_sessions(raw):
+        for first, end in stretches:  # Records of one session start at the same instant, so that no slice parts them.
+            yield counted(
+                raw.filter((pl.col("start_time") >= first) & (pl.col("start_time") < end)).collect(engine="streaming")
+            )
+    else:
+        buckets = -(-len(times) // job.slice_rows)
+        yield from (FLOWS.conform(f) for f in by_ends(raw, buckets, counted, stretches, job.folder))
+    facts |= {"records": len(times), **asdict(dropped[0])}
     named = layers.select("source", layer_name()).sort("source")
     facts["bytes_layers"] = dict(named.iter_rows())
 
 
-def _touching(raw: pl.LazyFrame, settings: Settings, inventory: Inventory, day: dt.date) -> pl.LazyFrame:
-    """Rows that touch the day's inventory, and all of sources that keep all.
+def _known_ends(raw: pl.LazyFrame, inventory: Inventory, day: dt.date) -> pl.DataFrame:
+    """The categories that hold on the day, of all addresses that have one: columns ip, category."""
+    ends = [raw.select(ip=f"{side}_ip") for side in ("src", "dest")]
+    return inventory.category_frame(pl.concat(ends).unique().collect(engine="streaming")["ip"], day)
+
+
+def _touching(raw: pl.LazyFrame, known: pl.DataFrame, settings: Settings) -> pl.LazyFrame:
+    """Rows of which an end is known on the day, and all of sources that keep all.
 
     What else was landed depends on when, and must not decide how the rest is counted.
     """
-    ends = [raw.select(ip=f"{side}_ip") for side in ("src", "dest")]
-    ips = pl.concat(ends).unique().collect(engine="streaming")["ip"]
-    known = inventory.category_frame(ips, day)["ip"].implode()
+    ips = known["ip"].implode()
     keep_all = [s.name for s in settings.sources if s.keep == "all"]
-    return raw.filter(pl.col("src_ip").is_in(known) | pl.col("dest_ip").is_in(known) | pl.col("source").is_in(keep_all))
+    return raw.filter(pl.col("src_ip").is_in(ips) | pl.col("dest_ip").is_in(ips) | pl.col("source").is_in(keep_all))
 
 
-def _cuts(raw: pl.LazyFrame, day: dt.date, timezone: str, slice_rows: int) -> list[tuple[dt.datetime, dt.datetime]]:
-    """Stretches of the day, each with about so many rows (more only where they start at the same instant)."""
-    first, end = day_bounds_utc(day, timezone)
-    times = raw.select("start_time").collect(engine="streaming")["start_time"].sort()
-    edges = sorted({first, *times.gather_every(slice_rows, slice_rows).to_list(), end})
-    return list(pairwise(edges))
-
-
-def _landed_rows(landing: Landing, entries: list[Entry], day: dt.date, timezone: str) -> pl.LazyFrame:
-    """The landed rows that start on the day, with their provenance."""
-    first, end = day_bounds_utc(day, timezone)
+def _landed_rows(
+    landing: Landing, entries: list[Entry], day: dt.date, part: Attribution, margin: dt.timedelta
+) -> pl.LazyFrame:
+    """The landed rows of the day, and those near it in the same stretches of files, with their provenance."""
+    near = replace(part, first=part.first - margin, end=part.end + margin).holds()
     frames = [
         pl.scan_parquet(checked(landing.root / name), hive_partitioning=False)
-        .filter((pl.col("start_time") >= first) & (pl.col("start_time") < end))
+        .filter(near)
         .with_columns(
             source=pl.lit(entry.source),
             source_file=pl.lit(entry.name),
@@ -150,26 +174,27 @@ def _landed_rows(landing: Landing, entries: list[Entry], day: dt.date, timezone:
         )
         .select(_PART.names())
         for entry in entries
-        for part in entry.all_parts
-        if day.isoformat() in part.rows
-        for name in part.files
+        for stretch in entry.all_parts
+        if day.isoformat() in stretch.rows
+        for name in stretch.files
     ]
     return pl.concat(frames) if frames else pl.LazyFrame(schema=_PART)
 
 
-def _canonical(flows: pl.DataFrame, inventory: Inventory, day: dt.date) -> pl.DataFrame:
-    """Canonical columns and the categories that hold on the day."""
-    known = inventory.category_frame(pl.concat([flows["src_ip"], flows["dest_ip"]]), day)
+def _canonical(flows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Canonical columns and the categories of both ends."""
     for side in ("src", "dest"):
-        named = known.rename({"ip": f"{side}_ip", "category": f"{side}_category"})
-        flows = flows.join(named, on=f"{side}_ip", how="left", maintain_order="left")
+        ends = flows.select(ip=f"{side}_ip")  # Joined alone, so that no other column is copied.
+        named = ends.join(known, on="ip", how="left", maintain_order="left")["category"]
+        flows = flows.with_columns(named.alias(f"{side}_category"))
     duration = pl.duration(microseconds=pl.col("duration"), time_unit="us")
     native = pl.col("uid") if flows["uid"].null_count() == 0 else pl.coalesce("uid", _ends())
     return flows.with_columns(
         flow_uid=pl.concat_str(pl.col("source"), pl.lit("/"), pl.col("dvc"), pl.lit("/"), native),
         end_time=pl.col("start_time") + duration,
         duration=duration,
-        sampling_rate=pl.lit(1.0),
+        bytes=pl.col("total_bytes"),
+        sampling_rate=pl.col("sampling_rate").fill_null(1.0),
     )
 
 

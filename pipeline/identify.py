@@ -14,15 +14,19 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.counting import choose_layer, count_once
+from pipeline.counting import count_once
+from pipeline.direction import MAIL_PORTS, Direction, judge, server_end
 from pipeline.errors import SourceError
 from pipeline.files import FoundFile
 from pipeline.lander import HEAD_BYTES, is_array
+from pipeline.layers import choose_layer
 from pipeline.settings import LimitSettings
-from pipeline.sources import READERS, detect
+from pipeline.sources import READERS, detect, format_of
 from pipeline.sources.base import RAW, Account, Block, DocumentReader, Parsed, Reader, ReadOptions
 from pipeline.sources.reading import LineStream
+from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.sources.watch import Watch
+from pipeline.suggest import suggestion
 
 _NEEDED = [c for c in RAW.names() if c not in ("app", "action", "log_time")]
 
@@ -42,12 +46,24 @@ class Identified:
     untimed: int = 0
     interim: int = 0
     duplicates: int = 0
+    other_sensors: int = 0
     paired: int = 0
+    merged: int = 0
     bytes_layer: str | None = None
     servers: list[dict[str, Any]] = field(default_factory=list)
     """The addresses that sent most from mail ports: ip, port, flows, bytes."""
     account: Account = field(default_factory=Account)
+    direction: Direction | None = None
+    """What the flows over mail ports say of the file's direction."""
     error: str | None = None
+
+    @property
+    def suggestion(self) -> str | None:
+        """A guess at the entries of nilometer.yaml, as YAML."""
+        if self.format is None or self.encoding is None:
+            return None
+        swapped = self.direction is not None and self.direction.verdict == "swapped"
+        return suggestion(Path(self.file), self.format, self.encoding, self.servers, swapped=swapped)
 
     def as_dict(self) -> dict[str, Any]:
         """The command line's contract: lines = flows + comments + ignored + rejected.
@@ -67,15 +83,19 @@ class Identified:
             "first": self.first,
             "last": self.last,
             "comments": a.comments,
-            "ignored": a.ignored + self.interim + self.duplicates + self.paired,
+            "ignored": a.ignored + self.interim + self.duplicates + self.other_sensors + self.paired + self.merged,
             "rejected": dict(sorted(a.quarantined.items())),
             "untimed": self.untimed,
             "interim": self.interim,
             "duplicates": self.duplicates,
+            "other_sensors": self.other_sensors,
             "paired": self.paired,
+            "merged": self.merged,
             "warnings": dict(sorted(a.warnings.items())),
             "bytes_layer": self.bytes_layer,
             "servers": self.servers,
+            "direction": self.direction.verdict if self.direction else None,
+            "suggestion": self.suggestion,
             "error": self.error,
         }
 
@@ -97,6 +117,9 @@ def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) 
     reader: Reader | None = None
     account, frames, encoding = Account(), [], None
     try:
+        if stream.is_table:
+            encoding = table_encoding(path, wanted, found.name)
+            return _table(found, encoding, TableReader(encoding, options))
         blocks = stream.blocks()
         for block in blocks:
             fresh = reader is None
@@ -106,10 +129,20 @@ def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) 
             parsed = _read_array(reader, block, blocks) if fresh and is_array(block) else _read(reader, block)
             account.add(parsed.account)
             frames.append(parsed.rows.select(_NEEDED))
+        if reader is not None:
+            account.add(reader.finish().account)
     finally:
         stream.close()
     rows = pl.concat(frames) if frames else pl.DataFrame(schema=RAW).select(_NEEDED)
     return _summary(found.name, encoding, account, rows)
+
+
+def _table(file: FoundFile, encoding: str, reader: TableReader) -> Identified:
+    account, frames = Account(), [pl.DataFrame(schema=RAW).select(_NEEDED)]
+    for parsed in reader.read_table(file.path, file.name):
+        account.add(parsed.account)
+        frames.append(parsed.rows.select(_NEEDED))
+    return _summary(file.name, encoding, account, pl.concat(frames))
 
 
 def _read(reader: Reader | None, block: Block) -> Parsed:
@@ -144,7 +177,7 @@ def _summary(name: str, encoding: str | None, account: Account, rows: pl.DataFra
     ).row(0, named=True)
     return Identified(
         name,
-        encoding and encoding.split("_")[0],
+        format_of(encoding) if encoding else None,
         encoding,
         flows.height,
         int(sums["bytes_in"] or 0),
@@ -154,11 +187,23 @@ def _summary(name: str, encoding: str | None, account: Account, rows: pl.DataFra
         int(sums["untimed"]),
         dropped.interim,
         dropped.duplicates,
+        dropped.other_sensors,
         dropped.paired,
+        dropped.merged,
         sums["layer"],
         _servers(flows),
         account,
+        _direction(name, flows),
     )
+
+
+def _direction(name: str, flows: pl.DataFrame) -> Direction | None:
+    """The verdict on the flows over mail ports, whose server is the end with that port."""
+    ends = server_end(pl.col("src_port").is_in(MAIL_PORTS), pl.col("dest_port").is_in(MAIL_PORTS))
+    mail = flows.with_columns(
+        server=ends, bytes=pl.col("total_bytes"), source=pl.lit(name), source_file=pl.lit(name)
+    ).filter(pl.col("server").is_not_null())
+    return next(iter(judge(mail)), None)
 
 
 def _iso(time: dt.datetime | None) -> str | None:
@@ -167,7 +212,7 @@ def _iso(time: dt.datetime | None) -> str | None:
 
 def _servers(flows: pl.DataFrame) -> list[dict[str, Any]]:
     """The ten addresses that served most over mail ports: candidates for the inventory."""
-    mail = flows.filter(pl.col("dest_port").is_in([25, 110, 143, 465, 587, 993, 995]))
+    mail = flows.filter(pl.col("dest_port").is_in(MAIL_PORTS))
     top = mail.group_by("dest_ip", "dest_port").agg(pl.len().alias("flows"), pl.col("bytes_in").sum())
     rows = top.sort(["bytes_in", "dest_ip", "dest_port"], descending=[True, False, False]).head(10)
     return [{"ip": ip, "port": port, "flows": n, "bytes_in": total} for ip, port, n, total in rows.iter_rows()]

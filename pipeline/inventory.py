@@ -8,6 +8,7 @@ readers and by `pipeline.flows`, with the frames made here.
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import json
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -30,6 +31,10 @@ class Inventory:
         for entry in self.entries:
             node = self._tree.add(entry.address)
             node.data.setdefault("entries", []).append(entry)
+        networks = [ipaddress.ip_network(address) for address in self.prefixes]
+        alone = all(n.num_addresses == 1 for n in networks)
+        self._hosts = frozenset(str(n.network_address) for n in networks) if alone else None
+        """All addresses there are, where no entry is a network of several."""
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -76,9 +81,12 @@ class Inventory:
 
     def watched_frame(self, ips: pl.Series) -> pl.DataFrame:
         """Distinct addresses and whether the inventory ever covers them: columns `ip`, `watched`."""
-        distinct = ips.drop_nulls().unique().to_list()
+        distinct = ips.drop_nulls().unique()
+        if self._hosts is not None:
+            hosts = pl.Series(sorted(self._hosts), dtype=pl.String).implode()
+            return distinct.to_frame("ip").select("ip", watched=pl.col("ip").is_in(hosts))
         return pl.DataFrame(
-            {"ip": distinct, "watched": [self.watches(ip) for ip in distinct]},
+            {"ip": distinct, "watched": [self.watches(ip) for ip in distinct.to_list()]},
             schema={"ip": pl.String, "watched": pl.Boolean},
         )
 

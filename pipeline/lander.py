@@ -9,6 +9,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.attribution import days_held
 from pipeline.days import day_of
 from pipeline.errors import Location, SourceError
 from pipeline.files import FoundFile
@@ -25,9 +27,10 @@ from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
+from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.storage import digest, write_parquet
 
-CODE_VERSION = 2
+CODE_VERSION = 4
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
 HEAD_BYTES = 1 << 16
@@ -66,17 +69,20 @@ class FileLander:
         Raises:
             SourceError: the file cannot be read as a whole; the entry is then not to be used.
         """
-        stream = self._open()
+        stream, resume = self._open(), None
         try:
-            resume = self._skip_known(stream, entry, old)
-            if resume is None:
-                stream.close()
-                stream, self._hash = self._open(), hashlib.sha256()
-            self._read(stream, entry, resume)
+            if stream.is_table:
+                self._read_table(stream, entry)
+            else:
+                resume = self._skip_known(stream, entry, old)
+                if resume is None:
+                    stream.close()
+                    stream, self._hash = self._open(), hashlib.sha256()
+                self._read(stream, entry, resume)
         finally:
             stream.close()
         entry.content, entry.content_bytes = self._hash.hexdigest(), stream.bytes_read
-        self._write_quarantine(entry, int(resume["line"]) if resume else 1)
+        self._write_quarantine(entry, int(resume["open"]) if resume else 1)
 
     def _open(self) -> LineStream:
         return LineStream(self._file.path, self._settings.limits, self._file.name)
@@ -94,9 +100,25 @@ class FileLander:
         entry.parts, entry.encoding = list(old.parts), old.encoding
         return old.resume
 
+    def _read_table(self, stream: LineStream, entry: Entry) -> None:
+        """A Parquet file, whole; one that changes is read anew."""
+        while data := stream.read(CHUNK_BYTES):
+            self._hash.update(data)
+        entry.encoding = table_encoding(self._file.path, self._source.format, self._file.name)
+        part = Part(self._key(entry, 0))
+        for parsed in TableReader(entry.encoding, self._options).read_table(self._file.path, self._file.name):
+            self._take(part, parsed)
+        self._flush(part)
+        part.content = digest("0", self._hash.hexdigest())
+        entry.parts.append(part)
+
+    @staticmethod
+    def _key(entry: Entry, offset: int) -> str:
+        return digest(entry.source, entry.name, str(offset), str(entry.size), str(entry.mtime_ns))[:24]
+
     def _read(self, stream: LineStream, entry: Entry, resume: dict[str, Any] | None) -> None:
         offset, line = (int(resume["offset"]), int(resume["line"])) if resume else (0, 1)
-        key = digest(entry.source, entry.name, str(offset), str(entry.size), str(entry.mtime_ns))[:24]
+        key = self._key(entry, offset)
         part, tail, reader, array = Part(key), None, None, False
         blocks = stream.blocks(line)
         for block in blocks:
@@ -116,14 +138,16 @@ class FileLander:
             self._hash.update(block.data)
             if not block.unterminated:
                 offset, line = offset + len(block.data), block.first_line + block.lines
+        if reader is not None and tail is None and not array:
+            left = reader.finish()
+            tail = self._tail(left, key) if left.account.quarantined else None
+            entry.resume = self._resume_point(offset, line, reader)
         self._flush(part)
         part.content = digest(str(resume["offset"] if resume else 0), self._hash.hexdigest())
         entry.parts.append(part)
         if tail is not None:
             tail.content = digest("tail", part.content)
         entry.tail = tail
-        if tail is None and reader is not None and not array:
-            entry.resume = self._resume_point(offset, line, reader)
 
     def _reader(self, block: Block, entry: Entry, resume: dict[str, Any] | None) -> Reader | None:
         entry.encoding = entry.encoding or detect(block.data[:HEAD_BYTES], self._source.format, entry.name)
@@ -134,8 +158,18 @@ class FileLander:
             reader.resume(resume["reader"])
         return reader
 
-    def _resume_point(self, offset: int, line: int, reader: Reader) -> dict[str, Any]:
-        return {"offset": offset, "line": line, "prefix": self._hash.hexdigest(), "reader": reader.state()}
+    def _resume_point(self, offset: int, line: int, reader: Reader) -> dict[str, Any] | None:
+        """Where to go on when the file has grown; None when it must be read anew."""
+        if not reader.resumable:
+            return None
+        open_lines = reader.finish().rejects["source_line"]
+        return {
+            "offset": offset,
+            "line": line,
+            "open": open_lines.min() if open_lines.len() else line,
+            "prefix": self._hash.hexdigest(),
+            "reader": reader.state(),
+        }
 
     def _read_array(self, blocks: Iterator[Block], block: Block, part: Part, reader: Reader) -> None:
         """A whole file that is one JSON document; bounded, as it must be held in memory."""
@@ -165,7 +199,7 @@ class FileLander:
         tail = Part(f"{key}-tail")
         self._count(tail, parsed)
         if parsed.rows.height:
-            tail.files.append(self._store(tail.key, parsed.rows))
+            self._store(tail, tail.key, parsed.rows)
         return tail
 
     def _take(self, part: Part, parsed: Parsed) -> None:
@@ -177,32 +211,32 @@ class FileLander:
                 self._flush(part)
 
     def _count(self, part: Part, parsed: Parsed) -> None:
-        """Take a block's account, days and rejects into the part."""
+        """Take a block's account, span and rejects into the part."""
         part.account.add(parsed.account)
         zone = self._settings.timezone
         if parsed.span is not None:
             first, last = _days_of(parsed.span, zone)
             part.first_day = min(first, part.first_day or first)
             part.last_day = max(last, part.last_day or last)
-        if parsed.rows.height:
-            counts = parsed.rows.group_by(day_of("start_time", zone).alias("day")).len()
-            for day, count in counts.iter_rows():
-                part.rows[day.isoformat()] = part.rows.get(day.isoformat(), 0) + count
         if parsed.rejects.height and self._n_rejects < MAX_QUARANTINE_ROWS:
             self._rejects.append(parsed.rejects)
             self._n_rejects += parsed.rejects.height
 
     def _flush(self, part: Part) -> None:
         if self._rows:
-            part.files.append(self._store(f"{part.key}-{len(part.files):03d}", pl.concat(self._rows)))
+            self._store(part, f"{part.key}-{len(part.files):03d}", pl.concat(self._rows))
             self._rows, self._height = [], 0
 
-    def _store(self, name: str, rows: pl.DataFrame) -> str:
+    def _store(self, part: Part, name: str, rows: pl.DataFrame) -> None:
+        """Write rows as a file of the part, and note the days that they belong to."""
+        held = days_held(rows, self._settings.timezone, self._settings.counting.attribute)
+        part.rows = dict(Counter(part.rows) + Counter(held))
         relative = f"{self._source.name}/{name}.parquet"
-        ordered = rows.sort("start_time", "source_line", maintain_order=True)
+        order = ("start_time", "source_line")
+        ordered = rows if all(rows[c].is_sorted() for c in order) else rows.sort(order, maintain_order=True)
         self.written.append(relative)
         write_parquet(self._folders.rows / relative, ordered, {"code": CODE_VERSION}, row_group_size=65_536)
-        return relative
+        part.files.append(relative)
 
     def _write_quarantine(self, entry: Entry, first_line: int) -> None:
         """Keep the rejected lines of the file; of a grown one, also those before the line that was gone on from."""

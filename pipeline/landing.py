@@ -11,7 +11,7 @@ import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -163,7 +163,10 @@ class Landing:
     # Which rows
 
     def _networks_key(self, source: SourceSettings) -> str:
-        reading = f"{CODE_VERSION}/{self._settings.timezone}/"
+        site = f"{self._settings.timezone}/{self._settings.counting.attribute}"
+        reading = f"{CODE_VERSION}/{site}/{source.format}/{source.timezone}/"
+        if source.mapping is not None or source.swap_bytes:
+            reading += f"{digest(repr(source.mapping), str(source.swap_bytes))}/"
         if source.keep == "all":
             return f"{reading}*"
         key = reading + digest(*self._inventory.prefixes)
@@ -191,7 +194,9 @@ class Landing:
 
     def _options(self, source: SourceSettings, watch: Watch | None) -> ReadOptions:
         latest = self._now + dt.timedelta(days=self._settings.limits.future_days)
-        return ReadOptions(watch or Watch(None), int(latest.timestamp() * 1e6))
+        at = int(latest.timestamp() * 1e6)
+        told = ReadOptions(watch or Watch(None), at, timezone=source.timezone)
+        return replace(told, mapping=source.mapping, swap_bytes=source.swap_bytes)
 
     def _watch(self, source: SourceSettings) -> Watch:
         kind = source.keep

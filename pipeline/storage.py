@@ -11,12 +11,14 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from pipeline.days import parse_day
 from pipeline.errors import Location, StorageError
@@ -25,6 +27,8 @@ from pipeline.schemas import Table
 FOOTER_KEY = "nilometer"
 FILE_MODE = 0o640
 ROW_GROUP_SIZE = 65_536
+_HASHED_ROWS = 16_384
+"""Rows that are hashed at once: few enough for their text to stay near the processor. A part of the definition."""
 DAMAGE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What Polars raises at a damaged file; a panic is no Exception, and would end a whole run."""
 _MAGIC = b"PAR1"
@@ -64,28 +68,54 @@ def digest(*parts: str | bytes) -> str:
 
 
 class ContentHash:
-    """Hash of a table's logical content, slice by slice: names, order and values, not the bytes of its file."""
+    """Hash of a table's logical content, slice by slice: names, order and values, not the bytes of its file.
+
+    SHA-256 over stretches of so many rows, counted from the first row, so that slices do not show. Of each stretch:
+    its rows; the columns that hold one value throughout, as CSV of one row; the others as CSV of all rows. Times and
+    durations are written as numbers.
+    """
 
     def __init__(self) -> None:
         self._hasher = hashlib.sha256()
-        self.rows: int | None = None
+        self._rest: pl.DataFrame | None = None
+        self.rows = 0
 
     def update(self, frame: pl.DataFrame) -> None:
         """Take in the next rows."""
-        lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if t == pl.List]
-        # Times as numbers: writing them out as dates costs more than all the rest.
-        times = [pl.col(c).to_physical() for c, t in frame.schema.items() if t in (pl.Datetime, pl.Duration)]
-        text = io.BytesIO()
-        frame.with_columns(lists + times).write_csv(
-            text, null_value="\\N", quote_style="necessary", include_header=self.rows is None
-        )
-        self._hasher.update(text.getbuffer())
-        self.rows = (self.rows or 0) + frame.height
+        known = [frame] if self._rest is None else [self._rest, frame]
+        *whole, self._rest = in_groups(known, _HASHED_ROWS)
+        for stretch in whole:
+            self._hasher.update(_as_text(stretch))
+        self.rows += frame.height
 
     @property
     def fingerprint(self) -> str:
         """128 bits, hex."""
-        return self._hasher.hexdigest()[:32]
+        hasher = self._hasher.copy()
+        if self._rest is not None:
+            hasher.update(_as_text(self._rest))
+        return hasher.hexdigest()[:32]
+
+
+def _as_text(frame: pl.DataFrame) -> memoryview:
+    """What is hashed of a stretch of rows."""
+    lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if t == pl.List]
+    # Times as numbers: writing them out as dates costs more than all the rest.
+    times = [pl.col(c).to_physical() for c, t in frame.schema.items() if t in (pl.Datetime, pl.Duration)]
+    plain = frame.with_columns(lists + times)
+    same = [s.name for s in plain if _is_one_value(s)]
+    text = io.BytesIO(f"{frame.height} rows, {len(same)} columns of one value\n".encode())
+    text.seek(0, io.SEEK_END)
+    for part in (plain.select(same).head(1), plain.drop(same)):
+        if part.width:
+            part.write_csv(text, null_value="\\N", quote_style="necessary")
+    return text.getbuffer()
+
+
+def _is_one_value(values: pl.Series) -> bool:
+    """Whether all values are the same, or all unknown."""
+    unknown = values.null_count()
+    return unknown == values.len() or (unknown == 0 and values[0] == values[-1] and bool((values == values[0]).all()))
 
 
 def content_fingerprint(frame: pl.DataFrame) -> str:
@@ -120,17 +150,41 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_parquet(
-    path: Path, frame: pl.DataFrame | pl.LazyFrame, footer: Mapping[str, Any], row_group_size: int | None = None
+    path: Path,
+    frame: pl.DataFrame | pl.LazyFrame,
+    footer: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+    row_group_size: int = ROW_GROUP_SIZE,
 ) -> None:
-    """Write one frame, or a lazy one streaming in its order, as zstd Parquet with our footer, atomically."""
-    meta = {FOOTER_KEY: json.dumps(footer, sort_keys=True, default=str)}
-    size = row_group_size or ROW_GROUP_SIZE
+    """Write one frame, or a lazy one streaming in its order, as zstd Parquet with our footer, atomically.
+
+    Args:
+        path: where to; what is there is replaced.
+        frame: the rows.
+        footer: what the file says of itself; a function is asked when all rows are written.
+        row_group_size: rows a row group.
+    """
+
+    def meta(_context: object = None) -> dict[str, str]:
+        return {FOOTER_KEY: json.dumps(footer() if callable(footer) else footer, sort_keys=True, default=str)}
+
     replace_atomically(
         path,
         lambda p: frame.lazy().sink_parquet(
-            p, compression="zstd", compression_level=1, row_group_size=size, statistics=True, metadata=meta
+            p, compression="zstd", compression_level=1, row_group_size=row_group_size, statistics=True, metadata=meta
         ),
     )
+
+
+def in_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """The rows of all frames, in order, in frames of so many rows in one piece each; the last may have fewer."""
+    rest: pl.DataFrame | None = None
+    for frame in frames:
+        rest = frame if rest is None or rest.is_empty() else pl.concat([rest, frame])
+        for start in range(0, rest.height - rows, rows):
+            yield rest.slice(start, rows).rechunk()
+        rest = rest.slice(max(0, (rest.height - 1) // rows) * rows)
+    if rest is not None:
+        yield rest.rechunk()
 
 
 def checked(path: Path) -> Path:
@@ -192,10 +246,7 @@ class Storage:
         facts: Mapping[str, Any] | None = None,
     ) -> DayRecord:
         """Store a day, replacing what was there. The frame is conformed to the schema and sorted by key."""
-        frame = table.conform(frame)
-        record = DayRecord(table.name, day, frame.height, content_fingerprint(frame), dict(inputs), dict(facts or {}))
-        write_parquet(self.path(table.name, day), frame, record.footer, table.row_group_size)
-        return record
+        return self.write_slices(table, day, [table.conform(frame)], inputs=inputs, facts=facts or {})
 
     def write_slices(
         self,
@@ -206,23 +257,23 @@ class Storage:
         inputs: Mapping[str, str],
         facts: Mapping[str, Any],
     ) -> DayRecord:
-        """Store a day from conformed frames that follow each other in key order; one of them is in memory at a time.
+        """Store a day from conformed frames that follow each other in key order, and are written as they come.
 
-        Facts are read when the slices are through. A day of one slice has the very bytes that `write_day` gives.
+        Facts are read when the slices are through. How the day is cut into slices does not show in the file's bytes.
         """
-        path, content, parts = self.path(table.name, day), ContentHash(), []
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            for number, frame in enumerate(slices):
-                content.update(frame)
-                parts.append(path.with_name(f".{path.name}.{os.getpid()}.{number}.slice"))
-                frame.write_ipc(parts[-1], compression="uncompressed")
-            record = DayRecord(table.name, day, content.rows or 0, content.fingerprint, dict(inputs), dict(facts))
-            write_parquet(path, pl.scan_ipc(parts), record.footer, table.row_group_size)
-        finally:
-            for part in parts:
-                part.unlink(missing_ok=True)
-        return record
+        content, size = ContentHash(), table.row_group_size or ROW_GROUP_SIZE
+
+        def groups() -> Iterator[pl.DataFrame]:
+            for group in in_groups(chain([table.empty()], slices), size):
+                content.update(group)
+                yield group
+
+        def record() -> DayRecord:
+            return DayRecord(table.name, day, content.rows, content.fingerprint, dict(inputs), dict(facts))
+
+        rows = register_io_source(lambda *_: groups(), schema=table.schema)
+        write_parquet(self.path(table.name, day), rows, lambda: record().footer, size)
+        return record()
 
     def record(self, table: str, day: dt.date) -> DayRecord | None:
         """The stored day's own record, or None when the day is not stored."""

@@ -19,6 +19,7 @@ from pipeline.site import Site
 from pipeline.sources import detect
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.reading import LineStream
+from pipeline.sources.tables import table_encoding
 from pipeline.sources.watch import Watch
 
 SAMPLE = 20
@@ -82,6 +83,8 @@ def _sample(files: list[FoundFile]) -> list[FoundFile]:
 def _format(file: FoundFile, source: SourceSettings, limits: LimitSettings) -> str | None:
     stream = LineStream(file.path, limits, file.name)
     try:
+        if stream.is_table:
+            return table_encoding(file.path, source.format, file.name)
         return detect(stream.read_some(HEAD_BYTES), source.format, file.name)
     finally:
         stream.close()

@@ -10,6 +10,7 @@ import re
 from functools import partial
 
 from pipeline.errors import Location, SourceError
+from pipeline.sources import tables
 from pipeline.sources.base import ReaderFactory
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
@@ -23,21 +24,23 @@ READERS: dict[str, ReaderFactory] = {
 }
 """Encoding of a format -> its reader."""
 
-FORMATS: dict[str, tuple[str, ...]] = {"zeek": ("zeek_tsv", "zeek_json"), **{name: (name,) for name in FORMS}}
+FORMATS: dict[str, tuple[str, ...]] = {
+    "zeek": ("zeek_tsv", "zeek_json"),
+    **{form.format: tuple(n for n, f in FORMS.items() if f.format == form.format) for form in FORMS.values()},
+}
 """Format, as nilometer.yaml names it -> its encodings."""
 
 _ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"\s*:')
-_JSON_KEYS: dict[str, re.Pattern[bytes]] = {
-    "suricata": re.compile(rb'"event_type"\s*:\s*"'),
-    "ocsf": re.compile(rb'"class_uid"\s*:|"(?:src|dst)_endpoint"\s*:'),
-    "zeek_json": _ZEEK_KEYS,
-    "ecs": re.compile(rb'"(?:source|destination)"\s*:\s*\{|"(?:source|destination)\.ip"\s*:'),
-    "cim": re.compile(rb'"(?:All_Traffic\.)?bytes_(?:in|out)"\s*:'),
-}
-"""What the first bytes of each JSON format hold; the first that fits wins."""
 _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
 _ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
+
+
+def format_of(encoding: str) -> str:
+    """The format, as nilometer.yaml names it, that an encoding belongs to."""
+    if encoding in tables.FORMATS:
+        return tables.FORMATS[encoding]
+    return next(name for name, encodings in FORMATS.items() if encoding in encodings)
 
 
 def detect(head: bytes, wanted: str, name: str) -> str | None:
@@ -49,25 +52,40 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     text = head.lstrip()
     if not text:
         return None
-    if text[:1] in (b"{", b"[") and wanted != "zeek" and (found := _json_format(head, wanted)) is not None:
-        return found
-    if wanted not in ("auto", "zeek"):
+    found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
+    if found is None:
         raise _unknown(text, wanted, name)
-    if text[:1] in (b"{", b"[") and (wanted == "zeek" or _ZEEK_KEYS.search(head)):
-        return "zeek_json"
-    if _ZEEK_HEADER.search(head):
-        return "zeek_tsv"
-    if _ZEEK_CUT.search(head) or (wanted == "zeek" and b"\x00" not in head):
-        return "zeek_tsv"
-    raise _unknown(text, wanted, name)
+    refuse = FORMS[found].refuse if found in FORMS else None
+    if refuse is not None and (fault := refuse(head)):
+        raise SourceError(fault, where=Location(file=name))
+    return found
 
 
-def _json_format(head: bytes, wanted: str) -> str | None:
-    """The JSON format whose marks are in the head; one that is asked for needs no more than an object."""
-    for name, marks in _JSON_KEYS.items():
-        if wanted in ("auto", name) and marks.search(head):
-            return name
-    return wanted if wanted in FORMS else None
+def _is_json(text: bytes) -> bool:
+    return text[:1] in (b"{", b"[")
+
+
+def _recognised(head: bytes, text: bytes) -> str | None:
+    """The first encoding whose marks are in the head; Zeek's own marks come before the weaker ones of others."""
+    is_json = _is_json(text)
+    marked = [(name, form.strong) for name, form in FORMS.items() if form.json == is_json and form.marks.search(head)]
+    zeek = _ZEEK_KEYS.search(head) if is_json else _ZEEK_HEADER.search(head)
+    strong = [name for name, strong in marked if strong]
+    if zeek and not strong:
+        return "zeek_json" if is_json else "zeek_tsv"
+    if marked:
+        return strong[0] if strong else marked[0][0]
+    return "zeek_tsv" if not is_json and _ZEEK_CUT.search(head) else None
+
+
+def _named(head: bytes, text: bytes, wanted: str) -> str | None:
+    """The encoding of a format that was asked for; where its marks do not tell, the first that the content can be."""
+    if wanted == "zeek":
+        if _is_json(text):
+            return "zeek_json"
+        return "zeek_tsv" if b"\x00" not in head or _ZEEK_HEADER.search(head) else None
+    able = [n for n in FORMATS[wanted] if FORMS[n].json == _is_json(text)]
+    return next((n for n in able if FORMS[n].marks.search(head)), able[0] if able else None)
 
 
 def _unknown(text: bytes, wanted: str, name: str) -> SourceError:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
+from pipeline.mapping import ColumnMapping
 from pipeline.schemas import UTC_TIME
 from pipeline.sources.watch import Watch
 
@@ -38,30 +39,39 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "other_bytes_in": pl.Int64,
     "other_bytes_out": pl.Int64,
     "other_layer": pl.String,
+    "total_bytes": pl.Int64,
     "packets_in": pl.Int64,
     "packets_out": pl.Int64,
     "missed_bytes": pl.Int64,
     "action": pl.String,
     "accounting": pl.String,
     "orientation": pl.String,
+    "reporter": pl.String,
+    "record_id": pl.String,
+    "sampling_rate": pl.Float64,
+    "src_translated_ip": pl.String,
+    "dest_translated_ip": pl.String,
     "dvc": pl.String,
     "vendor_product": pl.String,
 }
 RAW = pl.Schema(_COLUMNS)
 """One record as the format says it, oriented, the byte layers side by side; duration in microseconds.
 
-Other bytes are those of a log that counts frames (l2) or does not say what it counts (unknown)."""
+Other bytes are those of a log that counts frames (l2) or does not say what it counts (unknown); total bytes those of
+both directions, where no split is known. The reporter is the end whose device made the record."""
 
 REJECTS = pl.Schema({"source_line": pl.Int64, "reason": pl.String, "detail": pl.String, "raw": pl.String})
 
 REASONS = (
     "bad_address",
     "bad_json",
+    "bad_line",
     "bad_number",
     "bad_port",
     "implausible_bytes",
     "implausible_time",
     "incomplete_last_line",
+    "missing_fields",
     "negative_bytes",
     "no_header",
     "too_few_fields",
@@ -71,14 +81,24 @@ REASONS = (
 """The closed list of reasons a line is quarantined for."""
 
 
-@dataclass(frozen=True)
 class Block:
     """Whole lines of one file: their bytes, the number of the first, and whether the last lacks its line end."""
 
-    data: bytes
-    first_line: int
-    lines: int
-    unterminated: bool = False
+    def __init__(self, data: bytes, first_line: int, lines: int | None = None, unterminated: bool = False) -> None:
+        """Args: lines is how many there are; without it they are counted when somebody asks."""
+        self.data, self.first_line, self.unterminated = data, first_line, unterminated
+        self._lines = lines
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are."""
+        if self._lines is None:
+            self._lines = self.data.count(b"\n") + self.unterminated
+        return self._lines
+
+    def counted(self, lines: int) -> None:
+        """Take the number of lines from a reader that had to find them all anyway."""
+        self._lines = lines
 
 
 @dataclass
@@ -155,12 +175,20 @@ class ReadOptions:
     """Flows starting after this (epoch microseconds) are implausible."""
     keep_untimed: bool = False
     """Keep flows without a readable time (identify counts them); otherwise they are quarantined."""
+    timezone: str = "UTC"
+    """Zone of times that carry none, for formats that write the device's own."""
+    mapping: ColumnMapping | None = None
+    """The columns of a table of the user's own."""
+    swap_bytes: bool = False
+    """Whether the exporter means bytes in and bytes out the other way."""
 
 
 class Reader(Protocol):
     """A format's reader: fed with the blocks of one file, in order."""
 
     format: str
+    resumable: bool
+    """Whether a grown file may be gone on with, as lines are numbered as in the file."""
 
     def read(self, block: Block) -> Parsed:
         """Read one block."""
@@ -172,6 +200,10 @@ class Reader(Protocol):
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where a reader with this state stopped."""
+        ...
+
+    def finish(self) -> Parsed:
+        """What is left at the end of the file: lines that were counted and wait for more. May be asked many times."""
         ...
 
 
@@ -201,6 +233,11 @@ def merge(parts: list[Parsed]) -> Parsed:
     for part in parts:
         whole.account.add(part.account)
     return whole
+
+
+def looks_compressed(data: bytes) -> bool:
+    """Whether Polars would take the bytes for a compressed file; blocks of lines are unfolded already."""
+    return data.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"))
 
 
 def rejects_frame(lines: pl.Series, reason: pl.Series, detail: pl.Series, raw: pl.Series) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,22 +19,27 @@ import zstandard
 
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
+from pipeline.sources import nfcapd
 from pipeline.sources.base import Block
 
 T = TypeVar("T")
 
 BLOCK_BYTES = 16 * 1024 * 1024
 MAX_ARRAY_BYTES = 512 * 1024 * 1024
-"""Bytes of a file that is one JSON array: it must be held in memory, often as one line."""
+"""Bytes of a file that is one JSON document: it must be held in memory, often as one line."""
+_DOCUMENT = re.compile(rb'\s*(?:\[|\{\s*"records"\s*:\s*\[)')
+"""How a file begins that is one JSON document, and may be one line: an array, or Azure's records."""
 _ZSTD_INPUT = 1 << 10
 """Bytes given to zstd at once: they unfold to at most 32 MB, however hostile they are."""
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+PARQUET = b"PAR1"
+"""How a Parquet file begins."""
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
 def compression_of(head: bytes) -> str:
-    """Name of the compression by its magic number, or 'plain'."""
+    """Name of the compression by its magic number, or 'plain'; nfcapd's binary files unfold by a program."""
     for magic, name in (
         (b"\x1f\x8b", "gzip"),
         (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -42,7 +48,7 @@ def compression_of(head: bytes) -> str:
     ):
         if head.startswith(magic):
             return name
-    return "plain"
+    return "nfcapd" if nfcapd.is_nfcapd(head) else "plain"
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -57,6 +63,8 @@ def open_bytes(path: Path) -> IO[bytes]:
         return bz2.open(path, "rb")
     if kind == "xz":
         return lzma.open(path, "rb")
+    if kind == "nfcapd":
+        return nfcapd.open_program(path)
     return path.open("rb")
 
 
@@ -112,6 +120,8 @@ class LineStream:
         self.bytes_read = 0
         self._guard(self._check_kind)
         self._stored = path.stat().st_size
+        self.is_table = self._guard(self._looks_like_table)
+        """Whether the file is Parquet, which has no lines."""
         self._stream: IO[bytes] = self._guard(lambda: open_bytes(path))
 
     def _check_kind(self) -> None:
@@ -119,6 +129,10 @@ class LineStream:
             raise FileNotFoundError(2, "No such file or directory")
         if not self._path.is_file():
             raise SourceError("is not a regular file.", where=self._where, remedy="Narrow the source's path.")
+
+    def _looks_like_table(self) -> bool:
+        with self._path.open("rb") as handle:
+            return handle.read(len(PARQUET)) == PARQUET
 
     def _guard(self, action: Callable[[], T]) -> T:
         try:
@@ -162,19 +176,26 @@ class LineStream:
 
     def blocks(self, first_line: int = 1, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
-        rest, line, longest = b"", first_line, 0
+        line, longest = first_line, 0
         while data := self.read(block_bytes):
-            data = rest + data
-            longest = longest or (MAX_ARRAY_BYTES if data.lstrip().startswith(b"[") else self._limits.max_line_bytes)
+            longest = longest or (MAX_ARRAY_BYTES if _DOCUMENT.match(data) else self._limits.max_line_bytes)
+            if not data.endswith(b"\n"):
+                data += self._to_line_end(longest)
             self._check_lines(data, line, longest)
             end = data.rfind(b"\n") + 1
-            data, rest = data[:end], data[end:]
-            if data:
-                count = data.count(b"\n")
-                yield Block(data, line, count)
-                line += count
-        if rest:
-            yield Block(rest, line, 1, unterminated=True)
+            if end:
+                block = Block(data if end == len(data) else data[:end], line)
+                yield block
+                line += block.lines
+            if end < len(data):
+                yield Block(data[end:], line, 1, unterminated=True)
+
+    def _to_line_end(self, longest: int) -> bytes:
+        """The rest of the line that was begun; not all of it where that is longer than a line may be."""
+        more: bytes = self._guard(lambda: self._stream.readline(longest + 1))
+        self.bytes_read += len(more)
+        self._check_bounds()
+        return more
 
     def _check_lines(self, data: bytes, first_line: int, longest: int) -> None:
         """Refuse a line that is too long, wherever the block ends."""

@@ -1,51 +1,70 @@
-"""Flow records of any JSON format as RAW rows: one declared form a format, one way to judge and orient them all.
+"""Flow records of any declared format as RAW rows: one form a format, one way to judge and orient them all.
 
-A form says where each value stands, what its bytes count and which records are flows at all; values and addresses are
-then judged as those of a conn.log are. One-way records are oriented here by their ports.
+A form says what its bytes count, which records are flows at all and how its records add up; a decoder turns its lines
+into named text columns. Values and addresses are then judged as those of a conn.log are, and ends and counters of
+records that tell one direction, or that name the responder first, are turned here.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from pipeline.sources import json_lines
+from pipeline.sources import columns, json_lines
 from pipeline.sources import zeek_columns as conn
-from pipeline.sources.base import RAW, Account, Block, Parsed, ReadOptions, merge
-
-SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 143, 389, 443, 445, 465, 587, 636, 853,
-                 989, 990, 993, 995, 1433, 3306, 3389, 5223, 5432, 8080, 8088, 8443)  # fmt: skip
-"""Ports that a server answers on: what tells the ends of a one-way record apart."""
+from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
+from pipeline.sources.declared import Decoded, Decoder, Form, PiecewiseDecoder
+from pipeline.sources.orienting import as_raw, complete, oriented
 
 
-@dataclass(frozen=True)
-class Form:
-    """One format's table: fields by the names of `zeek_columns.ALIASES`, and three of its own.
+@dataclass
+class JsonDecoder:
+    """One JSON object a line, its fields by their dotted paths."""
 
-    `resp_ip_bytes` is what the responder sent (bytes in), `orig_ip_bytes` what the initiator sent (bytes out), whatever
-    layer they count; `end` is the time of the last packet, `sent` the bytes of a record that knows one direction only.
-    """
-
-    name: str
-    vendor_product: str
-    layer: str
-    """What the bytes count: ip, payload, l2 or unknown."""
     fields: json_lines.Fields
-    flows: Callable[[], pl.Expr]
-    """Which records are flows; the others are counted as ignored. `kind` is there for it."""
-    interim: Callable[[], pl.Expr] = lambda: pl.lit(False)
-    """Which records are interim ones, whose counters the session's next record includes."""
-    note: str = ""
-    """What a reader of the documentation must know."""
+    derived: Callable[[], Sequence[pl.Expr]] | None = None
+    """Fields that follow from others."""
+    inside: Sequence[str] = ()
+    """JSON paths at which exports of other systems put the record."""
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        lines = json_lines.unfolded(lines, self.inside) if self.inside else lines
+        fields, broken = json_lines.decode(lines, self.fields, reason, numbers=self.derived is None)
+        return Decoded(fields.with_columns(self.derived()) if self.derived else fields, broken)
+
+    def state(self) -> dict[str, Any]:
+        """Every line carries all it needs."""
+        return {}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""
+
+    def unfinished(self) -> list[tuple[int, str]]:
+        """No record spans lines."""
+        return []
+
+
+def json_decoder(
+    fields: json_lines.Fields, derived: Callable[[], Sequence[pl.Expr]] | None = None, inside: Sequence[str] = ()
+) -> Callable[[ReadOptions], Decoder]:
+    """The decoder of a form whose lines are JSON objects."""
+    return lambda _: JsonDecoder(fields, derived, inside)
 
 
 class JsonReader(ABC):
     """What readers of JSON share: blocks of lines or one whole document in, and no state between them."""
+
+    resumable = True
+    _strips = True
+    """Whether blanks at both ends of a line mean nothing."""
 
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
@@ -57,9 +76,13 @@ class JsonReader(ABC):
     def resume(self, state: dict[str, Any]) -> None:  # noqa: B027 - nothing to take up is right for all of them
         """Nothing to take up."""
 
+    def finish(self) -> Parsed:
+        """Nothing is left at the end of the file."""
+        return Parsed()
+
     def read(self, block: Block) -> Parsed:
         """Read one block of lines."""
-        lines, account = text_lines(block)
+        lines, account = text_lines(block, strip=self._strips)
         return self._read(lines, account, "incomplete_last_line" if block.unterminated else "bad_json")
 
     def read_array(self, data: bytes) -> Parsed:
@@ -78,7 +101,7 @@ class JsonReader(ABC):
         first, last = typed.select(pl.col("ts").min().alias("a"), pl.col("ts").max().alias("b")).row(0)
         parsed.span = (first, last) if first is not None else None
         kept, others = conn.select_watched(typed, self._options)
-        parsed.rows, parsed.others = raw(kept), conn.mail_port_others(others)
+        parsed.rows, parsed.others = raw(kept), conn.mail_port_others(others, self._options)
         parsed.account.flows, parsed.account.others = kept.height, others.height
         parsed.account.warnings.update(conn.odd_flows(kept))
 
@@ -88,98 +111,166 @@ class RecordReader(JsonReader):
 
     def __init__(self, form: Form, options: ReadOptions) -> None:
         super().__init__(options)
+        form = form if form.fitted is None else form.fitted(form, options)
         self.format, self._form = form.name, form
+        self._strips, self.resumable = not form.blanks, not form.numbers_records
+        self._decoder = form.decoder(options)
+
+    def read(self, block: Block) -> Parsed:
+        """Read one block of lines; with the last line of the file, a record that it leaves open is given up."""
+        parsed = super().read(block)
+        if not block.unterminated:
+            return parsed
+        parsed = merge([parsed, self.finish()])
+        self._decoder = self._form.decoder(self._options)
+        return parsed
+
+    @property
+    def form(self) -> Form:
+        """The form, as the source's settings fit it."""
+        return self._form
+
+    def state(self) -> dict[str, Any]:
+        """What the decoder remembers."""
+        return self._decoder.state()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Give the decoder its memory back."""
+        self._decoder.resume(state)
+
+    def finish(self) -> Parsed:
+        """What is left at the end of the file: lines of a record that did not end, to be replaced when it grows."""
+        left = self._decoder.unfinished()
+        lines, raw = pl.Series([n for n, _ in left], dtype=pl.Int64), pl.Series([t for _, t in left], dtype=pl.String)
+        reason = pl.Series(["incomplete_last_line"] * len(left), dtype=pl.String)
+        rejects = rejects_frame(lines, reason, pl.Series([None] * len(left), dtype=pl.String), raw)
+        account = Account(quarantined=Counter(reason.to_list()))
+        return Parsed(account=account, rejects=rejects)
 
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
         if lines.is_empty():
             return merge([Parsed(account=account)])
-        fields, broken = json_lines.decode(lines, self._form.fields, reason)
-        records = fields.filter(self._form.flows().fill_null(False))
-        account.ignored = fields.height - records.height
-        text, kinds = _oriented(records, self._form)
+        cut_short = reason == "incomplete_last_line"
+        reason = reason if self._form.json or cut_short else "bad_line"
+        if isinstance(self._decoder, PiecewiseDecoder):
+            pieces = [self._judged(piece) for piece in self._decoder.pieces(lines, reason)]
+        else:
+            pieces = [self._judged(self._decoder.decode(lines, reason))]
+        return merge([Parsed(account=account), *pieces])
+
+    def _judged(self, found: Decoded) -> Parsed:
+        """Decoded records as flows, the typed way where all values allow it."""
+        account = Account(lines=found.more, comments=found.comments, warnings=Counter(found.warnings))
+        zone = self._options.timezone if self._form.local_time else "UTC"
+        parsed = self.take_typed(columns.typed_text(found.fields, zone), account)
+        if parsed is None:
+            return self.take(json_lines.as_texts(found.fields), found.broken, account)
+        parsed.account.quarantined.update(found.broken["reason"].to_list())
+        parsed.rejects = found.broken
+        return parsed
+
+    def read_array(self, data: bytes) -> Parsed:
+        """See JsonReader; a decoder that hands out pieces reads the document itself, as far as it goes."""
+        if not isinstance(self._decoder, PiecewiseDecoder):
+            return super().read_array(data)
+        text = data.decode("utf-8", errors="replace").strip()
+        lines = pl.DataFrame({"source_line": [1], "raw": [text]}, schema={"source_line": pl.Int64, "raw": pl.String})
+        return self._read(lines, Account(lines=1), "bad_json")
+
+    def take(self, fields: pl.DataFrame, broken: pl.DataFrame, account: Account) -> Parsed:
+        """Decoded records as flows: what is no flow is counted, what cannot be right set aside."""
+        fields, flows = self._sifted(fields, account)
+        text, extras = oriented(fields.filter(flows), self._form, self._options)
         typed, unreadable = conn.read_text(text, self._options)
         for frame in (broken, unreadable):
             account.quarantined.update(frame["reason"].to_list())
         parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]))
-        self._settle(parsed, typed, lambda kept: _raw(kept, kinds, self._form, self._options))
+        self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         return parsed
 
+    def take_typed(self, fields: pl.DataFrame, account: Account) -> Parsed | None:
+        """The same for records whose numbers and times are typed already; None when anything is wrong with any.
 
-def text_lines(block: Block) -> tuple[pl.DataFrame, Account]:
+        Args:
+            fields: counters and ports as Int64, times as Int64 epoch microseconds, duration as Float64, the rest text;
+                `odd`, where there is one, marks values that did not fit their type.
+            account: of these records; not changed when the answer is None.
+        """
+        counted = replace(account, warnings=account.warnings.copy(), quarantined=account.quarantined.copy())
+        if "odd" in fields.columns and fields["odd"].any():
+            return None
+        fields, flows = self._sifted(fields, counted)
+        if not conn.all_clean(fields, flows, self._options):
+            return None
+        parsed = Parsed(account=counted)
+        watch, mail = self._options.watch, pl.Series(conn.MAIL_PORTS, dtype=pl.Int64).implode()
+        told = watch.is_watched("src") | watch.is_watched("dest")
+        told |= pl.col("src_port").is_in(mail).fill_null(False) | pl.col("dest_port").is_in(mail).fill_null(False)
+        chosen = self._timed(fields.filter(told & flows).with_columns(raw=pl.lit(None, pl.String)))
+        text, extras = oriented(chosen, self._form, self._options)
+        typed = conn.unset_to_null(text).select(conn.TYPED.names()).cast(conn.TYPED)
+        self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
+        times = pl.col("ts").filter(flows)
+        first, last = fields.select(times.min().alias("a"), times.max().alias("b")).row(0)
+        parsed.span = (first, last) if first is not None else None
+        counted.others = int(flows.sum()) - counted.flows
+        return parsed
+
+    def _timed(self, chosen: pl.DataFrame) -> pl.DataFrame:
+        """Records with typed times, which are text until now where nothing depends on them."""
+        zone = self._options.timezone if self._form.local_time else "UTC"
+        text = [c for c in columns.TIMES if chosen.schema[c] == pl.String]
+        return chosen.with_columns(conn.epoch_us(c, zone).alias(c) for c in text)
+
+    def _sifted(self, fields: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series]:
+        """(all fields that the rest asks for, which records are flows); the others are counted."""
+        fields = complete(fields if self._form.derive is None else self._form.derive(fields))
+        flows = fields.select(self._form.flows().fill_null(False).alias("flows"))["flows"]
+        account.ignored += fields.height - int(flows.sum())
+        kinds = {name: condition().fill_null(False).sum() for name, condition in self._form.ignored.items()}
+        account.warnings.update(fields.select(**kinds).row(0, named=True) if kinds else {})
+        account.warnings += Counter()  # Without the kinds that there were none of.
+        return fields, flows
+
+    def _raw(self, kept: pl.DataFrame, extras: pl.DataFrame) -> pl.DataFrame:
+        """Judged records as RAW."""
+        return as_raw(kept, extras, self._form, self._options)
+
+
+def text_lines(block: Block, *, strip: bool = True) -> tuple[pl.DataFrame, Account]:
     """The block's lines (source_line, raw) but for blank ones, and their account so far."""
-    text = block.data.decode("utf-8", errors="backslashreplace")
-    lines = pl.DataFrame({"raw": text.removesuffix("\n").split("\n")}, schema={"raw": pl.String})
-    lines = lines.with_row_index("source_line", block.first_line).with_columns(
-        pl.col("source_line").cast(pl.Int64), pl.col("raw").str.strip_chars(" \t\r")
-    )
-    account = Account(lines=block.lines)
-    account.comments = lines.filter(pl.col("raw") == "").height
-    return lines.filter(pl.col("raw") != ""), account
+    raw = _split(block.data)
+    block.counted(len(raw))
+    bare = raw.str.strip_chars(" \t\r")
+    sizes = bare.str.len_bytes()
+    if sizes.min() and (not strip or sizes.sum() == raw.str.len_bytes().sum()) and b"\r" not in block.data:
+        return _numbered(raw, block.first_line), Account(lines=len(raw))
+    lines = _numbered(raw.str.strip_chars_end("\r"), block.first_line)
+    account = Account(lines=block.lines, comments=int((bare == "").sum()))
+    return (lines.with_columns(raw=bare) if strip else lines).filter(bare != ""), account
+
+
+def _split(data: bytes) -> pl.Series:
+    """The texts of all lines; bytes that are not UTF-8 are written as escapes."""
+    if b"\r" not in data and not looks_compressed(data):
+        try:
+            return pl.scan_lines(io.BytesIO(data), name="raw").collect()["raw"]
+        except pl.exceptions.PolarsError:
+            pass
+    text = data.decode("utf-8", errors="backslashreplace")
+    return pl.Series("raw", text.removesuffix("\n").split("\n"), dtype=pl.String)
+
+
+def _numbered(raw: pl.Series, first: int) -> pl.DataFrame:
+    numbers = pl.int_range(first, first + len(raw), dtype=pl.Int64, eager=True)
+    return pl.DataFrame({"source_line": numbers, "raw": raw})
 
 
 def document_lines(data: bytes) -> tuple[pl.DataFrame, Account]:
     """The records of one JSON document as lines; a record's number stands for its line."""
-    found = json.loads(data.decode("utf-8", errors="replace"), object_pairs_hook=json_lines.first_wins)
+    found = json.loads(data.decode("utf-8", errors="replace"))
     records = found if isinstance(found, list) else [found]
     raw = [json.dumps(r, separators=(",", ":")) for r in records]
     schema = {"source_line": pl.Int64, "raw": pl.String}
     lines = pl.DataFrame({"source_line": range(1, len(raw) + 1), "raw": raw}, schema=schema)
     return lines, Account(lines=len(raw))
-
-
-def _oriented(records: pl.DataFrame, form: Form) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(text columns as `read_text` wants them, what is known of each line besides: orientation, interim)."""
-    # A field with several values is a list; of ports the first one counts.
-    first = [
-        pl.col(c).str.replace(r'^\[\s*"?(\d+)"?\s*[,\]].*$', "${1}")
-        for c in ("src_port", "dest_port")
-        if c in records.columns
-    ]
-    records = records.with_columns(first)
-    missing = [pl.lit(None, pl.String).alias(c) for c in (*conn.ALIASES, "end", "sent") if c not in records.columns]
-    records = records.with_columns(missing)
-    two_way = pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
-    served = [pl.col(c).cast(pl.Int64, strict=False).is_in(SERVICE_PORTS) for c in ("src_port", "dest_port")]
-    one_way = ~two_way & pl.col("sent").is_not_null()
-    turned = (one_way & served[0] & ~served[1]).fill_null(False)
-    told = one_way & (served[0] != served[1]).fill_null(False)
-    ends = [
-        pl.when(turned).then(pl.col(b)).otherwise(pl.col(a)).alias(a)
-        for a, b in (("src", "dest"), ("dest", "src"), ("src_port", "dest_port"), ("dest_port", "src_port"))
-    ]
-    seconds = (conn.epoch_us("end") - conn.epoch_us("ts")).cast(pl.Float64) / 1e6
-    text = records.with_columns(
-        *ends,
-        pl.coalesce("duration", seconds.cast(pl.String)).alias("duration"),
-        pl.when(turned).then("sent").otherwise("resp_ip_bytes").alias("resp_ip_bytes"),
-        pl.when(one_way & ~turned).then("sent").otherwise("orig_ip_bytes").alias("orig_ip_bytes"),
-    )
-    kinds = records.select(
-        "source_line",
-        orientation=pl.when(told)
-        .then(pl.lit("port_rule"))
-        .when(one_way)
-        .then(pl.lit("unknown"))
-        .otherwise(pl.lit("native")),
-        interim=form.interim().fill_null(False),
-    )
-    return text.select("source_line", "raw", *conn.ALIASES), kinds
-
-
-def _raw(kept: pl.DataFrame, kinds: pl.DataFrame, form: Form, options: ReadOptions) -> pl.DataFrame:
-    """TYPED rows as RAW, their bytes in the columns of the form's layer."""
-    raw = conn.to_raw(kept, options, interim=False).drop("orientation")
-    raw = raw.join(kinds, on="source_line", how="left", maintain_order="left")
-    raw = raw.with_columns(
-        accounting=pl.when("interim").then(pl.lit("cumulative")).otherwise(pl.lit("final")),
-        action=pl.lit("allowed"),
-        vendor_product=pl.lit(form.vendor_product),
-    )
-    if form.layer != "ip":
-        blank = [pl.lit(None, pl.Int64).alias(f"ip_bytes_{side}") for side in ("in", "out")]
-        prefix = "payload" if form.layer == "payload" else "other"
-        moved = [pl.col(f"ip_bytes_{side}").alias(f"{prefix}_bytes_{side}") for side in ("in", "out")]
-        raw = raw.with_columns(moved).with_columns(blank)
-    if form.layer in ("l2", "unknown"):
-        raw = raw.with_columns(other_layer=pl.lit(form.layer))
-    return raw.select(RAW.names())

@@ -29,6 +29,11 @@ class Watch:
         """Whether every flow is kept, watched or not."""
         return self._inventory is None
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks outside of which nothing is watched; asked only where not every flow is kept."""
+        return self._inventory.prefixes if self._inventory is not None else ()
+
     def learn(self, spellings: pl.Series) -> None:
         """Look up the spellings that were not seen before."""
         fresh = spellings.unique().to_frame("raw").join(self._seen, on="raw", how="anti", nulls_equal=True)
@@ -62,6 +67,10 @@ class Watch:
     def canonical(self, frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
         """Add canonical addresses: columns maps a spelling column to the new column's name."""
         for raw, new in columns.items():
-            known = canonical_frame(frame[raw]).rename({"raw": raw, "ip": new})
-            frame = frame.join(known, on=raw, how="left", nulls_equal=True, maintain_order="left")
+            known = canonical_frame(frame[raw])
+            if known["ip"].equals(known["raw"]):
+                frame = frame.with_columns(pl.col(raw).cast(pl.String).alias(new))
+            else:
+                named = known.rename({"raw": raw, "ip": new})
+                frame = frame.join(named, on=raw, how="left", nulls_equal=True, maintain_order="left")
         return frame

@@ -50,6 +50,7 @@ MAX_DURATION = 10 * 366 * 86_400
 """Seconds a flow may claim to have lasted; more is a fault of the sensor, and the duration is then unknown."""
 TRANSPORT_NUMBERS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp", "132": "sctp"}
 """IANA protocol numbers and names that stand for a transport of ours."""
+_TRANSPORT_OF = {**TRANSPORT_NUMBERS, **{name: name for name in ("tcp", "udp", "icmp", "sctp")}}
 MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 VENDOR_PRODUCT = "Zeek"
 
@@ -81,6 +82,18 @@ TYPED = pl.Schema(
 """A conn record with typed values: ts and write_ts in epoch microseconds, duration in seconds."""
 
 
+_BEYOND = {
+    "other_layer": pl.String,
+    "total_bytes": pl.Int64,
+    "reporter": pl.String,
+    "record_id": pl.String,
+    "sampling_rate": pl.Float64,
+    "src_translated_ip": pl.String,
+    "dest_translated_ip": pl.String,
+}
+"""Columns of RAW that no conn record fills."""
+
+
 def is_conn_path(path: str) -> bool:
     """Whether a log type (Zeek's #path or _path) is the connection log or its interim kin."""
     return path in ("conn", "conn_long", "open_conn") or path.startswith("conn-")
@@ -91,11 +104,33 @@ def is_conn_path_expr(column: str) -> pl.Expr:
     return pl.col(column).is_in(["conn", "conn_long", "open_conn"]) | pl.col(column).str.starts_with("conn-")
 
 
-def epoch_us(column: str) -> pl.Expr:
-    """Expression: epoch microseconds of a text time: seconds, ms, us or ns by size, or ISO 8601 (UTC if no zone)."""
+def epoch_us(column: str, zone: str = "UTC") -> pl.Expr:
+    """Expression: epoch microseconds of a text time: seconds, ms, us or ns by size, or ISO 8601.
+
+    A time without a zone is of the given one: the earlier of two at the end of summer time, none in the hour that its
+    beginning skips.
+    """
     text = pl.col(column).str.strip_chars()
     number = text.cast(pl.Float64, strict=False)
     whole = text.cast(pl.Int64, strict=False)
+    iso = text.str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
+    zoned = iso.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    plain = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    return pl.coalesce(scaled_us(number, whole), pl.coalesce(zoned, in_zone(plain, zone)).dt.epoch("us"))
+
+
+def in_zone(plain: pl.Expr, zone: str) -> pl.Expr:
+    """Times without a zone as times of one, in UTC; see `epoch_us` for the hours that summer time doubles or skips."""
+    return plain.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+
+def scaled_us(number: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """Epoch microseconds of numbers that are seconds, ms, us or ns by their size.
+
+    Args:
+        number: the numbers as Float64.
+        whole: those that are whole as Int64, which has the digits that a float lacks.
+    """
     number = pl.when(number.is_finite()).then(number)
     scaled = (
         pl.when(number.abs() < 1e11)
@@ -108,10 +143,7 @@ def epoch_us(column: str) -> pl.Expr:
         .then((number / 1e3).round())
     )
     exact = pl.when(whole.abs().is_between(10**14, 10**17 - 1)).then(whole)
-    iso = text.str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
-    zoned = iso.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
-    plain = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False).dt.replace_time_zone("UTC")
-    return pl.coalesce(exact, scaled.cast(pl.Int64, strict=False), pl.coalesce(zoned, plain).dt.epoch("us"))
+    return pl.coalesce(exact, scaled.cast(pl.Int64, strict=False))
 
 
 def unset_to_null(frame: pl.DataFrame, marks: Sequence[str] = UNSET) -> pl.DataFrame:
@@ -127,9 +159,13 @@ def unset_to_null(frame: pl.DataFrame, marks: Sequence[str] = UNSET) -> pl.DataF
 def _count(column: str) -> pl.Expr:
     """A counter from text; JSON may write it as 1500.0."""
     text = pl.col(column).str.strip_chars()
-    real = text.cast(pl.Float64, strict=False)
+    return pl.coalesce(text.cast(pl.Int64, strict=False), whole_number(text.cast(pl.Float64, strict=False)))
+
+
+def whole_number(real: pl.Expr) -> pl.Expr:
+    """A real number as Int64 where it is whole and exact."""
     exact = pl.when(real.is_finite() & (real == real.floor()) & (real.abs() < 2.0**53)).then(real)
-    return pl.coalesce(text.cast(pl.Int64, strict=False), exact.cast(pl.Int64, strict=False))
+    return exact.cast(pl.Int64, strict=False)
 
 
 def _typed(text: pl.DataFrame) -> pl.DataFrame:
@@ -216,6 +252,26 @@ def read_text(
     return typed.filter(~bad), rejects
 
 
+def all_clean(typed: pl.DataFrame, flows: pl.Series, options: ReadOptions) -> bool:
+    """Whether `read_text` would find nothing wrong with any of the typed rows that are flows (`sent` included)."""
+    ends = [typed[c] if flows.all() else typed[c].filter(flows) for c in ("src", "dest")]
+    options.watch.learn(pl.concat([end.unique() for end in ends]))
+    if any(end.null_count() for end in ends):
+        return False
+    faults = [pl.col(c) < 0 for c in (*COUNTERS, "sent")]
+    faults += [pl.col(c) > MAX_FLOW_BYTES for c in ("orig_ip_bytes", "resp_ip_bytes", "sent")]
+    faults += [~pl.col(c).is_between(0, 65_535) for c in ("src_port", "dest_port")]
+    faults += [~pl.col("duration").is_finite(), ~pl.col("ts").is_between(EARLIEST_US, options.latest_us)]
+    faults += [] if options.keep_untimed else [pl.col("ts").is_null()]
+    faults += [options.watch.is_invalid(c) for c in ("src", "dest")]
+    empty = {
+        c for c in (*COUNTERS, "sent", "src_port", "dest_port", "duration") if typed[c].null_count() == typed.height
+    }
+    known = [f for f in faults if not empty.intersection(f.meta.root_names())]
+    found = [(f & flows).any().alias(str(i)) for i, f in enumerate(known)]
+    return not any(typed.select(found).row(0))
+
+
 def select_watched(typed: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(rows that touch a watched address, the other rows)."""
     if options.watch.keeps_all:
@@ -225,13 +281,14 @@ def select_watched(typed: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFr
     return typed.filter(mask), typed.filter(~mask)
 
 
-def mail_port_others(others: pl.DataFrame) -> pl.DataFrame:
+def mail_port_others(others: pl.DataFrame, options: ReadOptions) -> pl.DataFrame:
     """Unwatched flows to mail ports, for finding mail servers that the inventory lacks."""
+    side = "orig" if options.swap_bytes else "resp"
     return others.filter(pl.col("dest_port").is_in(MAIL_PORTS)).select(
         start_time=pl.col("ts").cast(UTC_TIME),
         dest_ip="dest",
         dest_port="dest_port",
-        bytes=pl.coalesce("resp_ip_bytes", "resp_bytes"),
+        bytes=pl.coalesce(f"{side}_ip_bytes", f"{side}_bytes"),
     )
 
 
@@ -262,8 +319,9 @@ def decode(text: str) -> str:
 
 def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.DataFrame:
     """TYPED rows as RAW: canonical addresses, CIM names, microseconds; interim records are cumulative."""
+    server, client = ("orig", "resp") if options.swap_bytes else ("resp", "orig")
     typed = options.watch.canonical(typed, {"src": "src_ip", "dest": "dest_ip"})
-    proto = pl.col("proto").str.to_lowercase().replace(TRANSPORT_NUMBERS)
+    transport = pl.col("proto").str.to_lowercase().replace_strict(_TRANSPORT_OF, default="unknown")
     attempt = pl.col("conn_state").is_in(["S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH"])
     cumulative = pl.lit(interim) | pl.col("path").is_in(["conn_long", "open_conn"]).fill_null(False)
     return (
@@ -280,24 +338,21 @@ def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.Da
             "src_port",
             "dest_ip",
             "dest_port",
-            pl.when(proto.is_in(["tcp", "udp", "icmp", "sctp"]))
-            .then(proto)
-            .otherwise(pl.lit("unknown"))
-            .alias("transport"),
+            transport.alias("transport"),
             unescape("service").alias("app"),
-            pl.col("resp_ip_bytes").alias("ip_bytes_in"),
-            pl.col("orig_ip_bytes").alias("ip_bytes_out"),
-            _plausible("resp_bytes").alias("payload_bytes_in"),
-            _plausible("orig_bytes").alias("payload_bytes_out"),
-            pl.col("resp_pkts").alias("packets_in"),
-            pl.col("orig_pkts").alias("packets_out"),
+            pl.col(f"{server}_ip_bytes").alias("ip_bytes_in"),
+            pl.col(f"{client}_ip_bytes").alias("ip_bytes_out"),
+            _plausible(f"{server}_bytes").alias("payload_bytes_in"),
+            _plausible(f"{client}_bytes").alias("payload_bytes_out"),
+            pl.col(f"{server}_pkts").alias("packets_in"),
+            pl.col(f"{client}_pkts").alias("packets_out"),
             "missed_bytes",
             pl.when(attempt).then(pl.lit("unknown")).otherwise(pl.lit("allowed")).alias("action"),
             pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
             pl.lit("native").alias("orientation"),
             unescape("system").alias("dvc"),
             *(pl.lit(None, pl.Int64).alias(f"other_bytes_{side}") for side in ("in", "out")),
-            pl.lit(None, pl.String).alias("other_layer"),
+            *(pl.lit(None, t).alias(c) for c, t in _BEYOND.items()),
             pl.lit(VENDOR_PRODUCT).alias("vendor_product"),
         )
         .cast(RAW)

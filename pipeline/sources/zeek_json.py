@@ -6,14 +6,49 @@ text is in `json_lines`; values and addresses are judged in `zeek_columns`.
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
-from pipeline.sources import json_lines
+from pipeline.sources import columns, json_lines
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources.base import Account, Parsed, merge
-from pipeline.sources.records import JsonReader
+from pipeline.sources.base import Account, Parsed, ReadOptions, merge
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.records import JsonReader, RecordReader, json_decoder
 
+_OWN = r'"(?:ts|uid|id[._]orig_h)"'
+"""What stands beside the wrapper's name only where it is none."""
+_PREVIEW = r'^\{\s*"preview"\s*:\s*true\b'
+"""Splunk's results so far, which come again."""
+_INSIDE = ("$.result._raw", "$.result", "$.event", "$._source")
+"""Where Splunk's exports and collectors, and Elasticsearch's exports, put a record."""
 _CONN_MARKS = ("conn_state", "orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes")
+
+
+class ZeekRecords(RecordReader):
+    """Conn records in columns: both byte layers and the state are Zeek's own."""
+
+    def _raw(self, kept: pl.DataFrame, extras: pl.DataFrame) -> pl.DataFrame:
+        return zeek.to_raw(kept, self._options, interim=False)
+
+
+def _is_conn() -> pl.Expr:
+    """Whether a record is of the connection log: a type that is named decides, without one a state or counters do."""
+    marked = pl.any_horizontal(pl.col(c).is_not_null() for c in _CONN_MARKS)
+    return pl.when(pl.col("path").is_not_null()).then(zeek.is_conn_path_expr("path")).otherwise(marked)
+
+
+ZEEK_COLUMNS = Form(
+    name="zeek",
+    vendor_product=zeek.VENDOR_PRODUCT,
+    layer="ip",
+    contract=Contract("resp_ip_bytes", "orig_ip_bytes", "IP", "ts", "one a row"),
+    marks=re.compile(rb"(?!)"),
+    decoder=json_decoder(zeek.ALIASES),
+    columns=zeek.ALIASES,
+    flows=_is_conn,
+)
+"""Conn records as columns of any type."""
 
 
 class ZeekJsonReader(JsonReader):
@@ -21,13 +56,23 @@ class ZeekJsonReader(JsonReader):
 
     format = "zeek"
 
+    def __init__(self, options: ReadOptions) -> None:
+        super().__init__(options)
+        self._records = ZeekRecords(ZEEK_COLUMNS, options)
+
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
         if lines.is_empty():
             return merge([Parsed(account=account)])
-        fields, broken = json_lines.decode(lines, zeek.ALIASES, reason)
+        repeated = lines["raw"].str.contains(_PREVIEW)
+        lines = json_lines.unfolded(lines.filter(~repeated), _INSIDE, _OWN)
+        fields, broken = json_lines.decode(lines, zeek.ALIASES, reason, numbers=True)
         account.quarantined.update(broken["reason"].to_list())
-        conn, ignored = _conn_records(fields)
-        account.ignored = ignored
+        account.ignored = int(repeated.sum())
+        if (clean := self._records.take_typed(columns.typed_text(fields, "UTC"), account)) is not None:
+            clean.rejects = broken
+            return clean
+        conn, ignored = _conn_records(json_lines.as_texts(fields))
+        account.ignored += ignored
         typed, unreadable = zeek.read_text(conn, self._options)
         account.quarantined.update(unreadable["reason"].to_list())
         parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]))
@@ -36,11 +81,6 @@ class ZeekJsonReader(JsonReader):
 
 
 def _conn_records(fields: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Records of the connection log, and the number of other records.
-
-    A type that is named decides; without one, a record is a connection when it has a state or byte counters.
-    """
-    marked = pl.any_horizontal(pl.col(c).is_not_null() for c in _CONN_MARKS)
-    conn = pl.when(pl.col("path").is_not_null()).then(zeek.is_conn_path_expr("path")).otherwise(marked)
-    kept = fields.filter(conn)
+    """Records of the connection log, and the number of other records."""
+    kept = fields.filter(_is_conn())
     return kept, fields.height - kept.height

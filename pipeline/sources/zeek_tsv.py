@@ -1,8 +1,9 @@
 """Reader of Zeek's tab-separated conn.log.
 
-Headers may come again, and change the columns, anywhere in a file; comments and blank lines are counted; a clean block
-takes a fast typed path, and any block with something odd in it the reference path, which gives every line its reason.
-Values and addresses are judged in `zeek_columns`.
+Headers may come again, and change the columns, anywhere in a file; comments and blank lines are counted. Lines that
+`glance` can tell to be sound and of nobody watched are only counted; the others take a fast typed path, or where
+something among them is odd the reference path, which gives every line its reason. Values and addresses are judged in
+`zeek_columns`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import polars as pl
 
 from pipeline.addresses import canonical_address
 from pipeline.schemas import MAX_FLOW_BYTES
+from pipeline.sources import glance
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, rejects_frame
+from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
 
 _FLOATS = ("ts", "write_ts", "duration")
 _INTS = (*zeek.COUNTERS, "src_port", "dest_port")
@@ -26,7 +28,10 @@ _INTS = (*zeek.COUNTERS, "src_port", "dest_port")
 class ZeekTsvReader:
     """Reads the blocks of one conn.log."""
 
+    resumable = True
     format = "zeek"
+    least_told = 0.5
+    """The share of a stretch that a glance must tell; where it tells less, reading all with care costs less."""
 
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
@@ -35,6 +40,7 @@ class ZeekTsvReader:
         self._path = "conn"
         self._unset, self._empty = "-", "(empty)"
         self._headers = 0
+        self._patterns: dict[tuple[object, ...], str | None] = {}
 
     def state(self) -> dict[str, Any]:
         """The header in force."""
@@ -51,10 +57,14 @@ class ZeekTsvReader:
         self._separator, self._fields, self._path = state["separator"], state["fields"], state["path"]
         self._unset, self._empty = state["unset"], state["empty"]
 
+    def finish(self) -> Parsed:
+        """Nothing waits for more lines."""
+        return Parsed()
+
     def read(self, block: Block) -> Parsed:
         """Read one block: header lines steer, the stretches between them are data."""
         self._headers = 0
-        parts = [self._read_lines(*part, block.unterminated) for part in self._stretches(block)]
+        parts = [self._read_lines(part) for part in self._stretches(block)]
         whole = merge(parts)
         whole.account.lines = block.lines
         whole.account.comments += self._headers
@@ -62,12 +72,13 @@ class ZeekTsvReader:
 
     # Splitting at header lines
 
-    def _stretches(self, block: Block) -> Iterator[tuple[bytes, int, int]]:
-        """Stretches of data lines with the number of their first and of lines; headers in between are taken in."""
-        data = block.data.replace(b"\r\n", b"\n") if b"\r" in block.data else block.data
-        at, line = 0, block.first_line
+    def _stretches(self, block: Block) -> Iterator[Block]:
+        """Stretches of data lines; headers in between are taken in."""
+        if b"\r" in block.data:
+            block = Block(block.data.replace(b"\r\n", b"\n"), block.first_line, unterminated=block.unterminated)
+        data, at, line = block.data, 0, block.first_line
         if b"#" not in data:
-            yield data, line, block.lines
+            yield block
             return
         while at < len(data):
             if data.startswith(b"#", at):
@@ -78,10 +89,9 @@ class ZeekTsvReader:
                 continue
             end = data.find(b"\n#", at)
             end = len(data) if end < 0 else end + 1
-            stretch = data[at:end]
-            lines = stretch.count(b"\n")
-            yield stretch, line, lines
-            at, line = end, line + lines
+            stretch = Block(data[at:end], line, unterminated=block.unterminated)
+            yield stretch
+            at, line = end, line + stretch.lines
 
     def _header(self, text: str) -> None:
         self._headers += 1
@@ -107,15 +117,71 @@ class ZeekTsvReader:
 
     # Data lines
 
-    def _read_lines(self, data: bytes, first_line: int, lines: int, unterminated: bool) -> Parsed:
+    def _read_lines(self, stretch: Block) -> Parsed:
         if not zeek.is_conn_path(self._path):
-            return _other_log(data)
-        if self._fields is not None and not unterminated and (fast := self._fast(data, lines)) is not None:
-            return self._split_clean(fast, first_line)
-        return self._slow(data, first_line, unterminated)
+            return _other_log(stretch.data)
+        if self._fields is None or stretch.unterminated:
+            return self._slow(_text_lines(stretch), stretch.unterminated)
+        if (told := self._told(stretch)) is not None:
+            return told
+        numbers = pl.int_range(stretch.first_line, stretch.first_line + stretch.lines, eager=True)
+        if (fast := self._fast(stretch.data, numbers)) is not None:
+            return self._split_clean(fast)
+        return self._slow(_text_lines(stretch))
 
-    def _fast(self, data: bytes, lines: int) -> pl.DataFrame | None:
-        """The stretch with typed columns (source_line from 0), or None when any line is not plainly clean."""
+    # What can be told at a glance
+
+    def _told(self, stretch: Block) -> Parsed | None:
+        """The stretch read with care only where a glance does not do; None when it would not help."""
+        pattern = self._pattern()
+        frame = None if pattern is None else _lines(stretch)
+        if pattern is None or frame is None:
+            return None
+        stretch.counted(frame.height)
+        plain = frame.select(pl.col("raw").str.contains(pattern)).to_series()
+        count = int(plain.sum() or 0)
+        if count <= self.least_told * frame.height:
+            return None
+        ends = frame.select(pl.col("raw").filter(plain).min().alias("a"), pl.col("raw").filter(plain).max().alias("b"))
+        times = ends.select(_micros(pl.col(c).str.head(glance.TIME_LENGTH)) for c in ("a", "b"))
+        first, last = times.row(0)
+        if last > self._options.latest_us:
+            return None
+        parts = [Parsed(span=(first, last), account=Account(others=count))]
+        rest = frame.filter(~plain)
+        if rest.height:
+            text = f"{rest['raw'].str.join(chr(10)).item()}\n".encode()
+            fast = self._fast(text, rest["source_line"])
+            parts.append(self._slow(rest) if fast is None else self._split_clean(fast))
+        return merge(parts)
+
+    def _pattern(self) -> str | None:
+        """The pattern of sound lines of nobody watched under this header, if there is one."""
+        key = (self._separator, tuple(self._fields or ()), self._unset, self._empty)
+        if key not in self._patterns:
+            self._patterns[key] = self._make_pattern()
+        return self._patterns[key]
+
+    def _make_pattern(self) -> str | None:
+        watch, names = self._options.watch, self._names()
+        fields = [names.get(i) for i in range(len(self._fields or []))]
+        if watch.keeps_all or not set(zeek.REQUIRED) <= set(fields) or fields[0] != "ts":
+            return None
+        # A separator or mark that could be part of a time or an address would change what they are.
+        if self._separator not in "\t,;|" or not all(re.fullmatch(r"[A-Za-z()_?*-]*", m) for m in self._marks):
+            return None
+        if (address := glance.unwatched(watch.networks)) is None:
+            return None
+        values = {"ts": glance.TIME, "src": address, "dest": address, "duration": glance.REAL}
+        values["src_port"] = glance.numerals(0, 65_535)
+        values["dest_port"] = glance.numbers_but(zeek.MAIL_PORTS, 65_535)
+        values |= dict.fromkeys(zeek.COUNTERS, glance.COUNT)
+        return glance.line_pattern(fields, self._separator, self._marks, values)
+
+    # Lines read with care
+
+    def _fast(self, data: bytes, numbers: pl.Series) -> pl.DataFrame | None:
+        """The lines, which have these numbers, with typed columns, or None when any is not plainly clean."""
         fields, names = self._fields or [], self._names()
         if len(self._separator.encode()) != 1 or not set(zeek.REQUIRED) <= set(names.values()):
             return None
@@ -131,14 +197,14 @@ class ZeekTsvReader:
                 quote_char=None,
                 schema=schema,
                 empty_string_is_null=False,
-                row_index_name="source_line",
                 null_values={_column(i): self._unset or "-" for i in names if schema[_column(i)] != pl.String},
             )
         except pl.exceptions.PolarsError:
             return None
-        if frame.height != lines or frame.select((pl.col(last).fill_null("") == "").any()).item():
+        if frame.height != len(numbers) or frame.select((pl.col(last).fill_null("") == "").any()).item():
             return None
-        return self._typed(frame.select("source_line", **{n: pl.col(_column(i)) for i, n in names.items()}))
+        named = frame.select(pl.col(_column(i)).alias(n) for i, n in names.items())
+        return self._typed(named.with_columns(numbers.alias("source_line")))
 
     def _typed(self, frame: pl.DataFrame) -> pl.DataFrame | None:
         text = {c for c in frame.columns if frame.schema[c] == pl.String and c in (*_FLOATS, *_INTS)}
@@ -150,9 +216,9 @@ class ZeekTsvReader:
                 return None
         frame = frame.with_columns(pl.lit(None, zeek.TYPED[c]).alias(c) for c in zeek.TYPED if c not in frame.columns)
         self._options.watch.learn(pl.concat([frame["src"], frame["dest"]]))
-        return frame.with_columns(pl.col("source_line").cast(pl.Int64)) if self._clean(frame) else None
+        return frame if self._clean(frame) else None
 
-    def _split_clean(self, frame: pl.DataFrame, first_line: int) -> Parsed:
+    def _split_clean(self, frame: pl.DataFrame) -> Parsed:
         """A clean stretch split in watched flows and others; text is tidied behind it, as nine of ten are others."""
         watch = self._options.watch
         hit = pl.repeat(True, frame.height, eager=True)
@@ -161,7 +227,7 @@ class ZeekTsvReader:
         kept = frame.filter(hit)
         mail = pl.Series(zeek.MAIL_PORTS, dtype=pl.Int64).implode()
         others = frame.filter(pl.col("dest_port").is_in(mail) & ~hit)
-        parsed = self._finish(self._tidy(kept, first_line), [], Account(), self._tidy(others, first_line))
+        parsed = self._finish(self._tidy(kept), [], Account(), self._tidy(others))
         if frame.height:
             span = frame.select(
                 *(_micros(t).alias(n) for n, t in (("a", pl.col("ts").min()), ("b", pl.col("ts").max())))
@@ -170,14 +236,14 @@ class ZeekTsvReader:
         parsed.account.others = frame.height - kept.height
         return parsed
 
-    def _tidy(self, frame: pl.DataFrame, first_line: int) -> pl.DataFrame:
+    def _tidy(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Rows of a clean stretch as TYPED."""
         times = [_micros(pl.col(c)).alias(c) for c in ("ts", "write_ts")]
         texts = [
             pl.when(~pl.col(c).is_in(self._marks)).then(pl.col(c)).alias(c)
             for c in ("uid", "proto", "service", "conn_state", "system", "path")
         ]
-        return frame.select(zeek.TYPED.names()).with_columns(pl.col("source_line") + first_line, *times, *texts)
+        return frame.select(zeek.TYPED.names()).with_columns(*times, *texts)
 
     def _clean(self, frame: pl.DataFrame) -> bool:
         """Whether no line of the block has anything that the reference path would reject."""
@@ -193,12 +259,9 @@ class ZeekTsvReader:
         checks += [self._options.watch.is_invalid(c).any() for c in ("src", "dest")]
         return not frame.select(pl.any_horizontal(c.fill_null(False) for c in checks)).item(0, 0)
 
-    def _slow(self, data: bytes, first_line: int, unterminated: bool) -> Parsed:
+    def _slow(self, frame: pl.DataFrame, unterminated: bool = False) -> Parsed:
         account, rejects = Account(), []
-        text = data.decode("utf-8", errors="backslashreplace")
-        lines = text.removesuffix("\n").split("\n")
-        frame = pl.DataFrame({"raw": lines}, schema={"raw": pl.String}).with_row_index("source_line", first_line)
-        frame = frame.with_columns(pl.col("source_line").cast(pl.Int64), pl.col("raw").str.strip_suffix("\r"))
+        frame = frame.with_columns(pl.col("raw").str.strip_suffix("\r"))
         account.comments = frame.filter(pl.col("raw").str.strip_chars() == "").height
         frame = frame.filter(pl.col("raw").str.strip_chars() != "")
         frame, bare = self._until_guessed(frame)
@@ -264,10 +327,36 @@ class ZeekTsvReader:
             if others is None:
                 kept, others = zeek.select_watched(typed, self._options)
             parsed.rows = zeek.to_raw(kept, self._options, interim=self._path in ("conn_long", "open_conn"))
-            parsed.others = zeek.mail_port_others(others)
+            parsed.others = zeek.mail_port_others(others, self._options)
             account.flows, account.others = kept.height, others.height
             account.warnings.update(zeek.odd_flows(kept))
         return parsed
+
+
+def _text_lines(stretch: Block) -> pl.DataFrame:
+    """All lines with their numbers: source_line, raw; bytes that are not UTF-8 are written as escapes."""
+    text = stretch.data.decode("utf-8", errors="backslashreplace")
+    return _numbered(pl.DataFrame({"raw": text.removesuffix("\n").split("\n")}, schema={"raw": pl.String}), stretch)
+
+
+def _lines(stretch: Block) -> pl.DataFrame | None:
+    """The same, made faster; None where Polars would cut the text into lines otherwise."""
+    data = stretch.data
+    if looks_compressed(data):
+        return None
+    try:
+        frame = pl.scan_lines(io.BytesIO(data), name="raw").collect()
+    except pl.exceptions.PolarsError:
+        data = data.decode("utf-8", errors="backslashreplace").encode()
+        frame = pl.scan_lines(io.BytesIO(data), name="raw").collect()
+    if frame["raw"].str.len_bytes().sum() + frame.height != len(data):
+        return None  # It drops carriage returns.
+    return _numbered(frame, stretch)
+
+
+def _numbered(frame: pl.DataFrame, stretch: Block) -> pl.DataFrame:
+    first = stretch.first_line
+    return frame.with_columns(source_line=pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True))
 
 
 def _micros(seconds: pl.Expr) -> pl.Expr:

@@ -1,0 +1,77 @@
+"""A user's own table: which of its columns is which field of a flow, by the names of Splunk's CIM.
+
+Validated with the settings and handed to the readers; how tables are read belongs to `pipeline.sources.table`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+NAMES: Mapping[str, str] = {
+    "start_time": "ts",
+    "end_time": "end",
+    "log_time": "write_ts",
+    "duration": "duration",
+    "session_id": "uid",
+    "record_id": "record_id",
+    "src_ip": "src",
+    "src_port": "src_port",
+    "src_translated_ip": "src_nat",
+    "dest_ip": "dest",
+    "dest_port": "dest_port",
+    "dest_translated_ip": "dest_nat",
+    "transport": "proto",
+    "app": "service",
+    "action": "action",
+    "bytes_in": "resp_ip_bytes",
+    "bytes_out": "orig_ip_bytes",
+    "bytes": "total",
+    "sent": "sent",
+    "packets_in": "resp_pkts",
+    "packets_out": "orig_pkts",
+    "missed_bytes": "missed_bytes",
+    "sampling_rate": "sampling",
+    "dvc": "system",
+}
+"""Field as nilometer.yaml names it -> as the readers do. `sent` are the bytes of records of one direction each, from
+src to dest; `bytes` those of both directions together."""
+REQUIRED = ("src_ip", "dest_ip", "start_time")
+COUNTERS = ("bytes_in", "bytes_out", "bytes", "sent")
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """How one source's table is read."""
+
+    fields: tuple[tuple[str, str], ...]
+    """(CIM name, the table's column; in JSON a dotted path)."""
+    layer: str = "unknown"
+    """What the bytes count: ip, payload, l2 or unknown."""
+    accounting: str = "final"
+    """How records of one session add up: final, delta or cumulative."""
+    delimiter: str = ","
+
+
+def check_fields(fields: Mapping[str, str]) -> None:
+    """Raise ValueError with what is allowed when the fields cannot tell a flow."""
+    if unknown := [name for name in fields if name not in NAMES]:
+        raise ValueError(f"has unknown fields {', '.join(unknown)}; allowed are {', '.join(NAMES)}")
+    if absent := [name for name in REQUIRED if name not in fields]:
+        raise ValueError(f"lacks {', '.join(absent)}; a flow needs {', '.join(REQUIRED)} and a count of bytes")
+    if not set(COUNTERS).intersection(fields):
+        raise ValueError(f"lacks a count of bytes: one of {', '.join(COUNTERS)}")
+    columns = list(fields.values())
+    if blank := [name for name, column in fields.items() if not column.strip() or re.search(r'["\r\n]', column)]:
+        raise ValueError(f"must name a column for {', '.join(blank)}")
+    for column in columns:
+        if within := next((c for c in columns if c.startswith(f"{column}.")), None):
+            raise ValueError(f"has {column!r} both as a value and as what holds {within!r}")
+
+
+def check_delimiter(text: str) -> str:
+    """One character that is no quote and ends no line."""
+    if len(text) != 1 or not text.isascii() or text in '"\r\n' or text.isalnum():
+        raise ValueError('must be one character such as "," ";" "|" or "\\t"')
+    return text

@@ -1,0 +1,85 @@
+"""Some flows of a source as it is now, counted as a day's are, to judge the source before anything is stored.
+
+The first blocks of a few files are read, so the answer costs seconds whatever the source holds. What is concluded from
+them belongs to `pipeline.direction`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from itertools import islice
+
+import polars as pl
+
+from pipeline.counting import count_once
+from pipeline.direction import Direction, judge, server_end
+from pipeline.errors import SourceError
+from pipeline.files import FoundFile, list_files
+from pipeline.inventory import Inventory
+from pipeline.lander import HEAD_BYTES, is_array
+from pipeline.layers import choose_layer
+from pipeline.settings import SourceSettings
+from pipeline.site import Site
+from pipeline.sources import READERS, detect
+from pipeline.sources.base import DocumentReader, Parsed, ReadOptions
+from pipeline.sources.reading import LineStream
+from pipeline.sources.tables import TableReader, table_encoding
+from pipeline.sources.watch import Watch
+
+FILES = 4
+"""Files of a source that are read from: the newest, by name."""
+BLOCK_BYTES = 4 << 20
+BLOCKS = 2
+"""Blocks of each file that are read."""
+
+
+def directions(site: Site, now: dt.datetime) -> list[Direction]:
+    """What each source's own flows say of its direction; sources without a flow of a watched server are left out."""
+    found: list[Direction] = []
+    latest = int((now + dt.timedelta(days=site.settings.limits.future_days)).timestamp() * 1e6)
+    inventory = Inventory(site.settings.inventory)
+    for source in site.settings.sources:
+        options = ReadOptions(
+            Watch(inventory), latest, timezone=source.timezone, mapping=source.mapping, swap_bytes=source.swap_bytes
+        )
+        files = list_files(site.root, source).files[-FILES:]
+        rows = [r for f in files for r in _rows(site, source, f, options)]
+        found += judge(_flows(rows, source, inventory)) if rows else []
+    return found
+
+
+def _flows(rows: Sequence[pl.DataFrame], source: SourceSettings, inventory: Inventory) -> pl.DataFrame:
+    raw = pl.concat(rows).with_columns(source=pl.lit(source.name), dvc=pl.col("dvc").fill_null(source.name))
+    flows = choose_layer(count_once(raw)[0]).with_columns(bytes=pl.col("total_bytes"))
+    known = inventory.watched_frame(pl.concat([flows["src_ip"], flows["dest_ip"]])).filter("watched")["ip"].implode()
+    ends = server_end(pl.col("src_ip").is_in(known), pl.col("dest_ip").is_in(known))
+    return flows.with_columns(server=ends).filter(pl.col("server").is_not_null())
+
+
+def _rows(site: Site, source: SourceSettings, file: FoundFile, options: ReadOptions) -> list[pl.DataFrame]:
+    """The watched rows in the first blocks of a file; none where it cannot be read, which others report."""
+    try:
+        parsed = _read(site, source, file, options)
+    except (SourceError, ValueError, RecursionError):
+        return []
+    return [p.rows.with_columns(source_file=pl.lit(file.name)) for p in parsed if p.rows.height]
+
+
+def _read(site: Site, source: SourceSettings, file: FoundFile, options: ReadOptions) -> list[Parsed]:
+    stream = LineStream(file.path, site.settings.limits, file.name)
+    try:
+        if stream.is_table:
+            table = TableReader(table_encoding(file.path, source.format, file.name), options)
+            return list(islice(table.read_table(file.path, file.name), 1))
+        blocks = stream.blocks(block_bytes=BLOCK_BYTES)
+        first = next(blocks, None)
+        encoding = detect(first.data[:HEAD_BYTES], source.format, file.name) if first else None
+        if first is None or encoding is None:
+            return []
+        reader = READERS[encoding](options)
+        if is_array(first) and isinstance(reader, DocumentReader):
+            return [reader.read_array(b"".join([first.data, *(b.data for b in blocks)]))]
+        return [reader.read(first), *(reader.read(b) for b in islice(blocks, BLOCKS - 1))]
+    finally:
+        stream.close()

@@ -1,0 +1,245 @@
+"""Columns of a table of any type as the fields of a form: as text, which is what forms are judged by, or typed.
+
+The text of a value is what a log would have written, so that both ways come to the same flows; the typed way is taken
+where the types allow it. Which fields a form has belongs to the forms, reading files to `tables`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.sources import zeek_columns as conn
+
+TIMES = ("ts", "end", "write_ts")
+COUNTS = (*conn.COUNTERS, "src_port", "dest_port", "sent")
+REALS = ("duration",)
+_PLAIN_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?P<between>[T ])[0-9:]{8}(?:\.(?P<fraction>[0-9]{1,9}))?(?P<zone>Z|\+00:?00|)"
+)
+_SAFE = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
+"""Types of which every value is an Int64."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A column, or a value inside one: where it is, and its type."""
+
+    path: tuple[str, ...]
+    dtype: pl.DataType
+
+    @property
+    def expr(self) -> pl.Expr:
+        """The values."""
+        expr = pl.col(self.path[0])
+        for step in self.path[1:]:
+            expr = expr.struct.field(step)
+        return expr
+
+
+def all_paths(schema: Mapping[str, pl.DataType]) -> Iterator[Found]:
+    """Every column, and every field of columns that hold structs."""
+    for name, dtype in schema.items():
+        yield Found((name,), dtype)
+        if isinstance(dtype, pl.Struct):
+            inner = all_paths({f.name: f.dtype for f in dtype.fields})  # type: ignore[misc]
+            yield from (Found((name, *f.path), f.dtype) for f in inner)
+
+
+def locate(schema: Mapping[str, pl.DataType], fields: Mapping[str, Sequence[str]]) -> dict[str, list[Found]]:
+    """For each field the columns that have one of its spellings, in their order; upper case is as good as lower."""
+    by_name = dict[str, Found]()
+    for found in all_paths(schema):
+        by_name.setdefault(".".join(found.path).lower(), found)
+    located = {ours: [by_name[s.lower()] for s in spelled if s.lower() in by_name] for ours, spelled in fields.items()}
+    return {ours: list(dict.fromkeys(found)) for ours, found in located.items()}
+
+
+# As text
+
+
+def text_of(found: Found) -> pl.Expr:
+    """Values as a log would write them; those that stand for none are null."""
+    text = _text(found.expr, found.dtype)
+    if found.dtype != pl.String and not isinstance(found.dtype, pl.Categorical | pl.Enum):
+        return text
+    return pl.when(pl.all_horizontal(text != mark for mark in conn.UNSET)).then(text)
+
+
+def _text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if isinstance(dtype, pl.Datetime):
+        zoned = dtype.time_zone is not None
+        values = values.dt.convert_time_zone("UTC") if zoned else values
+        return values.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f" + ("Z" if zoned else ""))
+    if dtype == pl.Date:
+        return values.dt.to_string("%Y-%m-%dT00:00:00")
+    if isinstance(dtype, pl.Duration):
+        return (values.dt.total_nanoseconds().cast(pl.Float64) / 1e9).cast(pl.String)
+    if dtype.is_nested() or dtype.is_object():
+        return _nested_text(values, dtype)
+    text = values if dtype == pl.String else values.cast(pl.String, strict=False)
+    if dtype.is_float():
+        return pl.coalesce(conn.whole_number(values.cast(pl.Float64)).cast(pl.String), text)
+    return text.str.replace(r"\.0+$", "") if dtype.is_decimal() else text
+
+
+def _nested_text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Objects and lists as JSON; lists of more than plain values tell nothing."""
+    if isinstance(dtype, pl.Struct):
+        return values.struct.json_encode()
+    if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.DataType) and not dtype.inner.is_nested():
+        return pl.format("[{}]", values.cast(pl.List(pl.String), strict=False).list.join(", "))
+    return pl.lit(None, pl.String)
+
+
+def as_text(frame: pl.DataFrame, located: Mapping[str, Sequence[Found]]) -> pl.DataFrame:
+    """A batch as text fields; the first column with a value wins."""
+    picked = {
+        ours: pl.coalesce([text_of(f) for f in found]) if found else pl.lit(None, pl.String)
+        for ours, found in located.items()
+    }
+    return frame.select("source_line", raw=pl.lit(None, pl.String), **picked)
+
+
+# Typed
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The expressions that make typed fields; `odd` marks values that do not fit, where that can be."""
+
+    fields: dict[str, pl.Expr]
+    odd: pl.Expr | None
+
+
+def typed(located: Mapping[str, Sequence[Found]], zone: str) -> Typed | None:
+    """How the fields are typed; None when a column is of a type that only text can tell."""
+    fields, odd = dict[str, pl.Expr](), list[pl.Expr]()
+    for ours, found in located.items():
+        made = [_typed_one(ours, f, zone) for f in found]
+        if any(m is None for m in made):
+            return None
+        known = [m for m in made if m is not None]
+        fields[ours] = pl.coalesce(known) if known else pl.lit(None, _type_of(ours))
+        if ours in (*COUNTS, *REALS):
+            unsafe = [(f, m) for f, m in zip(found, known, strict=True) if f.dtype not in _SAFE]
+            odd += [text_of(f).is_not_null() & m.is_null() for f, m in unsafe]
+    for ours in (*TIMES, *COUNTS, *REALS):
+        fields.setdefault(ours, pl.lit(None, _type_of(ours)))
+    return Typed(fields, pl.any_horizontal(odd) if odd else None)
+
+
+def _type_of(ours: str) -> pl.DataType:
+    if ours in REALS:
+        return pl.Float64()
+    return pl.Int64() if ours in (*TIMES, *COUNTS) else pl.String()
+
+
+def _typed_one(ours: str, found: Found, zone: str) -> pl.Expr | None:
+    if ours in TIMES:
+        return _time(found, zone)
+    if ours in COUNTS:
+        return _count(found)
+    if ours in REALS:
+        return _real(found)
+    return text_of(found)
+
+
+def _time(found: Found, zone: str) -> pl.Expr | None:
+    values, dtype = found.expr, found.dtype
+    if isinstance(dtype, pl.Datetime):
+        values = values.dt.cast_time_unit("us")
+        values = values if dtype.time_zone is not None else conn.in_zone(values, zone)
+        return values.dt.epoch("us")
+    if dtype in _SAFE:
+        return conn.scaled_us(values.cast(pl.Float64), values.cast(pl.Int64))
+    if dtype == pl.Float64:
+        return conn.scaled_us(values, pl.lit(None, pl.Int64))
+    return None
+
+
+def _count(found: Found) -> pl.Expr | None:
+    if found.dtype in _SAFE:
+        return found.expr.cast(pl.Int64)
+    if found.dtype == pl.UInt64:
+        return found.expr.cast(pl.Int64, strict=False)
+    if found.dtype == pl.Float64:
+        return conn.whole_number(found.expr)
+    if found.dtype == pl.String:
+        return text_of(found).cast(pl.Int64, strict=False)
+    return pl.lit(None, pl.Int64) if found.dtype == pl.Null else None
+
+
+def _real(found: Found) -> pl.Expr | None:
+    if isinstance(found.dtype, pl.Duration):
+        return found.expr.dt.total_nanoseconds().cast(pl.Float64) / 1e9
+    if found.dtype in _SAFE or found.dtype == pl.Float64:
+        return found.expr.cast(pl.Float64)
+    return pl.lit(None, pl.Float64) if found.dtype == pl.Null else None
+
+
+# Text that is typed
+
+
+def typed_text(fields: pl.DataFrame, zone: str) -> pl.DataFrame:
+    """Fields of text, or of numbers already, as typed ones, with `odd` where a value does not fit its type.
+
+    Absence is null in both. Times that are told in words stay text but for the start.
+    """
+    made, odd = dict[str, pl.Expr](), list[pl.Expr]()
+    for ours in (*TIMES, *COUNTS, *REALS):
+        if ours not in fields.columns:
+            made[ours] = pl.lit(None, _type_of(ours))
+            continue
+        if fields.schema[ours] != pl.String:
+            made[ours] = _of_number(ours, fields.schema[ours])
+            continue
+        told = ours in TIMES and not _is_number(fields[ours])
+        if told and ours != "ts":
+            continue  # Nobody is judged by it: it is read of the records that are kept.
+        made[ours] = _told_time(fields, ours, zone) if told else _number(ours)
+        if not told or ours == "ts":
+            odd.append(pl.col(ours).is_not_null() & made[ours].is_null())
+    return fields.with_columns(**made, odd=pl.any_horizontal(odd) if odd else pl.lit(False))
+
+
+def _told_time(fields: pl.DataFrame, ours: str, zone: str) -> pl.Expr:
+    """Epoch microseconds of ISO times; those in UTC that are all written like the first are read by their digits."""
+    first = fields[ours].drop_nulls().head(1)
+    found = _PLAIN_TIME.fullmatch(first[0]) if len(first) else None
+    if found is None or not (found["zone"] or zone == "UTC"):
+        return conn.epoch_us(ours, zone)
+    between, digits, told = found["between"], len(found["fraction"] or ""), re.escape(found["zone"])
+    fraction = rf"\.[0-9]{{{digits}}}" if digits else ""
+    alike = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{between}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{fraction}{told}$"
+    text = pl.col(ours)
+    if not fields.select(text.str.contains(alike).all()).item():
+        return conn.epoch_us(ours, zone)
+    whole = text.str.head(19).str.to_datetime(f"%Y-%m-%d{between}%H:%M:%S", time_unit="us", strict=False)
+    micros = text.str.slice(20, min(digits, 6)).cast(pl.Int64) * 10 ** (6 - min(digits, 6)) if digits else pl.lit(0)
+    return whole.dt.epoch("us") + micros
+
+
+def _of_number(ours: str, dtype: pl.DataType) -> pl.Expr:
+    """A field that is numbers already."""
+    values = pl.col(ours)
+    if ours not in TIMES:
+        return values.cast(_type_of(ours))
+    whole = values if dtype == pl.Int64 else pl.lit(None, pl.Int64)
+    return conn.scaled_us(values.cast(pl.Float64), whole)
+
+
+def _is_number(values: pl.Series) -> bool:
+    """Whether the first value is a number, as the others then are."""
+    first = values.drop_nulls().head(1)
+    return first.str.strip_chars().cast(pl.Float64, strict=False).null_count() == 0
+
+
+def _number(ours: str) -> pl.Expr:
+    text = pl.col(ours)
+    if ours in TIMES:
+        return conn.scaled_us(text.cast(pl.Float64, strict=False), text.cast(pl.Int64, strict=False))
+    return text.cast(_type_of(ours), strict=False)

@@ -1,0 +1,297 @@
+"""Delimited text as records: CSV and its kin, with a header, without one, or with headers again and again.
+
+Quoted cells may hold the delimiter and line ends. A line with too few or too many fields is set aside alone; a header
+that comes again, of the same columns or of others, is no row. What the columns mean belongs to the formats.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from pipeline.addresses import canonical_address
+from pipeline.sources.base import ReadOptions, rejects_frame
+from pipeline.sources.declared import Decoded, Decoder
+from pipeline.sources.quoting import MAX_RECORD_LINES, Quoting
+
+Aliases = Mapping[str, Sequence[str]]
+"""Our name of a field -> the column's spellings in lower case, the first with a value wins."""
+_NUMBER = re.compile(r"[-+]?\d[\d.:+\- TZ]*")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a format's lines are laid out."""
+
+    aliases: Aliases
+    header: re.Pattern[str]
+    """What every header line holds; whether a line is one is then told by its cells."""
+    delimiter: str = ","
+    columns: tuple[str, ...] | None = None
+    """The columns of lines before any header; None when a header must come first."""
+    quoted: bool = True
+    """Whether double quotes group a cell."""
+    trailing: bool = False
+    """Whether lines may end in delimiters that the header lacks."""
+    clean: Callable[[pl.Series], pl.Series] | None = None
+    """What makes a line plain before it is cut, such as taking a syslog header off."""
+    unset: tuple[str, ...] = ()
+    """Cells that stand for no value, beside the empty one."""
+    lacks: Callable[[frozenset[str]], str] | None = None
+    """What is missing to read records under a header that names these fields of ours; empty when nothing is."""
+    absent: str = "no header line before it"
+    """What is wrong with lines that come before any header."""
+    whole: re.Pattern[str] | None = None
+    """Last cells that cannot be the beginning of a longer one, where the file ends without a line end."""
+
+
+def delimited(layout: Layout) -> Callable[[ReadOptions], Decoder]:
+    """The decoder of a form whose lines are delimited."""
+    return lambda _: DelimitedDecoder(layout)
+
+
+@dataclass
+class _Walk:
+    """What the lines of a block are, beside records of one line each."""
+
+    headers: list[tuple[int, list[str]]] = field(default_factory=list)
+    joined: dict[int, str] = field(default_factory=dict)
+    """Row -> the whole text of the record that begins there."""
+    continued: list[int] = field(default_factory=list)
+    held: int | None = None
+    """The row at which a record begins that the block does not end."""
+
+
+@dataclass
+class DelimitedDecoder:
+    """Lines of one delimited file as records, by the header in force."""
+
+    layout: Layout
+    columns: list[str] | None = None
+    held: list[tuple[int, str]] = field(default_factory=list)
+    """Lines of a record that is not at its end yet."""
+
+    def __post_init__(self) -> None:
+        """Start with the columns that hold before any header."""
+        self._quoting = Quoting(self.layout.delimiter)
+        self._known = {s for spellings in self.layout.aliases.values() for s in spellings}
+        if self.columns is None and self.layout.columns is not None:
+            self.columns = list(self.layout.columns)
+
+    def state(self) -> dict[str, Any]:
+        """The columns in force, and the lines of a record that is not at its end."""
+        return {"columns": self.columns, "held": self.held}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Take up the columns and the open record."""
+        self.columns = state["columns"]
+        self.held = [(int(line), text) for line, text in state["held"]]
+
+    def unfinished(self) -> list[tuple[int, str]]:
+        """The lines of a record that did not come to its end."""
+        return self.held
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        if self.held:
+            before = pl.DataFrame(self.held, schema={"source_line": pl.Int64, "raw": pl.String}, orient="row")
+            lines, self.held = pl.concat([before, lines]), []
+        clean = self.layout.clean
+        lines = lines.with_columns(text=clean(lines["raw"]) if clean is not None else "raw").with_row_index()
+        walk = self._walk(lines["text"])
+        if walk.held is not None:
+            self.held = list(lines[walk.held :].select("source_line", "raw").iter_rows())
+            lines = lines[: walk.held]
+        lines = _with_joined(lines, walk)
+        parts, at = [], 0
+        for row, header in [*walk.headers, (None, None)]:
+            part = lines.filter(pl.col("index") >= at) if row is None else _between(lines, at, row)
+            parts.append(self._records(part, reason))
+            if row is not None and header is not None:
+                self.columns, at = header, row + 1
+        comments = len(walk.headers) + len(walk.continued)
+        return Decoded(pl.concat([p[0] for p in parts]), pl.concat([p[1] for p in parts]), comments=comments)
+
+    # Lines as headers, records, and records over several lines
+
+    def _walk(self, text: pl.Series) -> _Walk:
+        """Look at the lines that are not plainly one record each."""
+        walk, width, at = _Walk(), len(self.columns) if self.columns else None, 0
+        odd = text.str.contains(self.layout.header.pattern)
+        if self.layout.quoted:
+            odd |= ~self._quoting.plain(text)
+        for row in odd.arg_true().to_list():
+            if row < at:
+                continue
+            if (header := self._as_header(text[row], first=width is None)) is not None:
+                walk.headers.append((row, header))
+                width = len(header)
+            elif self.layout.quoted and self._quoting.opens(text[row]):
+                texts = text[row : row + MAX_RECORD_LINES].to_list()
+                end = self._quoting.end(texts, width)
+                if end == len(texts):
+                    walk.held = row
+                    break
+                if end is not None:
+                    walk.joined[row] = "\n".join(texts[: end + 1])
+                    walk.continued += range(row + 1, row + end + 1)
+                    at = row + end + 1
+        return walk
+
+    def _as_header(self, text: str, *, first: bool) -> list[str] | None:
+        """The columns that a line names: two of ours at least, and but for the first header no address or number."""
+        cells = self._cells(text) if self.layout.header.search(text) else None
+        names = [c.strip(' \t"\ufeff').lower() for c in cells or ()]
+        if len(self._known.intersection(names)) < 2:
+            return None
+        return None if not first and any(_NUMBER.fullmatch(n) or canonical_address(n) for n in names) else names
+
+    def _cells(self, text: str) -> list[str] | None:
+        """The cells of one record; None when its quotes do not stand as they should."""
+        return self._quoting.cells(text) if self.layout.quoted else text.split(self.layout.delimiter)
+
+    # Records as fields
+
+    def _records(self, lines: pl.DataFrame, reason: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Lines under one header as (records, rejects)."""
+        width = len(self.columns or ())
+        fault = self._header_fault()
+        if fault is not None or reason == "incomplete_last_line":
+            return self._each(lines, width, reason, fault)
+        if self.layout.trailing:
+            lines = lines.with_columns(text=self._without_trailing(lines["text"], width))
+        plain = self._plain(lines["text"], width)
+        clean = lines.filter(plain)
+        cells = self._cut(clean["text"], width)
+        if cells is None:
+            return self._each(lines, width, reason, None)
+        named = self._named(clean, cells)
+        if clean.height == lines.height:
+            return named, _none()
+        others, rejects = self._each(lines.filter(~plain), width, reason, None)
+        return pl.concat([named, others]).sort("source_line"), rejects
+
+    def _plain(self, text: pl.Series, width: int) -> pl.Series:
+        """Which records the fast reader may cut."""
+        if not self.layout.quoted:
+            return text.str.count_matches(self.layout.delimiter, literal=True) + 1 == width
+        fits = self._quoting.cuts(text) + 1 == width
+        return fits & self._quoting.plain(text) & ~text.str.contains("\n", literal=True)
+
+    def _without_trailing(self, text: pl.Series, width: int) -> pl.Series:
+        """Lines without the one empty cell that they have more than the header."""
+        longer = text.str.count_matches(self.layout.delimiter, literal=True) == width
+        shorter = text.str.replace(rf"{re.escape(self.layout.delimiter)}\s*$", "")
+        return text.zip_with(~longer, shorter)
+
+    def _each(
+        self, lines: pl.DataFrame, width: int, reason: str, header: tuple[str, str] | None
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The careful path: every line by itself."""
+        rows, bad = list[list[str]](), list[tuple[str, str] | None]()
+        for text in lines["text"]:
+            found = self._cells(text)
+            fault = header or self._fault(found, width, reason) or self._cut_short(text, found, reason)
+            bad.append(fault)
+            if fault is None and found is not None:
+                rows.append(found[:width])
+        good = pl.Series([b is None for b in bad], dtype=pl.Boolean)
+        schema = {f"c{i}": pl.String for i in range(width)}
+        cells = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
+        lost = lines.filter(~good)
+        reasons, details = (pl.Series([b[i] for b in bad if b], dtype=pl.String) for i in (0, 1))
+        return self._named(lines.filter(good), cells), rejects_frame(lost["source_line"], reasons, details, lost["raw"])
+
+    def _header_fault(self) -> tuple[str, str] | None:
+        """Why no line can be read under the header in force: (reason, detail)."""
+        if self.columns is None:
+            return "no_header", self.layout.absent
+        has = frozenset(n for n, spellings in self.layout.aliases.items() if set(spellings) & set(self.columns))
+        lacking = self.layout.lacks(has) if self.layout.lacks is not None else ""
+        return ("missing_fields", f"the header lacks {lacking}") if lacking else None
+
+    def _fault(self, cells: list[str] | None, width: int, reason: str) -> tuple[str, str] | None:
+        """What is wrong with a line: (reason, detail)."""
+        last = reason == "incomplete_last_line"
+        if cells is None:
+            return reason, "a quote that does not close"
+        if len(cells) < width:
+            return (reason if last else "too_few_fields"), f"{len(cells)} of {width}"
+        if len(cells) > width and not (self.layout.trailing and not any(c.strip() for c in cells[width:])):
+            return "too_many_fields", f"{len(cells)} of {width}"
+        return None
+
+    def _cut_short(self, text: str, cells: list[str] | None, reason: str) -> tuple[str, str] | None:
+        """Whether the last line of a file may have lost the end of a value: a cut number still looks like one."""
+        if reason != "incomplete_last_line" or not cells or (self.columns or [""])[-1] not in self._known:
+            return None
+        whole = self.layout.whole is not None and self.layout.whole.fullmatch(cells[-1].strip())
+        if whole or (self.layout.quoted and text.endswith('"')) or len(cells) > len(self.columns or ()):
+            return None
+        return reason, "the file ends inside this line"
+
+    def _cut(self, text: pl.Series, width: int) -> pl.DataFrame | None:
+        """Plain lines cut at their delimiters, the cells in use; None when the reader sees other lines than we do."""
+        used = [i for i, name in enumerate(self.columns or ()) if name in self._known]
+        schema = {f"c{i}": pl.String for i in range(width)}
+        if text.is_empty() or not used:
+            return pl.DataFrame(schema=schema)
+        source = io.BytesIO("\n".join(text.to_list()).encode() + b"\n")
+        quoted = self.layout.quoted and text.str.contains('"', literal=True).any()
+        try:
+            found = pl.read_csv(
+                source,
+                has_header=False,
+                separator=self.layout.delimiter,
+                quote_char='"' if quoted else None,
+                schema=schema,
+                columns=used,
+            )
+        except pl.exceptions.PolarsError:
+            return None
+        return found if found.height == len(text) else None
+
+    def _named(self, lines: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
+        """Cells as fields; a column that is given twice counts once, the first with a value wins."""
+        at = dict[str, int]()
+        for i, name in enumerate(self.columns or ()):
+            at.setdefault(name, i)
+        blank, marks = pl.lit(None, pl.String), ("", *self.layout.unset)
+        picked = []
+        for name, spellings in self.layout.aliases.items():
+            there = [pl.col(f"c{at[s]}").str.strip_chars() for s in spellings if s in at]
+            filled = [pl.when(~c.is_in(marks)).then(c) for c in there]
+            picked.append((pl.coalesce(filled) if filled else blank).alias(name))
+        fields = pl.DataFrame(schema=dict.fromkeys(self.layout.aliases, pl.String))
+        if cells.width:
+            fields = cells.select(picked) if cells.height else fields
+        if not cells.height and lines.height:  # No column is in use.
+            fields = lines.select(blank.alias(n) for n in self.layout.aliases)
+        return pl.concat([lines.select("source_line", "raw"), fields], how="horizontal")
+
+
+def _with_joined(lines: pl.DataFrame, walk: _Walk) -> pl.DataFrame:
+    """Lines with continued ones taken into the line that began their record."""
+    if not walk.joined:
+        return lines
+    whole = pl.DataFrame(
+        {"index": list(walk.joined), "whole": list(walk.joined.values())},
+        schema={"index": lines.schema["index"], "whole": pl.String},
+    )
+    gone = pl.Series(walk.continued, dtype=lines.schema["index"]).implode()
+    lines = lines.filter(~pl.col("index").is_in(gone)).join(whole, on="index", how="left", maintain_order="left")
+    return lines.with_columns(pl.coalesce("whole", c).alias(c) for c in ("raw", "text")).drop("whole")
+
+
+def _between(lines: pl.DataFrame, first: int, header: int) -> pl.DataFrame:
+    """The lines from one row up to a header; the header is behind them."""
+    return lines.filter(pl.col("index").is_between(first, header, closed="left"))
+
+
+def _none() -> pl.DataFrame:
+    return rejects_frame(*(pl.Series([], dtype=pl.String),) * 4)

@@ -1,0 +1,169 @@
+"""Elastic Common Schema records with source and destination counters, as Beats and Elastic's integrations write them.
+
+Sources: the ECS field reference (source.bytes, destination.bytes, event.start, event.duration in nanoseconds) and the
+pipelines of Elastic's integrations, whose datasets differ in what a record is. What a shipper counts is its own affair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipeline.sources import json_lines
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.records import json_decoder
+
+_ONE_WAY = "vpcflow|netflow|ipfix|sflow"
+"""Datasets whose records may tell one direction, from source to destination."""
+_REFUSED = (
+    "reject",
+    "rejected",
+    "deny",
+    "denied",
+    "drop",
+    "dropped",
+    "block",
+    "blocked",
+    "flow_denied",
+    "flow_dropped",
+)
+_INTERIM_CODE = "0000000020"
+"""Fortinet's log of traffic so far."""
+_SYN, _ACK = 0x02, 0x10
+
+
+def _is(dataset: str) -> pl.Expr:
+    return pl.col("dataset").str.contains(dataset).fill_null(False)
+
+
+def _has(kind: str) -> pl.Expr:
+    """Whether event.type, one word or a list of some, names the kind."""
+    return pl.col("types").str.contains(rf'(?:^|"){kind}(?:"|$)').fill_null(False)
+
+
+def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
+    """One direction where that is all the record tells, and who made it; times where only the duration is known."""
+    one_way = pl.col("resp_ip_bytes").is_null() & (pl.col("dataset").is_null() | _is(_ONE_WAY))
+    flags = pl.col("tcp_flags").cast(pl.Int64, strict=False)
+    syn, ack = (flags & _SYN) > 0, (flags & _ACK) > 0
+    # AWS shows an ACK only beside its SYN; other exporters show the flags of all packets.
+    initiator = pl.when(syn & ~ack).then(pl.lit("src")).when(syn & ack & _is("vpcflow")).then(pl.lit("dest"))
+    nanoseconds = pl.col("duration").cast(pl.Float64, strict=False)
+    side = pl.when(_is("vpcflow")).then(pl.col("side").str.to_lowercase())
+    return [
+        pl.when(one_way).then("orig_ip_bytes").alias("sent"),
+        pl.when(~one_way).then("orig_ip_bytes").alias("orig_ip_bytes"),
+        pl.when(one_way).then(initiator).alias("initiator"),
+        pl.when(side.is_in(["src", "src_gateway", "egress", "outbound"]))
+        .then(pl.lit("src"))
+        .when(side.is_in(["dest", "dest_gateway", "ingress", "inbound"]))
+        .then(pl.lit("dest"))
+        .alias("reporter"),
+        pl.when(pl.col("end").is_null()).then((nanoseconds / 1e9).cast(duration)).alias("duration"),
+    ]
+
+
+def _counts() -> pl.Expr:
+    return pl.any_horizontal(pl.col(c).is_not_null() for c in ("resp_ip_bytes", "orig_ip_bytes", "sent", "total"))
+
+
+def _blocked() -> pl.Expr:
+    """Whether the device let nothing through."""
+    denied = _has("denied") & ~_is("fortinet")  # Said there of a session with one blocked file, too.
+    return denied | pl.col("action").str.to_lowercase().is_in(_REFUSED).fill_null(False)
+
+
+def _other() -> pl.Expr:
+    """Events that repeat counters of a flow: alerts, web filters and other logs than that of traffic."""
+    suricata = ~pl.col("eve").is_in(["flow", "netflow"])
+    return (suricata | (pl.col("log").str.to_lowercase() != "traffic")).fill_null(False)
+
+
+def _accounting() -> pl.Expr:
+    """Counters so far are cumulative, those of a stretch deltas, all others final."""
+    so_far = (pl.col("final") == "false") | (pl.col("code") == _INTERIM_CODE) | _is("^checkpoint")
+    begun = _has("start") & ~_has("end")
+    return pl.when(so_far.fill_null(False) | begun).then(pl.lit("cumulative")).when(_is(_ONE_WAY)).then(pl.lit("delta"))
+
+
+_FIELDS: json_lines.Fields = {
+    "ts": ("event.start", "@timestamp"),
+    "end": ("event.end",),
+    "duration": ("event.duration",),
+    "write_ts": ("@timestamp",),
+    "uid": (
+        "flow.id",
+        "zeek.session_id",
+        "suricata.eve.flow_id",
+        "panw.panos.flow_id",
+        "fortinet.firewall.sessionid",
+        "checkpoint.loguid",
+        "network.community_id",
+    ),
+    "src": ("source.ip",),
+    "src_port": ("source.port",),
+    "src_nat": ("source.nat.ip",),
+    "dest": ("destination.ip",),
+    "dest_port": ("destination.port",),
+    "dest_nat": ("destination.nat.ip",),
+    "proto": ("network.transport", "network.iana_number"),
+    "service": ("network.protocol", "network.application"),
+    "resp_ip_bytes": ("destination.bytes",),
+    "orig_ip_bytes": ("source.bytes",),
+    "resp_pkts": ("destination.packets",),
+    "orig_pkts": ("source.packets",),
+    "system": (
+        "aws.vpcflow.interface_id",
+        "observer.name",
+        "observer.hostname",
+        "observer.ip[]",
+        "agent.hostname",
+        "host.name",
+    ),
+    "side": ("gcp.vpcflow.reporter", "network.direction"),
+    "tcp_flags": ("aws.vpcflow.tcp_flags", "netflow.tcp_control_bits"),
+    "status": ("aws.vpcflow.log_status",),
+    "final": ("flow.final",),
+    "total": ("network.bytes",),
+    "dataset": ("event.dataset", "data_stream.dataset"),
+    "types": ("event.type[]",),
+    "action": ("aws.vpcflow.action", "event.action"),
+    "code": ("event.code",),
+    "eve": ("suricata.eve.event_type",),
+    "log": ("fortinet.firewall.type", "panw.panos.type"),
+}
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    return fields.with_columns(_derived(fields.schema["duration"]))
+
+
+ECS = Form(
+    name="ecs",
+    vendor_product="Elastic Common Schema",
+    layer="unknown",
+    contract=Contract(
+        "destination.bytes",
+        "source.bytes",
+        "as the shipper counts",
+        "event.start",
+        "`flow.final: false`, a start, Fortinet's code 20 and Check Point are interim; vpcflow and netflow are deltas",
+    ),
+    marks=re.compile(rb'"(?:source|destination)"\s*:\s*\{|"(?:source|destination)\.ip"\s*:'),
+    decoder=json_decoder(_FIELDS, inside=("$._source",)),
+    derive=_derive,
+    columns={name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()},
+    json=True,
+    flows=lambda: pl.col("src").is_not_null() & _counts() & ~_blocked() & ~_other(),
+    accounting=_accounting,
+    ignored={
+        "blocked": lambda: pl.col("src").is_not_null() & _blocked(),
+        "lost_data": lambda: pl.col("status") == "SKIPDATA",
+        "no_data": lambda: pl.col("status") == "NODATA",
+        "no_counters": lambda: pl.col("src").is_not_null() & ~_counts() & ~_blocked() & ~_other(),
+    },
+    flags_tell=True,
+    note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",
+)

@@ -1,0 +1,160 @@
+"""FortiGate traffic logs as key=value lines, with or without a syslog header.
+
+Sources: the FortiOS log message reference (traffic logs, message ids, long-live sessions). UTM and event logs repeat
+byte counters and are never counted; CEF, JSON and the web interface's own exports are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from pipeline.sources import key_values, syslog
+from pipeline.sources.base import rejects_frame
+from pipeline.sources.declared import Contract, Decoded, Form
+
+_KEYS = ("logid", "eventtime", "srcip", "srcport", "dstip", "dstport", "proto", "service", "action", "duration",
+         "sentbyte", "rcvdbyte", "sentpkt", "rcvdpkt", "sessionid", "devname", "transip", "tranip")  # fmt: skip
+_INSTEAD = {"eventtime": ("date", "time", "tz"), "devname": ("devid",), "logid": ("rcvddelta",)}
+"""Keys that are asked only where another is absent."""
+_COUNTED = ("sentbyte", "rcvdbyte")
+_BEGINS = (4, 15, 16)
+"""Message ids of sessions that start: of another subtype, forward, local."""
+_INTERIM = (20, 21)
+"""Message ids of sessions that go on: forward, sniffer."""
+_BLOCKED = ("deny", "blocked", "drop", "dropped", "block")
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
+
+
+@dataclass
+class FortinetDecoder:
+    """Lines of key=value pairs; only those of traffic logs are taken apart."""
+
+    zone: str
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        frame = lines.with_columns(text=key_values.plain(lines["raw"]))
+        frame = frame.with_columns(kind=key_values.value("text", "type"))
+        traffic = pl.col("kind") == "traffic"
+        told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in _COUNTED)
+        other = pl.col("kind").is_null() & ~(syslog.is_message() & ~pl.col("text").str.contains(" (?:logid|devid)="))
+        detail = (
+            pl.when(pl.col("text").is_null())
+            .then(pl.lit("a quote that does not close"))
+            .when(other)
+            .then(pl.lit("no key 'type'"))
+            .when(told_twice)
+            .then(pl.lit("a byte counter that is given twice"))
+        )
+        frame = frame.with_columns(detail=detail)
+        bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())
+        reasons = pl.Series([reason] * bad.height, dtype=pl.String)
+        broken = rejects_frame(bad["source_line"], reasons, bad["detail"], bad["raw"])
+        return Decoded(self._fields(good), broken)
+
+    def _fields(self, good: pl.DataFrame) -> pl.DataFrame:
+        """Traffic lines with their fields, and the others as they are."""
+        traffic = good.filter(pl.col("kind") == "traffic")
+        traffic = key_values.values(traffic, "text", _KEYS)
+        lacking = [k for key, instead in _INSTEAD.items() if traffic[key].has_nulls() for k in instead]
+        traffic = key_values.values(traffic, "text", lacking)
+        absent = [k for keys in _INSTEAD.values() for k in keys if k not in lacking]
+        traffic = traffic.with_columns(pl.lit(None, pl.String).alias(k) for k in absent)
+        fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
+        others = good.filter((pl.col("kind") != "traffic").fill_null(value=True)).select("source_line", "raw", "kind")
+        return pl.concat([fields, others], how="diagonal")
+
+    def state(self) -> dict[str, Any]:
+        """Every line carries all it needs."""
+        return {}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""
+
+    def unfinished(self) -> list[tuple[int, str]]:
+        """No record spans lines."""
+        return []
+
+
+def _times(zone: str) -> pl.Expr:
+    """`logged`, epoch microseconds: eventtime, or the device's date and time with its offset, or in the zone."""
+    number = pl.col("eventtime").cast(pl.Int64, strict=False)
+    digits = pl.col("eventtime").str.len_bytes()
+    scaled = (
+        pl.when(digits >= 18).then(number // 1_000).when(digits >= 15).then(number)
+        .when(digits >= 12).then(number * 1_000).when(digits >= 9).then(number * 1_000_000)
+    )  # fmt: skip
+    stamp = pl.concat_str("date", pl.lit(" "), "time")
+    wall = stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+    parts = pl.col("tz").str.extract_groups(r"([+-])(\d\d?):?(\d\d)?")
+    hours, minutes = (parts.struct.field(n).cast(pl.Int64, strict=False) for n in ("2", "3"))
+    ahead = (hours * 3_600 + minutes.fill_null(0) * 60) * 1_000_000
+    offset = pl.when(parts.struct.field("1") == "-").then(-ahead).otherwise(ahead)
+    return pl.coalesce(scaled, syslog.epoch_of(wall, offset, zone)).alias("logged")
+
+
+def _fields() -> list[pl.Expr]:
+    """The fields of records; a session starts its duration before it is logged."""
+    lasted = (pl.col("duration").cast(pl.Float64, strict=False).fill_null(0) * 1e6).cast(pl.Int64, strict=False)
+    message = pl.col("logid").cast(pl.Int64, strict=False) % 1_000_000
+    unnumbered = message.is_null() & (pl.col("action") == "accept") & pl.col("rcvddelta").is_not_null()
+    moved = [pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)) for c in ("transip", "tranip")]
+    return [
+        syslog.as_text(pl.col("logged") - lasted).alias("ts"),
+        syslog.as_text(pl.col("logged")).alias("write_ts"),
+        pl.col("sessionid").alias("uid"),
+        pl.col("srcip").alias("src"),
+        pl.col("srcport").alias("src_port"),
+        pl.col("dstip").alias("dest"),
+        pl.col("dstport").alias("dest_port"),
+        pl.col("proto"),
+        pl.col("service").str.to_lowercase(),
+        pl.col("duration"),
+        pl.col("rcvdbyte").alias("resp_ip_bytes"),
+        pl.col("sentbyte").alias("orig_ip_bytes"),
+        pl.col("rcvdpkt").alias("resp_pkts"),
+        pl.col("sentpkt").alias("orig_pkts"),
+        pl.coalesce("devname", "devid").alias("system"),
+        moved[0].alias("src_nat"),
+        moved[1].alias("dest_nat"),
+        (message.is_in(_INTERIM) | unnumbered).fill_null(value=False).alias("interim"),
+        pl.col("action").str.to_lowercase().is_in(_BLOCKED).fill_null(value=False).alias("blocked"),
+        (message.is_in(_BEGINS) | (pl.col("action") == "start")).fill_null(value=False).alias("begin"),
+    ]
+
+
+def _allowed() -> pl.Expr:
+    return (pl.col("kind") == "traffic") & ~pl.col("blocked") & ~pl.col("begin")
+
+
+def _counted() -> pl.Expr:
+    return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
+
+
+FORTINET = Form(
+    name="fortinet",
+    vendor_product="Fortinet FortiGate",
+    layer="unknown",
+    contract=Contract(
+        "rcvdbyte",
+        "sentbyte",
+        "as the device counts",
+        "eventtime - duration",
+        "`type=traffic` lines; message 20 is interim, cumulative",
+    ),
+    marks=re.compile(rb'(?m)^(?=[^\n]{0,2000}?\b(?:devid|logid)="?\w)[^\n]{0,2000}?\btype="?(?:traffic|utm|event)\b'),
+    strong=True,
+    decoder=lambda options: FortinetDecoder(options.timezone),
+    flows=lambda: _allowed() & _counted(),
+    accounting=lambda: pl.when(pl.col("interim")).then(pl.lit("cumulative")),
+    ignored={
+        "blocked": lambda: pl.col("blocked"),
+        "begin": lambda: pl.col("begin") & ~pl.col("blocked"),
+        "no_counters": lambda: _allowed() & ~_counted(),
+    },
+    local_time=True,
+)

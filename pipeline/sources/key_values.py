@@ -1,0 +1,52 @@
+"""Lines of key=value pairs, read from left to right: what stands inside quotes is never taken for a key.
+
+Values may be quoted or not, pairs parted by spaces, tabs or commas. A line whose quotes hold nothing that looks like a
+pair is searched as it stands; of any other the doubtful quotes are emptied first. Which keys there are belongs to the
+formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+_HEAD = r'^(?:[^="]*[ >:])?'
+"""What stands before the first key: a priority, a syslog header."""
+_PLAIN = r'^[^"]*(?:"[^"=\\]*"[^"]*)*$'
+"""All quotes close, and none holds an equals sign or an escape."""
+_QUOTED = r'"(?:([^"=\\]*)"|(?:[^"\\]|\\.)*")'
+_COMMAS = r'^ \w+=(?:"[^"]*"|[^ ",]*),\w+='
+_COMMA = r'("[^"]*")|,'
+
+
+def plain(lines: pl.Series) -> pl.Series:
+    """Lines in which ` key=` can only be a key; null where a quote does not close."""
+    if lines.str.contains("\t", literal=True).any():
+        lines = lines.str.replace_all("\t", " ", literal=True)
+    text = lines.str.replace(_HEAD, " ")
+    sure = text.str.contains(_PLAIN)
+    if not sure.all():
+        emptied = text.filter(~sure).str.replace_all(_QUOTED, '"${1}"')
+        emptied = emptied.to_frame("t").select(pl.when(pl.col("t").str.contains(_PLAIN)).then("t")).to_series()
+        text = text.to_frame("t").with_row_index().to_series(1).scatter((~sure).arg_true(), emptied)
+    commas = text.str.contains(_COMMAS).fill_null(value=False)
+    if commas.any():
+        text = text.scatter(commas.arg_true(), text.filter(commas).str.replace_all(_COMMA, "${1} "))
+    return text
+
+
+def value(column: str, key: str) -> pl.Expr:
+    """The first value of a key in plain lines, without its quotes; null where the key is absent or has none."""
+    return pl.col(column).str.extract(f' {key}=("[^"]+"|[^ "][^ ]*)').str.strip_chars('"').alias(key)
+
+
+def values(frame: pl.DataFrame, column: str, keys: Sequence[str]) -> pl.DataFrame:
+    """The frame of plain lines with one more text column a key; a key that no line has costs next to nothing."""
+    there = {key: frame[column].str.contains(f" {key}=", literal=True).any() for key in keys}
+    return frame.with_columns(value(column, k) if there[k] else pl.lit(None, pl.String).alias(k) for k in keys)
+
+
+def repeated(column: str, key: str) -> pl.Expr:
+    """Whether a key stands in a plain line more than once."""
+    return pl.col(column).str.count_matches(f" {key}=", literal=True) > 1

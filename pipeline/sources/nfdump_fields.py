@@ -1,0 +1,137 @@
+"""Fields of nfdump's records, whatever the output: which direction a counter is of, what the flags tell, sums.
+
+The outputs bring columns named alike here; how their lines are cut is in `nfdump_csv` and `nfdump_table`, and which
+outputs there are in `nfdump`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.sources.reverse import Reverse
+
+NAMES = (
+    "ts",
+    "end",
+    "duration",
+    "src",
+    "src_port",
+    "dest",
+    "dest_port",
+    "proto",
+    "flags",
+    "forwarding",
+    "event",
+    "in_packets",
+    "in_bytes",
+    "out_packets",
+    "out_bytes",
+    "system",
+    "src_nat",
+    "dest_nat",
+)
+"""What an output may tell of a record, all text."""
+_ICMP = {"icmp6": "icmp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp"}
+_UNSET = ("0.0.0.0", "::")  # noqa: S104 - how nfdump writes an address that it does not know
+_MOST = 1e15
+"""A byte counter above this is no counter; it is judged elsewhere and kept out of the sums here."""
+
+
+def _seen(column: str) -> pl.Expr:
+    return pl.col(column).is_not_null() & (pl.col(column) != "0")
+
+
+def _seconds(text: pl.Expr) -> pl.Expr:
+    """A duration as seconds: 33.737, 00:00:33.737 or 1d 03:46:35.000; anything else stays as it is."""
+    parts = text.str.extract_groups(r"^(?:(\d+)d\s*)?(\d+):(\d\d):(\d\d(?:\.\d+)?)$").struct
+    days, hours, minutes, rest = (parts.field(str(i)).cast(pl.Float64) for i in (1, 2, 3, 4))
+    total = days.fill_null(0) * 86_400 + hours * 3_600 + minutes * 60 + rest
+    return pl.coalesce(total.round(6).cast(pl.String), text)
+
+
+def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Columns as nfdump names them -> fields of a form, and what is odd about the block.
+
+    A record without anything from its dest tells one direction. Counters `in` are what src sent. Flags are those of all
+    packets of the record, or-ed: only SYN without ACK tells who began. The ends of other two-way records are those of
+    the first record seen (nfdump -b), so that the ports decide.
+    """
+    missing = [pl.lit(None, pl.String).alias(c) for c in (*NAMES, "sampled") if c not in found.columns]
+    found = found.with_columns(missing)
+    clocks = found["duration"].str.contains(":", literal=True).any()  # Most outputs write seconds.
+    proto = pl.col("proto").str.to_lowercase().replace(_ICMP)
+    two_way, there = (_seen(f"{side}_bytes") | _seen(f"{side}_packets") for side in ("out", "in"))
+    ack = pl.col("flags").str.contains("A", literal=True)
+    syn = pl.col("flags").str.contains("S", literal=True) & ~ack & there & (proto.is_in(["tcp", "6"]))
+    ports = [pl.when(proto != "icmp").then(c).alias(c) for c in ("src_port", "dest_port")]
+    unset = [pl.when(~pl.col(c).is_in(_UNSET)).then(c).alias(c) for c in ("system", "src_nat", "dest_nat")]
+    fields = found.with_columns(
+        *ports,
+        *unset,
+        proto=proto,
+        duration=_seconds(pl.col("duration")) if clocks else "duration",
+        sent=pl.when(~two_way).then("in_bytes"),
+        orig_ip_bytes=pl.when(two_way & there).then("in_bytes"),
+        resp_ip_bytes=pl.when(two_way).then("out_bytes"),
+        orig_pkts=pl.when(~two_way | there).then("in_packets"),
+        resp_pkts=pl.when(two_way).then("out_packets"),
+        initiator=pl.when(syn).then(pl.lit("src")).when(two_way).then(pl.lit("ports")),
+    )
+    packets, size = (pl.col(c).cast(pl.Float64, strict=False) for c in ("in_packets", "in_bytes"))
+    odd = found.select(
+        sampled=(pl.col("sampled") == "1").sum(),
+        impossible_packet_size=((size < packets * 20) & ~pl.col("src").str.contains(":", literal=True)).sum(),
+    ).row(0, named=True)
+    tcp = proto.is_in(["tcp", "6"])
+    answered = tcp & pl.coalesce(ack, packets >= 3)
+    return fields, merged({k: int(v or 0) for k, v in odd.items()}, reverse.look(fields, answered, two_way & there))
+
+
+@dataclass
+class Tally:
+    """Bytes read since the last Summary, to be compared with what the next one says."""
+
+    bytes: float = 0.0
+    exact: bool = True
+
+    def state(self) -> list[float]:
+        """As plain data."""
+        return [self.bytes, float(self.exact)]
+
+    def resume(self, state: list[float]) -> None:
+        """Take up a state."""
+        self.bytes, self.exact = state[0], bool(state[1])
+
+    def mismatches(self, found: pl.DataFrame, marks: pl.DataFrame, rounded: pl.Expr | None = None) -> int:
+        """How many Summaries differ from the records before them.
+
+        Args:
+            found: records with source_line, in_bytes and out_bytes as text.
+            marks: Summaries (source_line, total); no total where it is rounded.
+            rounded: which records' counters are.
+        """
+        size = [pl.col(c).cast(pl.Float64, strict=False) for c in ("in_bytes", "out_bytes")]
+        plain = [pl.when(s.is_between(0, _MOST)).then(s).otherwise(0.0) for s in size]
+        lines = found.select(
+            "source_line",
+            bytes=plain[0] + plain[1],
+            rounded=pl.lit(False) if rounded is None else rounded,
+        ).with_columns(part=marks["source_line"].search_sorted(found["source_line"]))
+        sums = lines.group_by("part").agg(pl.col("bytes").sum(), pl.col("rounded").any())
+        parts = pl.DataFrame({"part": range(marks.height + 1)}, schema={"part": lines.schema["part"]})
+        both = parts.join(sums, on="part", how="left", maintain_order="left").with_columns(
+            (pl.col("bytes").fill_null(0.0) + pl.when(pl.col("part") == 0).then(self.bytes).otherwise(0.0)),
+            (pl.col("rounded").fill_null(False) | ((pl.col("part") == 0) & (not self.exact))),
+        )
+        last = both.row(-1, named=True)
+        self.bytes, self.exact = float(last["bytes"]), not last["rounded"]
+        told = both.head(marks.height).with_columns(total=marks["total"])
+        wrong = (pl.col("total") - pl.col("bytes")).abs() > 0.5
+        return int(told.select((wrong & ~pl.col("rounded")).fill_null(False).sum()).item())
+
+
+def merged(*counts: dict[str, int]) -> dict[str, int]:
+    """Warnings of several kinds as one."""
+    return {k: sum(c.get(k, 0) for c in counts) for k in {k for c in counts for k, v in c.items() if v}}

@@ -1,0 +1,148 @@
+"""OCSF Network Activity, class 4001, as security lakes hold it.
+
+Source: the OCSF schema's network_activity class and network_traffic object, which defines bytes_in as destination to
+source, src_endpoint as the initiator, and an activity's Traffic as a report on a flow; Amazon's mapping of VPC flow
+logs for Security Lake. Other classes are no flows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipeline.sources import json_lines
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.records import json_decoder
+
+_REFUSED = ("blocked", "block", "denied", "deny", "dropped", "drop", "rejected", "reject", "refused")
+_SYN, _ACK = 0x02, 0x10
+
+
+def _two_way() -> pl.Expr:
+    return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
+
+
+def _vpc() -> pl.Expr:
+    return pl.col("product").str.contains("(?i)vpc").fill_null(False)
+
+
+def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
+    """What a record of one direction tells of its ends; VPC flow logs show an ACK only beside its SYN."""
+    flags = pl.col("tcp_flags").cast(pl.Int64, strict=False)
+    syn, ack = (flags & _SYN) > 0, (flags & _ACK) > 0
+    sides = [pl.col(f"{end}_interface").is_not_null() for end in ("src", "dest")]
+    milliseconds = pl.col("duration").cast(pl.Float64, strict=False)
+    reporter = (
+        pl.when(sides[0] & ~sides[1])
+        .then(pl.lit("src"))
+        .when(sides[1] & ~sides[0])
+        .then(pl.lit("dest"))
+        .when(pl.col("direction") == "2")
+        .then(pl.lit("src"))
+        .when(pl.col("direction") == "1")
+        .then(pl.lit("dest"))
+    )
+    initiator = pl.when(syn & ~ack).then(pl.lit("src")).when(syn & ack & _vpc()).then(pl.lit("dest"))
+    interface = pl.when(_vpc()).then(pl.coalesce("src_interface", "dest_interface"))
+    return [
+        pl.when(~_two_way()).then(initiator).alias("initiator"),
+        pl.when(_vpc()).then(reporter).alias("reporter"),
+        pl.when(pl.col("end").is_null()).then((milliseconds / 1e3).cast(duration)).alias("duration"),
+        pl.coalesce("system", interface).alias("system"),
+    ]
+
+
+def _counts() -> pl.Expr:
+    return _two_way() | pl.col("sent").is_not_null()
+
+
+def _blocked() -> pl.Expr:
+    """Whether the device let nothing through."""
+    said = pl.any_horizontal(pl.col(c).str.to_lowercase().is_in(_REFUSED) for c in ("action", "disposition"))
+    numbered = (pl.col("action_id") == "2") | pl.col("disposition_id").is_in(["2", "6", "25"])
+    return _activity() & (
+        said.fill_null(False) | numbered.fill_null(False) | (pl.col("activity") == "5").fill_null(False)
+    )
+
+
+def _activity() -> pl.Expr:
+    return (pl.col("kind") == "4001").fill_null(False)
+
+
+_FIELDS: json_lines.Fields = {
+    "kind": ("class_uid",),
+    "activity": ("activity_id",),
+    "ts": ("start_time", "start_time_dt", "time", "time_dt"),
+    "end": ("end_time", "end_time_dt"),
+    "duration": ("duration",),
+    "write_ts": ("time", "time_dt"),
+    "uid": ("connection_info.uid", "connection_info.session.uid"),
+    "record_id": ("metadata.uid",),
+    "src": ("src_endpoint.ip",),
+    "src_port": ("src_endpoint.port",),
+    "dest": ("dst_endpoint.ip",),
+    "dest_port": ("dst_endpoint.port",),
+    "proto": ("connection_info.protocol_num", "connection_info.protocol_name"),
+    "service": ("app_name",),
+    "resp_ip_bytes": ("traffic.bytes_in",),
+    "orig_ip_bytes": ("traffic.bytes_out",),
+    "resp_pkts": ("traffic.packets_in",),
+    "orig_pkts": ("traffic.packets_out", "traffic.packets"),
+    "missed_bytes": ("traffic.bytes_missed",),
+    "sent": ("traffic.bytes",),
+    "system": ("device.name", "device.hostname", "device.uid"),
+    "product": ("metadata.product.name",),
+    "direction": ("connection_info.direction_id",),
+    "tcp_flags": ("connection_info.tcp_flags",),
+    "src_interface": ("src_endpoint.interface_uid",),
+    "dest_interface": ("dst_endpoint.interface_uid",),
+    "action": ("action",),
+    "action_id": ("action_id",),
+    "disposition": ("disposition",),
+    "disposition_id": ("disposition_id",),
+    "status": ("status_code",),
+}
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    return fields.with_columns(_derived(fields.schema["duration"]))
+
+
+OCSF = Form(
+    name="ocsf",
+    vendor_product="OCSF Network Activity",
+    layer="unknown",
+    contract=Contract(
+        "traffic.bytes_in",
+        "traffic.bytes_out",
+        "as the source counts",
+        "start_time",
+        "`Traffic` reports and `traffic.bytes` alone (one direction) are deltas, `Open` is interim, others final",
+    ),
+    marks=re.compile(rb'"class_uid"\s*:|"(?:src|dst)_endpoint"\s*:'),
+    strong=True,
+    decoder=json_decoder(_FIELDS),
+    derive=_derive,
+    columns={name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()},
+    json=True,
+    flows=lambda: _activity() & _counts() & ~_blocked(),
+    accounting=lambda: (
+        pl.when(pl.col("activity") == "1")
+        .then(pl.lit("cumulative"))
+        .when((pl.col("activity") == "6") | ~_two_way())
+        .then(pl.lit("delta"))
+    ),
+    ignored={
+        "blocked": _blocked,
+        "lost_data": lambda: _activity() & (pl.col("status") == "SKIPDATA"),
+        "no_data": lambda: _activity() & (pl.col("status") == "NODATA"),
+        "no_counters": lambda: (
+            _activity() & ~_counts() & ~_blocked() & ~pl.col("status").is_in(["SKIPDATA", "NODATA"]).fill_null(False)
+        ),
+    },
+    flags_tell=True,
+    note="With traffic.bytes alone a record tells one direction (Security Lake's VPC flows), which its TCP flags or "
+    "ports decide. Records without traffic, such as Open, are no byte sample; denied ones are `blocked`.",
+)

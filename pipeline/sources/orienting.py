@@ -1,0 +1,112 @@
+"""Records of a form turned so that the initiator is the source, and then as RAW, in the byte columns of their layer.
+
+What a record says of its ends itself counts first, then the ports. Records of one direction that even ports do not tell
+apart stay as they are; `pipeline.counting` may know more of them.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipeline.schemas import MAX_FLOW_BYTES
+from pipeline.sources import zeek_columns as conn
+from pipeline.sources.base import RAW, ReadOptions
+from pipeline.sources.declared import EXTRAS, Form
+
+SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 143, 389, 443, 445, 465, 587, 636, 853,
+                 989, 990, 993, 995, 1433, 3306, 3389, 5223, 5432, 8080, 8088, 8443)  # fmt: skip
+"""Ports that a server answers on: what tells the ends of a one-way record apart."""
+
+_SWAPPED = (
+    ("src", "dest"),
+    ("src_port", "dest_port"),
+    ("orig_ip_bytes", "resp_ip_bytes"),
+    ("orig_pkts", "resp_pkts"),
+    ("src_nat", "dest_nat"),
+)
+
+
+def complete(fields: pl.DataFrame) -> pl.DataFrame:
+    """All columns that the rest asks for; of ports with several values the first."""
+    missing = [pl.lit(None, pl.String).alias(c) for c in (*conn.ALIASES, *EXTRAS) if c not in fields.columns]
+    # A field with several values is a list; of ports the first one counts.
+    ports = [c for c in ("src_port", "dest_port") if fields.schema.get(c, pl.Int64) == pl.String]
+    first = [pl.col(c).str.replace(r'^\[\s*"?(\d+)"?\s*[,\]].*$', "${1}") for c in ports]
+    return fields.with_columns(missing).with_columns(first)
+
+
+def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(text columns as `read_text` wants them, what is known of each line besides, as columns of RAW)."""
+    two_way = pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
+    one_way = ~two_way & pl.col("sent").is_not_null()
+    served = [pl.col(c).cast(pl.Int64, strict=False).is_in(SERVICE_PORTS) for c in ("src_port", "dest_port")]
+    total_only = ~two_way & ~one_way & pl.col("total").is_not_null()
+    told = pl.col("initiator").is_in(["src", "dest"]).fill_null(False)
+    by_ports = ((one_way | total_only) & pl.col("initiator").is_null()) | pl.col("initiator").eq_missing("ports")
+    turned = (pl.col("initiator") == "dest") | (by_ports & served[0] & ~served[1])
+    orientation = (
+        pl.when(told)
+        .then(pl.lit("syn") if form.flags_tell else pl.lit("native"))
+        .when(by_ports & (served[0] != served[1]).fill_null(False))
+        .then(pl.lit("port_rule"))
+        .when(by_ports)
+        .then(pl.lit("unknown"))
+        .otherwise(pl.lit("native"))
+    )
+    zone = options.timezone if form.local_time else "UTC"
+    records = records.with_columns(
+        *(
+            (pl.col(c) if records.schema[c] == pl.Int64 else conn.epoch_us(c, zone)).alias(f"_{c}")
+            for c in ("ts", "end")
+        ),
+        pl.when(one_way).then("sent").otherwise("orig_ip_bytes").alias("orig_ip_bytes"),
+        turned.fill_null(False).alias("_turned"),
+        orientation.alias("orientation"),
+        form.accounting().fill_null("final").alias("accounting"),
+    )
+    swap = [
+        pl.when("_turned").then(pl.col(b)).otherwise(pl.col(a)).alias(a)
+        for pair in _SWAPPED
+        for a, b in (pair, pair[::-1])
+    ]
+    seconds = (pl.col("_end") - pl.col("_ts")).cast(pl.Float64) / 1e6
+    is_text = records.schema["ts"] == pl.String
+    text = records.with_columns(
+        *swap,
+        pl.coalesce("duration", seconds.cast(records.schema["duration"])).alias("duration"),
+        pl.coalesce(pl.col("_ts").cast(pl.String), "ts").alias("ts") if form.local_time and is_text else pl.col("ts"),
+    )
+    return text.select("source_line", "raw", *conn.ALIASES), _extras(text)
+
+
+def _extras(text: pl.DataFrame) -> pl.DataFrame:
+    """What RAW has beyond a conn record, by source_line; ends are those after turning."""
+    total = pl.col("total").cast(pl.Float64, strict=False)
+    reporter = pl.when("_turned").then(pl.col("reporter").replace({"src": "dest", "dest": "src"})).otherwise("reporter")
+    return text.select(
+        "source_line",
+        "orientation",
+        "accounting",
+        "record_id",
+        reporter=reporter,
+        total_bytes=pl.when(total.is_between(0, MAX_FLOW_BYTES)).then(total).cast(pl.Int64, strict=False),
+        sampling_rate=pl.col("sampling").cast(pl.Float64, strict=False),
+        src_translated_ip="src_nat",
+        dest_translated_ip="dest_nat",
+    )
+
+
+def as_raw(kept: pl.DataFrame, extras: pl.DataFrame, form: Form, options: ReadOptions) -> pl.DataFrame:
+    """TYPED rows as RAW, their bytes in the columns of the form's layer."""
+    raw = conn.to_raw(kept, options, interim=False)
+    raw = raw.drop(c for c in extras.columns if c != "source_line")
+    raw = raw.join(extras, on="source_line", how="left", maintain_order="left")
+    raw = raw.with_columns(action=pl.lit("allowed"), vendor_product=pl.lit(form.vendor_product))
+    if form.layer != "ip":
+        blank = [pl.lit(None, pl.Int64).alias(f"ip_bytes_{side}") for side in ("in", "out")]
+        prefix = "payload" if form.layer == "payload" else "other"
+        moved = [pl.col(f"ip_bytes_{side}").alias(f"{prefix}_bytes_{side}") for side in ("in", "out")]
+        raw = raw.with_columns(moved).with_columns(blank)
+    if form.layer in ("l2", "unknown"):
+        raw = raw.with_columns(other_layer=pl.lit(form.layer))
+    return raw.select(RAW.names())

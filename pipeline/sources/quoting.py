@@ -1,0 +1,69 @@
+"""Quoted cells of delimited text: which lines are whole records, which leave a quote open, where that record ends.
+
+The rules are those of RFC 4180 as Python's csv module reads them: a quote opens a cell only at its beginning, and is
+doubled inside. What cells mean, and what becomes of lines, belongs to `delimited`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+MAX_RECORD_LINES = 64
+"""Lines that one record may span inside quotes; more is taken for a stray quote."""
+
+csv.field_size_limit(64 * 1024 * 1024)  # A cell may be as long as a line.
+
+
+class Quoting:
+    """How one delimiter and double quotes group text into cells."""
+
+    def __init__(self, delimiter: str) -> None:
+        self._delimiter = delimiter
+        d = re.escape(delimiter)
+        self._strict = rf'^(?:"(?:[^"]|"")*"|[^"{d}]*)(?:{d}(?:"(?:[^"]|"")*"|[^"{d}]*))*$'
+        cell = rf'(?:"(?:[^"]|"")*+"|(?!")[^{d}]*+)'
+        self._closed = re.compile(rf"{cell}(?:{d}{cell})*+")
+        self._open = re.compile(rf'(?:{cell}{d})*+"(?:[^"]|"")*+')
+
+    def plain(self, text: pl.Series) -> pl.Series:
+        """Which lines are whole records in which quotes stand only around cells."""
+        quotes = text.str.contains('"', literal=True)
+        return ~quotes | text.str.contains(self._strict) if quotes.any() else ~quotes
+
+    def cuts(self, text: pl.Series) -> pl.Series:
+        """Delimiters between the cells of plain lines."""
+        if text.str.contains('"', literal=True).any():
+            text = text.str.replace_all(r'"(?:[^"]|"")*"', "")
+        return text.str.count_matches(self._delimiter, literal=True)
+
+    def opens(self, text: str) -> bool:
+        """Whether the text ends inside a quoted cell."""
+        return self._open.fullmatch(text) is not None
+
+    def cells(self, text: str) -> list[str] | None:
+        """The cells of one record; None when its quotes do not stand as they should."""
+        if self._closed.fullmatch(text) is None:
+            return None
+        try:
+            return next(csv.reader([text], delimiter=self._delimiter, strict=True))
+        except (csv.Error, StopIteration):
+            return None
+
+    def end(self, texts: Sequence[str], width: int | None) -> int | None:
+        """Index of the line with which the record of the first, open one ends.
+
+        The number of lines when they end inside it; None when the quote is a stray one: nothing closes it, or not
+        where a cell may end, or the record has another number of cells than there are columns.
+        """
+        text = texts[0]
+        for at, line in enumerate(texts[1:MAX_RECORD_LINES], 1):
+            text = f"{text}\n{line}"
+            if self.opens(text):
+                continue
+            found = self.cells(text)
+            return at if found is not None and (width is None or len(found) == width) else None
+        return len(texts) if len(texts) < MAX_RECORD_LINES else None

@@ -1,0 +1,60 @@
+"""Whether one-way records come with their reverse: a feed that lost one direction reads as if servers sent nothing.
+
+The evidence is kept for a file as a whole and is a few numbers, so that a reader can go on where it stopped. What an
+aggregated export does to its counters belongs to the formats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import polars as pl
+
+from pipeline.sources.orienting import SERVICE_PORTS
+
+WARNING = "no_reverse_counters"
+_ENOUGH = 5
+"""Answered sessions that must be seen before a file is judged."""
+_SETTLED = 1_000
+"""Pairs of records that settle that a file has both directions."""
+_RARE = 100
+"""One pair in so many sessions may be chance, such as a session whose ports were used again."""
+_KEY = ("src", "src_port", "dest", "dest_port")
+
+
+@dataclass
+class Reverse:
+    """What a file has shown so far; its records must have src, src_port, dest, dest_port as text.
+
+    A TCP record that carries an ACK has been answered, so that its reverse exists. When hardly any such record has its
+    reverse in the file, and no record counts both ways, the counters of the answers are lost: nfdump 1.7.1 does so when
+    it aggregates both directions (-b, -B) and writes JSON.
+    """
+
+    answered: int = 0
+    """Answered sessions, told by records of one direction."""
+    pairs: int = 0
+    """Those that have their reverse in the same block, and records that count both ways."""
+    pending: int = 0
+    """Records of clients without the server's answer that were not reported yet."""
+
+    def state(self) -> dict[str, int]:
+        """The numbers as plain data."""
+        return asdict(self)
+
+    def look(self, records: pl.DataFrame, answered: pl.Expr, two_way: pl.Expr) -> dict[str, int]:
+        """Take up a block of records; the warnings it deserves: client records whose answers are not counted."""
+        if self.pairs >= _SETTLED:
+            return {}
+        known = records.select(*_KEY, answered=answered.fill_null(False), both=two_way.fill_null(False))
+        both = known.select(pl.col("both").sum()).item()
+        ends = known.filter(pl.col("answered") & ~pl.col("both")).select(_KEY)
+        mirror = ends.select(src="dest", src_port="dest_port", dest="src", dest_port="src_port")
+        self.answered += ends.height
+        self.pairs += int(both) + ends.join(mirror.unique(), on=_KEY, how="semi").height
+        served = [pl.col(c).cast(pl.Int64, strict=False).is_in(SERVICE_PORTS) for c in ("src_port", "dest_port")]
+        self.pending += int(ends.select((served[1] & ~served[0]).fill_null(False).sum()).item())
+        if self.answered < _ENOUGH or self.pairs * _RARE >= self.answered or not self.pending:
+            return {}
+        found, self.pending = self.pending, 0
+        return {WARNING: found}

@@ -1,0 +1,62 @@
+"""Suricata EVE: flow events, netflow events, and both as AWS Network Firewall wraps them.
+
+Sources: the EVE output's documentation (flow, netflow); AWS Network Firewall's log fields. Alerts and other events are
+no flows and never counted.
+"""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.records import json_decoder
+
+_EVE = "event."
+"""AWS Network Firewall wraps Suricata's events."""
+
+
+def _eve(*names: str) -> tuple[str, ...]:
+    return (*names, *(_EVE + n for n in names))
+
+
+SURICATA = Form(
+    name="suricata",
+    vendor_product="Suricata",
+    layer="l2",
+    contract=Contract(
+        "flow.bytes_toclient",
+        "flow.bytes_toserver",
+        "frames (l2)",
+        "flow.start",
+        "`flow` events; `netflow` events tell one direction each",
+    ),
+    marks=re.compile(rb'"event_type"\s*:\s*"'),
+    strong=True,
+    decoder=json_decoder(
+        {
+            "kind": _eve("event_type"),
+            "ts": _eve("flow.start", "netflow.start"),
+            "end": _eve("flow.end", "netflow.end"),
+            "write_ts": _eve("timestamp"),
+            "uid": _eve("flow_id"),
+            "src": _eve("src_ip"),
+            "src_port": _eve("src_port"),
+            "dest": _eve("dest_ip"),
+            "dest_port": _eve("dest_port"),
+            "proto": _eve("proto"),
+            "service": _eve("app_proto"),
+            "resp_ip_bytes": _eve("flow.bytes_toclient"),
+            "orig_ip_bytes": _eve("flow.bytes_toserver"),
+            "resp_pkts": _eve("flow.pkts_toclient"),
+            "orig_pkts": _eve("flow.pkts_toserver"),
+            "sent": _eve("netflow.bytes"),
+            "system": ("host", "sensor_name", "firewall_name"),
+        }
+    ),
+    json=True,
+    flows=lambda: pl.col("kind").is_in(["flow", "netflow"]),
+    note="Frames with their Ethernet header count. Counters inside alerts are partial and never read; a netflow record "
+    "tells one direction and gives way to the flow event of the same session.",
+)

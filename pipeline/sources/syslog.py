@@ -1,0 +1,122 @@
+"""What stands before a message in a syslog line: priority, time and host, as RFC 3164, RFC 5424 and relays write them.
+
+Formats that travel by syslog ask here for the time of a header and for what an offset in it is worth. Where a message
+begins, and what it says, belongs to the formats. Sources: RFC 3164 (section 4.1.2: local time without a year), RFC 5424
+(section 6.2.3: time with an offset).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+import polars as pl
+
+SAME_CLOCK = dt.timedelta(minutes=15)
+"""Two clocks of one device differ by less; of two devices in different zones they differ by more."""
+
+_ISO = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z|[+-]\d\d:?\d\d)?)"
+_NAMED = r"([A-Z][a-z]{2}) +(\d{1,2}) (?:(\d{4}) )?(\d\d:\d\d:\d\d(?:\.\d+)?)(?: (\d{4}))?(?: (UTC|GMT|Z)\b)?"
+_MESSAGE = (
+    r"^(?:<\d{1,3}>|\d+ <\d{1,3}>|[A-Z][a-z]{2} +\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"
+)
+_HOST = r"^(?:\d+ )?(?:<\d{1,3}>)?\d? ?(?:" + _ISO + "|" + _NAMED + r") ([^ :%]+)"
+_ZONES = ("EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT", "HST", "WET", "WEST", "CET", "CEST",
+          "EET", "EEST", "BST", "MSK", "IST", "SGT", "HKT", "JST", "KST", "AEST", "AEDT", "NZST", "NZDT", "BRT",
+          "UTC", "GMT")  # fmt: skip
+"""What may stand after a time instead of a host."""
+
+
+def is_message() -> pl.Expr:
+    """Whether a line (`raw`) begins as a syslog message does."""
+    return pl.col("raw").str.contains(_MESSAGE)
+
+
+def host(head: pl.Expr) -> pl.Expr:
+    """The name or address after the first time of a header; a zone's name is none."""
+    name = head.str.extract(_HOST, 8)
+    return pl.when(~name.is_in(_ZONES)).then(name)
+
+
+def offset_us(text: pl.Expr) -> pl.Expr:
+    """Microseconds that the offset at the end of an ISO time is ahead of UTC; null when it has none."""
+    parts = text.str.extract_groups(r"([+-])(\d\d):?(\d\d)$")
+    hours, minutes = (parts.struct.field(n).cast(pl.Int64, strict=False) for n in ("2", "3"))
+    ahead = (hours * 3_600 + minutes * 60) * 1_000_000
+    signed = pl.when(parts.struct.field("1") == "-").then(-ahead).otherwise(ahead)
+    return pl.when(text.str.ends_with("Z")).then(0).otherwise(signed)
+
+
+def iso_text(head: pl.Expr) -> pl.Expr:
+    """The last ISO time of a header, spelled as RFC 3339 does."""
+    last = head.str.extract_all(_ISO).list.last()
+    return last.str.replace(",", ".", literal=True).str.replace(" Z", "Z", literal=True).str.replace(" ", "T")
+
+
+def wall_of(iso: pl.Expr) -> pl.Expr:
+    """What the clock showed at an ISO time, whatever its offset."""
+    return iso.str.slice(0, 19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
+
+
+def epoch_of(wall: pl.Expr, offset: pl.Expr, zone: str) -> pl.Expr:
+    """Epoch microseconds of a clock's time: by its offset where that is known, else as a time of the zone."""
+    local = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.epoch("us")
+    return pl.when(offset.is_not_null()).then(wall.dt.epoch("us") - offset).otherwise(local)
+
+
+def believed_offset(iso: pl.Expr, wall: pl.Expr) -> pl.Expr:
+    """The offset of a header's time, where header and message show the same time of day and date.
+
+    A relay in another zone writes its own time over a message; its offset says nothing about the device's clock.
+    """
+    apart = (wall_of(iso) - wall).abs()
+    return pl.when(apart < SAME_CLOCK).then(offset_us(iso))
+
+
+def times(heads: pl.Series, zone: str) -> pl.DataFrame:
+    """Of headers: `time`, epoch microseconds, and `assumed`, whether its year is only the newest that can be.
+
+    The device's own time stands last. Without an offset it is a time of the zone, unless another time in the header
+    shows the same clock with an offset.
+    """
+    frame = pl.DataFrame({"head": heads}, schema={"head": pl.String})
+    once = frame.unique()
+    return frame.join(_times(once, zone), on="head", how="left", maintain_order="left", nulls_equal=True).drop("head")
+
+
+def _times(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
+    named = pl.col("head").str.extract_groups("^.*(?:^|[^A-Za-z])" + _NAMED)
+    frame = frame.with_columns(iso_text(pl.col("head")).alias("iso"), named.alias("n"))
+    year = pl.coalesce(pl.col("n").struct.field("3"), pl.col("n").struct.field("5"))
+    frame = frame.with_columns(year.alias("year"), _wall(year).alias("wall"))
+    utc = pl.when(pl.col("n").struct.field("6").is_not_null()).then(pl.lit(0, pl.Int64))
+    own = epoch_of(pl.col("wall"), pl.coalesce(utc, believed_offset(pl.col("iso"), pl.col("wall"))), zone)
+    fraction = pl.col("iso").str.extract(r"\.(\d{1,6})").str.pad_end(6, "0").cast(pl.Int64, strict=False).fill_null(0)
+    iso = epoch_of(wall_of(pl.col("iso")), offset_us(pl.col("iso")), zone) + fraction
+    frame = frame.with_columns(pl.coalesce(own, iso).alias("time"), assumed=pl.lit(value=False))
+    lacking = pl.col("time").is_null() & pl.col("year").is_null() & pl.col("n").struct.field("1").is_not_null()
+    if frame.select(lacking.any()).item():
+        guessed = pl.when(lacking).then(_newest(utc, zone))
+        frame = frame.with_columns(pl.coalesce("time", guessed).alias("time"), assumed=guessed.is_not_null())
+    return frame.select("head", "time", "assumed")
+
+
+def _wall(year: pl.Expr) -> pl.Expr:
+    """The named time of a header with a year, as the clock showed it."""
+    month, day, clock = (pl.col("n").struct.field(f) for f in ("1", "2", "4"))
+    text = pl.concat_str(year, pl.lit(" "), month, pl.lit(" "), day, pl.lit(" "), clock)
+    return text.str.to_datetime("%Y %b %d %H:%M:%S%.f", time_unit="us", strict=False)
+
+
+def _newest(offset: pl.Expr, zone: str) -> pl.Expr:
+    """A time without a year, in the newest year in which it is not more than a day ahead of now."""
+    now = int(time.time() * 1e6) + 86_400_000_000
+    this = dt.datetime.fromtimestamp(now / 1e6, dt.UTC).year
+    leap = this - this % 4
+    found = [epoch_of(_wall(pl.lit(str(year))), offset, zone) for year in (this, this - 1, leap, leap - 4)]
+    return pl.coalesce(pl.when(f <= now).then(f) for f in found)
+
+
+def as_text(epoch_us: pl.Expr) -> pl.Expr:
+    """Epoch microseconds as the text that records carry."""
+    return epoch_us.cast(pl.Int64, strict=False).cast(pl.String)

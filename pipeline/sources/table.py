@@ -1,0 +1,96 @@
+"""A user's own table - CSV, JSON lines or Parquet - whose columns nilometer.yaml maps to the fields of a flow.
+
+The forms here are those of no source until a source's mapping fits them. Which mappings are allowed is checked in
+`pipeline.mapping`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import polars as pl
+
+from pipeline.errors import Location, SourceError
+from pipeline.mapping import NAMES, ColumnMapping
+from pipeline.sources.base import ReadOptions
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.records import json_decoder
+
+_BLOCKED = ("block", "blocked", "denied", "deny", "discard", "drop", "dropped", "failure", "reject", "rejected")
+_NEVER = re.compile(rb"(?!)")
+
+
+def _blocked() -> pl.Expr:
+    return pl.col("action").str.to_lowercase().is_in(_BLOCKED).fill_null(False)
+
+
+def _told() -> pl.Expr:
+    """Whether a record says anything of a flow; in JSON, other records may lie between."""
+    counters = ("resp_ip_bytes", "orig_ip_bytes", "sent", "total")
+    return pl.any_horizontal(pl.col(c).is_not_null() for c in ("src", "dest", *counters))
+
+
+def _with_action(fields: pl.DataFrame) -> pl.DataFrame:
+    return fields if "action" in fields.columns else fields.with_columns(action=pl.lit(None, pl.String))
+
+
+def columns(mapping: ColumnMapping) -> dict[str, tuple[str, ...]]:
+    """Our name of a field -> the table's column."""
+    return {NAMES[name]: (column,) for name, column in mapping.fields}
+
+
+def layout(mapping: ColumnMapping) -> Layout:
+    """The layout of delimited text with these columns."""
+    aliases = {ours: tuple(s.lower() for s in spelled) for ours, spelled in columns(mapping).items()}
+    named = {NAMES[name]: f"{column} ({name})" for name, column in mapping.fields}
+
+    def lacks(has: frozenset[str]) -> str:
+        return ", ".join(text for ours, text in named.items() if ours not in has)
+
+    return Layout(
+        aliases=aliases,
+        header=re.compile(f"(?i){re.escape(named['src'].rpartition(' (')[0])}"),
+        delimiter=mapping.delimiter,
+        lacks=lacks,
+        absent=f"no header line before it names {named['src']} and another of the mapped columns",
+    )
+
+
+def _fitted(form: Form, options: ReadOptions) -> Form:
+    if (mapping := options.mapping) is None:
+        raise SourceError(
+            "cannot be read as a table without its columns.",
+            where=Location(key="sources.fields"),
+            remedy="Map them in nilometer.yaml, such as fields: {src_ip: client, dest_ip: server, ...}.",
+        )
+    return replace(
+        form,
+        layer=mapping.layer,
+        accounting=lambda: pl.lit(mapping.accounting),
+        columns=columns(mapping),
+        decoder=json_decoder(columns(mapping)) if form.json else delimited(layout(mapping)),
+        blanks=mapping.delimiter == "\t",
+    )
+
+
+TABLE_CSV = Form(
+    name="table_csv",
+    family="table",
+    vendor_product="Table",
+    layer="unknown",
+    contract=Contract(
+        "fields.bytes_in", "fields.bytes_out", "as `layer` says", "fields.start_time", "as `accounting` says"
+    ),
+    marks=_NEVER,
+    decoder=json_decoder({}),
+    fitted=_fitted,
+    derive=_with_action,
+    flows=lambda: _told() & ~_blocked(),
+    ignored={"blocked": _blocked},
+    local_time=True,
+)
+TABLE_JSON = replace(TABLE_CSV, name="table_json", json=True)
+TABLE = (TABLE_CSV, TABLE_JSON)
+"""The forms of `format: table`, which no content can tell."""

@@ -1,0 +1,199 @@
+"""Parquet as a container of declared forms: which form a file's columns are, and its rows as raw flows, in batches.
+
+Columns are found by the forms' own spellings, nested or with dots. Row numbers from 1 stand for lines; a file is read
+whole, never gone on with. How values become fields is in `columns`, how records are judged in `records`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from pipeline.errors import Location, SourceError
+from pipeline.sources import columns, vpc
+from pipeline.sources.base import Account, Parsed, ReadOptions, cut
+from pipeline.sources.cim import CIM
+from pipeline.sources.declared import Form
+from pipeline.sources.ecs import ECS
+from pipeline.sources.ocsf import OCSF
+from pipeline.sources.records import RecordReader
+from pipeline.sources.table import TABLE_JSON
+from pipeline.sources.zeek_json import ZEEK_COLUMNS, ZeekRecords
+
+T = TypeVar("T")
+
+BATCH_ROWS = 250_000
+"""Rows held in memory at once."""
+_MAGIC = b"PAR1"
+_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+_COUNTED = ("resp_ip_bytes", "orig_ip_bytes", "resp_bytes", "orig_bytes", "sent", "total")
+
+
+FORMS: Mapping[str, Form] = {
+    f"{form.format}_parquet": replace(form, name=f"{form.format}_parquet", family=form.format)
+    for form in (ZEEK_COLUMNS, vpc.VPC_TEXT, OCSF, ECS, CIM[0], TABLE_JSON)
+}
+"""Encoding of a table -> its form, in the order in which a file's columns are compared with them."""
+FORMATS: Mapping[str, str] = {name: form.format for name, form in FORMS.items()}
+"""Encoding of a table -> the format as nilometer.yaml names it."""
+
+
+def is_table(head: bytes) -> bool:
+    """Whether a file that begins so is Parquet."""
+    return head.startswith(_MAGIC)
+
+
+def table_encoding(path: Path, wanted: str, name: str) -> str:
+    """The encoding of a Parquet file by the names of its columns.
+
+    Args:
+        path: where the file is.
+        wanted: the format that was asked for, or auto.
+        name: the file's name in messages.
+
+    Raises:
+        SourceError: the file cannot be read as Parquet, or its columns are of no known form, or not of the one that
+            was asked for.
+    """
+    schema = _guarded(lambda: dict(_scan(path).collect_schema()), name)
+    asked = [n for n, form in FORMS.items() if wanted in ("auto", form.format)]
+    for encoding in asked:
+        if encoding == "table_parquet" and wanted == "auto":
+            continue
+        form = FORMS[encoding]
+        if encoding == "table_parquet":
+            return encoding
+        if form.columns is not None and not _lacks(form.columns, schema, form.derive is vpc.derive):
+            return encoding
+    raise SourceError(
+        f"is Parquet whose columns are not those of {_listed(asked) if asked else wanted}{_why(asked, schema)}; "
+        f"it has {_names(schema)}.",
+        where=Location(file=name),
+        remedy="Export the columns that it lacks, or map its own with format: table.",
+    )
+
+
+def _lacks(fields: Mapping[str, Sequence[str]], schema: Mapping[str, pl.DataType], is_vpc: bool) -> str:
+    """What a form does not find among the columns; empty when it finds all it needs."""
+    located = columns.locate(schema, fields)
+    has = frozenset(ours for ours, found in located.items() if found)
+    if is_vpc:
+        return vpc.missing(has)
+    lacking = [fields[ours][0] for ours in ("ts", "src", "dest") if ours not in has]
+    counted = [fields[c][0] for c in _COUNTED if c in fields]
+    return ", ".join(lacking + ([] if has.intersection(_COUNTED) else [" or ".join(counted)]))
+
+
+def _why(asked: Sequence[str], schema: Mapping[str, pl.DataType]) -> str:
+    form = FORMS[asked[0]] if len(asked) == 1 else None
+    if form is None or form.columns is None:
+        return ""
+    return f" (it lacks {_lacks(form.columns, schema, form.derive is vpc.derive)})"
+
+
+def _listed(asked: Sequence[str]) -> str:
+    return ", ".join(FORMS[n].format for n in asked if n != "table_parquet" or len(asked) == 1)
+
+
+def _names(schema: Mapping[str, pl.DataType]) -> str:
+    names = [".".join(f.path) for f in columns.all_paths(schema) if not isinstance(f.dtype, pl.Struct)]
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+class TableReader:
+    """Reads one Parquet file of a form."""
+
+    def __init__(self, encoding: str, options: ReadOptions) -> None:
+        form = FORMS[encoding]
+        self.format, self._options = form.format, options
+        made = ZeekRecords if form.format == "zeek" else RecordReader
+        self._records = made(form, options)
+        self._form = self._records.form
+
+    def read_table(self, path: Path, name: str | None = None) -> Iterator[Parsed]:
+        """The file's rows, a batch at a time; every row is accounted for.
+
+        Args:
+            path: where the file is.
+            name: the file's name in messages; that of the path when not given.
+
+        Raises:
+            SourceError: the file is damaged or cut short, or lacks a mapped column.
+        """
+        name = path.name if name is None else name
+        scan = _guarded(lambda: _scan(path), name)
+        schema = _guarded(lambda: dict(scan.collect_schema()), name)
+        located = columns.locate(schema, self._form.columns or {})
+        self._check_mapping(located, name)
+        used = sorted({f.path[0] for found in located.values() for f in found})
+        zone = self._options.timezone if self._form.local_time else "UTC"
+        typed = columns.typed(located, zone)
+        height = _guarded(lambda: int(scan.select(pl.len()).collect().item()), name)
+        for first in range(0, height, BATCH_ROWS):
+            batch = _guarded(lambda at=first: scan.select(used).slice(at, BATCH_ROWS).collect(), name)
+            if not used:
+                batch = pl.DataFrame({"": pl.repeat(None, min(BATCH_ROWS, height - first), eager=True)})
+            batch = batch.with_row_index("source_line", first + 1).with_columns(pl.col("source_line").cast(pl.Int64))
+            yield self._read(batch, located, typed)
+
+    def _check_mapping(self, located: Mapping[str, Sequence[columns.Found]], name: str) -> None:
+        mapping = self._options.mapping
+        if self._form.format != "table" or mapping is None:
+            return
+        spelled = self._form.columns or {}
+        lacking = [spelled[ours][0] for ours, found in located.items() if not found]
+        if lacking:
+            raise SourceError(
+                f"has no columns {', '.join(lacking)}, which the source's fields name.",
+                where=Location(file=name),
+                remedy="Correct the source's fields.",
+            )
+
+    def _read(
+        self, batch: pl.DataFrame, located: Mapping[str, Sequence[columns.Found]], typed: columns.Typed | None
+    ) -> Parsed:
+        if typed is not None:
+            odd = {} if typed.odd is None else {"odd": typed.odd}
+            fields = batch.select("source_line", **typed.fields, **odd)
+            parsed = self._records.take_typed(fields, Account(lines=batch.height))
+            if parsed is not None:
+                return parsed
+        nothing = Parsed().rejects
+        parsed = self._records.take(columns.as_text(batch, located), nothing, Account(lines=batch.height))
+        parsed.rejects = _with_rows(parsed.rejects, batch)
+        return parsed
+
+
+def _with_rows(rejects: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
+    """Rejects with the row that each was, as JSON."""
+    if rejects.is_empty():
+        return rejects
+    rows = rejects.select("source_line").join(batch, on="source_line", how="left", maintain_order="left")
+    raw = [
+        cut(json.dumps(row, default=str, separators=(",", ":")))
+        for row in rows.drop("source_line").iter_rows(named=True)
+    ]
+    return rejects.with_columns(raw=pl.Series(raw, dtype=pl.String))
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    """The file and nothing else: its folders are no columns, and its name is no pattern."""
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False, cache=False)
+
+
+def _guarded(action: Any, name: str) -> Any:
+    """What an action on the file gives; a damaged file is an error that says so."""
+    try:
+        return action()
+    except _FAULTS as error:
+        text = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise SourceError(
+            f"cannot be read as Parquet: {text}.",
+            where=Location(file=name),
+            remedy="Replace the file with a whole copy and run its day again.",
+        ) from error

@@ -1,0 +1,197 @@
+"""AWS VPC Flow Logs: the default layout and custom ones, as text, JSON or columns; what a record says of a flow.
+
+A record tells the bytes of one direction in one window at one network interface. Its packet-level ends are the flow's;
+those of the interface are the translated ones. Source: AWS, "Flow log records" and "Transit Gateway Flow Logs records"
+(fields and their versions, NODATA and SKIPDATA, tcp-flags, flow-direction). The JSON forms are in `vpc_json`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import polars as pl
+
+from pipeline.addresses import canonical_address
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.delimited import Layout, delimited
+
+DEFAULT = (
+    "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport",
+    "protocol", "packets", "bytes", "start", "end", "action", "log-status",
+)  # fmt: skip
+"""The fields of a log without a header, version 2."""
+
+_NAMES = {
+    "ts": "start",
+    "end": "end",
+    "srcaddr": "srcaddr",
+    "dstaddr": "dstaddr",
+    "pkt_srcaddr": "pkt-srcaddr",
+    "pkt_dstaddr": "pkt-dstaddr",
+    "src_port": "srcport",
+    "dest_port": "dstport",
+    "proto": "protocol",
+    "orig_pkts": "packets",
+    "sent": "bytes",
+    "action": "action",
+    "log_status": "log-status",
+    "direction": "flow-direction",
+    "tcp_flags": "tcp-flags",
+    "interface": "interface-id",
+    "attachment": "tgw-attachment-id",
+    "gateway": "tgw-id",
+    "resource": "resource-type",
+}
+"""Our name of a field -> the log's."""
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """A field as headers, Parquet columns, format strings and subscription filters write it."""
+    plain = (name, name.replace("-", "_"))
+    return tuple(dict.fromkeys((*plain, *(f"${{{n}}}" for n in plain), name.replace("-", ""))))
+
+
+FIELDS: Mapping[str, tuple[str, ...]] = {ours: spellings(name) for ours, name in _NAMES.items()}
+
+REMEDY = "Add these fields to the log's format, and deliver it with its header."
+
+_ADDRESS = r"(?:[0-9a-fA-F.:]+|-)"
+_COUNT = r"(?:\d+|-)"
+DEFAULT_LINE = (
+    rf"^\d{{1,2}} \S+ \S+ {_ADDRESS} {_ADDRESS} {_COUNT} {_COUNT} {_COUNT} {_COUNT} {_COUNT} "
+    r"\d{9,11} \d{9,11} [A-Z-]+ (?:OK|NODATA|SKIPDATA|-)\r?$"
+)
+"""A record in the default layout, and hardly anything else."""
+_WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
+_TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
+_HEADER_LINE = re.compile(rf"(?m)^(?=[^\n]*\b(?:{_TELLING})\b)[ \t]*{_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$")
+
+
+def missing(has: frozenset[str]) -> str:
+    """The fields that a layout with these of ours lacks to tell a flow, as AWS names them; empty when none.
+
+    Transit gateway records without counters are told apart record by record, and counted.
+    """
+    if "gateway" in has and "sent" not in has:
+        return ""
+    lacking = [
+        name
+        for name, ours in (("srcaddr", ("srcaddr", "pkt_srcaddr")), ("dstaddr", ("dstaddr", "pkt_dstaddr")))
+        if not has.intersection(ours)
+    ]
+    lacking += [_NAMES[ours] for ours in ("src_port", "dest_port", "sent", "ts") if ours not in has]
+    return ", ".join(lacking)
+
+
+def cannot_hold(line: str) -> str:
+    """Which of the needed fields no value of a line can be, or all that it would need the order of."""
+    cells = line.split()
+    addresses = sum("." in c or ":" in c for c in cells if canonical_address(c) is not None)
+    times = sum(re.fullmatch(r"1\d{9}", c) is not None for c in cells)
+    counts = sum(re.fullmatch(r"\d{1,9}", c) is not None for c in cells) - 1
+    lacking = ["srcaddr"] * (addresses < 1) + ["dstaddr"] * (addresses < 2)
+    lacking += ["srcport", "dstport", "bytes"] if counts < 3 else []
+    lacking += ["start"] if not times else []
+    needed = "it lacks " + ", ".join(lacking) if lacking else "the order of its fields is not known"
+    return f"is a custom format without a header ({len(cells)} fields, the default has {len(DEFAULT)}): {needed}"
+
+
+def refuse_text(head: bytes) -> str | None:
+    """Why a file that begins so cannot be read at all."""
+    text = head.decode("utf-8", errors="replace")
+    lines = [line for line in text[: text.rfind("\n") + 1 or None].splitlines() if line.strip()]
+    header = next((m[0] for line in lines if (m := _HEADER_LINE.search(line))), None)
+    if header is not None:
+        names = {c.lower() for c in header.split()}
+        lacking = missing(frozenset(ours for ours, spelled in FIELDS.items() if names.intersection(spelled)))
+        return f"is a custom format that lacks {lacking}. {REMEDY}" if lacking else None
+    if not lines or any(re.match(DEFAULT_LINE, " ".join(line.split())) for line in lines):
+        return None
+    return f"{cannot_hold(lines[0])}. {REMEDY}"
+
+
+def derive(fields: pl.DataFrame) -> pl.DataFrame:
+    """A record's own fields as ours: the ends, who began, whose interface reports."""
+    text = [c for c, t in fields.schema.items() if t == pl.String and c != "raw"]
+    fields = fields.with_columns(pl.when((pl.col(c) != "-") & (pl.col(c) != "")).then(pl.col(c)).alias(c) for c in text)
+    flags = pl.when(pl.col("proto").cast(pl.String) == "6").then(pl.col("tcp_flags").cast(pl.Int64, strict=False))
+    syn, ack = (flags & 2) != 0, (flags & 16) != 0
+    ends = [
+        expr
+        for ours, interface in (("src", "srcaddr"), ("dest", "dstaddr"))
+        for expr in (
+            pl.coalesce(f"pkt_{interface}", interface).alias(ours),
+            pl.when(pl.col(f"pkt_{interface}") != pl.col(interface)).then(interface).alias(f"{ours}_nat"),
+        )
+    ]
+    # What enters an interface is seen at the receiver's; what enters a transit gateway, at the sender's.
+    at_sender = (pl.col("direction").str.to_lowercase() == "egress") != pl.col("gateway").is_not_null()
+    return fields.with_columns(
+        *ends,
+        initiator=pl.when(syn & ack).then(pl.lit("dest")).when(syn).then(pl.lit("src")),
+        reporter=pl.when(at_sender).then(pl.lit("src")).when(~at_sender).then(pl.lit("dest")),
+        system=pl.coalesce("interface", "attachment", "gateway"),
+    )
+
+
+def _blocked() -> pl.Expr:
+    return (pl.col("action") == "REJECT").fill_null(False)
+
+
+def _status(name: str) -> pl.Expr:
+    return (pl.col("log_status") == name).fill_null(False)
+
+
+def _counted() -> pl.Expr:
+    return ~_blocked() & ~_status("NODATA") & ~_status("SKIPDATA")
+
+
+def _uncounted(gateway: pl.Expr) -> pl.Expr:
+    return _counted() & pl.col("sent").is_null() & gateway
+
+
+def _plain(text: pl.Series) -> pl.Series:
+    """Lines with one blank between fields."""
+    spare = text.str.contains(r"^\s|\s$|[ \t][ \t]|\t")
+    return text.str.strip_chars().str.replace_all(r"[ \t]+", " ") if spare.any() else text
+
+
+_LAYOUT = Layout(
+    aliases=FIELDS,
+    header=re.compile(rf"(?i)(?:{_TELLING})"),
+    delimiter=" ",
+    columns=DEFAULT,
+    quoted=False,
+    clean=_plain,
+    unset=("-",),
+    lacks=missing,
+    whole=re.compile("OK|NODATA|SKIPDATA|ACCEPT|REJECT|ingress|egress|-"),
+)
+VPC_TEXT = Form(
+    name="vpc_text",
+    family="vpc",
+    vendor_product="Amazon VPC Flow Logs",
+    layer="ip",
+    contract=Contract(
+        "bytes", "bytes", "IP", "start", "one direction each, per interface and window; windows of a session add up"
+    ),
+    marks=re.compile(_HEADER_LINE.pattern.encode() + b"|(?m:" + DEFAULT_LINE.encode() + b")"),
+    decoder=delimited(_LAYOUT),
+    derive=derive,
+    refuse=refuse_text,
+    columns=FIELDS,
+    flows=lambda: _counted() & pl.col("sent").is_not_null(),
+    strong=True,
+    accounting=lambda: pl.lit("delta"),
+    ignored={
+        "blocked": _blocked,
+        "no_data": lambda: _status("NODATA"),
+        "lost_data": lambda: _status("SKIPDATA"),
+        "transit_gateway": lambda: _uncounted(pl.col("gateway").is_not_null()),
+        "no_counters": lambda: _uncounted(pl.col("gateway").is_null() & pl.col("src").is_not_null()),
+    },
+    flags_tell=True,
+    note="pkt-srcaddr and pkt-dstaddr are the ends, srcaddr and dstaddr their translations. NODATA is nothing, "
+    "SKIPDATA is traffic that the log lost, REJECT was blocked. A custom format needs its header.",
+)
