@@ -1,7 +1,7 @@
 """From a day's flows to one row a measure and client: the series that the rules judge.
 
-Unknown byte counts stay unknown, blocked flows stay outside, and a day without traffic has no row. Windows and
-verdicts do not belong here.
+A series sums bytes, or counts flows, other ends or ports. What is unknown stays unknown, blocked flows stay outside,
+and a day without traffic has no row. Windows and verdicts do not belong here.
 """
 
 from __future__ import annotations
@@ -19,18 +19,47 @@ _INT64_MAX = 2**63 - 1
 
 
 def measured(flows: pl.LazyFrame, measure: Measure) -> pl.LazyFrame:
-    """The flows that count for a measure (R3: any of several categories)."""
+    """The flows that count for a measure (R3: any of several categories); what a filter asks for must be known."""
     category = pl.col(f"{measure.category_side}_category")
-    return flows.filter(
-        category.list.contains(measure.category).fill_null(False) & pl.col("action").ne_missing("blocked")
-    )
+    counts = category.list.contains(measure.category).fill_null(False) & pl.col("action").ne_missing("blocked")
+    if measure.dest_port:
+        counts &= pl.col("dest_port").is_in(measure.dest_port).fill_null(False)
+    if measure.transport:
+        counts &= pl.col("transport").is_in(measure.transport).fill_null(False)
+    if measure.app:
+        # Zeek names several services of one connection, parted by commas.
+        names = pl.col("app").str.to_lowercase().str.split(",").list.eval(pl.element().str.strip_chars())
+        counts &= pl.any_horizontal(*(names.list.contains(a) for a in measure.app)).fill_null(False)
+    return flows.filter(counts)
 
 
-def known_sum(field: str) -> pl.Expr:
+def known_sum(value: str | pl.Expr) -> pl.Expr:
     """Aggregation: the sum of what is known, null when nothing is (R6), the largest Int64 when it is larger."""
-    value = pl.col(field)
+    value = pl.col(value) if isinstance(value, str) else value
     total = value.cast(pl.Int128).sum().clip(upper_bound=_INT64_MAX)
     return pl.when(value.count() > 0).then(total).cast(pl.Int64)
+
+
+def flow_bytes(measure: Measure) -> pl.Expr:
+    """A flow's bytes in the measure's direction (Int64), or in both (Int128); unknown when a direction is.
+
+    Where the log has only a total, that is both.
+    """
+    if measure.field in ("bytes_in", "bytes_out"):
+        return pl.col(measure.field)
+    both = pl.col("bytes_in").cast(pl.Int128) + pl.col("bytes_out").cast(pl.Int128)
+    return pl.coalesce(both, pl.col("bytes").cast(pl.Int128))
+
+
+def _values(measure: Measure) -> tuple[pl.Expr, pl.Expr]:
+    """Aggregations of the measure's value, and of how many flows' part in it is unknown."""
+    if measure.field == "flows":
+        return pl.len().cast(pl.Int64), pl.lit(0, pl.Int64)
+    if measure.summed:
+        return known_sum(flow_bytes(measure)), flow_bytes(measure).null_count().cast(pl.Int64)
+    counted = pl.col(measure.peer if measure.field == "peers" else "dest_port")
+    distinct = pl.when(counted.count() > 0).then(counted.drop_nulls().n_unique())
+    return distinct.cast(pl.Int64), counted.null_count().cast(pl.Int64)
 
 
 def build_daily(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure], day: dt.date) -> pl.DataFrame:
@@ -45,16 +74,15 @@ def build_daily(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure],
 
 
 def _series(flows: pl.LazyFrame, measure: Measure, day: dt.date) -> pl.LazyFrame:
-    value = pl.col(measure.field)
-    server = "dest_ip" if measure.subject == "src_ip" else "src_ip"
+    value, unknown = _values(measure)
     return (
         measured(flows, measure)
         .group_by(client=pl.col(measure.subject))
         .agg(
-            bytes=known_sum(measure.field),
+            bytes=value,
             flows=pl.len().cast(pl.Int64),
-            flows_unknown=value.null_count().cast(pl.Int64),
-            servers=pl.col(server).n_unique().cast(pl.Int64),
+            flows_unknown=unknown,
+            servers=pl.col(measure.peer).n_unique().cast(pl.Int64),
             first_start=pl.col("start_time").min(),
             last_start=pl.col("start_time").max(),
         )
@@ -63,10 +91,16 @@ def _series(flows: pl.LazyFrame, measure: Measure, day: dt.date) -> pl.LazyFrame
     )
 
 
+def conserved(measure: Measure) -> str:
+    """The column of DAILY_TRAFFIC that adds up over clients: the value, or the flows behind a distinct count."""
+    return "bytes" if measure.summed else "flows"
+
+
 def measure_totals(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure]) -> dict[str, int]:
-    """For each measure the exact sum of its field over the flows that count: what the daily rows must add up to."""
+    """For each measure the exact sum over the flows that count: what its conserved column must add up to."""
     totals = {}
     for measure in measures:
-        picked = measured(flows.lazy(), measure).select(pl.col(measure.field).cast(pl.Int128).sum())
-        totals[measure.id] = int(picked.collect().item() or 0)
+        bytes_summed = measure.summed and measure.field != "flows"
+        total = flow_bytes(measure).cast(pl.Int128).sum() if bytes_summed else pl.len()
+        totals[measure.id] = int(measured(flows.lazy(), measure).select(total).collect().item() or 0)
     return totals

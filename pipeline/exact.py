@@ -80,6 +80,22 @@ def exceeds(x: int, n: int, total: int, squares: int, k: Fraction, *, stdev_of_o
     return None if limit is None else x > limit
 
 
+def least_beside(n: int, total: int, squares: int, k: Fraction) -> int | None:
+    """The smallest whole x above mean + k x stdev of n other values and x itself (R7); None when no x ever is.
+
+    x moves the gate it must pass. With d = n x - total (n times the distance from the others' mean),
+    w = n squares - total^2 and k = p/q, x passes exactly when d > 0 and d^2 (q^2 n^2 - p^2 (n+1)) > p^2 (n+1)^2 w:
+    mean and variance of all n+1 values, written by those of the n others. Without room on the left no x passes, which
+    is the bound (N-1)/sqrt(N) <= k.
+    """
+    p, q = k.numerator, k.denominator
+    room = q * q * n * n - p * p * (n + 1)
+    if n == 0 or room <= 0:
+        return None
+    d = math.isqrt(p * p * (n + 1) * (n + 1) * (n * squares - total * total) // room) + 1
+    return -(-(d + total) // n)
+
+
 def round_half_up(z: pl.Expr) -> pl.Expr:
     """Splunk's round(z, 2) (R12)."""
     # Polars divides by a literal through its reciprocal, which leaves 0.35000000000000003; round restores the nearest.

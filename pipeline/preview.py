@@ -18,8 +18,10 @@ from pipeline.inventory import Inventory
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.methods import METHODS
+from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, Table
 from pipeline.site import Site
+from pipeline.stages import days_read
 from pipeline.storage import DayRecord
 
 PREVIEW = Table(
@@ -44,7 +46,8 @@ def make_preview(site: Site, now: dt.datetime) -> DayRecord:
     past = build_baseline(
         site.storage.scan(DAILY_TRAFFIC, present), day, site.series, start=site.settings.start_date, present=present
     )
-    frames = [METHODS[r.method](today, past, r, day) for r in site.rules]
+    around = Surroundings(days_read(site, present), site.groups)
+    frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
     frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
     alerts = frame.filter(pl.col("state") == "alert").height
     return site.storage.write_day(PREVIEW, day, frame, inputs=flows.inputs, facts={"alerts": alerts})

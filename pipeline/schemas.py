@@ -18,7 +18,7 @@ TRANSPORTS = ("tcp", "udp", "icmp", "sctp", "unknown")
 ACTIONS = ("allowed", "blocked", "unknown")
 BYTES_LAYERS = ("ip", "payload", "l2", "unknown")
 ACCOUNTINGS = ("final", "delta", "cumulative")
-ORIENTATIONS = ("native", "port_rule", "syn", "config", "unknown")
+ORIENTATIONS = ("native", "syn", "port_rule", "order", "config", "unknown")
 STATES = ("alert", "normal", "learning", "no_history")
 QUALITIES = ("verified", "unverified", "partial", "no_data")
 
@@ -57,7 +57,11 @@ class Table:
         """The frame with exactly these columns and types, sorted by key; missing columns become null."""
         have = set(frame.columns)
         exprs = [(pl.col(c.name) if c.name in have else pl.lit(None).alias(c.name)).cast(c.dtype) for c in self.columns]
-        return frame.select(exprs).sort(self.key, nulls_last=True, maintain_order=True).rechunk()
+        frame = frame.select(exprs)
+        first = frame[self.key[0]]
+        if first.null_count() or not first.is_sorted() or first.is_duplicated().any():
+            frame = frame.sort(self.key, nulls_last=True, maintain_order=True)
+        return frame.rechunk()
 
 
 def _c(
@@ -122,18 +126,22 @@ DAILY_TRAFFIC = Table(
     (
         _c("day", pl.Date, "calendar day in the site's zone", null=False),
         _c(
-            "measure", pl.String, "the series: field, category side and subject, shared by rules that agree", null=False
+            "measure",
+            pl.String,
+            "the series: field, category side, filter and subject, shared by rules that agree",
+            null=False,
         ),
         _c("client", pl.String, "the subject's address; null where the log has none"),
         _c(
             "bytes",
             pl.Int64,
-            "sum of the measure's field over the day; null when every flow's count is unknown",
+            "the measure's value of the day, null when every flow's part is unknown: a sum of bytes, or a count of "
+            "flows, other ends or ports where the series counts them",
             "bytes",
         ),
         _c("flows", pl.Int64, "flow records", "flows", null=False),
-        _c("flows_unknown", pl.Int64, "flow records whose byte count is unknown", "flows", null=False),
-        _c("servers", pl.Int64, "distinct servers talked to", "servers", null=False),
+        _c("flows_unknown", pl.Int64, "flow records whose part in the value is unknown", "flows", null=False),
+        _c("servers", pl.Int64, "distinct other ends talked to", "servers", null=False),
         _c("first_start", UTC_TIME, "start of the first flow", "UTC", null=False),
         _c("last_start", UTC_TIME, "start of the last flow", "UTC", null=False),
     ),
@@ -187,7 +195,7 @@ ANOMALY_SCORES = Table(
         _c("rule_id", pl.String, "the rule", null=False),
         _c("measure", pl.String, "the series the rule judges", null=False),
         _c("client", pl.String, "the subject's address"),
-        _c("bytes", pl.Int64, "the day's value; null when unknown", "bytes"),
+        _c("bytes", pl.Int64, "the day's value, bytes or a count; null when unknown", "bytes"),
         _c(
             "n",
             pl.Int64,
@@ -195,10 +203,22 @@ ANOMALY_SCORES = Table(
             "rows",
             null=False,
         ),
-        _c("n_past_values", pl.Int64, "known values of this client before this day", "rows", null=False),
-        _c("fleet_n", pl.Int64, "known values of all clients in the window, this day's included", "rows", null=False),
-        _c("avg_bytes", pl.Float64, "fleet mean, this day included", "bytes"),
-        _c("stdev_bytes", pl.Float64, "fleet sample standard deviation, this day included", "bytes"),
+        _c(
+            "n_past_values",
+            pl.Int64,
+            "known values of this client before this day, days filled with 0 included",
+            "rows",
+            null=False,
+        ),
+        _c(
+            "fleet_n",
+            pl.Int64,
+            "known values of all clients (or of the group) in the window, this day's included unless the rule says not",
+            "rows",
+            null=False,
+        ),
+        _c("avg_bytes", pl.Float64, "mean of these", "bytes"),
+        _c("stdev_bytes", pl.Float64, "their sample standard deviation", "bytes"),
         _c("per_source_avg_bytes", pl.Float64, "the client's mean before this day", "bytes"),
         _c("per_source_stdev_bytes", pl.Float64, "the client's sample standard deviation before this day", "bytes"),
         _c(
@@ -214,12 +234,61 @@ ANOMALY_SCORES = Table(
             "standard deviations",
         ),
         _c("gate_samples", pl.Boolean, "n >= minimum_data_samples", null=False),
-        _c("gate_fleet", pl.Boolean, "bytes > fleet mean + threshold x deviation; null when it cannot be told"),
+        _c(
+            "gate_fleet",
+            pl.Boolean,
+            "bytes > fleet (or group) mean + threshold x deviation; null when it cannot be told",
+        ),
         _c("gate_client", pl.Boolean, "bytes > own mean + threshold x deviation; null when it cannot be told"),
         _c("state", pl.String, "verdict: " + ", ".join(STATES), null=False),
         _c("window_days", pl.Int64, "past days the window should hold", "days", null=False),
         _c("window_days_present", pl.Int64, "past days that were stored", "days", null=False),
         _c("window_complete", pl.Boolean, "whether every past day of the window was there", null=False),
+    ),
+    ("rule_id", "client"),
+    row_group_size=16_384,
+)
+
+SURGE_SCORES = Table(
+    "surge_scores",
+    "One row a (day, rule of method surge, client) with traffic on the day: what was expected, and how unusual it was.",
+    (
+        _c("day", pl.Date, "the day judged", null=False),
+        _c("rule_id", pl.String, "the rule", null=False),
+        _c("client", pl.String, "the client: an asset, else an address", null=False),
+        _c("addresses", pl.List(pl.String), "its addresses with traffic on the day, the largest first"),
+        _c("group", pl.String, "clients compared with each other: the context's group, else its /24 or /64"),
+        _c("role", pl.String, "the client's role in the context, else its category in the inventory, else client"),
+        _c("explained_by", pl.String, "a known event that explains the day"),
+        _c("bytes", pl.Int64, "what the client received from email servers, whoever began the session", "bytes"),
+        _c("quiet", pl.Boolean, "whether far fewer clients than usual were there, as on weekends", null=False),
+        _c("n", pl.Int64, "the client's past days in the window", "days", null=False),
+        _c("first_seen", pl.Date, "its first day in the window"),
+        _c("last_similar", pl.Date, "the last day in the window with at least half the volume"),
+        _c("own_avg", pl.Float64, "mean of its past days", "bytes"),
+        _c("own_p50", pl.Float64, "median of its past days", "bytes"),
+        _c("own_p95", pl.Float64, "95 % quantile of its past days", "bytes"),
+        _c("own_max", pl.Int64, "largest of its past days", "bytes"),
+        _c("group_p50", pl.Float64, "median of its group on the day", "bytes"),
+        _c("day_effect", pl.Float64, "what the day did to the others of its group", "ln of a factor"),
+        _c("follows", pl.Float64, "how much of a day's effect the client usually shows"),
+        _c("shift", pl.Float64, "the day's effect on the client", "ln of a factor"),
+        _c("expected", pl.Float64, "the volume to be expected", "bytes"),
+        _c("excess", pl.Float64, "bytes - expected", "bytes"),
+        _c("ratio", pl.Float64, "bytes : expected, 100 kB added to both"),
+        _c("t", pl.Float64, "distance from the expectation", "scales"),
+        _c("nu", pl.Float64, "degrees of freedom of its distribution"),
+        _c("surprise", pl.Float64, "-ln of the chance of such a distance: the shot channel's own part"),
+        _c("slow", pl.Float64, "the recent days together against the days before: the slow channel's score"),
+        _c("new", pl.Float64, "ln of the excess of a client with few past days: the new channel's score"),
+        _c("centre", pl.Float64, "the expectation before the day's effect", "ln bytes"),
+        _c("scale", pl.Float64, "its deviation", "ln of a factor"),
+        _c("recent_days", pl.Int64, "days of the client among the recent ones", "days"),
+        _c("base_days", pl.Int64, "days of the client before them", "days"),
+        _c("slow_others", pl.Float64, "sum of the recent days' distances without this day"),
+        _c("slow_mean", pl.Float64, "mean of the days before", "ln bytes"),
+        _c("slow_scale", pl.Float64, "their deviation", "ln of a factor"),
+        _c("slow_shift", pl.Float64, "the day's effect on the client, told from the days before", "ln of a factor"),
     ),
     ("rule_id", "client"),
     row_group_size=16_384,
@@ -301,4 +370,7 @@ QUALITY = Table(
     ("check", "expectation"),
 )
 
-TABLES = {t.name: t for t in (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS, QUARANTINE, QUALITY)}
+TABLES = {
+    t.name: t
+    for t in (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, SURGE_SCORES, ALERTS, QUARANTINE, QUALITY)
+}

@@ -16,13 +16,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import polars as pl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.addresses import canonical_network
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
+from pipeline.mapping import ColumnMapping, check_delimiter, check_fields
 from pipeline.schemas import UTC_TIME
 from pipeline.yaml_lines import LocatedYaml, load_located
 
 CONFIG_NAME = "nilometer.yaml"
-FORMATS = ("auto", "zeek", "suricata", "ecs", "ocsf", "cim")
+FORMATS = (
+    *("auto", "zeek", "suricata", "ecs", "ocsf", "cim", "vpc", "azure", "gcp"),
+    *("nfdump", "silk", "argus", "paloalto", "fortinet", "asa", "checkpoint", "table"),
+)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -33,21 +38,6 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError, pl.exceptions.PolarsError) as error:
         raise ValueError("must be an IANA time zone such as UTC or Europe/Berlin") from error
     return name
-
-
-def _address(text: str) -> str:
-    try:
-        if "%" in text:
-            raise ValueError("zone ids name an interface of one machine")
-        network = ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError as error:
-        raise ValueError("must be an IPv4 or IPv6 address or CIDR, such as 192.0.2.10 or 2001:db8::/48") from error
-    host = ipaddress.ip_interface(text.strip())
-    if host.ip != network.network_address:
-        raise ValueError(f"is an address within a network: write {host.ip} for the host, or {network} for all of it")
-    if network.version == 6 and (mapped := network.network_address.ipv4_mapped) and network.prefixlen >= 96:
-        network = ipaddress.ip_network(f"{mapped}/{network.prefixlen - 96}")
-    return str(network)
 
 
 def _as_list(value: Any) -> Any:
@@ -66,6 +56,12 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _format(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError(f"must be one of: {', '.join(FORMATS)}")
+    return name
+
+
 def _whole(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("must be a whole number")
@@ -75,6 +71,11 @@ def _whole(value: Any) -> Any:
 def _day(value: Any) -> Any:
     if isinstance(value, int | float) or (isinstance(value, str) and not _DAY.fullmatch(value)):
         raise ValueError("must be a day such as 2026-10-01")
+    return value
+
+
+def _fields(value: dict[str, str]) -> dict[str, str]:
+    check_fields(value)
     return value
 
 
@@ -97,17 +98,50 @@ class SourceSettings(_Model):
     """One flow-log source: where its files are and how to read them."""
 
     name: Slug
-    format: Literal["auto", "zeek", "suricata", "ecs", "ocsf", "cim"] = "auto"
+    format: Annotated[str, AfterValidator(_format)] = "auto"
     path: Annotated[str, AfterValidator(_pattern)]
     keep: Literal["inventory", "all"] = "inventory"
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """Zone of times that carry none, in formats that write the device's own."""
     max_session_days: Whole = Field(1, ge=0, le=366)
     """Days a session may last; a log of day D+1 .. D+n may hold flows that started on D."""
+    swap_bytes: bool = False
+    """Whether the exporter means bytes in and bytes out the other way."""
+    fields: Annotated[dict[str, str], AfterValidator(_fields)] | None = None
+    """Of a table: CIM field -> the table's column."""
+    layer: Literal["ip", "payload", "l2", "unknown"] | None = None
+    """Of a table: what its bytes count; unknown when not given."""
+    accounting: Literal["final", "delta", "cumulative"] | None = None
+    """Of a table: how records of one session add up; final when not given."""
+    delimiter: Annotated[str, AfterValidator(check_delimiter)] | None = None
+    """Of a table in delimited text; a comma when not given."""
+
+    @model_validator(mode="after")
+    def _table(self) -> SourceSettings:
+        given = [k for k in ("fields", "layer", "accounting", "delimiter") if getattr(self, k) is not None]
+        if given and self.format != "table":
+            raise ValueError(f"{', '.join(given)} can be given with format: table only")
+        if self.format == "table" and self.fields is None:
+            raise ValueError("format: table needs fields, such as fields: {src_ip: client, dest_ip: server, ...}")
+        return self
+
+    @property
+    def mapping(self) -> ColumnMapping | None:
+        """The columns of a table, or None."""
+        if self.fields is None:
+            return None
+        return ColumnMapping(
+            tuple(sorted(self.fields.items())),
+            self.layer or "unknown",
+            self.accounting or "final",
+            self.delimiter or ",",
+        )
 
 
 class InventoryEntry(_Model):
     """An address or network, what it is, and since when."""
 
-    address: Annotated[str, AfterValidator(_address)]
+    address: Annotated[str, AfterValidator(canonical_network)]
     category: Annotated[tuple[Slug, ...], BeforeValidator(_as_list), Field(min_length=1)]
     name: str | None = None
     valid_from: Day | None = None
@@ -146,6 +180,17 @@ class LimitSettings(_Model):
     """A flow may start this many days after the newest time its file could know; more is quarantined."""
 
 
+class CountingSettings(_Model):
+    """How records of one flow are brought together, and which day owns its bytes."""
+
+    attribute: Literal["start", "end", "spread"] = "start"
+    """The day of a flow's start, of its end, or each day its share of the time."""
+    sensors: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Sensors (dvc) or sources in order of preference, where several saw one flow; the others come after them."""
+    window_seconds: Whole = Field(600, ge=0, le=86_400)
+    """Records of the same ends and ports that lie no farther apart may be of one session."""
+
+
 def _local_folder(text: str) -> str:
     if "://" in text:
         raise ValueError("must be a folder; object stores are not supported yet")
@@ -154,6 +199,55 @@ def _local_folder(text: str) -> str:
     if ".." in PurePosixPath(text).parts:
         raise ValueError("must not climb with '..'; give the absolute path instead")
     return text
+
+
+def _inside(text: str) -> str:
+    path = PurePosixPath(text)
+    if "://" in text:
+        raise ValueError("must be a file of the site; URLs are not read here")
+    if "\x00" in text or not path.name:
+        raise ValueError("must be a file, such as context/roles.csv")
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("must lie inside the site's folder: a relative path without '..'")
+    return text
+
+
+_File = Annotated[str, AfterValidator(_inside)]
+
+
+class ContextSettings(_Model):
+    """What the site knows beside its logs: CSV or Parquet files inside its folder."""
+
+    host_roles: _File | None = None
+    known_events: _File | None = None
+    entities: _File | None = None
+    groups: _File | None = None
+    calendar: _File | None = None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The file of each input that is given."""
+        return {name: file for name in type(self).model_fields if (file := getattr(self, name)) is not None}
+
+
+def _local_path(text: str) -> str:
+    if "://" in text or "\x00" in text or not text.strip():
+        raise ValueError("must be a file or a folder, such as rules-of-our-own")
+    return text
+
+
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(canonical_network)], ...], BeforeValidator(_as_list), Field(min_length=1)
+]
+
+
+def _disjoint(groups: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    seen: dict[str, str] = {}
+    for name, networks in groups.items():
+        for network in networks:
+            if (other := seen.setdefault(network, name)) != name:
+                raise ValueError(f"a network must be in one group; {network} is in {other} and {name}")
+    return groups
 
 
 def _distinct_names(sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
@@ -179,8 +273,14 @@ class Settings(_Model):
     sources: Annotated[tuple[SourceSettings, ...], AfterValidator(_distinct_names)] = ()
     inventory: tuple[InventoryEntry, ...] = ()
     rules: dict[str, Annotated[RuleOverride, BeforeValidator(_switch)]] = Field(default_factory=dict)
+    rule_paths: Annotated[tuple[Annotated[str, AfterValidator(_local_path)], ...], BeforeValidator(_as_list)] = ()
+    """Rule files, and folders of them, besides the site's `rules/`; absolute or below the site."""
+    groups: Annotated[dict[Slug, Networks], AfterValidator(_disjoint)] = Field(default_factory=dict)
+    """Peer groups: name -> networks; the longest that holds an address decides."""
     schedule: ScheduleSettings = ScheduleSettings()
     limits: LimitSettings = LimitSettings()
+    counting: CountingSettings = CountingSettings()
+    context: ContextSettings = ContextSettings()
     owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
 
 
@@ -219,6 +319,8 @@ def _allowed_keys(loc: tuple[Any, ...]) -> str:
         "rules": RuleOverride,
         "schedule": ScheduleSettings,
         "limits": LimitSettings,
+        "counting": CountingSettings,
+        "context": ContextSettings,
     }
     model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
     return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."

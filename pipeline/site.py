@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.detections import Rule, load_rules
+from pipeline.detections import Rule, known_rules, load_rules
 from pipeline.detections.model import Measure
 from pipeline.errors import ConfigError, Location
+from pipeline.groups import Groups
+from pipeline.methods.surge.slow import RECENT
 from pipeline.settings import CONFIG_NAME, Settings, load_settings
 from pipeline.storage import Storage
 
@@ -40,25 +42,60 @@ class Site:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, overrides applied."""
-        rules_folder = self.root / "rules"
-        folders = (rules_folder,) if rules_folder.is_dir() else ()
-        return load_rules(self.settings.rules, lookback_days=self.settings.lookback_days, folders=folders)
+        s = self.settings
+        return load_rules(s.rules, lookback_days=s.lookback_days, folders=self.rule_paths)
+
+    @cached_property
+    def known_rules(self) -> dict[Path, Rule]:
+        """Every rule by its file, those that are off too, as written."""
+        return known_rules(self.settings.lookback_days, self.rule_paths)
+
+    @property
+    def rule_paths(self) -> tuple[Path, ...]:
+        """Where the site's own rules are: its `rules/` folder, and the files and folders it names."""
+        folder = self.root / "rules"
+        return (*((folder,) if folder.is_dir() else ()), *(self.root / p for p in self.settings.rule_paths))
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The peer groups of clients."""
+        return Groups(self.settings.groups)
 
     @cached_property
     def measures(self) -> tuple[Measure, ...]:
         """The series the rules judge, each once."""
-        return tuple({r.measure.id: r.measure for r in self.rules}.values())
+        return tuple({m.id: m for r in self.rules for m in r.measures}.values())
 
     @cached_property
     def series(self) -> tuple[tuple[Measure, int], ...]:
         """The (measure, lookback) pairs that baselines are made for, each once."""
-        pairs = {(r.measure.id, r.lookback_days): (r.measure, r.lookback_days) for r in self.rules}
+        seed = self.rules_of("seed")
+        pairs = {(r.measure.id, r.lookback_days): (r.measure, r.lookback_days) for r in seed}
         return tuple(pairs.values())
 
     @property
     def longest_lookback(self) -> int:
-        """Days of history the hungriest rule asks for."""
-        return max((r.lookback_days for r in self.rules), default=self.settings.lookback_days)
+        """Days of history the hungriest rule with a baseline asks for."""
+        return max((r.lookback_days for r in self.rules_of("seed")), default=self.settings.lookback_days)
+
+    def rules_of(self, method: str) -> tuple[Rule, ...]:
+        """The rules in force of one method."""
+        return tuple(r for r in self.rules if r.method == method)
+
+    @property
+    def surge_days(self) -> int:
+        """Past days whose surge scores judge a day; 0 without such a rule."""
+        return max((r.surge.calibration for r in self.rules_of("surge")), default=0)
+
+    @property
+    def surge_window(self) -> int:
+        """Past days of daily traffic that a day's surge scores need; 0 without such a rule."""
+        return max((r.surge.window + RECENT for r in self.rules_of("surge")), default=0)
+
+    @property
+    def history_days(self) -> int:
+        """Days of daily traffic before a day that all its tables need."""
+        return max(self.longest_lookback, self.surge_days + self.surge_window)
 
 
 def open_site(root: Path, origin: str = "asked for") -> Site:

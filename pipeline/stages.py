@@ -1,4 +1,4 @@
-"""The five stages on stored days: each makes one day of one table from what is stored before it.
+"""The stages on stored days: each makes one day of one table from what is stored before it.
 
 This is what the Dagster assets wrap. It knows storage and fingerprints; how a table is computed is in the stage's own
 module.
@@ -7,29 +7,34 @@ module.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 import polars as pl
 
-from pipeline import alerts, baseline, daily
+from pipeline import alerts, baseline, daily, surge_alerts, surge_days
+from pipeline.context import load_context
 from pipeline.days import window_days
 from pipeline.errors import NilometerError
 from pipeline.flows import build_flows
 from pipeline.inventory import Inventory
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATES, TRAFFIC_BASELINE
+from pipeline.methods.surroundings import Surroundings
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATES, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.storage import DayRecord, digest
 
-STAGES = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts")
+STAGES = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts", "surge_scores")
+_NEEDS = {s: STAGES[:i] for i, s in enumerate(STAGES)} | {"surge_scores": ("flows", "daily_traffic")}
+"""The stages without which a day cannot be made; the seed's alerts wait for no other method."""
 
 
 def failure_before(site: Site, day: dt.date, stage: str, *, own: bool) -> list[str] | None:
     """Why a day failed at an earlier stage (or, with own, at this one); None when it did not."""
     failure = site.storage.failure(day)
-    if failure is None or failure[0] not in STAGES:
+    if failure is None:
         return None
-    return failure[1] if STAGES.index(failure[0]) < STAGES.index(stage) + own else None
+    return failure[1] if failure[0] in _NEEDS[stage] or (own and failure[0] == stage) else None
 
 
 def _need(site: Site, table: str, day: dt.date) -> DayRecord:
@@ -83,12 +88,33 @@ def make_baseline(site: Site, day: dt.date) -> DayRecord:
     return site.storage.write_day(TRAFFIC_BASELINE, day, frame, inputs=inputs, facts=facts)
 
 
+def days_read(site: Site, days: Iterable[dt.date]) -> frozenset[dt.date]:
+    """Those of the days whose logs were read, whatever was in them."""
+    records = ((d, site.storage.record("flows", d)) for d in days)
+    return frozenset(d for d, r in records if r is not None and r.facts.get("lines", 0) > 0)
+
+
+def _surroundings(site: Site, day: dt.date) -> Surroundings:
+    """What the rules in force need beside the tables; the days are those that the stored baseline knows."""
+    if not any(r.fill == "zero" for r in site.rules_of("seed")):
+        return Surroundings(groups=site.groups)
+    tables = (key.partition("/") for key in _need(site, "traffic_baseline", day).inputs)
+    known = [dt.date.fromisoformat(d) for table, _, d in tables if table == "daily_traffic"]
+    return Surroundings(days_read(site, known), site.groups)
+
+
 def score_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """What a day's scores are made from."""
-    return {
+    rules, around = site.rules_of("seed"), _surroundings(site, day)
+    asked = {}
+    if any(r.fill == "zero" for r in rules):
+        asked["days_read"] = digest(*(d.isoformat() for d in sorted(around.days_read)))
+    if any(r.by_group for r in rules):
+        asked["groups"] = around.groups.fingerprint
+    return asked | {
         "daily_traffic": _need(site, "daily_traffic", day).fingerprint,
         "traffic_baseline": _need(site, "traffic_baseline", day).fingerprint,
-        "rules": digest(*(r.fingerprint for r in site.rules)),
+        "rules": digest(*(r.fingerprint for r in rules)),
         "stage": str(seed.STAGE_VERSION),
     }
 
@@ -98,15 +124,33 @@ def make_scores(site: Site, day: dt.date) -> DayRecord:
     inputs = score_inputs(site, day)
     today = site.storage.read_day(DAILY_TRAFFIC, day)
     past = site.storage.read_day(TRAFFIC_BASELINE, day)
-    frames = [METHODS[r.method](today, past, r, day) for r in site.rules]
+    around = _surroundings(site, day)
+    frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
     frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
     facts = {state: frame.filter(pl.col("state") == state).height for state in STATES}
     return site.storage.write_day(ANOMALY_SCORES, day, frame, inputs=inputs, facts=facts)
 
 
+def make_surge(site: Site, day: dt.date, quality_of: surge_days.QualityOf) -> DayRecord:
+    """Surge scores of a day from the daily traffic of its window, unverified days left out.
+
+    Raises:
+        ConfigError: an input of the context is broken.
+    """
+    context = load_context(site.root, site.settings.context)
+    inputs = surge_days.inputs(site, day, quality_of, context)
+    made = surge_days.scores(site, day, quality_of, context)
+    facts = {
+        "clients": made.frame.height,
+        "excluded_clients": made.excluded,
+        "explained_clients": made.frame["explained_by"].count(),
+    }
+    return site.storage.write_day(SURGE_SCORES, day, made.frame, inputs=inputs, facts=facts)
+
+
 def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
     """What a day's alerts are made from."""
-    return {
+    return surge_days.verdict_inputs(site, day) | {
         "anomaly_scores": _need(site, "anomaly_scores", day).fingerprint,
         "flows": _need(site, "flows", day).fingerprint,
         "quality": quality,
@@ -120,10 +164,12 @@ def make_alerts(site: Site, day: dt.date, quality: str) -> DayRecord:
     inputs = alert_inputs(site, day, quality)
     frame = alerts.build_alerts(
         site.storage.read_day(ANOMALY_SCORES, day),
-        site.rules,
+        site.rules_of("seed"),
         site.storage.scan(FLOWS, [day]),
         day,
         site.settings.timezone,
         quality,
     )
+    if site.rules_of("surge"):
+        frame = ALERTS.conform(pl.concat([frame, surge_alerts.surge_alerts(site, day, quality)]))
     return site.storage.write_day(ALERTS, day, frame, inputs=inputs, facts={"quality": quality})

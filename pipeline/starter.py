@@ -18,9 +18,10 @@ lookback_days: 30        # days of history a day is compared with (1 to 3660)
 
 sources:                 # flow logs; several are read as one
   - name: core           # the sensor's name where the log has none (dvc)
-    format: auto         # auto, zeek, suricata, ecs, ocsf or cim; plain, gz, zst, bz2 or xz
+    format: auto         # auto, or a format's name; plain, gz, zst, bz2 or xz
     path: logs/**/conn*.log*   # a glob; with {{day}} (YYYY-MM-DD) only the days asked for are opened
     # keep: inventory    # inventory: only flows of the addresses below; all: every flow
+    # timezone: UTC      # of times without a zone, where devices write their own
     # max_session_days: 1      # a log of a day may hold sessions that began so many days before
 
 inventory:               # the addresses that matter, and since when
@@ -33,11 +34,29 @@ inventory:               # the addresses that matter, and since when
 # rules:                 # switch a rule off, or change its numbers
 #   hosts_receiving_high_volume_from_email_server: {{deviation_threshold: 3, minimum_data_samples: 4}}
 #   email_servers_sending_high_volume_to_hosts: false
+#   mail_volume_surge: {{budget: 20}}   # false alerts a day per 10,000 clients; off without this line
+#   hosts_making_many_dns_flows: {{floor: 5000}}   # `nilometer rules list` names them all
+
+# rule_paths: []         # rule files, or folders of them, besides the folder rules/ beside this file
+# groups:                # clients compared with each other by rules of reference group; the others by /24 or /64
+#   finance: [10.10.0.0/16]
+
+# context:               # what is known beside the logs: CSV or Parquet files in this folder; for mail_volume_surge
+#   host_roles: context/roles.csv      # address or asset, role, exclude
+#   known_events: context/events.csv   # address, asset or group, cause: alerts of these days are low
+#   entities: context/leases.csv       # address, asset: who held an address
+#   groups: context/groups.csv         # address or asset, group
+#   calendar: context/calendar.csv     # day, off
 
 # schedule:              # for the daemon that `nilometer ui` starts
 #   hour: 3              # the day that ended is run at this hour and minute, in the time zone above
 #   minute: 0
 #   hourly: false        # true: also judge the day in progress every hour, into a preview
+
+# counting:              # how records of one flow are brought together
+#   attribute: start     # which day owns a flow: start, end, or spread (each day its share)
+#   sensors: []          # sensors or sources in order of preference, where several saw one flow
+#   window_seconds: 600  # records of the same ends no farther apart than this may be one session
 
 # limits:                # a file beyond these is refused, and said so
 #   max_line_bytes: 1048576

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline import stages
+from pipeline import stages, surge_days
+from pipeline.context import INPUTS, load_context
 from pipeline.errors import NilometerError
 from pipeline.flows import flow_inputs
 from pipeline.inventory import Inventory
@@ -19,7 +20,7 @@ from pipeline.landing import Landing
 from pipeline.site import Site
 from pipeline.storage import DayRecord, Storage
 
-QualityOf = Callable[[Site, dt.date], str]
+QualityOf = surge_days.QualityOf
 _SHOWN_FILES = 3
 _WORDS = {
     "files": "its logs changed",
@@ -29,10 +30,15 @@ _WORDS = {
     "series": "the rules' windows changed",
     "start": "start_date changed",
     "rules": "a rule changed",
+    "groups": "the groups changed",
+    "days_read": "other days of its window were read",
     "texts": "a rule's text changed",
     "quality": "the day's quality changed",
+    "surge_rules": "a rule of method surge changed",
+    "surge_stage": "the program changed",
     "stage": "the program changed",
 }
+_WORDS = {name: f"the context's {name} changed" for name in INPUTS} | _WORDS
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ def snapshot(site: Site) -> Site:
 
 def days_status(site: Site, landing: Landing, days: Sequence[dt.date], quality_of: QualityOf) -> list[DayStatus]:
     """The status of each of the days, in order; quality_of tells a stored day's quality."""
-    seen = snapshot(site)
+    seen, quality_of = snapshot(site), surge_days.remembering(quality_of)
     pending = landing.pending(days)
     inventory = Inventory(site.settings.inventory)
     return [_status(seen, landing, inventory, day, quality_of, pending.get(day, [])) for day in days]
@@ -103,7 +109,7 @@ def _status(
     site: Site, landing: Landing, inventory: Inventory, day: dt.date, quality_of: QualityOf, pending: list[str]
 ) -> DayStatus:
     quality = quality_of(site, day)
-    tables = _tables(site, landing, inventory, day, quality)
+    tables = _tables(site, landing, inventory, day, quality_of)
     failure = site.storage.failure(day)
     if failure is not None:
         stage, reasons = failure
@@ -114,18 +120,26 @@ def _status(
     if "alerts" not in tables:
         reason = "not scored; flows and daily traffic are there for later days" if tables else "never run"
         return DayStatus(day, "missing", quality, (reason, *news), tables)
+    if site.rules_of("surge") and "surge_scores" not in tables:
+        news.append("surge_scores: never made")
     stale = [f"{name}: {t.stale}" for name, t in tables.items() if t.stale]
     return DayStatus(day, "stale" if stale or news else "done", quality, (*stale, *news), tables)
 
 
-def _tables(site: Site, landing: Landing, inventory: Inventory, day: dt.date, quality: str) -> dict[str, TableStatus]:
+def _tables(
+    site: Site, landing: Landing, inventory: Inventory, day: dt.date, quality_of: QualityOf
+) -> dict[str, TableStatus]:
     now: dict[str, Callable[[], dict[str, str]]] = {
         "flows": lambda: flow_inputs(landing, site.settings, inventory, day),
         "daily_traffic": lambda: stages.daily_inputs(site, day),
         "traffic_baseline": lambda: stages.baseline_inputs(site, day),
         "anomaly_scores": lambda: stages.score_inputs(site, day),
-        "alerts": lambda: stages.alert_inputs(site, day, quality),
+        "alerts": lambda: stages.alert_inputs(site, day, quality_of(site, day)),
     }
+    if site.rules_of("surge"):
+        now["surge_scores"] = lambda: surge_days.inputs(
+            site, day, quality_of, load_context(site.root, site.settings.context)
+        )
     found = {}
     for name, inputs in now.items():
         try:

@@ -1,4 +1,7 @@
-"""Running the cases that a rule carries: days of each client, the last one judged, and who must alert."""
+"""Running the cases that a rule carries: days of each client, the last one judged, and who must alert.
+
+Every day from the first of any client on counts as read, and groups are subnets.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import datetime as dt
 import polars as pl
 
 from pipeline.baseline import build_baseline
-from pipeline.detections.model import Rule, RuleTest
+from pipeline.days import day_range
+from pipeline.detections.model import GAP, Rule, RuleTest
 from pipeline.methods import METHODS
+from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import DAILY_TRAFFIC
 
 _LAST = dt.date(2026, 6, 30)
@@ -20,8 +25,10 @@ def case_frame(rule: Rule, case: RuleTest) -> pl.DataFrame:
         {"day": _LAST - dt.timedelta(days=len(values) - 1 - i), "measure": rule.measure.id, "client": c, "bytes": v}
         for c, values in case.rows.items()
         for i, v in enumerate(values)
+        if v != GAP
     ]
-    return DAILY_TRAFFIC.conform(pl.DataFrame(rows, schema_overrides={"bytes": pl.Int64}))
+    schema = {c: DAILY_TRAFFIC.schema[c] for c in ("day", "measure", "client", "bytes")}
+    return DAILY_TRAFFIC.conform(pl.DataFrame(rows, schema=schema))
 
 
 def failed_cases(rule: Rule) -> list[str]:
@@ -29,9 +36,10 @@ def failed_cases(rule: Rule) -> list[str]:
     failed, rule = [], rule.as_written
     for case in rule.tests:
         rows = case_frame(rule, case)
-        days = sorted(set(rows["day"].to_list()))
+        days = day_range(_LAST - dt.timedelta(days=max(map(len, case.rows.values())) - 1), _LAST)
         past = build_baseline(rows.lazy(), _LAST, [(rule.measure, rule.lookback_days)], start=days[0], present=days)
-        scores = METHODS[rule.method](rows.filter(pl.col("day") == _LAST), past, rule, _LAST)
+        today = rows.filter(pl.col("day") == _LAST)
+        scores = METHODS[rule.method](today, past, rule, _LAST, Surroundings(frozenset(days[:-1])))
         found = tuple(sorted(scores.filter(pl.col("state") == "alert")["client"].to_list()))
         if found != tuple(sorted(case.expect)):
             failed.append(f"case {case.name!r} expects {sorted(case.expect)} and gives {list(found)}")

@@ -9,7 +9,10 @@ import datetime as dt
 import math
 from dataclasses import dataclass
 
+from pipeline.detections.budget import CHANNELS
 from pipeline.detections.model import Rule
+
+_FIRST_BUDGETED = 12
 
 
 @dataclass(frozen=True)
@@ -31,18 +34,26 @@ def rows_to_exceed(rule: Rule) -> int:
     The row judged is among the rows that mean and sample deviation are taken over (R7), so fewer rows can never pass.
     With k = p/q the bound is N > 1 + (p^2 + p sqrt(p^2 + 4 q^2)) / (2 q^2).
     """
-    p, q = rule.threshold.numerator, rule.threshold.denominator
+    p, q = rule.fleet_threshold.numerator, rule.fleet_threshold.denominator
     return 2 + (p * p + math.isqrt(p * p * (p * p + 4 * q * q))) // (2 * q * q)
 
 
 def days_needed(rule: Rule) -> int:
-    """Days with traffic that a client needs, the one judged included: its own deviation must be known, too (R8)."""
-    return max(rule.minimum_data_samples, 2 if rule.stdev_of_one == "zero" else 3)
+    """Days that a client needs, the one judged included: what it is compared with must be known, too (R8).
+
+    They are days with traffic, or with fill: zero days that were read.
+    """
+    known = 1 if rule.stdev_of_one == "zero" else 2
+    own = 1 + known if rule.asks_own else 1
+    others = 2 if rule.asks_others and not rule.fleet_includes_day else 1
+    return max(rule.minimum_data_samples, own, others)
 
 
 def fireability(rule: Rule, start: dt.date) -> Fireability:
     """The rule's answer for a site that begins on start."""
-    rows, days, needed = rows_to_exceed(rule), rule.lookback_days + 1, days_needed(rule)
+    if rule.method == "surge":
+        return _budget(rule, start)
+    rows, days, needed = _rows(rule), rule.lookback_days + 1, days_needed(rule)
     first = start + dt.timedelta(days=needed - 1)
     if needed > days:
         text = (
@@ -50,9 +61,39 @@ def fireability(rule: Rule, start: dt.date) -> Fireability:
             "raise lookback_days or lower minimum_data_samples"
         )
         return Fireability(rule.id, False, text, rows, first)
+    text = f"yes, from {first} on: a client needs {needed} {'day' if needed == 1 else 'days'}{_others(rule, rows)}"
+    return Fireability(rule.id, True, text, rows, first)
+
+
+def _rows(rule: Rule) -> int:
+    """Rows of the fleet, or of the client's group, without which no row can pass."""
+    if not rule.asks_others:
+        return 0
+    if rule.fleet_includes_day:
+        return rows_to_exceed(rule)
+    return 1 if rule.stdev_of_one == "zero" else 2
+
+
+def _others(rule: Rule, rows: int) -> str:
+    days = rule.lookback_days + rule.fleet_includes_day
     clients = -(-rows // days)
+    seen = f"({clients} {'client' if clients == 1 else 'clients'} seen every day)"
+    where = " of its group" if rule.by_group else ""
+    return (
+        f", and the window of {days} days needs {rows} {'row' if rows == 1 else 'rows'}{where or ' in all'} {seen}"
+        if rows
+        else ""
+    )
+
+
+def _budget(rule: Rule, start: dt.date) -> Fireability:
+    """Five days of a client tell its spread, a week of scores how rare one is."""
+    first, days = start + dt.timedelta(days=_FIRST_BUDGETED), rule.surge.calibration
+    rows = math.ceil(10_000 / max(rule.surge.limit(c) for c in CHANNELS)) if any(rule.shares.values()) else 0
+    if not rows:
+        return Fireability(rule.id, False, "never: no channel has a share of the budget; raise shares", 0, first)
     text = (
-        f"yes, from {first} on: a client needs {needed} days, and the window of {days} days needs "
-        f"{rows} rows in all ({clients} {'client' if clients == 1 else 'clients'} seen every day)"
+        f"yes, from {first} on: surely once the {days} days before hold {rows} client-days, and earlier by a tail "
+        f"fitted to 30; it spends {rule.budget:g} false alerts a day per 10,000 active clients"
     )
     return Fireability(rule.id, True, text, rows, first)

@@ -22,29 +22,48 @@ _ENDINGS = (".yaml", ".yml")
 def load_rules(
     overrides: Mapping[str, RuleOverride], *, lookback_days: int, folders: Sequence[Path] = ()
 ) -> tuple[Rule, ...]:
-    """The rules in force, ordered by file name.
+    """The rules in force: the built-in ones, then those of the files and folders given, each ordered by file name.
 
     Raises:
         RuleError: a rule file is wrong, or an id is given twice.
         ConfigError: an override names a rule that does not exist.
     """
-    rules: dict[str, Rule] = {}
-    files: dict[str, Path] = {}
-    for path in (p for folder in (BUILT_IN, *folders) for p in sorted(folder.iterdir()) if p.suffix in _ENDINGS):
-        rule = read_rule(path, lookback_days)
-        if rule.id in rules:
-            where = Location(file=str(path), line=load_located(path).line(("id",)), key="id")
-            raise RuleError(f"rule id {rule.id} is given twice; the other file is {files[rule.id]}.", where=where)
-        rules[rule.id], files[rule.id] = rule, path
+    rules = {rule.id: rule for rule in known_rules(lookback_days, folders).values()}
     if unknown := sorted(set(overrides) - set(rules)):
         raise ConfigError(
             f"unknown rule {unknown[0]!r}.",
             where=Location(key=f"rules.{unknown[0]}"),
             remedy=f"Known rules: {', '.join(sorted(rules))}.",
         )
-    return tuple(
-        _override(r, overrides.get(r.id)) for r in rules.values() if r.id not in overrides or overrides[r.id].enabled
-    )
+    return tuple(_override(r, overrides.get(r.id)) for r in rules.values() if _in_force(r, overrides.get(r.id)))
+
+
+def known_rules(lookback_days: int, paths: Sequence[Path] = ()) -> dict[Path, Rule]:
+    """Every rule by its file, as written, whether in force or not; raises RuleError as load_rules does."""
+    found: dict[Path, Rule] = {}
+    files: dict[str, Path] = {}
+    for path in (p for root in (BUILT_IN, *paths) for p in rule_files(root)):
+        if path in found:
+            continue
+        rule = read_rule(path, lookback_days)
+        if rule.id in files:
+            where = Location(file=str(path), line=load_located(path).line(("id",)), key="id")
+            raise RuleError(f"rule id {rule.id} is given twice; the other file is {files[rule.id]}.", where=where)
+        found[path], files[rule.id] = rule, path
+    return found
+
+
+def rule_files(path: Path) -> list[Path]:
+    """The rule files of a folder, by name, or the file itself; raises RuleError when there is neither."""
+    if path.is_dir():
+        return [p for p in sorted(path.iterdir()) if p.suffix in _ENDINGS and p.is_file()]
+    if not path.is_file():
+        raise RuleError(
+            "there is no such rule file or folder.",
+            where=Location(file=str(path)),
+            remedy=f"Write one with: nilometer rules new {path}",
+        )
+    return [path]
 
 
 def read_rule(path: Path, lookback_days: int) -> Rule:
@@ -57,7 +76,7 @@ def read_rule(path: Path, lookback_days: int) -> Rule:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         at = tuple(fault["loc"])
-        where = Location(file=str(path), line=located.line(at), key=".".join(str(p) for p in at))
+        where = Location(file=str(path), line=located.line(at), key=".".join(str(p) for p in at) or None)
         raise RuleError(_explain(fault), where=where) from error
     return rule if "lookback_days" in rule.model_fields_set else rule.with_numbers({"lookback_days": lookback_days})
 
@@ -71,6 +90,11 @@ def _explain(fault: Any) -> str:
         return f"unknown key. Allowed: {', '.join(sorted(model.model_fields))}."
     shown = repr(fault.get("input"))
     return f"{fault['msg'].removeprefix('Value error, ')} (got {shown if len(shown) <= 80 else shown[:77] + '...'})."
+
+
+def _in_force(rule: Rule, change: RuleOverride | None) -> bool:
+    """A rule that a site names is on, unless the site says otherwise."""
+    return rule.enabled if change is None else change.enabled
 
 
 def _override(rule: Rule, change: RuleOverride | None) -> Rule:

@@ -10,10 +10,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
+from pipeline.detections.budget import CHANNELS, SHARES, Params
+from pipeline.schemas import TRANSPORTS
 from pipeline.storage import digest
 
 _NUMBER = re.compile(r"\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?|\d{1,30}/\d{1,30}", re.ASCII)
@@ -32,10 +47,69 @@ def _decimal_text(value: Any) -> Any:
     return text
 
 
-CaseBytes = Annotated[int, Field(ge=0, lt=2**63)]
+def _within_budget(shares: dict[str, float]) -> dict[str, float]:
+    """Shares of known channels that together spend the budget at most once."""
+    if strange := sorted(set(shares) - set(CHANNELS)):
+        raise ValueError(f"unknown channel {strange[0]!r}; allowed: {', '.join(CHANNELS)}")
+    if sum(shares.values()) > 1 + 1e-9:
+        raise ValueError("the channels' shares must not sum to more than 1")
+    return shares
+
+
+GAP = -1
+"""In a case: a day without a row, which is written "-"."""
+
+
+def _gap(value: Any, number: ValidatorFunctionWrapHandler) -> Any:
+    return GAP if value == "-" else number(value)
+
+
+def _some(value: Any) -> Any:
+    """One value or a list of them, of which none would let nothing count."""
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("must hold at least one value; leave the key out to let all count")
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _sorted(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(sorted(set(values)))
+
+
+def _transport(name: str) -> str:
+    if name not in TRANSPORTS:
+        raise ValueError(f"must be one of: {', '.join(TRANSPORTS)}")
+    return name
+
+
+def _app(name: str) -> str:
+    if not name.strip() or "," in name:
+        raise ValueError("must be the name of one application protocol, such as smtp")
+    return name.strip().lower()
+
+
+CaseValue = Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, WrapValidator(_gap)]
+Ports = Annotated[
+    tuple[Annotated[int, Field(strict=True, ge=0, le=65_535)], ...], BeforeValidator(_some), AfterValidator(_sorted)
+]
+Transports = Annotated[
+    tuple[Annotated[str, AfterValidator(_transport)], ...], BeforeValidator(_some), AfterValidator(_sorted)
+]
+Apps = Annotated[tuple[Annotated[str, AfterValidator(_app)], ...], BeforeValidator(_some), AfterValidator(_sorted)]
 Threshold = Annotated[str, BeforeValidator(_decimal_text)]
+Budget = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+"""False alerts a day per 10,000 active clients."""
+Shares = Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], AfterValidator(_within_budget)]
+"""Each channel's part of the budget."""
 NullClient = Literal["drop", "literal"]
 StdevOfOne = Literal["zero", "null"]
+MeasureField = Literal["bytes_in", "bytes_out", "bytes", "flows", "peers", "ports"]
+"""Bytes of a direction or of both, flow records, distinct other ends, distinct ports of responders."""
+SUMMED = ("bytes_in", "bytes_out", "bytes", "flows")
+"""Fields whose days add up; distinct counts do not."""
+Reference = Literal["fleet_and_own", "fleet", "own", "group_and_own", "group"]
+"""What a day is compared with: everybody, the client's own past, its peer group, and which of them together."""
+Fill = Literal["none", "zero"]
+Floor = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 
 
 class _Model(BaseModel):
@@ -46,34 +120,72 @@ class RuleOverride(_Model):
     """What a site may change of a rule."""
 
     enabled: bool = True
+    budget: Budget | None = None
+    shares: Shares | None = None
     deviation_threshold: Threshold | None = None
     minimum_data_samples: int | None = Field(None, ge=1)
     lookback_days: int | None = Field(None, ge=1, le=3_660)
     null_client: NullClient | None = None
     stdev_of_one: StdevOfOne | None = None
+    reference: Reference | None = None
+    fleet_includes_day: bool | None = None
+    fleet_deviation_threshold: Threshold | None = None
+    own_deviation_threshold: Threshold | None = None
+    fill: Fill | None = None
+    floor: Floor | None = None
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A series: which field is summed, over flows whose side has a category, by which subject."""
+    """A series: what is summed or counted, over flows whose side has a category and that pass a filter, by whom.
+
+    An empty filter lets every flow pass; a filled one only flows whose value is known and among its own.
+    """
 
     field: str
     category: str
     category_side: str
     subject: str
+    dest_port: tuple[int, ...] = ()
+    app: tuple[str, ...] = ()
+    transport: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """A readable, stable name that rules with the same series share."""
-        return f"{self.field} where {self.category_side}_category={self.category} by {self.subject}"
+        named = (("dest_port", self.dest_port), ("app", self.app), ("transport", self.transport))
+        filters = "".join(f" and {name}={','.join(map(str, values))}" for name, values in named if values)
+        return f"{self.field} where {self.category_side}_category={self.category}{filters} by {self.subject}"
+
+    @property
+    def summed(self) -> bool:
+        """Whether values of several clients add up to that of all; a distinct count's do not."""
+        return self.field in SUMMED
+
+    @property
+    def peer(self) -> str:
+        """The column of the other end."""
+        return "dest_ip" if self.subject == "src_ip" else "src_ip"
 
 
 class RuleTest(_Model):
     """A case inside a rule: days of each client, the last one being the day judged, and who must alert."""
 
     name: str
-    rows: dict[str, Annotated[tuple[CaseBytes | None, ...], Field(min_length=1)]] = Field(min_length=1)
+    rows: dict[str, Annotated[tuple[CaseValue, ...], Field(min_length=1)]] = Field(min_length=1)
+    """A number, null for an unknown one, or "-" for a day without a row (GAP)."""
     expect: tuple[str, ...]
+
+
+_JUDGING = (
+    "reference",
+    "fleet_includes_day",
+    "fleet_deviation_threshold",
+    "own_deviation_threshold",
+    "fill",
+    "floor",
+)
+_SEED_ONLY = (*_JUDGING, "dest_port", "app", "transport")
 
 
 class Rule(_Model):
@@ -86,14 +198,32 @@ class Rule(_Model):
     status: Literal["stable", "test", "experimental"] = "stable"
     attack: tuple[str, ...] = Field(min_length=1)
     tactic: str = "collection"
-    method: Literal["seed"] = "seed"
+    enabled: bool = True
+    """Whether it is in force where a site says nothing of it."""
+    method: Literal["seed", "surge"] = "seed"
     subject: Literal["src_ip", "dest_ip"]
-    field: Literal["bytes_in", "bytes_out"]
+    field: MeasureField
     category: str
     category_side: Literal["src", "dest"]
+    dest_port: Ports = ()
+    app: Apps = ()
+    transport: Transports = ()
+    reference: Reference = "fleet_and_own"
+    fleet_includes_day: bool = True
+    """Whether the day judged is part of the statistics of the fleet, or of the group."""
+    fleet_deviation_threshold: Threshold | None = None
+    """Of the fleet or the group; deviation_threshold without it, as with the next."""
+    own_deviation_threshold: Threshold | None = None
+    fill: Fill = "none"
+    """zero: days whose logs were read and that hold nothing of a client count as 0 in its own past."""
+    floor: Floor = 0
+    """Below this value nothing alerts."""
     lookback_days: int = Field(30, ge=1, le=3_660)
     minimum_data_samples: int = Field(4, ge=1)
     deviation_threshold: Threshold = "3"
+    budget: Budget = Params.budget
+    """Of the surge method only, as are the shares."""
+    shares: Shares = Field(default_factory=lambda: dict(SHARES))
     null_client: NullClient = "drop"
     stdev_of_one: StdevOfOne = "zero"
     severity: Literal["low", "medium", "high", "critical"] = "medium"
@@ -103,6 +233,27 @@ class Rule(_Model):
     drilldown: str = ""
     tests: tuple[RuleTest, ...] = ()
     _as_written: Rule | None = PrivateAttr(None)
+
+    @field_validator(*_SEED_ONLY, "field")
+    @classmethod
+    def _of_the_seed_only(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("method") == "surge" and (info.field_name != "field" or not value.startswith("bytes_")):
+            allowed = "; allowed here: bytes_in, bytes_out" if info.field_name == "field" else ""
+            raise ValueError(f"is for rules of method seed{allowed}")
+        return value
+
+    @model_validator(mode="after")
+    def _cases_that_can_be_run(self) -> Rule:
+        if self.tests and self.method != "seed":
+            raise ValueError("tests are for rules of method seed: a budget says nothing of a few rows")
+        if self.by_group:
+            for client in {c for case in self.tests for c in case.rows}:
+                try:
+                    ip_address(client)
+                except ValueError:
+                    text = f"tests of a rule with groups need addresses as clients, such as 10.0.0.1, not {client!r}"
+                    raise ValueError(text) from None
+        return self
 
     def with_numbers(self, changes: Mapping[str, Any]) -> Rule:
         """The rule with a site's numbers; what the file says is kept, for the cases that speak of it."""
@@ -118,7 +269,23 @@ class Rule(_Model):
     @property
     def measure(self) -> Measure:
         """The series the rule judges."""
-        return Measure(self.field, self.category, self.category_side, self.subject)
+        filters = self.dest_port, self.app, self.transport
+        return Measure(self.field, self.category, self.category_side, self.subject, *filters)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """All series the rule needs: the surge method counts what a client received whoever began the session."""
+        if self.method == "seed":
+            return (self.measure,)
+        field = {"bytes_in": "bytes_out", "bytes_out": "bytes_in"}[self.field]
+        side, subject = ("src", "dest_ip") if self.subject == "src_ip" else ("dest", "src_ip")
+        return (self.measure, Measure(field, self.category, side, subject))
+
+    @property
+    def surge(self) -> Params:
+        """The numbers of the surge method; a channel without a share never alerts."""
+        shares = {channel: self.shares.get(channel, 0.0) for channel in CHANNELS}
+        return Params(window=self.lookback_days, budget=self.budget, shares=shares)
 
     @property
     def threshold(self) -> Fraction:
@@ -126,19 +293,59 @@ class Rule(_Model):
         return Fraction(self.deviation_threshold)
 
     @property
+    def fleet_threshold(self) -> Fraction:
+        """The threshold against the fleet or the group, exact."""
+        return Fraction(self.fleet_deviation_threshold or self.deviation_threshold)
+
+    @property
+    def own_threshold(self) -> Fraction:
+        """The threshold against the client's own past, exact."""
+        return Fraction(self.own_deviation_threshold or self.deviation_threshold)
+
+    @property
+    def by_group(self) -> bool:
+        """Whether a client is compared with its peer group in place of the fleet."""
+        return self.reference in ("group", "group_and_own")
+
+    @property
+    def asks_others(self) -> bool:
+        """Whether the fleet's or the group's gate must be passed."""
+        return self.reference != "own"
+
+    @property
+    def asks_own(self) -> bool:
+        """Whether the gate of the client's own past must be passed."""
+        return self.reference in ("own", "fleet_and_own", "group_and_own")
+
+    @property
+    def beyond_seed(self) -> dict[str, Any]:
+        """What of the judging differs from the seed's, by key; the series' own differences are in its id."""
+        defaults = {name: type(self).model_fields[name].default for name in _JUDGING}
+        return {name: getattr(self, name) for name in _JUDGING if getattr(self, name) != defaults[name]}
+
+    @property
+    def like_seed(self) -> bool:
+        """Whether both gates are the seed's, with whatever thresholds: what the power map can be solved for."""
+        thresholds = {"fleet_deviation_threshold", "own_deviation_threshold"}
+        return self.method == "seed" and set(self.beyond_seed) <= thresholds
+
+    @property
     def fingerprint(self) -> str:
         """Hash of everything that can change a verdict, and of nothing else."""
-        return digest(
-            json.dumps(
-                [
-                    self.id,
-                    self.method,
-                    self.measure.id,
-                    self.lookback_days,
-                    self.minimum_data_samples,
-                    str(self.threshold),
-                    self.null_client,
-                    self.stdev_of_one,
-                ]
-            )
-        )
+        if self.method == "surge":
+            numbers = [self.lookback_days, self.budget, sorted(self.shares.items())]
+            return digest(json.dumps([self.id, self.method, [m.id for m in self.measures], numbers]))
+        facts: list[Any] = [
+            self.id,
+            self.method,
+            self.measure.id,
+            self.lookback_days,
+            self.minimum_data_samples,
+            str(self.threshold),
+            self.null_client,
+            self.stdev_of_one,
+        ]
+        if beyond := self.beyond_seed:
+            exact = {k: str(Fraction(v)) if k.endswith("_threshold") else v for k, v in beyond.items()}
+            facts.append(sorted(exact.items()))
+        return digest(json.dumps(facts))

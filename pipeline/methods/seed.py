@@ -1,42 +1,33 @@
-"""The seed detection, exactly: fleet and own gate, all strict, for every client of the day.
+"""The seed detection, exactly, and its siblings: fleet and own gate, all strict, for every client of the day.
 
 Today is inside the fleet's statistics and outside the client's own, as in the original search; that it masks itself is
-part of it. Better methods are other modules. R-numbers are the rules of the seed's specification (docs/detection.md).
+part of it. A rule may change who is asked, fill silent days, and set a floor; other methods are other modules.
+R-numbers are the rules of the seed's specification (docs/detection.md).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 
 import polars as pl
 
 from pipeline import exact
 from pipeline.detections.model import Rule
 from pipeline.errors import Location, RuleError
+from pipeline.methods.others import beside_others
+from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import ANOMALY_SCORES
 
 NULL_CLIENT = "null"
 STAGE_VERSION = 2
 _NEAR = 1e-12
-_INT64_MAX = 2**63 - 1
+_INT64_END, _WIDE_END = 1 << 63, 1 << 126
 _WINDOW = ("window_days", "window_days_present", "window_complete")
 
 
-@dataclass(frozen=True)
-class Sums:
-    """Exact power sums of known values."""
-
-    n: int
-    total: int
-    squares: int
-
-    def plus(self, other: Sums) -> Sums:
-        """Both together."""
-        return Sums(self.n + other.n, self.total + other.total, self.squares + other.squares)
-
-
-def score(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
+def score(
+    today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date, around: Surroundings | None = None
+) -> pl.DataFrame:
     """Rows of ANOMALY_SCORES: one a client of the day.
 
     Args:
@@ -44,42 +35,51 @@ def score(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date)
         baseline: TRAFFIC_BASELINE rows of the day.
         rule: the rule.
         day: the day judged.
+        around: the site's groups and the days read, for rules that ask for them.
 
     Raises:
         RuleError: the baseline was made without this rule's series; no verdict could be told from a quiet day.
+    """
+    now, past = judged_rows(today, baseline, rule, day)
+    if now.is_empty():
+        return ANOMALY_SCORES.empty()
+    around = around or Surroundings()
+    rows = beside_own_past(now, past)
+    if rule.fill == "zero":
+        first = day - dt.timedelta(days=rule.lookback_days)
+        rows = _filled(rows, sum(first <= d < day for d in around.days_read))
+    if rule.stdev_of_one == "zero":
+        one = pl.col("n_past_values") == 1
+        deviation = pl.when(one).then(0.0).otherwise(pl.col("per_source_stdev_bytes"))
+        rows = rows.with_columns(per_source_stdev_bytes=deviation)
+    rows = beside_others(rows, past, rule, around.groups)
+    rows = rows.with_columns(_distance("fleet_n", pl.col("fleet_total"), "stdev_bytes").alias("from_fleet"))
+    return ANOMALY_SCORES.conform(_verdicts(_own_gate(rows, rule), rule, day))
+
+
+def judged_rows(
+    today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of the day that the rule judges, and those of the baseline that it judges them by.
+
+    Raises:
+        RuleError: there are clients to judge, and the baseline was made without this rule's series.
     """
     now = today.filter(pl.col("measure") == rule.measure.id)
     past = baseline.filter((pl.col("measure") == rule.measure.id) & (pl.col("lookback_days") == rule.lookback_days))
     if rule.null_client == "drop":
         now = now.filter(pl.col("client").is_not_null())
-    if now.is_empty():
-        return ANOMALY_SCORES.empty()
-    if past.is_empty():
+    if past.is_empty() and not now.is_empty():
         raise RuleError(
             f"rule {rule.id} has no baseline of {rule.lookback_days} days for its series.",
             where=Location(day=day.isoformat()),
             remedy=f"Make it again: nilometer run --day {day}.",
         )
-    rows = _fleet_gate(_beside_own_past(now, past, rule), _fleet(now, past, rule), rule)
-    return ANOMALY_SCORES.conform(_verdicts(_own_gate(rows, rule), rule, day))
+    return now, past
 
 
-def _fleet(now: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> Sums:
-    """R7: all known values of the window, today's included."""
-    counted = pl.col("scope") == "fleet"
-    if rule.null_client == "literal":
-        counted |= pl.col("client").is_null()
-    fleet = Sums(now["bytes"].count(), *exact.join_limbs(*now.select(exact.power_sums()).row(0)))
-    for n, total, squares in past.filter(counted).select("n_past_values", "sum_bytes", "sum_squares").iter_rows():
-        fleet = fleet.plus(Sums(n, int(total), int(squares)))
-    return fleet
-
-
-def _beside_own_past(now: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+def beside_own_past(now: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
     """Each client of the day with its own past (R9): n, mean, deviation and the exact sums."""
-    deviation = pl.col("stdev_bytes")
-    if rule.stdev_of_one == "zero":
-        deviation = pl.when(pl.col("n_past_values") == 1).then(0.0).otherwise(deviation)
     own = past.filter(pl.col("scope") == "client").select(
         "client",
         "n_past_rows",
@@ -87,7 +87,7 @@ def _beside_own_past(now: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> pl.Da
         "sum_bytes",
         "sum_squares",
         per_source_avg_bytes="avg_bytes",
-        per_source_stdev_bytes=deviation,
+        per_source_stdev_bytes="stdev_bytes",
     )
     window = [pl.lit(past[c][0], past.schema[c]).alias(c) for c in _WINDOW]
     return (
@@ -101,18 +101,42 @@ def _beside_own_past(now: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> pl.Da
     )
 
 
-def _fleet_gate(rows: pl.DataFrame, fleet: Sums, rule: Rule) -> pl.DataFrame:
-    """R7, R10: one whole number is the gate of all clients."""
-    zero = rule.stdev_of_one == "zero"
-    deviation = 0.0 if zero and fleet.n == 1 else exact.stdev(fleet.n, fleet.total, fleet.squares)
-    limit = exact.gate(fleet.n, fleet.total, fleet.squares, rule.threshold, stdev_of_one_is_zero=zero)
-    above = pl.lit(None, pl.Boolean) if limit is None else pl.col("bytes") > min(limit, _INT64_MAX)
+def _filled(rows: pl.DataFrame, days: int) -> pl.DataFrame:
+    """The rows when each of so many days without a row of the client counts as 0: the sums stay, the counts grow.
+
+    Machine integers where n x squares and total^2 surely stay below 2^126, as in the baseline, else Python's.
+    """
+    missing = (pl.lit(days, pl.Int64) - (pl.col("n") - 1)).clip(0)
+    rows = rows.with_columns(
+        n=pl.col("n") + missing,
+        n_past_values=pl.col("n_past_values") + missing,
+        sum_bytes=pl.col("sum_bytes").fill_null("0"),
+        sum_squares=pl.col("sum_squares").fill_null("0"),
+    )
+    n, (total, squares) = (
+        pl.col("n_past_values"),
+        (pl.col(c).cast(pl.Int128, strict=False) for c in ("sum_bytes", "sum_squares")),
+    )
+    fits = ((total < _INT64_END) & (squares < pl.lit(_WIDE_END, pl.Int128) // n.clip(1))).fill_null(False)
+    spread = (n * squares - total * total).cast(pl.Float64)
+    rows = rows.with_columns(
+        fits=fits,
+        per_source_avg_bytes=pl.when(fits & (n > 0)).then(total.cast(pl.Float64) / n),
+        per_source_stdev_bytes=pl.when(fits & (n > 1)).then((spread / (n * (n - 1))).sqrt()),
+    )
+    return rows.drop("fits") if rows["fits"].all() else _filled_huge(rows).drop("fits")
+
+
+def _filled_huge(rows: pl.DataFrame) -> pl.DataFrame:
+    huge = rows.filter(~pl.col("fits")).select("client", "n_past_values", "sum_bytes", "sum_squares")
+    known = [(c, n, int(total), int(squares)) for c, n, total, squares in huge.iter_rows()]
+    schema = {"client": pl.String, "exact_avg": pl.Float64, "exact_stdev": pl.Float64}
+    again = [(c, exact.mean(n, total), exact.stdev(n, total, squares)) for c, n, total, squares in known]
+    rows = rows.join(pl.DataFrame(again, schema=schema, orient="row"), on="client", how="left", nulls_equal=True)
     return rows.with_columns(
-        fleet_n=pl.lit(fleet.n, pl.Int64),
-        avg_bytes=pl.lit(exact.mean(fleet.n, fleet.total), pl.Float64),
-        stdev_bytes=pl.lit(deviation, pl.Float64),
-        gate_fleet=above,
-    ).with_columns(_distance("fleet_n", pl.lit(fleet.total, pl.Int128), "stdev_bytes").alias("from_fleet"))
+        per_source_avg_bytes=pl.coalesce("exact_avg", "per_source_avg_bytes"),
+        per_source_stdev_bytes=pl.coalesce("exact_stdev", "per_source_stdev_bytes"),
+    ).drop("exact_avg", "exact_stdev")
 
 
 def _own_gate(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
@@ -122,7 +146,7 @@ def _own_gate(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     2^-51, two roundings to Float64, a product and a division. Only distances within 1e-12 of the threshold are decided
     again. The signs of d and of the deviation are exact, so flat clients need no second look.
     """
-    k, distance, deviation = float(rule.threshold), pl.col("from_own"), pl.col("per_source_stdev_bytes")
+    k, distance, deviation = float(rule.own_threshold), pl.col("from_own"), pl.col("per_source_stdev_bytes")
     total = pl.col("sum_bytes").cast(pl.Int128)
     rows = rows.with_columns(from_own=_distance("n_past_values", total, "per_source_stdev_bytes"))
     ahead = _ahead("n_past_values", total) > 0
@@ -137,7 +161,7 @@ def _own_gate(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
         return rows
     zero = rule.stdev_of_one == "zero"
     decided = [
-        exact.exceeds(x, n, int(total), int(squares), rule.threshold, stdev_of_one_is_zero=zero)
+        exact.exceeds(x, n, int(total), int(squares), rule.own_threshold, stdev_of_one_is_zero=zero)
         for _, x, n, total, squares in near.iter_rows()
     ]
     again = near.select("client", decided=pl.Series(decided, dtype=pl.Boolean))
@@ -157,7 +181,9 @@ def _distance(n: str, total: pl.Expr, deviation: str) -> pl.Expr:
 
 def _verdicts(rows: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
     enough = pl.col("n") >= rule.minimum_data_samples
-    alert = enough & pl.col("gate_fleet").fill_null(False) & pl.col("gate_client").fill_null(False)
+    asked = [c for c, wanted in (("gate_fleet", rule.asks_others), ("gate_client", rule.asks_own)) if wanted]
+    passed = pl.all_horizontal(enough, *(pl.col(c).fill_null(False) for c in asked))
+    alert = passed & (pl.col("bytes") >= rule.floor).fill_null(False)
     return rows.with_columns(
         day=pl.lit(day),
         rule_id=pl.lit(rule.id),

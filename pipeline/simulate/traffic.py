@@ -57,7 +57,7 @@ def company_flows(company: Company) -> pl.DataFrame:
         and payload_in, packets_in, bytes_in (responder -> originator) with the same three `_out`.
     """
     parts = [_mail(company), _web(company), _smtp(company), _theft(company)]
-    flows = pl.concat([_on_the_wire(part) for part in parts])
+    flows = pl.concat([on_the_wire(part) for part in parts])
     # The logs end with the last day: what is open at its last midnight is cut there.
     last = company.calendar.select((pl.col("day_start") + pl.col("day_length")).max()).item()
     flows = flows.with_columns(pl.min_horizontal("duration", last - 1 - pl.col("start")).alias("duration"))
@@ -99,11 +99,11 @@ def _sessions(company: Company, parties: pl.DataFrame, habit: Habit) -> pl.DataF
     rows = rows.with_columns(pl.col("key") + pl.col("session").cast(pl.UInt64))
     share = draw.log_normal("share", 1.0, 0.9)
     return rows.with_columns(
-        volume=pl.col("total") * share / share.sum().over("party", "day"), start=_start(draw, weekend)
+        volume=pl.col("total") * share / share.sum().over("party", "day"), start=session_start(draw, weekend)
     )
 
 
-def _start(draw: Draws, weekend: pl.Expr) -> pl.Expr:
+def session_start(draw: Draws, weekend: pl.Expr) -> pl.Expr:
     """When a session starts: in office hours (8 to 18), but one in twelve and all of a weekend at any hour."""
     any_hour = weekend | (draw.uniform("any hour") < 1 / 12)
     office = (8 + 5 * (draw.uniform("hour") + draw.uniform("hour too"))) / 24
@@ -125,7 +125,7 @@ def _state(draw: Draws) -> pl.Expr:
 
 
 def _shape(frame: pl.DataFrame, draw: Draws, **columns: pl.Expr) -> pl.DataFrame:
-    """The columns `_on_the_wire` needs, in one order; `upload` tells which way `volume` goes."""
+    """The columns `on_the_wire` needs, in one order; `upload` tells which way `volume` goes."""
     return frame.with_columns(**columns).select(
         draw.uid("uid").alias("uid"),
         "start",
@@ -233,8 +233,12 @@ def _theft(company: Company) -> pl.DataFrame:
     )
 
 
-def _on_the_wire(frame: pl.DataFrame) -> pl.DataFrame:
-    """Packets and payload of both directions: IP bytes = payload + headers, an acknowledgement for two packets."""
+def on_the_wire(frame: pl.DataFrame) -> pl.DataFrame:
+    """Packets and payload of both directions: IP bytes = payload + headers, an acknowledgement for two packets.
+
+    Takes the columns of `company_flows` up to state, `volume` and `reply` (IP bytes and payload of the main and of the
+    other direction) and `upload`, whether the main one is the originator's. The IP bytes of `volume` stay as they are.
+    """
     header = pl.when(pl.col("proto") == "udp").then(UDP_HEADERS).otherwise(TCP_HEADERS).cast(pl.Int64)
     packets = (pl.col("volume") + header + FULL_PAYLOAD - 1) // (header + FULL_PAYLOAD)
     back = packets // 2 + pl.col("reply") // FULL_PAYLOAD + 4

@@ -1,0 +1,192 @@
+"""Bytes of a context input to rows of text: CSV or Parquet, told by the first bytes, with the place of each row.
+
+Whatever the bytes are, the outcome is a table or a ConfigError. What the values mean is checked in `checking`.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from pipeline.context.columns import Column, Input
+from pipeline.errors import ConfigError, Location
+from pipeline.storage import DAMAGE
+
+MAX_BYTES = 128 << 20
+MAX_ROWS = 5_000_000
+MAX_COLUMNS = 256
+PLACE = "place"
+"""The column with a row's line (CSV) or number (Parquet), from 1."""
+_MAGIC = b"PAR1"
+_DELIMITERS = ",;\t"
+_ALIKE = 0.75
+_BATCH = 50_000
+_UNCLEAR = ("end", "until", "end_date")
+"""Whether such a day is included can only be guessed."""
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """Text columns by their proper names, empty values as null, and PLACE; `unread` names the file's other columns."""
+
+    file: str
+    frame: pl.DataFrame
+    unread: tuple[str, ...]
+    numbered: bool
+    """Whether places are row numbers; else they are lines."""
+
+    def fault(self, what: str, place: int | None, column: str | None, remedy: str = "") -> ConfigError:
+        """An error at a row of the file."""
+        if self.numbered and place is not None:
+            return ConfigError(f"row {place}: {what}", where=Location(file=self.file, column=column), remedy=remedy)
+        return ConfigError(what, where=Location(file=self.file, line=place, column=column), remedy=remedy)
+
+
+def read_rows(data: bytes, file: str, kind: Input) -> RawRows:
+    """The rows of one input.
+
+    Raises:
+        ConfigError: it is too large, damaged, no UTF-8, lacks a column, or has a line of another length.
+    """
+    try:
+        return _parquet(data, file, kind) if data.startswith(_MAGIC) else _delimited(data, file, kind)
+    except DAMAGE as error:
+        raise ConfigError(
+            f"cannot be read as Parquet ({_first_line(error)}).", where=Location(file=file), remedy="Write it again."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _parquet(data: bytes, file: str, kind: Input) -> RawRows:
+    schema = pl.read_parquet_schema(io.BytesIO(data))
+    picked = _pick(list(schema), file, None, kind)
+    rows = pl.scan_parquet(io.BytesIO(data)).select(pl.len()).collect().item()
+    if rows > MAX_ROWS:
+        raise _too_many(file)
+    for name, given in picked.items():
+        if not (dtype := schema[given]).is_integer() and dtype not in (
+            *(pl.String, pl.Date, pl.Datetime, pl.Boolean, pl.Categorical, pl.Enum, pl.Null),
+        ):
+            raise ConfigError(
+                f"has the type {dtype}.",
+                where=Location(file=file, column=name),
+                remedy="Allowed: text, whole numbers, dates, true and false.",
+            )
+    frame = pl.read_parquet(io.BytesIO(data), columns=list(picked.values()))
+    texts = frame.select(pl.col(given).cast(pl.String).alias(name) for name, given in picked.items())
+    unread = tuple(c for c in schema if c not in picked.values())
+    return RawRows(file, _clean(texts.with_row_index(PLACE, 1)), unread, numbered=True)
+
+
+def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError("is no UTF-8 text.", where=Location(file=file, line=line), remedy="Save it as UTF-8.") from (
+            error
+        )
+    head = text.split("\n", 1)[0]
+    delimiter = max(_DELIMITERS, key=head.count)
+    lines = _lines(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), file)
+    place, header = next(lines, (0, []))
+    if not header:
+        raise ConfigError(
+            "is empty.", where=Location(file=file), remedy=f"Its first line must name the columns: {_names(kind)}."
+        )
+    picked = _pick(header, file, place, kind)
+    at = [header.index(given) for given in picked.values()]
+    schema = {PLACE: pl.UInt32} | dict.fromkeys(picked, pl.String)
+    frames = [pl.DataFrame(schema=schema)]
+    # Text in Python takes many times its size: it is kept a batch at a time.
+    while batch := list(itertools.islice(lines, _BATCH)):
+        if uneven := next(((p, row) for p, row in batch if len(row) != len(header)), None):
+            raise ConfigError(
+                f"has {len(uneven[1])} fields; the first line names {len(header)} columns.",
+                where=Location(file=file, line=uneven[0]),
+                remedy="Put values with the delimiter into double quotes.",
+            )
+        columns = [[p for p, _ in batch], *([row[i] for _, row in batch] for i in at)]
+        frames.append(_clean(pl.DataFrame(columns, schema=schema)))
+        if sum(f.height for f in frames) > MAX_ROWS:
+            raise _too_many(file)
+    unread = tuple(c for c in header if c not in picked.values())
+    return RawRows(file, pl.concat(frames), unread, numbered=False)
+
+
+def _lines(reader: Any, file: str) -> Iterator[tuple[int, list[str]]]:
+    """The first line and the fields of each row that is not empty."""
+    after = 0
+    try:
+        for row in reader:
+            place, after = after + 1, reader.line_num
+            if row:
+                yield place, row
+    except csv.Error as error:
+        raise ConfigError(
+            f"is no valid CSV ({error}).", where=Location(file=file, line=reader.line_num or 1)
+        ) from error
+
+
+def _clean(frame: pl.DataFrame) -> pl.DataFrame:
+    text = pl.col(pl.String).str.strip_chars()
+    return frame.with_columns(pl.when(text != "").then(text))
+
+
+def _too_many(file: str) -> ConfigError:
+    return ConfigError(f"has more than {MAX_ROWS:,} rows.", where=Location(file=file), remedy="Leave old rows out.")
+
+
+def _pick(header: Sequence[str], file: str, line: int | None, kind: Input) -> dict[str, str]:
+    """Column -> what the file calls it; raises ConfigError for missing, double and misspelt columns."""
+    where = Location(file=file, line=line)
+    if len(header) > MAX_COLUMNS:
+        raise ConfigError(f"has more than {MAX_COLUMNS} columns.", where=where)
+    plain = [h.strip().casefold() for h in header]
+    picked: dict[str, str] = {}
+    for column in kind.columns:
+        found = [h for h, p in zip(header, plain, strict=True) if p in (column.name, *column.also)]
+        if len(found) > 1:
+            raise ConfigError(f"has {' and '.join(found)}, which mean the same.", where=where, remedy="Keep one.")
+        if found:
+            picked[column.name] = found[0]
+        elif column.required:
+            raise ConfigError(f"has no column {_called(column)}.", where=where, remedy=f"Allowed: {_names(kind)}.")
+    if "valid_to" in picked and "last" in picked:
+        raise ConfigError("has valid_to and last.", where=where, remedy="Keep one; last is included, valid_to is not.")
+    _misspelt([h for h in header if h not in picked.values()], picked, where, kind)
+    return picked
+
+
+def _misspelt(others: Sequence[str], picked: dict[str, str], where: Location, kind: Input) -> None:
+    """Columns of other tables may stay, one that was meant for ours must not be passed over."""
+    ours = [n for c in kind.columns if c.name not in picked for n in (c.name, *c.also)]
+    for other in others:
+        if other.strip().casefold() in _UNCLEAR:
+            raise ConfigError(
+                f"has a column {other!r}.",
+                where=where,
+                remedy="Call it last where that day belongs to it, else valid_to.",
+            )
+        if close := difflib.get_close_matches(other.strip().casefold()[:64], ours, n=1, cutoff=_ALIKE):
+            raise ConfigError(
+                f"has an unknown column {other[:64]!r}.", where=where, remedy=f"Is {close[0]} meant? Rename it."
+            )
+
+
+def _called(column: Column) -> str:
+    return " or ".join((column.name, *column.also))
+
+
+def _names(kind: Input) -> str:
+    return ", ".join(c.name for c in kind.columns)

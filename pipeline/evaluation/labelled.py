@@ -1,0 +1,213 @@
+"""Labelled worlds: daily bytes of clients, and labels that say which rows are thefts and which only look like it.
+
+Frames from anywhere are brought to one form here, or refused by file, column and remedy. What is left out of judging is
+told in `notes`. Nothing here looks at a method.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.errors import ConfigError, Location, StorageError
+from pipeline.storage import DAMAGE, checked
+
+WARMUP_DAYS = 45
+"""The first days of a world teach; nothing in them is judged."""
+DAILY = pl.Schema({"day": pl.Date, "src_ip": pl.String, "bytes_in": pl.Int64, "group": pl.String, "role": pl.String})
+"""One row a client-day with traffic; group and role may be null."""
+LABELS = pl.Schema(
+    {"day": pl.Date, "src_ip": pl.String, "attack_id": pl.String, "basket": pl.String, "cause": pl.String}
+)
+"""One row a labelled client-day and theft or cause; attack_id and basket on rows of thefts, cause on lookalikes."""
+EVENTS = pl.Schema({"first": pl.Date, "last": pl.Date, "src_ip": pl.String, "group": pl.String, "cause": pl.String})
+"""What a site could know: days, the client or the group (both null: everybody), the cause."""
+_KEY = ("day", "src_ip")
+_OPTIONAL = {"group", "role", "attack_id", "basket", "cause"}
+
+
+@dataclass(frozen=True)
+class LabelledWorld:
+    """One world: `daily` (DAILY), `labels` (LABELS), known `events` (EVENTS; None: told from the labels), `notes`."""
+
+    daily: pl.DataFrame
+    labels: pl.DataFrame
+    events: pl.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def first_judged(self) -> dt.date:
+        """The first day after the warm-up."""
+        return _first_day(self.daily) + dt.timedelta(days=WARMUP_DAYS)
+
+
+def read_world(daily: Path, labels: Path) -> LabelledWorld:
+    """The world of two Parquet files; raises ConfigError or StorageError naming the file and the column."""
+    return make_labelled(_read(daily), _read(labels), daily_name=str(daily), labels_name=str(labels))
+
+
+def make_labelled(
+    daily: pl.DataFrame,
+    labels: pl.DataFrame,
+    *,
+    events: pl.DataFrame | None = None,
+    daily_name: str = "daily",
+    labels_name: str = "labels",
+) -> LabelledWorld:
+    """The world of two frames, checked.
+
+    Args:
+        daily: day, src_ip, bytes_in, and optionally group and role.
+        labels: day, src_ip, and attack_id with basket, cause, or both.
+        events: known events (EVENTS), where the world tells them itself.
+        daily_name: what messages call the first frame.
+        labels_name: what messages call the second frame.
+
+    Raises:
+        ConfigError: a column is missing or of another type, a value is null, negative or there twice, a theft has no
+            basket or two, a labelled client is unknown, or no day is left after the warm-up.
+    """
+    rows, told = _Frame(daily, daily_name).daily(), _Frame(labels, labels_name).labels()
+    strange = told.join(rows, on="src_ip", how="anti")
+    if not strange.is_empty():
+        raise ConfigError(
+            f"client {strange['src_ip'][0]!r} has labels and no traffic on any day.",
+            where=Location(file=labels_name, column="src_ip"),
+            remedy=f"Spell clients as in {daily_name}, or take the {strange.height} rows out.",
+        )
+    start = _first_day(rows) + dt.timedelta(days=WARMUP_DAYS)
+    if rows["day"].max() < start:  # type: ignore[operator]
+        raise ConfigError(
+            f"the days end before {start}: the first {WARMUP_DAYS} only warm up.",
+            where=Location(file=daily_name, column="day"),
+            remedy=f"Give more than {WARMUP_DAYS} days.",
+        )
+    quiet = rows.filter(pl.col("bytes_in") == 0).height
+    rows = rows.filter(pl.col("bytes_in") > 0)
+    return LabelledWorld(rows, told, events, _notes(rows, told, start, quiet))
+
+
+def _notes(daily: pl.DataFrame, labels: pl.DataFrame, start: dt.date, quiet: int) -> tuple[str, ...]:
+    thefts = labels.filter(pl.col("attack_id").is_not_null())
+    early = thefts.group_by("attack_id").agg(pl.col("day").min()).filter(pl.col("day") < start).height
+    silent = thefts.join(daily, on=list(_KEY), how="anti").height
+    empty = labels.filter(pl.col("attack_id").is_null() & pl.col("cause").is_null()).height
+    found = {
+        "rows of 0 bytes are no traffic and left out": quiet,
+        f"thefts begin before {start}, in the warm-up, and are not judged": early,
+        "rows of thefts have no traffic, so no alert can stand there": silent,
+        "rows of labels name neither a theft nor a cause and say nothing": empty,
+    }
+    return tuple(f"{n:,} {text}." for text, n in found.items() if n)
+
+
+def _first_day(daily: pl.DataFrame) -> dt.date:
+    first = daily["day"].min()
+    assert isinstance(first, dt.date)
+    return first
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise ConfigError("there is no such file.", where=Location(file=str(path)), remedy="Name a Parquet file.")
+    try:
+        return pl.read_parquet(checked(path), hive_partitioning=False)
+    except (StorageError, *DAMAGE) as error:
+        raise ConfigError(
+            "this cannot be read as Parquet.", where=Location(file=str(path)), remedy="Write it again as Parquet."
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame on its way to its schema, with the name that messages call it."""
+
+    frame: pl.DataFrame
+    name: str
+
+    def daily(self) -> pl.DataFrame:
+        rows = self._conform(DAILY, ("day", "src_ip", "bytes_in"))
+        self._refuse(rows.filter(pl.col("bytes_in") < 0), "bytes_in", "is negative", "Bytes begin at 0.")
+        self._refuse_twice(rows, _KEY, "Sum them: one row a client and day.")
+        if rows.is_empty():
+            raise self._error("day", "there is no row.", "Give one row a client and day with traffic.")
+        return rows.sort(_KEY)
+
+    def labels(self) -> pl.DataFrame:
+        if not {"attack_id", "cause"} & set(self.frame.columns):
+            raise self._error("attack_id", "this column is missing, and so is cause.", "Name thefts, or lookalikes.")
+        rows = self._conform(LABELS, _KEY)
+        theft = pl.col("attack_id").is_not_null()
+        lost = rows.filter(theft & pl.col("basket").is_null())
+        self._refuse(lost, "basket", "is null on a row of a theft", "Say the class of the theft.", "attack_id")
+        baskets = rows.filter(theft).group_by("attack_id").agg(pl.col("basket").n_unique().alias("n"))
+        twice = rows.join(baskets.filter(pl.col("n") > 1), on="attack_id")
+        self._refuse(twice, "attack_id", "spans several baskets", "Give each theft an id of its own.", "attack_id")
+        self._refuse_twice(rows, (*_KEY, "attack_id", "cause"), "Leave one of them.")
+        return rows.sort(*_KEY, "attack_id", "cause")
+
+    def _conform(self, schema: pl.Schema, needed: Sequence[str]) -> pl.DataFrame:
+        absent = [c for c in needed if c not in self.frame.columns]
+        if absent:
+            have = ", ".join(self.frame.columns) or "none"
+            raise self._error(absent[0], "this column is missing.", f"Needed: {', '.join(needed)}; there: {have}.")
+        columns = {c: self._column(c, schema[c]) for c in schema}
+        rows = pl.DataFrame(columns, schema=schema)
+        for column in needed:
+            self._refuse(rows.filter(pl.col(column).is_null()), column, "is null", "Fill it in, or leave the row out.")
+        return rows
+
+    def _column(self, name: str, kind: pl.DataType) -> pl.Series:
+        if name not in self.frame.columns:
+            return pl.Series(name, [None] * self.frame.height, dtype=kind)
+        values = self.frame[name]
+        if isinstance(values.dtype, pl.Datetime):
+            values = values.dt.replace_time_zone(None)  # a day is the local one
+        accepted = values.dtype == pl.Null or _ACCEPTED[kind](values.dtype)
+        if not accepted:
+            raise self._error(name, f"this is {values.dtype}, not {kind}.", f"Write the column as {kind}.")
+        try:
+            if kind == pl.Date and values.dtype == pl.String:
+                return values.str.to_date("%Y-%m-%d")
+            found = values.cast(kind)
+            whole = bool((found.cast(values.dtype) == values).all())
+        except pl.exceptions.PolarsError as error:
+            raise self._error(name, f"a value is no {kind}.", f"Write the column as {kind}.") from error
+        if not whole:
+            raise self._error(name, f"a value has more to it than a {kind} holds.", f"Write the column as {kind}.")
+        return pl.select(pl.when(found != "").then(found).alias(name)).to_series() if kind == pl.String else found
+
+    def _refuse(self, rows: pl.DataFrame, column: str, fault: str, remedy: str, shown: str = "day") -> None:
+        if not rows.is_empty():
+            first = ", ".join(f"{c} {rows[c][0]}" for c in dict.fromkeys((shown, *_KEY)))
+            raise self._error(column, f"this {fault} ({first}; {rows.height:,} rows).", remedy)
+
+    def _refuse_twice(self, rows: pl.DataFrame, key: Sequence[str], remedy: str) -> None:
+        twice = rows.filter(pl.struct(key).is_duplicated())
+        self._refuse(twice.sort(key), " and ".join(key[:2]), "is there more than once", remedy)
+
+    def _error(self, column: str, what: str, remedy: str) -> ConfigError:
+        return ConfigError(what, where=Location(file=self.name, column=column), remedy=remedy)
+
+
+def _is_day(kind: pl.DataType) -> bool:
+    return kind in (pl.Date, pl.String) or isinstance(kind, pl.Datetime)
+
+
+def _is_text(kind: pl.DataType) -> bool:
+    return kind == pl.String or isinstance(kind, pl.Categorical | pl.Enum)
+
+
+def _is_number(kind: pl.DataType) -> bool:
+    return kind.is_numeric()
+
+
+_ACCEPTED: dict[pl.DataType, Callable[[pl.DataType], bool]] = {
+    pl.Date(): _is_day,
+    pl.Int64(): _is_number,
+    pl.String(): _is_text,
+}
