@@ -13,8 +13,9 @@ from pipeline.stages import make_alerts
 
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
+    surge = ["surge_scores"] if site.rules_of("surge") else []
 
-    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows"])
+    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge])
     def alerts(context: dg.AssetExecutionContext) -> dg.Output[None]:
         done = run_days(
             context,

@@ -10,7 +10,7 @@ import warnings
 
 import dagster as dg
 
-from assets import alerts, baseline, checks, daily, flows, scores
+from assets import alerts, baseline, checks, context, daily, detection_quality, flows, power, scores, surge
 from assets.schedules import daily_job, daily_schedule, hourly_schedule, preview_job
 from pipeline.site import Site
 
@@ -20,14 +20,21 @@ def build_defs(site: Site) -> dg.Definitions:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        chain = [m.build(site) for m in (flows, daily, baseline, scores, alerts)]
+        surges = (surge,) if site.rules_of("surge") else ()
+        known = context.specs(site) if surges else []
+        chain = [m.build(site) for m in (flows, daily, baseline, scores, *surges, alerts)]
         partitions = chain[0].partitions_def
         assert partitions is not None
-        found = dg.with_source_code_references(chain)
+        found = dg.with_source_code_references([*chain, power.build(site), detection_quality.build(site)])
         return dg.Definitions(
-            assets=[flows.flow_logs(site), *found],
+            assets=[flows.flow_logs(site), *known, *found],
             asset_checks=checks.build(site, partitions),
-            jobs=[daily_job(), preview_job(site)],
-            schedules=[daily_schedule(site), hourly_schedule(site)],
+            jobs=[daily_job(), preview_job(site), power.job(), detection_quality.weekly_job()],
+            schedules=[
+                daily_schedule(site),
+                hourly_schedule(site),
+                power.schedule(site),
+                detection_quality.weekly_schedule(site),
+            ],
             executor=dg.in_process_executor,
         )

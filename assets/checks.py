@@ -49,8 +49,10 @@ def _step(
 
 
 def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetCheckEvaluation:
-    severity = dg.AssetCheckSeverity.ERROR if spec.severity == "error" else dg.AssetCheckSeverity.WARN
-    failed = [o["expectation"] for o in outcome.outcomes if not o["passed"]]
+    bad = [o for o in outcome.outcomes if not o["passed"]]
+    grave = "error" in {o.get("severity", spec.severity) for o in bad or [{}]}
+    severity = dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN
+    failed = [o["expectation"] for o in bad]
     columns = ["expectation", "observed", "limit", "result", "remedy"]
     rows = [
         [o["expectation"], o["observed"], o["limit"], "ok" if o["passed"] else "FAILED", o["remedy"]]

@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
 from assets import screen
 from data_quality.checks import results_of
+from pipeline.context import Context, load_context
+from pipeline.context.model import ContextTable
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.fireability import Fireability, fireability
+from pipeline.direction import Direction
+from pipeline.sampling import directions
 from pipeline.site import Site
 from pipeline.survey import SourceSurvey, survey
 
 
 def check_site(site: Site, *, as_json: bool) -> bool:
-    """Print what was found; whether there was a problem."""
-    sources = survey(site, dt.datetime.now(dt.UTC))
+    """Print what was found; whether there was a problem.
+
+    Raises:
+        ConfigError: an input of the context is broken.
+    """
+    known = load_context(site.root, site.settings.context)
+    now = dt.datetime.now(dt.UTC)
+    sources, ways = survey(site, now), directions(site, now)
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
     problems = [p for s in sources for p in s.problems]
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
     problems += [f"rule {r.id} can fire {f.explanation}" for r, f, _ in rules if not f.can_fire]
+    problems += [d.message for d in ways if d.refused]
     problems += _blind_spots(site)
     if as_json:
         screen.json_lines([s.as_dict() for s in sources])
+        screen.json_lines([d.as_dict() for d in ways])
+        screen.json_lines([_context_facts(t) for t in known.tables.values()])
         screen.json_lines([{"what": "rule", **f.__dict__, "failed_cases": bad} for _, f, bad in rules])
         screen.json_lines([{"what": "problem", "message": p} for p in problems])
     else:
-        _print(site, sources, [f for _, f, _ in rules])
+        _print(site, sources, ways, [f for _, f, _ in rules])
+        _print_context(site, known)
         for problem in problems:
             screen.warn(f"problem: {problem}")
     return bool(problems)
@@ -47,7 +62,9 @@ def _blind_spots(site: Site) -> list[str]:
     return found
 
 
-def _print(site: Site, sources: Sequence[SourceSurvey], rules: Sequence[Fireability]) -> None:
+def _print(
+    site: Site, sources: Sequence[SourceSurvey], ways: Sequence[Direction], rules: Sequence[Fireability]
+) -> None:
     s = site.settings
     screen.say(f"site       {site.root}")
     screen.say(
@@ -60,8 +77,27 @@ def _print(site: Site, sources: Sequence[SourceSurvey], rules: Sequence[Fireabil
         screen.say(f"source     {found.source}: {found.files:,} files, {found.bytes:,} bytes; {formats}{of}")
         if found.first:
             screen.say(f"           flows from {found.first} to {found.last}")
+    for way in ways:
+        screen.say(f"direction  {way.verdict}: {way.message}")
     for rule in rules:
         screen.say(f"rule       {rule.rule_id}: can fire {rule.explanation}")
+
+
+def _context_facts(table: ContextTable) -> dict[str, Any]:
+    facts = {"what": "context", "input": table.name, "file": table.file, "rows": table.rows}
+    if "exclude" in table.frame.columns:
+        facts["excluded"] = table.frame["exclude"].sum()
+    return facts | {"fingerprint": table.fingerprint, "columns_not_read": list(table.unread)}
+
+
+def _print_context(site: Site, known: Context) -> None:
+    for table in known.tables.values():
+        facts = _context_facts(table)
+        out = f", {facts['excluded']:,} exclude" if facts.get("excluded") else ""
+        others = f"; columns not read: {', '.join(table.unread)}" if table.unread else ""
+        screen.say(f"context    {table.name}: {table.rows:,} rows{out} ({table.file}){others}")
+    if known.tables and not site.rules_of("surge"):
+        screen.say("           It is not used: no rule of method surge is on, such as mail_volume_surge.")
 
 
 def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool) -> None:

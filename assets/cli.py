@@ -11,12 +11,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from assets import screen, views
-from pipeline.days import day_range, parse_day
+from assets.evaluate_cli import evaluate
+from assets.options import Day, asked_days, day_options
+from assets.power_cli import backtest, compare, power
+from assets.rules_cli import rules
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
@@ -24,19 +27,6 @@ from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
 PROBLEMS, MISUSE = 1, 2
 FORMATS = ("table", "csv", "jsonl")
 THEFT = click.IntRange(0, 10**14)
-F = TypeVar("F")
-
-
-class _Day(click.ParamType[dt.date]):
-    """A day as YYYY-MM-DD."""
-
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
-        try:
-            return value if isinstance(value, dt.date) else parse_day(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
 
 
 class _Group(click.Group):
@@ -66,27 +56,8 @@ def main(ctx: click.Context, site: Path | None) -> None:
     ctx.obj = site or Path()
 
 
-def _day_options(function: F) -> F:
-    for name, text in (("--to", "last day"), ("--from", "first day"), ("--day", "one day")):
-        key = {"--from": "first", "--to": "last", "--day": "day"}[name]
-        click.option(name, key, type=_Day(), help=f"{text}, YYYY-MM-DD")(function)  # type: ignore[type-var]
-    return function
-
-
-Days = tuple[dt.date, dt.date]
-
-
-def _days(day: dt.date | None, first: dt.date | None, last: dt.date | None, ends: Days) -> list[dt.date]:
-    """The asked days; what is not said is taken from ends."""
-    if day is not None and (first or last):
-        raise click.UsageError("give --day, or --from and --to, not both.")
-    if day is not None:
-        return [day]
-    first = first or min(ends[0], last or ends[0])
-    last = last or max(ends[1], first)
-    if last < first:
-        raise click.UsageError(f"--from {first} lies after --to {last}.")
-    return day_range(first, last)
+for _command in (evaluate, rules, power, backtest, compare):
+    main.add_command(_command)
 
 
 @main.command()
@@ -115,7 +86,7 @@ def check(folder: Path, as_json: bool) -> None:
 
 
 @main.command()
-@_day_options
+@day_options
 @click.option(
     "--stale", is_flag=True, help="Bring the days that were run up to date: stale and failed ones, and gaps between."
 )
@@ -129,7 +100,7 @@ def run(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date 
 
     end = runner.last_ended_day(site)
     start = site.settings.start_date if last and not first else end
-    report = runner.run_stale(site) if stale else runner.run_days(site, _days(day, first, last, (start, end)))
+    report = runner.run_stale(site) if stale else runner.run_days(site, asked_days(day, first, last, (start, end)))
     sys.exit(_told(report.days, report.problems))
 
 
@@ -153,7 +124,7 @@ _WHY = {
 
 
 @main.command()
-@_day_options
+@day_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a day.")
 @click.pass_obj
 def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
@@ -163,7 +134,7 @@ def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.da
     from pipeline.status import days_status
 
     site = open_site(folder)
-    days = _days(day, first, last, _span(site))
+    days = asked_days(day, first, last, _span(site))
     found = days_status(site, open_landing(site), days, day_quality)
     if as_json:
         screen.json_lines(d.as_dict() for d in found)
@@ -180,7 +151,7 @@ def _span(site: Site) -> tuple[dt.date, dt.date]:
 
 
 @main.command()
-@_day_options
+@day_options
 @click.option("--rule", help="Only this rule's alerts.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.pass_obj
@@ -196,7 +167,7 @@ def alerts(
         screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")
         sys.exit(PROBLEMS)
     ends = (scored[0], scored[-1]) if scored else (site.settings.start_date, site.settings.start_date)
-    sys.exit(print_alerts(site, _days(day, first, last, ends), rule, form))
+    sys.exit(print_alerts(site, asked_days(day, first, last, ends), rule, form))
 
 
 @main.command()
@@ -222,7 +193,7 @@ def identify(files: tuple[Path, ...], wanted: str, as_json: bool) -> None:
 
 
 @main.command()
-@_day_options
+@day_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an expectation of a check.")
 @click.pass_obj
 def quality(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
@@ -232,7 +203,7 @@ def quality(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.d
     site = open_site(folder)
     stored = site.storage.days("flows")
     end = stored[-1] if stored else site.settings.start_date
-    print_quality(site, _days(day, first, last, (end, end)), as_json=as_json)
+    print_quality(site, asked_days(day, first, last, (end, end)), as_json=as_json)
 
 
 @main.command()
@@ -250,6 +221,28 @@ def demo(folder: Path, days: int, clients: int, theft: int, seed: int) -> None:
     company = Company(seed=seed, last_day=yesterday, clients=clients, days=days, theft_bytes=theft)
     report = run_demo(folder, company)
     sys.exit(0 if report.good else _told(report.days, report.problems))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--clients", default=3_000, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--days", default=75, show_default=True, type=click.IntRange(1, 3_660))
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Names everything random."
+)
+@click.option("--start", default="2025-01-06", show_default=True, type=Day(), help="First day.")
+@click.option("--thefts", default=5, show_default=True, type=click.IntRange(0, 1_000), help="Thefts of each size.")
+@click.option("--logs", type=click.Choice(("zeek", "vpc", "suricata")), help="Write flow logs and a site too.")
+def simulate(folder: Path, logs: str | None, thefts: int, **numbers: Any) -> None:
+    """Write a labelled world into FOLDER: daily bytes, lookalikes and thefts, and what a site could know."""
+    from assets.simulating import write_world
+    from pipeline.simulate.settings import WorldSettings, default_attacks
+
+    try:
+        settings = WorldSettings(attacks=default_attacks(thefts), **numbers)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
+    write_world(folder, settings, logs)
 
 
 @main.command()

@@ -151,19 +151,30 @@ class _Runner:
     def make(self, days: Sequence[dt.date]) -> None:
         """Land, fill the windows, then make the days."""
         site = self._site
-        start, lookback = site.settings.start_date, site.longest_lookback
-        window = {d for first, _ in runs_of_days(list(days)) for d in window_days(first, lookback, start)} - set(days)
+        window = self._before(days, site.history_days)
         self.land([*window, *days])
-        if missing := self._unready(sorted(window)):
-            self._ranges(missing, "window", [dg.AssetKey("flows"), dg.AssetKey("daily_traffic")])
-            self._problems += self._failures(missing)
+        self._fill(window, ("flows", "daily_traffic"))
+        if site.surge_days:
+            self._fill(self._before(days, site.surge_days), ("surge_scores",))
         self._ranges(days, "run", None)
 
-    def _unready(self, window: Sequence[dt.date]) -> list[dt.date]:
-        """Window days whose daily traffic is missing or would come out differently."""
+    def _before(self, days: Sequence[dt.date], lookback: int) -> list[dt.date]:
+        """The days in the windows of the days that are none of them."""
+        start = self._site.settings.start_date
+        firsts = [first for first, _ in runs_of_days(list(days))]
+        return sorted({d for first in firsts for d in window_days(first, lookback, start)} - set(days))
+
+    def _fill(self, window: Sequence[dt.date], tables: Sequence[str]) -> None:
+        """Make the tables of window days that lack them."""
+        if missing := self._unready(window, tables):
+            self._ranges(missing, "window", [dg.AssetKey(t) for t in tables])
+            self._problems += self._failures(missing)
+
+    def _unready(self, window: Sequence[dt.date], names: Sequence[str]) -> list[dt.date]:
+        """Window days of which a table is missing or would come out differently."""
         found = []
         for status in days_status(self._site, open_landing(self._site), window, day_quality):
-            tables = [status.tables.get(name) for name in ("flows", "daily_traffic")]
+            tables = [status.tables.get(name) for name in names]
             if status.state == "failed" or any(t is None or t.stale for t in tables):
                 found.append(status.day)
         return found

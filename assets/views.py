@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from assets import screen
-from pipeline.alerts import human
+from pipeline.alerts import amount, human, with_values
 from pipeline.identify import Identified
 from pipeline.status import DayStatus
 
@@ -29,17 +29,36 @@ def show_alerts(alerts: pl.DataFrame) -> None:
         screen.say("No alert.")
         return
     rows = []
-    volume = pl.coalesce("bytes_in", "bytes_out").alias("volume")
-    ordered = alerts.with_columns(volume).sort(["day", "volume", "client"], descending=[False, True, False])
+    ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False])
     for r in ordered.iter_rows(named=True):
-        usual = r["per_source_avg_bytes_in"] if r["bytes_in"] is not None else r["per_source_avg_bytes_out"]
+        usual = r["per_source_avg_value"]
+        usually = "-" if usual is None else amount(usual, r["field"])
         away = [r[f"num_standard_deviations_away_from_{w}_average"] for w in ("server", "client")]
         far = ["-" if a is None else f"{a:,.2f}" for a in away]
         rows.append(
-            [r["day"], r["client"], human(r["volume"]), human(usual), *far, r["quality"], r["rule_id"], r["alert_id"]]
+            [
+                r["day"],
+                r["client"],
+                amount(r["value"], r["field"]),
+                usually,
+                *far,
+                r["quality"],
+                r["rule_id"],
+                r["alert_id"],
+            ]
         )
-    columns = ["day", "client", "bytes", "usually", "sd from fleet", "sd from own", "quality", "rule", "alert"]
+    value = "bytes" if (ordered["field"] == "bytes").all() else "value"
+    columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality", "rule", "alert"]
     screen.table(columns, rows, right=columns[2:6])
+
+
+_LAYERS = {
+    None: "no bytes",
+    "ip": "IP bytes",
+    "payload": "payload bytes",
+    "l2": "bytes of frames",
+    "unknown": "bytes as the log counts",
+}
 
 
 def show_file(found: Identified) -> None:
@@ -56,7 +75,7 @@ def show_file(found: Identified) -> None:
         "lines": f"{facts['lines']:,} = {facts['flows']:,} flows + {facts['comments']:,} comments + "
         f"{facts['ignored']:,} ignored + {sum(facts['rejected'].values()):,} rejected",
         "bytes in": f"{facts['bytes_in']:,}",
-        "bytes out": f"{facts['bytes_out']:,} ({facts['bytes_layer'] or 'no'} bytes)",
+        "bytes out": f"{facts['bytes_out']:,} ({_LAYERS[facts['bytes_layer']]})",
         "flow starts": spans + (f" ({facts['untimed']} untimed)" if facts["untimed"] else ""),
         "rejected": rejected,
     }
@@ -64,3 +83,11 @@ def show_file(found: Identified) -> None:
         screen.say(f"  {name:<11} {text}")
     for server in facts["servers"]:
         screen.say(f"  {'mail server':<11} {server['ip']} port {server['port']}: {human(server['bytes_in'])}")
+    if found.direction is not None:
+        screen.say(f"  {'direction':<11} {found.direction.verdict}: {found.direction.message}")
+    for kind, n in facts["warnings"].items():
+        screen.say(f"  {'warning':<11} {n:,} {kind}")
+    if found.suggestion:
+        screen.say("  for nilometer.yaml, to be checked:")
+        for line in found.suggestion.splitlines():
+            screen.say(f"    {line}")

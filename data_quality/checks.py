@@ -149,7 +149,8 @@ def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) 
 def _outcome(expectation: Mapping[str, Any], profile: Mapping[str, Any], met: bool) -> dict[str, Any]:
     column, bounds = expectation["kwargs"]["column"], expectation["kwargs"]
     observed = profile.get(column)
-    return {
+    own = {k: expectation["meta"][k] for k in ("severity",) if k in expectation["meta"]}
+    return own | {
         "expectation": column,
         # A value that is not there is not a pass: GX leaves nulls out of what it judges.
         "passed": met and observed is not None,

@@ -12,8 +12,10 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.daily import measure_totals
+from pipeline.canary import canary
+from pipeline.daily import conserved, measure_totals
 from pipeline.days import day_bounds_utc
+from pipeline.direction import NEEDED, Direction, judge, server_end
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATES, TRAFFIC_BASELINE, Table
 from pipeline.site import Site
 
@@ -37,7 +39,7 @@ def _share(part: float, whole: float) -> float | None:
 
 
 def flows_valid(site: Site, day: dt.date) -> Profile:
-    """Lines read, schema, required values, times inside the day, negative bytes."""
+    """Lines read, schema, required values, times inside the day, negative bytes, bytes that go the wrong way."""
     record = site.storage.record("flows", day)
     first, end = day_bounds_utc(day, site.settings.timezone)
     start = pl.col("start_time")
@@ -50,8 +52,16 @@ def flows_valid(site: Site, day: dt.date) -> Profile:
     return {
         "lines_read": record.facts.get("lines", 0) if record else 0,
         "schema_faults": _schema_faults(site, FLOWS, day),
+        "wrong_direction_sources": sum(d.refused for d in day_directions(site, day)),
         **row,
     }
+
+
+def day_directions(site: Site, day: dt.date) -> list[Direction]:
+    """What the day's own flows say of each source's direction."""
+    server = server_end(pl.col("src_category").is_not_null(), pl.col("dest_category").is_not_null())
+    flows = site.storage.scan(FLOWS, [day]).select(*NEEDED, server=server).filter(pl.col("server").is_not_null())
+    return judge(flows.collect(engine="streaming"))
 
 
 def flows_complete(site: Site, day: dt.date) -> Profile:
@@ -68,7 +78,7 @@ def flows_complete(site: Site, day: dt.date) -> Profile:
 
 
 def daily_traffic_valid(site: Site, day: dt.date) -> Profile:
-    """Key uniqueness, the right day, negative bytes, and conservation of sums, as integers."""
+    """Key uniqueness, the right day, negative bytes, and conservation as integers: of distinct counts, their flows."""
     stored = site.storage.scan(DAILY_TRAFFIC, [day])
     row = _row(
         stored,
@@ -76,12 +86,13 @@ def daily_traffic_valid(site: Site, day: dt.date) -> Profile:
         other_days=(pl.col("day") != day).sum(),
         negative_bytes=(pl.col("bytes") < 0).sum(),
     )
-    sums = dict(stored.group_by("measure").agg(pl.col("bytes").cast(pl.Int128).sum()).collect().iter_rows())
+    columns = (pl.col(c).cast(pl.Int128).sum() for c in ("bytes", "flows"))
+    sums = {m: {"bytes": b, "flows": n} for m, b, n in stored.group_by("measure").agg(*columns).collect().iter_rows()}
     totals = measure_totals(site.storage.scan(FLOWS, [day]), site.measures)
     return {
         "schema_faults": _schema_faults(site, DAILY_TRAFFIC, day),
         **row,
-        "sum_mismatches": sum(int(sums.get(m, 0) or 0) != total for m, total in totals.items()),
+        "sum_mismatches": sum(int(sums.get(m.id, {}).get(conserved(m)) or 0) != totals[m.id] for m in site.measures),
     }
 
 
@@ -134,16 +145,26 @@ def anomaly_scores_valid(site: Site, day: dt.date) -> Profile:
     stored = site.storage.scan(ANOMALY_SCORES, [day])
     distance = pl.col("num_standard_deviations_away_from_server_average")
     own = pl.col("num_standard_deviations_away_from_client_average")
-    gates = pl.all_horizontal(pl.col(c).fill_null(False) for c in ("gate_samples", "gate_fleet", "gate_client"))
     row = _row(
         stored,
         duplicate_keys=pl.struct("rule_id", "client").is_duplicated().sum(),
         not_finite=((~distance.is_finite()).sum() + (~own.is_finite()).sum()),
         absent_distances=(distance.is_null() & (pl.col("stdev_bytes") > 0) & pl.col("bytes").is_not_null()).sum(),
-        gate_mismatches=((pl.col("state") == "alert") != gates).sum(),
+        gate_mismatches=((pl.col("state") == "alert") != _gates(site)).sum(),
         unknown_states=(~pl.col("state").is_in(STATES)).sum(),
     )
     return {**row, "missing_or_extra": _key_differences(site, day)}
+
+
+def _gates(site: Site) -> pl.Expr:
+    """Whether a score passes what its rule asks: all gates, or those of its reference, and its floor."""
+    passed = {c: pl.col(c).fill_null(False) for c in ("gate_samples", "gate_fleet", "gate_client")}
+    gates = pl.all_horizontal(*passed.values())
+    for rule in site.rules_of("seed"):
+        asked = ("gate_samples", *["gate_fleet"] * rule.asks_others, *["gate_client"] * rule.asks_own)
+        mine = pl.all_horizontal(*(passed[c] for c in asked)) & (pl.col("bytes") >= rule.floor).fill_null(False)
+        gates = pl.when(pl.col("rule_id") == rule.id).then(mine).otherwise(gates)
+    return gates
 
 
 def _key_differences(site: Site, day: dt.date) -> int:
@@ -151,7 +172,7 @@ def _key_differences(site: Site, day: dt.date) -> int:
     today = site.storage.scan(DAILY_TRAFFIC, [day])
     scored = site.storage.scan(ANOMALY_SCORES, [day])
     total = 0
-    for rule in site.rules:
+    for rule in site.rules_of("seed"):
         want = (
             today.filter(pl.col("measure") == rule.measure.id)
             .select(client=pl.col("client").fill_null("null") if rule.null_client == "literal" else pl.col("client"))
@@ -170,6 +191,19 @@ def alert_rate(site: Site, day: dt.date) -> Profile:
     return {"alert_share": beyond / row["n"] if row["n"] else 0.0, "alerts": row["alerts"]}
 
 
+def canary_found(site: Site, day: dt.date) -> Profile:
+    """What became of the canaries of the day's rules, and how many rules somebody could trip at all."""
+    today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
+    planted = [
+        c for r in site.rules_of("seed") if r.like_seed and (c := canary(today, past, r, day)).client is not None
+    ]
+    return {
+        "canaries_missed": sum(not c.found for c in planted),
+        "canaries_false": sum(not c.quiet for c in planted),
+        "rules_that_can_alert": len(planted),
+    }
+
+
 PROFILES: dict[str, Callable[[Site, dt.date], Profile]] = {
     "flows_valid": flows_valid,
     "flows_complete": flows_complete,
@@ -178,4 +212,5 @@ PROFILES: dict[str, Callable[[Site, dt.date], Profile]] = {
     "sample_counts": sample_counts,
     "anomaly_scores_valid": anomaly_scores_valid,
     "alert_rate": alert_rate,
+    "canary_found": canary_found,
 }

@@ -1,0 +1,109 @@
+"""The `detection_quality` asset: how well the methods find thefts in labelled worlds, stored and shown each week.
+
+It depends on no log of the site, only on the code, so it is no part of the daily chain. Judging is done in
+`pipeline.evaluation`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from pydantic import Field
+
+from assets.metadata import table
+from pipeline.site import Site
+from pipeline.storage import write_parquet
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.report import Report
+
+NAME = "detection_quality"
+JOB = "nilometer_detection_quality"
+GROUP = "evaluation"
+SHOWN_BUDGET = 20.0
+
+
+class Worlds(dg.Config):
+    """The worlds to judge on; other seeds are other worlds."""
+
+    worlds: int = Field(default=5, ge=1, description="Number of worlds.")
+    seed: int = Field(default=100, ge=0, description="Seed of the first world.")
+    clients: int = Field(default=1_500, ge=1, le=100_000, description="Clients of a world.")
+    days: int = Field(default=75, ge=46, le=3_660, description="Days of a world, of which 45 warm up.")
+    explained: float = Field(default=0.8, ge=0, le=1, description="Share of the lookalikes that the site knows of.")
+
+
+def stored(site: Site) -> Path:
+    """Where the figures lie: one file, the newest figures."""
+    return site.storage.root / NAME / "figures.parquet"
+
+
+def build(site: Site) -> dg.AssetsDefinition:
+    """The asset for one site."""
+
+    @dg.asset(
+        name=NAME,
+        group_name=GROUP,
+        kinds={"polars", "parquet"},
+        owners=list(site.settings.owners),
+        tags={"attack/T1114": "", "attack/T1114.002": ""},
+        description="Recall, false alerts and time to detect of every method on simulated, labelled worlds.",
+    )
+    def detection_quality(context: dg.AssetExecutionContext, config: Worlds) -> dg.MaterializeResult[None]:
+        report = _judged(config)
+        _store(stored(site), report, config.model_dump())
+        context.log.info(f"{report.results.height} figures of {config.worlds} worlds")
+        return dg.MaterializeResult(metadata=_shown(report))
+
+    return detection_quality
+
+
+def _judged(config: Worlds) -> "Report":
+    # Numbers are imported when they are needed: loading the definitions stays quick.
+    from pipeline.evaluation.run import base_settings, judge_worlds, tasks  # noqa: PLC0415
+
+    base = base_settings(config.clients, config.days)
+    return judge_worlds(tasks(range(config.seed, config.seed + config.worlds), base, config.explained), processes=1)
+
+
+def _store(path: Path, report: "Report", facts: dict[str, Any]) -> None:
+    write_parquet(path, report.flat(), {"table": NAME, "facts": facts})
+
+
+def _shown(report: "Report") -> dict[str, Any]:
+    """The figures at the largest budget as a table; all of them are in the file."""
+    baskets = sorted(report.results["basket"].unique())
+    cells = {(r["method"], r["budget"], r["basket"]): r for r in report.results.iter_rows(named=True)}
+    rows = []
+    for cost in report.false_alerts.iter_rows(named=True):
+        if cost["budget"] in (SHOWN_BUDGET, None):
+            own = [cells.get((cost["method"], cost["budget"], b)) for b in baskets]
+            recall = [f"{r['recall']:.0%} ({r['low']:.0%} to {r['high']:.0%})" if r else "-" for r in own]
+            rows.append([cost["method"], f"{cost['per_day_per_10k']:.1f}", *recall])
+    columns = ["method", "false alerts a day per 10,000 clients", *baskets]
+    return {
+        "dagster/row_count": report.results.height,
+        f"recall at a budget of {SHOWN_BUDGET:g}": dg.MetadataValue.md(table(columns, rows)),
+    }
+
+
+def weekly_job() -> UnresolvedAssetJobDefinition:
+    """The asset alone."""
+    return dg.define_asset_job(
+        JOB,
+        selection=dg.AssetSelection.assets(NAME),
+        description="Judges the methods on simulated worlds.",
+        executor_def=dg.in_process_executor,
+    )
+
+
+def weekly_schedule(site: Site) -> dg.ScheduleDefinition:
+    """Sundays, before the day's work, in the site's zone."""
+    return dg.ScheduleDefinition(
+        name=NAME,
+        job_name=JOB,
+        cron_schedule="30 1 * * 0",
+        execution_timezone=site.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )

@@ -1,0 +1,49 @@
+"""The options that several commands share: days, asked for one by one or as a range."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, TypeVar
+
+import click
+
+from pipeline.days import day_range, parse_day
+
+F = TypeVar("F")
+
+
+class Day(click.ParamType[dt.date]):
+    """A day as YYYY-MM-DD."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
+        """The day; fails as click does."""
+        try:
+            return value if isinstance(value, dt.date) else parse_day(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
+
+
+def day_options(function: F) -> F:
+    """--day, --from and --to, as day, first and last."""
+    for name, text in (("--to", "last day"), ("--from", "first day"), ("--day", "one day")):
+        key = {"--from": "first", "--to": "last", "--day": "day"}[name]
+        click.option(name, key, type=Day(), help=f"{text}, YYYY-MM-DD")(function)  # type: ignore[type-var]
+    return function
+
+
+Days = tuple[dt.date, dt.date]
+
+
+def asked_days(day: dt.date | None, first: dt.date | None, last: dt.date | None, ends: Days) -> list[dt.date]:
+    """The asked days; what is not said is taken from ends."""
+    if day is not None and (first or last):
+        raise click.UsageError("give --day, or --from and --to, not both.")
+    if day is not None:
+        return [day]
+    first = first or min(ends[0], last or ends[0])
+    last = last or max(ends[1], first)
+    if last < first:
+        raise click.UsageError(f"--from {first} lies after --to {last}.")
+    return day_range(first, last)

@@ -1,0 +1,288 @@
+"""`nilometer power`, `backtest` and `compare`: what the rules could find, and what others would have found.
+
+All three read a site's stored days and write nothing to them. The numbers are made in `pipeline.power` and
+`pipeline.backtest`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import polars as pl
+
+from assets import progress, screen
+from assets.evaluate_cli import writable, write_text
+from assets.options import Day, asked_days
+from pipeline.alerts import human
+from pipeline.detections import Rule, RuleOverride, load_rules
+from pipeline.errors import ConfigError
+from pipeline.exports import csv_text
+from pipeline.site import Site, open_site
+
+if TYPE_CHECKING:
+    from pipeline.backtest import Backtest
+
+_OUTPUT = click.Path(path_type=Path, dir_okay=False)
+_SURGE = "mail_volume_surge"
+_SHOWN = 20
+_ONLY = ("seed only", "surge only")
+_SIDES = ("candidate", "current")
+
+
+@click.command()
+@click.option("--day", type=Day(), help="The day, YYYY-MM-DD; default: the last one that is scored.")
+@click.option("--rule", help="Only this rule.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a client and rule, then one a size of theft.")
+@click.option("--csv", "as_csv", is_flag=True, help="One line a client and rule.")
+@click.option("--plot", "plot_file", type=_OUTPUT, help="Draw the coverage into this SVG file.")
+@click.pass_obj
+def power(
+    folder: Path, day: dt.date | None, rule: str | None, as_json: bool, as_csv: bool, plot_file: Path | None
+) -> None:
+    """Print the power map of a day: the fewest extra bytes that would alert, and who is protected from what."""
+    from pipeline.power import coverage, power_map
+
+    if as_json and as_csv:
+        raise click.UsageError("give --json or --csv, not both.")
+    site = open_site(folder)
+    rules = site.rules if rule is None else (_known(site, rule),)
+    writable(plot_file)
+    found = power_map(site, day or _last_scored(site), rules)
+    covered = coverage(found)
+    if plot_file:
+        write_text(plot_file, _coverage_picture(covered))
+    if as_json:
+        screen.json_lines({"what": "power", **row} for row in found.to_dicts())
+        screen.json_lines({"what": "coverage", **row} for row in covered.to_dicts())
+    elif as_csv:
+        screen.raw(csv_text(found))
+    else:
+        _show_power(found, covered)
+
+
+def _known(site: Site, rule_id: str) -> Rule:
+    known = {r.id: r for r in site.rules}
+    if rule_id not in known:
+        raise ConfigError(f"unknown rule {rule_id!r}.", remedy=f"Rules in force: {', '.join(sorted(known))}.")
+    return known[rule_id]
+
+
+def _last_scored(site: Site) -> dt.date:
+    scored = site.storage.days("anomaly_scores")
+    if not scored:
+        raise ConfigError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
+    return scored[-1]
+
+
+def _coverage_picture(covered: pl.DataFrame) -> str:
+    from pipeline.evaluation.plot import picture
+
+    share = pl.col("protected")
+    rows = covered.select(
+        basket=pl.lit("clients protected"),
+        method="rule_id",
+        per_day_per_10k=pl.col("theft_bytes") / 1e6,
+        recall=share,
+        low=share,
+        high=share,
+    )
+    return picture(rows, "stolen on the day, MB")
+
+
+def _show_power(found: pl.DataFrame, covered: pl.DataFrame) -> None:
+    """Coverage by size of theft, then who can never alert, and why."""
+    from pipeline.power import REASONS
+
+    if found.is_empty():
+        screen.say("No client had traffic on the day, so that nobody could alert.")
+        return
+    day, rules = found["day"][0], covered["rule_id"].unique(maintain_order=True).to_list()
+    cells = {(r["rule_id"], r["theft_bytes"]): r["protected"] for r in covered.iter_rows(named=True)}
+    sizes = covered["theft_bytes"].unique().sort()
+    screen.say(f"Clients that would alert on {day}, by what is stolen on top of their own traffic:")
+    screen.table(
+        ["theft", *rules], [[human(x), *(f"{cells[r, x]:.1%}" for r in rules)] for x in sizes], right=["theft", *rules]
+    )
+    screen.say("")
+    counts = found.group_by("rule_id", "reason", "bound_by").agg(
+        clients=pl.len(), median=pl.col("extra").median(), least=pl.col("extra").min()
+    )
+    rows = [
+        [
+            r["rule_id"],
+            f"{r['clients']:,}",
+            r["reason"] or f"can, bound by {r['bound_by']}",
+            f"{REASONS[r['reason']]}" if r["reason"] else f"from {human(r['least'])}, half below {human(r['median'])}",
+        ]
+        for r in counts.sort("rule_id", "clients", "bound_by", descending=[False, True, False]).iter_rows(named=True)
+    ]
+    screen.table(["rule", "clients", "alert", "why or extra bytes"], rows, right=["clients"])
+
+
+@click.command()
+@click.option(
+    "--rule",
+    "rule_file",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The candidate: a rule file.",
+)
+@click.option("--against", help="The rule in force to compare with; default: the most like it.")
+@click.option("--from", "first", type=Day(), help="First day; default: the first one scored.")
+@click.option("--to", "last", type=Day(), help="Last day; default: the last one scored.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**62), help="Names who is robbed.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a day, cause, alert, theft size and threshold.")
+@click.option("--plot", "plot_file", type=_OUTPUT, help="Draw recall against alerts into this SVG file.")
+@click.pass_obj
+def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any) -> None:
+    """Judge stored days by a candidate rule and by the current one, with planted thefts; nothing is stored.
+
+    Thefts of 10 MB to 10 GB are planted one at a time into copies of the site's rows. The thresholds tried beside the
+    rules' own are those of the seed (deviations) or of surge (budgets).
+    """
+    from data_quality.checks import day_quality
+    from pipeline.backtest import backtest as judge
+    from pipeline.detections.loader import read_rule
+    from pipeline.surge_days import remembering
+    from pipeline.trial import trial
+
+    site = open_site(folder)
+    candidate = read_rule(rule_file, site.settings.lookback_days)
+    current = _known(site, against) if against else _current(site, candidate)
+    writable(asked["plot_file"])
+    days, missing = _stored(site, asked["first"], asked["last"])
+    quality_of = remembering(day_quality)
+    trials = trial(site, candidate, quality_of), trial(site, current, quality_of)
+    with progress.shown("backtest"):
+        found = judge(trials, _SIDES, days, seed=asked["seed"], step=lambda n, of: progress.report("days", n, of))
+    if asked["plot_file"]:
+        write_text(asked["plot_file"], _sweep_picture(found))
+    if asked["as_json"]:
+        screen.json_lines(found.as_rows())
+    else:
+        screen.say(f"candidate  {candidate.id} of {rule_file}\ncurrent    {current.id}\n")
+        _show_backtest(found)
+    sys.exit(_name_missing(missing))
+
+
+def _current(site: Site, candidate: Rule) -> Rule:
+    """The rule in force that the candidate would take the place of."""
+    likeness = [
+        (r.id == candidate.id, r.method == candidate.method, r.measure == candidate.measure) for r in site.rules
+    ]
+    if not likeness:
+        raise ConfigError(
+            "every rule is switched off, so there is none to compare with.", remedy="Switch one on below 'rules'."
+        )
+    return site.rules[likeness.index(max(likeness))]
+
+
+def _stored(site: Site, first: dt.date | None, last: dt.date | None) -> tuple[list[dt.date], list[dt.date]]:
+    """The asked days that have daily traffic, and those that have none."""
+    scored = site.storage.days("anomaly_scores")
+    if not scored:
+        raise ConfigError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
+    days = asked_days(None, first, last, (scored[0], scored[-1]))
+    there = [d for d in days if site.storage.has("daily_traffic", d)]
+    return there, sorted(set(days) - set(there))
+
+
+def _name_missing(days: Sequence[dt.date]) -> int:
+    for day in days:
+        screen.warn(f"{day}: not stored, so not judged; run it: nilometer run --day {day}")
+    return 1 if days else 0
+
+
+def _sweep_picture(found: Backtest) -> str:
+    from pipeline.evaluation.plot import picture
+
+    names = {x: f"theft of {human(x)}" for x in found.sweep["theft_bytes"].unique()}
+    basket = pl.col("theft_bytes").replace_strict(names, return_dtype=pl.String)
+    ordered = found.sweep.sort("theft_bytes", "rule", "value")
+    return picture(ordered.with_columns(basket=basket, method="rule"), "alerts a day per 10,000 clients")
+
+
+def _show_backtest(found: Backtest) -> None:
+    """Alerts a day, differences by cause, recall, and the sweep."""
+    screen.table(["day", "clients", *_SIDES, "both"], found.daily.rows(), right=["clients", *_SIDES, "both"])
+    screen.say(f"\nAlerts by who gives them, and what each says of the client ({found.alerts.height} in all):")
+    screen.table(["by", *_SIDES, "alerts"], found.differences.rows(), right=["alerts"])
+    screen.say("\nPlanted thefts that alert, in % (95 % interval):")
+    recall = [[r["rule"], human(r["theft_bytes"]), r["events"], _share(r)] for r in found.recall.iter_rows(named=True)]
+    screen.table(["rule", "theft", "planted", "found"], recall, right=["theft", "planted", "found"])
+    screen.say("\nOther thresholds, and the thefts they find:")
+    sizes = found.sweep["theft_bytes"].unique().sort().to_list()
+    rows = []
+    for (rule, knob, value), part in (
+        found.sweep.sort("rule", "knob", "value", "theft_bytes")
+        .partition_by("rule", "knob", "value", as_dict=True, maintain_order=True)
+        .items()
+    ):
+        cost = part["per_day_per_10k"][0]
+        shares = [_share(r) for r in part.iter_rows(named=True)]
+        rows.append([rule, f"{knob} {value:g}", "-" if cost is None else f"{cost:.2f}", *shares])
+    columns = ["rule", "number", "alerts a day per 10,000 clients", *map(human, sizes)]
+    screen.table(columns, rows, right=columns[2:])
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{row['recall']:.0%} ({row['low']:.0%}-{row['high']:.0%})" if row["events"] else "-"
+
+
+@click.command()
+@click.option("--from", "first", type=Day(), help="First day; default: the first one scored.")
+@click.option("--to", "last", type=Day(), help="Last day; default: the last one scored.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an alert.")
+@click.option("--csv", "as_csv", is_flag=True, help="One line an alert.")
+@click.pass_obj
+def compare(folder: Path, first: dt.date | None, last: dt.date | None, as_json: bool, as_csv: bool) -> None:
+    """List the alerts of the seed alone, of surge alone, and of both, and why the other is silent."""
+    from data_quality.checks import day_quality
+    from pipeline.backtest import by_cause, compared_methods
+    from pipeline.surge_days import remembering
+    from pipeline.trial import trial
+
+    if as_json and as_csv:
+        raise click.UsageError("give --json or --csv, not both.")
+    site = open_site(folder)
+    days, missing = _stored(site, first, last)
+    quality_of = remembering(day_quality)
+    seeds, surges = ([trial(site, r, quality_of) for r in _of(site, m)] for m in ("seed", "surge"))
+    found = compared_methods(seeds, surges, _ONLY, days)
+    shown = found.rename({"cause_first": "seed", "cause_second": "surge"})
+    if as_json:
+        screen.json_lines(shown.to_dicts())
+    elif as_csv:
+        screen.raw(csv_text(shown))
+    else:
+        _show_compared(shown, by_cause(found))
+    sys.exit(_name_missing(missing))
+
+
+def _of(site: Site, method: str) -> tuple[Rule, ...]:
+    """The rules in force of a method; where there is none, the built-in ones."""
+    built_in = load_rules({_SURGE: RuleOverride()}, lookback_days=site.settings.lookback_days)
+    return site.rules_of(method) or tuple(r for r in built_in if r.method == method)
+
+
+def _show_compared(alerts: pl.DataFrame, counts: pl.DataFrame) -> None:
+    from pipeline.trial import CAUSES
+
+    if alerts.is_empty():
+        screen.say("No alert of either method.")
+        return
+    screen.table(["by", "seed says", "surge says", "alerts"], counts.rows(), right=["alerts"])
+    screen.say("")
+    largest = alerts.sort("bytes", "day", "client", descending=[True, False, False]).head(_SHOWN).sort("day", "client")
+    rows = [[r["day"], r["client"], human(r["bytes"]), r["by"], r["seed"], r["surge"]] for r in largest.to_dicts()]
+    screen.table(["day", "client", "bytes", "by", "seed says", "surge says"], rows, right=["bytes"])
+    if alerts.height > _SHOWN:
+        screen.say(f"The {_SHOWN} largest of {alerts.height}; all of them: nilometer compare --csv")
+    screen.say("")
+    used = sorted({*alerts["seed"], *alerts["surge"]})
+    screen.table(["code", "meaning"], [[c, CAUSES[c]] for c in used])
