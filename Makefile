@@ -2,10 +2,10 @@
 PY := .venv/bin/python
 STAMP := .venv/.synced
 
-.PHONY: help setup demo ui test test-slow lint types lock bench clean
+.PHONY: help setup demo ui test test-slow fuzz lint types lock bench bench-formats clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	python3 -m venv .venv
@@ -27,11 +27,20 @@ demo: $(STAMP) ## set up, make the demo site, run the whole job and print its al
 ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
 	.venv/bin/nilometer --site demo-site ui
 
+# Three processes: what one group leaves in memory does not slow the next.
+APART := tests/assets tests/data_quality tests/ui tests/pipeline
+
 test: $(STAMP) lint types ## set up, then lint, types and all fast tests
-	$(PY) -m pytest
+	$(PY) -m pytest tests/assets tests/data_quality tests/ui
+	$(PY) -m pytest tests/pipeline
+	$(PY) -m pytest $(addprefix --ignore=,$(APART)) tests
 
 test-slow: $(STAMP) ## the slow tests too
 	$(PY) -m pytest -m "slow or not slow"
+
+fuzz: $(STAMP) ## a minute of coverage-guided fuzzing of all readers (installs atheris)
+	$(PY) -m pip install --quiet --disable-pip-version-check atheris || .venv/bin/uv pip install --quiet --python $(PY) atheris
+	$(PY) -m pytest -m slow tests/fuzz
 
 lint: $(STAMP) ## ruff and the import contracts
 	.venv/bin/ruff check .
@@ -47,6 +56,9 @@ lock: ## make requirements.lock again
 
 bench: $(STAMP) ## measure ingestion against DuckDB in one run
 	$(PY) -m benchmarks.ingest
+
+bench-formats: $(STAMP) ## measure the readers of all formats against DuckDB
+	$(PY) -m benchmarks.formats --table docs/benchmarks.md
 
 clean: ## remove the demo site and caches
 	rm -rf demo-site artifacts .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,7 @@
 """The command line's contract: words, exit codes, what goes to stdout, and messages that say what to do."""
 
 import csv
+import datetime as dt
 import io
 import json
 import re
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from assets.cli import main
 from pipeline.starter import starter_text
-from tests.worlds import CONFIG, SEED, SERVER, TWIN, day, log_path, make_site, write_log
+from tests.worlds import CONFIG, SEED, SERVER, TWIN, day, log_path, make_site, record, write_log
 
 DAYS = 14
 LAST = day(DAYS - 1)
@@ -55,14 +56,31 @@ def test_init_writes_a_configuration_that_loads_and_never_overwrites_one(tmp_pat
     assert "there already" in again.stderr
 
 
+def test_check_refuses_a_source_whose_bytes_go_the_wrong_way_and_names_the_lines(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    path = log_path(site.root, day(0))
+    lines = [record(dt.datetime.combine(day(0), dt.time(9, n), dt.UTC), "10.0.1.1", 40, f"C{n}") for n in range(30)]
+    path.write_text("".join(lines).replace('"orig_ip_bytes": 90', '"orig_ip_bytes": 9000'), encoding="utf-8")
+    result = call("check", site=tmp_path)
+    assert result.exit_code == 1
+    assert "both directions look swapped" in result.stderr
+    assert "conn.log:1" in result.stderr
+    found = [o for o in objects(call("check", "--json", site=tmp_path)) if o["what"] == "direction"]
+    assert [(d["source"], d["verdict"], d["refused"]) for d in found] == [("core", "swapped", True)]
+
+
 def test_every_key_of_the_starter_is_valid_when_its_comment_is_taken_away(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^# (\w+:|  )", r"\1", starter_text(day(0)))
     text = re.sub(r"(?m)^    # (\w+:)", r"    \1", text)
     assert text.count("#") < starter_text(day(0)).count("#") - 12
     (tmp_path / "nilometer.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "context").mkdir()
+    heads = {"roles": "address,role", "events": "address,cause", "leases": "address,asset", "groups": "address,group"}
+    for name, head in (heads | {"calendar": "day,off"}).items():
+        (tmp_path / "context" / f"{name}.csv").write_text(f"{head}\n", encoding="utf-8")
     result = call("check", "--json", site=tmp_path)
     assert result.exit_code == 1, result.output
-    assert {o["what"] for o in objects(result)} == {"source", "rule", "problem"}
+    assert {o["what"] for o in objects(result)} == {"source", "rule", "problem", "context"}
 
 
 @pytest.mark.parametrize(

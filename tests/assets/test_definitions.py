@@ -22,6 +22,8 @@ UPSTREAM = {
     "traffic_baseline": {"daily_traffic"},
     "anomaly_scores": {"daily_traffic", "traffic_baseline"},
     "alerts": {"anomaly_scores", "flows"},
+    "power_map": {"anomaly_scores"},
+    "detection_quality": set(),
 }
 
 
@@ -66,7 +68,7 @@ def test_days_are_partitions_of_the_site_zone_and_a_backfill_is_one_run(defs: dg
 
 
 def test_no_asset_stores_through_the_default_io_manager(defs: dg.Definitions) -> None:
-    for name in CHAIN:
+    for name in (*CHAIN, "power_map", "detection_quality"):
         outputs = defs.resolve_assets_def(name).node_def.output_defs  # type: ignore[attr-defined]
         assert all(o.dagster_type.is_nothing for o in outputs), name
 

@@ -66,6 +66,15 @@ def drop_first(site: Site, table: Table) -> None:
     site.storage.write_day(table, LAST, site.storage.read_day(table, LAST).slice(1), inputs={})
 
 
+def swap(site: Site) -> None:
+    """A crowd of flows whose bytes go the other way."""
+    crowd = pl.concat([site.storage.read_day(FLOWS, LAST)] * 20)
+    record = site.storage.record("flows", LAST)
+    assert record is not None
+    crowd = crowd.with_columns(bytes_in=pl.lit(10, pl.Int64), bytes_out=pl.lit(900, pl.Int64))
+    site.storage.write_day(FLOWS, LAST, crowd, inputs=record.inputs, facts=record.facts)
+
+
 def test_whole_days_pass_every_check(site: Site) -> None:
     for spec in check_specs():
         assert failing(site, spec) == set(), spec.name
@@ -76,6 +85,7 @@ LATER = pl.col("start_time") + pl.duration(days=1)
 FAULTS: list[tuple[str, str, Callable[[Site], None]]] = [
     ("flows_valid", "out_of_day", lambda s: tamper(s, FLOWS, LATER)),
     ("flows_valid", "negative_bytes", lambda s: tamper(s, FLOWS, -pl.col("bytes_in"))),
+    ("flows_valid", "wrong_direction_sources", swap),
     ("flows_valid", "nulls", lambda s: tamper(s, FLOWS, pl.lit(None, pl.String).alias("src_ip"))),
     ("flows_complete", "unknown_bytes_share", lambda s: tamper(s, FLOWS, pl.lit(None, pl.Int64).alias("bytes_in"))),
     ("daily_traffic_valid", "duplicate_keys", lambda s: double(s, DAILY_TRAFFIC)),
@@ -142,6 +152,9 @@ def test_every_expectation_of_every_suite_is_proved_to_fail() -> None:
         ("daily_traffic_valid", "schema_faults"),
         ("flows_complete", "quarantined_share"),
         ("flows_complete", "duplicates_share"),
+        ("canary_found", "canaries_missed"),
+        ("canary_found", "canaries_false"),
+        ("canary_found", "rules_that_can_alert"),
     }
     stated = {(s.name, e["kwargs"]["column"]) for s in check_specs() for e in s.expectations}
     assert stated == proved | elsewhere

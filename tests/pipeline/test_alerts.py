@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.alerts import alert_id, build_alerts, human, seed_table
+from pipeline.alerts import alert_id, build_alerts, human, seed_table, with_values
 from pipeline.detections import Rule, load_rules
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
 
@@ -96,6 +96,46 @@ def test_only_alerting_clients_have_an_alert() -> None:
 def test_a_day_without_alerts_has_an_empty_table_of_the_right_types() -> None:
     assert build([score("10.0.0.1", 5, state="normal")]).equals(ALERTS.empty())
     assert build([]).equals(ALERTS.empty())
+
+
+@pytest.mark.parametrize(
+    ("changes", "value", "says"),
+    [
+        ({}, 5_000, "received 5 kB from email servers"),
+        ({"field": "bytes_out"}, 5_000, "sent 5 kB to email servers"),
+        ({"field": "bytes"}, 5_000, "exchanged 5 kB with email servers"),
+        ({"field": "flows"}, 1, "had 1 flow with email servers"),
+        ({"field": "flows", "category": "file-server"}, 1_200, "had 1,200 flows with file servers"),
+        ({"field": "peers"}, 7, "had flows with 7 different email servers"),
+        ({"field": "ports"}, 7, "used 7 ports with email servers"),
+        ({"field": "peers", "subject": "dest_ip"}, 7, "had flows with 7 different other hosts"),
+        ({"field": "bytes_in", "subject": "dest_ip"}, 5_000, "sent 5 kB to other hosts"),
+        ({"field": "bytes_out", "subject": "dest_ip"}, 5_000, "was sent 5 kB from other hosts"),
+        ({"field": "bytes_out", "subject": "dest_ip", "category_side": "src"}, 5_000, "was sent 5 kB from email"),
+        ({"field": "bytes_in", "subject": "dest_ip", "category_side": "src"}, 5_000, "sent 5 kB to email servers"),
+        ({"field": "bytes_in", "category_side": "src"}, 5_000, "received 5 kB from other hosts"),
+    ],
+)
+def test_the_message_tells_who_did_what_to_whom(changes: Row, value: int, says: str) -> None:
+    rule = SEED.model_copy(update=changes)
+    assert says in build([score("10.0.0.1", value, rule)], rules=(rule,))["message"][0]
+
+
+def test_a_count_has_no_column_of_bytes_and_stands_in_the_evidence() -> None:
+    rule = SEED.model_copy(update={"id": "count", "field": "flows", "reference": "own", "floor": 5})
+    unknown = {"avg_bytes": None, "stdev_bytes": None, "fleet_n": 0}
+    found = build([score("10.0.0.1", 1_000, rule, **unknown), score("10.0.0.2", 77)], rules=(rule, SEED))
+    told = json.loads(found.filter(pl.col("rule_id") == "count")["evidence"][0])
+    assert (told["value"], told["field"], told["settings"]) == (1_000, "flows", {"reference": "own", "floor": 5})
+    assert told["fleet"] == {"n": 0, "avg": None, "stdev": None, "threshold": None}
+    seen = with_values(found).sort("client").select("value", "avg_value", "per_source_avg_value", "field").rows()
+    assert seen == [(1_000, None, 100.0, "flows"), (77, 200.0, 100.0, "bytes")]
+    table = seed_table(found, rule, "UTC")
+    assert table.select("flows", "avg_flows", "per_source_avg_flows").rows() == [(1_000, None, 100.0)]
+
+
+def test_the_evidence_of_the_seed_has_no_word_of_what_only_others_do() -> None:
+    assert not {"settings", "value", "field"} & set(evidence(build([score("10.0.0.1", 1_000)])))
 
 
 def test_an_id_depends_on_rule_day_and_client_only() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.counting import Dropped, choose_layer, count_once, layers_of
+from pipeline.attribution import Attribution
+from pipeline.counting import Dropped, Rules, count_once
+from pipeline.layers import choose_layer, layers_of
 from pipeline.sources.base import RAW
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
@@ -55,7 +57,7 @@ def test_the_final_then_longest_then_largest_then_first_record_counts(
 
 
 OTHERS = [
-    *({"uid": "C2"}, {"dvc": "tap-2"}, {"source": "edge"}, {"start_time": NOON + dt.timedelta(microseconds=1)}),
+    *({"uid": "C2"}, {"start_time": NOON + dt.timedelta(microseconds=1)}),
     *({"src_port": 1}, {"dest_port": 1}, {"src_ip": "198.51.100.8"}, {"dest_ip": "192.0.2.11"}, {"transport": "udp"}),
 ]
 
@@ -134,3 +136,128 @@ def test_a_record_that_knows_both_directions_takes_nothing_from_its_repetitions(
     whole, dropped = count_once(flows({"duration": 20}, {"payload_bytes_in": 999, "payload_bytes_out": 9}))
     assert whole["payload_bytes_in"].to_list() == [None]
     assert dropped == Dropped(duplicates=1)
+
+
+def total(*changes: dict[str, Any], rules: Rules | None = None) -> tuple[int, int, int]:
+    """(flows, bytes in, bytes out) over all layers."""
+    found = count_once(flows(*changes), rules or Rules())[0]
+    sides = [
+        pl.sum_horizontal(pl.col(f"{n}_bytes_{s}").sum() for n in ("ip", "payload", "other")) for s in ("in", "out")
+    ]
+    return (found.height, *found.select(a=sides[0], b=sides[1]).row(0))
+
+
+def after(seconds: float) -> dict[str, Any]:
+    return {"start_time": NOON + dt.timedelta(seconds=seconds)}
+
+
+@pytest.mark.parametrize("other", [{"dvc": "tap-2"}, {"source": "edge"}, {"reporter": "dest"}])
+def test_a_flow_that_two_sensors_saw_counts_once_as_the_one_that_saw_more(other: dict[str, Any]) -> None:
+    other = other | {"uid": "X"} | after(1)
+    assert total({}, other | {"ip_bytes_in": 300}) == (1, 300, 10)
+    assert total({}, other | {"ip_bytes_in": 30}) == (1, 100, 10)
+    assert count_once(flows({}, other))[1] == Dropped(other_sensors=1)
+
+
+def test_a_preferred_sensor_counts_although_it_saw_less() -> None:
+    seen = ({}, {"dvc": "tap-2", "ip_bytes_in": 30})
+    assert total(*seen, rules=Rules(sensors=("tap-2",))) == (1, 30, 10)
+    assert total(*seen, rules=Rules(sensors=("tap", "tap-2"))) == (1, 100, 10)
+
+
+def test_ip_bytes_count_before_the_larger_frames_of_another_sensor() -> None:
+    frames = {"source": "edge", "ip_bytes_in": None, "ip_bytes_out": None, "other_bytes_in": 500, "other_bytes_out": 50}
+    assert total({}, frames) == (1, 100, 10)
+
+
+def test_the_same_ports_used_again_later_are_another_flow_even_for_another_sensor() -> None:
+    assert total({}, {"dvc": "tap-2"} | after(61)) == (2, 200, 20)
+    assert total({}, {"dvc": "tap-2"} | after(60)) == (1, 100, 10)
+
+
+HALF_OUT = {"ip_bytes_in": None, "uid": None}
+HALF_IN = {"ip_bytes_out": None, "uid": None}
+
+
+def test_each_sensor_that_saw_one_direction_only_gives_its_own() -> None:
+    assert total(HALF_OUT, HALF_IN | {"dvc": "tap-2"}) == (1, 100, 10)
+
+
+def test_two_directions_are_joined_within_the_window_and_not_beyond_it() -> None:
+    assert total(HALF_OUT, HALF_IN | after(600)) == (1, 100, 10)
+    assert total(HALF_OUT, HALF_IN | after(601)) == (2, 100, 10)
+    found, dropped = count_once(flows(HALF_OUT | after(5), HALF_IN))
+    assert (found["start_time"].item(), found["duration"].item(), dropped) == (NOON, 5_000_010, Dropped(paired=1))
+
+
+def test_a_half_without_its_other_half_keeps_the_side_unknown() -> None:
+    (row,) = count_once(flows(HALF_OUT))[0].to_dicts()
+    assert (row["ip_bytes_in"], row["ip_bytes_out"]) == (None, 10)
+
+
+def test_stretches_of_a_session_add_up_to_one_flow_in_both_directions() -> None:
+    stretch = {"accounting": "delta"}
+    records = (HALF_OUT | stretch, HALF_IN | stretch, HALF_IN | stretch | after(60), HALF_IN | stretch | after(120))
+    assert total(*records) == (1, 300, 10)
+    assert count_once(flows(*records))[1] == Dropped(paired=1, merged=2)
+    assert total(HALF_IN | stretch, HALF_IN | stretch | after(601)) == (2, 200, 0)
+
+
+def test_a_stretch_is_told_twice_only_when_all_its_counters_agree() -> None:
+    stretch = HALF_IN | {"accounting": "delta"}
+    assert total(stretch, stretch) == (1, 100, 0)
+    assert total(stretch, stretch | {"ip_bytes_in": 101}) == (1, 201, 0)
+
+
+def test_a_record_delivered_twice_counts_once_whatever_else_it_says() -> None:
+    once = {"record_id": "r", "uid": None}
+    assert count_once(flows(once, once | after(30)))[1] == Dropped(duplicates=1)
+    assert total(once, once | {"source": "edge", "src_port": 1}) == (2, 200, 20)
+
+
+def test_counters_since_the_beginning_are_not_added_up_although_starts_were_rounded() -> None:
+    grown = [INTERIM | after(n) | {"ip_bytes_in": 100 * n} for n in (1, 2)]
+    assert total(*grown, {"ip_bytes_in": 900}) == (1, 900, 10)
+    assert total(*grown) == (1, 200, 10)
+
+
+@pytest.mark.parametrize(("seconds", "n"), [(2, 1), (2.1, 2)])
+def test_interim_records_without_an_id_are_one_session_within_the_rounding_of_clocks(seconds: float, n: int) -> None:
+    plain = INTERIM | {"uid": None, "duration": 0}
+    assert total(plain, plain | after(seconds))[0] == n
+
+
+UNKNOWN = {"orientation": "unknown", "dest_port": 40_000}
+BACK = {"src_ip": "192.0.2.10", "src_port": 40_000, "dest_ip": "198.51.100.7", "dest_port": 50_000}
+
+
+def test_between_unknown_ports_who_sent_first_began() -> None:
+    there, back = HALF_OUT | UNKNOWN, HALF_OUT | UNKNOWN | BACK | {"ip_bytes_out": 70}
+    (row,) = count_once(flows(there, back | after(1)))[0].to_dicts()
+    assert (row["src_port"], row["ip_bytes_in"], row["ip_bytes_out"], row["orientation"]) == (50_000, 70, 10, "order")
+    (row,) = count_once(flows(there | after(1), back))[0].to_dicts()
+    assert (row["src_port"], row["ip_bytes_in"], row["ip_bytes_out"]) == (40_000, 10, 70)
+
+
+def test_of_two_directions_that_began_at_once_the_higher_port_is_the_client() -> None:
+    (row,) = count_once(flows(HALF_OUT | UNKNOWN | BACK, HALF_OUT | UNKNOWN))[0].to_dicts()
+    assert row["src_port"] == 50_000
+
+
+def test_an_unknown_direction_follows_a_record_of_the_same_ends_that_knows() -> None:
+    known = HALF_OUT | {"dest_port": 40_000, "orientation": "syn"} | after(3)
+    (row,) = count_once(flows(HALF_OUT | UNKNOWN | BACK | {"ip_bytes_out": 70}, known))[0].to_dicts()
+    assert (row["src_port"], row["ip_bytes_in"], row["ip_bytes_out"]) == (50_000, 70, 10)
+
+
+def test_a_direction_that_nothing_answers_stays_unknown() -> None:
+    assert count_once(flows(HALF_OUT | UNKNOWN))[0]["orientation"].item() == "unknown"
+
+
+def test_records_outside_the_span_only_help_to_tell_what_others_repeat() -> None:
+    day = Attribution(NOON, NOON + dt.timedelta(days=1))
+    early = INTERIM | after(-1) | {"ip_bytes_in": 40}
+    found, dropped = count_once(flows(early, {}), within=day)
+    assert (found["ip_bytes_in"].to_list(), dropped) == ([100], Dropped())
+    found, dropped = count_once(flows(early, {}), within=Attribution(NOON - dt.timedelta(days=1), NOON))
+    assert (found.height, dropped) == (0, Dropped(interim=1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.detections import Rule, RuleOverride, load_rules
+from pipeline.detections import Rule, RuleOverride, known_rules, load_rules
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.loader import BUILT_IN, read_rule
 from pipeline.errors import ConfigError, NilometerError, RuleError
@@ -41,7 +41,7 @@ def loaded(folder: Path, lookback_days: int = 30, **overrides: RuleOverride) -> 
     return {r.id: r for r in load_rules(overrides, lookback_days=lookback_days, folders=[folder])}
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda r: r.id)
+@pytest.mark.parametrize("rule", [r for r in known_rules(30).values() if r.method == "seed"], ids=lambda r: r.id)
 def test_every_built_in_rule_has_cases_of_both_kinds_and_they_hold(rule: Rule) -> None:
     assert {bool(c.expect) for c in rule.tests} == {True, False}
     assert failed_cases(rule) == []
@@ -120,7 +120,20 @@ def test_an_override_of_no_known_rule_lists_the_known_ones() -> None:
         ("null_client: keep", 9, "null_client", "'drop' or 'literal'"),
         ("stdev_of_one: none", 9, "stdev_of_one", "'zero' or 'null'"),
         ("method: magic", 9, "method", "'seed'"),
-        ("colour: red", 9, "colour", "unknown key. Allowed: attack, category"),
+        ("dest_port: 65536", 9, "dest_port.0", "less than or equal to 65535"),
+        ("dest_port: []", 9, "dest_port", "at least one value"),
+        ("dest_port: ['25']", 9, "dest_port.0", "valid integer"),
+        ("transport: tpc", 9, "transport.0", "must be one of: tcp, udp, icmp, sctp, unknown"),
+        ("app: 'ssl,smtp'", 9, "app.0", "the name of one application protocol"),
+        ("reference: nobody", 9, "reference", "'fleet_and_own', 'fleet', 'own', 'group_and_own' or 'group'"),
+        ("fill: ones", 9, "fill", "'none' or 'zero'"),
+        ("floor: -1", 9, "floor", "greater than or equal to 0"),
+        ("floor: 1.5", 9, "floor", "valid integer"),
+        ("own_deviation_threshold: big", 9, "own_deviation_threshold", "a number from 0 to 1,000,000"),
+        ("method: surge\nfill: zero", 10, "fill", "is for rules of method seed"),
+        ("method: surge\ndest_port: 25", 10, "dest_port", "is for rules of method seed"),
+        ("tests: [{name: x, rows: {a: [gap]}, expect: []}]", 9, "tests.0.rows.a.0", "valid integer"),
+        ("colour: red", 9, "colour", "unknown key. Allowed: app, attack, budget, category"),
         ("tests: [{name: x, rows: {a: [1, -1]}, expect: []}]", 9, "tests.0.rows.a.1", "greater than or equal to 0"),
         ("tests: [{name: x, rows: {a: []}, expect: []}]", 9, "tests.0.rows.a", "at least 1 item"),
         ("tests: [{name: x, rows: {}, expect: []}]", 9, "tests.0.rows", "at least 1 item"),
@@ -201,3 +214,70 @@ def test_the_fingerprint_follows_what_decides_a_verdict_and_no_text() -> None:
         {"id": "other"},
     ]
     assert len({rule.model_copy(update=n).fingerprint for n in numbers} | same) == 1 + len(numbers)
+
+
+OTHERWISE: list[dict[str, object]] = [
+    {"field": "flows"},
+    {"dest_port": (25,)},
+    {"app": ("smtp",)},
+    {"transport": ("tcp",)},
+    {"reference": "own"},
+    {"fleet_includes_day": False},
+    {"fleet_deviation_threshold": "4"},
+    {"own_deviation_threshold": "4"},
+    {"fill": "zero"},
+    {"floor": 1},
+]
+
+
+def test_whatever_a_rule_does_otherwise_than_the_seed_changes_its_fingerprint() -> None:
+    found = [RULES[0].model_copy(update=change).fingerprint for change in OTHERWISE]
+    assert len({RULES[0].fingerprint, *found}) == 1 + len(OTHERWISE)
+    thresholds = [RULES[0].model_copy(update={"own_deviation_threshold": t}).fingerprint for t in ("4", "4.0", "8/2")]
+    assert len(set(thresholds)) == 1
+
+
+def test_the_two_rules_keep_the_fingerprints_and_series_that_stored_days_were_made_with() -> None:
+    assert {r.fingerprint for r in RULES} == {"a83e1313b7b58d47de28eeaae5e235fa", "c77f9f5502cfce6f255971b88052b17e"}
+    assert {r.measure.id for r in RULES} == {
+        "bytes_out where src_category=email_server by dest_ip",
+        "bytes_in where dest_category=email_server by src_ip",
+    }
+
+
+def test_rules_that_filter_alike_share_a_series_however_it_is_written(tmp_path: Path) -> None:
+    write(tmp_path, SMALL + "dest_port: [587, 25, 25]\napp: [SMTP]\n", "a.yaml")
+    write(tmp_path, SMALL.replace("id: small", "id: two") + "dest_port: [25, 587]\napp: smtp\nfloor: 9\n", "b.yaml")
+    found = loaded(tmp_path)
+    assert found["small"].measure.id == found["two"].measure.id
+    assert found["small"].measure.id.endswith("email_server and dest_port=25,587 and app=smtp by src_ip")
+
+
+def test_the_surge_method_sums_bytes_of_a_direction_only(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.replace("field: bytes_in", "method: surge\nfield: flows"))
+    with pytest.raises(RuleError, match="key field: is for rules of method seed; allowed here: bytes_in, bytes_out"):
+        read_rule(path, 30)
+
+
+def test_cases_of_a_rule_with_groups_need_addresses(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL + "reference: group\n" + CASES)
+    with pytest.raises(RuleError, match=r"need addresses as clients, such as 10\.0\.0\.1, not '[abc]'"):
+        read_rule(path, 30)
+
+
+def test_rule_paths_may_be_files_and_folders_and_the_same_file_counts_once(tmp_path: Path) -> None:
+    one = write(tmp_path / "a", SMALL)
+    two = write(tmp_path / "b", SMALL.replace("id: small", "id: two"), "two.yaml")
+    found = known_rules(30, [tmp_path / "a", one, two])
+    assert [r.id for r in found.values()][-2:] == ["small", "two"]
+    with pytest.raises(RuleError, match="nowhere: there is no such rule file or folder"):
+        known_rules(30, [tmp_path / "nowhere"])
+
+
+def test_a_gap_in_a_case_is_a_day_without_traffic(tmp_path: Path) -> None:
+    text = SMALL + "reference: own\nminimum_data_samples: 6\nfill: {}\ntests:\n  - name: x\n    expect: [a]\n"
+    text += '    rows: {{a: ["-", "-", 3, "-", 3, 5]}}\n'
+    assert failed_cases(read_rule(write(tmp_path, text.format("zero").replace("{{", "{").replace("}}", "}")), 30))
+    easy = text.format("zero").replace("3, 5]", "3, 50]").replace("{{", "{").replace("}}", "}")
+    assert failed_cases(read_rule(write(tmp_path, easy), 30)) == []
+    assert failed_cases(read_rule(write(tmp_path, easy.replace("fill: zero", "fill: none")), 30))

@@ -10,9 +10,12 @@ import pytest
 
 from pipeline.detections import Rule, load_rules
 from pipeline.detections.fireability import fireability, rows_to_exceed
+from tests.oracle import rules as naive
 from tests.oracle import seed as oracle
+from tests.property.seed_cases import daily_frame, run_pipeline
 
 START = dt.date(2026, 6, 1)
+MAIL = ("email_server",)
 SEED = load_rules({}, lookback_days=30)[1]
 
 
@@ -85,8 +88,80 @@ def test_so_many_clients_seen_every_day_are_enough_and_one_fewer_is_not(lookback
     assert clients == 1 or not best_case_alerts(of, lookback + 1, clients - 1)
 
 
+NIGHT, DAY_LONG = dt.timedelta(minutes=10), dt.timedelta(days=1)
+SCHEDULES = [
+    # When it runs (minutes of the day), how far back its window begins (of a midnight), and whether it can alert: the
+    # window ends 10 minutes before the run, and the rule asks for a row of the day of the run.
+    ("00:00 over the last 30 days", [0], 30 * DAY_LONG, True, False),
+    ("hourly over the last hour", [60 * h for h in range(24)], dt.timedelta(minutes=70), False, False),
+    ("59 minutes past over the last 30 days", [60 * h + 59 for h in range(24)], 30 * DAY_LONG, True, True),
+]
+
+
+@pytest.mark.parametrize(("name", "minutes", "back", "from_midnight", "can"), SCHEDULES)
+def test_of_the_seeds_three_schedules_the_last_one_alone_can_fire(
+    name: str, minutes: list[int], back: dt.timedelta, from_midnight: bool, can: bool
+) -> None:
+    """Twelve clients are seen every hour for 31 days, and one receives a thousand times as much at noon of the last."""
+    last = START + dt.timedelta(days=30)
+    first, noon = (dt.datetime.combine(d, dt.time(h, 30), dt.UTC) for d, h in ((START, 0), (last, 12)))
+    flows = [
+        oracle.Flow(at, f"10.0.0.{c}", "192.0.2.1", 10**9 if (c, at) == (0, noon) else 10**6, 0, (), MAIL)
+        for at in (first + dt.timedelta(hours=h) for h in range(31 * 24))
+        for c in range(12)
+    ]
+    found = []
+    for minute in minutes:
+        run = dt.datetime.combine(last, dt.time(), dt.UTC) + dt.timedelta(minutes=minute)
+        begin = run - back
+        begin = dt.datetime.combine(begin.date(), dt.time(), dt.UTC) if from_midnight else begin
+        seen = [f for f in flows if begin <= f.start < run - NIGHT]
+        rows = oracle.daily_rows(seen, zone="UTC", twin=False)
+        frame = daily_frame(tuple(rows), SEED)
+        found += run_pipeline(frame, SEED, last, START)["state"].to_list()
+    assert ("alert" in found) == can, name
+
+
+def test_a_window_of_ten_rows_cannot_fire_and_one_of_eleven_can() -> None:
+    of = rule(lookback_days=30)
+    assert rows_to_exceed(of) == 11
+    assert not best_case_alerts(of, 10, clients=1)
+    assert best_case_alerts(of, 11, clients=1)
+
+
 def test_a_rule_that_asks_for_more_days_than_its_window_holds_says_what_to_change() -> None:
     found = fireability(rule(minimum_data_samples=5, lookback_days=3), START)
     assert not found.can_fire
     assert found.explanation.startswith("never: it needs 5 days of a client, and its window holds 4;")
     assert "lookback_days" in found.explanation
+
+
+def first_rise_alerts(of: Rule, days: int) -> bool:
+    """Whether one of twelve clients of one subnet alerts when it gets a byte on the last of so many days."""
+    last = START + dt.timedelta(days=days - 1)
+    rows: list[oracle.Row] = [
+        (START + dt.timedelta(days=d), f"10.0.0.{c}", int(c == 0 and d == days - 1))
+        for d in range(days)
+        for c in range(12)
+    ]
+    past = [START + dt.timedelta(days=d) for d in range(days - 1)]
+    shared = numbers(of)
+    judging = naive.Judging(shared, of.reference, of.fleet_includes_day, shared, of.fill, of.floor)
+    return any(v.alert for v in naive.judge(rows, last, judging, past, {}))
+
+
+@pytest.mark.parametrize("reference", ["fleet_and_own", "fleet", "own", "group_and_own", "group"])
+@pytest.mark.parametrize("includes", [True, False])
+@pytest.mark.parametrize("minimum", [1, 3])
+def test_the_first_day_of_every_reference_is_that_of_its_best_case(
+    reference: str, includes: bool, minimum: int
+) -> None:
+    of = rule(reference=reference, fleet_includes_day=includes, minimum_data_samples=minimum)
+    first = next(d for d in range(1, 9) if first_rise_alerts(of, d))
+    assert fireability(of, START).first_day == START + dt.timedelta(days=first - 1)
+
+
+def test_a_rule_that_asks_only_the_past_needs_no_rows_of_others() -> None:
+    assert fireability(rule(reference="own"), START).explanation.endswith("a client needs 4 days")
+    group = fireability(rule(reference="group", fleet_includes_day=False), START).explanation
+    assert "of 30 days needs 1 row of its group" in group

@@ -120,12 +120,13 @@ def test_a_session_told_of_on_two_days_is_one(world: World) -> None:
     assert frame(world, D2).is_empty()
 
 
-def test_a_record_logged_twice_counts_once_and_sensors_are_told_apart(world: World) -> None:
+def test_a_record_logged_twice_counts_once_and_so_does_one_that_two_sensors_saw(world: World) -> None:
     fields = (*FIELDS, "_system_name")
     records = [{**flow("C1"), "_system_name": name} for name in ("tap-1", "tap-1", "tap-2")]
     world.put("2026-10-01/conn.log", tsv(*records, fields=fields))
     day = made(world)
-    assert (day.collect()["dvc"].to_list(), day.facts["duplicates"]) == (["tap-1", "tap-2"], 1)
+    assert day.collect()["dvc"].to_list() == ["tap-1"]
+    assert (day.facts["duplicates"], day.facts["other_sensors"], day.facts["records"]) == (1, 1, 3)
 
 
 # Byte layers

@@ -78,7 +78,12 @@ A_DAY = "must be a day such as 2026-10-01"
 MAPPING = "must be a mapping of keys to values"
 WRONG: list[tuple[str, int, str, str]] = [
     # Top level
-    ("timezon: UTC", 1, "timezon", "unknown key (got 'UTC'). Allowed: inventory, limits, lookback_days, owners"),
+    (
+        "timezon: UTC",
+        1,
+        "timezon",
+        "unknown key (got 'UTC'). Allowed: context, counting, groups, inventory, limits",
+    ),
     ("\ntimezone: Mars/Base", 2, "timezone", f"{ZONE} (got 'Mars/Base')"),
     ("timezone: ../UTC", 1, "timezone", ZONE),
     ("timezone: localtime", 1, "timezone", ZONE),
@@ -104,9 +109,9 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("sources: [logs]", 1, "sources.0", f"{MAPPING} (got 'logs')"),
     ("sources:\n  - path: x", 2, "sources.0.name", "this key is required"),
     ("sources:\n  - name: core", 2, "sources.0.path", "this key is required"),
-    (SOURCE + "    kep: all", 4, "sources.0.kep", "Allowed: format, keep, max_session_days, name, path."),
+    (SOURCE + "    kep: all", 4, "sources.0.kep", "Allowed: accounting, delimiter, fields, format, keep"),
     (SOURCE + "    keep: some", 4, "sources.0.keep", "'inventory' or 'all' (got 'some')"),
-    (SOURCE + "    format: netflow", 4, "sources.0.format", "'ocsf' or 'cim' (got 'netflow')"),
+    (SOURCE + "    format: pcap", 4, "sources.0.format", "must be one of: auto, zeek, suricata"),
     (SOURCE + "    max_session_days: -1", 4, "sources.0.max_session_days", "greater than or equal to 0 (got -1)"),
     (SOURCE.replace("core", "co re"), 2, "sources.0.name", "should match pattern"),
     (SOURCE.replace("core", "../x"), 2, "sources.0.name", "should match pattern"),
@@ -137,9 +142,15 @@ WRONG: list[tuple[str, int, str, str]] = [
     # Rules, schedule, limits
     ("rules: [a]", 1, "rules", MAPPING),
     ("rules:\n  x: maybe", 2, "rules.x", MAPPING),
-    ("rules:\n  x:\n    treshold: 3", 3, "rules.x.treshold", "Allowed: deviation_threshold, enabled"),
+    ("rules:\n  x:\n    treshold: 3", 3, "rules.x.treshold", "Allowed: budget, deviation_threshold, enabled"),
     ("rules:\n  x:\n    deviation_threshold: -1", 3, "rules.x.deviation_threshold", "(got -1)"),
     ("rules:\n  x:\n    null_client: keep", 3, "rules.x.null_client", "'drop' or 'literal' (got 'keep')"),
+    ("rules:\n  x:\n    floor: -1", 3, "rules.x.floor", "greater than or equal to 0"),
+    ("rules:\n  x:\n    fill: ones", 3, "rules.x.fill", "'none' or 'zero' (got 'ones')"),
+    ("groups: {a: 10.0.0.5/8}", 1, "groups.a.0", "write 10.0.0.5 for the host"),
+    ("groups:\n  a: []", 2, "groups.a", "at least 1 item"),
+    ("groups: {a: 10.0.0.0/8, b: [10.0.0.0/8]}", 1, "groups", "10.0.0.0/8 is in a and b"),
+    ("rule_paths: ['']", 1, "rule_paths.0", "must be a file or a folder"),
     ("schedule: 3", 1, "schedule", MAPPING),
     ("schedule:\n  hour: 24", 2, "schedule.hour", "less than or equal to 23 (got 24)"),
     ("schedule:\n  minute: -1", 2, "schedule.minute", "greater than or equal to 0 (got -1)"),

@@ -5,6 +5,7 @@ import os
 import random
 import stat
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from pipeline.errors import StorageError
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS, TABLES
 from pipeline.storage import (
+    ContentHash,
     Storage,
     checked,
     content_fingerprint,
@@ -130,6 +132,29 @@ def test_fingerprints_tell_lists_and_durations_apart() -> None:
     schema = {"src_category": pl.List(pl.String), "dest_category": pl.List(pl.String)}
     frames = [pl.DataFrame([row], schema=schema, orient="row") for row in LISTS]
     frames += [pl.DataFrame({"d": [dt.timedelta(microseconds=n)]}, schema={"d": pl.Duration("us")}) for n in (0, 1)]
+    assert len({content_fingerprint(f) for f in frames}) == len(frames)
+
+
+SIZES = [[], [0], [1, 2], [16_384], [16_383, 16_385], [8_192, 32_768, 39_999], [32_768, 32_768]]
+
+
+@pytest.mark.parametrize("cut", SIZES)
+def test_fingerprints_do_not_show_the_slices(cut: list[int]) -> None:
+    frame = pl.select(n=pl.int_range(40_000), same=pl.lit("a,b"), none=pl.lit(None, pl.String), half=pl.lit(0))
+    frame = frame.with_columns(half=pl.when(pl.col("n") > 20_000).then(pl.lit(1)).otherwise("half"))
+    content = ContentHash()
+    for first, last in pairwise([0, *cut, frame.height]):
+        content.update(frame.slice(first, last - first))
+    assert (content.rows, content.fingerprint) == (40_000, content_fingerprint(frame))
+
+
+def test_fingerprints_tell_apart_what_differs_in_one_value_of_many() -> None:
+    same = pl.select(n=pl.repeat(7, 40_000), text=pl.repeat("x", 40_000))
+    frames = [same, same[1:], same.rename({"n": "m"}), same.select("text", "n"), same.select("n")]
+    for row in (0, 16_383, 16_384, 39_999):
+        here = pl.int_range(pl.len()) == row
+        frames += [same.with_columns(n=pl.when(here).then(other).otherwise("n")) for other in (8, None)]
+        frames.append(same.with_columns(text=pl.when(here).then(pl.lit("")).otherwise("text")))
     assert len({content_fingerprint(f) for f in frames}) == len(frames)
 
 

@@ -20,6 +20,7 @@ NETWORKS = ("192.0.2.0/28", "2001:db8:25::/48")
 INVENTORY = Inventory([InventoryEntry(address=n, category=("email_server",)) for n in NETWORKS])
 LATEST_US = 1_900_000_000_000_000
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+MANY = settings(EXAMPLES, max_examples=200)
 
 GOOD = {
     "ts": ["1790856000.000000", "1790899199.999999", "1790856000"],
@@ -45,6 +46,20 @@ def lines(odd: list[str]) -> st.SearchStrategy[str]:
 
 
 CLEAN, LINE = lines([]), lines(ODD)
+NASTY_TEXTS = """
+(empty) -0 +7 007 1e3 1E-3 0x10 1_000 .5 5. 1e400 inf NaN -- 999999999999999 1000000000000000 9999999999999999
+9223372036854775808 65535 65536 00443 993 0999999999.000000 0000000001.000000 1790856000.0000001 1790856000,5 1.2.3
+192.0.2.1 192.0.2.16 192.0.2.001 192.0.2.300 192.0.2 3221225985 ::ffff:192.0.2.1 0:0:0:0:0:ffff:c000:201 :: 1::
+2001:db8:25::1 2001:db8:25:0:: 2001:0db8:25::1 2001:db8:24:1:2:3:4:5 2001:db8:24:1:2:3:4:5:6 2001:db8:24::1::2
+2001:DB8:24::1 fe80::1%eth0 2002:c000:201:: 1::2:3:4:5:6:7:8 1:2:3:4:5:6:7:: 1:2::3:4:5:6:7:8 1:2:3:4:5:6:7:8::
+2001:db8::192.0.2.1 12345678901.5 1.1234567890
+"""
+NASTY = [*NASTY_TEXTS.split(), "", " ", "\r", "\x0b", "\x00", "\x85", "\u2028", "\u0661", "\ud800", "\\x09", '"', "#"]
+NASTY += ["192.0.2.1 ", " 7", "7 "]
+PLAIN = "\t".join(
+    conn(id__orig_h="198.51.100.7", id__resp_h="203.0.113.9", id__resp_p="443", ts="1790856000.000000")[f]
+    for f in FIELDS
+)
 FAULTS = [(None, "\t"), (None, "\tx"), (-8, ""), (20, "")]
 FAULTY = st.tuples(CLEAN, st.sampled_from(FAULTS)).map(lambda pair: pair[0][: pair[1][0]] + pair[1][1])
 STRANGE = st.sampled_from(["", "   ", "#close\t2026-10-01-00-00-00", "#", "rubbish", header(path="dns").rstrip("\n")])
@@ -143,8 +158,21 @@ def agree(parsed: Parsed, naive: Reading) -> None:
     assert int(found["ip_bytes_in"].sum()) == sum(k.bytes_in or 0 for k in naive.kept)
 
 
-class ReferenceTsvReader(ZeekTsvReader):
-    """The TSV reader without its fast path."""
+class GlancingTsvReader(ZeekTsvReader):
+    """The TSV reader, which tells what it can at a glance, however little that is."""
+
+    least_told = 0.0
+
+
+class CarefulTsvReader(ZeekTsvReader):
+    """The TSV reader that tells nothing at a glance."""
+
+    def _told(self, *_: object) -> None:
+        """Never anything."""
+
+
+class ReferenceTsvReader(CarefulTsvReader):
+    """The TSV reader without its fast paths."""
 
     def _fast(self, *_: object) -> None:
         """Never any clean block."""
@@ -153,7 +181,58 @@ class ReferenceTsvReader(ZeekTsvReader):
 @EXAMPLES
 @given(tsv_logs())
 def test_the_fast_path_says_what_the_reference_path_says(data: bytes) -> None:
-    assert facts(read(ZeekTsvReader, data)) == facts(read(ReferenceTsvReader, data))
+    assert facts(read(CarefulTsvReader, data)) == facts(read(ReferenceTsvReader, data))
+
+
+@MANY
+@given(tsv_logs())
+def test_lines_told_at_a_glance_are_what_the_reference_path_says(data: bytes) -> None:
+    expected = facts(read(ReferenceTsvReader, data))
+    assert facts(read(GlancingTsvReader, data)) == expected
+    assert facts(read(ZeekTsvReader, data)) == expected
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_no_line_with_one_nasty_value_is_told_otherwise_at_a_glance(end: str) -> None:
+    """Each value in each field, so that nothing else in the line can excuse it."""
+    plain = PLAIN.split("\t")
+    spoilt = ["\t".join([*plain[:i], text, *plain[i + 1 :]]) for i in range(len(plain)) for text in NASTY]
+    spoilt += ["\t".join(plain[:i]) for i in range(len(plain))] + [
+        f"{PLAIN}\t",
+        f"{PLAIN}\tx",
+        f" {PLAIN}",
+        f"{PLAIN} ",
+    ]
+    log = (header() + "".join(line + end for line in spoilt)).encode(errors="surrogatepass")
+    assert facts(read(GlancingTsvReader, log)) == facts(read(ReferenceTsvReader, log))
+
+
+@pytest.mark.parametrize("time", ["1900000000.000000", "1900000000.000001", "9999999999.999999"])
+def test_a_time_that_is_not_believed_is_noticed_at_a_glance(time: str) -> None:
+    log = (header() + f"{PLAIN}\n" * 3 + PLAIN.replace("1790856000.000000", time) + "\n").encode()
+    assert facts(read(GlancingTsvReader, log)) == facts(read(ReferenceTsvReader, log))
+
+
+def test_plain_lines_of_nobody_watched_are_told_at_a_glance(monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("_fast", "_slow"):
+        monkeypatch.setattr(ZeekTsvReader, path, lambda *_: pytest.fail("read with care"))
+    parsed = read(ZeekTsvReader, (header() + f"{PLAIN}\n" * 3).encode())
+    assert (parsed.account.others, parsed.span) == (3, (1_790_856_000_000_000,) * 2)
+
+
+@EXAMPLES
+@given(
+    tsv_logs(),
+    st.sampled_from([(",", "NULL"), ("|", "?"), ("\t", "1790856000.000000"), ("\t", "10.0.0.5"), (":", "-")]),
+)
+def test_separators_and_marks_of_absence_do_not_mislead_a_glance(data: bytes, marks: tuple[str, str]) -> None:
+    separator, unset = marks
+    body = data.split(header().encode().splitlines()[-1], 1)[-1]
+    log = (
+        header(separator=separator).replace("unset_field" + separator + "-", f"unset_field{separator}{unset}").encode()
+    )
+    log += body.replace(b"\t", separator.encode()).lstrip(b"\r\n")
+    assert facts(read(GlancingTsvReader, log)) == facts(read(ReferenceTsvReader, log))
 
 
 @EXAMPLES
@@ -174,7 +253,7 @@ def test_json_lines_decoded_at_once_or_each_alone_say_the_same(data: bytes) -> N
     together = facts(read(ZeekJsonReader, data))
     assert facts(read(ZeekJsonReader, data, 1)) == together
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "_decode_block", lambda raw, fields: None)
+        patch.setattr(decoding, "_decode_block", lambda *_: None)
         assert facts(read(ZeekJsonReader, data)) == together
 
 

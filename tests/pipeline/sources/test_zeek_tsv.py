@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry
+from pipeline.sources import READERS
 from pipeline.sources.base import REASONS, Block, Parsed, ReadOptions, merge
 from pipeline.sources.watch import Watch
 from pipeline.sources.zeek_tsv import ZeekTsvReader
@@ -365,14 +366,22 @@ def test_a_log_lacking_a_needed_column_is_set_aside_line_by_line() -> None:
 
 
 def test_the_clean_path_is_taken_for_clean_blocks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow: list[bytes] = []
-    monkeypatch.setattr(ZeekTsvReader, "_slow", lambda self, data, *_: slow.append(data) or Parsed())
+    slow: list[str] = []
+    monkeypatch.setattr(ZeekTsvReader, "_slow", lambda self, frame, *_: slow.extend(frame["raw"]) or Parsed())
     reader().read(block(tsv(conn(), conn(service="-", duration="-"))))
     assert slow == []
     reader().read(block(tsv(conn(resp_ip_bytes="x"))))
-    assert slow == [rows([conn(resp_ip_bytes="x")]).encode()]
+    assert slow == [rows([conn(resp_ip_bytes="x")]).removesuffix("\n")]
 
 
 def test_rows_have_the_types_that_are_stored() -> None:
     assert read(tsv(conn())).rows.schema == read(tsv(conn(resp_ip_bytes="x"))).rows.schema
     assert read(tsv(conn())).rows.schema["start_time"] == pl.Datetime("us", "UTC")
+
+
+@pytest.mark.parametrize("magic", [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda"])
+def test_a_block_that_begins_like_a_compressed_file_is_text_all_the_same(magic: bytes) -> None:
+    for encoding in ("zeek_tsv", "suricata"):
+        parsed = READERS[encoding](ReadOptions(Watch(None), 4 * 10**15)).read(Block(magic + b" x\n{}\n", 1, 2))
+        assert parsed.account.balanced
+        assert parsed.account.lines == 2

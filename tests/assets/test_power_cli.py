@@ -1,0 +1,141 @@
+"""`power`, `backtest` and `compare`: words, exit codes, forms, and a site left exactly as it was."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assets.cli import main
+from pipeline.detections.loader import BUILT_IN
+from tests.worlds import SEED, TWIN, day, make_site
+
+DAYS = 14
+LAST = day(DAYS - 1)
+STOLEN = "10.0.0.2"
+
+
+def call(*words: object, site: Path) -> Result:
+    return CliRunner().invoke(main, ["--site", str(site), *map(str, words)])
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("ran")
+    make_site(root, DAYS)
+    assert call("run", "--from", day(0), "--to", LAST, site=root).exit_code == 0
+    return root
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Path:
+    """The built-in rule with a threshold of 1."""
+    text = (BUILT_IN / f"{SEED}.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "candidate.yaml"
+    head = text[: text.index("tests:")]
+    path.write_text(head.replace("deviation_threshold: 3", "deviation_threshold: 1"), encoding="utf-8")
+    assert "deviation_threshold: 1" in path.read_text(encoding="utf-8")
+    return path
+
+
+def test_the_power_map_is_of_the_last_scored_day_and_of_every_client(ran: Path) -> None:
+    found = objects(call("power", "--json", site=ran))
+    rows = [o for o in found if o["what"] == "power"]
+    assert {(r["day"], r["client"], r["rule_id"]) for r in rows} == {
+        (LAST.isoformat(), f"10.0.0.{c}", SEED) for c in (1, 2, 3)
+    }
+    assert {r["client"]: r["extra"] for r in rows}[STOLEN] == 0
+    covered = [o["protected"] for o in found if o["what"] == "coverage"]
+    assert covered == sorted(covered)
+    assert len(covered) == 19
+
+
+def test_csv_and_table_tell_the_same_day(ran: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "c.svg"
+    table = list(csv.DictReader(io.StringIO(call("power", "--day", day(1), "--csv", site=ran).stdout)))
+    assert {r["reason"] for r in table} == {"too_few_samples"}
+    result = call("power", "--day", LAST, "--rule", SEED, "--plot", plot, site=ran)
+    assert result.exit_code == 0
+    assert "bound by fleet" in result.stdout
+    assert plot.read_text(encoding="utf-8").startswith("<svg")
+    assert "nobody could alert" in call("power", "--rule", TWIN, site=ran).stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["power", "--rule", "nonesuch"],
+        ["power", "--json", "--csv"],
+        ["power", "--day", "2026-1-1"],
+        ["power", "--plot", "nonesuch/c.svg"],
+        ["backtest"],
+        ["backtest", "--rule", "nonesuch.yaml"],
+        ["compare", "--from", "2026-10-03", "--to", "2026-10-02"],
+    ],
+)
+def test_wrong_use_exits_2_and_prints_no_result(ran: Path, words: list[str]) -> None:
+    result = call(*words, site=ran)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr
+
+
+def test_a_day_that_is_not_stored_is_named(ran: Path) -> None:
+    result = call("power", "--day", "2026-09-01", site=ran)
+    assert result.exit_code == 1
+    assert "nilometer run --day 2026-09-01" in result.stderr
+
+
+def test_a_back_test_tells_alerts_causes_thefts_and_thresholds_and_writes_nothing(
+    ran: Path, candidate: Path, tmp_path: Path
+) -> None:
+    before = {p: p.read_bytes() for p in sorted(ran.rglob("*")) if p.is_file()}
+    plot = tmp_path / "b.svg"
+    words = ("backtest", "--rule", candidate, "--from", day(10), "--to", LAST, "--json", "--plot", plot)
+    result = call(*words, site=ran)
+    assert result.exit_code == 0, result.stderr
+    found = objects(result)
+    assert {o["what"] for o in found} == {"daily", "differences", "alerts", "recall", "sweep"}
+    (stolen,) = (o for o in found if o["what"] == "alerts" and (o["day"], o["client"]) == (LAST.isoformat(), STOLEN))
+    assert stolen["by"] == "both"
+    assert {o["rule"] for o in found if o["what"] == "recall"} == {"candidate", "current"}
+    assert plot.read_text(encoding="utf-8").count("<polyline") == 2 * 5
+    assert {p: p.read_bytes() for p in sorted(ran.rglob("*")) if p.is_file()} == before
+
+
+def test_days_that_are_not_stored_are_named_and_the_others_judged(ran: Path, candidate: Path, tmp_path: Path) -> None:
+    site = shutil.copytree(ran, tmp_path / "copy")
+    shutil.rmtree(site / "data" / "daily_traffic" / f"day={day(12)}")
+    result = call("backtest", "--rule", candidate, "--from", day(11), "--to", LAST, site=site)
+    assert result.exit_code == 1
+    assert f"{day(12)}: not stored" in result.stderr
+    assert f"current    {SEED}" in result.stdout
+
+
+def test_compare_names_who_alerts_and_why_the_other_is_silent(ran: Path) -> None:
+    (found,) = (
+        o for o in objects(call("compare", "--json", site=ran)) if o["client"] == STOLEN and o["day"] == str(LAST)
+    )
+    assert (found["by"], found["seed"]) == ("seed only", "above_both_gates")
+    assert found["surge"] == "not_rare_enough"
+    text = call("compare", site=ran).stdout
+    assert "scores as high came more often than the budget allows" in text
+    assert call("compare", "--from", day(1), "--to", day(2), site=ran).stdout == "No alert of either method.\n"
+    assert call("compare", "--csv", site=ran).stdout.startswith("day,client,bytes,by,seed,surge\n")
+
+
+def test_a_site_without_scored_days_says_what_to_run(tmp_path: Path) -> None:
+    make_site(tmp_path, 1)
+    for command in (["power"], ["compare"]):
+        result = call(*command, site=tmp_path)
+        assert result.exit_code == 2
+        assert "nilometer run" in result.stderr

@@ -1,0 +1,104 @@
+"""`nilometer rules`: what is on, whose cases fail, a new rule that passes its own, and one rule in full."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assets.cli import main
+from pipeline.detections.cases import failed_cases
+from pipeline.detections.loader import read_rule
+from pipeline.detections.model import Rule
+from pipeline.detections.template import template_text
+from tests.worlds import CONFIG, SEED
+
+DNS = "hosts_making_many_dns_flows"
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, [*map(str, words)])
+
+
+def objects(result: Result) -> dict[str, dict[str, Any]]:
+    return {o["id"]: o for o in map(json.loads, result.stdout.splitlines())}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    text = CONFIG + f"rules: {{{DNS}: {{floor: 7}}, {SEED}: false}}\nrule_paths: [more/web.yaml]\n"
+    (tmp_path / "nilometer.yaml").write_text(text, encoding="utf-8")
+    for path in ("rules/own.yaml", "more/web.yaml", "more/unnamed.yaml"):
+        assert call("rules", "new", tmp_path / path).exit_code == 0
+    return tmp_path
+
+
+def test_list_names_every_rule_its_file_and_whether_it_is_on(site: Path) -> None:
+    found = objects(call("--site", site, "rules", "list", "--json"))
+    assert [found[r]["on"] for r in (SEED, DNS, "own", "web", "mail_volume_surge")] == [False, True, True, True, False]
+    assert found["own"]["file"] == str(site / "rules" / "own.yaml")
+    assert found[SEED]["file"] == "built in"
+    assert "unnamed" not in found
+    text = call("--site", site, "rules", "list").stdout
+    assert all(rule in text for rule in found)
+
+
+def test_without_a_site_the_built_in_rules_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NILOMETER_SITE", raising=False)
+    assert {o["file"] for o in objects(call("rules", "list", "--json")).values()} == {"built in"}
+    assert call("rules", "test").exit_code == 0
+    assert call("--site", tmp_path / "nowhere", "rules", "list").exit_code == 2
+
+
+def test_a_case_that_fails_is_named_and_the_exit_code_is_1(site: Path) -> None:
+    path = site / "rules" / "own.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("expect: []", "expect: [10.0.0.2]"), encoding="utf-8")
+    result = call("--site", site, "rules", "test")
+    assert result.exit_code == 1
+    assert "own: 1 of 2 cases hold" in result.stdout
+    assert "FAILED case 'a small rise does not' expects ['10.0.0.2'] and gives []" in result.stdout
+    assert "web: 2 of 2 cases hold" in result.stdout
+    assert objects(call("rules", "test", "--json", path))["own"]["failed"]
+
+
+def test_a_bad_file_hides_no_other_and_the_exit_code_is_2(site: Path) -> None:
+    bad = site / "rules" / "bad.yaml"
+    bad.write_text("id: bad\n", encoding="utf-8")
+    result = call("rules", "test", site / "rules", site / "gone.yaml")
+    assert result.exit_code == 2
+    assert "own: 2 of 2 cases hold" in result.stdout
+    assert f"{bad}:1, key title: this key is required." in result.stderr
+    assert "gone.yaml: there is no such rule file or folder." in result.stderr
+
+
+def test_new_never_overwrites_and_asks_for_the_right_ending(site: Path) -> None:
+    assert call("rules", "new", site / "rules" / "own.yaml").exit_code == 2
+    assert call("rules", "new", site / "rules" / "own.txt").exit_code == 2
+
+
+@pytest.mark.parametrize("uncomment", [False, True])
+def test_the_new_rule_holds_every_key_and_passes_its_own_cases(tmp_path: Path, uncomment: bool) -> None:
+    text = template_text("My rule-2")
+    if uncomment:
+        text = "\n".join(x.removeprefix("# ") if x[:2] == "# " and "_" in x[:14] else x for x in text.splitlines())
+        text = text.replace("# app:", "app:").replace("# transport:", "transport:")
+    path = tmp_path / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    rule = read_rule(path, 30)
+    assert (rule.id, failed_cases(rule)) == ("my_rule_2", [])
+    if uncomment:
+        assert set(Rule.model_fields) - rule.model_fields_set == {"method", "budget", "shares"}
+
+
+def test_show_has_the_site_s_numbers(site: Path) -> None:
+    found = objects(call("--site", site, "rules", "show", DNS, "--json"))[DNS]
+    assert (found["floor"], found["dest_port"], found["on"]) == (7, [53], True)
+    assert found["can_fire"].startswith("yes")
+    assert "floor                     7" in call("--site", site, "rules", "show", DNS).stdout
+    wrong = call("--site", site, "rules", "show", "nope")
+    assert wrong.exit_code == 2
+    assert f"Known rules: {'email_server_serving_many_clients'}" in wrong.stderr

@@ -1,0 +1,146 @@
+"""Worlds from files: what is accepted, and errors that name the file, the column and what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.evaluation.labelled import DAILY, LABELS, make_labelled, read_world
+from tests.pipeline.evaluation.fleets import day, fleet, label_rows, name
+
+THEFT = ("t1", "material", 50, 1)
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def changed(daily: Change = lambda f: f, labels: Change = lambda f: f) -> None:
+    make_labelled(daily(fleet(4, 60)), labels(label_rows([THEFT])), daily_name="d.parquet", labels_name="l.parquet")
+
+
+def refused(daily: Change = lambda f: f, labels: Change = lambda f: f) -> str:
+    with pytest.raises(ConfigError) as caught:
+        changed(daily, labels)
+    return caught.value.message
+
+
+def test_columns_come_in_their_schema_whatever_their_order_and_surplus() -> None:
+    daily = fleet(4, 60).with_columns(extra=pl.lit(1)).select("extra", "bytes_in", "src_ip", "day")
+    world = make_labelled(daily.sample(fraction=1.0, shuffle=True, seed=1), label_rows([THEFT]))
+    assert (world.daily.schema, world.labels.schema) == (DAILY, LABELS)
+    assert world.daily["day"].is_sorted()
+    assert world.first_judged == day(45)
+    assert world.notes == ()
+
+
+@pytest.mark.parametrize("column", ["day", "src_ip", "bytes_in"])
+def test_a_missing_column_is_named_with_those_that_are_there(column: str) -> None:
+    text = refused(lambda f: f.drop(column))
+    assert text.startswith(f"d.parquet, column {column}: this column is missing.")
+    assert "there:" in text
+
+
+def test_labels_need_a_client_a_day_and_something_to_say() -> None:
+    assert "l.parquet, column src_ip" in refused(labels=lambda f: f.drop("src_ip"))
+    assert "so is cause" in refused(labels=lambda f: f.drop("attack_id", "cause"))
+    changed(labels=lambda f: f.drop("cause"))
+    changed(labels=lambda f: f.with_columns(cause=pl.lit("resync")).drop("attack_id", "basket"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "fault"),
+    [
+        ("bytes_in", pl.lit("many"), "this is String, not Int64"),
+        ("bytes_in", pl.lit(True), "this is Boolean, not Int64"),
+        ("bytes_in", pl.lit(1.5), "more to it"),
+        ("bytes_in", pl.lit(2**63, pl.UInt64), "no Int64"),
+        ("bytes_in", pl.lit(float("nan")), "no Int64"),
+        ("bytes_in", pl.lit(-1), "is negative"),
+        ("bytes_in", pl.lit(None, pl.Int64), "is null"),
+        ("day", pl.lit(20_000), "not Date"),
+        ("day", pl.lit("yesterday"), "no Date"),
+        ("day", pl.lit("2026-03-02T07:00:00").str.to_datetime(), "more to it"),
+        ("day", pl.lit(None, pl.Date), "is null"),
+        ("src_ip", pl.lit(1), "not String"),
+        ("src_ip", pl.lit(""), "is null"),
+        ("group", pl.lit(1), "not String"),
+    ],
+)
+def test_values_of_another_kind_are_refused_by_column(column: str, value: pl.Expr, fault: str) -> None:
+    first = pl.int_range(pl.len()) == 0
+    keep = column in fleet(1, 1).columns and fault in ("is negative", "is null")
+    text = refused(
+        lambda f: f.with_columns((pl.when(first).then(value).otherwise(column) if keep else value).alias(column))
+    )
+    assert text.startswith(f"d.parquet, column {column}: ")
+    assert fault in text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pl.col("day").cast(pl.Datetime("ns")),
+        pl.col("day").cast(pl.String),
+        pl.col("day").cast(pl.Datetime("ms")).dt.replace_time_zone("Europe/Berlin"),
+    ],
+)
+def test_days_may_be_written_as_midnights_or_text_and_bytes_as_whole_floats(kind: pl.Expr) -> None:
+    plain = make_labelled(fleet(4, 60), label_rows([THEFT]))
+    other = make_labelled(
+        fleet(4, 60).with_columns(kind, pl.col("bytes_in").cast(pl.Float64), pl.col("src_ip").cast(pl.Categorical)),
+        label_rows([THEFT]).with_columns(kind),
+    )
+    assert other.daily.equals(plain.daily)
+    assert other.labels.equals(plain.labels)
+
+
+def test_a_client_and_day_stands_once() -> None:
+    text = refused(lambda f: pl.concat([f, f.head(1)]))
+    assert "d.parquet, column day and src_ip: this is there more than once" in text
+    assert name(0) in text
+    assert "l.parquet" in refused(labels=lambda f: pl.concat([f, f]))
+    both = [("t1", "material", 50, 1), ("t2", "material", 50, 1)]
+    make_labelled(fleet(4, 60), label_rows(both, [("resync", 50, 1)]))
+
+
+def test_a_theft_has_one_basket() -> None:
+    text = refused(labels=lambda f: f.with_columns(basket=pl.lit(None, pl.String)))
+    assert text.startswith("l.parquet, column basket: this is null on a row of a theft (attack_id t1")
+    text = refused(labels=lambda f: pl.concat([f, f.with_columns(day=day(51), basket=pl.lit("slow"))]))
+    assert text.startswith("l.parquet, column attack_id: this spans several baskets (attack_id t1")
+
+
+def test_labels_speak_of_known_clients_only() -> None:
+    text = refused(labels=lambda f: f.with_columns(src_ip=pl.lit("192.0.2.77")))
+    assert text.startswith("l.parquet, column src_ip: client '192.0.2.77' has labels and no traffic")
+
+
+def test_a_world_is_longer_than_its_warmup() -> None:
+    assert "d.parquet, column day: the days end before 2026-04-16" in refused(
+        lambda f: f.filter(pl.col("day") < day(45))
+    )
+    changed(lambda f: f.filter(pl.col("day") <= day(45)))
+    assert "there is no row" in refused(lambda f: f.clear())
+
+
+def test_what_is_left_out_is_told() -> None:
+    quiet = (pl.col("src_ip") == name(3)) & (pl.col("day") == day(50))
+    daily = fleet(4, 60).with_columns(bytes_in=pl.when(quiet).then(0).otherwise("bytes_in"))
+    labels = label_rows([("t1", "slow", 44, 1), ("t1", "slow", 46, 1), ("t2", "material", 50, 3)])
+    nothing = labels.head(1).with_columns(pl.lit(None, pl.String).alias(c) for c in ("attack_id", "basket"))
+    world = make_labelled(daily, pl.concat([labels, nothing]))
+    assert [n.split(" ", 1)[0] for n in world.notes] == ["1"] * 4
+    assert world.daily.height == 4 * 60 - 1
+
+
+def test_files_are_read_and_broken_ones_named(tmp_path: Path) -> None:
+    daily, labels = tmp_path / "day=1" / "daily.parquet", tmp_path / "labels.parquet"
+    daily.parent.mkdir()
+    fleet(4, 60).write_parquet(daily)
+    label_rows([THEFT]).write_parquet(labels)
+    assert read_world(daily, labels).labels["attack_id"].to_list() == ["t1"]
+    labels.write_bytes(labels.read_bytes()[:-20])
+    with pytest.raises(ConfigError, match=r"labels\.parquet: this cannot be read as Parquet"):
+        read_world(daily, labels)
+    with pytest.raises(ConfigError, match="there is no such file"):
+        read_world(daily, tmp_path / "none.parquet")

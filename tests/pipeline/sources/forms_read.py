@@ -1,0 +1,53 @@
+"""Reading of small inputs by a format's reader, for the tests of formats."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.sources import READERS, detect
+from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions
+from pipeline.sources.watch import Watch
+
+LATEST = 4_000_000_000_000_000
+GOLDEN = Path(__file__).parents[2] / "golden"
+SAMPLES = Path(os.environ.get("NILOMETER_SAMPLES", "no-samples"))
+needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="NILOMETER_SAMPLES is not set")
+
+
+def options() -> ReadOptions:
+    return ReadOptions(Watch(None), LATEST)
+
+
+def read(name: str, *records: Any) -> Parsed:
+    """Records (objects become JSON) as the lines of one block."""
+    lines = [r if isinstance(r, str) else json.dumps(r) for r in records]
+    return read_bytes(name, "".join(f"{line}\n" for line in lines).encode())
+
+
+def read_bytes(name: str, data: bytes) -> Parsed:
+    parsed = READERS[name](options()).read(Block(data, 1, data.count(b"\n")))
+    assert parsed.account.balanced
+    return parsed
+
+
+def read_document(name: str, data: bytes) -> Parsed:
+    reader = READERS[name](options())
+    assert isinstance(reader, DocumentReader)
+    parsed = reader.read_array(data)
+    assert parsed.account.balanced
+    return parsed
+
+
+def read_file(path: Path) -> Parsed:
+    """A sample, by what its content is."""
+    data = path.read_bytes()
+    name = detect(data, "auto", path.name)
+    assert name is not None
+    return read_document(name, data) if data.startswith(b"{\n") else read_bytes(name, data)
+
+
+def rows(parsed: Parsed, *columns: str) -> list[tuple[Any, ...]]:
+    return parsed.rows.sort("source_line").select(columns).rows()

@@ -1,0 +1,161 @@
+"""Elastic Common Schema: what the datasets of Beats and Elastic's integrations are, beside what they have in common."""
+
+from typing import Any
+
+import pytest
+
+from tests.pipeline.sources.forms_read import SAMPLES, needs_samples, read, read_file, rows
+
+CLIENT, SERVER = "10.1.0.11", "10.9.0.25"
+
+
+def document(dataset: str | None = None, event: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    times = {"start": "2026-11-20T00:00:00Z", "end": "2026-11-20T00:00:10Z"}
+    record: dict[str, Any] = {
+        "@timestamp": "2026-11-20T00:00:20Z",
+        "event": times | ({"dataset": dataset} if dataset else {}) | (event or {}),
+        "source": {"ip": CLIENT, "port": 40_001, "bytes": 100},
+        "destination": {"ip": SERVER, "port": 993, "bytes": 5_000},
+        "network": {"transport": "tcp"},
+    }
+    return record | more
+
+
+def one_way(dataset: str | None, src_port: int = 993, **more: Any) -> dict[str, Any]:
+    ends = {
+        "source": {"ip": SERVER, "port": src_port, "bytes": 5_000},
+        "destination": {"ip": CLIENT, "port": 40_001},
+        "network": {"transport": "tcp", "bytes": 5_000, "direction": "egress"},
+    }
+    return document(dataset) | ends | more
+
+
+@pytest.mark.parametrize("dataset", ["aws.vpcflow", "gcp.vpcflow", "netflow.log", None])
+def test_source_bytes_alone_are_one_direction_of_a_flow_log(dataset: str | None) -> None:
+    parsed = read("ecs", one_way(dataset))
+    assert rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "total_bytes", "orientation") == [
+        (CLIENT, 5_000, None, 5_000, "port_rule")
+    ]
+    assert parsed.rows["accounting"].to_list() == ["delta" if dataset else "final"]
+
+
+def test_source_bytes_alone_of_a_sensor_that_knows_its_ends_stay() -> None:
+    parsed = read("ecs", one_way("zeek.connection"))
+    assert rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "orientation") == [
+        (SERVER, None, 5_000, "native")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "field", "flags", "expected"),
+    [
+        ("aws.vpcflow", "aws", "18", (CLIENT, 5_000, "syn")),
+        ("aws.vpcflow", "aws", "2", (SERVER, None, "syn")),
+        ("netflow.log", "netflow", 2, (SERVER, None, "syn")),
+        ("netflow.log", "netflow", 27, (SERVER, None, "unknown")),
+    ],
+)
+def test_the_first_packets_flags_tell_who_begins(
+    dataset: str, field: str, flags: Any, expected: tuple[Any, ...]
+) -> None:
+    vendor = {"aws": {"vpcflow": {"tcp_flags": flags}}, "netflow": {"tcp_control_bits": flags}}
+    parsed = read("ecs", one_way(dataset, src_port=40_993, **{field: vendor[field]}))
+    assert rows(parsed, "src_ip", "other_bytes_in", "orientation") == [expected]
+
+
+def test_the_reporting_end_of_cloud_flow_logs_is_known() -> None:
+    aws = one_way("aws.vpcflow", aws={"vpcflow": {"interface_id": "eni-1"}})
+    gcp = one_way("gcp.vpcflow", gcp={"vpcflow": {"reporter": "DEST"}})
+    other = one_way("netflow.log")
+    parsed = read("ecs", aws, gcp, other)
+    assert rows(parsed, "reporter", "dvc") == [("dest", "eni-1"), ("src", None), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "event", "more", "accounting"),
+    [
+        ("flow", {}, {"flow": {"id": "x", "final": False}}, "cumulative"),
+        ("flow", {}, {"flow": {"id": "x", "final": True}}, "final"),
+        ("zeek.connection", {"type": ["connection", "start", "end"]}, {}, "final"),
+        ("panw.panos", {"type": ["start", "connection", "allowed"]}, {}, "cumulative"),
+        ("panw.panos", {"type": ["connection", "end", "allowed"]}, {}, "final"),
+        ("fortinet_fortigate.log", {"code": "0000000020"}, {}, "cumulative"),
+        ("fortinet_fortigate.log", {"code": "0000000013"}, {}, "final"),
+        ("checkpoint.firewall", {}, {"checkpoint": {"loguid": "x"}}, "cumulative"),
+        ("netflow.log", {}, {}, "delta"),
+        (None, {}, {}, "final"),
+    ],
+)
+def test_how_records_add_up_follows_from_what_they_are(
+    dataset: str | None, event: dict[str, Any], more: dict[str, Any], accounting: str
+) -> None:
+    parsed = read("ecs", document(dataset, event, **more))
+    assert rows(parsed, "other_bytes_in", "accounting") == [(5_000, accounting)]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "event"),
+    [
+        ("aws.vpcflow", {"action": "REJECT", "type": ["connection", "denied"]}),
+        ("aws.vpcflow", {"action": "reject"}),
+        ("panw.panos", {"action": "flow_denied"}),
+        ("panw.panos", {"type": "denied"}),
+        ("fortinet.firewall", {"action": "deny"}),
+    ],
+)
+def test_what_was_refused_is_blocked(dataset: str, event: dict[str, Any]) -> None:
+    parsed = read("ecs", document(dataset, event), document(dataset, {"action": "accept", "type": ["allowed"]}))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (1, {"blocked": 1})
+
+
+def test_a_session_with_a_blocked_file_did_carry_bytes() -> None:
+    event = {"action": "close", "type": ["connection", "end", "denied"]}
+    assert read("ecs", document("fortinet_fortigate.log", event)).account.flows == 1
+
+
+@pytest.mark.parametrize(
+    ("dataset", "vendor"),
+    [
+        ("suricata.eve", {"suricata": {"eve": {"event_type": "alert"}}}),
+        ("fortinet_fortigate.log", {"fortinet": {"firewall": {"type": "utm"}}}),
+        ("panw.panos", {"panw": {"panos": {"type": "THREAT"}}}),
+    ],
+)
+def test_events_that_repeat_a_flows_counters_are_ignored(dataset: str, vendor: dict[str, Any]) -> None:
+    parsed = read("ecs", document(dataset, **vendor))
+    assert (parsed.account.flows, parsed.account.ignored) == (0, 1)
+
+
+def test_lost_data_and_absent_counters_are_named() -> None:
+    empty = {"source": {}, "destination": {}, "event": {"dataset": "aws.vpcflow"}}
+    gone, none = ({"aws": {"vpcflow": {"log_status": s}}} | empty for s in ("SKIPDATA", "NODATA"))
+    bare = document("panw.panos", source={"ip": CLIENT}, destination={"ip": SERVER})
+    assert dict(read("ecs", gone, none, bare).account.warnings) == {"lost_data": 1, "no_data": 1, "no_counters": 1}
+
+
+def test_a_total_alone_is_no_sides_bytes() -> None:
+    ends = {"source": {"ip": CLIENT, "port": 1}, "destination": {"ip": SERVER, "port": 993}, "network": {"bytes": 70}}
+    parsed = read("ecs", document("cisco.asa", **ends))
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "total_bytes") == [(None, None, 70)]
+
+
+def test_a_duration_in_nanoseconds_serves_where_there_is_no_end() -> None:
+    parsed = read("ecs", document(event={"end": None, "duration": 1_500_000_000}), document(event={"duration": 1}))
+    assert parsed.rows["duration"].to_list() == [1_500_000, 10_000_000]
+
+
+def test_translations_protocol_numbers_and_exports_of_elasticsearch_are_read() -> None:
+    nat = document(source={"ip": CLIENT, "bytes": 1, "nat": {"ip": "198.51.100.1"}}, network={"iana_number": "17"})
+    parsed = read("ecs", {"_index": "logs", "_id": "d1", "_source": nat}, {"_id": "d2", "_source": document()})
+    assert rows(parsed, "src_translated_ip", "transport", "other_bytes_in") == [
+        ("198.51.100.1", "udp", 5_000),
+        (None, "tcp", 5_000),
+    ]
+
+
+@needs_samples
+def test_packetbeats_interim_record_is_cumulative() -> None:
+    parsed = read_file(SAMPLES / "ecs" / "beats-packetbeat-flow.json")
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "total_bytes", "accounting", "duration") == [
+        (5_558, 2_008, 7_566, "cumulative", 3_966_000)
+    ]

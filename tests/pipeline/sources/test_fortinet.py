@@ -1,0 +1,213 @@
+"""FortiGate traffic logs: cumulative interim records, starts from durations, and what is no flow."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.sources import detect
+from tests.pipeline.sources.lines import read
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+SAMPLES = Path(os.environ.get("NILOMETER_SAMPLES", "no-samples"))
+CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
+RECORD = {
+    "date": "2026-11-20", "time": "00:05:00", "devname": '"fw1"', "devid": '"FG1"', "eventtime": "1795133100000000000",
+    "tz": '"+0000"', "logid": '"0000000013"', "type": '"traffic"', "subtype": '"forward"', "vd": '"root"',
+    "srcip": CLIENT, "srcport": "40001", "dstip": SERVER, "dstport": "993", "sessionid": "777", "proto": "6",
+    "action": '"close"', "service": '"IMAPS"', "duration": "300", "sentbyte": "600", "rcvdbyte": "5900",
+    "sentpkt": "9", "rcvdpkt": "10",
+}  # fmt: skip
+
+
+def pairs(**changes: str | None) -> list[str]:
+    return [f"{k}={v}" for k, v in (RECORD | changes).items() if v is not None]
+
+
+def forti(**changes: str | None) -> str:
+    return " ".join(pairs(**changes))
+
+
+def rows(*lines: str, zone: str = "UTC") -> list[dict[str, Any]]:
+    return read("fortinet", *lines, zone=zone).rows.to_dicts()
+
+
+STYLES = [
+    forti(),
+    "<189>" + forti(),
+    "<189>Nov 20 00:05:00 fw1 " + forti(),
+    "<189>1 2026-11-20T00:05:00Z fw1 - - - - " + forti(),
+    ",".join(pairs()),
+    forti().replace('"', ""),
+    ",".join(pairs(msg='"a, b"')),
+    " ".join(reversed(pairs())),
+    forti(msg='"x rcvdbyte=999 type=utm"'),
+    forti(msg=r'"x\" rcvdbyte=999 \" y"'),
+    forti(url='"/a?sentbyte=1&srcip=198.51.100.1"'),
+]
+
+
+@pytest.mark.parametrize("line", STYLES)
+def test_one_record_in_every_style_is_the_same_flow(line: str) -> None:
+    (row,) = rows(line)
+    ends = ("src_ip", "src_port", "dest_ip", "dest_port", "transport", "app", "dvc", "uid")
+    assert [row[c] for c in ends] == [CLIENT, 40_001, SERVER, 993, "tcp", "imaps", "fw1", "777"]
+    counters = ("other_bytes_in", "other_bytes_out", "packets_in", "packets_out", "other_layer", "total_bytes")
+    assert [row[c] for c in counters] == [5_900, 600, 10, 9, "unknown", None]
+    assert [row[c] for c in ("accounting", "orientation", "duration")] == ["final", "native", 300_000_000]
+    assert row["start_time"].isoformat() == "2026-11-20T00:00:00+00:00"
+    assert row["log_time"].isoformat() == "2026-11-20T00:05:00+00:00"
+
+
+@pytest.mark.parametrize("line", STYLES)
+def test_every_style_is_known_by_its_content(line: str) -> None:
+    assert detect(line.encode(), "auto", "x") == "fortinet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"logid": '"0000000020"', "sentdelta": "1", "rcvddelta": "2"}, "cumulative"),
+        ({"logid": "0004000021"}, "cumulative"),
+        ({"logid": "20"}, "cumulative"),
+        ({"logid": '"0000000013"', "sentdelta": "1", "rcvddelta": "2"}, "final"),
+        ({"logid": '"0001000014"'}, "final"),
+        ({"logid": None, "action": "accept", "rcvddelta": "2"}, "cumulative"),
+        ({"logid": None, "action": "accept"}, "final"),
+        ({"logid": None, "rcvddelta": "2"}, "final"),
+    ],
+)
+def test_interim_records_are_cumulative_and_deltas_are_not_added(changes: dict[str, str | None], expected: str) -> None:
+    (row,) = rows(forti(**changes))
+    assert (row["accounting"], row["other_bytes_in"], row["uid"]) == (expected, 5_900, "777")
+
+
+@pytest.mark.parametrize(
+    ("changes", "zone", "expected"),
+    [
+        ({"eventtime": "1795133100"}, "UTC", "2026-11-20T00:00:00+00:00"),
+        ({"eventtime": "1795133100123"}, "UTC", "2026-11-20T00:00:00.123000+00:00"),
+        ({"eventtime": "1795133100123456"}, "UTC", "2026-11-20T00:00:00.123456+00:00"),
+        ({"eventtime": "1795133100123456789"}, "UTC", "2026-11-20T00:00:00.123456+00:00"),
+        ({"eventtime": None, "tz": '"-0530"'}, "UTC", "2026-11-20T05:30:00+00:00"),
+        ({"eventtime": None, "tz": '"UTC+2"'}, "UTC", "2026-11-19T22:00:00+00:00"),
+        ({"eventtime": None, "tz": None}, "UTC", "2026-11-20T00:00:00+00:00"),
+        ({"eventtime": None, "tz": None}, "Europe/Berlin", "2026-11-19T23:00:00+00:00"),
+        ({"eventtime": None}, "Europe/Berlin", "2026-11-20T00:00:00+00:00"),
+        ({"duration": None}, "UTC", "2026-11-20T00:05:00+00:00"),
+    ],
+)
+def test_a_session_starts_its_duration_before_it_is_logged(
+    changes: dict[str, str | None], zone: str, expected: str
+) -> None:
+    (row,) = rows(forti(**changes), zone=zone)
+    assert row["start_time"].isoformat() == expected
+
+
+def test_ends_after_translation_are_kept_beside_those_of_the_packet() -> None:
+    (source, both, none) = rows(
+        forti(trandisp='"snat"', transip="198.51.100.7", transport="40001"),
+        forti(transip="198.51.100.7", tranip="10.9.0.25", tranport="993"),
+        forti(transip="::", transport="0"),
+    )
+    assert (source["src_translated_ip"], source["dest_translated_ip"]) == ("198.51.100.7", None)
+    assert (both["src_translated_ip"], both["dest_translated_ip"]) == ("198.51.100.7", "10.9.0.25")
+    assert (none["src_translated_ip"], none["dest_translated_ip"]) == (None, None)
+
+
+def test_ipv6_ends_are_canonical() -> None:
+    (row,) = rows(forti(srcip="2001:db8::0001:0002", dstip='"2001:DB8::25"'))
+    assert (row["src_ip"], row["dest_ip"]) == ("2001:db8::1:2", "2001:db8::25")
+
+
+def test_starts_denials_and_other_logs_are_counted_by_name_and_are_no_flows() -> None:
+    parsed = read(
+        "fortinet",
+        forti(action='"deny"', sentbyte="0", rcvdbyte="0"),
+        forti(action="blocked"),
+        forti(action='"start"'),
+        forti(logid='"0000000015"', action='"accept"'),
+        forti(sentbyte=None, rcvdbyte=None),
+        forti(type='"utm"', subtype='"webfilter"'),
+        forti(type='"event"'),
+        "<189>Nov 20 00:05:00 host sshd[1]: another program",
+        forti(),
+    )
+    assert (parsed.account.flows, parsed.account.ignored) == (1, 8)
+    assert dict(parsed.account.warnings) == {"blocked": 2, "begin": 2, "no_counters": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("rubbish", "bad_line"),
+        (forti() + ' msg="cut', "bad_line"),
+        (forti(type=None), "bad_line"),
+        (forti() + " rcvdbyte=999", "bad_line"),
+        ("rcvdbyte=999 " + forti(), "bad_line"),
+        (forti(srcip="fw.example.com"), "bad_address"),
+        (forti(srcip=None), "bad_address"),
+        (forti(dstport="70000"), "bad_port"),
+        (forti(rcvdbyte="many"), "bad_number"),
+        (forti(rcvdbyte="-1"), "negative_bytes"),
+        (forti(rcvdbyte=str(10**17)), "implausible_bytes"),
+        (forti(duration="long"), "bad_number"),
+        (forti(eventtime=None, date="2026-13-01"), "untimed"),
+        (forti(eventtime=None, date="1970-01-01"), "implausible_time"),
+    ],
+)
+def test_a_line_that_cannot_be_right_is_set_aside_with_its_reason(line: str, reason: str) -> None:
+    parsed = read("fortinet", forti(), line)
+    assert (parsed.account.flows, dict(parsed.account.quarantined)) == (1, {reason: 1})
+    assert parsed.rejects["source_line"].to_list() == [2]
+
+
+def test_the_documented_case_is_one_session_with_one_start() -> None:
+    found = rows(*(GOLDEN / "fortigate-interim-and-close.log").read_text().splitlines())
+    assert [r["other_bytes_in"] for r in found] == [50_000, 90_000, 95_000]
+    assert [r["accounting"] for r in found] == ["cumulative", "cumulative", "final"]
+    assert {(r["uid"], r["dvc"], r["start_time"].isoformat()) for r in found} == {
+        ("777", "fw1", "2026-11-20T00:00:00+00:00")
+    }
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="NILOMETER_SAMPLES is not set")
+@pytest.mark.parametrize(
+    ("name", "flows", "interim", "sums", "warnings"),
+    [
+        ("fortios-syslog-traffic.log", 9, 1_330_080, (1_335_921, 7_844_052), {"blocked": 2, "no_counters": 2}),
+        ("fortios-syslog-nontraffic.log", 0, 0, (0, 0), {}),
+        ("sc4s-traffic-sniffer.log", 2, 0, (80, 0), {}),
+    ],
+)
+def test_real_records_have_their_known_bytes(
+    name: str, flows: int, interim: int, sums: tuple[int, int], warnings: dict[str, int]
+) -> None:
+    parsed = read("fortinet", *(SAMPLES / "fortinet" / name).read_bytes().splitlines())
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (flows, warnings)
+    assert (parsed.rows["other_bytes_in"].sum(), parsed.rows["other_bytes_out"].sum()) == sums
+    assert sum(r["other_bytes_in"] for r in parsed.rows.to_dicts() if r["accounting"] == "cumulative") == interim
+
+
+JUNK = st.one_of(st.binary(max_size=20), st.text('",= \\rcvdbyte1\t\x00é', max_size=20).map(str.encode))
+VALUES = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(['"', "1e9", "9" * 30, '"a b"', "-1", ""]))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    changes=st.lists(st.dictionaries(st.sampled_from(sorted(RECORD)), VALUES, max_size=3), max_size=4),
+    cuts=st.lists(st.integers(0, 500), max_size=3),
+    junk=st.lists(JUNK, max_size=3),
+    at=st.integers(0, 400),
+)
+def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(
+    changes: list[dict[str, str | None]], cuts: list[int], junk: list[bytes], at: int
+) -> None:
+    good = forti().encode()
+    lines = [forti(**c).encode(errors="replace") for c in changes] + [good[:n] for n in cuts]
+    lines += [good[:at] + j + good[at:] for j in junk] + junk
+    lines = [line.replace(b"\n", b" ") for line in lines]
+    assert read("fortinet", *lines, good).account.lines == len(lines) + 1

@@ -1,0 +1,141 @@
+"""Google Cloud's VPC flow logs: both directions, both reporters, and every shape that exports give them."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.sources import detect
+from tests.pipeline.sources.forms_read import (
+    GOLDEN,
+    SAMPLES,
+    needs_samples,
+    read,
+    read_bytes,
+    read_document,
+    read_file,
+    rows,
+)
+
+CLIENT, SERVER = {"src_ip": "10.1.0.11", "src_port": 40_001}, {"dest_ip": "10.9.0.25", "dest_port": 993}
+TO_CLIENT = {"src_ip": "10.9.0.25", "src_port": 993, "dest_ip": "10.1.0.11", "dest_port": 40_001, "protocol": 6}
+
+
+def entry(**more: Any) -> dict[str, Any]:
+    payload = {
+        "reporter": "SRC",
+        "connection": TO_CLIENT,
+        "bytes_sent": "5000",
+        "packets_sent": "10",
+        "start_time": "2026-11-20T00:00:00.000000001Z",
+        "end_time": "2026-11-20T00:00:05Z",
+        "src_instance": {"vm_name": "mail1"},
+        "dest_instance": {"vm_name": "pc1"},
+    }
+    return {
+        "insertId": "a",
+        "jsonPayload": payload | more,
+        "timestamp": "2026-11-20T00:06:00Z",
+        "resource": {"labels": {"project_id": "p1"}},
+        "logName": "projects/p1/logs/compute.googleapis.com%2Fvpc_flows",
+    }
+
+
+def test_each_direction_is_a_record_and_the_reporter_is_known_by_its_end() -> None:
+    parsed = read_bytes("gcp", (GOLDEN / "gcp-src-dest-reporters.json").read_bytes())
+    # The records from the server are turned: the client becomes the src, so that their reporters change sides.
+    assert rows(parsed, "src_ip", "payload_bytes_in", "payload_bytes_out", "reporter", "record_id") == [
+        ("10.1.0.11", 5_000, None, "dest", "a"),
+        ("10.1.0.11", 5_000, None, "src", "b"),
+        ("10.1.0.11", None, 300, "dest", "c"),
+        ("10.1.0.11", None, 300, "src", "d"),
+        ("10.1.0.11", None, 300, "src", "d"),
+    ]
+    assert parsed.rows["accounting"].unique().to_list() == ["delta"]
+    assert parsed.rows["orientation"].unique().to_list() == ["port_rule"]
+
+
+def test_times_to_the_nanosecond_counters_as_text_and_the_machine_that_reports() -> None:
+    parsed = read("gcp", entry(), entry(reporter="DEST"), entry(src_instance=None, dest_instance=None))
+    assert rows(parsed, "dvc", "packets_in", "transport", "duration") == [
+        ("mail1", 10, "tcp", 5_000_000),
+        ("pc1", 10, "tcp", 5_000_000),
+        ("p1", 10, "tcp", 5_000_000),
+    ]
+    assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T00:00:00+00:00"
+    assert parsed.rows["log_time"][0].isoformat() == "2026-11-20T00:06:00+00:00"
+
+
+def test_a_gateway_reports_for_its_end() -> None:
+    parsed = read("gcp", entry(reporter="DEST_GATEWAY", dest_instance=None, dest_gateway={"name": "vpn1"}))
+    assert rows(parsed, "reporter", "dvc") == [("src", "vpn1")]
+
+
+@pytest.mark.parametrize("wrapped", [lambda e: e, lambda e: {"publish_time": 1.5, "data": e}])
+def test_rows_of_bigquery_and_wrapped_entries_are_read(wrapped: Any) -> None:
+    row = entry(start_time="2026-11-20 00:00:00.5 UTC", end_time="2026-11-20 00:00:05 UTC", bytes_sent=7)
+    parsed = read("gcp", wrapped(row | {"timestamp": "2026-11-20 00:06:00 UTC"}))
+    assert rows(parsed, "payload_bytes_in", "duration", "record_id") == [(7, 4_500_000, "a")]
+    assert parsed.rows["log_time"].null_count() == 0
+
+
+def test_what_is_no_flow_is_ignored_and_what_stays_encoded_is_counted() -> None:
+    encoded = base64.b64encode(json.dumps(entry()).encode()).decode()
+    firewall = entry(bytes_sent=None, disposition="ALLOWED")
+    parsed = read("gcp", {"message": {"data": encoded}}, firewall, {"textPayload": "hello"}, entry())
+    assert (parsed.account.flows, parsed.account.ignored) == (1, 3)
+    assert dict(parsed.account.warnings) == {"encoded": 1}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_entry_an_array_and_lines_are_known_and_read_alike(indent: int | None) -> None:
+    for data in (json.dumps(entry(), indent=indent).encode(), json.dumps([entry()], indent=indent).encode()):
+        assert detect(data, "auto", "x") == "gcp"
+        assert read_document("gcp", data).account.flows == 1
+    assert read("gcp", entry()).account.flows == 1
+
+
+def test_elastics_records_of_the_same_log_stay_elastics() -> None:
+    logger = "projects/p1/logs/compute.googleapis.com%2Fvpc_flows"
+    shipped = {"source": {"ip": "10.1.0.11"}, "gcp": {"vpcflow": {"reporter": "SRC"}}, "log": {"logger": logger}}
+    assert detect(json.dumps(shipped).encode(), "auto", "x") == "ecs"
+
+
+@needs_samples
+@pytest.mark.parametrize(
+    ("name", "bytes_in", "bytes_out", "reporter"),
+    [
+        ("otel-19kb-sent.json", 19_680, None, "dest"),  # The server reports, which is the dest once turned.
+        ("otel-computeengine-2.json", None, 0, "dest"),
+        ("otel-google-service.json", None, 38_144, "src"),
+    ],
+)
+def test_real_entries_give_their_known_totals(
+    name: str, bytes_in: int | None, bytes_out: int | None, reporter: str
+) -> None:
+    parsed = read_file(SAMPLES / "gcp_vpc" / name)
+    assert rows(parsed, "payload_bytes_in", "payload_bytes_out", "reporter") == [(bytes_in, bytes_out, reporter)]
+
+
+VALUES = st.one_of(st.none(), st.integers(-5, 2**70), st.floats(), st.text(max_size=6), st.just({"a": 1}), st.just([1]))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["connection", "bytes_sent", "start_time", "reporter", "src_instance"]), VALUES, max_size=2
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.binary(max_size=12),
+    st.integers(1, 400),
+)
+def test_no_value_breaks_the_reader(changes: list[dict[str, Any]], junk: bytes, cut: int) -> None:
+    lines = [json.dumps(entry(**change)).encode() for change in changes] + [junk.replace(b"\n", b" ")]
+    lines.append(lines[0][:cut])
+    assert read_bytes("gcp", b"\n".join(lines) + b"\n").account.lines == len(lines)

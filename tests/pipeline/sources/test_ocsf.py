@@ -1,0 +1,121 @@
+"""OCSF Network Activity: one direction or two, who begins, what was refused, and how records add up."""
+
+from typing import Any
+
+import pytest
+
+from tests.pipeline.sources.forms_read import GOLDEN, SAMPLES, needs_samples, read, read_bytes, read_file, rows
+
+CLIENT, SERVER = "10.1.0.11", "10.9.0.25"
+
+
+def activity(traffic: dict[str, int] | None, **more: Any) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "class_uid": 4001,
+        "activity_id": 6,
+        "time": 1_795_132_860_000,
+        "start_time": 1_795_132_800_000,
+        "end_time": 1_795_132_860_000,
+        "metadata": {"product": {"name": "Zeek"}, "uid": "e1"},
+        "src_endpoint": {"ip": CLIENT, "port": 40_001},
+        "dst_endpoint": {"ip": SERVER, "port": 40_993},
+        "connection_info": {"protocol_num": 6, "uid": "C1"},
+    }
+    return record | ({"traffic": traffic} if traffic else {}) | more
+
+
+def vpc(flags: int | None = None, **more: Any) -> dict[str, Any]:
+    info = {"protocol_num": 6, "direction_id": 2} | ({} if flags is None else {"tcp_flags": flags})
+    return activity(
+        {"bytes": 500, "packets": 5},
+        metadata={"product": {"name": "Amazon VPC"}},
+        connection_info=info,
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (2, (CLIENT, None, 500, "syn")),
+        (3, (CLIENT, None, 500, "syn")),
+        (18, (SERVER, 500, None, "syn")),
+        (1, (CLIENT, None, 500, "unknown")),
+        (None, (CLIENT, None, 500, "unknown")),
+    ],
+)
+def test_a_record_of_one_direction_is_turned_by_who_sent_the_first_packet(
+    flags: int | None, expected: tuple[Any, ...]
+) -> None:
+    parsed = read("ocsf", vpc(flags))
+    assert rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "orientation") == [expected]
+    assert parsed.rows["accounting"].to_list() == ["delta"]
+
+
+def test_another_exporters_ack_beside_a_syn_tells_nothing() -> None:
+    record = vpc(18) | {"metadata": {"product": {"name": "NetFlow"}}}
+    assert rows(read("ocsf", record), "src_ip", "orientation", "reporter") == [(CLIENT, "unknown", None)]
+
+
+def test_the_interface_says_which_end_reports() -> None:
+    out = vpc(2, src_endpoint={"ip": CLIENT, "interface_uid": "eni-1"})
+    inward = vpc(2, dst_endpoint={"ip": SERVER, "interface_uid": "eni-2"})
+    turned = vpc(18, src_endpoint={"ip": SERVER, "interface_uid": "eni-2"})
+    parsed = read("ocsf", out, inward, turned)
+    assert rows(parsed, "reporter", "dvc") == [("src", "eni-1"), ("dest", "eni-2"), ("dest", "eni-2")]
+
+
+def test_two_way_records_keep_the_initiator_that_they_name() -> None:
+    parsed = read("ocsf", activity({"bytes_in": 1_500, "bytes_out": 400, "bytes": 1_900}))
+    assert rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "orientation", "uid", "record_id") == [
+        (CLIENT, 1_500, 400, "native", "C1", "e1")
+    ]
+
+
+@pytest.mark.parametrize(("activity_id", "accounting"), [(6, "delta"), (1, "cumulative"), (2, "final"), (3, "final")])
+def test_reports_on_traffic_are_deltas_and_openings_give_way(activity_id: int, accounting: str) -> None:
+    parsed = read("ocsf", activity({"bytes_in": 5, "bytes_out": 4}, activity_id=activity_id))
+    assert parsed.rows["accounting"].to_list() == [accounting]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"action_id": 2},
+        {"action": "Denied"},
+        {"disposition": "Blocked"},
+        {"disposition_id": 6},
+        {"disposition_id": 25},
+        {"activity_id": 5},
+    ],
+)
+def test_what_was_refused_is_blocked(change: dict[str, Any]) -> None:
+    parsed = read("ocsf", activity({"bytes": 60}, **change), activity({"bytes": 60}, action_id=1, disposition_id=1))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (1, {"blocked": 1})
+
+
+def test_lost_data_is_shown() -> None:
+    gone = activity(None, status_code="SKIPDATA")
+    parsed = read("ocsf", gone, activity(None, status_code="NODATA"), activity(None), activity({"bytes": 1}))
+    assert dict(parsed.account.warnings) == {"lost_data": 1, "no_data": 1, "no_counters": 1}
+
+
+def test_a_duration_in_milliseconds_serves_where_there_is_no_end() -> None:
+    parsed = read("ocsf", activity({"bytes": 1}, end_time=None, duration=1_500))
+    assert parsed.rows["duration"].to_list() == [1_500_000]
+
+
+def test_three_shapes_of_one_class() -> None:
+    parsed = read_bytes("ocsf", (GOLDEN / "ocsf-4001-three-shapes.json").read_bytes())
+    assert rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "orientation") == [
+        ("10.1.0.11", 5_900, None, "port_rule"),
+        ("10.1.0.12", 1_500, 400, "native"),
+    ]
+    assert dict(parsed.account.warnings) == {"no_counters": 1}
+
+
+@needs_samples
+def test_a_security_lakes_record_is_its_sources_delta() -> None:
+    parsed = read_file(SAMPLES / "ocsf" / "opensearch-sa-4001.json")
+    found = rows(parsed, "other_bytes_in", "other_bytes_out", "orientation", "reporter", "accounting", "dvc")
+    assert found == [(None, 50, "syn", "src", "delta", "eni-000000000000000000")]

@@ -1,0 +1,182 @@
+"""Tables of the user's own: columns by mapping, in delimited text and JSON, from the settings to landed flows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.mapping import NAMES, ColumnMapping, check_delimiter, check_fields
+from pipeline.settings import SourceSettings
+from pipeline.sources import READERS, detect
+from pipeline.sources.base import RAW, Block, Parsed, ReadOptions, merge
+from pipeline.sources.declared import EXTRAS
+from pipeline.sources.watch import Watch
+from pipeline.sources.zeek_columns import ALIASES
+from tests.oracle.zeek import SERVER as INVENTORY
+from tests.oracle.zeek import conn, jsonl, tsv
+from tests.pipeline.landings import FLAT, World, settings
+
+LATEST = 4_000_000_000_000_000
+CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
+FIELDS = {"src_ip": "Client Addr", "dest_ip": "server", "start_time": "ts", "bytes_in": "down", "bytes_out": "up"}
+ROW = {"Client Addr": CLIENT, "server": SERVER, "ts": "2026-11-20 00:00:00", "down": "5900", "up": "600", "x": "1"}
+
+
+def read(text: str, name: str = "table_csv", **source: Any) -> Parsed:
+    options = {"timezone": source.pop("timezone", "UTC"), "swap_bytes": source.pop("swap_bytes", False)}
+    chosen = SourceSettings.model_validate(
+        {"name": "t", "path": "x", "format": "table", "fields": FIELDS, "timezone": options["timezone"], **source}
+    )
+    data = text.encode()
+    reader = READERS[name](ReadOptions(Watch(None), LATEST, mapping=chosen.mapping, **options))
+    parsed = merge([reader.read(Block(data, 1, data.count(b"\n"))), reader.finish()])
+    assert parsed.account.balanced
+    return parsed
+
+
+def table(*rows: dict[str, str], by: str = ",") -> str:
+    return "".join(by.join(cells) + "\n" for cells in (ROW, *((ROW | r).values() for r in rows)))
+
+
+def one(parsed: Parsed) -> dict[str, Any]:
+    (row,) = parsed.rows.to_dicts()
+    return row
+
+
+@pytest.mark.parametrize("by", [",", ";", "\t", "|"])
+def test_columns_are_read_as_the_source_names_them(by: str) -> None:
+    row = one(read(table({}, by=by), delimiter=by))
+    assert (row["src_ip"], row["dest_ip"], row["other_bytes_in"], row["other_bytes_out"]) == (CLIENT, SERVER, 5900, 600)
+    assert (row["other_layer"], row["accounting"], row["orientation"]) == ("unknown", "final", "native")
+    assert row["start_time"].isoformat() == "2026-11-20T00:00:00+00:00"
+
+
+def test_json_is_read_by_dotted_paths_and_other_records_are_ignored() -> None:
+    fields = {"src_ip": "net.client", "dest_ip": "net.server.ip", "start_time": "at", "sent": "n", "src_port": "sp"}
+    record = {"net": {"client": SERVER, "server": {"ip": CLIENT}}, "at": 1_795_132_800, "n": 5_900, "sp": 993}
+    flat = {"net.client": SERVER, "net.server.ip": CLIENT, "at": "1795132800000", "n": "5900", "sp": "993"}
+    text = "".join(json.dumps(r) + "\n" for r in (record, flat, {"hello": 1}))
+    parsed = read(text, "table_json", fields=fields | {"dest_port": "dp"}, layer="ip")
+    assert (parsed.account.flows, parsed.account.ignored) == (2, 1)
+    assert parsed.rows.select("src_ip", "ip_bytes_in", "ip_bytes_out", "orientation").unique().rows() == [
+        (SERVER, None, 5_900, "unknown")
+    ]
+
+
+def test_layer_accounting_zone_and_the_meaning_of_in_and_out_are_the_sources() -> None:
+    row = one(read(table({}), layer="payload", accounting="delta", timezone="Europe/Berlin", swap_bytes=True))
+    assert (row["payload_bytes_in"], row["payload_bytes_out"], row["accounting"]) == (600, 5_900, "delta")
+    assert row["start_time"].isoformat() == "2026-11-19T23:00:00+00:00"
+
+
+def test_blocked_records_are_no_flows_and_unknown_bytes_are_unknown() -> None:
+    parsed = read(table({"x": "Denied"}, {"x": "allowed", "down": ""}), fields=FIELDS | {"action": "x"})
+    assert dict(parsed.account.warnings) == {"blocked": 1}
+    assert (one(parsed)["other_bytes_in"], one(parsed)["other_bytes_out"]) == (None, 600)
+
+
+def test_a_header_without_a_mapped_column_sets_its_lines_aside_and_names_it() -> None:
+    parsed = read(table({}, {}), fields=FIELDS | {"bytes_in": "dwn", "dvc": "sensor"})
+    assert dict(parsed.account.quarantined) == {"missing_fields": 2}
+    assert set(parsed.rejects["detail"]) == {"the header lacks dwn (bytes_in), sensor (dvc)"}
+    parsed = read("a,b\n1,2\n")
+    assert set(parsed.rejects["detail"]) == {
+        "no header line before it names Client Addr (src_ip) and another of the mapped columns"
+    }
+
+
+def test_rows_that_cannot_be_right_are_set_aside() -> None:
+    parsed = read(table({}, {"server": ""}, {"down": "lots"}, {"ts": "soon"}))
+    assert dict(parsed.account.quarantined) == {"bad_address": 1, "bad_number": 1, "untimed": 1}
+
+
+def test_the_content_tells_text_from_json_and_nothing_is_a_table_unasked() -> None:
+    assert detect(table({}).encode(), "table", "x") == "table_csv"
+    assert detect(b'{"a": 1}\n', "table", "x") == "table_json"
+    with pytest.raises(SourceError, match="no known format"):
+        detect(table({}).encode(), "auto", "x")
+
+
+def test_a_table_without_its_columns_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"without its columns.*fields: \{src_ip"):
+        READERS["table_csv"](ReadOptions(Watch(None), LATEST))
+
+
+def test_every_field_that_can_be_mapped_is_one_that_the_readers_know() -> None:
+    assert set(NAMES.values()) <= {*ALIASES, *EXTRAS, "action"}
+    assert {n for n in NAMES if n not in RAW} <= {
+        "end_time", "session_id", "src_port", "bytes_in", "bytes_out", "bytes", "sent"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"src": "a"}, "unknown fields src; allowed are start_time"),
+        ({"src_ip": None}, "lacks src_ip"),
+        ({"bytes_in": None, "bytes_out": None}, "one of bytes_in, bytes_out, bytes, sent"),
+        ({"src_ip": " "}, "must name a column for src_ip"),
+        ({"dest_ip": "ts.x"}, "'ts' both as a value and as what holds 'ts.x'"),
+    ],
+)
+def test_a_mapping_that_cannot_tell_a_flow_is_refused(change: dict[str, str | None], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        check_fields({k: v for k, v in (FIELDS | change).items() if v is not None})
+
+
+@pytest.mark.parametrize("text", ["", ",,", '"', "\n", "a", "1"])
+def test_a_delimiter_is_one_character_that_means_nothing_else(text: str) -> None:
+    with pytest.raises(ValueError, match="one character"):
+        check_delimiter(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ({"format": "table"}, "format: table needs fields"),
+        ({"format": "cim", "fields": FIELDS, "layer": "ip"}, "fields, layer can be given with format: table only"),
+    ],
+)
+def test_fields_belong_to_tables_and_tables_need_them(source: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        SourceSettings.model_validate({"name": "t", "path": "x", **source})
+
+
+@pytest.mark.parametrize(("name", "data"), [("zeek_tsv", tsv(conn())), ("zeek_json", jsonl(conn()))])
+def test_bytes_are_swapped_in_every_reader(name: str, data: bytes) -> None:
+    watch = Watch(None)
+    lines = Block(data, 1, data.count(b"\n"))
+    as_is = READERS[name](ReadOptions(watch, LATEST)).read(lines).rows
+    swapped = READERS[name](ReadOptions(watch, LATEST, swap_bytes=True)).read(lines).rows
+    for what in ("ip_bytes", "payload_bytes", "packets"):
+        for side, other in (("in", "out"), ("out", "in")):
+            assert swapped[f"{what}_{side}"].to_list() == as_is[f"{what}_{other}"].to_list()
+    assert as_is["ip_bytes_in"].to_list() != swapped["ip_bytes_in"].to_list()
+
+
+def test_a_table_is_landed_and_landed_anew_when_its_mapping_changes(tmp_path: Path) -> None:
+    at = {"server": INVENTORY, "ts": "2026-10-01 12:00:00"}
+    world = World(tmp_path, settings(FLAT, format="table", fields=FIELDS))
+    world.put("t.csv", table(at).encode())
+    world.land()
+    assert world.received() == [5_900]
+    for change, received in (
+        ({"swap_bytes": True}, 600),
+        ({"fields": FIELDS | {"bytes_in": "x"}}, 1),
+        ({"fields": FIELDS, "layer": "ip"}, 5_900),
+    ):
+        world.settings = settings(FLAT, **{"format": "table", "fields": FIELDS, **change})
+        assert world.land().landed == 1
+        assert world.received() == [received]
+    assert world.land().landed == 0
+
+
+def test_a_mapping_is_compared_by_what_it_says() -> None:
+    one, other = (
+        SourceSettings(name="t", path="x", format="table", fields=dict(f)).mapping
+        for f in (FIELDS.items(), reversed(FIELDS.items()))
+    )
+    assert isinstance(one, ColumnMapping)
+    assert one == other
