@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "detection_quality"
 JOB = "nilometer_detection_quality"
-GROUP = "evaluation"
+GROUP = "nilometer"
 SHOWN_BUDGET = 20.0
 
 

@@ -17,7 +17,7 @@ from pipeline.site import Site
 
 NAME = POWER_MAP.name
 JOB = "nilometer_power_map"
-GROUP = "evaluation"
+GROUP = "nilometer"
 _BAR = 20
 
 

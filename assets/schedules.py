@@ -19,7 +19,7 @@ def daily_job() -> UnresolvedAssetJobDefinition:
     """All assets and checks of a day."""
     return dg.define_asset_job(
         JOB,
-        selection=dg.AssetSelection.groups("nilometer"),
+        selection=dg.AssetSelection.groups("nilometer") - dg.AssetSelection.assets("power_map", "detection_quality"),
         description="All tables and checks of a day.",
         executor_def=dg.in_process_executor,
     )
