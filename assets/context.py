@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from assets.metadata import GROUP
 from pipeline.context import INPUTS
 from pipeline.context.load import load_input
 from pipeline.errors import ConfigError
@@ -23,7 +24,7 @@ def specs(site: Site) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             asset_name(name),
-            group_name="nilometer",
+            group_name=GROUP,
             kinds={"file"},
             owners=list(site.settings.owners),
             description=f"`{file}`: {', '.join(c.name for c in INPUTS[name].columns)}.",

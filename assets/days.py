@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from assets.metadata import GROUP
 from assets.progress import report
 from pipeline.days import parse_day
 from pipeline.errors import NilometerError
@@ -104,7 +105,7 @@ def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Ca
         deps=list(deps),
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name="nilometer",
+        group_name=GROUP,
         kinds={"polars", "parquet", layer},
         owners=list(site.settings.owners),
         dagster_type=cast("dg.DagsterType", dg.Nothing),

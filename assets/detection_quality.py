@@ -11,7 +11,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
-from assets.metadata import table
+from assets.metadata import GROUP, table
 from pipeline.site import Site
 from pipeline.storage import write_parquet
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 NAME = "detection_quality"
 JOB = "nilometer_detection_quality"
-GROUP = "nilometer"
 SHOWN_BUDGET = 20.0
 
 

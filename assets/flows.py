@@ -5,6 +5,7 @@ import datetime as dt
 import dagster as dg
 
 from assets.days import chain_asset, run_days
+from assets.metadata import GROUP
 from assets.progress import report
 from pipeline.days import parse_day
 from pipeline.landing import Landing
@@ -21,7 +22,7 @@ def flow_logs(site: Site) -> dg.AssetSpec:
     )
     return dg.AssetSpec(
         "flow_logs",
-        group_name="nilometer",
+        group_name=GROUP,
         kinds={"file"},
         owners=list(site.settings.owners),
         description=f"Flow logs as the sensors wrote them.\n\n{paths}",

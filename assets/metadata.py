@@ -13,6 +13,8 @@ from pipeline.schemas import ALERTS
 from pipeline.site import Site
 
 SHOWN_ALERTS = 20
+GROUP = "nilometer"
+"""The group of all assets: Dagster folds several groups, and the lineage would not show the chain at once."""
 
 
 def cell(value: object) -> str:

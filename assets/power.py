@@ -10,14 +10,13 @@ import dagster as dg
 import polars as pl
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.metadata import table
+from assets.metadata import GROUP, table
 from pipeline.alerts import human
 from pipeline.power import POWER_MAP, coverage, power_map
 from pipeline.site import Site
 
 NAME = POWER_MAP.name
 JOB = "nilometer_power_map"
-GROUP = "nilometer"
 _BAR = 20
 
 

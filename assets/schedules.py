@@ -4,6 +4,7 @@ Hours are of the site's zone. What the jobs do is in the assets and in `pipeline
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -15,11 +16,11 @@ from pipeline.site import Site
 JOB = "nilometer_daily"
 
 
-def daily_job() -> UnresolvedAssetJobDefinition:
-    """All assets and checks of a day."""
+def daily_job(chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
+    """All assets and checks of a day; what looks at finished days has jobs of its own."""
     return dg.define_asset_job(
         JOB,
-        selection=dg.AssetSelection.groups("nilometer") - dg.AssetSelection.assets("power_map", "detection_quality"),
+        selection=dg.AssetSelection.assets(*chain),
         description="All tables and checks of a day.",
         executor_def=dg.in_process_executor,
     )

@@ -144,14 +144,16 @@ def test_a_check_shows_the_result_of_its_day(running: Running, page: Page, table
     page.screenshot(path=ARTIFACTS / f"check_{check}.png")
 
 
-def test_the_daily_schedule_is_on_and_the_preview_off(running: Running, page: Page) -> None:
+def test_every_schedule_is_on_but_the_preview(running: Running, page: Page) -> None:
     page.goto(f"{running.url}/automation")
     page.get_by_text("At 03:00 AM").first.wait_for()
     page.get_by_text("At 5 minutes past the hour").first.wait_for()
     switches = page.locator("label[class*=formatSwitch] input")
-    expect(switches).to_have_count(2)
-    expect(switches.nth(0)).to_be_checked()
-    expect(switches.nth(1)).not_to_be_checked()
+    names = ("daily", "detection_quality", "power_map", "today_so_far")
+    expect(switches).to_have_count(len(names))
+    for nth, name in enumerate(names):
+        page.get_by_text(name, exact=True).first.wait_for()
+        expect(switches.nth(nth)).to_be_checked(checked=name != "today_so_far")
     page.screenshot(path=ARTIFACTS / "automation.png")
 
 
