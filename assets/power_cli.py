@@ -267,7 +267,9 @@ def compare(folder: Path, first: dt.date | None, last: dt.date | None, as_json: 
 def _of(site: Site, method: str) -> tuple[Rule, ...]:
     """The rules in force of a method; where there is none, the built-in ones."""
     built_in = load_rules({_SURGE: RuleOverride()}, lookback_days=site.settings.lookback_days)
-    return site.rules_of(method) or tuple(r for r in built_in if r.method == method)
+    wanted = next(r for r in built_in if r.method == "surge")
+    found = site.rules_of(method) or tuple(r for r in built_in if r.method == method)
+    return tuple(r for r in found if method == "surge" or (r.like_seed and set(r.measures) <= set(wanted.measures)))
 
 
 def _show_compared(alerts: pl.DataFrame, counts: pl.DataFrame) -> None:

@@ -20,6 +20,7 @@ from pipeline.errors import SourceError
 from pipeline.files import FoundFile
 from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.layers import choose_layer
+from pipeline.reading_options import latest_us
 from pipeline.settings import LimitSettings
 from pipeline.sources import READERS, detect, format_of
 from pipeline.sources.base import RAW, Account, Block, DocumentReader, Parsed, Reader, ReadOptions
@@ -109,9 +110,7 @@ def identify(path: Path, now: dt.datetime, *, wanted: str = "auto", limits: Limi
 
 
 def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) -> Identified:
-    options = ReadOptions(
-        Watch(None), int((now + dt.timedelta(days=limits.future_days)).timestamp() * 1e6), keep_untimed=True
-    )
+    options = ReadOptions(Watch(None), latest_us(now, limits), keep_untimed=True)
     found = FoundFile("identify", path, str(path), 0, 0)
     stream = LineStream(path, limits, found.name)
     reader: Reader | None = None

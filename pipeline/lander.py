@@ -25,7 +25,7 @@ from pipeline.ledger import Entry, Part
 from pipeline.schemas import QUARANTINE, UTC_TIME
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import READERS, detect
-from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions
+from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions, begins_as_json
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.storage import digest, write_parquet
@@ -275,7 +275,7 @@ def is_array(block: Block, resume: dict[str, Any] | None = None) -> bool:
         return False
     if _OPEN_OBJECT.match(block.data):
         return True
-    if not block.data.lstrip().startswith(b"["):
+    if not (block.data.lstrip().startswith(b"[") and begins_as_json(block.data)):
         return False
     try:
         return not isinstance(json.loads(block.data.split(b"\n", 1)[0]), list) or block.lines <= 1

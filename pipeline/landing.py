@@ -11,7 +11,7 @@ import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +22,7 @@ from pipeline.inventory import Inventory
 from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, LandingFolders, quarantine_path
 from pipeline.ledger import Entry, Ledger
 from pipeline.peek import peek
+from pipeline.reading_options import options_for
 from pipeline.settings import InventoryEntry, LimitSettings, Settings, SourceSettings
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.reading import LineStream, compression_of
@@ -193,10 +194,7 @@ class Landing:
         )
 
     def _options(self, source: SourceSettings, watch: Watch | None) -> ReadOptions:
-        latest = self._now + dt.timedelta(days=self._settings.limits.future_days)
-        at = int(latest.timestamp() * 1e6)
-        told = ReadOptions(watch or Watch(None), at, timezone=source.timezone)
-        return replace(told, mapping=source.mapping, swap_bytes=source.swap_bytes)
+        return options_for(source, self._settings.limits, self._now, watch or Watch(None))
 
     def _watch(self, source: SourceSettings) -> Watch:
         kind = source.keep

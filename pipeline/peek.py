@@ -10,7 +10,7 @@ from pipeline.errors import SourceError
 from pipeline.files import FoundFile
 from pipeline.settings import LimitSettings
 from pipeline.sources import READERS, detect
-from pipeline.sources.base import Block, Parsed, Reader, ReadOptions
+from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, begins_as_json
 from pipeline.sources.reading import LineStream, compression_of
 
 END_BYTES = 1 << 16
@@ -26,11 +26,11 @@ def peek(
     try:
         head, tail = _ends(file, limits, head_only)
         encoding = detect(head, wanted, file.name)
+        if encoding is None or (head.lstrip().startswith(b"[") and begins_as_json(head)):
+            return None
+        reader = READERS[encoding](options)
     except SourceError:
         return None
-    if encoding is None or head.lstrip().startswith(b"["):
-        return None
-    reader = READERS[encoding](options)
     spans = [_read(reader, _whole_lines(head)).span]
     if not head_only and len(head) >= END_BYTES:
         spans.append(_read(reader, tail).span)

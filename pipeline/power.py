@@ -14,6 +14,7 @@ import polars as pl
 from pipeline import exact
 from pipeline.detections.budget import CHANNELS
 from pipeline.detections.model import Rule
+from pipeline.errors import RuleError
 from pipeline.methods import seed
 from pipeline.methods.others import Sums, fleet_sums
 from pipeline.methods.surge.calibration import Calibration
@@ -59,7 +60,7 @@ def power_map(site: Site, day: dt.date, rules: Sequence[Rule]) -> pl.DataFrame:
 
 def _stored(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
     if rule.method == "seed" and not rule.like_seed:
-        return POWER_MAP.empty()  # Groups, filled days and floors have no closed form here.
+        return POWER_MAP.empty()  # Groups, one gate alone, filled days and floors have no closed form here.
     if rule.method == "seed":
         today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
         return seed_power(today, past, rule, day)
@@ -82,6 +83,8 @@ def seed_power(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.
     Raises:
         RuleError: the baseline was made without this rule's series.
     """
+    if not rule.like_seed:
+        raise RuleError(f"rule {rule.id} is judged otherwise than the seed, so that its power cannot be solved for.")
     now, past = seed.judged_rows(today, baseline, rule, day)
     if now.is_empty():
         return POWER_MAP.empty()

@@ -19,6 +19,7 @@ from pipeline.files import FoundFile, list_files
 from pipeline.inventory import Inventory
 from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.layers import choose_layer
+from pipeline.reading_options import options_for
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
 from pipeline.sources import READERS, detect
@@ -37,12 +38,9 @@ BLOCKS = 2
 def directions(site: Site, now: dt.datetime) -> list[Direction]:
     """What each source's own flows say of its direction; sources without a flow of a watched server are left out."""
     found: list[Direction] = []
-    latest = int((now + dt.timedelta(days=site.settings.limits.future_days)).timestamp() * 1e6)
     inventory = Inventory(site.settings.inventory)
     for source in site.settings.sources:
-        options = ReadOptions(
-            Watch(inventory), latest, timezone=source.timezone, mapping=source.mapping, swap_bytes=source.swap_bytes
-        )
+        options = options_for(source, site.settings.limits, now, Watch(inventory))
         files = list_files(site.root, source).files[-FILES:]
         rows = [r for f in files for r in _rows(site, source, f, options)]
         found += judge(_flows(rows, source, inventory)) if rows else []

@@ -64,14 +64,15 @@ def surge_alerts(site: Site, day: dt.date, quality: str) -> pl.DataFrame:
         traffic = Traffic.of(site.storage.scan(FLOWS, [day]), rule, holders)
         for row in facts.iter_rows(named=True):
             verdicts = found.filter(pl.col("client") == row["client"]).to_dicts()
-            told = row | window | {"verdicts": verdicts, "seed": _seed_view(seed, row["addresses"])}
+            told = row | window | {"verdicts": verdicts, "seed": _seed_view(seed, row["addresses"], rule)}
             rows.append(_alert(told, rule, traffic, start, quality))
     return ALERTS.conform(pl.DataFrame(rows, schema=ALERTS.schema))
 
 
-def _seed_view(scores: pl.DataFrame, addresses: list[str]) -> list[dict[str, Any]]:
-    """What the seed's rules say of the client's addresses on this day."""
-    mine = scores.filter(pl.col("client").is_in(addresses)).sort("bytes", "rule_id", descending=[True, False])
+def _seed_view(scores: pl.DataFrame, addresses: list[str], rule: Rule) -> list[dict[str, Any]]:
+    """What rules of method seed say of the client's addresses on this day, by the rule's own series."""
+    same = pl.col("measure").is_in([m.id for m in rule.measures])
+    mine = scores.filter(same & pl.col("client").is_in(addresses)).sort("bytes", "rule_id", descending=[True, False])
     return mine.select("rule_id", "client", "state", "avg_bytes", from_fleet=_SERVER, from_own=_CLIENT).to_dicts()
 
 

@@ -14,6 +14,7 @@ from pipeline.errors import SourceError
 from pipeline.files import FoundFile, list_files
 from pipeline.lander import HEAD_BYTES
 from pipeline.peek import peek
+from pipeline.reading_options import options_for
 from pipeline.settings import LimitSettings, SourceSettings
 from pipeline.site import Site
 from pipeline.sources import detect
@@ -48,9 +49,8 @@ class SourceSurvey:
 
 def survey(site: Site, now: dt.datetime) -> list[SourceSurvey]:
     """Every source of the site."""
-    latest = int((now + dt.timedelta(days=site.settings.limits.future_days)).timestamp() * 1e6)
-    options = ReadOptions(Watch(None), latest)
-    return [_survey(site, source, options) for source in site.settings.sources]
+    limits = site.settings.limits
+    return [_survey(site, s, options_for(s, limits, now, Watch(None))) for s in site.settings.sources]
 
 
 def _survey(site: Site, source: SourceSettings, options: ReadOptions) -> SourceSurvey:

@@ -54,10 +54,11 @@ KNOBS = {"seed": "deviation_threshold", "surge": "budget"}
 
 def trial(site: Site, rule: Rule, quality_of: QualityOf) -> SeedTrial | SurgeTrial:
     """The rule, ready to judge days of the site."""
-    if rule.method == "seed" and (rule.by_group or rule.fill == "zero"):
+    if rule.method == "seed" and not rule.like_seed:
         raise RuleError(
-            f"rule {rule.id} compares with groups or fills days, which a back-test does not do.",
-            remedy="Try it with reference: fleet_and_own and fill: none, or run it on a copy of the site.",
+            f"rule {rule.id} is judged otherwise than the seed ({', '.join(sorted(rule.beyond_seed))}), which a "
+            "back-test cannot tell causes and costs of.",
+            remedy="Try it without these keys, or run it on a copy of the site.",
         )
     return SeedTrial(site, rule) if rule.method == "seed" else SurgeTrial(site, rule, quality_of)
 
@@ -103,7 +104,8 @@ class SeedTrial:
 
     def power(self, day: dt.date, knob: float | str) -> pl.DataFrame:
         """The power map of a day under another threshold."""
-        rule = self.rule.with_numbers({KNOBS["seed"]: str(knob)})
+        both = {"fleet_deviation_threshold": None, "own_deviation_threshold": None}
+        rule = self.rule.with_numbers({KNOBS["seed"]: str(knob), **both})
         return seed_power(*self.inputs(day), rule, day)
 
 

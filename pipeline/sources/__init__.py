@@ -11,7 +11,7 @@ from functools import partial
 
 from pipeline.errors import Location, SourceError
 from pipeline.sources import tables
-from pipeline.sources.base import ReaderFactory
+from pipeline.sources.base import ReaderFactory, begins_as_json
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
 from pipeline.sources.zeek_json import ZeekJsonReader
@@ -61,13 +61,9 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     return found
 
 
-def _is_json(text: bytes) -> bool:
-    return text[:1] in (b"{", b"[")
-
-
 def _recognised(head: bytes, text: bytes) -> str | None:
     """The first encoding whose marks are in the head; Zeek's own marks come before the weaker ones of others."""
-    is_json = _is_json(text)
+    is_json = begins_as_json(text)
     marked = [(name, form.strong) for name, form in FORMS.items() if form.json == is_json and form.marks.search(head)]
     zeek = _ZEEK_KEYS.search(head) if is_json else _ZEEK_HEADER.search(head)
     strong = [name for name, strong in marked if strong]
@@ -81,10 +77,10 @@ def _recognised(head: bytes, text: bytes) -> str | None:
 def _named(head: bytes, text: bytes, wanted: str) -> str | None:
     """The encoding of a format that was asked for; where its marks do not tell, the first that the content can be."""
     if wanted == "zeek":
-        if _is_json(text):
+        if begins_as_json(text):
             return "zeek_json"
         return "zeek_tsv" if b"\x00" not in head or _ZEEK_HEADER.search(head) else None
-    able = [n for n in FORMATS[wanted] if FORMS[n].json == _is_json(text)]
+    able = [n for n in FORMATS[wanted] if FORMS[n].json == begins_as_json(text)]
     return next((n for n in able if FORMS[n].marks.search(head)), able[0] if able else None)
 
 

@@ -6,6 +6,7 @@ bytes reach the blocks is `pipeline.sources.reading`; which days the rows belong
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -233,6 +234,14 @@ def merge(parts: list[Parsed]) -> Parsed:
     for part in parts:
         whole.account.add(part.account)
     return whole
+
+
+_JSON_BEGINS = re.compile(rb'\s*(?:\{|\[\s*(?:[\[{"\]\d-]|\Z))')
+
+
+def begins_as_json(data: bytes) -> bool:
+    """Whether the bytes begin as an object or an array does; a bracket alone may as well be a log's own."""
+    return _JSON_BEGINS.match(data) is not None
 
 
 def looks_compressed(data: bytes) -> bool:
