@@ -145,6 +145,7 @@ ASA = Form(
     ),
     marks=re.compile(rb"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX)-(?:[A-Za-z_]+-)?-?\d-\d{6}: "),
     strong=True,
+    ends_lines=True,
     decoder=lambda options: AsaDecoder(options.timezone),
     flows=lambda: pl.col("total").is_not_null() | (_event() & _counted()),
     ignored={

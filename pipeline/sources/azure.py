@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.sources.base import REJECTS, cut, rejects_frame
-from pipeline.sources.declared import Contract, Decoded, Form
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 
 BATCH_TUPLES = 200_000
 """Tuples that are decoded at once."""
@@ -164,6 +164,16 @@ class _Batch:
         return rows.explode("source_line").with_columns(raw)
 
 
+class TupleDecoder(Stateless):
+    """Lines that are bare tuples."""
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder; what is wrong with a tuple says itself why it is set aside."""
+        del reason
+        blank = (pl.lit(None, pl.String).alias(c) for c in ("mac", "system", "write_ts"))
+        return Decoded(*_decoded(lines.with_columns(blank)))
+
+
 class AzureDecoder:
     """Tuples of one file as records, numbered across the file."""
 
@@ -291,7 +301,9 @@ _TUPLES = replace(
     _JSON,
     name="azure_tuples",
     marks=re.compile(rb"\A\s*\d{10}(?:\d{3})?,[0-9a-fA-F.:]+,[0-9a-fA-F.:]+,\d*,\d*,(?:[TU]|\d{1,3}),[IO],[ABCDE]\b"),
+    decoder=lambda _: TupleDecoder(),
     json=False,
+    ends_lines=True,
     numbers_records=False,
 )
 AZURE = (_JSON, _TUPLES)

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.sources.base import REJECTS, rejects_frame
-from pipeline.sources.declared import Contract, Decoded, Form
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.records import json_decoder
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -40,7 +40,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "src_nat": ("xlatesrc",),
     "dest_nat": ("xlatedst",),
 }
-"""Our names of the fields, and theirs, the first with a value wins; of a field given twice the first counts."""
+"""Our names of the fields, and theirs, the first with a value wins; of a field given twice the first counts
+(in JSON the last)."""
 
 _HEADED_NAMES = _NAMES | {
     "time": ("time", "rt"),
@@ -134,19 +135,8 @@ def _pair_by_pair(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, st
 
 
 @dataclass
-class CheckpointDecoder:
+class CheckpointDecoder(Stateless):
     """Lines of one file as records."""
-
-    def state(self) -> dict[str, Any]:
-        """Every line carries all it needs."""
-        return {}
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """No record spans lines."""
-        return []
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
@@ -239,6 +229,7 @@ _TEXT = Form(
         rb"|\bCheckPoint \d+ - \[[\w.]+:"
     ),
     strong=True,
+    ends_lines=True,
     decoder=lambda _: CheckpointDecoder(),
     flows=lambda: _ends() & _counts() & ~_blocked() & ~_blade(),
     accounting=lambda: pl.lit("cumulative"),
@@ -256,6 +247,7 @@ _JSON = replace(
     name="checkpoint_json",
     family="checkpoint",
     marks=re.compile(rb'"originsicname"\s*:|"ifdir"\s*:[^{}]{0,400}"loguid"\s*:\s*"\{'),
+    ends_lines=False,
     decoder=json_decoder({**_NAMES, "action": ("action", "Action"), "header": ("@timestamp",)}, _derived),
     json=True,
 )

@@ -80,6 +80,21 @@ class PiecewiseDecoder(Protocol):
         ...
 
 
+class Stateless:
+    """What decoders have in common of which every line carries all it needs."""
+
+    def state(self) -> dict[str, Any]:
+        """Nothing to remember."""
+        return {}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""
+
+    def unfinished(self) -> list[tuple[int, str]]:
+        """No record spans lines."""
+        return []
+
+
 @dataclass(frozen=True)
 class Contract:
     """What a format says of itself, for the documentation: which field is responder-to-initiator above all."""
@@ -125,6 +140,8 @@ class Form:
     """Whether times carry no zone, so that the source's own counts."""
     json: bool = False
     """Whether a file may be one JSON document, and starts as JSON does."""
+    ends_lines: bool = False
+    """Whether writers end every line, so that a last one without its end was cut, perhaps within a number."""
     blanks: bool = False
     """Whether blanks at the ends of a line mean something, as where tabs delimit."""
     numbers_records: bool = False

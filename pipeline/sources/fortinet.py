@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from pipeline.sources import key_values, syslog
 from pipeline.sources.base import rejects_frame
-from pipeline.sources.declared import Contract, Decoded, Form
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 
 _KEYS = ("logid", "eventtime", "srcip", "srcport", "dstip", "dstport", "proto", "service", "action", "duration",
          "sentbyte", "rcvdbyte", "sentpkt", "rcvdpkt", "sessionid", "devname", "transip", "tranip")  # fmt: skip
@@ -30,7 +29,7 @@ _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
 @dataclass
-class FortinetDecoder:
+class FortinetDecoder(Stateless):
     """Lines of key=value pairs; only those of traffic logs are taken apart."""
 
     zone: str
@@ -67,17 +66,6 @@ class FortinetDecoder:
         fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
         others = good.filter((pl.col("kind") != "traffic").fill_null(value=True)).select("source_line", "raw", "kind")
         return pl.concat([fields, others], how="diagonal")
-
-    def state(self) -> dict[str, Any]:
-        """Every line carries all it needs."""
-        return {}
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """No record spans lines."""
-        return []
 
 
 def _times(zone: str) -> pl.Expr:
@@ -148,6 +136,7 @@ FORTINET = Form(
     ),
     marks=re.compile(rb'(?m)^(?=[^\n]{0,2000}?\b(?:devid|logid)="?\w)[^\n]{0,2000}?\btype="?(?:traffic|utm|event)\b'),
     strong=True,
+    ends_lines=True,
     decoder=lambda options: FortinetDecoder(options.timezone),
     flows=lambda: _allowed() & _counted(),
     accounting=lambda: pl.when(pl.col("interim")).then(pl.lit("cumulative")),

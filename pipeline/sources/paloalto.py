@@ -16,7 +16,7 @@ import polars as pl
 
 from pipeline.sources import syslog
 from pipeline.sources.base import rejects_frame
-from pipeline.sources.declared import Contract, Decoded, Decoder, Form
+from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Stateless
 from pipeline.sources.delimited import Layout, delimited
 
 COLUMNS = {
@@ -61,7 +61,7 @@ _BLOCKED = ("deny", "drop", "drop-icmp", "drop icmp", "reset-client", "reset-ser
 
 
 @dataclass
-class PaloAltoDecoder:
+class PaloAltoDecoder(Stateless):
     """PAN-OS lines, cut at their commas; only TRAFFIC records are cut."""
 
     zone: str
@@ -94,17 +94,6 @@ class PaloAltoDecoder:
         fields = _settled(fields, _offset(fields), self.zone).with_columns(type=pl.lit("TRAFFIC"))
         others = lines.filter(~pl.col("traffic")).select("source_line", "raw", type=pl.lit("other"))
         return pl.concat([fields, others], how="diagonal")
-
-    def state(self) -> dict[str, Any]:
-        """Every line carries all it needs."""
-        return {}
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """No record spans lines."""
-        return []
 
 
 def _fault() -> pl.Expr:
@@ -229,6 +218,7 @@ SYSLOG = Form(
         rb"(?:TRAFFIC|THREAT|SYSTEM|CONFIG|HIPMATCH|USERID|GLOBALPROTECT|DECRYPTION|CORRELATION|AUTHENTICATION|SCTP)\b"
     ),
     strong=True,
+    ends_lines=True,
     decoder=lambda options: PaloAltoDecoder(options.timezone),
     flows=lambda: _ended() & _counted(),
     ignored={
@@ -303,6 +293,7 @@ EXPORT = replace(
     marks=re.compile(
         rb"(?i)\A(?=[^\n]*\b(?:threat/content type|receive[ _]time|time_generated|natsrc)\b)[^\n]*\bbytes[ _]received\b"
     ),
+    ends_lines=False,
     decoder=lambda options: ExportDecoder(delimited(_EXPORT)(options), options.timezone),
 )
 PALO_ALTO = (SYSLOG, EXPORT)

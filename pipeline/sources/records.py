@@ -20,12 +20,12 @@ import polars as pl
 from pipeline.sources import columns, json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
-from pipeline.sources.declared import Decoded, Decoder, Form, PiecewiseDecoder
+from pipeline.sources.declared import Decoded, Decoder, Form, PiecewiseDecoder, Stateless
 from pipeline.sources.orienting import as_raw, complete, oriented
 
 
 @dataclass
-class JsonDecoder:
+class JsonDecoder(Stateless):
     """One JSON object a line, its fields by their dotted paths."""
 
     fields: json_lines.Fields
@@ -39,17 +39,6 @@ class JsonDecoder:
         lines = json_lines.unfolded(lines, self.inside) if self.inside else lines
         fields, broken = json_lines.decode(lines, self.fields, reason, numbers=self.derived is None)
         return Decoded(fields.with_columns(self.derived()) if self.derived else fields, broken)
-
-    def state(self) -> dict[str, Any]:
-        """Every line carries all it needs."""
-        return {}
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """No record spans lines."""
-        return []
 
 
 def json_decoder(
@@ -151,6 +140,8 @@ class RecordReader(JsonReader):
         if lines.is_empty():
             return merge([Parsed(account=account)])
         cut_short = reason == "incomplete_last_line"
+        if cut_short and self._form.ends_lines:
+            return _cut(lines, account)
         reason = reason if self._form.json or cut_short else "bad_line"
         if isinstance(self._decoder, PiecewiseDecoder):
             pieces = [self._judged(piece) for piece in self._decoder.pieces(lines, reason)]
@@ -235,6 +226,14 @@ class RecordReader(JsonReader):
     def _raw(self, kept: pl.DataFrame, extras: pl.DataFrame) -> pl.DataFrame:
         """Judged records as RAW."""
         return as_raw(kept, extras, self._form, self._options)
+
+
+def _cut(lines: pl.DataFrame, account: Account) -> Parsed:
+    """A last line that was cut, set aside until the file grows."""
+    reasons = pl.Series(["incomplete_last_line"] * lines.height, dtype=pl.String)
+    nothing = pl.Series([None] * lines.height, dtype=pl.String)
+    account.quarantined.update(reasons)
+    return Parsed(account=account, rejects=rejects_frame(lines["source_line"], reasons, nothing, lines["raw"]))
 
 
 def text_lines(block: Block, *, strip: bool = True) -> tuple[pl.DataFrame, Account]:
