@@ -1,7 +1,7 @@
 """A day's flows from landed parts: day attribution, counting once, byte layer and categories.
 
-A flow belongs to the day of its start in the site's zone. A file that could not be read fails the days it belongs to;
-a day for which nothing was read is stored as empty and known as such. Parsing text does not belong here.
+A flow belongs to the day that `pipeline.attribution` gives it. A file that could not be read fails the days it belongs
+to; a day for which nothing was read is stored as empty and known as such. Parsing text does not belong here.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def cuts(times: pl.Series, rows: int, first: dt.datetime, end: dt.datetime) -> l
 def by_ends(
     raw: pl.LazyFrame,
     buckets: int,
-    work: Callable[[pl.DataFrame], pl.DataFrame],
+    work: Work,
     stretches: Sequence[Cut],
     folder: Path,
 ) -> Iterator[pl.DataFrame]:

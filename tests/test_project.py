@@ -89,6 +89,8 @@ def test_the_readme_promises_only_targets_files_and_commands_that_exist() -> Non
         assert "://" in link or (PROJECT / link).exists(), link
     for command in set(re.findall(r"`nilometer (?:--site \S+ )?([a-z]+)", readme)):
         assert command in main.commands, command
+    rows = re.findall(r"(?m)^\| (`[^|].*?) \| [^|]*\|$", readme)
+    assert {word for row in rows for word in re.findall(r"(?:^|, )`([a-z]+)", row)} == set(main.commands)
 
 
 def test_continuous_integration_calls_make_test() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.detections.model import Rule, RuleOverride, RuleTest
+from pipeline.detections.model import NUMBERS_OF, Rule, RuleOverride, RuleTest
 from pipeline.errors import ConfigError, Location, RuleError
 from pipeline.yaml_lines import load_located
 
@@ -98,4 +98,12 @@ def _in_force(rule: Rule, change: RuleOverride | None) -> bool:
 
 
 def _override(rule: Rule, change: RuleOverride | None) -> Rule:
-    return rule if change is None else rule.with_numbers(change.model_dump(exclude={"enabled"}, exclude_none=True))
+    """The rule with a site's numbers; those of the other method would decide nothing and are refused."""
+    if change is None:
+        return rule
+    numbers = change.model_dump(exclude={"enabled"}, exclude_none=True)
+    other = {"seed": "surge", "surge": "seed"}[rule.method]
+    if wrong := sorted(set(numbers) & NUMBERS_OF[other]):
+        where = Location(key=f"rules.{rule.id}.{wrong[0]}")
+        raise ConfigError(f"is for rules of method {other}; {rule.id} is of method {rule.method}.", where=where)
+    return rule.with_numbers(numbers)

@@ -185,6 +185,11 @@ _JUDGING = (
     "fill",
     "floor",
 )
+NUMBERS_OF = {
+    "seed": frozenset({*_JUDGING, "deviation_threshold", "minimum_data_samples", "null_client", "stdev_of_one"}),
+    "surge": frozenset({"budget", "shares"}),
+}
+"""The numbers that decide a verdict of one method only."""
 _SEED_ONLY = (*_JUDGING, "dest_port", "app", "transport")
 
 

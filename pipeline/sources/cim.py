@@ -36,8 +36,20 @@ _FIELDS = {
     "resp_pkts": _cim("packets_in"),
     "orig_pkts": _cim("packets_out"),
     "system": _cim("dvc", "dvc_ip", "host"),
+    "action": _cim("action"),
     "preview": ("preview",),
 }
+
+
+def _row() -> pl.Expr:
+    return pl.col("src").is_not_null() & (pl.col("preview").cast(pl.String) != "true").fill_null(True)
+
+
+def _blocked() -> pl.Expr:
+    """The model's words for traffic that was not let through; what a teardown says is no verdict."""
+    return pl.col("action").str.to_lowercase().is_in(["blocked", "denied", "dropped"]).fill_null(False)
+
+
 _NOTE = (
     "Bytes in are taken as received by the source, as the detection's own search does; exporters differ, so "
     "compare with `nilometer identify`. Preview rows of the REST API repeat results and are ignored."
@@ -58,7 +70,8 @@ _JSON = Form(
     decoder=json_decoder(_FIELDS),
     columns=_FIELDS,
     json=True,
-    flows=lambda: pl.col("src").is_not_null() & (pl.col("preview") != "true").fill_null(True),
+    flows=lambda: _row() & ~_blocked(),
+    ignored={"blocked": lambda: _row() & _blocked()},
     note=_NOTE,
 )
 _LAYOUT = Layout(

@@ -69,6 +69,14 @@ def test_check_refuses_a_source_whose_bytes_go_the_wrong_way_and_names_the_lines
     assert [(d["source"], d["verdict"], d["refused"]) for d in found] == [("core", "swapped", True)]
 
 
+def test_check_looks_into_a_table_of_one_s_own(tmp_path: Path) -> None:
+    table = "t.csv\n    format: table\n    fields: {src_ip: c, dest_ip: s, start_time: t, bytes_in: b}"
+    make_site(tmp_path, 1, config=CONFIG.replace("logs/{day}/conn*.log", table))
+    (tmp_path / "t.csv").write_text("c,s,t,b\n10.0.0.1,192.0.2.10,2026-10-01T00:00:00Z,5\n", encoding="utf-8")
+    found = [o for o in objects(call("check", "--json", site=tmp_path)) if o["what"] == "source"]
+    assert [(s["formats"], s["first"][:10]) for s in found] == [({"table_csv": 1}, "2026-10-01")]
+
+
 def test_every_key_of_the_starter_is_valid_when_its_comment_is_taken_away(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^# (\w+:|  )", r"\1", starter_text(day(0)))
     text = re.sub(r"(?m)^    # (\w+:)", r"    \1", text)

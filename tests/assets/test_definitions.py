@@ -124,3 +124,8 @@ def test_packages_are_this_projects_own() -> None:
 
     for package in (assets, data_quality, pipeline):
         assert Path(str(package.__file__)).is_relative_to(PROJECT)
+
+
+def test_the_daily_job_holds_the_chain_and_nothing_else(defs: dg.Definitions) -> None:
+    keys = defs.resolve_job_def("nilometer_daily").asset_layer.executable_asset_keys
+    assert {k.to_user_string() for k in keys} == set(CHAIN)

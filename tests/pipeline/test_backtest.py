@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,9 @@ import pytest
 from pipeline.backtest import BOTH, Backtest, backtest, by_cause, compared, compared_methods
 from pipeline.daily import build_daily
 from pipeline.detections import RuleOverride, load_rules
+from pipeline.errors import RuleError
 from pipeline.evaluation.plot import picture
+from pipeline.power import seed_power
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection
 from pipeline.site import Site, open_site
@@ -207,3 +210,21 @@ def test_a_theft_is_planted_into_a_copy(site: Site) -> None:
     robbed = of.verdicts(LAST, theft).filter(pl.col("client") == "10.0.0.1").row(0, named=True)
     assert robbed["alert"]
     assert of.verdicts(LAST).equals(before)
+
+
+@pytest.mark.parametrize(
+    "change", [{"floor": 5}, {"reference": "own"}, {"fill": "zero"}, {"fleet_includes_day": False}]
+)
+def test_a_rule_that_is_judged_otherwise_than_the_seed_is_refused_and_has_no_power_map(
+    site: Site, change: dict[str, Any]
+) -> None:
+    rule = RULE.with_numbers(change)
+    with pytest.raises(RuleError, match=next(iter(change))):
+        trial(site, rule, verified)
+    with pytest.raises(RuleError, match="cannot be solved"):
+        seed_power(*SeedTrial(site, RULE).inputs(LAST), rule, LAST)
+
+
+def test_the_sweep_turns_both_gates_whatever_each_had(site: Site) -> None:
+    apart = SeedTrial(site, RULE.with_numbers({"fleet_deviation_threshold": "1", "own_deviation_threshold": "1"}))
+    assert apart.power(LAST, 9).equals(SeedTrial(site, RULE).power(LAST, 9))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -281,3 +282,18 @@ def test_a_gap_in_a_case_is_a_day_without_traffic(tmp_path: Path) -> None:
     easy = text.format("zero").replace("3, 5]", "3, 50]").replace("{{", "{").replace("}}", "}")
     assert failed_cases(read_rule(write(tmp_path, easy), 30)) == []
     assert failed_cases(read_rule(write(tmp_path, easy.replace("fill: zero", "fill: none")), 30))
+
+
+@pytest.mark.parametrize(
+    ("rule", "change", "key"),
+    [
+        ("mail_volume_surge", {"reference": "own"}, "reference"),
+        ("mail_volume_surge", {"deviation_threshold": "9"}, "deviation_threshold"),
+        ("hosts_receiving_high_volume_from_email_server", {"budget": 5}, "budget"),
+    ],
+)
+def test_a_number_of_the_other_method_is_refused_for_it_would_decide_nothing(
+    rule: str, change: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"rules\.{rule}\.{key}: is for rules of method"):
+        load_rules({rule: RuleOverride(**change)}, lookback_days=30)

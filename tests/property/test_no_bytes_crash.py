@@ -1,5 +1,6 @@
 """No bytes crash a reader, and every line of whatever it is given is accounted for."""
 
+import json
 import random
 
 import pytest
@@ -48,8 +49,10 @@ def read(encoding: str, data: bytes, rng: random.Random) -> None:
     if parts and is_array(Block(data, 1, data.count(b"\n"))) and isinstance(reader, DocumentReader):
         try:
             parsed = [reader.read_array(data)]
-        except ValueError:
-            return  # Said so: not one JSON document.
+        except ValueError:  # Said so: not one JSON document. No other value may be at fault.
+            with pytest.raises(ValueError):
+                json.loads(data)
+            return
     else:
         parsed = [reader.read(b) for b in parts]
         parsed.append(reader.finish())

@@ -6,7 +6,6 @@ its role's. How surprising a day is follows as the tail of a Student distributio
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import scipy  # loads scipy.stats at its first use: most commands never score
 
@@ -101,5 +100,5 @@ def surprise(t: pl.Series, nu: pl.Series) -> pl.Series:
 
 def surprising(surprises: pl.Series, nu: pl.Series) -> pl.Series:
     """The inverse of surprise: the t of each, in deviations."""
-    t = scipy.stats.t.isf(np.exp(-surprises.to_numpy()), nu.to_numpy())
+    t = scipy.stats.t.isf((-surprises).exp().to_numpy(), nu.to_numpy())
     return pl.Series("t", t, dtype=pl.Float64)

@@ -62,7 +62,7 @@ def _judge_day(raw: pl.DataFrame, day: dt.date, params: Params) -> pl.DataFrame:
     calibration = Calibration.before(raw, day, params)
     today = calibration.with_company(raw.filter(pl.col("day") == day))
     frames = [_judge_channel(raw, today, calibration, channel, params) for channel in CHANNELS]
-    found = _campaigns(pl.concat(frames), today, params)
+    found = _campaigns(pl.concat(frames), today)
     return found.select(pl.col(c).cast(t) for c, t in CALIBRATED_SCHEMA.items()).sort("client", "channel")
 
 
@@ -123,7 +123,7 @@ def _cases(raw: pl.DataFrame, alerts: pl.DataFrame, calibration: Calibration, pa
     return numbered.filter(last).group_by("client").agg(case_day=pl.col("day").min())
 
 
-def _campaigns(found: pl.DataFrame, today: pl.DataFrame, params: Params) -> pl.DataFrame:
+def _campaigns(found: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:
     """The number of alerting clients of the group, where the channel's budget would hardly give as many."""
     sizes = today.filter(pl.col("group").is_not_null()).group_by("group").agg(size=pl.len())
     open_alert = pl.col("alert") & pl.col("explained_by").is_null()

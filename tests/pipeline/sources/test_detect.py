@@ -3,7 +3,9 @@
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.lander import is_array
 from pipeline.sources import READERS, detect
+from pipeline.sources.base import Block
 from tests.oracle.zeek import FIELDS, as_json, conn, header, jsonl, rows, tsv
 
 SEEN = [
@@ -60,3 +62,10 @@ def test_a_log_cut_by_columns_needs_a_time_and_an_address_to_be_known() -> None:
     assert detect(rows([conn()], fields=FIELDS[:5]).encode(), "auto", "x") == "zeek_tsv"
     with pytest.raises(SourceError, match="no known format"):
         detect(rows([conn()], fields=("ts", "resp_ip_bytes", "proto")).encode(), "auto", "x")
+
+
+def test_a_bracket_that_begins_a_log_s_own_data_is_no_json() -> None:
+    line = b'[Fields@1.3.6.1.4.1.2620 action:"Accept"; src:"10.1.0.11"; dst:"10.9.0.25"; loguid:"{0x1}"; bytes:"5"]\n'
+    assert detect(line, "checkpoint", "x") == "checkpoint"
+    assert not is_array(Block(line, 1, 1))
+    assert is_array(Block(b'[{"a": 1}]', 1, 0))

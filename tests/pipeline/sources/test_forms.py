@@ -258,3 +258,18 @@ def test_no_value_breaks_a_reader_and_every_line_is_accounted_for(
     parsed = READERS[name](ReadOptions(Watch(None), LATEST)).read(Block(data, 1, len(lines)))
     assert parsed.account.balanced
     assert parsed.account.lines == len(lines)
+
+
+def test_cim_rows_of_traffic_that_was_blocked_are_counted_by_name_and_are_no_flows() -> None:
+    rows = [
+        cim(),
+        cim() | {"action": "allowed"},
+        cim() | {"action": "blocked"},
+        cim() | {"All_Traffic.action": "Dropped"},
+    ]
+    account = read("cim_json", *rows).account
+    assert (account.flows, account.ignored, account.warnings["blocked"]) == (2, 2, 2)
+    text = "_time,src_ip,dest_ip,bytes_in,bytes_out,action\n"
+    text += "".join(f"1795132800,10.1.0.11,192.0.2.25,5,6,{a}\n" for a in ("allowed", "blocked", ""))
+    parsed = READERS["cim_csv"](ReadOptions(Watch(None), LATEST)).read(Block(text.encode(), 1, 4))
+    assert (parsed.account.flows, parsed.account.warnings["blocked"]) == (2, 1)

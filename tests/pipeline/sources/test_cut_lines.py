@@ -1,0 +1,43 @@
+"""A last line without its end, in logs whose writers end every line: set aside wherever it was cut."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.sources import READERS
+from pipeline.sources.base import Block, ReadOptions
+from pipeline.sources.forms import FORMS
+from pipeline.sources.watch import Watch
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+TUPLE = b"1795133100,10.1.0.11,10.9.0.25,40001,993,T,O,A,C,10,600,12,5900"
+LINES = {
+    "fortinet": (GOLDEN / "fortigate-interim-and-close.log").read_bytes().splitlines()[-1],
+    "paloalto": (GOLDEN / "panw-bytes-order.log").read_bytes().splitlines()[-1],
+    "asa": (GOLDEN / "asa-302014-inbound-outbound.log").read_bytes().splitlines()[-1],
+    "checkpoint": b'<134>1 2026-11-20T00:10:00Z gw CheckPoint 1 - [action:"Accept"; src:"10.1.0.11"]',
+    "azure_tuples": TUPLE,
+}
+
+
+def test_every_format_that_ends_its_lines_is_tried() -> None:
+    assert {name for name, form in FORMS.items() if form.ends_lines} == set(LINES)
+
+
+@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("cut", [0, 1, 2, 20])
+def test_a_last_line_without_its_end_is_set_aside_and_counts_nothing(name: str, cut: int) -> None:
+    data = LINES[name][: len(LINES[name]) - cut]
+    reader = READERS[name](ReadOptions(Watch(None), 4 * 10**15))
+    parsed = reader.read(Block(data, 7, 1, unterminated=True))
+    assert parsed.rows.is_empty()
+    assert parsed.rejects.select("source_line", "reason").rows() == [(7, "incomplete_last_line")]
+    assert parsed.account.balanced
+
+
+def test_bare_tuples_keep_the_numbers_of_their_lines() -> None:
+    reader = READERS["azure_tuples"](ReadOptions(Watch(None), 4 * 10**15))
+    parsed = reader.read(Block(b"\n\n" + TUPLE + b"\n\nbad\n", 1, 5))
+    assert parsed.rows["source_line"].to_list() == [3]
+    assert parsed.rejects["source_line"].to_list() == [5]
+    assert parsed.account.balanced
