@@ -51,7 +51,7 @@ types: $(STAMP) ## mypy, strict
 	.venv/bin/mypy
 
 lock: ## make requirements.lock again
-	.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	.venv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock
 
 bench: $(STAMP) ## measure ingestion against DuckDB in one run

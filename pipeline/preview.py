@@ -14,7 +14,6 @@ from pipeline.baseline import build_baseline
 from pipeline.daily import build_daily
 from pipeline.days import window_days
 from pipeline.flows import build_flows
-from pipeline.inventory import Inventory
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.methods import METHODS
@@ -39,7 +38,7 @@ def make_preview(site: Site, now: dt.datetime) -> DayRecord:
     with site_lock(site.storage.root, wait=True):
         landing = Landing(site.root, site.storage.root, site.settings, now)
         landing.land([day])
-        flows = build_flows(landing, site.settings, Inventory(site.settings.inventory), day)
+        flows = build_flows(landing, site.settings, site.inventory, day)
     today = build_daily(flows.collect(), site.measures, day)
     window = window_days(day, site.longest_lookback, site.settings.start_date)
     present = [d for d in window if site.storage.has("daily_traffic", d)]

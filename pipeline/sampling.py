@@ -38,7 +38,7 @@ BLOCKS = 2
 def directions(site: Site, now: dt.datetime) -> list[Direction]:
     """What each source's own flows say of its direction; sources without a flow of a watched server are left out."""
     found: list[Direction] = []
-    inventory = Inventory(site.settings.inventory)
+    inventory = site.inventory
     for source in site.settings.sources:
         options = options_for(source, site.settings.limits, now, Watch(inventory))
         files = list_files(site.root, source).files[-FILES:]

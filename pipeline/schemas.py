@@ -257,7 +257,11 @@ SURGE_SCORES = Table(
         _c("rule_id", pl.String, "the rule", null=False),
         _c("client", pl.String, "the client: an asset, else an address", null=False),
         _c("addresses", pl.List(pl.String), "its addresses with traffic on the day, the largest first"),
-        _c("group", pl.String, "clients compared with each other: the context's group, else its /24 or /64"),
+        _c(
+            "group",
+            pl.String,
+            "clients compared with each other: the context's group, else the site's, else its /24 or /64",
+        ),
         _c("role", pl.String, "the client's role in the context, else its category in the inventory, else client"),
         _c("explained_by", pl.String, "a known event that explains the day"),
         _c("bytes", pl.Int64, "what the client received from email servers, whoever began the session", "bytes"),

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.detections import Rule, known_rules, load_rules
+from pipeline.detections import Rule, in_force, known_rules
 from pipeline.detections.model import Measure
 from pipeline.errors import ConfigError, Location
 from pipeline.groups import Groups
+from pipeline.inventory import Inventory
 from pipeline.methods.surge.slow import RECENT
 from pipeline.settings import CONFIG_NAME, Settings, load_settings
 from pipeline.storage import Storage
@@ -42,8 +43,7 @@ class Site:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, overrides applied."""
-        s = self.settings
-        return load_rules(s.rules, lookback_days=s.lookback_days, folders=self.rule_paths)
+        return in_force(self.known_rules.values(), self.settings.rules)
 
     @cached_property
     def known_rules(self) -> dict[Path, Rule]:
@@ -55,6 +55,11 @@ class Site:
         """Where the site's own rules are: its `rules/` folder, and the files and folders it names."""
         folder = self.root / "rules"
         return (*((folder,) if folder.is_dir() else ()), *(self.root / p for p in self.settings.rule_paths))
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Which addresses matter, and since when."""
+        return Inventory(self.settings.inventory)
 
     @cached_property
     def groups(self) -> Groups:

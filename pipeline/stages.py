@@ -16,7 +16,6 @@ from pipeline.context import load_context
 from pipeline.days import window_days
 from pipeline.errors import NilometerError
 from pipeline.flows import build_flows
-from pipeline.inventory import Inventory
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
 from pipeline.methods.surroundings import Surroundings
@@ -46,7 +45,7 @@ def _need(site: Site, table: str, day: dt.date) -> DayRecord:
 
 def make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
     """Flows of a day from the landed files; raises SourceError when one of its files could not be read."""
-    made = build_flows(landing, site.settings, Inventory(site.settings.inventory), day)
+    made = build_flows(landing, site.settings, site.inventory, day)
     return site.storage.write_slices(FLOWS, day, made.slices, inputs=made.inputs, facts=made.facts)
 
 

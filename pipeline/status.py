@@ -31,6 +31,7 @@ _WORDS = {
     "start": "start_date changed",
     "rules": "a rule changed",
     "groups": "the groups changed",
+    "site_groups": "the groups changed",
     "days_read": "other days of its window were read",
     "texts": "a rule's text changed",
     "quality": "the day's quality changed",
@@ -93,7 +94,7 @@ class _RememberingStorage(Storage):
 def snapshot(site: Site) -> Site:
     """The same site with a storage that reads each footer once; for looking only."""
     seen = replace(site)
-    seen.__dict__["storage"] = _RememberingStorage(site.storage)
+    seen.__dict__.update(site.__dict__ | {"storage": _RememberingStorage(site.storage)})
     return seen
 
 
@@ -101,7 +102,7 @@ def days_status(site: Site, landing: Landing, days: Sequence[dt.date], quality_o
     """The status of each of the days, in order; quality_of tells a stored day's quality."""
     seen, quality_of = snapshot(site), surge_days.remembering(quality_of)
     pending = landing.pending(days)
-    inventory = Inventory(site.settings.inventory)
+    inventory = site.inventory
     return [_status(seen, landing, inventory, day, quality_of, pending.get(day, [])) for day in days]
 
 

@@ -322,28 +322,51 @@ class Storage:
                 continue
         return sorted(found)
 
-    # Failed days: a small marker that later stages skip and status shows; success removes it.
+    # Small files beside the tables, by their name below the root ("failed/day=2026-11-01.json").
 
-    def _marker(self, day: dt.date) -> Path:
-        return self.root / "failed" / f"day={day.isoformat()}.json"
+    def read_text(self, name: str) -> str | None:
+        """The text of a small file, or None when there is none."""
+        try:
+            return (self.root / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a small file; a reader sees the old text or the new one."""
+        replace_atomically(self.root / name, lambda p: p.write_text(text, encoding="utf-8"))
+
+    def remove(self, name: str) -> None:
+        """Delete a file; nothing happens when there is none."""
+        (self.root / name).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> list[str]:
+        """The finished files right below a folder, as names below the root, in order."""
+        found = (self.root / folder).iterdir() if (self.root / folder).is_dir() else ()
+        return sorted(f"{folder}/{p.name}" for p in found if p.is_file() and not p.name.startswith("."))
+
+    # Failed days: a small marker that later stages skip and status shows; success removes it.
 
     def mark_failed(self, day: dt.date, stage: str, reasons: list[str]) -> None:
         """Remember that a stage could not make this day, and why."""
-        text = json.dumps({"stage": stage, "reasons": reasons}, sort_keys=True)
-        replace_atomically(self._marker(day), lambda p: p.write_text(text, encoding="utf-8"))
+        self.write_text(_marker(day), json.dumps({"stage": stage, "reasons": reasons}, sort_keys=True))
 
     def clear_failed(self, day: dt.date) -> None:
         """Forget an earlier failure of this day."""
-        self._marker(day).unlink(missing_ok=True)
+        self.remove(_marker(day))
 
     def failure(self, day: dt.date) -> tuple[str, list[str]] | None:
         """(stage, reasons) of a failed day, or None."""
-        path = self._marker(day)
-        if not path.exists():
+        text = self.read_text(_marker(day))
+        if text is None:
             return None
-        loaded = json.loads(path.read_text(encoding="utf-8"))
+        loaded = json.loads(text)
         return loaded["stage"], loaded["reasons"]
 
     def failed_days(self) -> list[dt.date]:
         """All days with a failure marker, in order."""
-        return sorted(parse_day(p.stem.removeprefix("day=")) for p in (self.root / "failed").glob("day=*.json"))
+        names = (n.rpartition("/")[2] for n in self.names("failed"))
+        return sorted(parse_day(n.removeprefix("day=").removesuffix(".json")) for n in names)
+
+
+def _marker(day: dt.date) -> str:
+    return f"failed/day={day.isoformat()}.json"

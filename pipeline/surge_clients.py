@@ -16,9 +16,11 @@ from pipeline.context.explaining import shared_explanations
 from pipeline.context.model import covering
 from pipeline.daily import known_sum
 from pipeline.detections.model import Rule
-from pipeline.groups import subnets
+from pipeline.groups import Groups
 from pipeline.inventory import Inventory
 
+SUBNETS = Groups()
+"""Every address in its /24 or /64."""
 CLIENT = "client"
 """The role of addresses that neither context nor inventory knows."""
 
@@ -39,9 +41,17 @@ class ClientDays:
 
 
 def client_days(
-    stored: pl.LazyFrame, rule: Rule, inventory: Inventory, day: dt.date, context: Context = NOTHING
+    stored: pl.LazyFrame,
+    rule: Rule,
+    inventory: Inventory,
+    day: dt.date,
+    context: Context = NOTHING,
+    groups: Groups = SUBNETS,
 ) -> ClientDays:
-    """The sums over the rule's series of the stored days, as clients; roles and groups are those of the day judged."""
+    """The sums over the rule's series of the stored days, as clients; roles and groups are those of the day judged.
+
+    A client is of the context's group; where it has none, of the site's, as rules that compare groups have it.
+    """
     rows = context.with_assets(_addresses(stored, rule, inventory, day))
     rows = rows.with_columns(client=pl.coalesce("asset", "ip"))
     hosts = rows.select("ip", "asset").unique().sort("ip", "asset", nulls_last=True)
@@ -51,7 +61,7 @@ def client_days(
     rows = rows.join(out, on=["ip", "asset"], how="anti", nulls_equal=True, maintain_order="left")
     today = rows.filter(pl.col("day") == day).sort(["bytes", "ip"], descending=[True, False], nulls_last=True)
     addresses = today.group_by("client", maintain_order=True).agg(addresses="ip")
-    who = _who(rows, told, context.told("groups", hosts, day))
+    who = _who(rows, told, context.told("groups", hosts, day), groups)
     summed = rows.group_by("day", "client").agg(bytes=known_sum("bytes")).join(who, on="client")
     explained = _explained(rows, summed, context)
     summed = summed.join(explained, on=["day", "client"], how="left").sort("day", "client")
@@ -73,15 +83,15 @@ def _addresses(stored: pl.LazyFrame, rule: Rule, inventory: Inventory, day: dt.d
     return rows.join(people, on="ip").sort("day", "ip")
 
 
-def _who(rows: pl.DataFrame, roles: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+def _who(rows: pl.DataFrame, roles: pl.DataFrame, told_groups: pl.DataFrame, groups: Groups) -> pl.DataFrame:
     """client, group, role: of the address that it used last, the one with most bytes where there were several."""
     latest = rows.sort(["day", "bytes", "ip"], descending=[True, True, False], nulls_last=True)
     who = latest.unique("client", keep="first", maintain_order=True).select("client", "ip", "asset", "category")
-    who = who.with_columns(subnet=subnets(who["ip"]))
-    for told in (roles.drop("exclude"), groups):
+    who = who.with_columns(near=groups.of(who["ip"]))
+    for told in (roles.drop("exclude"), told_groups):
         who = who.join(told, on=["ip", "asset"], how="left", nulls_equal=True)
     role = pl.coalesce("role", pl.col("category").list.first()).fill_null(CLIENT)
-    return who.select("client", group=pl.coalesce("group", "subnet"), role=role)
+    return who.select("client", group=pl.coalesce("group", "near"), role=role)
 
 
 def _explained(rows: pl.DataFrame, clients: pl.DataFrame, context: Context) -> pl.DataFrame:

@@ -14,14 +14,13 @@ import polars as pl
 
 from pipeline.context import Context
 from pipeline.days import window_days
-from pipeline.inventory import Inventory
 from pipeline.methods.surge import raw_scores
 from pipeline.schemas import DAILY_TRAFFIC, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.storage import digest
 from pipeline.surge_clients import client_days
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 VERDICT_VERSION = 2
 QualityOf = Callable[[Site, dt.date], str]
 
@@ -40,7 +39,7 @@ def remembering(quality_of: QualityOf) -> QualityOf:
 
 def inputs(site: Site, day: dt.date, quality_of: QualityOf, context: Context) -> dict[str, str]:
     """What a day's surge scores are made from."""
-    days = _days(site, day, quality_of)
+    days = fit_days(site, day, site.surge_window, quality_of)
     records = {f"daily_traffic/{d}": site.storage.record("daily_traffic", d) for d in days}
     made_of = {k: r.fingerprint for k, r in records.items() if r is not None}
     return (
@@ -50,7 +49,8 @@ def inputs(site: Site, day: dt.date, quality_of: QualityOf, context: Context) ->
             "rules": digest(
                 *(f"{r.id}/{r.lookback_days}/{[m.id for m in r.measures]}" for r in site.rules_of("surge"))
             ),
-            "inventory": Inventory(site.settings.inventory).fingerprint(day),
+            "inventory": site.inventory.fingerprint(day),
+            "site_groups": site.groups.fingerprint,
             "stage": str(STAGE_VERSION),
         }
     )
@@ -66,11 +66,10 @@ class SurgeDay:
 
 def scores(site: Site, day: dt.date, quality_of: QualityOf, context: Context) -> SurgeDay:
     """The scores of one day under every rule of the method."""
-    stored = site.storage.scan(DAILY_TRAFFIC, _days(site, day, quality_of))
-    inventory = Inventory(site.settings.inventory)
+    stored = site.storage.scan(DAILY_TRAFFIC, fit_days(site, day, site.surge_window, quality_of))
     frames, excluded = [], 0
     for rule in site.rules_of("surge"):
-        clients = client_days(stored, rule, inventory, day, context)
+        clients = client_days(stored, rule, site.inventory, day, context, site.groups)
         raw = raw_scores(clients.rows, [day], rule.surge, off=context.off(day))
         frames.append(raw.join(clients.addresses, on="client", how="left").with_columns(rule_id=pl.lit(rule.id)))
         excluded = max(excluded, clients.excluded)
@@ -94,8 +93,8 @@ def verdict_inputs(site: Site, day: dt.date) -> dict[str, str]:
     }
 
 
-def _days(site: Site, day: dt.date, quality_of: QualityOf) -> list[dt.date]:
-    """The stored days of the window that are fit to compare with, and the day itself."""
-    window = window_days(day, site.surge_window, site.settings.start_date)
+def fit_days(site: Site, day: dt.date, past: int, quality_of: QualityOf) -> list[dt.date]:
+    """The stored ones of so many past days that are fit to compare with, and the day itself."""
+    window = window_days(day, past, site.settings.start_date)
     stored = [d for d in window if site.storage.has("daily_traffic", d)]
     return [*(d for d in stored if quality_of(site, d) != "unverified"), day]

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from pipeline.baseline import build_baseline
+from pipeline.context import NOTHING, Context, load_context
 from pipeline.daily import build_daily
 from pipeline.days import window_days
 from pipeline.detections.model import Measure, Rule
 from pipeline.errors import RuleError
-from pipeline.inventory import Inventory
 from pipeline.methods import METHODS
 from pipeline.methods.surge import calibrated, raw_scores
 from pipeline.methods.surge.calibration import LEAST_DAYS
@@ -27,7 +27,7 @@ from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
 from pipeline.surge_clients import client_days
-from pipeline.surge_days import QualityOf
+from pipeline.surge_days import QualityOf, fit_days
 
 CAUSES = {
     "above_both_gates": "alerts: above the fleet's and its own gate",
@@ -60,7 +60,9 @@ def trial(site: Site, rule: Rule, quality_of: QualityOf) -> SeedTrial | SurgeTri
             "back-test cannot tell causes and costs of.",
             remedy="Try it without these keys, or run it on a copy of the site.",
         )
-    return SeedTrial(site, rule) if rule.method == "seed" else SurgeTrial(site, rule, quality_of)
+    if rule.method == "seed":
+        return SeedTrial(site, rule)
+    return SurgeTrial(site, rule, quality_of, load_context(site.root, site.settings.context))
 
 
 def history(site: Site, measures: Sequence[Measure], days: Sequence[dt.date]) -> pl.LazyFrame:
@@ -133,15 +135,14 @@ class SurgeTrial:
     site: Site
     rule: Rule
     quality_of: QualityOf
+    context: Context = NOTHING
     _raw: dict[dt.date, pl.DataFrame] = field(default_factory=dict)
 
     def rows(self, day: dt.date) -> pl.DataFrame:
         """What the day's raw scores are made from: its window's days, unverified ones left out."""
-        window = window_days(day, self.rule.surge.window + RECENT, self.site.settings.start_date)
-        stored = [d for d in window if self.site.storage.has("daily_traffic", d)]
-        fit = [*(d for d in stored if self.quality_of(self.site, d) != "unverified"), day]
+        fit = fit_days(self.site, day, self.rule.surge.window + RECENT, self.quality_of)
         kept = history(self.site, self.rule.measures, fit)
-        return client_days(kept, self.rule, Inventory(self.site.settings.inventory), day).rows
+        return client_days(kept, self.rule, self.site.inventory, day, self.context, self.site.groups).rows
 
     def raw(self, day: dt.date) -> pl.DataFrame:
         """Raw scores of the days that calibrate a day, and of the day."""
@@ -150,7 +151,7 @@ class SurgeTrial:
             del self._raw[gone]
         for d in wanted:
             if d not in self._raw:
-                self._raw[d] = raw_scores(self.rows(d), [d], self.rule.surge)
+                self._raw[d] = raw_scores(self.rows(d), [d], self.rule.surge, off=self.context.off(d))
         return pl.concat([self._raw[d] for d in wanted])
 
     def _wanted(self, day: dt.date) -> list[dt.date]:
@@ -161,7 +162,7 @@ class SurgeTrial:
         """Rows of VERDICTS of a day, or of a copy of it with a theft."""
         raw = self.raw(day)
         if theft is not None:
-            robbed = raw_scores(inject(self.rows(day), [theft])[0], [day], self.rule.surge)
+            robbed = raw_scores(inject(self.rows(day), [theft])[0], [day], self.rule.surge, off=self.context.off(day))
             raw = pl.concat([raw.filter(pl.col("day") < day), robbed])
         told = calibrated(raw, [day], self.rule.surge).sort("alert", "rate", "channel", descending=[True, False, False])
         best = told.group_by("client", maintain_order=True).first()

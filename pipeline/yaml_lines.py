@@ -70,11 +70,12 @@ def load_located(path: Path) -> LocatedYaml:
         raise ConfigError(f"is larger than {MAX_BYTES:,} bytes.", where=Location(file=str(path)))
     try:
         _refuse_anchors(text, path)
-        node = yaml.compose(text, Loader=_Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
         lines: dict[tuple[Any, ...], int] = {}
         if node is not None:
             _walk(node, (), lines, path)
-        return LocatedYaml(yaml.load(text, Loader=_Loader), lines)  # noqa: S506 - a SafeLoader
+        return LocatedYaml(None if node is None else loader.construct_document(node), lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise ConfigError(

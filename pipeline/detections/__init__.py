@@ -4,7 +4,7 @@ A user adds a rule by a YAML file in the site's `rules/` folder, or where `rule_
 computed belongs to `pipeline.methods`.
 """
 
-from pipeline.detections.loader import known_rules, load_rules
+from pipeline.detections.loader import in_force, known_rules, load_rules
 from pipeline.detections.model import Measure, Rule, RuleOverride
 
-__all__ = ["Measure", "Rule", "RuleOverride", "known_rules", "load_rules"]
+__all__ = ["Measure", "Rule", "RuleOverride", "in_force", "known_rules", "load_rules"]

@@ -5,7 +5,7 @@ Every fault names file, line, key and what is allowed. What the fields mean belo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,12 @@ def load_rules(
         RuleError: a rule file is wrong, or an id is given twice.
         ConfigError: an override names a rule that does not exist.
     """
-    rules = {rule.id: rule for rule in known_rules(lookback_days, folders).values()}
+    return in_force(known_rules(lookback_days, folders).values(), overrides)
+
+
+def in_force(known: Iterable[Rule], overrides: Mapping[str, RuleOverride]) -> tuple[Rule, ...]:
+    """Of the known rules those that are on, with the site's numbers; raises ConfigError as load_rules does."""
+    rules = {rule.id: rule for rule in known}
     if unknown := sorted(set(overrides) - set(rules)):
         raise ConfigError(
             f"unknown rule {unknown[0]!r}.",

@@ -66,21 +66,9 @@ class ZeekJsonReader(JsonReader):
         repeated = lines["raw"].str.contains(_PREVIEW)
         lines = json_lines.unfolded(lines.filter(~repeated), _INSIDE, _OWN)
         fields, broken = json_lines.decode(lines, zeek.ALIASES, reason, numbers=True)
-        account.quarantined.update(broken["reason"].to_list())
         account.ignored = int(repeated.sum())
         if (clean := self._records.take_typed(columns.typed_text(fields, "UTC"), account)) is not None:
+            clean.account.quarantined.update(broken["reason"].to_list())
             clean.rejects = broken
             return clean
-        conn, ignored = _conn_records(json_lines.as_texts(fields))
-        account.ignored += ignored
-        typed, unreadable = zeek.read_text(conn, self._options)
-        account.quarantined.update(unreadable["reason"].to_list())
-        parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]))
-        self._settle(parsed, typed, lambda kept: zeek.to_raw(kept, self._options, interim=False))
-        return parsed
-
-
-def _conn_records(fields: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Records of the connection log, and the number of other records."""
-    kept = fields.filter(_is_conn())
-    return kept, fields.height - kept.height
+        return self._records.take(json_lines.as_texts(fields), broken, account)

@@ -294,3 +294,17 @@ def test_slices_are_stored_as_one_day_and_leave_nothing_behind(storage: Storage)
     record = storage.write_slices(FLOWS, DAY, [frame, frame], inputs={}, facts={})
     assert (record.rows, record.fingerprint) == (0, content_fingerprint(frame))
     assert len(list(storage.path("flows", DAY).parent.iterdir())) == 1
+
+
+def test_small_files_are_replaced_whole_and_unfinished_ones_are_not_listed(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    assert storage.read_text("notes/a.json") is None
+    assert storage.names("notes") == []
+    storage.write_text("notes/a.json", "one")
+    storage.write_text("notes/a.json", "two")
+    (tmp_path / "notes" / ".b.json.1.tmp").write_text("half", encoding="utf-8")
+    assert storage.read_text("notes/a.json") == "two"
+    assert storage.names("notes") == ["notes/a.json"]
+    storage.remove("notes/a.json")
+    storage.remove("notes/a.json")
+    assert storage.names("notes") == []

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.context import Context
+from pipeline.groups import Groups
 from pipeline.inventory import Inventory
 from pipeline.methods.surge import Params, calibrated, raw_scores
 from pipeline.settings import InventoryEntry
@@ -86,6 +87,24 @@ def test_groups_of_the_context_stand_for_subnets() -> None:
     known = context(groups="address,group\n10.0.0.0/24,sales\n", entities="address,asset\n10.0.0.1,pc\n")
     found = made([(0, "10.0.0.1", 1), (0, "10.0.1.1", 1)], known, 0)
     assert found.rows.select("client", "group").rows() == [("10.0.1.1", "10.0.1.0/24"), ("pc", "sales")]
+
+
+def test_the_sites_groups_stand_where_the_context_names_none() -> None:
+    known = context(groups="address,group\n10.0.0.1,sales\n")
+    groups = Groups({"office": ["10.0.0.0/16"]})
+    found = client_days(
+        stored([(0, ip, 1) for ip in ("10.0.0.1", "10.0.0.2", "10.1.0.1")]),
+        rule(),
+        Inventory([]),
+        day(0),
+        known,
+        groups,
+    )
+    assert found.rows.select("client", "group").rows() == [
+        ("10.0.0.1", "sales"),
+        ("10.0.0.2", "office"),
+        ("10.1.0.1", "10.1.0.0/24"),
+    ]
 
 
 def test_events_explain_the_days_of_those_they_name() -> None:
