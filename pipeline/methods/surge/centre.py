@@ -7,7 +7,6 @@ its role's. How surprising a day is follows as the tail of a Student distributio
 from __future__ import annotations
 
 import polars as pl
-import scipy  # loads scipy.stats at its first use: most commands never score
 
 _PRIOR_FREEDOM = 6.0
 """Degrees of freedom that the role's spread counts for."""
@@ -95,10 +94,14 @@ def expectations(clients: pl.DataFrame) -> pl.DataFrame:
 
 def surprise(t: pl.Series, nu: pl.Series) -> pl.Series:
     """-ln P(Student with nu > t); null where t is, as on the very first day."""
+    import scipy.stats  # noqa: PLC0415 - brings NumPy, and most commands never score
+
     return pl.Series(-scipy.stats.t.logsf(t.to_numpy(), nu.to_numpy()), dtype=pl.Float64).fill_nan(None)
 
 
 def surprising(surprises: pl.Series, nu: pl.Series) -> pl.Series:
     """The inverse of surprise: the t of each, in deviations."""
+    import scipy.stats  # noqa: PLC0415 - brings NumPy, and most commands never score
+
     t = scipy.stats.t.isf((-surprises).exp().to_numpy(), nu.to_numpy())
     return pl.Series("t", t, dtype=pl.Float64)

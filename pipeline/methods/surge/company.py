@@ -6,7 +6,6 @@ One theft may rob several hosts of a group at once, none of them much. What is u
 from __future__ import annotations
 
 import polars as pl
-import scipy  # loads scipy.stats at its first use: most commands never score
 
 UNUSUAL_QUANTILE = 0.99
 """A client-day above this quantile of past surprises is unusual."""
@@ -36,6 +35,8 @@ def company(rows: pl.DataFrame, unusual: float, usual_rate: float) -> pl.Series:
     )
     rate = pl.max_horizontal(pl.lit(usual_rate), pl.col("elsewhere") / pl.col("rest"))
     counted = counted.with_columns(mean=pl.col("size") * rate)
+    import scipy.stats  # noqa: PLC0415 - brings NumPy, and most commands never score
+
     chance = pl.Series(scipy.stats.poisson.logsf((counted["others"] - 1).to_numpy(), counted["mean"].to_numpy()))
     together = pl.col("named") & (pl.col("others") >= _LEAST_OTHERS)
     return counted.select(company=pl.when(together).then(-chance).otherwise(0.0))["company"]
