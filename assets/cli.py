@@ -17,6 +17,7 @@ import click
 
 from assets import screen, views
 from assets.evaluate_cli import evaluate
+from assets.explain_cli import explain
 from assets.options import Day, asked_days, day_options
 from assets.power_cli import backtest, compare, power
 from assets.rules_cli import rules
@@ -56,7 +57,7 @@ def main(ctx: click.Context, site: Path | None) -> None:
     ctx.obj = site or Path()
 
 
-for _command in (evaluate, rules, power, backtest, compare):
+for _command in (evaluate, explain, rules, power, backtest, compare):
     main.add_command(_command)
 
 

@@ -102,7 +102,7 @@ class SeedTrial:
         if theft is not None:
             today = inject(today, [theft])[0]
         scores = METHODS[self.rule.method](today, past, self.rule, day)
-        return scores.select("day", "client", "bytes", alert=pl.col("state") == "alert", cause=_seed_cause(self.rule))
+        return scores.select("day", "client", "bytes", alert=pl.col("state") == "alert", cause=seed_cause(self.rule))
 
     def power(self, day: dt.date, knob: float | str) -> pl.DataFrame:
         """The power map of a day under another threshold."""
@@ -111,7 +111,8 @@ class SeedTrial:
         return seed_power(*self.inputs(day), rule, day)
 
 
-def _seed_cause(rule: Rule) -> pl.Expr:
+def seed_cause(rule: Rule) -> pl.Expr:
+    """One of CAUSES for a row of ANOMALY_SCORES under the rule."""
     own, fleet = (pl.col(c).fill_null(False) for c in ("gate_client", "gate_fleet"))
     cases = (
         ((pl.col("state") == "alert") & (pl.col("per_source_stdev_bytes") == 0), "flat_past"),

@@ -1,0 +1,155 @@
+"""`nilometer explain CLIENT DAY`: each rule's verdict on a client and day, with what it was made from.
+
+What is told is put together in `pipeline.explain`; here it is only laid out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assets import screen
+from assets.options import Day
+from pipeline.alerts import amount
+from pipeline.errors import ConfigError
+from pipeline.site import Site, open_site
+
+if TYPE_CHECKING:
+    from pipeline.explain import Explanation
+
+_BARS = "▁▂▃▄▅▆▇█"
+_PASSED = {True: "passed", False: "not passed", None: "cannot be told"}
+
+
+@click.command()
+@click.argument("client")
+@click.argument("day", type=Day())
+@click.option("--rule", "rule_id", help="Only this rule.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a rule.")
+@click.pass_obj
+def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_json: bool) -> None:
+    """Say why CLIENT (an address or an asset) alerted on DAY, or why it did not, rule by rule."""
+    from data_quality.checks import day_quality
+    from pipeline.explain import explain as tell
+
+    site = open_site(folder)
+    found = tell(site, client, day, _asked(site, rule_id))
+    quality = day_quality(site, day)
+    if as_json:
+        screen.json_lines(e.as_dict() | {"quality": quality} for e in found)
+        sys.exit(0)
+    screen.say(f"{client} on {day} ({site.settings.timezone}); the day's data is {quality}.")
+    if quality == "no_data":
+        screen.say("No log was read for this day, so that nothing said here tells that nothing happened.")
+    for told in found:
+        screen.say("")
+        for line in _lines(told):
+            screen.say(line)
+
+
+def _asked(site: Site, rule_id: str | None) -> Sequence[Any]:
+    if rule_id is None:
+        return site.rules
+    known = {r.id: r for r in site.rules}
+    if rule_id not in known:
+        raise ConfigError(f"unknown rule {rule_id!r}.", remedy=f"Rules in force: {', '.join(sorted(known))}.")
+    return [known[rule_id]]
+
+
+def _lines(told: Explanation) -> Iterator[str]:
+    """One rule's block."""
+    from pipeline.explain import WHY
+
+    yield f"{told.rule.id}: {told.state.replace('_', ' ').upper()}{f' {told.alert}' if told.alert else ''}"
+    for name, text in _facts(told, WHY[told.cause]):
+        yield f"  {name:<9} {text}"
+    if told.state == "alert":
+        for step in told.rule.runbook:
+            yield f"  to do     {step}"
+
+
+def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
+    field = told.rule.field
+    yield "why", why
+    if told.message:
+        yield "alert", told.message
+    if told.value is not None:
+        yield "value", f"{amount(told.value, field)}, number {told.rank} of the {told.clients:,} clients of the day"
+    yield from _compared(told.compared, field)
+    if told.least is not None:
+        yield "least", f"{amount(told.least, field)} would alert on this day ({told.least:,})"
+    elif told.least_reason:
+        yield "least", _no_least(told.least_reason)
+    if told.past:
+        yield "past", _past(told)
+    for server in told.servers:
+        size = "-" if server["bytes"] is None else amount(server["bytes"], "bytes")
+        yield "other end", f"{server['ip']}: {size} in {amount(server['flows'], 'flows')}"
+    for flow in told.flows:
+        size = "-" if flow["bytes"] is None else amount(flow["bytes"], "bytes")
+        where = f"{flow['source_file']}:{flow['source_line']}"
+        start = dt.datetime.fromisoformat(flow["start"]).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield "flow", f"{start}  {flow['server']} port {flow['port']}: {size}  {where}"
+
+
+def _no_least(reason: str) -> str:
+    from pipeline.power import REASONS
+
+    known = REASONS | {"not_solved": "it is not told for rules that judge otherwise than the original"}
+    return f"no volume would alert: {known[reason]}" if reason in REASONS else known[reason]
+
+
+def _compared(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]:
+    """Each reference of a rule of gates, or what the surge method expected."""
+    for name, found in compared.items():
+        if not isinstance(found, dict):
+            continue
+        if name in ("samples", "floor"):
+            had = f"{found['n']} days of at least " if name == "samples" else "at least "
+            yield name, f"{had}{found['least']:,}: {_PASSED[found['passed']]}"
+            continue
+        if found["avg"] is None:
+            yield name, f"nothing to compare with: {_PASSED[found['passed']]}"
+            continue
+        spread = "unknown" if found["stdev"] is None else amount(found["stdev"], field)
+        gate = "" if found["threshold"] is None else f", gate {amount(found['threshold'], field)}"
+        away = "" if found["deviations"] is None else f", {found['deviations']:,.2f} deviations away"
+        yield (
+            name,
+            f"mean {amount(found['avg'], field)}, deviation {spread} of {found['n']:,} days{gate}{away}: "
+            f"{_PASSED[found['passed']]}",
+        )
+    if "expected" in compared:
+        yield from _expected(compared, field)
+
+
+def _expected(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]:
+    if compared["expected"] is not None:
+        yield (
+            "expected",
+            f"{amount(compared['expected'], field)} after {compared['n']} days, as a {compared['role']} of "
+            f"{compared['group']}",
+        )
+    for channel in compared["channels"]:
+        if channel["rate"] is not None:
+            passed = "alerts" if channel["alert"] else "does not alert"
+            yield (
+                channel["channel"],
+                f"as rare as {channel['rate']:.3g} in 10,000 clients a day, of {channel['limit']:g} allowed: {passed}",
+            )
+    if compared["explained_by"]:
+        yield "explained", str(compared["explained_by"])
+
+
+def _past(told: Explanation) -> str:
+    """A bar a day of the window that had traffic, the day itself last."""
+    values = [v for _, v in told.past if v is not None]
+    top = max(values, default=0) or 1
+    bars = "".join("·" if v is None else _BARS[min(7, v * 8 // (top + 1))] for _, v in told.past)
+    first, last = told.past[0][0], told.past[-1][0]
+    return f"{bars}  {len(told.past)} days from {first} to {last}, up to {amount(top, told.rule.field)}"

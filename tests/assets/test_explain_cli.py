@@ -1,0 +1,57 @@
+"""`explain`: words, forms and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assets.cli import main
+from tests.worlds import SEED, day, make_site
+
+DAYS = 14
+LAST = day(DAYS - 1)
+
+
+def call(*words: object, site: Path) -> Result:
+    return CliRunner().invoke(main, ["--site", str(site), *map(str, words)])
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("explained")
+    make_site(root, DAYS)
+    assert call("run", "--from", day(0), "--to", LAST, site=root).exit_code == 0
+    return root
+
+
+def test_one_block_a_rule_with_the_steps_to_take_for_an_alert(ran: Path) -> None:
+    found = call("explain", "10.0.0.2", LAST, site=ran)
+    assert found.exit_code == 0
+    assert f"{SEED}: ALERT nilo-" in found.stdout
+    assert "the day's data is verified" in found.stdout
+    for word in ("fleet", "own", "samples", "past", "flow", "to do"):
+        assert f"\n  {word} " in found.stdout
+    assert f"logs/{LAST}/conn.log:" in found.stdout
+    assert "NO TRAFFIC" in found.stdout
+
+
+def test_json_gives_one_object_a_rule(ran: Path) -> None:
+    (found,) = [
+        json.loads(x) for x in call("explain", "10.0.0.1", LAST, "--rule", SEED, "--json", site=ran).stdout.splitlines()
+    ]
+    assert (found["state"], found["quality"], found["rule_id"]) == ("normal", "verified", SEED)
+    assert found["least"] > found["value"]
+    assert found["past"][-1] == {"day": LAST.isoformat(), "value": found["value"]}
+
+
+def test_a_day_without_a_verdict_exits_with_1_and_an_unknown_rule_with_2(ran: Path) -> None:
+    assert call("explain", "10.0.0.1", day(DAYS + 3), site=ran).exit_code == 1
+    assert call("explain", "10.0.0.1", LAST, "--rule", "none", site=ran).exit_code == 2
+    assert call("explain", "10.0.0.1", "yesterday", site=ran).exit_code == 2
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(ran: Path) -> None:
+    assert "\x1b" not in call("explain", "\x1b[31mhost", LAST, site=ran).stdout
