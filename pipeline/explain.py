@@ -53,7 +53,7 @@ class Explanation:
     compared: dict[str, Any] = field(default_factory=dict)
     """What the value was compared with: each reference's mean, deviation, gate and outcome, or what surge expected."""
     least: int | None = None
-    """The smallest value that would alert on the day, where this one does not; None where none would, or none is told."""
+    """The smallest value that would alert on the day, where this does not; None where none would, or none is told."""
     least_reason: str | None = None
     past: tuple[tuple[dt.date, int | None], ...] = ()
     """The client's days of the window, the day itself last; days without traffic are not among them."""
