@@ -11,7 +11,7 @@ from assets import screen, views
 from data_quality.checks import day_quality
 from pipeline.detections import Rule
 from pipeline.errors import ConfigError
-from pipeline.exports import csv_text, json_lines, seed_csv
+from pipeline.exports import SIEM, csv_text, json_lines, seed_csv
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
 
@@ -26,6 +26,8 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
         views.show_alerts(found)
     elif form == "jsonl":
         screen.raw(json_lines(found, site.settings.timezone))
+    elif form in SIEM:
+        screen.raw(SIEM[form](found, site.settings.timezone, {r.id: r for r in site.rules}))
     elif rule is not None:
         screen.raw(seed_csv(found, rule, site.settings.timezone))
     else:

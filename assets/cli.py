@@ -26,7 +26,7 @@ from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
 
 PROBLEMS, MISUSE = 1, 2
-FORMATS = ("table", "csv", "jsonl")
+FORMATS = ("table", "csv", "jsonl", "ocsf", "ecs", "splunk")
 THEFT = click.IntRange(0, 10**14)
 
 

@@ -1,0 +1,226 @@
+"""Alerts as other programs' events, one JSON object a line: OCSF Detection Finding, Elastic Common Schema, Splunk HEC.
+
+Field names are those of the schemas; everything that a schema has no word for stands below `nilometer`, or in OCSF
+below `unmapped`. Text is left as it is, since JSON escapes it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from pipeline.addresses import canonical_address
+from pipeline.days import day_bounds_utc
+from pipeline.detections.model import Rule
+
+PRODUCT = "nilometer"
+OCSF_VERSION, ECS_VERSION = "1.3.0", "8.17.0"
+_SEVERITIES = ("low", "medium", "high", "critical")
+_OCSF_SEVERITY = dict(zip(_SEVERITIES, range(2, 6), strict=True))
+_ELASTIC_SEVERITY = dict(zip(_SEVERITIES, (21, 47, 73, 99), strict=True))
+"""What Elastic's own rules give for the four words."""
+_FRAMEWORK = "MITRE ATT&CK"
+_OCSF_IP, _OCSF_NAME = 2, 1
+"""Type of an observable: an address, or the name of a host."""
+
+Told = dict[str, Any]
+
+
+def ocsf_lines(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) -> str:
+    """The rows of ALERTS as OCSF Detection Findings (class 2004)."""
+    return _lines(alerts, timezone, rules, _ocsf)
+
+
+def ecs_lines(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) -> str:
+    """The rows of ALERTS as Elastic Common Schema alerts."""
+    return _lines(alerts, timezone, rules, _ecs)
+
+
+def splunk_lines(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) -> str:
+    """The rows of ALERTS as events for Splunk's HTTP Event Collector, in the words of the CIM's Alerts model."""
+    return _lines(alerts, timezone, rules, _splunk)
+
+
+def _lines(
+    alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule], form: Callable[[Told, Rule | None], Told]
+) -> str:
+    told = (form(row, rules.get(row["rule_id"])) for row in _rows(alerts, timezone, rules))
+    return "".join(f"{json.dumps(_filled(t), ensure_ascii=False)}\n" for t in told)
+
+
+def _rows(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) -> Iterator[Told]:
+    """The rows with their evidence unfolded, their severity, and the bounds of their day."""
+    for row in alerts.iter_rows(named=True):
+        evidence, rule = json.loads(row["evidence"]), rules.get(row["rule_id"])
+        start, end = day_bounds_utc(row["day"], timezone)
+        severity = evidence.get("severity") or (rule.severity if rule else "medium")
+        yield row | {"evidence": evidence, "severity": severity, "start": start, "end": end}
+
+
+def _filled(value: Any) -> Any:
+    """A value without what is not known: schemas leave a field out where it has none."""
+    if isinstance(value, dict):
+        kept = {k: _filled(v) for k, v in value.items()}
+        return {k: v for k, v in kept.items() if v is not None and v not in ({}, [])}
+    if isinstance(value, list | tuple):
+        return [_filled(v) for v in value]
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def _millis(when: dt.datetime) -> int:
+    return round(when.timestamp() * 1000)
+
+
+def _address(row: Told) -> str | None:
+    """The address of the host in flood, whichever end it was; None where the log has none."""
+    return canonical_address(row["src_ip"] or row["dest_ip"])
+
+
+def _values(row: Told) -> Told:
+    """What no schema has a word for."""
+    names = ("quality", "window_complete", "bytes_in", "bytes_out", "avg_bytes_in", "avg_bytes_out")
+    more = ("per_source_avg_bytes_in", "per_source_avg_bytes_out")
+    away = (f"num_standard_deviations_away_from_{w}_average" for w in ("server", "client"))
+    return {n: row[n] for n in (*names, *more, *away)} | {"evidence": row["evidence"], "client": row["client"]}
+
+
+def _ocsf(row: Told, rule: Rule | None) -> Told:
+    time = _millis(row["_time"])
+    finding = {
+        "uid": row["alert_id"],
+        "title": row["rule_title"],
+        "desc": row["message"],
+        "first_seen_time": time,
+        "last_seen_time": _millis(row["end"]) - 1,
+        "attacks": [_ocsf_attack(t, rule) for t in row["techniques"]],
+        "analytic": {
+            "uid": row["rule_id"],
+            "name": row["rule_title"],
+            "type": "Rule",
+            "type_id": 1,
+            "version": str(rule.version) if rule else None,
+        },
+    }
+    name = row["client"] if row["client"] != _address(row) else None
+    watched = [{"name": "client", "type_id": _OCSF_IP, "type": "IP Address", "value": _address(row)}]
+    watched += [{"name": "client", "type_id": _OCSF_NAME, "type": "Hostname", "value": name}] if name else []
+    return {
+        "class_uid": 2004,
+        "class_name": "Detection Finding",
+        "category_uid": 2,
+        "category_name": "Findings",
+        "activity_id": 1,
+        "activity_name": "Create",
+        "type_uid": 200_401,
+        "type_name": "Detection Finding: Create",
+        "severity_id": _OCSF_SEVERITY[row["severity"]],
+        "severity": row["severity"].capitalize(),
+        "status_id": 1,
+        "status": "New",
+        "is_alert": True,
+        "time": time,
+        "start_time": time,
+        "end_time": _millis(row["end"]) - 1,
+        "message": row["message"],
+        "metadata": {
+            "version": OCSF_VERSION,
+            "uid": row["alert_id"],
+            "product": {"name": PRODUCT, "vendor_name": PRODUCT},
+        },
+        "finding_info": finding,
+        "evidences": [_ocsf_evidence(row, flow) for flow in row["evidence"].get("top_flows", [])],
+        "observables": watched if _address(row) else watched[1:],
+        "remediation": {"desc": " ".join(rule.runbook)} if rule and rule.runbook else None,
+        "unmapped": {PRODUCT: _values(row)},
+    }
+
+
+def _ocsf_attack(technique: str, rule: Rule | None) -> Told:
+    main, _, sub = technique.partition(".")
+    return {
+        "tactic": {"name": rule.tactic.replace("-", " ").title()} if rule else None,
+        "technique": {"uid": main},
+        "sub_technique": {"uid": technique} if sub else None,
+    }
+
+
+def _ocsf_evidence(row: Told, flow: Told) -> Told:
+    client, server = {"ip": _address(row)}, {"ip": flow["server"], "port": flow["port"]}
+    ends = (client, server) if row["src_ip"] else (server, client)
+    return {"src_endpoint": ends[0], "dst_endpoint": ends[1], "data": flow}
+
+
+def _ecs(row: Told, rule: Rule | None) -> Told:
+    ids = [t for t in row["techniques"] if "." not in t] or [t.partition(".")[0] for t in row["techniques"]]
+    servers = [s["ip"] for s in row["evidence"].get("top_servers", [])]
+    known = sorted({a for a in (_address(row), *servers) if a})
+    return {
+        "@timestamp": row["_time"].isoformat(),
+        "ecs": {"version": ECS_VERSION},
+        "message": row["message"],
+        "tags": [PRODUCT],
+        "event": {
+            "kind": "alert",
+            "category": ["intrusion_detection", "network"],
+            "type": ["info"],
+            "module": PRODUCT,
+            "dataset": f"{PRODUCT}.alerts",
+            "id": row["alert_id"],
+            "severity": _ELASTIC_SEVERITY[row["severity"]],
+            "start": row["start"].isoformat(),
+            "end": row["end"].isoformat(),
+            "reason": row["message"],
+        },
+        "rule": {
+            "id": row["rule_id"],
+            "name": row["rule_title"],
+            "description": rule.description if rule else None,
+            "version": str(rule.version) if rule else None,
+            "reference": rule.references[0] if rule and rule.references else None,
+        },
+        "threat": {
+            "framework": _FRAMEWORK,
+            "tactic": {"name": [rule.tactic.replace("-", " ").title()] if rule else None},
+            "technique": {
+                "id": ids,
+                "subtechnique": {"id": [t for t in row["techniques"] if "." in t]},
+            },
+        },
+        "source": {"ip": _address(row) if row["src_ip"] else None},
+        "destination": {"ip": _address(row) if row["dest_ip"] else None},
+        "host": {"name": row["client"] if row["client"] != _address(row) else None},
+        "related": {"ip": known},
+        "observer": {"vendor": PRODUCT, "product": PRODUCT, "type": "ids"},
+        PRODUCT: _values(row),
+    }
+
+
+def _splunk(row: Told, rule: Rule | None) -> Told:
+    servers = [s["ip"] for s in row["evidence"].get("top_servers", [])]
+    ends = (_address(row), servers) if row["src_ip"] else (servers, _address(row))
+    event = {
+        "id": row["alert_id"],
+        "type": "alert",
+        "app": PRODUCT,
+        "vendor_product": PRODUCT,
+        "signature": row["rule_title"],
+        "signature_id": row["rule_id"],
+        "description": row["message"],
+        "severity": row["severity"],
+        "src": ends[0],
+        "dest": ends[1],
+        "mitre_technique_id": row["techniques"],
+        "day": row["day"],
+        "rule_version": rule.version if rule else None,
+        **_values(row),
+    }
+    return {
+        "time": row["_time"].timestamp(),
+        "source": PRODUCT,
+        "sourcetype": f"{PRODUCT}:alert",
+        "event": event,
+    }

@@ -1,0 +1,123 @@
+"""Alerts as OCSF, ECS and Splunk events: what the schemas require, times, ends, and no field without a value."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipeline.detections import load_rules
+from pipeline.exports import SIEM
+from pipeline.schemas import ALERTS
+from tests.worlds import SEED, TWIN
+
+RULES = {r.id: r for r in load_rules({}, lookback_days=30)}
+DAY = dt.date(2026, 11, 2)
+ZONE = "Europe/Berlin"
+START = dt.datetime(2026, 11, 1, 23, tzinfo=dt.UTC)
+FLOW = {"server": "192.0.2.10", "port": 993, "bytes": 900, "source_file": "conn.log", "source_line": 7}
+
+
+def alert(**changes: Any) -> dict[str, Any]:
+    blank: dict[str, Any] = dict.fromkeys(ALERTS.schema.names())
+    return blank | {
+        "alert_id": "nilo-1",
+        "rule_id": SEED,
+        "rule_title": "A title",
+        "day": DAY,
+        "_time": START,
+        "client": "10.0.0.1",
+        "src_ip": "10.0.0.1",
+        "bytes_in": 900,
+        "techniques": ["T1114", "T1114.002"],
+        "quality": "unverified",
+        "window_complete": True,
+        "message": 'He said "=cmd"\nand went',
+        "evidence": json.dumps({"top_flows": [FLOW], "top_servers": [{"ip": "192.0.2.10", "bytes": 900, "flows": 1}]}),
+        **changes,
+    }
+
+
+def event(form: str, **changes: Any) -> dict[str, Any]:
+    frame = pl.DataFrame([alert(**changes)], schema=ALERTS.schema)
+    (line,) = SIEM[form](frame, ZONE, RULES).splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [x for v in value.values() for x in leaves(v)] or [value]
+    return [x for v in value for x in leaves(v)] or [value] if isinstance(value, list) else [value]
+
+
+def test_an_ocsf_finding_has_what_its_class_requires() -> None:
+    found = event("ocsf")
+    assert (found["class_uid"], found["category_uid"], found["activity_id"], found["type_uid"]) == (2004, 2, 1, 200_401)
+    assert found["time"] == found["finding_info"]["first_seen_time"] == int(START.timestamp() * 1000)
+    assert found["end_time"] == int(START.timestamp() * 1000) + 86_400_000 - 1
+    assert found["severity_id"] == 3
+    assert found["finding_info"]["uid"] == found["metadata"]["uid"] == "nilo-1"
+    assert [a["technique"]["uid"] for a in found["finding_info"]["attacks"]] == ["T1114", "T1114"]
+    assert found["finding_info"]["attacks"][1]["sub_technique"] == {"uid": "T1114.002"}
+    assert found["observables"] == [{"name": "client", "type_id": 2, "type": "IP Address", "value": "10.0.0.1"}]
+    assert found["unmapped"]["nilometer"]["quality"] == "unverified"
+
+
+def test_the_ends_of_the_evidence_follow_who_began() -> None:
+    seed, twin = (event("ocsf")["evidences"][0], event("ocsf", rule_id=TWIN, src_ip=None, dest_ip="10.0.0.1"))
+    assert (seed["src_endpoint"]["ip"], seed["dst_endpoint"]) == ("10.0.0.1", {"ip": "192.0.2.10", "port": 993})
+    assert twin["evidences"][0]["dst_endpoint"] == {"ip": "10.0.0.1"}
+    assert event("splunk", src_ip=None, dest_ip="10.0.0.1")["event"]["src"] == ["192.0.2.10"]
+    assert event("ecs", src_ip=None, dest_ip="10.0.0.1")["destination"] == {"ip": "10.0.0.1"}
+
+
+def test_an_ecs_alert_names_rule_technique_and_severity() -> None:
+    found = event("ecs")
+    assert (found["event"]["kind"], found["event"]["id"], found["event"]["severity"]) == ("alert", "nilo-1", 47)
+    assert found["@timestamp"] == found["event"]["start"] == "2026-11-01T23:00:00+00:00"
+    assert found["event"]["end"] == "2026-11-02T23:00:00+00:00"
+    assert found["threat"]["technique"] == {"id": ["T1114"], "subtechnique": {"id": ["T1114.002"]}}
+    assert found["related"]["ip"] == ["10.0.0.1", "192.0.2.10"]
+    assert found["rule"]["id"] == SEED
+
+
+def test_a_splunk_event_is_in_the_words_of_its_model() -> None:
+    found = event("splunk")
+    assert found["time"] == START.timestamp()
+    told = found["event"]
+    assert (told["signature_id"], told["severity"], told["src"], told["dest"]) == (
+        SEED,
+        "medium",
+        "10.0.0.1",
+        ["192.0.2.10"],
+    )
+    assert told["mitre_technique_id"] == ["T1114", "T1114.002"]
+
+
+@pytest.mark.parametrize("form", sorted(SIEM))
+def test_no_field_is_written_without_a_value_and_text_stays_one_line(form: str) -> None:
+    found = event(form)
+    assert not [x for x in leaves(found) if x is None or x in ({}, [])]
+    assert 'He said "=cmd"\nand went' in leaves(found)
+
+
+@pytest.mark.parametrize("form", sorted(SIEM))
+def test_a_client_without_an_address_and_a_rule_no_longer_known_are_no_errors(form: str) -> None:
+    found = event(form, rule_id="gone", client="null", src_ip="null")
+    assert "null" not in [x for x in leaves({k: v for k, v in found.items() if k in ("source", "src")})]
+    assert json.dumps(found)
+
+
+@pytest.mark.parametrize("form", sorted(SIEM))
+def test_the_severity_of_the_evidence_counts_before_the_rules(form: str) -> None:
+    found = event(form, client="laptop", evidence=json.dumps({"severity": "critical"}))
+    assert 5 in leaves(found) if form == "ocsf" else (99 in leaves(found) or "critical" in leaves(found))
+    assert "laptop" in leaves(found)
+
+
+def test_no_alert_is_no_line() -> None:
+    assert [f(ALERTS.empty(), ZONE, RULES) for f in SIEM.values()] == [""] * 3
