@@ -30,7 +30,7 @@ from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.storage import digest, write_parquet
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
 HEAD_BYTES = 1 << 16

@@ -11,17 +11,35 @@ from functools import partial
 
 from pipeline.errors import Location, SourceError
 from pipeline.sources import tables
-from pipeline.sources.base import ReaderFactory, begins_as_json
+from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
+from pipeline.sources.envelope import SIGN, EnvelopeReader, inner_text
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
 from pipeline.sources.zeek_json import ZeekJsonReader
 from pipeline.sources.zeek_tsv import ZeekTsvReader
 
-READERS: dict[str, ReaderFactory] = {
-    "zeek_tsv": ZeekTsvReader,
-    "zeek_json": ZeekJsonReader,
-    **{name: partial(RecordReader, form) for name, form in FORMS.items()},
-}
+
+class _Readers(dict[str, ReaderFactory]):
+    """Readers by encoding; "encoding@key" is one whose lines lie in the objects of who shipped them."""
+
+    def __missing__(self, encoding: str) -> ReaderFactory:
+        inner, sign, key = encoding.partition(SIGN)
+        if not sign:
+            raise KeyError(encoding)
+        return partial(_enveloped_reader, self[inner], key)
+
+
+def _enveloped_reader(inner: ReaderFactory, key: str, options: ReadOptions) -> Reader:
+    return EnvelopeReader(inner(options), key)
+
+
+READERS = _Readers(
+    {
+        "zeek_tsv": ZeekTsvReader,
+        "zeek_json": ZeekJsonReader,
+        **{name: partial(RecordReader, form) for name, form in FORMS.items()},
+    }
+)
 """Encoding of a format -> its reader."""
 
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -34,10 +52,13 @@ _ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"
 _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
 _ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
+_LOOKED_INTO = 50
+"""Lines whose objects are opened to find a format inside."""
 
 
 def format_of(encoding: str) -> str:
     """The format, as nilometer.yaml names it, that an encoding belongs to."""
+    encoding = encoding.partition(SIGN)[0]
     if encoding in tables.FORMATS:
         return tables.FORMATS[encoding]
     return next(name for name, encodings in FORMATS.items() if encoding in encodings)
@@ -53,12 +74,36 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     if not text:
         return None
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
+    if begins_as_json(text) and not _marked(head, found) and (inside := _enveloped(text, wanted)):
+        return inside
     if found is None:
         raise _unknown(text, wanted, name)
     refuse = FORMS[found].refuse if found in FORMS else None
     if refuse is not None and (fault := refuse(head)):
         raise SourceError(fault, where=Location(file=name))
     return found
+
+
+def _marked(head: bytes, encoding: str | None) -> bool:
+    """Whether the first bytes show that they are of the encoding, which may just have been asked for."""
+    if encoding is None:
+        return False
+    if encoding == "zeek_tsv":
+        return (_ZEEK_HEADER.search(head) or _ZEEK_CUT.search(head)) is not None
+    marks = _ZEEK_KEYS if encoding == "zeek_json" else FORMS[encoding].marks
+    return marks.search(head) is not None
+
+
+def _enveloped(text: bytes, wanted: str) -> str | None:
+    """The encoding of what lies inside the first lines' objects, with its key."""
+    opened = [pair for line in text.split(b"\n")[:_LOOKED_INTO] if (pair := inner_text(line))]
+    for key in dict.fromkeys(k for k, _ in opened):
+        inner = "".join(f"{t}\n" for k, t in opened if k == key).encode("utf-8", errors="surrogatepass")
+        found = _named(inner, inner, wanted) if wanted != "auto" else _recognised(inner, inner)
+        if found is not None and _marked(inner, found):
+            refuse = FORMS[found].refuse if found in FORMS else None
+            return None if refuse is not None and refuse(inner) else f"{found}{SIGN}{key}"
+    return None
 
 
 def _recognised(head: bytes, text: bytes) -> str | None:

@@ -32,7 +32,8 @@ SURICATA = Form(
         "flow.start",
         "`flow` events; `netflow` events tell one direction each",
     ),
-    marks=re.compile(rb'"event_type"\s*:\s*"'),
+    # Elastic's own records of Suricata's events have the type in an object of that name, and fields of their own.
+    marks=re.compile(rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)[\s\S]*?"event_type"\s*:\s*"'),
     strong=True,
     decoder=json_decoder(
         {

@@ -63,6 +63,8 @@ DEFAULT_LINE = (
     r"\d{9,11} \d{9,11} [A-Z-]+ (?:OK|NODATA|SKIPDATA|-)\r?$"
 )
 """A record in the default layout, and hardly anything else."""
+_EXPORTED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z[ \t]+"
+"""What an export of CloudWatch Logs puts before each line."""
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
 _TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
 _HEADER_LINE = re.compile(rf"(?m)^(?=[^\n]*\b(?:{_TELLING})\b)[ \t]*{_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$")
@@ -106,7 +108,7 @@ def refuse_text(head: bytes) -> str | None:
         names = {c.lower() for c in header.split()}
         lacking = missing(frozenset(ours for ours, spelled in FIELDS.items() if names.intersection(spelled)))
         return f"is a custom format that lacks {lacking}. {REMEDY}" if lacking else None
-    if not lines or any(re.match(DEFAULT_LINE, " ".join(line.split())) for line in lines):
+    if not lines or any(re.match(DEFAULT_LINE, " ".join(re.sub(_EXPORTED, "", line).split())) for line in lines):
         return None
     return f"{cannot_hold(lines[0])}. {REMEDY}"
 
@@ -152,7 +154,9 @@ def _uncounted(gateway: pl.Expr) -> pl.Expr:
 
 
 def _plain(text: pl.Series) -> pl.Series:
-    """Lines with one blank between fields."""
+    """Lines with one blank between fields, and without what an export put before them."""
+    if text.str.contains(_EXPORTED).any():
+        text = text.str.replace(_EXPORTED, "")
     spare = text.str.contains(r"^\s|\s$|[ \t][ \t]|\t")
     return text.str.strip_chars().str.replace_all(r"[ \t]+", " ") if spare.any() else text
 
@@ -176,7 +180,9 @@ VPC_TEXT = Form(
     contract=Contract(
         "bytes", "bytes", "IP", "start", "one direction each, per interface and window; windows of a session add up"
     ),
-    marks=re.compile(_HEADER_LINE.pattern.encode() + b"|(?m:" + DEFAULT_LINE.encode() + b")"),
+    marks=re.compile(
+        _HEADER_LINE.pattern.encode() + b"|(?m:^(?:" + _EXPORTED[1:].encode() + b")?" + DEFAULT_LINE[1:].encode() + b")"
+    ),
     decoder=delimited(_LAYOUT),
     derive=derive,
     refuse=refuse_text,

@@ -1,0 +1,93 @@
+"""Logs inside the JSON of whoever shipped them: the line of another format as the text of one field.
+
+Shippers of logs (Filebeat, Fluent Bit, Docker, the journal, Splunk's raw exports, Google's textPayload) put each line
+they read into an object. Such an object is taken off here, line by line, and the reader of the format inside does the
+rest. Objects that hold records as objects are the formats' own business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from pipeline.sources.base import Block, Parsed, Reader, merge
+
+KEYS = (
+    "message",
+    "log",
+    "_raw",
+    "MESSAGE",
+    "textPayload",
+    "event",
+    "line",
+    "raw",
+    "event.original",
+    "result._raw",
+    "_source.message",
+    "_source.event.original",
+)
+"""Where shippers put the line, the first that holds a text; a dot goes into an object."""
+SIGN = "@"
+"""Between an encoding and the key it was found under, in the name of both together."""
+_FAULTS = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+def inner_text(line: bytes | str) -> tuple[str, str] | None:
+    """(key, text) of the first key of a line's object that holds a text; None when there is none."""
+    try:
+        found = msgspec.json.decode(line)
+    except _FAULTS:
+        return None
+    texts = ((key, _at(found, key.split("."))) for key in KEYS)
+    return next(((key, text) for key, text in texts if text is not None and text.strip()), None)
+
+
+def _at(value: Any, path: Iterable[str]) -> str | None:
+    """The text at a path, as one line."""
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    return " ".join(value.splitlines()) if isinstance(value, str) else None
+
+
+class EnvelopeReader:
+    """Reads the blocks of one file of enveloped lines with the reader of what is inside."""
+
+    def __init__(self, inner: Reader, key: str) -> None:
+        self._inner, self._path = inner, key.split(".")
+        self.format, self.resumable = inner.format, inner.resumable
+
+    def state(self) -> dict[str, Any]:
+        """What the reader inside must know to go on."""
+        return self._inner.state()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where a reader with this state stopped."""
+        self._inner.resume(state)
+
+    def finish(self) -> Parsed:
+        """What the reader inside has left."""
+        return self._inner.finish()
+
+    def read(self, block: Block) -> Parsed:
+        """Read one block; a line that is no envelope is read as it is, so that the reader inside says what it is."""
+        lines = block.data.removesuffix(b"\n").split(b"\n")
+        data = b"\n".join(self._opened(line) for line in lines)
+        end = b"" if block.unterminated else b"\n"
+        return self._inner.read(Block(data + end, block.first_line, len(lines), block.unterminated))
+
+    def read_array(self, data: bytes) -> Parsed:
+        """A file that is one JSON document: an array of envelopes; raises ValueError when it is none."""
+        found = json.loads(data.decode("utf-8", errors="replace"))
+        lines = [json.dumps(f).encode() for f in (found if isinstance(found, list) else [found])]
+        read = self.read(Block(b"".join(line + b"\n" for line in lines), 1, len(lines)))
+        return merge([read, self.finish()])
+
+    def _opened(self, line: bytes) -> bytes:
+        try:
+            text = _at(msgspec.json.decode(line), self._path)
+        except _FAULTS:
+            return line
+        return line if text is None else text.encode("utf-8", errors="surrogatepass")

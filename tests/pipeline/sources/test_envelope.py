@@ -1,0 +1,156 @@
+"""Lines of other formats inside the JSON of a shipper: found, opened, and read as the lines themselves would be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.sources import READERS, detect, format_of
+from pipeline.sources.base import Block, DocumentReader
+from pipeline.sources.envelope import KEYS, SIGN
+from tests.pipeline.sources.forms_read import GOLDEN, options
+from tests.pipeline.sources.lines import only, read, read_blocks, read_lines
+
+EVE = json.dumps(
+    {
+        "timestamp": "2026-11-02T10:00:10.000000+0000",
+        "event_type": "flow",
+        "src_ip": "10.0.0.5",
+        "src_port": 50123,
+        "dest_ip": "192.0.2.10",
+        "dest_port": 993,
+        "proto": "TCP",
+        "flow": {
+            "pkts_toserver": 20,
+            "pkts_toclient": 90,
+            "bytes_toserver": 3456,
+            "bytes_toclient": 120000,
+            "start": "2026-11-02T10:00:00.000000+0000",
+        },
+    }
+)
+VPC = "2 123456789010 eni-1 192.0.2.10 10.0.0.5 993 50123 6 90 120000 1793613600 1793613660 ACCEPT OK"
+
+
+def wrapped(line: str, key: str) -> str:
+    """The line as the text at a key."""
+    value: object = line
+    for step in reversed(key.split(".")):
+        value = {"@timestamp": "2026-11-02T10:00:11.000Z", step: value}
+    return json.dumps(value)
+
+
+def golden(name: str) -> list[str]:
+    return (GOLDEN / name).read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(("line", "encoding"), [(EVE, "suricata"), (VPC, "vpc_text")])
+def test_a_line_is_found_under_every_key(key: str, line: str, encoding: str) -> None:
+    text = f"{wrapped(line, key)}\n".encode()
+    found = detect(text, "auto", "x")
+    assert found == f"{encoding}{SIGN}{key}"
+    assert detect(text, format_of(encoding), "x") == found
+    assert format_of(found) == format_of(encoding)
+    inside, plain = only(read(found, wrapped(line, key))), only(read(encoding, line))
+    assert inside == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("fortigate-interim-and-close.log", "fortinet"),
+        ("panw-bytes-order.log", "paloalto"),
+        ("asa-302014-inbound-outbound.log", "asa"),
+        ("suricata-flow-and-netflow.json", "suricata"),
+        ("vpc-both-sides-of-the-same-flow.log", "vpc_text"),
+        ("zeek-second-header-new-schema.log", "zeek_tsv"),
+    ],
+)
+def test_a_whole_log_comes_out_as_it_went_in(name: str, encoding: str) -> None:
+    lines = golden(name)
+    inside = [wrapped(line, "log") for line in lines]
+    found = detect("".join(f"{x}\n" for x in inside).encode(), "auto", "x")
+    assert found == f"{encoding}{SIGN}log"
+    plain, opened = read(encoding, *lines), read(found, *inside)
+    assert opened.rows.equals(plain.rows)
+    assert opened.account == plain.account
+    assert opened.rejects.equals(plain.rejects)
+    half = len(inside) // 2
+    assert read_blocks(found, [inside[:half], inside[half:]]).rows.equals(plain.rows)
+
+
+def test_a_line_that_is_no_envelope_is_read_as_it_is() -> None:
+    parsed = read(f"vpc_text{SIGN}log", wrapped(VPC, "log"), VPC, "{broken", '{"log": 7}')
+    assert parsed.account.flows == 2
+    assert sum(parsed.account.quarantined.values()) == 2
+    assert parsed.rejects["source_line"].to_list() == [3, 4]
+
+
+def test_a_line_with_line_ends_inside_is_one_line() -> None:
+    pretty = json.dumps(json.loads(EVE), indent=1)
+    assert read(f"suricata{SIGN}message", wrapped(pretty, "message"), wrapped(f"{EVE}\n", "message")).account.flows == 2
+
+
+def test_a_last_line_that_was_cut_waits_for_its_end() -> None:
+    reader = READERS[f"suricata{SIGN}message"](options())
+    data = wrapped(EVE, "message").encode()[:-9]
+    parsed = reader.read(Block(data, 1, 1, unterminated=True))
+    assert parsed.account.quarantined == {"incomplete_last_line": 1}
+    assert parsed.account.balanced
+
+
+def test_a_document_of_envelopes_is_read_whole() -> None:
+    reader = READERS[f"suricata{SIGN}message"](options())
+    assert isinstance(reader, DocumentReader)
+    data = json.dumps([json.loads(wrapped(EVE, "message"))] * 2).encode()
+    assert reader.read_array(data).account.flows == 2
+
+
+def test_records_that_are_objects_stay_with_their_own_formats() -> None:
+    ecs = {"source": {"ip": "10.0.0.5"}, "destination": {"ip": "192.0.2.10", "bytes": 5}, "message": "text of its own"}
+    assert detect(json.dumps(ecs).encode(), "auto", "x") == "ecs"
+    assert detect(EVE.encode(), "auto", "x") == "suricata"
+
+
+def test_elastics_own_record_of_a_suricata_flow_is_ecs() -> None:
+    record = {
+        "@timestamp": "2026-11-02T10:00:10.000Z",
+        "suricata": {"eve": {"event_type": "flow", "flow_id": 1}},
+        "source": {"ip": "10.0.0.5", "port": 50123, "bytes": 3456},
+        "destination": {"ip": "192.0.2.10", "port": 993, "bytes": 120000},
+        "network": {"transport": "tcp"},
+        "event": {"start": "2026-11-02T10:00:00.000Z", "dataset": "suricata.eve"},
+    }
+    assert detect(json.dumps(record).encode(), "auto", "x") == "ecs"
+    assert read("ecs", json.dumps(record)).account.flows == 1
+
+
+def test_what_an_export_puts_before_vpc_lines_is_taken_off() -> None:
+    lines = [f"2026-11-02T10:00:0{n}.000Z {VPC}" for n in range(3)]
+    assert detect("".join(f"{x}\n" for x in lines).encode(), "auto", "x") == "vpc_text"
+    assert detect(lines[0].encode(), "vpc", "x") == "vpc_text"
+    assert (
+        read_lines("vpc_text", lines)
+        .rows.drop("source_line")
+        .equals(read_lines("vpc_text", [VPC] * 3).rows.drop("source_line"))
+    )
+
+
+@given(
+    st.lists(
+        st.one_of(st.text(), st.sampled_from([wrapped(EVE, "message"), EVE, '{"message": "x"}'])),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_every_line_is_accounted_for(lines: Sequence[str]) -> None:
+    flat = [x.replace("\n", " ") for x in lines]
+    data = "".join(f"{x}\n" for x in flat).encode("utf-8", errors="surrogatepass")
+    parsed = READERS[f"suricata{SIGN}message"](options()).read(Block(data, 1, len(flat)))
+    assert parsed.account.balanced
+    assert parsed.account.lines == len(flat)
