@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.files import FoundFile, as_day, pattern_regex
-from pipeline.objects.bucket import Bucket, Stamp, short_hash
+from pipeline.objects.bucket import Bucket
 from pipeline.objects.copies import Copies
+from pipeline.objects.stamp import Stamp, short_hash
 from pipeline.objects.urls import ObjectUrl, split_glob
 from pipeline.settings import SourceSettings
 
@@ -35,9 +36,15 @@ class RemoteObject:
         copy = self._copy
         if self.copies.held(copy, self.stamp.size):
             return copy
+        if self.stamp.size > (room := self.copies.room()):
+            raise SourceError(
+                f"has {self.stamp.size:,} bytes, and there are {room:,} on this machine's disk for a copy of it.",
+                where=Location(file=self.bucket.where(self.stamp.key)),
+                remedy="Make room, or cut the file into smaller ones.",
+            )
         try:
             with self.copies.draft() as draft:
-                self.bucket.download(self.stamp, draft)
+                self.bucket.download(self.stamp, draft, exact=True)
                 return self.copies.keep(draft, copy)
         except StorageError as error:
             raise SourceError(

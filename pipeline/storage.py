@@ -210,7 +210,7 @@ def checked(path: Path, where: str | None = None) -> Path:
     return path
 
 
-def read_footer(path: Path | io.BytesIO, where: str | None = None) -> dict[str, Any]:
+def read_footer(path: Path, where: str | None = None) -> dict[str, Any]:
     """The footer written by write_parquet, from a file or its last bytes; raises StorageError when it is not ours."""
     place = Location(file=where or str(path))
     try:

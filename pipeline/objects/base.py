@@ -7,7 +7,6 @@ promises. Nothing here knows what is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +26,10 @@ class Objects(Protocol):
         """The object's path or URL, for people."""
         ...
 
+    def still(self) -> Objects:
+        """The same place for a look at many objects, whose presence and versions are told as at one moment."""
+        ...
+
     def exists(self, name: str) -> bool:
         """Whether the object is there."""
         ...
@@ -43,8 +46,8 @@ class Objects(Protocol):
         """Local files with each whole object as it is now; None where there is none. They are not to be written to."""
         ...
 
-    def end(self, name: str) -> Path | BytesIO | None:
-        """What a Parquet footer can be read from: the file, or its last bytes; None when there is none."""
+    def end(self, name: str) -> Path | None:
+        """A local file that a Parquet footer can be read from: it ends as the object does; None when there is none."""
         ...
 
     def remove(self, name: str) -> None:

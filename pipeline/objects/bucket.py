@@ -5,17 +5,18 @@ Requests that fail for a while are tried again by obstore itself. Imported only 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PreconditionError
 
+from pipeline.errors import Location, StorageError
 from pipeline.objects.base import check_name
 from pipeline.objects.client import fault, open_store
+from pipeline.objects.stamp import Stamp
 from pipeline.objects.urls import ObjectUrl, Option
 
 if TYPE_CHECKING:
@@ -29,26 +30,6 @@ _FAULTS = (BaseError, OSError, ValueError)
 """What obstore raises; a missing object is a FileNotFoundError."""
 
 
-@dataclass(frozen=True)
-class Stamp:
-    """One version of an object, as the store tells of it."""
-
-    key: str
-    size: int
-    mtime_ns: int
-    etag: str
-
-    @property
-    def version(self) -> str:
-        """What tells this version from another: a digest of the tag, or of the time where there is none."""
-        return short_hash(self.etag or str(self.mtime_ns), str(self.size))
-
-
-def short_hash(*texts: str) -> str:
-    """128 bits of SHA-256, hex: a file name for any text."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
-
-
 def _stamp(meta: ObjectMeta) -> Stamp:
     time = meta["last_modified"]
     return Stamp(meta["path"], meta["size"], round(time.timestamp() * 1e6) * 1_000, meta["e_tag"] or "")
@@ -57,6 +38,10 @@ def _stamp(meta: ObjectMeta) -> Stamp:
 def _this(stamp: Stamp) -> GetOptions:
     """Ask for this version only."""
     return {"if_match": stamp.etag} if stamp.etag else {}
+
+
+class ChangedError(StorageError):
+    """An object is not as it was when it was listed."""
 
 
 class Bucket:
@@ -75,6 +60,19 @@ class Bucket:
             return action()
         except _FAULTS as error:
             raise fault(error, self.url, self.where(key)) from None  # The cause may quote what is secret.
+
+    def _read(self, key: str, action: Callable[[], T]) -> T:
+        def read() -> T:
+            try:
+                return action()
+            except (PreconditionError, FileNotFoundError) as error:
+                raise ChangedError(
+                    "this object changed or went away while it was read.",
+                    where=Location(file=self.where(key)),
+                    remedy="Run again.",
+                ) from error
+
+        return self._do(key, read)
 
     def _ask(self, key: str, action: Callable[[], T]) -> T | None:
         def asked() -> T | None:
@@ -95,23 +93,29 @@ class Bucket:
         return self._ask(key, lambda: obstore.get(self._store, check_name(key)).bytes().to_bytes())
 
     def tail(self, stamp: Stamp, size: int) -> bytes:
-        """The last bytes of this very version."""
+        """The last bytes of this very version; raises ChangedError when it is no longer there."""
         first = max(0, stamp.size - size)
         asked: GetOptions = {**_this(stamp), "range": (first, stamp.size)}
-        return self._do(stamp.key, lambda: obstore.get(self._store, stamp.key, options=asked).bytes().to_bytes())
+        return self._read(stamp.key, lambda: obstore.get(self._store, stamp.key, options=asked).bytes().to_bytes())
 
-    def download(self, stamp: Stamp, to: Path) -> None:
-        """Write this very version into a file; raises StorageError when it is no longer there, or came short."""
+    def download(self, stamp: Stamp, to: Path, *, exact: bool) -> Stamp:
+        """Write a whole version into a file: this very one, or the one that is there by now, which is told.
 
-        def fetch() -> None:
-            got = obstore.get(self._store, stamp.key, options=_this(stamp))
+        Raises:
+            ChangedError: there is none any more, or exactly this one was asked for, and it is no longer there.
+        """
+
+        def fetch() -> Stamp:
+            got = obstore.get(self._store, stamp.key, options=_this(stamp) if exact else None)
             with to.open("wb") as out:
                 for piece in got.stream(min_chunk_size=PIECE_BYTES):
                     out.write(piece)
-            if to.stat().st_size != stamp.size:
-                raise OSError(f"{to.stat().st_size:,} of {stamp.size:,} bytes came")
+            came, whole = to.stat().st_size, _stamp(got.meta)
+            if came != whole.size:
+                raise OSError(f"{came:,} of {whole.size:,} bytes came")
+            return replace(whole, key=stamp.key)
 
-        self._do(stamp.key, fetch)
+        return self._read(stamp.key, fetch)
 
     def put(self, key: str, path: Path) -> Stamp:
         """Make a file's bytes the object, at once."""

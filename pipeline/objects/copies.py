@@ -35,15 +35,20 @@ class Copies:
         """Where the copy of a version lies, or would; both are digests."""
         return self.folder / f"{key}-{version}"
 
-    def held(self, path: Path, size: int) -> bool:
-        """Whether the copy is there, with the size it must have; it is then marked as used."""
+    def held(self, path: Path, size: int | None = None) -> bool:
+        """Whether the copy is there, with the size it must have, where that is known; it is then marked as used."""
         try:
-            if path.stat().st_size != size:
+            if path.stat().st_size != size and size is not None:
                 return False
             os.utime(path)
         except OSError:
             return False
         return True
+
+    def room(self) -> int:
+        """Bytes that are free on the disk of the copies."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.folder).free
 
     @contextmanager
     def draft(self) -> Iterator[Path]:

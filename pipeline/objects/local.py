@@ -26,6 +26,10 @@ class LocalObjects:
         """The file's path."""
         return str(self.root / name)
 
+    def still(self) -> LocalObjects:
+        """The folder itself: to look again costs nothing."""
+        return self
+
     def exists(self, name: str) -> bool:
         """Whether the file is there."""
         return self.path(name).exists()
