@@ -18,5 +18,5 @@ def server() -> Iterator[tuple[str, int]]:
 
 @pytest.fixture
 def bucket(server: tuple[str, int], request: pytest.FixtureRequest) -> Iterator[Bucket]:
-    with bucket_in(server, f"bucket-{zlib.crc32(request.node.nodeid.encode()):08x}") as made:
+    with bucket_in(server, f"bucket{zlib.crc32(request.node.nodeid.encode()):08x}") as made:
         yield made
