@@ -4,7 +4,6 @@ It depends on no log of the site, only on the code, so it is no part of the dail
 `pipeline.evaluation`.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -13,7 +12,6 @@ from pydantic import Field
 
 from assets.metadata import GROUP, table
 from pipeline.site import Site
-from pipeline.storage import write_parquet
 
 if TYPE_CHECKING:
     from pipeline.evaluation.report import Report
@@ -33,9 +31,8 @@ class Worlds(dg.Config):
     explained: float = Field(default=0.8, ge=0, le=1, description="Share of the lookalikes that the site knows of.")
 
 
-def stored(site: Site) -> Path:
-    """Where the figures lie: one file, the newest figures."""
-    return site.storage.root / NAME / "figures.parquet"
+STORED = f"{NAME}/figures.parquet"
+"""Where the figures lie in the site's storage: one file, the newest figures."""
 
 
 def build(site: Site) -> dg.AssetsDefinition:
@@ -51,7 +48,7 @@ def build(site: Site) -> dg.AssetsDefinition:
     )
     def detection_quality(context: dg.AssetExecutionContext, config: Worlds) -> dg.MaterializeResult[None]:
         report = _judged(config)
-        _store(stored(site), report, config.model_dump())
+        _store(site, report, config.model_dump())
         context.log.info(f"{report.results.height} figures of {config.worlds} worlds")
         return dg.MaterializeResult(metadata=_shown(report))
 
@@ -66,8 +63,8 @@ def _judged(config: Worlds) -> "Report":
     return judge_worlds(tasks(range(config.seed, config.seed + config.worlds), base, config.explained), processes=1)
 
 
-def _store(path: Path, report: "Report", facts: dict[str, Any]) -> None:
-    write_parquet(path, report.flat(), {"table": NAME, "facts": facts})
+def _store(site: Site, report: "Report", facts: dict[str, Any]) -> None:
+    site.storage.write_parquet(STORED, report.flat(), {"table": NAME, "facts": facts})
 
 
 def _shown(report: "Report") -> dict[str, Any]:

@@ -34,8 +34,8 @@ def build(site: Site) -> dg.AssetsDefinition:
 
     @chain_asset(site, FLOWS, "bronze", ["flow_logs"])
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
-        with site_lock(site.storage.root, wait=True):
-            landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
+        with site_lock(site.storage.workspace, wait=True):
+            landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
             landed = landing.land([parse_day(k) for k in context.partition_keys], report)
             for problem in landed.problems:
                 context.log.warning(problem.message)

@@ -52,7 +52,7 @@ class RunReport:
 
 def open_landing(site: Site) -> Landing:
     """The site's landing as of now."""
-    return Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
+    return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
 
 
 def home(site: Site) -> Path:
@@ -94,13 +94,13 @@ def check_days(site: Site, days: Sequence[dt.date]) -> None:
 def run_days(site: Site, days: Sequence[dt.date]) -> RunReport:
     """Make all tables of the days, and before them flows and daily traffic of what their windows lack."""
     check_days(site, days)
-    with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
+    with site_lock(site.storage.workspace, wait=False), open_instance(site) as instance:
         return _Runner(site, instance).run(days)
 
 
 def run_stale(site: Site) -> RunReport:
     """Bring days up to date until none is stale: stale and failed ones, and days left out between scored ones."""
-    with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
+    with site_lock(site.storage.workspace, wait=False), open_instance(site) as instance:
         runner, made = _Runner(site, instance), set[dt.date]()
         runner.land(_scored_span(site))
         for _ in range(MAX_PASSES):

@@ -22,7 +22,6 @@ from data_quality.profiles import PROFILES
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.stages import failure_before
-from pipeline.storage import write_parquet
 
 SUITES = Path(__file__).parent / "suites"
 
@@ -187,16 +186,16 @@ def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> N
         for o in outcome.outcomes
     ]
     frame = QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
-    write_parquet(_path(site, day, spec.name), frame, {"check": spec.name, "day": day.isoformat()})
+    site.storage.write_parquet(_name(day, spec.name), frame, {"check": spec.name, "day": day.isoformat()})
 
 
-def _path(site: Site, day: dt.date, check: str) -> Path:
-    return site.storage.root / "quality" / f"day={day}" / f"{check}.parquet"
+def _name(day: dt.date, check: str) -> str:
+    return f"quality/day={day}/{check}.parquet"
 
 
 def results_of(site: Site, day: dt.date) -> pl.DataFrame:
     """All kept results of a day (schema QUALITY)."""
-    paths = [p for s in check_specs() if (p := _path(site, day, s.name)).exists()]
+    paths = site.storage.paths([_name(day, s.name) for s in check_specs()])
     return (
         QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths]))
         if paths

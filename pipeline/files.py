@@ -11,8 +11,11 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
-from pipeline.errors import Location, SourceError
+from pipeline.errors import Location, SourceError, StorageError
+from pipeline.objects import CACHE_FOLDER, is_url
+from pipeline.objects.client import needs_extra
 from pipeline.settings import SourceSettings
 
 DAY_MARK = "{day}"
@@ -26,12 +29,29 @@ class FoundFile:
     """One file of a source: where it is, the name it has in tables, and the day its path states."""
 
     source: str
-    path: Path
+    place: Path | RemoteFile
     name: str
     size: int
     mtime_ns: int
     day: dt.date | None = None
     """The day of `{day}` in the source's path."""
+    etag: str = ""
+    """Of an object: the store's tag of this version."""
+
+    @property
+    def path(self) -> Path:
+        """The file, or the object's copy, which is fetched at its first use; raises SourceError when that fails."""
+        return self.place if isinstance(self.place, Path) else self.place.fetch()
+
+    @property
+    def identity(self) -> tuple[int, int, str]:
+        """What tells that the file is unchanged."""
+        return self.size, self.mtime_ns, self.etag
+
+    def release(self) -> None:
+        """Give up an object's copy, which is not needed any more."""
+        if not isinstance(self.place, Path):
+            self.place.release()
 
     @property
     def named_day(self) -> dt.date | None:
@@ -39,7 +59,7 @@ class FoundFile:
         if self.day is not None:
             return self.day
         for match in _DAY_IN_NAME.finditer(self.name):
-            if (day := _as_day("-".join(match.groups()))) is not None:
+            if (day := as_day("-".join(match.groups()))) is not None:
                 return day
         return None
 
@@ -50,9 +70,24 @@ class Listing:
 
     files: list[FoundFile] = field(default_factory=list)
     problems: list[SourceError] = field(default_factory=list)
+    whole: bool = True
+    """Whether all files are known: an object store that cannot be reached tells nothing about what is gone."""
 
 
-def _as_day(text: str) -> dt.date | None:
+class RemoteFile(Protocol):
+    """An object that a file of a source is copied from."""
+
+    def fetch(self) -> Path:
+        """A local copy of the whole object; raises SourceError."""
+        ...
+
+    def release(self) -> None:
+        """Delete the copy."""
+        ...
+
+
+def as_day(text: str) -> dt.date | None:
+    """The day that a path states, or None where it is no day of the calendar."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
@@ -68,15 +103,15 @@ def split_pattern(site_root: Path, pattern: str) -> tuple[Path, str]:
     return (site_root / PurePosixPath(*parts[:fixed])), str(PurePosixPath(*parts[fixed:]))
 
 
-def _day_regex(pattern: str) -> re.Pattern[str]:
-    """A pattern with {day} as a regular expression that captures the day of the first one."""
+def pattern_regex(pattern: str) -> re.Pattern[str]:
+    """A glob with {day} as a regular expression over relative paths; it captures the day of the first one."""
     out, seen = "", False
     for piece in re.split(r"(\{day\}|\*\*/?|\*|\?|\[[^\]]*\])", pattern):
         if piece == DAY_MARK:
             out += r"(?P<day>\d{4}-\d\d-\d\d)" if not seen else r"\d{4}-\d\d-\d\d"
             seen = True
         elif piece.startswith("**"):
-            out += ".*"
+            out += "(?:.*/)?" if piece == "**/" else ".*"
         elif piece == "*":
             out += "[^/]*"
         elif piece == "?":
@@ -90,10 +125,12 @@ def _day_regex(pattern: str) -> re.Pattern[str]:
 
 def list_files(site_root: Path, source: SourceSettings) -> Listing:
     """All files of a source, ordered by name; a glob that matches nothing is a problem, not an error."""
+    if is_url(source.path):
+        return _list_objects(site_root, source)
     root, pattern = split_pattern(site_root, source.path)
     listing = Listing()
     where = Location(key=f"sources.{source.name}.path")
-    day_of = _day_regex(pattern) if DAY_MARK in pattern else None
+    day_of = pattern_regex(pattern) if DAY_MARK in pattern else None
     try:
         real_root = root.resolve(strict=True)
         paths = sorted(root.glob(pattern.replace(DAY_MARK, _DAY_GLOB)))
@@ -108,15 +145,32 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
         return listing
     for path in paths:
         _add(listing, site_root, root, real_root, path, source.name, day_of)
+    return _said(listing, source)
+
+
+def _said(listing: Listing, source: SourceSettings) -> Listing:
     if not listing.files and not listing.problems:
         listing.problems.append(
             SourceError(
                 f"source {source.name}: no file matches {source.path!r}.",
-                where=where,
+                where=Location(key=f"sources.{source.name}.path"),
                 remedy="Correct the path, or wait for the first log.",
             )
         )
     return listing
+
+
+def _list_objects(site_root: Path, source: SourceSettings) -> Listing:
+    """The objects of a source."""
+    needs_extra(source.path)
+    from pipeline.remote import find_objects  # noqa: PLC0415 - needs an extra
+
+    try:
+        found = find_objects(site_root / CACHE_FOLDER, source)
+    except StorageError as error:
+        problem = SourceError(f"source {source.name}: {error.what}", where=error.where, remedy=error.remedy)
+        return Listing(problems=[problem], whole=False)
+    return _said(Listing(found), source)
 
 
 def _add(
@@ -158,7 +212,7 @@ def _add(
         )
         return
     match = day_of.search(path.relative_to(root).as_posix()) if day_of else None
-    day = _as_day(match["day"]) if match else None
+    day = as_day(match["day"]) if match else None
     listing.files.append(FoundFile(source, real, name, info.st_size, info.st_mtime_ns, day))
 
 

@@ -20,6 +20,7 @@ from pipeline.attribution import Attribution
 from pipeline.counting import Dropped, Rules, count_once, needs_sessions
 from pipeline.errors import Location, SourceError
 from pipeline.inventory import Inventory
+from pipeline.lander import landed_name
 from pipeline.landing import Landing
 from pipeline.layers import choose_layer, layer_name, layers_of
 from pipeline.ledger import Entry
@@ -27,7 +28,7 @@ from pipeline.schemas import FLOWS
 from pipeline.settings import Settings
 from pipeline.slices import by_ends, cuts
 from pipeline.sources.base import RAW
-from pipeline.storage import checked, digest
+from pipeline.storage import digest
 
 STAGE_VERSION = 3
 """Raised when the same landed rows would give other flows."""
@@ -82,8 +83,10 @@ def build_flows(
     """The flows of one day, in slices of time that each fit in memory.
 
     Raises:
-        SourceError: a file of this day could not be read; the message names it.
+        SourceError: a file of this day could not be read, or a source could not be listed; the message names it.
     """
+    if landing.unlisted:
+        raise SourceError(landing.unlisted[0].message, where=Location(day=day.isoformat()))
     if bad := failed_files(landing, day, settings.timezone):
         more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
         raise SourceError(f"{bad[0].reason}{more}", where=Location(day=day.isoformat()))
@@ -91,7 +94,7 @@ def build_flows(
     made = DayFlows(flow_inputs(landing, settings, inventory, day), _account(entries))
     part = Attribution.of(day, settings.timezone, settings.counting.attribute)
     raw = _landed_rows(landing, entries, day, part, _rules(settings).window)
-    job = _Job(settings, inventory, day, part, slice_rows, landing.root)
+    job = _Job(settings, inventory, day, part, slice_rows, landing.storage.workspace)
     made.slices = _slices(raw, job, made.facts)
     return made
 
@@ -163,8 +166,16 @@ def _landed_rows(
 ) -> pl.LazyFrame:
     """The landed rows of the day, and those near it in the same stretches of files, with their provenance."""
     near = replace(part, first=part.first - margin, end=part.end + margin).holds()
+    stretches = [
+        (entry, file)
+        for entry in entries
+        for stretch in entry.all_parts
+        if day.isoformat() in stretch.rows
+        for file in stretch.files
+    ]
+    paths = landing.storage.whole([landed_name(f) for _, f in stretches])
     frames = [
-        pl.scan_parquet(checked(landing.root / name), hive_partitioning=False)
+        pl.scan_parquet(path, hive_partitioning=False)
         .filter(near)
         .with_columns(
             source=pl.lit(entry.source),
@@ -173,10 +184,7 @@ def _landed_rows(
             dvc=pl.col("dvc").fill_null(pl.lit(entry.source)),
         )
         .select(_PART.names())
-        for entry in entries
-        for stretch in entry.all_parts
-        if day.isoformat() in stretch.rows
-        for name in stretch.files
+        for (entry, _), path in zip(stretches, paths, strict=True)
     ]
     return pl.concat(frames) if frames else pl.LazyFrame(schema=_PART)
 

@@ -11,8 +11,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -21,14 +19,14 @@ from pipeline.attribution import days_held
 from pipeline.days import day_of
 from pipeline.errors import Location, SourceError
 from pipeline.files import FoundFile
-from pipeline.ledger import Entry, Part
+from pipeline.ledger import LANDING, Entry, Part
 from pipeline.schemas import QUARANTINE, UTC_TIME
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions, begins_as_json
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.sources.tables import TableReader, table_encoding
-from pipeline.storage import digest, write_parquet
+from pipeline.storage import Storage, digest
 
 CODE_VERSION = 5
 """Raised when landed rows would come out differently; older parts are then read again."""
@@ -39,21 +37,13 @@ MAX_QUARANTINE_ROWS = 100_000
 """Quarantined lines of one file that are kept with their text; all are counted."""
 
 
-@dataclass(frozen=True)
-class LandingFolders:
-    """Where landed rows and quarantined lines are kept."""
-
-    rows: Path
-    quarantine: Path
-
-
 class FileLander:
     """Parses one file into parts of its entry."""
 
     def __init__(
-        self, folders: LandingFolders, settings: Settings, source: SourceSettings, file: FoundFile, options: ReadOptions
+        self, storage: Storage, settings: Settings, source: SourceSettings, file: FoundFile, options: ReadOptions
     ) -> None:
-        self._folders, self._settings, self._source = folders, settings, source
+        self._storage, self._settings, self._source = storage, settings, source
         self._file, self._options = file, options
         self._hash = hashlib.sha256()
         self._rows: list[pl.DataFrame] = []
@@ -61,7 +51,7 @@ class FileLander:
         self._rejects: list[pl.DataFrame] = []
         self._n_rejects = 0
         self.written: list[str] = []
-        """Parquet files written so far, relative to the landing folder."""
+        """Parquet files written so far, as parts name them."""
 
     def run(self, entry: Entry, old: Entry | None) -> None:
         """Read the file into the entry; go on behind what the old entry knows, where the file has only grown.
@@ -114,7 +104,8 @@ class FileLander:
 
     @staticmethod
     def _key(entry: Entry, offset: int) -> str:
-        return digest(entry.source, entry.name, str(offset), str(entry.size), str(entry.mtime_ns))[:24]
+        tag = [entry.etag] if entry.etag else []
+        return digest(entry.source, entry.name, str(offset), str(entry.size), str(entry.mtime_ns), *tag)[:24]
 
     def _read(self, stream: LineStream, entry: Entry, resume: dict[str, Any] | None) -> None:
         offset, line = (int(resume["offset"]), int(resume["line"])) if resume else (0, 1)
@@ -235,28 +226,33 @@ class FileLander:
         order = ("start_time", "source_line")
         ordered = rows if all(rows[c].is_sorted() for c in order) else rows.sort(order, maintain_order=True)
         self.written.append(relative)
-        write_parquet(self._folders.rows / relative, ordered, {"code": CODE_VERSION}, row_group_size=65_536)
+        self._storage.write_parquet(landed_name(relative), ordered, {"code": CODE_VERSION}, row_group_size=65_536)
         part.files.append(relative)
 
     def _write_quarantine(self, entry: Entry, first_line: int) -> None:
         """Keep the rejected lines of the file; of a grown one, also those before the line that was gone on from."""
-        path = quarantine_path(self._folders.quarantine, entry)
+        name = quarantine_name(entry)
         frames = [
             QUARANTINE.conform(r.with_columns(source=pl.lit(entry.source), source_file=pl.lit(entry.name)))
             for r in self._rejects
         ]
-        if first_line > 1 and path.exists():
+        for path in self._storage.paths([name]) if first_line > 1 else ():
             frames.insert(0, pl.read_parquet(path).filter(pl.col("source_line") < first_line))
         whole = pl.concat(frames) if frames else QUARANTINE.empty()
         if whole.is_empty():
-            path.unlink(missing_ok=True)
+            self._storage.remove(name)
             return
-        write_parquet(path, QUARANTINE.conform(whole.head(MAX_QUARANTINE_ROWS)), {"file": entry.name})
+        self._storage.write_parquet(name, QUARANTINE.conform(whole.head(MAX_QUARANTINE_ROWS)), {"file": entry.name})
 
 
-def quarantine_path(folder: Path, entry: Entry) -> Path:
-    """Where the quarantined lines of a file are kept."""
-    return folder / entry.source / f"{digest(entry.name)}.parquet"
+def landed_name(file: str) -> str:
+    """The stored name of a file with landed rows, as parts name it."""
+    return f"{LANDING}/{file}"
+
+
+def quarantine_name(entry: Entry) -> str:
+    """Under which name the quarantined lines of a file are kept."""
+    return f"quarantine/{entry.source}/{digest(entry.name)}.parquet"
 
 
 def _days_of(span: tuple[int, int], zone: str) -> tuple[str, str]:

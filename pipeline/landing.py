@@ -19,15 +19,15 @@ import polars as pl
 from pipeline.errors import SourceError
 from pipeline.files import FoundFile, Listing, list_files
 from pipeline.inventory import Inventory
-from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, LandingFolders, quarantine_path
-from pipeline.ledger import Entry, Ledger
+from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, landed_name, quarantine_name
+from pipeline.ledger import LANDING, Entry, Ledger
 from pipeline.peek import peek
 from pipeline.reading_options import options_for
 from pipeline.settings import InventoryEntry, LimitSettings, Settings, SourceSettings
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.reading import LineStream, compression_of
 from pipeline.sources.watch import Watch
-from pipeline.storage import digest, write_parquet
+from pipeline.storage import Storage, digest
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, files done, files in all)."""
@@ -45,17 +45,18 @@ class LandingReport:
 
 
 class Landing:
-    """The landing of one site: its folder, ledger and the rules for what to keep."""
+    """The landing of one site: its ledger and the rules for what to keep; everything lies in the site's storage."""
 
-    def __init__(self, site_root: Path, storage_root: Path, settings: Settings, now: dt.datetime) -> None:
-        self.root = storage_root / "landing"
-        self.folders = LandingFolders(self.root, storage_root / "quarantine")
+    def __init__(self, site_root: Path, storage: Storage | Path, settings: Settings, now: dt.datetime) -> None:
+        self.storage = Storage(storage) if isinstance(storage, Path) else storage
+        self.unlisted: list[SourceError] = []
+        """Sources whose files could not be listed, so that no day can be told from them."""
         self._site_root, self._settings, self._now = site_root, settings, now
         self._inventory = Inventory(settings.inventory)
-        self.ledger = Ledger.load(self.root / "ledger.jsonl")
+        self.ledger = Ledger.load(self.storage)
         self._drop_lost()
         self._watches: dict[str, Watch] = {}
-        self._gone: list[Path] = []
+        self._gone: list[str] = []
         self._alike: dict[tuple[str, str | int], set[str]] = {}
         for entry in self.ledger.entries.values():
             self._remember(entry)
@@ -65,12 +66,16 @@ class Landing:
     def land(self, days: Collection[dt.date], progress: Progress | None = None) -> LandingReport:
         """Land every new or changed file that may hold one of the days."""
         report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
+        self.unlisted = []
         found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
         for source in self._settings.sources:
             listing = list_files(self._site_root, source)
             report.listed += len(listing.files)
             report.problems += listing.problems
-            self._mark_missing(source, listing)
+            if listing.whole:
+                self._mark_missing(source, listing)
+            else:
+                self.unlisted += listing.problems
             found |= {(f.source, f.name): (source, f) for f in listing.files}
             todo += [(source, f) for f in listing.files if self._wanted(source, f, days)]
         done = 0
@@ -114,7 +119,7 @@ class Landing:
 
     def _is_new(self, source: SourceSettings, file: FoundFile) -> bool:
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is None or (entry.size, entry.mtime_ns) != (file.size, file.mtime_ns):
+        if entry is None or entry.identity != file.identity:
             return True
         return entry.state == "peeked" or (entry.state == "landed" and self._lacks_networks(source, entry))
 
@@ -148,7 +153,7 @@ class Landing:
     def _peek(self, source: SourceSettings, file: FoundFile) -> list[int] | None:
         """A look at both ends of the file; taken once for the same bytes."""
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is not None and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns):
+        if entry is not None and entry.identity == file.identity:
             if entry.state == "failed":
                 return None  # Its beginning does not tell where it ends.
             if entry.peek:
@@ -157,7 +162,7 @@ class Landing:
         if entry is None or entry.state == "peeked":
             entry = self._entry(file, "peeked")
             self.ledger.entries[(file.source, file.name)] = entry
-        if (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns):
+        if entry.identity == file.identity:
             entry.peek = span
         return span
 
@@ -206,7 +211,7 @@ class Landing:
 
     def _entry(self, file: FoundFile, state: str) -> Entry:
         old = self.ledger.entries.get((file.source, file.name))
-        same = old is not None and (old.size, old.mtime_ns) == (file.size, file.mtime_ns)
+        same = old is not None and old.identity == file.identity
         return Entry(
             file.source,
             file.name,
@@ -216,6 +221,7 @@ class Landing:
             old.first_seen if old else self._now.isoformat(timespec="seconds"),
             day=file.day.isoformat() if file.day else None,
             peek=old.peek if old and same else None,
+            etag=file.etag,
         )
 
     def _land_file(self, source: SourceSettings, file: FoundFile) -> tuple[Entry, Entry | None]:
@@ -223,7 +229,7 @@ class Landing:
         old = self.ledger.entries.get((file.source, file.name))
         entry = self._entry(file, "landed")
         options = self._options(source, self._watch(source))
-        lander = FileLander(self.folders, self._settings, source, file, options)
+        lander = FileLander(self.storage, self._settings, source, file, options)
         try:
             twin = self._twin_before(file, entry)
             if twin is None:
@@ -234,9 +240,10 @@ class Landing:
                 self._as_copy(entry, twin)
         except SourceError as error:
             self._as_failed(source, file, entry, error)
+        file.release()
         if entry.state != "landed":
-            self._gone += [self.root / name for name in lander.written]
-            self._gone.append(quarantine_path(self.folders.quarantine, entry))
+            self._gone += [landed_name(f) for f in lander.written]
+            self._gone.append(quarantine_name(entry))
         return entry, self._replace(old, entry)
 
     def _as_failed(self, source: SourceSettings, file: FoundFile, entry: Entry, error: SourceError) -> None:
@@ -288,10 +295,10 @@ class Landing:
         heir.state, heir.parts, heir.tail, heir.resume = "landed", gone.parts, gone.tail, gone.resume
         heir.watched, heir.encoding = gone.watched, gone.encoding
         del self.ledger.entries[(gone.source, gone.name)]
-        former = quarantine_path(self.folders.quarantine, gone)
-        if former.exists():
-            lines = pl.read_parquet(former).with_columns(source_file=pl.lit(heir.name))
-            write_parquet(quarantine_path(self.folders.quarantine, heir), lines, {"file": heir.name})
+        former = quarantine_name(gone)
+        for path in self.storage.paths([former]):
+            lines = pl.read_parquet(path).with_columns(source_file=pl.lit(heir.name))
+            self.storage.write_parquet(quarantine_name(heir), lines, {"file": heir.name})
             self._gone.append(former)
 
     def _replace(self, old: Entry | None, entry: Entry) -> Entry | None:
@@ -300,8 +307,8 @@ class Landing:
         self._remember(entry)
         if old is None:
             return None
-        kept = {name for p in entry.all_parts for name in p.files}
-        self._gone += [self.root / name for p in old.all_parts for name in p.files if name not in kept]
+        kept = {f for p in entry.all_parts for f in p.files}
+        self._gone += [landed_name(f) for p in old.all_parts for f in p.files if f not in kept]
         grown = bool(old.parts) and entry.parts[: len(old.parts)] == old.parts
         if old.state != "landed" or grown or old.content == entry.content:
             return None
@@ -312,18 +319,19 @@ class Landing:
 
     def _save(self) -> None:
         """Store the ledger; only then may files go that an older one spoke of."""
-        self.ledger.save(self.root / "ledger.jsonl")
+        self.ledger.save(self.storage)
         landed = [e for e in self.ledger.entries.values() if e.state == "landed"]
-        used = {self.root / name for e in landed for p in e.all_parts for name in p.files}
-        used |= {quarantine_path(self.folders.quarantine, e) for e in landed}
-        for path in set(self._gone) - used:
-            path.unlink(missing_ok=True)
+        used = {landed_name(f) for e in landed for p in e.all_parts for f in p.files}
+        used |= {quarantine_name(e) for e in landed}
+        for name in sorted(set(self._gone) - used):
+            self.storage.remove(name)
         self._gone = []
 
     def _drop_lost(self) -> None:
         """Forget files whose landed rows were deleted, so that they are landed again."""
+        there = set(self.storage.objects.below(LANDING)) if self.ledger.entries else set()
         for key, entry in list(self.ledger.entries.items()):
-            if not all((self.root / name).exists() for p in entry.all_parts for name in p.files):
+            if not all(landed_name(f) in there for p in entry.all_parts for f in p.files):
                 del self.ledger.entries[key]
 
 

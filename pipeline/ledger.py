@@ -10,12 +10,15 @@ import datetime as dt
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.sources.base import Account
-from pipeline.storage import replace_atomically
+from pipeline.storage import Storage
+
+LANDING = "landing"
+"""Below it, in the storage, lie the ledger and all landed rows."""
+LEDGER = f"{LANDING}/ledger.jsonl"
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Part:
     last_day: str | None = None
     """Days that its readable flows span, others included."""
     files: list[str] = field(default_factory=list)
-    """Parquet files with the rows, relative to the landing folder."""
+    """Parquet files with the rows, as names below LANDING."""
 
     def covers(self, day: dt.date) -> bool:
         """Whether a flow of this day was read here, watched or not."""
@@ -70,6 +73,13 @@ class Entry:
     """A last line without its end; read again when the file grows."""
     missing: bool = False
     """The file is gone; its rows stay."""
+    etag: str = ""
+    """Of an object: the store's tag of this version."""
+
+    @property
+    def identity(self) -> tuple[int, int, str]:
+        """What tells that the file is unchanged."""
+        return self.size, self.mtime_ns, self.etag
 
     @property
     def all_parts(self) -> list[Part]:
@@ -117,17 +127,21 @@ class Ledger:
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     networks: dict[str, list[str]] = field(default_factory=dict)
 
-    def save(self, path: Path) -> None:
+    def save(self, storage: Storage) -> None:
         """Replace the stored ledger."""
         lines = [json.dumps({"networks": self.networks}, sort_keys=True)]
         lines += [json.dumps(_plain(self.entries[k]), sort_keys=True) for k in sorted(self.entries)]
-        replace_atomically(path, lambda p: p.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+        storage.write_text(LEDGER, "\n".join(lines) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Ledger:
-        """The stored ledger, or an empty one when there is none or it does not read (then files land again)."""
+    def load(cls, storage: Storage) -> Ledger:
+        """The stored ledger, or an empty one when there is none or it is damaged (then files land again).
+
+        Raises:
+            StorageError: the object store cannot be reached, which is not the same as there being none.
+        """
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = (storage.read_text(LEDGER) or "").splitlines()
             entries = [_entry(json.loads(line)) for line in lines[1:]]
             return cls({(e.source, e.name): e for e in entries}, json.loads(lines[0])["networks"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError):

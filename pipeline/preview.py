@@ -35,8 +35,8 @@ PREVIEW = Table(
 def make_preview(site: Site, now: dt.datetime) -> DayRecord:
     """Judge the day that `now` lies in, from what its logs hold by now."""
     day = now.astimezone(ZoneInfo(site.settings.timezone)).date()
-    with site_lock(site.storage.root, wait=True):
-        landing = Landing(site.root, site.storage.root, site.settings, now)
+    with site_lock(site.storage.workspace, wait=True):
+        landing = Landing(site.root, site.storage, site.settings, now)
         landing.land([day])
         flows = build_flows(landing, site.settings, site.inventory, day)
     today = build_daily(flows.collect(), site.measures, day)

@@ -14,12 +14,24 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from pipeline.addresses import canonical_network
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.mapping import ColumnMapping, check_delimiter, check_fields
+from pipeline.objects import Option, check_options, check_options_of, is_url, parse_url, split_glob
 from pipeline.schemas import UTC_TIME
 from pipeline.yaml_lines import LocatedYaml, load_located
 
@@ -45,8 +57,8 @@ def _as_list(value: Any) -> Any:
 
 
 def _pattern(text: str) -> str:
-    if "://" in text:
-        raise ValueError("must be a file path or glob; URLs are not read here")
+    if is_url(text):
+        split_glob(text)
     if "\x00" in text or not PurePosixPath(text).name:
         raise ValueError("must be a file path or glob, such as logs/{day}/conn*.log*")
     if any("**" in part and part != "**" for part in PurePosixPath(text).parts):
@@ -94,12 +106,23 @@ class _Model(BaseModel):
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
+def _options(value: dict[str, Option]) -> dict[str, Option]:
+    check_options(value)
+    return value
+
+
+StorageOptions = Annotated[dict[str, StrictBool | StrictInt | StrictStr], AfterValidator(_options)]
+
+
 class SourceSettings(_Model):
     """One flow-log source: where its files are and how to read them."""
 
     name: Slug
     format: Annotated[str, AfterValidator(_format)] = "auto"
     path: Annotated[str, AfterValidator(_pattern)]
+    """A glob: of files, or of objects (s3://, gs://, az://)."""
+    storage_options: StorageOptions = Field(default_factory=dict)
+    """Of a URL: options of the object store, without secrets."""
     keep: Literal["inventory", "all"] = "inventory"
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """Zone of times that carry none, in formats that write the device's own."""
@@ -115,6 +138,11 @@ class SourceSettings(_Model):
     """Of a table: how records of one session add up; final when not given."""
     delimiter: Annotated[str, AfterValidator(check_delimiter)] | None = None
     """Of a table in delimited text; a comma when not given."""
+
+    @model_validator(mode="after")
+    def _options(self) -> SourceSettings:
+        check_options_of(self.path, self.storage_options)
+        return self
 
     @model_validator(mode="after")
     def _table(self) -> SourceSettings:
@@ -191,9 +219,9 @@ class CountingSettings(_Model):
     """Records of the same ends and ports that lie no farther apart may be of one session."""
 
 
-def _local_folder(text: str) -> str:
-    if "://" in text:
-        raise ValueError("must be a folder; object stores are not supported yet")
+def _storage(text: str) -> str:
+    if is_url(text):
+        return str(parse_url(text))
     if "\x00" in text or not text.strip():
         raise ValueError("must be a folder, such as data")
     if ".." in PurePosixPath(text).parts:
@@ -268,7 +296,10 @@ class Settings(_Model):
 
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     start_date: Day = dt.date(2026, 1, 1)
-    storage: Annotated[str, AfterValidator(_local_folder)] = "data"
+    storage: Annotated[str, AfterValidator(_storage)] = "data"
+    """The root of all tables: a folder, or the URL of an object store (s3://, gs://, az://)."""
+    storage_options: StorageOptions = Field(default_factory=dict)
+    """Of a URL: options of the object store, without secrets."""
     lookback_days: Whole = Field(30, ge=1, le=3_660)
     sources: Annotated[tuple[SourceSettings, ...], AfterValidator(_distinct_names)] = ()
     inventory: tuple[InventoryEntry, ...] = ()
@@ -282,6 +313,11 @@ class Settings(_Model):
     counting: CountingSettings = CountingSettings()
     context: ContextSettings = ContextSettings()
     owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
+
+    @model_validator(mode="after")
+    def _options(self) -> Settings:
+        check_options_of(self.storage, self.storage_options)
+        return self
 
 
 _ALLOWED = {

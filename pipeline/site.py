@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError, Location
 from pipeline.groups import Groups
 from pipeline.inventory import Inventory
 from pipeline.methods.surge.slow import RECENT
+from pipeline.objects import CACHE_FOLDER, cloud_objects, is_url
 from pipeline.settings import CONFIG_NAME, Settings, load_settings
 from pipeline.storage import Storage
 
@@ -37,8 +38,11 @@ class Site:
 
     @cached_property
     def storage(self) -> Storage:
-        """The site's tables."""
-        return Storage((self.root / self.settings.storage).absolute())
+        """The site's tables; raises ConfigError when their object store cannot be opened."""
+        place = self.settings.storage
+        if is_url(place):
+            return Storage(cloud_objects(place, self.settings.storage_options, (self.root / CACHE_FOLDER).absolute()))
+        return Storage((self.root / place).absolute())
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:

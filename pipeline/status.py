@@ -81,7 +81,7 @@ class _RememberingStorage(Storage):
     """Reads each footer once, as a window's days are looked at again and again."""
 
     def __init__(self, inner: Storage) -> None:
-        super().__init__(inner.root)
+        super().__init__(inner.objects.still())
         self._records: dict[tuple[str, dt.date], DayRecord | None] = {}
 
     def record(self, table: str, day: dt.date) -> DayRecord | None:

@@ -1,7 +1,8 @@
 """Day-partitioned Parquet tables: one file a table a day, replaced atomically, with provenance in the footer.
 
 A reader sees the old day or the new day, never half of one. What the rows mean, and when a day must be made again, is
-decided elsewhere; here only bytes, footers and fingerprints live.
+decided elsewhere; here only bytes, footers and fingerprints live. Whether they lie in a folder or in an object store
+is known to `pipeline.objects`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -22,6 +24,7 @@ from polars.io.plugins import register_io_source
 
 from pipeline.days import parse_day
 from pipeline.errors import Location, StorageError
+from pipeline.objects import LocalObjects, Objects
 from pipeline.schemas import Table
 
 FOOTER_KEY = "nilometer"
@@ -149,29 +152,30 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+Footer = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+"""What a file says of itself; a function is asked when all rows are written."""
+
+
 def write_parquet(
-    path: Path,
-    frame: pl.DataFrame | pl.LazyFrame,
-    footer: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
-    row_group_size: int = ROW_GROUP_SIZE,
+    path: Path, frame: pl.DataFrame | pl.LazyFrame, footer: Footer, row_group_size: int = ROW_GROUP_SIZE
 ) -> None:
     """Write one frame, or a lazy one streaming in its order, as zstd Parquet with our footer, atomically.
 
     Args:
         path: where to; what is there is replaced.
         frame: the rows.
-        footer: what the file says of itself; a function is asked when all rows are written.
+        footer: what the file says of itself.
         row_group_size: rows a row group.
     """
+    replace_atomically(path, _writer(frame, footer, row_group_size))
 
+
+def _writer(frame: pl.DataFrame | pl.LazyFrame, footer: Footer, row_group_size: int) -> Callable[[Path], None]:
     def meta(_context: object = None) -> dict[str, str]:
         return {FOOTER_KEY: json.dumps(footer() if callable(footer) else footer, sort_keys=True, default=str)}
 
-    replace_atomically(
-        path,
-        lambda p: frame.lazy().sink_parquet(
-            p, compression="zstd", compression_level=1, row_group_size=row_group_size, statistics=True, metadata=meta
-        ),
+    return lambda path: frame.lazy().sink_parquet(
+        path, compression="zstd", compression_level=1, row_group_size=row_group_size, statistics=True, metadata=meta
     )
 
 
@@ -187,7 +191,7 @@ def in_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFram
         yield rest.rechunk()
 
 
-def checked(path: Path) -> Path:
+def checked(path: Path, where: str | None = None) -> Path:
     """The path of a Parquet file that is whole at both ends; raises StorageError when it is not there or was cut."""
     try:
         with path.open("rb") as handle:
@@ -200,26 +204,27 @@ def checked(path: Path) -> Path:
     if damage:
         raise StorageError(
             f"this Parquet file cannot be read ({damage}).",
-            where=Location(file=str(path)),
+            where=Location(file=where or str(path)),
             remedy="Remove it and run its day again.",
         )
     return path
 
 
-def read_footer(path: Path) -> dict[str, Any]:
-    """The footer written by write_parquet; raises StorageError when the file is not one of ours."""
+def read_footer(path: Path, where: str | None = None) -> dict[str, Any]:
+    """The footer written by write_parquet, from a file or its last bytes; raises StorageError when it is not ours."""
+    place = Location(file=where or str(path))
     try:
         found = pl.read_parquet_metadata(path).get(FOOTER_KEY)
     except DAMAGE as error:
         raise StorageError(
             f"this Parquet file cannot be read ({error}).",
-            where=Location(file=str(path)),
+            where=place,
             remedy="Remove it and run its day again.",
         ) from error
     if found is None:
         raise StorageError(
             "this Parquet file was not written by nilometer.",
-            where=Location(file=str(path)),
+            where=place,
             remedy="Move it out of the storage folder.",
         )
     loaded: dict[str, Any] = json.loads(found)
@@ -227,14 +232,27 @@ def read_footer(path: Path) -> dict[str, Any]:
 
 
 class Storage:
-    """The tables of one site below one folder; all access to stored days goes through here."""
+    """The tables of one site below one root; all access to stored days goes through here."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | Objects) -> None:
+        """A folder, or any other place of objects."""
+        self.objects: Objects = LocalObjects(root, _replace) if isinstance(root, Path) else root
+
+    @property
+    def root(self) -> Path:
+        """The tables' folder; raises StorageError when they lie in an object store."""
+        if isinstance(self.objects, LocalObjects):
+            return self.objects.root
+        raise StorageError("the tables lie in an object store, not in a folder.")
+
+    @property
+    def workspace(self) -> Path:
+        """A folder of this machine: for the lock, and for what is on its way."""
+        return self.objects.workspace
 
     def path(self, table: str, day: dt.date) -> Path:
-        """Where a day of a table lives."""
-        return self.root / table / f"day={day.isoformat()}" / "part.parquet"
+        """Where a day of a table lies, in a folder."""
+        return self.root / day_name(table, day)
 
     def write_day(
         self,
@@ -272,25 +290,27 @@ class Storage:
             return DayRecord(table.name, day, content.rows, content.fingerprint, dict(inputs), dict(facts))
 
         rows = register_io_source(lambda *_: groups(), schema=table.schema)
-        write_parquet(self.path(table.name, day), rows, lambda: record().footer, size)
+        self.write_parquet(day_name(table.name, day), rows, lambda: record().footer, size)
         return record()
 
     def record(self, table: str, day: dt.date) -> DayRecord | None:
         """The stored day's own record, or None when the day is not stored."""
-        path = self.path(table, day)
-        if not path.exists():
+        name = day_name(table, day)
+        end = self.objects.end(name)
+        if end is None:
             return None
-        f = read_footer(path)
+        f = read_footer(end, self.objects.where(name))
         return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the day is stored."""
-        return self.path(table, day).exists()
+        return self.objects.exists(day_name(table, day))
 
     def read_day(self, table: Table, day: dt.date) -> pl.DataFrame:
         """The stored rows of a day; raises StorageError when the day is not stored."""
-        path = self.path(table.name, day)
-        if not path.exists():
+        name = day_name(table.name, day)
+        path = self.objects.fetch([name])[0]
+        if path is None:
             raise StorageError(
                 f"{table.name} has no such day.",
                 where=Location(day=day.isoformat()),
@@ -301,13 +321,13 @@ class Storage:
         except DAMAGE as error:
             raise StorageError(
                 f"a stored day cannot be read ({error}).",
-                where=Location(file=str(path), day=day.isoformat()),
+                where=Location(file=self.objects.where(name), day=day.isoformat()),
                 remedy="Remove it and run its day again.",
             ) from error
 
     def scan(self, table: Table, days: Iterable[dt.date]) -> pl.LazyFrame:
         """A lazy frame over those of the days that are stored; empty with the right schema when none is."""
-        paths = [checked(p) for d in days if (p := self.path(table.name, d)).exists()]
+        paths = self.paths([day_name(table.name, d) for d in days])
         if not paths:
             return table.empty().lazy()
         return pl.scan_parquet(paths, hive_partitioning=False)
@@ -315,34 +335,54 @@ class Storage:
     def days(self, table: str) -> list[dt.date]:
         """All stored days of a table, in order."""
         found = []
-        for path in (self.root / table).glob("day=*/part.parquet"):
-            try:
-                found.append(parse_day(path.parent.name.removeprefix("day=")))
-            except ValueError:
-                continue
+        for name in self.objects.below(table):
+            match name.split("/"):
+                case [_, folder, "part.parquet"] if folder.startswith("day="):
+                    with suppress(ValueError):
+                        found.append(parse_day(folder.removeprefix("day=")))
         return sorted(found)
 
-    # Small files beside the tables, by their name below the root ("failed/day=2026-11-01.json").
+    # Files beside the tables, by their name below the root ("failed/day=2026-11-01.json").
+
+    def write_parquet(
+        self,
+        name: str,
+        frame: pl.DataFrame | pl.LazyFrame,
+        footer: Footer,
+        row_group_size: int = ROW_GROUP_SIZE,
+    ) -> None:
+        """Replace a Parquet file, as the function of this name does."""
+        self.objects.put(name, _writer(frame, footer, row_group_size))
+
+    def paths(self, names: Sequence[str]) -> list[Path]:
+        """Those of the Parquet files that are there, as local files that are whole at both ends, in order."""
+        found = zip(names, self.objects.fetch(names), strict=True)
+        return [checked(path, self.objects.where(name)) for name, path in found if path is not None]
+
+    def whole(self, names: Sequence[str]) -> list[Path]:
+        """As paths, but raises StorageError when one of the files is not there."""
+        found = self.paths(names)
+        if len(found) < len(names):
+            gone = next(n for n in names if not self.objects.exists(n))
+            raise StorageError("this file is gone.", where=Location(file=self.objects.where(gone)), remedy="Run again.")
+        return found
 
     def read_text(self, name: str) -> str | None:
         """The text of a small file, or None when there is none."""
-        try:
-            return (self.root / name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+        raw = self.objects.read(name)
+        return None if raw is None else raw.decode("utf-8")
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a small file; a reader sees the old text or the new one."""
-        replace_atomically(self.root / name, lambda p: p.write_text(text, encoding="utf-8"))
+        self.objects.put(name, lambda p: p.write_text(text, encoding="utf-8"))
 
     def remove(self, name: str) -> None:
         """Delete a file; nothing happens when there is none."""
-        (self.root / name).unlink(missing_ok=True)
+        self.objects.remove(name)
 
     def names(self, folder: str) -> list[str]:
         """The finished files right below a folder, as names below the root, in order."""
-        found = (self.root / folder).iterdir() if (self.root / folder).is_dir() else ()
-        return sorted(f"{folder}/{p.name}" for p in found if p.is_file() and not p.name.startswith("."))
+        return self.objects.names(folder)
 
     # Failed days: a small marker that later stages skip and status shows; success removes it.
 
@@ -366,6 +406,16 @@ class Storage:
         """All days with a failure marker, in order."""
         names = (n.rpartition("/")[2] for n in self.names("failed"))
         return sorted(parse_day(n.removeprefix("day=").removesuffix(".json")) for n in names)
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """As replace_atomically, by the name it has when it is called."""
+    replace_atomically(path, write)
+
+
+def day_name(table: str, day: dt.date) -> str:
+    """The name of a stored day, below the root."""
+    return f"{table}/day={day.isoformat()}/part.parquet"
 
 
 def _marker(day: dt.date) -> str:

@@ -19,10 +19,10 @@ def test_figures_are_stored_and_shown(tmp_path: Path) -> None:
     config = dg.RunConfig(ops={"detection_quality": detection_quality.Worlds(**SMALL)})
     result = dg.materialize([detection_quality.build(site)], run_config=config)
     assert result.success
-    figures = pl.read_parquet(detection_quality.stored(site))
+    figures = pl.read_parquet(site.storage.root / detection_quality.STORED)
     assert {"surge", "seed", "client_z"} <= set(figures["method"])
     assert {"recall", "low", "high", "per_day_per_10k"} <= set(figures.columns)
-    assert read_footer(detection_quality.stored(site))["facts"] == SMALL | {"seed": 100}
+    assert read_footer(site.storage.root / detection_quality.STORED)["facts"] == SMALL | {"seed": 100}
     [event] = result.asset_materializations_for_node("detection_quality")
     shown = event.metadata["recall at a budget of 20"].value
     assert isinstance(shown, str)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger import Ledger
+from pipeline.ledger import LEDGER, Ledger
 from pipeline.settings import Settings
 from pipeline.sources.reading import LineStream
+from pipeline.storage import Storage
 from tests.oracle.zeek import SERVER, conn, tsv
 from tests.pipeline.landings import D1, D2, World, flow, settings
 
@@ -85,17 +86,18 @@ def test_deleting_the_ledger_costs_time_never_rows(world: World, parsed: list[st
 
 @pytest.mark.parametrize("text", ["", "rubbish", "[]\n5\n", '{"networks": {}}\n{"source": 1}\n', "\x00", "{}\n{}\n"])
 def test_a_spoilt_ledger_is_no_ledger(tmp_path: Path, text: str) -> None:
-    (tmp_path / "ledger.jsonl").write_text(text)
-    assert Ledger.load(tmp_path / "ledger.jsonl") == Ledger()
+    storage = Storage(tmp_path)
+    storage.write_text(LEDGER, text)
+    assert Ledger.load(storage) == Ledger()
 
 
 def test_the_ledger_reads_back_as_it_was_stored(world: World, tmp_path: Path) -> None:
     world.put("2026-10-01/conn.log", tsv(flow("C1"))[:-5])
     world.land()
     stored = world.landing().ledger
-    stored.save(tmp_path / "copy.jsonl")
-    assert Ledger.load(tmp_path / "copy.jsonl") == stored
-    lines = (tmp_path / "copy.jsonl").read_text().splitlines()
+    stored.save(Storage(tmp_path / "copy"))
+    assert Ledger.load(Storage(tmp_path / "copy")) == stored
+    lines = (tmp_path / "copy" / LEDGER).read_text().splitlines()
     assert str(tmp_path) not in "".join(lines)
     assert all(json.loads(line) for line in lines)
 
@@ -114,7 +116,7 @@ def test_a_crash_before_the_ledger_is_stored_leaves_it_true(world: World, monkey
     world.land()
     world.put("2026-10-01/conn.log", tsv(flow("C2", 7)))
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "save", lambda self, path: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Ledger, "save", lambda self, storage: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             world.land()
     assert world.received() == [220]

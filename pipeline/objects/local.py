@@ -1,0 +1,70 @@
+"""A folder as the place of a site's bytes: names are paths, and files are replaced by renaming.
+
+How a file is replaced and made durable is handed in, so that it is written once, in `pipeline.storage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.objects.base import Write, check_name
+
+
+class LocalObjects:
+    """The files below one folder; names that begin with a dot are unfinished, and not seen."""
+
+    def __init__(self, root: Path, replace: Callable[[Path, Write], None]) -> None:
+        self.root = self.workspace = root
+        self._replace = replace
+
+    def path(self, name: str) -> Path:
+        """Where the object lies."""
+        return self.root / check_name(name)
+
+    def where(self, name: str) -> str:
+        """The file's path."""
+        return str(self.root / name)
+
+    def still(self) -> LocalObjects:
+        """The folder itself: to look again costs nothing."""
+        return self
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there."""
+        return self.path(name).exists()
+
+    def put(self, name: str, write: Write) -> None:
+        """Write beside the file, then rename."""
+        self._replace(self.path(name), write)
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes."""
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def fetch(self, names: Sequence[str]) -> list[Path | None]:
+        """The files themselves."""
+        paths = [self.path(n) for n in names]
+        return [p if p.exists() else None for p in paths]
+
+    def end(self, name: str) -> Path | None:
+        """The file itself."""
+        return self.fetch([name])[0]
+
+    def remove(self, name: str) -> None:
+        """Delete the file."""
+        self.path(name).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> list[str]:
+        """The files right below a folder."""
+        place = self.path(folder)
+        found = place.iterdir() if place.is_dir() else ()
+        return sorted(f"{folder}/{p.name}" for p in found if p.is_file() and not p.name.startswith("."))
+
+    def below(self, folder: str) -> list[str]:
+        """The files at any depth below a folder."""
+        found = (p for p in self.path(folder).rglob("*") if p.is_file() and not p.name.startswith("."))
+        return sorted(p.relative_to(self.root).as_posix() for p in found)
