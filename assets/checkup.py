@@ -6,10 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-import polars as pl
-
 from assets import screen
-from data_quality.checks import results_of
 from pipeline.context import Context, load_context
 from pipeline.context.model import ContextTable
 from pipeline.detections.cases import failed_cases
@@ -98,21 +95,3 @@ def _print_context(site: Site, known: Context) -> None:
         screen.say(f"context    {table.name}: {table.rows:,} rows{out} ({table.file}){others}")
     if known.tables and not site.rules_of("surge"):
         screen.say("           It is not used: no rule of method surge is on, such as mail_volume_surge.")
-
-
-def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool) -> None:
-    """Every expectation of every check of the days."""
-    frames = [results_of(site, d) for d in days]
-    found = pl.concat(frames).sort("day", "table", "check", "expectation")
-    if as_json:
-        screen.json_lines({**row, "day": row["day"].isoformat()} for row in found.iter_rows(named=True))
-        return
-    if found.is_empty():
-        screen.say("No check has run for these days.")
-        return
-    columns = ["day", "check", "expectation", "passed", "severity", "observed", "limit", "remedy"]
-    rows = [
-        ["ok" if v is True else "FAILED" if v is False else v for v in row]
-        for row in found.with_columns(remedy=pl.when(~pl.col("passed")).then("remedy")).select(columns).iter_rows()
-    ]
-    screen.table(columns, rows)

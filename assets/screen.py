@@ -19,10 +19,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 _STYLES = {
     "done": "green",
     "verified": "green",
+    "accepted": "green",
+    "ok": "green",
+    "FAILED": "bold red",
     "failed": "bold red",
     "alert": "bold red",
     "stale": "yellow",
     "unverified": "yellow",
+    "partial": "yellow",
     "no_data": "yellow",
     "missing": "dim",
 }
