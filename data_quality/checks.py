@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from data_quality import own
+from data_quality import drift, own
 from data_quality.profiles import PROFILES
 from pipeline import acceptance
 from pipeline.expectations import RESERVED
@@ -28,7 +28,7 @@ from pipeline.stages import failure_before
 from pipeline.storage import write_parquet
 
 SUITES = Path(__file__).parent / "suites"
-DETAILS = {**own.DETAILS}
+DETAILS = {**drift.DETAILS, **own.DETAILS}
 """Check -> what a day's failed expectations show in place of a bare number, by expectation."""
 
 

@@ -33,6 +33,8 @@ class Part:
     """Days that its readable flows span, others included."""
     files: list[str] = field(default_factory=list)
     """Parquet files with the rows, relative to the landing folder."""
+    servers: list[list[Any]] = field(default_factory=list)
+    """The largest mail servers among the others: day, address, port, flows, bytes, hashes of clients."""
 
     def covers(self, day: dt.date) -> bool:
         """Whether a flow of this day was read here, watched or not."""
@@ -70,6 +72,8 @@ class Entry:
     """A last line without its end; read again when the file grows."""
     missing: bool = False
     """The file is gone; its rows stay."""
+    layout: list[Any] = field(default_factory=list)
+    """Which fields its records have (Layout.as_list); empty when it names none."""
 
     @property
     def all_parts(self) -> list[Part]:

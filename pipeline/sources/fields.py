@@ -122,7 +122,7 @@ def _delimited(lines: Sequence[str], names: list[str]) -> Layout:
                 rows = csv.reader(lines[at + 1 : at + 1 + RECORDS], delimiter=delimiter)
                 kinds = _of_records([dict(zip(wanted, row, strict=False)) for row in rows if len(row) == len(wanted)])
                 return _stated({n: kinds.fields.get(n, ("", 0))[0] for n in wanted})
-    return Layout()
+    return _stated(dict.fromkeys(wanted, ""))
 
 
 def _objects(lines: Sequence[str], text: str) -> Iterator[dict[str, Any]]:
