@@ -47,7 +47,7 @@ def check_site(site: Site, *, as_json: bool) -> bool:
         _print(site, sources, ways, [f for _, f, _ in rules])
         _print_context(site, known)
         for found in drift:
-            screen.warn(f"warning: {found.message} {found.remedy}")
+            screen.warn(screen.one_line(f"warning: {found.message} {found.remedy}"))
         for problem in problems:
             screen.warn(f"problem: {problem}")
     return bool(problems)

@@ -68,7 +68,7 @@ def _cells(row: dict[str, Any], meanings: dict[tuple[str, str], str]) -> list[ob
         "meaning": meaning,
         "remedy": "" if passed else row["remedy"],
     }
-    return [shown[c] for c in _COLUMNS]
+    return [screen.one_line(shown[c]) for c in _COLUMNS]
 
 
 def _meanings(site: Site) -> dict[tuple[str, str], str]:
@@ -112,8 +112,8 @@ def accept(folder: Path, day: dt.date, why: str, by: str, back: bool) -> None:
     if not back and not why.strip():
         raise click.UsageError("give the --reason for which the day may count.")
     act = standing.withdraw if back else standing.accept
-    why = screen.plain(why.strip()) or "no reason given"
-    event = act(open_site(folder), day, screen.plain(by.strip()), why, dt.datetime.now(dt.UTC))
+    why = screen.one_line(why.strip()) or "no reason given"
+    event = act(open_site(folder), day, screen.one_line(by.strip()), why, dt.datetime.now(dt.UTC))
     screen.say(f"{day}: {event.words}")
     screen.say(f"{'Covered' if back else 'Covers'}: {', '.join(event.failures)}")
     screen.say("Its alerts, and windows that hold it, follow with: nilometer run --stale")

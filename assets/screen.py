@@ -37,6 +37,11 @@ def plain(value: object) -> str:
     return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", "" if value is None else str(value))
 
 
+def one_line(value: object) -> str:
+    """The same on one line, so that data cannot forge another."""
+    return plain(value).replace("\n", "\\n").replace("\t", " ")
+
+
 def say(text: str) -> None:
     """One line of a result."""
     sys.stdout.write(plain(text) + "\n")
