@@ -10,6 +10,7 @@ import polars as pl
 from assets import screen, views
 from data_quality.checks import day_quality
 from data_quality.standing import reason
+from pipeline.acceptance import FIT
 from pipeline.detections import Rule
 from pipeline.errors import ConfigError
 from pipeline.exports import csv_text, json_lines, seed_csv
@@ -26,15 +27,19 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
     found = found.with_columns(quality=now)  # A day may have been accepted since, or checked again.
     if rule is not None:
         found = found.filter(pl.col("rule_id") == rule.id)
+    doubtful = _doubtful(site, qualities)
     if form == "table":
-        views.show_alerts(found)
+        views.show_alerts(found, len(doubtful))
     elif form == "jsonl":
         screen.raw(json_lines(found, site.settings.timezone))
     elif rule is not None:
         screen.raw(seed_csv(found, rule, site.settings.timezone))
     else:
         screen.raw(csv_text(found))
-    return _name_doubtful(site, qualities)
+    for day, quality in qualities.items():
+        if why := doubtful.get(day) or reason(site, day, quality):
+            screen.warn(screen.one_line(f"{day}: {why if day in doubtful else f'{quality}: {why}'}"))
+    return 1 if doubtful else 0
 
 
 def _rule(site: Site, rule_id: str | None) -> Rule | None:
@@ -46,14 +51,15 @@ def _rule(site: Site, rule_id: str | None) -> Rule | None:
     return known[rule_id]
 
 
-def _name_doubtful(site: Site, qualities: Mapping[dt.date, str]) -> int:
-    """Name the days without a verdict, or with one that rests on doubtful data; 1 when there is one."""
-    code = 0
+def _doubtful(site: Site, qualities: Mapping[dt.date, str]) -> dict[dt.date, str]:
+    """The days without a verdict, or with one that rests on doubtful data, and why: their silence is not no alert."""
+    found = {}
     for day, quality in qualities.items():
-        if why := _no_verdict(site, day) or reason(site, day, quality):
-            screen.warn(f"{day}: {quality + ': ' if site.storage.has('alerts', day) else ''}{why}")
-            code = code if quality == "accepted" and not _no_verdict(site, day) else 1
-    return code
+        if missing := _no_verdict(site, day):
+            found[day] = missing
+        elif quality not in FIT:
+            found[day] = f"{quality}: {reason(site, day, quality)}"
+    return found
 
 
 def _no_verdict(site: Site, day: dt.date) -> str | None:

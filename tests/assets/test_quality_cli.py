@@ -10,7 +10,7 @@ from data_quality.checks import _path, day_quality, results_of
 from pipeline.site import Site, open_site
 from pipeline.storage import write_parquet
 from tests.assets.test_cli import call, objects
-from tests.worlds import CONFIG, SEED, day, make_site, write_log
+from tests.worlds import CONFIG, SEED, TWIN, day, make_site, write_log
 
 DAYS = 7
 LAST = day(DAYS - 1)
@@ -100,6 +100,12 @@ def test_an_unverified_day_is_named_by_every_command(ran: Path) -> None:
     assert (status["state"], status["quality"]) == ("done", "unverified")
     assert FAILED in " ".join(status["reasons"])
     assert call("alerts", "--day", day(2), site=ran).exit_code == 0
+
+
+def test_no_alert_of_a_doubtful_day_never_reads_as_no_alert(ran: Path) -> None:
+    words = ["alerts", "--from", LAST, "--to", day(DAYS), "--rule", TWIN]
+    assert "No alert. But 2 of the days have no verdict" in call(*words, site=ran).stdout
+    assert call("alerts", "--day", day(2), site=ran).stdout == "No alert.\n"
 
 
 def test_an_accepted_day_counts_as_fit_everywhere_and_says_so(copy: Path) -> None:
