@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import metadata
-from data_quality.checks import CheckOutcome, CheckSpec, check_specs, run_checks
+from data_quality.checks import CheckOutcome, CheckSpec, run_checks, specs_of
 from pipeline.days import parse_day
 from pipeline.site import Site
 
@@ -18,7 +18,7 @@ from pipeline.site import Site
 def build(site: Site, partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """One check step an asset."""
     by_table: dict[str, list[CheckSpec]] = defaultdict(list)
-    for spec in check_specs():
+    for spec in specs_of(site):
         by_table[spec.table].append(spec)
     return [_step(site, table, specs, partitions) for table, specs in by_table.items()]
 

@@ -6,16 +6,16 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-import polars as pl
-
 from assets import screen
-from data_quality.checks import results_of
 from pipeline.context import Context, load_context
 from pipeline.context.model import ContextTable
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.fireability import Fireability, fireability
 from pipeline.direction import Direction
-from pipeline.sampling import directions
+from pipeline.foresight import foreseen
+from pipeline.landing import Landing
+from pipeline.ledger import Ledger
+from pipeline.sampling import directions, samples
 from pipeline.site import Site
 from pipeline.survey import SourceSurvey, survey
 
@@ -28,7 +28,8 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     """
     known = load_context(site.root, site.settings.context)
     now = dt.datetime.now(dt.UTC)
-    sources, ways = survey(site, now), directions(site, now)
+    sources, sampled = survey(site, now), samples(site, now)
+    ways, drift = directions(sampled), foreseen(site, _ledger(site, now), sampled, now)
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
     problems = [p for s in sources for p in s.problems]
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
@@ -38,15 +39,23 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     if as_json:
         screen.json_lines([s.as_dict() for s in sources])
         screen.json_lines([d.as_dict() for d in ways])
+        screen.json_lines([f.as_dict() for f in drift])
         screen.json_lines([_context_facts(t) for t in known.tables.values()])
         screen.json_lines([{"what": "rule", **f.__dict__, "failed_cases": bad} for _, f, bad in rules])
         screen.json_lines([{"what": "problem", "message": p} for p in problems])
     else:
         _print(site, sources, ways, [f for _, f, _ in rules])
         _print_context(site, known)
+        for found in drift:
+            screen.warn(screen.one_line(f"warning: {found.message} {found.remedy}"))
         for problem in problems:
             screen.warn(f"problem: {problem}")
     return bool(problems)
+
+
+def _ledger(site: Site, now: dt.datetime) -> Ledger:
+    """What is known of the files that were read before."""
+    return Landing(site.root, site.storage.root, site.settings, now).ledger
 
 
 def _blind_spots(site: Site) -> list[str]:
@@ -98,21 +107,3 @@ def _print_context(site: Site, known: Context) -> None:
         screen.say(f"context    {table.name}: {table.rows:,} rows{out} ({table.file}){others}")
     if known.tables and not site.rules_of("surge"):
         screen.say("           It is not used: no rule of method surge is on, such as mail_volume_surge.")
-
-
-def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool) -> None:
-    """Every expectation of every check of the days."""
-    frames = [results_of(site, d) for d in days]
-    found = pl.concat(frames).sort("day", "table", "check", "expectation")
-    if as_json:
-        screen.json_lines({**row, "day": row["day"].isoformat()} for row in found.iter_rows(named=True))
-        return
-    if found.is_empty():
-        screen.say("No check has run for these days.")
-        return
-    columns = ["day", "check", "expectation", "passed", "severity", "observed", "limit", "remedy"]
-    rows = [
-        ["ok" if v is True else "FAILED" if v is False else v for v in row]
-        for row in found.with_columns(remedy=pl.when(~pl.col("passed")).then("remedy")).select(columns).iter_rows()
-    ]
-    screen.table(columns, rows)

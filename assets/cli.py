@@ -10,6 +10,7 @@ import datetime as dt
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from assets.evaluate_cli import evaluate
 from assets.explain_cli import explain
 from assets.options import Day, asked_days, day_options
 from assets.power_cli import backtest, compare, power
+from assets.quality_cli import quality
 from assets.rules_cli import rules
+from pipeline.acceptance import FIT
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
@@ -57,7 +60,7 @@ def main(ctx: click.Context, site: Path | None) -> None:
     ctx.obj = site or Path()
 
 
-for _command in (evaluate, explain, rules, power, backtest, compare):
+for _command in (evaluate, explain, rules, power, backtest, compare, quality):
     main.add_command(_command)
 
 
@@ -107,7 +110,7 @@ def run(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date 
 
 def _told(days: Sequence[Any], problems: Sequence[str]) -> int:
     """Say what a run came to; the exit code."""
-    bad = [d for d in days if d.state != "done" or d.quality != "verified"]
+    bad = [d for d in days if d.state != "done" or d.quality not in FIT]
     rows = sum(d.tables["alerts"].rows for d in days if "alerts" in d.tables)
     screen.say(f"{len(days)} days: {len(days) - len(bad)} good, {len(bad)} with problems; {rows} alerts.")
     for d in bad:
@@ -136,11 +139,19 @@ def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.da
 
     site = open_site(folder)
     days = asked_days(day, first, last, _span(site))
-    found = days_status(site, open_landing(site), days, day_quality)
+    found = [_with_standing(site, d) for d in days_status(site, open_landing(site), days, day_quality)]
     if as_json:
         screen.json_lines(d.as_dict() for d in found)
     else:
         views.show_days(found)
+
+
+def _with_standing(site: Site, day: Any) -> Any:
+    """The status of a day that was made, with what its quality rests on."""
+    from data_quality.standing import reason
+
+    why = reason(site, day.day, day.quality) if day.tables else ""
+    return replace(day, reasons=(*day.reasons, why)) if why else day
 
 
 def _span(site: Site) -> tuple[dt.date, dt.date]:
@@ -191,20 +202,6 @@ def identify(files: tuple[Path, ...], wanted: str, as_json: bool) -> None:
         else:
             views.show_file(found)
     sys.exit(PROBLEMS if failed else 0)
-
-
-@main.command()
-@day_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an expectation of a check.")
-@click.pass_obj
-def quality(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
-    """Show the results of the data-quality checks; without a choice, of the last day made."""
-    from assets.checkup import print_quality
-
-    site = open_site(folder)
-    stored = site.storage.days("flows")
-    end = stored[-1] if stored else site.settings.start_date
-    print_quality(site, asked_days(day, first, last, (end, end)), as_json=as_json)
 
 
 @main.command()

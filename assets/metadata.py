@@ -9,6 +9,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from data_quality.checks import day_quality
+from data_quality.standing import reason
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
 
@@ -34,10 +36,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def alerts_of(site: Site, day: dt.date) -> dict[str, Any]:
-    """The day's alerts as a list, the largest first, with what to do."""
+    """The day's alerts as a list, the largest first, with what to do, and how the day stands."""
     found = site.storage.read_day(ALERTS, day)
+    quality = day_quality(site, day)
+    why = reason(site, day, quality)
+    standing = {"verdict": dg.MetadataValue.md(cell(f"{quality}{': ' if why else ''}{why}"))}
     if found.is_empty():
-        return {}
+        return standing
     volume = pl.coalesce("bytes_in", "bytes_out").alias("volume")
     largest = found.with_columns(volume).sort(["volume", "client"], descending=[True, False]).head(SHOWN_ALERTS)
     lines = [f"- {cell(a['message'])} {cell(a['rule_title'])}." for a in largest.iter_rows(named=True)]
@@ -45,4 +50,6 @@ def alerts_of(site: Site, day: dt.date) -> dict[str, Any]:
     more = (
         [f"- {found.height - SHOWN_ALERTS} more: `nilometer alerts --day {day}`"] if found.height > SHOWN_ALERTS else []
     )
-    return {"alerts": dg.MetadataValue.md("\n".join([*lines, *more, "\nWhat to do:\n", *dict.fromkeys(todo)]))}
+    return standing | {
+        "alerts": dg.MetadataValue.md("\n".join([*lines, *more, "\nWhat to do:\n", *dict.fromkeys(todo)]))
+    }

@@ -19,10 +19,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 _STYLES = {
     "done": "green",
     "verified": "green",
+    "accepted": "green",
+    "ok": "green",
+    "FAILED": "bold red",
     "failed": "bold red",
     "alert": "bold red",
     "stale": "yellow",
     "unverified": "yellow",
+    "partial": "yellow",
     "no_data": "yellow",
     "missing": "dim",
 }
@@ -31,6 +35,11 @@ _STYLES = {
 def plain(value: object) -> str:
     """A value as text without control or direction characters, which data may hold and a terminal would obey."""
     return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", "" if value is None else str(value))
+
+
+def one_line(value: object) -> str:
+    """The same on one line, so that data cannot forge another."""
+    return plain(value).replace("\n", "\\n").replace("\t", " ")
 
 
 def say(text: str) -> None:

@@ -23,10 +23,11 @@ def show_days(days: Sequence[DayStatus]) -> None:
     screen.table(["day", "state", "quality", *TABLES, "why"], rows, right=TABLES)
 
 
-def show_alerts(alerts: pl.DataFrame) -> None:
-    """One line an alert, the largest volume of a day first."""
+def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
+    """One line an alert, the largest volume of a day first; doubtful days are those whose silence means nothing."""
     if alerts.is_empty():
-        screen.say("No alert.")
+        but = f" But {doubtful} of the days have no verdict, or one that rests on doubtful data." if doubtful else ""
+        screen.say(f"No alert.{but}")
         return
     rows = []
     ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False])

@@ -11,19 +11,24 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from data_quality import drift, own
 from data_quality.profiles import PROFILES
+from pipeline import acceptance
+from pipeline.expectations import RESERVED
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.stages import failure_before
 
 SUITES = Path(__file__).parent / "suites"
+DETAILS = {**drift.DETAILS, **own.DETAILS}
+"""Check -> what a day's failed expectations show in place of a bare number, by expectation."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +55,24 @@ class CheckOutcome:
 @cache
 def check_specs() -> tuple[CheckSpec, ...]:
     """All checks, read from the suites without Great Expectations."""
-    specs = []
-    for path in sorted(SUITES.glob("*.json")):
-        suite = json.loads(path.read_text(encoding="utf-8"))
-        meta = suite["meta"]
-        specs.append(
-            CheckSpec(
-                suite["name"],
-                meta["table"],
-                meta["blocking"],
-                meta["severity"],
-                meta["description"],
-                tuple(suite["expectations"]),
-            )
-        )
-    return tuple(specs)
+    return tuple(_spec(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(SUITES.glob("*.json")))
+
+
+def _spec(suite: Mapping[str, Any]) -> CheckSpec:
+    meta = suite["meta"]
+    return CheckSpec(
+        suite["name"],
+        meta["table"],
+        meta["blocking"],
+        meta["severity"],
+        meta["description"],
+        tuple(suite["expectations"]),
+    )
+
+
+def specs_of(site: Site) -> tuple[CheckSpec, ...]:
+    """The checks of a site: those that ship, and its own."""
+    return (*check_specs(), *(_spec(s) for s in own.suites(site.settings.expectations)))
 
 
 def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
@@ -89,8 +97,21 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
     except Exception as error:
         outcomes |= dict.fromkeys(profiles, _broken(error))
     for day, outcome in outcomes.items():
-        _keep(spec, site, day, outcome)
+        outcomes[day] = _told(spec, site, day, outcome)
+        _keep(spec, site, day, outcomes[day])
     return outcomes
+
+
+def _told(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> CheckOutcome:
+    """The outcome, with what stands behind a number that failed."""
+    if outcome.passed or spec.name not in DETAILS or not outcome.observed:
+        return outcome
+    try:
+        more = DETAILS[spec.name](site, day)
+    except Exception as error:
+        return _broken(error)
+    rows = tuple(o if o["passed"] else {**o, **more.get(o["expectation"], {})} for o in outcome.outcomes)
+    return replace(outcome, outcomes=rows)
 
 
 def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
@@ -148,7 +169,7 @@ def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) 
 def _outcome(expectation: Mapping[str, Any], profile: Mapping[str, Any], met: bool) -> dict[str, Any]:
     column, bounds = expectation["kwargs"]["column"], expectation["kwargs"]
     observed = profile.get(column)
-    own = {k: expectation["meta"][k] for k in ("severity",) if k in expectation["meta"]}
+    own = {k: expectation["meta"][k] for k in ("severity", "blocking", "table") if k in expectation["meta"]}
     return own | {
         "expectation": column,
         # A value that is not there is not a pass: GX leaves nulls out of what it judges.
@@ -195,7 +216,7 @@ def _name(day: dt.date, check: str) -> str:
 
 def results_of(site: Site, day: dt.date) -> pl.DataFrame:
     """All kept results of a day (schema QUALITY)."""
-    paths = site.storage.paths([_name(day, s.name) for s in check_specs()])
+    paths = site.storage.paths([_name(day, s.name) for s in specs_of(site)])
     return (
         QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths]))
         if paths
@@ -204,12 +225,30 @@ def results_of(site: Site, day: dt.date) -> pl.DataFrame:
 
 
 def day_quality(site: Site, day: dt.date) -> str:
-    """The day's quality: no_data when no line was read; unverified when a blocking check failed or never ran."""
+    """The day's quality.
+
+    no_data when no line was read; unverified when a blocking check failed or never ran, but accepted where a person
+    accepted just these failures of just these flows.
+    """
     record = site.storage.record("flows", day)
     if record is None or record.facts.get("lines", 0) == 0:
         return "no_data"
+    bad = blocking_failures(site, day)
+    if not bad:
+        return "verified"
+    held = acceptance.in_force(acceptance.history(site.storage, day), record.fingerprint, bad)
+    return "accepted" if held else "unverified"
+
+
+def blocking_failures(site: Site, day: dt.date) -> tuple[str, ...]:
+    """What makes a day unverified, sorted: check/expectation that failed, or that never ran."""
     found = results_of(site, day)
-    needed = {s.name for s in check_specs() if s.blocking}
-    ran = set(found["check"].unique().to_list())
-    bad = found.filter(pl.col("blocking") & ~pl.col("passed")).height
-    return "verified" if needed <= ran and not bad else "unverified"
+    bad = found.filter(pl.col("blocking") & ~pl.col("passed"))
+    failed = {f"{check}/{name}" for check, name in bad.select("check", "expectation").iter_rows()}
+    ran = set(found["check"].to_list())
+    failed |= {f"{s.name} (never ran)" for s in check_specs() if s.blocking and s.name not in ran}
+    judged = set(found.select("check", "expectation").iter_rows())
+    whole = {check for check, name in judged if name in RESERVED}
+    asked = {(own.group_of(e), e.name) for e in site.settings.expectations if e.blocking}
+    failed |= {f"{c}/{n} (never ran)" for c, n in asked - judged if c not in whole}
+    return tuple(sorted(failed))

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from data_quality import drift, own
 from pipeline.canary import canary
 from pipeline.daily import conserved, measure_totals
 from pipeline.days import day_bounds_utc
@@ -213,4 +214,6 @@ PROFILES: dict[str, Callable[[Site, dt.date], Profile]] = {
     "anomaly_scores_valid": anomaly_scores_valid,
     "alert_rate": alert_rate,
     "canary_found": canary_found,
+    **drift.PROFILES,
+    **own.PROFILES,
 }

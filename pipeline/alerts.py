@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.acceptance import admission
 from pipeline.daily import flow_bytes, known_sum, measured
 from pipeline.days import day_start
 from pipeline.detections.model import Measure, Rule
@@ -125,8 +126,7 @@ def _message(row: dict[str, Any], rule: Rule, quality: str) -> str:
     average = row["per_source_avg_bytes"]
     times = f", {row['bytes'] / average:,.1f} times its own average of {amount(average, rule.field)}" if average else ""
     text = f"{row['client']} {_deed(rule, row['bytes'])} on {row['day']}{times}."
-    if quality != "verified":
-        text += f" The day's data is {quality}."
+    text += admission(quality)
     if not row["window_complete"]:
         text += f" Only {row['window_days_present']} of {row['window_days']} past days were there to compare with."
     return text

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline import day_facts
 from pipeline.attribution import Attribution
 from pipeline.counting import Dropped, Rules, count_once, needs_sessions
 from pipeline.errors import Location, SourceError
@@ -95,6 +96,7 @@ def build_flows(
     part = Attribution.of(day, settings.timezone, settings.counting.attribute)
     raw = _landed_rows(landing, entries, day, part, _rules(settings).window)
     job = _Job(settings, inventory, day, part, slice_rows, landing.storage.workspace)
+    made.facts["drift"] = day_facts.file_facts(entries, day)
     made.slices = _slices(raw, job, made.facts)
     return made
 
@@ -120,13 +122,15 @@ def _slices(raw: pl.LazyFrame, job: _Job, facts: dict[str, Any]) -> Iterator[pl.
     known = _known_ends(raw, job.inventory, job.day)
     raw = _touching(raw, known, job.settings)
     here = raw.filter(job.part.holds())
-    layers, dropped = layers_of(here), [Dropped()]
+    layers, dropped, tally = layers_of(here), [Dropped()], day_facts.DayTally()
     rules = _rules(job.settings)
 
     def counted(rows: pl.DataFrame) -> pl.DataFrame:
         flows, lost = count_once(rows, rules, job.part)
         dropped[0] = dropped[0].plus(lost)
-        return FLOWS.conform(_canonical(choose_layer(flows, layers), known))
+        made = FLOWS.conform(_canonical(choose_layer(flows, layers), known))
+        tally.take(made)
+        return made
 
     times = here.select("start_time").collect(engine="streaming")["start_time"]
     stretches = cuts(times, job.slice_rows, job.part.first, job.part.end)
@@ -141,6 +145,7 @@ def _slices(raw: pl.LazyFrame, job: _Job, facts: dict[str, Any]) -> Iterator[pl.
         buckets = -(-len(times) // job.slice_rows)
         yield from (FLOWS.conform(f) for f in by_ends(raw, buckets, counted, stretches, job.folder))
     facts |= {"records": len(times), **asdict(dropped[0])}
+    facts["drift"] |= tally.facts(job.inventory)
     named = layers.select("source", layer_name()).sort("source")
     facts["bytes_layers"] = dict(named.iter_rows())
 

@@ -45,6 +45,10 @@ class Inventory:
         """Whether any entry, of whatever date, covers the address."""
         return self._tree.search_best(ip) is not None
 
+    def networks_of(self, ip: str) -> list[str]:
+        """The entries' networks that hold the address, whatever their dates."""
+        return [node.data["entries"][0].address for node in self._tree.search_covering(ip)]
+
     def covers(self, network: str) -> bool:
         """Whether some entry's network contains this whole network."""
         return bool(self._tree.search_covering(network))

@@ -17,15 +17,19 @@ import polars as pl
 
 from pipeline.attribution import days_held
 from pipeline.days import day_of
+from pipeline.direction import MAIL_PORTS
 from pipeline.errors import Location, SourceError
 from pipeline.files import FoundFile
+from pipeline.inventory import Inventory
 from pipeline.ledger import LANDING, Entry, Part
+from pipeline.mail_servers import Servers
 from pipeline.schemas import QUARANTINE, UTC_TIME
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions, begins_as_json
+from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
-from pipeline.sources.tables import TableReader, table_encoding
+from pipeline.sources.tables import TableReader, table_encoding, table_layout
 from pipeline.storage import Storage, digest
 
 CODE_VERSION = 5
@@ -50,6 +54,7 @@ class FileLander:
         self._height = 0
         self._rejects: list[pl.DataFrame] = []
         self._n_rejects = 0
+        self._servers: dict[str, Servers] = {}
         self.written: list[str] = []
         """Parquet files written so far, as parts name them."""
 
@@ -72,6 +77,9 @@ class FileLander:
         finally:
             stream.close()
         entry.content, entry.content_bytes = self._hash.hexdigest(), stream.bytes_read
+        for part in entry.all_parts:
+            if (servers := self._servers.get(part.key)) is not None:
+                part.servers = servers.as_list()
         self._write_quarantine(entry, int(resume["open"]) if resume else 1)
 
     def _open(self) -> LineStream:
@@ -87,7 +95,7 @@ class FileLander:
             left -= len(data)
         if left or self._hash.hexdigest() != old.resume["prefix"]:
             return None
-        entry.parts, entry.encoding = list(old.parts), old.encoding
+        entry.parts, entry.encoding, entry.layout = list(old.parts), old.encoding, old.layout
         return old.resume
 
     def _read_table(self, stream: LineStream, entry: Entry) -> None:
@@ -95,6 +103,7 @@ class FileLander:
         while data := stream.read(CHUNK_BYTES):
             self._hash.update(data)
         entry.encoding = table_encoding(self._file.path, self._source.format, self._file.name)
+        entry.layout = table_layout(self._file.path, self._file.name).as_list()
         part = Part(self._key(entry, 0))
         for parsed in TableReader(entry.encoding, self._options).read_table(self._file.path, self._file.name):
             self._take(part, parsed)
@@ -110,10 +119,10 @@ class FileLander:
     def _read(self, stream: LineStream, entry: Entry, resume: dict[str, Any] | None) -> None:
         offset, line = (int(resume["offset"]), int(resume["line"])) if resume else (0, 1)
         key = self._key(entry, offset)
-        part, tail, reader, array = Part(key), None, None, False
+        part, tail, reader, array, head = Part(key), None, None, False, b""
         blocks = stream.blocks(line)
         for block in blocks:
-            fresh = reader is None
+            fresh, head = reader is None, head or block.data[:HEAD_BYTES]
             reader = reader or self._reader(block, entry, resume)
             if reader is None:  # Blank lines before the first data.
                 part.account.lines += block.lines
@@ -133,6 +142,8 @@ class FileLander:
             left = reader.finish()
             tail = self._tail(left, key) if left.account.quarantined else None
             entry.resume = self._resume_point(offset, line, reader)
+        if reader is not None and (found := layout_of(head, reader.state())).fields:
+            entry.layout = _newer(Layout.from_list(entry.layout), found).as_list()
         self._flush(part)
         part.content = digest(str(resume["offset"] if resume else 0), self._hash.hexdigest())
         entry.parts.append(part)
@@ -205,6 +216,7 @@ class FileLander:
         """Take a block's account, span and rejects into the part."""
         part.account.add(parsed.account)
         zone = self._settings.timezone
+        self._servers.setdefault(part.key, Servers(zone)).take(self._others(parsed))
         if parsed.span is not None:
             first, last = _days_of(parsed.span, zone)
             part.first_day = min(first, part.first_day or first)
@@ -212,6 +224,15 @@ class FileLander:
         if parsed.rejects.height and self._n_rejects < MAX_QUARANTINE_ROWS:
             self._rejects.append(parsed.rejects)
             self._n_rejects += parsed.rejects.height
+
+    def _others(self, parsed: Parsed) -> pl.DataFrame | None:
+        """Flows to mail ports of others; of a source that keeps all, those among its rows."""
+        if not self._options.watch.keeps_all or parsed.rows.is_empty():
+            return parsed.others
+        mail = parsed.rows.filter(pl.col("dest_port").is_in(MAIL_PORTS))
+        known = Inventory(self._settings.inventory).watched_frame(mail["dest_ip"]).filter("watched")["ip"]
+        sent = pl.coalesce("ip_bytes_in", "payload_bytes_in", "other_bytes_in")
+        return mail.filter(~pl.col("dest_ip").is_in(known.implode())).with_columns(bytes=sent)
 
     def _flush(self, part: Part) -> None:
         if self._rows:
@@ -253,6 +274,13 @@ def landed_name(file: str) -> str:
 def quarantine_name(entry: Entry) -> str:
     """Under which name the quarantined lines of a file are kept."""
     return f"quarantine/{entry.source}/{digest(entry.name)}.parquet"
+
+
+def _newer(old: Layout, new: Layout) -> Layout:
+    """The layout of a grown file: that of its new end, and what was known of the same fields before."""
+    if set(old.fields) != set(new.fields):
+        return new
+    return old if old.records >= new.records else new
 
 
 def _days_of(span: tuple[int, int], zone: str) -> tuple[str, str]:

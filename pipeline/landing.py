@@ -293,7 +293,7 @@ class Landing:
         if heir is None:
             return
         heir.state, heir.parts, heir.tail, heir.resume = "landed", gone.parts, gone.tail, gone.resume
-        heir.watched, heir.encoding = gone.watched, gone.encoding
+        heir.watched, heir.encoding, heir.layout = gone.watched, gone.encoding, gone.layout
         del self.ledger.entries[(gone.source, gone.name)]
         former = quarantine_name(gone)
         for path in self.storage.paths([former]):

@@ -36,6 +36,8 @@ class Part:
     """Days that its readable flows span, others included."""
     files: list[str] = field(default_factory=list)
     """Parquet files with the rows, as names below LANDING."""
+    servers: list[list[Any]] = field(default_factory=list)
+    """The largest mail servers among the others: day, address, port, flows, bytes, hashes of clients."""
 
     def covers(self, day: dt.date) -> bool:
         """Whether a flow of this day was read here, watched or not."""
@@ -75,6 +77,8 @@ class Entry:
     """The file is gone; its rows stay."""
     etag: str = ""
     """Of an object: the store's tag of this version."""
+    layout: list[Any] = field(default_factory=list)
+    """Which fields its records have (Layout.as_list); empty when it names none."""
 
     @property
     def identity(self) -> tuple[int, int, str]:

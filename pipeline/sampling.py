@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import polars as pl
 
@@ -19,6 +21,7 @@ from pipeline.files import FoundFile, list_files
 from pipeline.inventory import Inventory
 from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.layers import choose_layer
+from pipeline.mail_servers import Servers
 from pipeline.reading_options import options_for
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
@@ -35,33 +38,54 @@ BLOCKS = 2
 """Blocks of each file that are read."""
 
 
-def directions(site: Site, now: dt.datetime) -> list[Direction]:
-    """What each source's own flows say of its direction; sources without a flow of a watched server are left out."""
-    found: list[Direction] = []
-    inventory = site.inventory
+@dataclass(frozen=True)
+class Sample:
+    """Some of a source's flows."""
+
+    flows: pl.DataFrame
+    """Counted flows of watched servers: FLOWS-like, and `server`, which end is the server."""
+    servers: list[list[Any]]
+    """Mail servers among the flows of others, as `mail_servers.Servers` lists them."""
+
+
+def samples(site: Site, now: dt.datetime) -> list[Sample]:
+    """Some flows of each source; sources without a file that can be read are left out."""
+    found: list[Sample] = []
     for source in site.settings.sources:
-        options = options_for(source, site.settings.limits, now, Watch(inventory))
+        options = options_for(source, site.settings.limits, now, Watch(site.inventory))
         files = list_files(site.root, source).files[-FILES:]
-        rows = [r for f in files for r in _rows(site, source, f, options)]
-        found += judge(_flows(rows, source, inventory)) if rows else []
+        parsed = [p for f in files for p in _parsed(site, source, f, options)]
+        servers = Servers(site.settings.timezone)
+        for one in parsed:
+            servers.take(one.others)
+        if parsed:
+            found.append(Sample(_flows([p.rows for p in parsed], source, site.inventory), servers.as_list()))
     return found
 
 
+def directions(found: Sequence[Sample]) -> list[Direction]:
+    """What each source's own flows say of its direction; sources without a flow of a watched server are left out."""
+    return [d for sample in found for d in judge(sample.flows)]
+
+
 def _flows(rows: Sequence[pl.DataFrame], source: SourceSettings, inventory: Inventory) -> pl.DataFrame:
-    raw = pl.concat(rows).with_columns(source=pl.lit(source.name), dvc=pl.col("dvc").fill_null(source.name))
+    raw = pl.concat(rows, how="diagonal")
+    raw = raw.with_columns(source=pl.lit(source.name), dvc=pl.col("dvc").fill_null(source.name))
     flows = choose_layer(count_once(raw)[0]).with_columns(bytes=pl.col("total_bytes"))
     known = inventory.watched_frame(pl.concat([flows["src_ip"], flows["dest_ip"]])).filter("watched")["ip"].implode()
     ends = server_end(pl.col("src_ip").is_in(known), pl.col("dest_ip").is_in(known))
     return flows.with_columns(server=ends).filter(pl.col("server").is_not_null())
 
 
-def _rows(site: Site, source: SourceSettings, file: FoundFile, options: ReadOptions) -> list[pl.DataFrame]:
-    """The watched rows in the first blocks of a file; none where it cannot be read, which others report."""
+def _parsed(site: Site, source: SourceSettings, file: FoundFile, options: ReadOptions) -> list[Parsed]:
+    """The first blocks of a file; none where it cannot be read, which others report."""
     try:
         parsed = _read(site, source, file, options)
     except (SourceError, ValueError, RecursionError):
         return []
-    return [p.rows.with_columns(source_file=pl.lit(file.name)) for p in parsed if p.rows.height]
+    for one in parsed:
+        one.rows = one.rows.with_columns(source_file=pl.lit(file.name))
+    return parsed
 
 
 def _read(site: Site, source: SourceSettings, file: FoundFile, options: ReadOptions) -> list[Parsed]:

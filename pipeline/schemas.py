@@ -20,7 +20,7 @@ BYTES_LAYERS = ("ip", "payload", "l2", "unknown")
 ACCOUNTINGS = ("final", "delta", "cumulative")
 ORIENTATIONS = ("native", "syn", "port_rule", "order", "config", "unknown")
 STATES = ("alert", "normal", "learning", "no_history")
-QUALITIES = ("verified", "unverified", "partial", "no_data")
+QUALITIES = ("verified", "accepted", "unverified", "partial", "no_data")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from pydantic import (
 from pipeline.addresses import canonical_network
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
+from pipeline.expectations import ExpectationSettings, distinct
 from pipeline.mapping import ColumnMapping, check_delimiter, check_fields
 from pipeline.objects import Option, check_options, check_options_of, is_url, parse_url, split_glob
 from pipeline.schemas import UTC_TIME
@@ -312,6 +313,8 @@ class Settings(_Model):
     limits: LimitSettings = LimitSettings()
     counting: CountingSettings = CountingSettings()
     context: ContextSettings = ContextSettings()
+    expectations: Annotated[tuple[ExpectationSettings, ...], AfterValidator(distinct)] = ()
+    """What the site expects of its own days, beside the checks that ship."""
     owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
 
     @model_validator(mode="after")
@@ -357,6 +360,7 @@ def _allowed_keys(loc: tuple[Any, ...]) -> str:
         "limits": LimitSettings,
         "counting": CountingSettings,
         "context": ContextSettings,
+        "expectations": ExpectationSettings,
     }
     model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
     return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."

@@ -48,6 +48,15 @@ inventory:               # the addresses that matter, and since when
 #   groups: context/groups.csv         # address or asset, group
 #   calendar: context/calendar.csv     # day, off
 
+# expectations:          # what is expected of a day's tables, beside the checks that ship: one SQL number each
+#   - name: largest_flow
+#     table: flows       # flows, daily_traffic, traffic_baseline, anomaly_scores, surge_scores or alerts
+#     value: max(bytes_in)
+#     max: 50000000000   # min, max or both
+#     blocking: false    # true (flows, daily_traffic): failing it makes the day unverified
+#     meaning: The largest flow of the day.
+#     remedy: Ask its host what it fetched.
+
 # schedule:              # for the daemon that `nilometer ui` starts
 #   hour: 3              # the day that ended is run at this hour and minute, in the time zone above
 #   minute: 0

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.acceptance import admission
 from pipeline.alerts import Traffic, alert_id, human
 from pipeline.days import day_start
 from pipeline.detections.model import Rule
@@ -114,8 +115,7 @@ def _message(row: dict[str, Any], quality: str) -> str:
         text += f" It is one of {first['campaign']} clients of {row['group']} that alert together."
     if first["case_day"] < row["day"]:
         text += f" It continues a case that began on {first['case_day']}."
-    if quality != "verified":
-        text += f" The day's data is {quality}."
+    text += admission(quality)
     if row["calibration_days_present"] < row["calibration_days"]:
         text += f" Only {row['calibration_days_present']} of {row['calibration_days']} past days told how rare it is."
     return text

@@ -161,7 +161,7 @@ class Parsed:
     rows: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RAW))
     rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS))
     others: pl.DataFrame | None = None
-    """Mail-port traffic of addresses outside the inventory: start_time, dest_ip, dest_port, bytes."""
+    """Mail-port traffic of addresses outside the inventory: start_time, src_ip, dest_ip, dest_port, bytes."""
     span: tuple[int, int] | None = None
     """First and last start of all readable flows, others included, epoch microseconds."""
     account: Account = field(default_factory=Account)

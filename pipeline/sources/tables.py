@@ -20,6 +20,7 @@ from pipeline.sources.base import Account, Parsed, ReadOptions, cut
 from pipeline.sources.cim import CIM
 from pipeline.sources.declared import Form
 from pipeline.sources.ecs import ECS
+from pipeline.sources.fields import Layout, layout_of_columns
 from pipeline.sources.ocsf import OCSF
 from pipeline.sources.records import RecordReader
 from pipeline.sources.table import TABLE_JSON
@@ -76,6 +77,11 @@ def table_encoding(path: Path, wanted: str, name: str) -> str:
         where=Location(file=name),
         remedy="Export the columns that it lacks, or map its own with format: table.",
     )
+
+
+def table_layout(path: Path, name: str) -> Layout:
+    """Which columns a Parquet file has; raises SourceError when it cannot be read."""
+    return layout_of_columns(_guarded(lambda: dict(_scan(path).collect_schema()), name))
 
 
 def _lacks(fields: Mapping[str, Sequence[str]], schema: Mapping[str, pl.DataType], is_vpc: bool) -> str:

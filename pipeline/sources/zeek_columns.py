@@ -286,6 +286,7 @@ def mail_port_others(others: pl.DataFrame, options: ReadOptions) -> pl.DataFrame
     side = "orig" if options.swap_bytes else "resp"
     return others.filter(pl.col("dest_port").is_in(MAIL_PORTS)).select(
         start_time=pl.col("ts").cast(UTC_TIME),
+        src_ip="src",
         dest_ip="dest",
         dest_port="dest_port",
         bytes=pl.coalesce(f"{side}_ip_bytes", f"{side}_bytes"),

@@ -53,7 +53,9 @@ def test_the_largest_alerts_come_first_and_the_rest_is_counted(tmp_path: Path) -
     assert "What to do:" in text
 
 
-def test_a_day_without_alerts_shows_nothing(tmp_path: Path) -> None:
+def test_a_day_without_alerts_and_without_data_says_that_this_is_not_no_alert(tmp_path: Path) -> None:
     site = make_site(tmp_path, 1)
     site.storage.write_day(ALERTS, dt.date(2026, 10, 1), ALERTS.empty(), inputs={})
-    assert alerts_of(site, day(0)) == {}
+    shown = alerts_of(site, day(0))
+    assert set(shown) == {"verdict"}
+    assert "no log was read for this day; that is not the same as no alert" in shown["verdict"].value

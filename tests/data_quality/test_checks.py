@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from data_quality.checks import SUITES, CheckSpec, check_specs, day_quality, results_of, run_check, run_checks
+from pipeline.drift import KINDS
 from pipeline.landing import Landing
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, QUALITY, TRAFFIC_BASELINE, Table
 from pipeline.site import Site, open_site
@@ -147,6 +148,7 @@ def test_a_fault_fails_its_expectation_on_its_day_only(
 def test_every_expectation_of_every_suite_is_proved_to_fail() -> None:
     proved = {(check, expectation) for check, expectation, _ in FAULTS}
     elsewhere = {
+        *(("drift", kind) for kind in KINDS),  # test_drift
         ("flows_valid", "lines_read"),
         ("flows_valid", "schema_faults"),
         ("daily_traffic_valid", "schema_faults"),
