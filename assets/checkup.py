@@ -12,6 +12,7 @@ from pipeline.context.model import ContextTable
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.fireability import Fireability, fireability
 from pipeline.direction import Direction
+from pipeline.errors import StorageError
 from pipeline.foresight import foreseen
 from pipeline.landing import Landing
 from pipeline.ledger import Ledger
@@ -35,7 +36,7 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
     problems += [f"rule {r.id} can fire {f.explanation}" for r, f, _ in rules if not f.can_fire]
     problems += [d.message for d in ways if d.refused]
-    problems += _blind_spots(site)
+    problems += _blind_spots(site) + _out_of_reach(site)
     if as_json:
         screen.json_lines([s.as_dict() for s in sources])
         screen.json_lines([d.as_dict() for d in ways])
@@ -69,6 +70,15 @@ def _blind_spots(site: Site) -> list[str]:
     for wanted in sorted({r.category for r in site.rules} - have):
         found.append(f"no inventory entry has the category {wanted}, so the rules that look for it see nothing.")
     return found
+
+
+def _out_of_reach(site: Site) -> list[str]:
+    """What keeps the tables from being read, such as an object store that refuses."""
+    try:
+        site.storage.names("failed")
+    except StorageError as error:
+        return [f"storage: {error.message}"]
+    return []
 
 
 def _print(

@@ -13,13 +13,15 @@ STARTER = """\
 
 timezone: UTC            # IANA name; a day begins and ends at midnight here
 start_date: {start}   # the first day (partition); no window reaches before it
-storage: data            # folder of all tables, below this one or absolute
+storage: data            # all tables: a folder, below this one or absolute, or s3://, gs://, az:// with a prefix
+# storage_options: {{region: eu-central-1}}   # of an object store; secrets come from the environment only
 lookback_days: 30        # days of history a day is compared with (1 to 3660)
 
 sources:                 # flow logs; several are read as one
   - name: core           # the sensor's name where the log has none (dvc)
     format: auto         # auto, or a format's name; plain, gz, zst, bz2 or xz
     path: logs/**/conn*.log*   # a glob; with {{day}} (YYYY-MM-DD) only the days asked for are opened
+    # path: s3://bucket/logs/{{day}}/*.log.gz   # or objects, with storage_options of their own
     # keep: inventory    # inventory: only flows of the addresses below; all: every flow
     # timezone: UTC      # of times without a zone, where devices write their own
     # max_session_days: 1      # a log of a day may hold sessions that began so many days before

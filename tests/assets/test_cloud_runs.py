@@ -101,6 +101,14 @@ def test_no_secret_is_written_down(ran: Site) -> None:
             assert SECRET.encode() not in path.read_bytes(), path
 
 
+def test_check_says_that_a_bucket_is_not_there(bucket: Bucket, tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site", 1, config=f"storage: s3://no-such-bucket/site\n{OPTIONS}{CONFIG}")
+    said = command(site, "check")
+    assert said.exit_code == 1
+    assert "problem: storage: s3://no-such-bucket/site/failed: the object store did not answer" in said.stderr
+    assert "NoSuchBucket" in said.stderr
+
+
 def test_an_outage_fails_the_run_with_a_message_and_changes_nothing(bucket: Bucket, ran: Site) -> None:
     before = contents(ran)
     write_log(ran.root, day(1), usual(1) | {"10.0.0.7": 77})

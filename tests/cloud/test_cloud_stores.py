@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import ConfigError, StorageError
 from pipeline.objects import Option, check_options, cloud_objects, parse_url, split_glob
 from pipeline.objects.client import told
+from pipeline.objects.urls import COMMON, OPTIONS
 from pipeline.schemas import DAILY_TRAFFIC
 from pipeline.storage import Storage
 from tests.cloud.buckets import SECRET, Bucket
@@ -143,6 +144,16 @@ def test_options_that_belong_elsewhere_say_where(option: str, says: str) -> None
     with pytest.raises(ValueError, match=says) as caught:
         check_options({option: SECRET}, "s3")
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("store", ["s3", "gs", "az"])
+def test_every_option_is_one_that_the_library_knows(tmp_path: Path, store: str) -> None:
+    switches = ("skip_signature", "request_payer", "virtual_hosted_style_request", "use_fabric_endpoint")
+    words = {"checksum_algorithm": "SHA256", "server_side_encryption": "aws:kms", "retries": 2, "timeout_seconds": 3}
+    names = (*COMMON, *OPTIONS[store])
+    options: dict[str, Option] = {n: True if n in switches else words.get(n, "nilometer") for n in names}
+    check_options(options, store)
+    cloud_objects(f"{store}://bucket/x", options, tmp_path)
 
 
 def test_errors_of_the_store_are_told_without_what_is_secret(monkeypatch: pytest.MonkeyPatch) -> None:
