@@ -1,4 +1,4 @@
-"""The power map of rules beyond the seed against trying it: groups, one gate alone, filled days, floors, the day left out.
+"""The power map of rules beyond the seed against trying it: groups, one gate alone, filled days, floors, no own day.
 
 The naive reading judges the window with the volume that the map names, and with one less.
 """
