@@ -27,9 +27,16 @@ def _step(
     site: Site, table: str, specs: list[CheckSpec], partitions: dg.PartitionsDefinition
 ) -> dg.AssetChecksDefinition:
     known = {s.name: s for s in specs}
+    # Of rules of method surge, the canary needs the day's scores.
+    later = {"canary_found": ["surge_scores"]} if site.rules_of("surge") else {}
     asset_specs = [
         dg.AssetCheckSpec(
-            s.name, asset=table, blocking=s.blocking, description=s.description, partitions_def=partitions
+            s.name,
+            asset=table,
+            additional_deps=later.get(s.name),
+            blocking=s.blocking,
+            description=s.description,
+            partitions_def=partitions,
         )
         for s in specs
     ]

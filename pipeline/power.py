@@ -49,8 +49,13 @@ def _stored(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
     if rule.method == "seed":
         today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
         return seed_power(today, past, rule, day, surroundings(site, day))
-    scores = site.storage.scan(SURGE_SCORES, verdict_days(site, day)).filter(pl.col("rule_id") == rule.id)
-    return surge_power(scores.sort("day", "client").collect(), rule, day)
+    return surge_power(surge_rows(site, day, rule), rule, day)
+
+
+def surge_rows(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
+    """Stored raw scores of the rule on the day and on the days that calibrate it, by day and client."""
+    stored = site.storage.scan(SURGE_SCORES, verdict_days(site, day)).filter(pl.col("rule_id") == rule.id)
+    return stored.sort("day", "client").collect()
 
 
 def seed_power(
