@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import metadata
+from assets.days import surge_scores
 from data_quality.checks import CheckOutcome, CheckSpec, check_specs, run_checks
 from pipeline.days import parse_day
 from pipeline.site import Site
@@ -28,7 +29,7 @@ def _step(
 ) -> dg.AssetChecksDefinition:
     known = {s.name: s for s in specs}
     # Of rules of method surge, the canary needs the day's scores.
-    later = {"canary_found": ["surge_scores"]} if site.rules_of("surge") else {}
+    later = {"canary_found": surge_scores(site)}
     asset_specs = [
         dg.AssetCheckSpec(
             s.name,

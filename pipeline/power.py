@@ -21,9 +21,11 @@ from pipeline.methods.surge.calibration import Calibration
 from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import DAILY_TRAFFIC, POWER_MAP, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
-from pipeline.stages import surroundings
+from pipeline.stages import score_inputs, surroundings
+from pipeline.storage import digest
 from pipeline.surge_days import verdict_days
 
+STAGE_VERSION = 2
 REASONS = {
     "no_history": "no known day in the window before",
     "too_few_samples": "fewer days than minimum_data_samples",
@@ -50,6 +52,17 @@ def _stored(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
         today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
         return seed_power(today, past, rule, day, surroundings(site, day))
     return surge_power(surge_rows(site, day, rule), rule, day)
+
+
+def power_inputs(site: Site, day: dt.date) -> dict[str, str]:
+    """What a day's power map is made from: the fingerprints of its tables, and of the rules."""
+    tables = [(t, day) for t in ("daily_traffic", "traffic_baseline", "anomaly_scores")]
+    if site.rules_of("surge"):
+        tables += [("surge_scores", d) for d in verdict_days(site, day)]
+    records = {f"{table}/{d}": site.storage.record(table, d) for table, d in tables}
+    made_of = {name: r.fingerprint for name, r in records.items() if r is not None}
+    asked = {k: v for k, v in score_inputs(site, day).items() if k in ("days_read", "groups")}
+    return made_of | asked | {"rules": digest(*(r.fingerprint for r in site.rules)), "stage": str(STAGE_VERSION)}
 
 
 def surge_rows(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:

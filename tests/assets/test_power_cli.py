@@ -71,6 +71,22 @@ def test_csv_and_table_tell_the_same_day(ran: Path, tmp_path: Path) -> None:
     assert "nobody could alert" in call("power", "--rule", TWIN, site=ran).stdout
 
 
+def test_rules_that_nobody_could_trip_are_named(ran: Path) -> None:
+    assert f"nobody could alert: {TWIN}\n" in call("power", site=ran).stdout
+    assert TWIN not in call("power", "--rule", SEED, site=ran).stdout
+
+
+def test_rules_of_another_series_are_named_as_not_compared_and_the_others_are(ran: Path, tmp_path: Path) -> None:
+    site = shutil.copytree(ran, tmp_path / "copy")
+    other = "smtp_senders_sending_high_volume"
+    with (site / "nilometer.yaml").open("a", encoding="utf-8") as config:
+        config.write(f"rules: {{{other}: true, {SEED}: {{reference: own, fill: zero}}}}\n")
+    result = call("compare", "--json", site=site)
+    assert result.exit_code == 0
+    assert f"{other}: not compared, its series is none of surge's: bytes_out where" in result.stderr
+    assert {o["seed"] for o in objects(result) if o["client"] == STOLEN} >= {"above_its_gate"}
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -15,10 +14,9 @@ import pipeline.canary
 from data_quality.checks import check_specs, run_check
 from pipeline.firing import Firing, firing
 from pipeline.methods.surge import judged, raw_scores
-from pipeline.schemas import DAILY_TRAFFIC
-from pipeline.site import Site, open_site
-from pipeline.stages import make_baseline, make_scores, make_surge
-from tests.worlds import CONFIG, SEED, TWIN, day
+from pipeline.site import Site
+from tests.stored_days import stored_site
+from tests.worlds import SEED, TWIN, day
 
 SPEC = next(s for s in check_specs() if s.name == "canary_found")
 SURGE = "mail_volume_surge"
@@ -27,23 +25,7 @@ LAST = day(DAYS - 1)
 
 
 def stored(folder: Path, rules: str, days: int = DAYS, clients: int = 30, first: int = 0) -> Site:
-    """A site of log-normal clients, each in a subnet of its own, stored up to the scores of the last day."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "nilometer.yaml").write_text(CONFIG + rules, encoding="utf-8")
-    site = open_site(folder)
-    measure = next(r for r in site.known_rules.values() if r.id == SEED).measure.id
-    rng = np.random.default_rng(3)
-    level = rng.normal(16, 0.6, clients)
-    for n in range(days):
-        volume = np.exp(level + rng.normal(0, 0.4, clients)).astype(int).tolist()
-        rows = [{"day": day(n), "measure": measure, "client": f"10.0.{c}.1", "bytes": v} for c, v in enumerate(volume)]
-        site.storage.write_day(DAILY_TRAFFIC, day(n), DAILY_TRAFFIC.conform(pl.DataFrame(rows)), inputs={})
-        if site.rules_of("surge") and n >= first:
-            make_surge(site, day(n), lambda _site, _day: "verified")
-    last = day(days - 1)
-    make_baseline(site, last)
-    make_scores(site, last)
-    return site
+    return stored_site(folder, rules, days, clients=clients, first=first)
 
 
 def told(site: Site, of: dt.date = LAST) -> dict[str, Firing]:
