@@ -79,7 +79,7 @@ def _seed_view(scores: pl.DataFrame, addresses: list[str], rule: Rule) -> list[d
 
 def _alert(row: dict[str, Any], rule: Rule, traffic: Traffic, start: dt.datetime, quality: str) -> dict[str, Any]:
     # Columns are named by the rule's own field: what the other direction had is told in the evidence alone.
-    seed = next((s for s in row["seed"] if s["measure"] == rule.measure.id), {})
+    seed: dict[str, Any] = next((s for s in row["seed"] if s["measure"] == rule.measure.id), {})
     blank: dict[str, Any] = dict.fromkeys(ALERTS.schema.names())
     complete = row["calibration_days"] == row["calibration_days_present"]
     return blank | {
