@@ -134,7 +134,8 @@ def _bars(rows: list[tuple[int, float, float, bool]]) -> Iterator[str]:
         yield f'<rect x="{_LEFT + i * 130}" y="10" width="10" height="8" fill="{colour}"/>'
         yield f'<text x="{_LEFT + i * 130 + 16}" y="18">{name}</text>'
     middle = _LEFT + (_WIDTH - _LEFT) / 2
-    yield f'<text x="{middle}" y="{_HEIGHT - 14}" text-anchor="middle">days with traffic; on each of the last {TIMES} another {human(THEFT)} is stolen</text>'
+    what = f"days with traffic; on each of the last {TIMES} another {human(THEFT)} is stolen"
+    yield f'<text x="{middle}" y="{_HEIGHT - 14}" text-anchor="middle">{what}</text>'
     yield "</svg>\n"
 
 
