@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.addresses import canonical_network
+from pipeline.attribution import Rule as AttributionRule
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.mapping import ColumnMapping, check_delimiter, check_fields
@@ -183,7 +184,7 @@ class LimitSettings(_Model):
 class CountingSettings(_Model):
     """How records of one flow are brought together, and which day owns its bytes."""
 
-    attribute: Literal["start", "end", "spread"] = "start"
+    attribute: AttributionRule = "start"
     """The day of a flow's start, of its end, or each day its share of the time."""
     sensors: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Sensors (dvc) or sources in order of preference, where several saw one flow; the others come after them."""

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from assets.cli import main
 from pipeline.detections.loader import BUILT_IN
+from tests.calls import call, objects
 from tests.worlds import SEED, TWIN, day, make_site
 
 DAYS = 14
 LAST = day(DAYS - 1)
 STOLEN = "10.0.0.2"
-
-
-def call(*words: object, site: Path) -> Result:
-    return CliRunner().invoke(main, ["--site", str(site), *map(str, words)])
-
-
-def objects(result: Result) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,11 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from pipeline.detections.budget import CHANNELS, Params
+from pipeline.detections.budget import CHANNELS, PER, Params
 from pipeline.methods.surge.calibration import Calibration, alerting
 
 _LARGE_BYTES = 1e9
 _CAMPAIGN_LEAST, _CAMPAIGN_TIMES = 3, 4
-_PER = 10_000
 _RISK = {"low": 20, "medium": 40, "high": 60, "critical": 80}
 _RISK_STEP = 19
 CALIBRATED_SCHEMA = pl.Schema(
@@ -143,6 +142,6 @@ def _campaigns(found: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:
     sizes = today.filter(pl.col("group").is_not_null()).group_by("group").agg(size=pl.len())
     open_alert = pl.col("alert") & pl.col("explained_by").is_null()
     together = open_alert.sum().over("group", "channel")
-    most = pl.max_horizontal(pl.lit(_CAMPAIGN_LEAST), _CAMPAIGN_TIMES * pl.col("limit") * pl.col("size") / _PER)
+    most = pl.max_horizontal(pl.lit(_CAMPAIGN_LEAST), _CAMPAIGN_TIMES * pl.col("limit") * pl.col("size") / PER)
     joined = found.join(sizes, on="group", how="left")
     return joined.with_columns(campaign=pl.when(open_alert & (together > most)).then(together))
