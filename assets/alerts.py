@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.days import chain_asset, run_days
+from assets.days import chain_asset, run_days, surge_scores
 from assets.metadata import alerts_of
 from data_quality.checks import day_quality
 from pipeline.days import parse_day
@@ -13,9 +13,8 @@ from pipeline.stages import make_alerts
 
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
-    surge = ["surge_scores"] if site.rules_of("surge") else []
 
-    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge])
+    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge_scores(site)])
     def alerts(context: dg.AssetExecutionContext) -> dg.Output[None]:
         done = run_days(
             context,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import metadata
+from assets.days import surge_scores
 from data_quality.checks import CheckOutcome, CheckSpec, run_checks, specs_of
 from pipeline.days import parse_day
 from pipeline.site import Site
@@ -27,9 +28,16 @@ def _step(
     site: Site, table: str, specs: list[CheckSpec], partitions: dg.PartitionsDefinition
 ) -> dg.AssetChecksDefinition:
     known = {s.name: s for s in specs}
+    # Of rules of method surge, the canary needs the day's scores.
+    later = {"canary_found": surge_scores(site)}
     asset_specs = [
         dg.AssetCheckSpec(
-            s.name, asset=table, blocking=s.blocking, description=s.description, partitions_def=partitions
+            s.name,
+            asset=table,
+            additional_deps=later.get(s.name),
+            blocking=s.blocking,
+            description=s.description,
+            partitions_def=partitions,
         )
         for s in specs
     ]

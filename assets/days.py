@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import dagster as dg
 
-from assets.metadata import GROUP
+from assets.metadata import GROUP, TECHNIQUES
 from assets.progress import report
 from pipeline.days import parse_day
 from pipeline.errors import NilometerError
@@ -92,6 +92,11 @@ def table_metadata(table: Table, site: Site) -> dict[str, Any]:
     }
 
 
+def surge_scores(site: Site) -> list[str]:
+    """What an asset waits for that reads the surge method's scores: nothing on a site without such a rule."""
+    return ["surge_scores"] if site.rules_of("surge") else []
+
+
 Body = Callable[[dg.AssetExecutionContext], dg.Output[None]]
 
 
@@ -109,7 +114,7 @@ def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Ca
         kinds={"polars", "parquet", layer},
         owners=list(site.settings.owners),
         dagster_type=cast("dg.DagsterType", dg.Nothing),
-        tags={"attack/T1114": "", "attack/T1114.002": ""},
+        tags=TECHNIQUES,
         metadata=table_metadata(table, site),
         description=table.description,
         code_version="1",

@@ -10,7 +10,8 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
-from assets.metadata import GROUP, table
+from assets.metadata import GROUP, TECHNIQUES, table
+from assets.schedules import asset_job, running_schedule
 from pipeline.site import Site
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def build(site: Site) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"polars", "parquet"},
         owners=list(site.settings.owners),
-        tags={"attack/T1114": "", "attack/T1114.002": ""},
+        tags=TECHNIQUES,
         description="Recall, false alerts and time to detect of every method on simulated, labelled worlds.",
     )
     def detection_quality(context: dg.AssetExecutionContext, config: Worlds) -> dg.MaterializeResult[None]:
@@ -86,20 +87,9 @@ def _shown(report: "Report") -> dict[str, Any]:
 
 def weekly_job() -> UnresolvedAssetJobDefinition:
     """The asset alone."""
-    return dg.define_asset_job(
-        JOB,
-        selection=dg.AssetSelection.assets(NAME),
-        description="Judges the methods on simulated worlds.",
-        executor_def=dg.in_process_executor,
-    )
+    return asset_job(JOB, NAME, "Judges the methods on simulated worlds.")
 
 
 def weekly_schedule(site: Site) -> dg.ScheduleDefinition:
-    """Sundays, before the day's work, in the site's zone."""
-    return dg.ScheduleDefinition(
-        name=NAME,
-        job_name=JOB,
-        cron_schedule="30 1 * * 0",
-        execution_timezone=site.settings.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-    )
+    """Sundays, before the day's work."""
+    return running_schedule(site, NAME, JOB, "30 1 * * 0")

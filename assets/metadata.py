@@ -17,6 +17,8 @@ from pipeline.site import Site
 SHOWN_ALERTS = 20
 GROUP = "nilometer"
 """The group of all assets: Dagster folds several groups, and the lineage would not show the chain at once."""
+TECHNIQUES = {"attack/T1114": "", "attack/T1114.002": ""}
+"""Tags of every asset: the ATT&CK techniques that the project looks for."""
 
 
 def cell(value: object) -> str:

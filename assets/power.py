@@ -10,9 +10,12 @@ import dagster as dg
 import polars as pl
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.metadata import GROUP, table
+from assets.days import surge_scores, table_metadata
+from assets.metadata import GROUP, TECHNIQUES, table
+from assets.schedules import asset_job, running_schedule
 from pipeline.alerts import human
-from pipeline.power import POWER_MAP, coverage, power_map
+from pipeline.power import coverage, power_inputs, power_map
+from pipeline.schemas import POWER_MAP
 from pipeline.site import Site
 
 NAME = POWER_MAP.name
@@ -22,15 +25,15 @@ _BAR = 20
 
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
-    surge = ["surge_scores"] if site.rules_of("surge") else []
 
     @dg.asset(
         name=NAME,
-        deps=["anomaly_scores", *surge],
+        deps=["anomaly_scores", *surge_scores(site)],
         group_name=GROUP,
         kinds={"polars", "parquet"},
         owners=list(site.settings.owners),
-        tags={"attack/T1114": "", "attack/T1114.002": ""},
+        tags=TECHNIQUES,
+        metadata=table_metadata(POWER_MAP, site),
         description=f"{POWER_MAP.description} Of the last day that is scored.",
     )
     def power(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
@@ -44,16 +47,17 @@ def build(site: Site) -> dg.AssetsDefinition:
 
 
 def _make(site: Site, day: dt.date) -> dict[str, Any]:
-    """Store the map of a day; what is shown of it."""
-    found = power_map(site, day, site.rules)
-    scores = site.storage.record("anomaly_scores", day)
-    inputs = {"anomaly_scores": scores.fingerprint} if scores else {}
+    """Store the map of a day; what is shown of it, rules under which nobody had traffic by name."""
+    inputs, found = power_inputs(site, day), power_map(site, day, site.rules)
     record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
     can = found["extra"].count()
+    silent = [r.id for r in site.rules if r.id not in found["rule_id"]]
     return {
         "dagster/row_count": record.rows,
         "day": day.isoformat(),
         "clients that can alert": can,
+        "fingerprint": record.fingerprint,
+        "rules without clients": ", ".join(silent) or "none",
         "protected by size of theft": dg.MetadataValue.md(_plot(coverage(found))),
     }
 
@@ -73,21 +77,10 @@ def _bar(share: float) -> str:
 
 def job() -> UnresolvedAssetJobDefinition:
     """The asset alone."""
-    return dg.define_asset_job(
-        JOB,
-        selection=dg.AssetSelection.assets(NAME),
-        description="Tells who is protected from which theft.",
-        executor_def=dg.in_process_executor,
-    )
+    return asset_job(JOB, NAME, "Tells who is protected from which theft.")
 
 
 def schedule(site: Site) -> dg.ScheduleDefinition:
-    """An hour after the day's work begins, in the site's zone."""
+    """An hour after the day's work begins."""
     when = site.settings.schedule
-    return dg.ScheduleDefinition(
-        name=NAME,
-        job_name=JOB,
-        cron_schedule=f"{when.minute} {(when.hour + 1) % 24} * * *",
-        execution_timezone=site.settings.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-    )
+    return running_schedule(site, NAME, JOB, f"{when.minute} {(when.hour + 1) % 24} * * *")

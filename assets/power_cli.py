@@ -62,7 +62,7 @@ def power(
     elif as_csv:
         screen.raw(csv_text(found))
     else:
-        _show_power(found, covered)
+        _show_power(found, covered, [r.id for r in rules])
 
 
 def _known(site: Site, rule_id: str) -> Rule:
@@ -94,13 +94,15 @@ def _coverage_picture(covered: pl.DataFrame) -> str:
     return picture(rows, "stolen on the day, MB")
 
 
-def _show_power(found: pl.DataFrame, covered: pl.DataFrame) -> None:
-    """Coverage by size of theft, then who can never alert, and why."""
+def _show_power(found: pl.DataFrame, covered: pl.DataFrame, asked: Sequence[str]) -> None:
+    """Coverage by size of theft, then who can never alert, and why; rules under which nobody had traffic by name."""
     from pipeline.power import REASONS
 
     if found.is_empty():
         screen.say("No client had traffic on the day, so that nobody could alert.")
         return
+    if silent := [rule for rule in asked if rule not in found["rule_id"]]:
+        screen.say(f"Nobody had traffic that these rules judge, so nobody could alert: {', '.join(silent)}\n")
     day, rules = found["day"][0], covered["rule_id"].unique(maintain_order=True).to_list()
     cells = {(r["rule_id"], r["theft_bytes"]): r["protected"] for r in covered.iter_rows(named=True)}
     sizes = covered["theft_bytes"].unique().sort()
@@ -252,7 +254,8 @@ def compare(folder: Path, first: dt.date | None, last: dt.date | None, as_json: 
     site = open_site(folder)
     days, missing = _stored(site, first, last)
     quality_of = remembering(day_quality)
-    seeds, surges = ([trial(site, r, quality_of) for r in _of(site, m)] for m in ("seed", "surge"))
+    rules, others = _comparable(site)
+    seeds, surges = ([trial(site, r, quality_of) for r in rules if r.method == m] for m in ("seed", "surge"))
     found = compared_methods(seeds, surges, _ONLY, days)
     shown = found.rename({"cause_first": "seed", "cause_second": "surge"})
     if as_json:
@@ -261,15 +264,18 @@ def compare(folder: Path, first: dt.date | None, last: dt.date | None, as_json: 
         screen.raw(csv_text(shown))
     else:
         _show_compared(shown, by_cause(found))
+    for rule in others:
+        screen.warn(f"{rule.id}: not compared, its series is none of surge's: {rule.measure.id}")
     sys.exit(_name_missing(missing))
 
 
-def _of(site: Site, method: str) -> tuple[Rule, ...]:
-    """The rules in force of a method; where there is none, the built-in ones."""
+def _comparable(site: Site) -> tuple[list[Rule], list[Rule]]:
+    """The rules in force of both methods, the built-in ones of a method that has none; and those of other series."""
     built_in = load_rules({_SURGE: RuleOverride()}, lookback_days=site.settings.lookback_days)
-    wanted = next(r for r in built_in if r.method == "surge")
-    found = site.rules_of(method) or tuple(r for r in built_in if r.method == method)
-    return tuple(r for r in found if method == "surge" or (r.like_seed and set(r.measures) <= set(wanted.measures)))
+    rules = [r for m in ("seed", "surge") for r in site.rules_of(m) or (r for r in built_in if r.method == m)]
+    volumes = {m for r in rules if r.method == "surge" for m in r.measures}
+    alike = [r for r in rules if volumes.issuperset(r.measures)]
+    return alike, [r for r in rules if r not in alike]
 
 
 def _show_compared(alerts: pl.DataFrame, counts: pl.DataFrame) -> None:

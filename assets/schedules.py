@@ -26,6 +26,27 @@ def daily_job(chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinit
     )
 
 
+def asset_job(name: str, asset: str, description: str) -> UnresolvedAssetJobDefinition:
+    """One asset alone."""
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(asset),
+        description=description,
+        executor_def=dg.in_process_executor,
+    )
+
+
+def running_schedule(site: Site, name: str, job: str, cron: str) -> dg.ScheduleDefinition:
+    """A schedule in the site's zone that is on from the start."""
+    return dg.ScheduleDefinition(
+        name=name,
+        job_name=job,
+        cron_schedule=cron,
+        execution_timezone=site.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+
+
 def daily_schedule(site: Site) -> dg.ScheduleDefinition:
     """Every day at the configured hour: the day that ended, named outright."""
     when = site.settings.schedule

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from pipeline.detections.budget import PER
 from pipeline.methods.surge import Params, calibrated, raw_scores
 from pipeline.simulate.settings import BASKETS, WorldSettings
 from pipeline.simulate.world import World, make_world
 
-PER = 10_000
 TICKETS = ("resync", "re_enrolment", "migration", "onboarding", "attachments", "export", "backup_full", "leave_return")
 """Causes that somebody wrote down; who holds an address is known from leases, not from tickets."""
 

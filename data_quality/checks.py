@@ -178,7 +178,7 @@ def _outcome(expectation: Mapping[str, Any], profile: Mapping[str, Any], met: bo
         "limit": ", ".join(
             f"{k.removesuffix('_value')} {bounds[k]}" for k in ("max_value", "min_value") if k in bounds
         ),
-        "remedy": expectation["meta"]["remedy"],
+        "remedy": " ".join([expectation["meta"]["remedy"], *getattr(profile, "notes", {}).get(column, ())]),
     }
 
 

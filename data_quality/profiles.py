@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from data_quality import drift, own
-from pipeline.canary import canary
+from data_quality.firing import canary_found
 from pipeline.daily import conserved, measure_totals
 from pipeline.days import day_bounds_utc
 from pipeline.direction import NEEDED, Direction, judge, server_end
@@ -190,19 +190,6 @@ def alert_rate(site: Site, day: dt.date) -> Profile:
     row = _row(site.storage.scan(ANOMALY_SCORES, [day]), n=pl.len(), alerts=(pl.col("state") == "alert").sum())
     beyond = max(0, row["alerts"] - FEW_ALERTS)
     return {"alert_share": beyond / row["n"] if row["n"] else 0.0, "alerts": row["alerts"]}
-
-
-def canary_found(site: Site, day: dt.date) -> Profile:
-    """What became of the canaries of the day's rules, and how many rules somebody could trip at all."""
-    today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
-    planted = [
-        c for r in site.rules_of("seed") if r.like_seed and (c := canary(today, past, r, day)).client is not None
-    ]
-    return {
-        "canaries_missed": sum(not c.found for c in planted),
-        "canaries_false": sum(not c.quiet for c in planted),
-        "rules_that_can_alert": len(planted),
-    }
 
 
 PROFILES: dict[str, Callable[[Site, dt.date], Profile]] = {

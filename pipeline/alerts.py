@@ -18,6 +18,7 @@ from pipeline.acceptance import admission
 from pipeline.daily import flow_bytes, known_sum, measured
 from pipeline.days import day_start
 from pipeline.detections.model import Measure, Rule
+from pipeline.exact import INT64_MAX
 from pipeline.methods.seed import NULL_CLIENT
 from pipeline.schemas import ALERTS
 from pipeline.storage import digest
@@ -26,7 +27,6 @@ STAGE_VERSION = 2
 _SERVER = "num_standard_deviations_away_from_server_average"
 _CLIENT = "num_standard_deviations_away_from_client_average"
 _TOP = 5
-_INT64_MAX = 2**63 - 1
 _COUNTED = {"flows": "flows", "peers": "other ends", "ports": "ports"}
 
 
@@ -82,7 +82,7 @@ def _behind(flows: pl.LazyFrame, measure: Measure, clients: pl.Series, *, litera
             pl.col("start_time").dt.to_string("iso:strict").alias("start"),
             pl.col(server).alias("server"),
             pl.col(port).alias("port"),
-            flow_bytes(measure).clip(upper_bound=_INT64_MAX).cast(pl.Int64).alias("bytes"),
+            flow_bytes(measure).clip(upper_bound=INT64_MAX).cast(pl.Int64).alias("bytes"),
             "source",
             "source_file",
             "source_line",

@@ -9,12 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
 from pipeline.days import day_bounds_utc
 
-RULES = ("start", "end", "spread")
+Rule = Literal["start", "end", "spread"]
+"""Which day a record belongs to: that of its start, of its end, or each day's share."""
 
 
 def end_time() -> pl.Expr:
@@ -28,10 +30,10 @@ class Attribution:
 
     first: dt.datetime
     end: dt.datetime
-    rule: str = "start"
+    rule: Rule = "start"
 
     @classmethod
-    def of(cls, day: dt.date, timezone: str, rule: str = "start") -> Attribution:
+    def of(cls, day: dt.date, timezone: str, rule: Rule = "start") -> Attribution:
         """The attribution of a site day."""
         return cls(*day_bounds_utc(day, timezone), rule)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.detections.budget import PER
 from pipeline.evaluation.report import wilson
 from pipeline.methods.seed import NULL_CLIENT
 from pipeline.simulate.inject import Injection
@@ -26,7 +27,6 @@ SWEEPS: dict[str, tuple[float, ...]] = {
     "surge": (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
 }
 """Thresholds and budgets that a back-test also tries."""
-PER = 10_000
 BOTH = "both"
 Trial = SeedTrial | SurgeTrial
 Step = Callable[[int, int], None]

@@ -69,11 +69,6 @@ class Dropped:
         """Both together."""
         return Dropped(**{k: v + asdict(other)[k] for k, v in asdict(self).items()})
 
-    @property
-    def total(self) -> int:
-        """Records that are no flows of their own."""
-        return sum(asdict(self).values())
-
 
 def count_once(
     flows: pl.DataFrame, rules: Rules = DEFAULT_RULES, within: Attribution | None = None

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import polars as pl
 
 from pipeline.detections.model import Measure
+from pipeline.exact import INT64_MAX
 from pipeline.schemas import DAILY_TRAFFIC
 
 STAGE_VERSION = 1
-_INT64_MAX = 2**63 - 1
 
 
 def measured(flows: pl.LazyFrame, measure: Measure) -> pl.LazyFrame:
@@ -36,7 +36,7 @@ def measured(flows: pl.LazyFrame, measure: Measure) -> pl.LazyFrame:
 def known_sum(value: str | pl.Expr) -> pl.Expr:
     """Aggregation: the sum of what is known, null when nothing is (R6), the largest Int64 when it is larger."""
     value = pl.col(value) if isinstance(value, str) else value
-    total = value.cast(pl.Int128).sum().clip(upper_bound=_INT64_MAX)
+    total = value.cast(pl.Int128).sum().clip(upper_bound=INT64_MAX)
     return pl.when(value.count() > 0).then(total).cast(pl.Int64)
 
 

@@ -12,6 +12,8 @@ from fractions import Fraction
 
 import polars as pl
 
+INT64_MAX = 2**63 - 1
+"""The largest value that a table holds."""
 _LIMB = 1 << 31
 _WIDE = Context(prec=60)
 

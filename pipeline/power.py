@@ -14,40 +14,29 @@ import polars as pl
 from pipeline import exact
 from pipeline.detections.budget import CHANNELS
 from pipeline.detections.model import Rule
-from pipeline.errors import RuleError
+from pipeline.groups import Groups
 from pipeline.methods import seed
-from pipeline.methods.others import Sums, fleet_sums
+from pipeline.methods.others import Sums, sums_of_others
 from pipeline.methods.surge.calibration import Calibration
-from pipeline.schemas import DAILY_TRAFFIC, SURGE_SCORES, TRAFFIC_BASELINE, Column, Table
+from pipeline.methods.surroundings import Surroundings
+from pipeline.schemas import DAILY_TRAFFIC, POWER_MAP, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
+from pipeline.stages import score_inputs, surroundings
+from pipeline.storage import digest
 from pipeline.surge_days import verdict_days
 
-_INT64_MAX = 2**63 - 1
+STAGE_VERSION = 2
 REASONS = {
     "no_history": "no known day in the window before",
     "too_few_samples": "fewer days than minimum_data_samples",
     "deviation_unknown": "one past day tells no deviation (stdev_of_one: null)",
-    "masked": "the fleet's window is so short that any value hides in the deviation it makes itself",
+    "others_unknown": "too few known days of the fleet or group before",
+    "masked": "the window of the fleet or group is so short that any value hides in the deviation it makes itself",
     "beyond_counting": "only a volume that no 64 bits hold",
     "learning": "too few scored days before to tell what is rare",
     "budget_too_small": "no volume is rare enough for the budget after so few client-days",
 }
 """Why no volume would make a client alert."""
-POWER_MAP = Table(
-    "power_map",
-    "One row a (day, rule, client with traffic on the day): the fewest extra bytes that would alert.",
-    (
-        Column("day", pl.Date, "the day", nullable=False),
-        Column("rule_id", pl.String, "the rule", nullable=False),
-        Column("client", pl.String, "the client's address", nullable=False),
-        Column("bytes", pl.Int64, "the day's volume; null when unknown", "bytes"),
-        Column("extra", pl.Int64, "fewest bytes more that would alert, 0 where it does; null when none would", "bytes"),
-        Column("bound_by", pl.String, "the gate (fleet, own) or the channel (shot, slow, new) that decides"),
-        Column("reason", pl.String, "why no volume would alert: " + ", ".join(REASONS)),
-    ),
-    ("rule_id", "client"),
-    row_group_size=16_384,
-)
 GRID = (*(m * 10**p for p in range(6, 12) for m in (1, 2, 5)), 10**12)
 """Sizes of thefts that coverage is told for: 1 MB to 1 TB."""
 
@@ -59,96 +48,104 @@ def power_map(site: Site, day: dt.date, rules: Sequence[Rule]) -> pl.DataFrame:
 
 
 def _stored(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
-    if rule.method == "seed" and not rule.like_seed:
-        return POWER_MAP.empty()  # Groups, one gate alone, filled days and floors have no closed form here.
     if rule.method == "seed":
         today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
-        return seed_power(today, past, rule, day)
-    scores = site.storage.scan(SURGE_SCORES, verdict_days(site, day)).filter(pl.col("rule_id") == rule.id)
-    return surge_power(scores.sort("day", "client").collect(), rule, day)
+        return seed_power(today, past, rule, day, surroundings(site, day))
+    return surge_power(surge_rows(site, day, rule), rule, day)
 
 
-def seed_power(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
-    """Rows of POWER_MAP under a rule of method seed, exact to the byte: both gates solved in whole numbers.
+def power_inputs(site: Site, day: dt.date) -> dict[str, str]:
+    """What a day's power map is made from: the fingerprints of its tables, and of the rules."""
+    tables = [(t, day) for t in ("daily_traffic", "traffic_baseline", "anomaly_scores")]
+    if site.rules_of("surge"):
+        tables += [("surge_scores", d) for d in verdict_days(site, day)]
+    records = {f"{table}/{d}": site.storage.record(table, d) for table, d in tables}
+    made_of = {name: r.fingerprint for name, r in records.items() if r is not None}
+    asked = {k: v for k, v in score_inputs(site, day).items() if k in ("days_read", "groups")}
+    return made_of | asked | {"rules": digest(*(r.fingerprint for r in site.rules)), "stage": str(STAGE_VERSION)}
 
-    What is added to a client's day moves the fleet's mean and deviation, too. An unknown volume counts as 0 with
-    something added to it, and is then known.
+
+def surge_rows(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
+    """Stored raw scores of the rule on the day and on the days that calibrate it, by day and client."""
+    stored = site.storage.scan(SURGE_SCORES, verdict_days(site, day)).filter(pl.col("rule_id") == rule.id)
+    return stored.sort("day", "client").collect()
+
+
+def seed_power(
+    today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date, around: Surroundings | None = None
+) -> pl.DataFrame:
+    """Rows of POWER_MAP under a rule of method seed, exact to the byte: every gate is solved in whole numbers.
+
+    What is added to a client's day moves the mean and the deviation of its fleet or group, too, unless the rule leaves
+    the day out of them. An unknown volume counts as 0 with something added to it, and is then known.
 
     Args:
         today: DAILY_TRAFFIC rows of the day.
         baseline: TRAFFIC_BASELINE rows of the day.
         rule: the rule.
         day: the day.
+        around: the site's groups and the days read, for rules that ask for them.
 
     Raises:
         RuleError: the baseline was made without this rule's series.
     """
-    if not rule.like_seed:
-        raise RuleError(f"rule {rule.id} is judged otherwise than the seed, so that its power cannot be solved for.")
     now, past = seed.judged_rows(today, baseline, rule, day)
     if now.is_empty():
         return POWER_MAP.empty()
-    fleet = fleet_sums(now, past, rule)
-    rows = seed.beside_own_past(now, past)
-    gates = rows.select("n_past_values", "sum_bytes", "sum_squares").unique()
-    own = [_least_own(n, total, squares, rule) for n, total, squares in gates.iter_rows()]
-    volumes = rows.select("bytes").unique()
-    beside = [_least_fleet(x, fleet, rule) for x in volumes["bytes"]]
-    shown = "least_own", "least_fleet", "masked"
-    told = (
-        rows.join(
-            gates.with_columns(_counted("least_own", own)),
-            on=["n_past_values", "sum_bytes", "sum_squares"],
-            how="left",
-            nulls_equal=True,
-        )
-        .join(
-            volumes.with_columns(
-                _counted("least_fleet", beside), pl.Series("masked", [b is None for b in beside], dtype=pl.Boolean)
-            ),
-            on="bytes",
-            how="left",
-            nulls_equal=True,
-        )
-        .select("client", "bytes", "n", "n_past_values", *shown)
-    )
-    return _told(told, rule, day)
+    around = around or Surroundings()
+    rows = seed.beside_own_past(now, past, rule, around)
+    return _told(_with_least_others(_with_least_own(rows, rule), past, rule, around.groups), rule, day)
 
 
-def _least_own(n: int, total: str | None, squares: str | None, rule: Rule) -> int | None:
-    """The smallest volume above the client's own gate; None when the gate is not known."""
+def _with_least_own(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """The rows with least_own: the smallest volume above the client's own gate; null when the gate is not known."""
+    keys = ["n_past_values", "sum_bytes", "sum_squares"]
+    gates = rows.select(keys).unique()
     zero = rule.stdev_of_one == "zero"
-    gate = exact.gate(n, int(total or 0), int(squares or 0), rule.own_threshold, stdev_of_one_is_zero=zero)
+    own = [
+        exact.gate(n, int(total or 0), int(squares or 0), rule.own_threshold, stdev_of_one_is_zero=zero)
+        for n, total, squares in gates.iter_rows()
+    ]
+    known = gates.with_columns(_counted("least_own", [None if g is None else max(g + 1, 0) for g in own]))
+    return rows.join(known, on=keys, how="left", nulls_equal=True)
+
+
+def _with_least_others(rows: pl.DataFrame, past: pl.DataFrame, rule: Rule, groups: Groups) -> pl.DataFrame:
+    """The rows with least_others: the smallest volume above the gate of fleet or group; null when there is none."""
+    sums = sums_of_others(rows, past, rule, groups)
+    rows = rows.with_columns(group=groups.of(rows["client"]) if rule.by_group else pl.lit(None, pl.String))
+    gates = rows.select("group", "bytes").unique()
+    least = [_least_others(volume, sums[of], rule) for of, volume in gates.iter_rows()]
+    known = gates.with_columns(_counted("least_others", least))
+    return rows.join(known, on=["group", "bytes"], how="left", nulls_equal=True)
+
+
+def _least_others(volume: int | None, others: Sums, rule: Rule) -> int | None:
+    """The smallest volume above the gate of others, of which the volume itself is part unless the rule says not."""
+    if rule.fleet_includes_day:
+        rest = others if volume is None else others.without(volume)
+        return exact.least_beside(rest.n, rest.total, rest.squares, rule.fleet_threshold)
+    zero = rule.stdev_of_one == "zero"
+    sums = others.n, others.total, others.squares
+    gate = exact.gate(*sums, rule.fleet_threshold, stdev_of_one_is_zero=zero)
     return None if gate is None else max(gate + 1, 0)
-
-
-def _least_fleet(volume: int | None, fleet: Sums, rule: Rule) -> int | None:
-    """The smallest volume above the fleet's gate, which it is part of; None when it masks itself whatever it is."""
-    rest = fleet if volume is None else Sums(fleet.n - 1, fleet.total - volume, fleet.squares - volume * volume)
-    return exact.least_beside(rest.n, rest.total, rest.squares, rule.fleet_threshold)
 
 
 def _counted(name: str, volumes: Sequence[int | None]) -> pl.Series:
     """Whole numbers as Int128: one that Int64 does not hold stands just beyond it."""
-    return pl.Series(name, [None if v is None else min(v, _INT64_MAX + 1) for v in volumes], dtype=pl.Int128)
+    return pl.Series(name, [None if v is None else min(v, exact.INT64_MAX + 1) for v in volumes], dtype=pl.Int128)
 
 
 def _told(rows: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
-    least = pl.max_horizontal("least_own", "least_fleet")
-    reason = (
-        pl.when(pl.col("n_past_values") == 0)
-        .then(pl.lit("no_history"))
-        .when(pl.col("n") < rule.minimum_data_samples)
-        .then(pl.lit("too_few_samples"))
-        .when(pl.col("least_own").is_null())
-        .then(pl.lit("deviation_unknown"))
-        .when("masked")
-        .then(pl.lit("masked"))
-        .when(least > _INT64_MAX)
-        .then(pl.lit("beyond_counting"))
-    )
+    asked = {"own": rule.asks_own, "group" if rule.by_group else "fleet": rule.asks_others}
+    columns = {"own": "least_own", "fleet": "least_others", "group": "least_others"}
+    bounds = {name: pl.col(columns[name]) for name, wanted in asked.items() if wanted}
+    if rule.floor:
+        bounds["floor"] = pl.lit(rule.floor, pl.Int128)
+    least = pl.max_horizontal(*bounds.values())
+    reason = pl.coalesce(*(pl.when(found).then(pl.lit(why)) for found, why in _obstacles(rule, least)))
     extra = (least - pl.col("bytes").fill_null(0).cast(pl.Int128)).clip(0)
-    bound = pl.when(pl.col("least_fleet") > pl.col("least_own")).then(pl.lit("fleet")).otherwise(pl.lit("own"))
+    bound = pl.coalesce(*(pl.when(at == least).then(pl.lit(name)) for name, at in bounds.items()))
     can = pl.col("reason").is_null()
     return POWER_MAP.conform(
         rows.with_columns(reason=reason).select(
@@ -163,15 +160,28 @@ def _told(rows: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
     )
 
 
-def surge_power(raw: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
+def _obstacles(rule: Rule, least: pl.Expr) -> list[tuple[pl.Expr, str]]:
+    """What keeps a client from alerting with any volume, the first that holds first."""
+    own, others = pl.lit(rule.asks_own), pl.lit(rule.asks_others)
+    return [
+        (own & (pl.col("n_past_values") == 0), "no_history"),
+        (pl.col("n") < rule.minimum_data_samples, "too_few_samples"),
+        (own & pl.col("least_own").is_null(), "deviation_unknown"),
+        (others & pl.col("least_others").is_null(), "masked" if rule.fleet_includes_day else "others_unknown"),
+        (least > exact.INT64_MAX, "beyond_counting"),
+    ]
+
+
+def surge_power(raw: pl.DataFrame, rule: Rule, day: dt.date, calibration: Calibration | None = None) -> pl.DataFrame:
     """Rows of POWER_MAP under a rule of method surge: of each channel the smallest volume that alerts, by bisection.
 
     Args:
         raw: raw scores of the day and of the days that calibrate it.
         rule: the rule.
         day: the day.
+        calibration: what these days say, where it is known already: it follows from no budget.
     """
-    calibration = Calibration.before(raw, day, rule.surge)
+    calibration = calibration or Calibration.before(raw, day, rule.surge)
     today = calibration.with_company(raw.filter(pl.col("day") == day))
     found = [calibration.reach(today, c, rule.surge.limit(c)).with_columns(bound_by=pl.lit(c)) for c in CHANNELS]
     least = pl.concat(found).sort("least").group_by("client", maintain_order=True).first()

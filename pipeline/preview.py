@@ -18,18 +18,10 @@ from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.methods import METHODS
 from pipeline.methods.surroundings import Surroundings
-from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, Table
+from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, PREVIEW
 from pipeline.site import Site
 from pipeline.stages import days_read
 from pipeline.storage import DayRecord
-
-PREVIEW = Table(
-    "preview",
-    "Scores of the day in progress; replaced by every run.",
-    ANOMALY_SCORES.columns,
-    ANOMALY_SCORES.key,
-    ANOMALY_SCORES.row_group_size,
-)
 
 
 def make_preview(site: Site, now: dt.datetime) -> DayRecord:

@@ -374,6 +374,30 @@ QUALITY = Table(
     ("check", "expectation"),
 )
 
+POWER_MAP = Table(
+    "power_map",
+    "One row a (day, rule, client with traffic on the day): the fewest extra bytes that would alert.",
+    (
+        _c("day", pl.Date, "the day", null=False),
+        _c("rule_id", pl.String, "the rule", null=False),
+        _c("client", pl.String, "the client's address, or its asset", null=False),
+        _c("bytes", pl.Int64, "the day's value, bytes or a count; null when unknown", "bytes"),
+        _c("extra", pl.Int64, "the least that would alert on top, 0 where it does; null when nothing would", "bytes"),
+        _c("bound_by", pl.String, "what decides: a gate (fleet, group, own), the floor, or a channel of surge"),
+        _c("reason", pl.String, "why no volume would alert: no_history, too_few_samples, masked, ..."),
+    ),
+    ("rule_id", "client"),
+    row_group_size=16_384,
+)
+
+PREVIEW = Table(
+    "preview",
+    "Scores of the day in progress; replaced by every run.",
+    ANOMALY_SCORES.columns,
+    ANOMALY_SCORES.key,
+    ANOMALY_SCORES.row_group_size,
+)
+
 TABLES = {
     t.name: t
     for t in (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, SURGE_SCORES, ALERTS, QUARANTINE, QUALITY)

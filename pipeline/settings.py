@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from pipeline.addresses import canonical_network
+from pipeline.attribution import Rule as AttributionRule
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.expectations import ExpectationSettings, distinct
@@ -212,7 +213,7 @@ class LimitSettings(_Model):
 class CountingSettings(_Model):
     """How records of one flow are brought together, and which day owns its bytes."""
 
-    attribute: Literal["start", "end", "spread"] = "start"
+    attribute: AttributionRule = "start"
     """The day of a flow's start, of its end, or each day its share of the time."""
     sensors: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Sensors (dvc) or sources in order of preference, where several saw one flow; the others come after them."""

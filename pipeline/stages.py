@@ -93,7 +93,7 @@ def days_read(site: Site, days: Iterable[dt.date]) -> frozenset[dt.date]:
     return frozenset(d for d, r in records if r is not None and r.facts.get("lines", 0) > 0)
 
 
-def _surroundings(site: Site, day: dt.date) -> Surroundings:
+def surroundings(site: Site, day: dt.date) -> Surroundings:
     """What the rules in force need beside the tables; the days are those that the stored baseline knows."""
     if not any(r.fill == "zero" for r in site.rules_of("seed")):
         return Surroundings(groups=site.groups)
@@ -104,7 +104,7 @@ def _surroundings(site: Site, day: dt.date) -> Surroundings:
 
 def score_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """What a day's scores are made from."""
-    rules, around = site.rules_of("seed"), _surroundings(site, day)
+    rules, around = site.rules_of("seed"), surroundings(site, day)
     asked = {}
     if any(r.fill == "zero" for r in rules):
         asked["days_read"] = digest(*(d.isoformat() for d in sorted(around.days_read)))
@@ -123,7 +123,7 @@ def make_scores(site: Site, day: dt.date) -> DayRecord:
     inputs = score_inputs(site, day)
     today = site.storage.read_day(DAILY_TRAFFIC, day)
     past = site.storage.read_day(TRAFFIC_BASELINE, day)
-    around = _surroundings(site, day)
+    around = surroundings(site, day)
     frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
     frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
     facts = {state: frame.filter(pl.col("state") == state).height for state in STATES}

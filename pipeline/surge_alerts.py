@@ -74,11 +74,13 @@ def _seed_view(scores: pl.DataFrame, addresses: list[str], rule: Rule) -> list[d
     """What rules of method seed say of the client's addresses on this day, by the rule's own series."""
     same = pl.col("measure").is_in([m.id for m in rule.measures])
     mine = scores.filter(same & pl.col("client").is_in(addresses)).sort("bytes", "rule_id", descending=[True, False])
-    return mine.select("rule_id", "client", "state", "avg_bytes", from_fleet=_SERVER, from_own=_CLIENT).to_dicts()
+    columns = "rule_id", "measure", "client", "state", "avg_bytes"
+    return mine.select(*columns, from_fleet=_SERVER, from_own=_CLIENT).to_dicts()
 
 
 def _alert(row: dict[str, Any], rule: Rule, traffic: Traffic, start: dt.datetime, quality: str) -> dict[str, Any]:
-    seed = row["seed"][0] if row["seed"] else {}
+    # Columns are named by the rule's own field: what the other direction had is told in the evidence alone.
+    seed: dict[str, Any] = next((s for s in row["seed"] if s["measure"] == rule.measure.id), {})
     blank: dict[str, Any] = dict.fromkeys(ALERTS.schema.names())
     complete = row["calibration_days"] == row["calibration_days_present"]
     return blank | {

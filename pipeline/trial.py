@@ -17,20 +17,22 @@ from pipeline.context import NOTHING, Context, load_context
 from pipeline.daily import build_daily
 from pipeline.days import window_days
 from pipeline.detections.model import Measure, Rule
-from pipeline.errors import RuleError
 from pipeline.methods import METHODS
-from pipeline.methods.surge import calibrated, raw_scores
-from pipeline.methods.surge.calibration import LEAST_DAYS
+from pipeline.methods.surge import judged, raw_scores
+from pipeline.methods.surge.calibration import Calibration
 from pipeline.methods.surge.slow import RECENT
-from pipeline.power import POWER_MAP, seed_power, surge_power
+from pipeline.methods.surroundings import Surroundings
+from pipeline.power import seed_power, surge_power
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
+from pipeline.stages import days_read
 from pipeline.surge_clients import client_days
 from pipeline.surge_days import QualityOf, fit_days
 
 CAUSES = {
     "above_both_gates": "alerts: above the fleet's and its own gate",
+    "above_its_gate": "alerts: above the one gate that the rule asks",
     "flat_past": "alerts: its own deviation is 0, so that one byte more than usual is enough",
     "shot": "alerts: one large day",
     "slow": "alerts: many larger days",
@@ -40,9 +42,13 @@ CAUSES = {
     "no_history": "no known day in the window before",
     "too_few_samples": "fewer days than minimum_data_samples",
     "deviation_unknown": "one past day tells no deviation",
+    "others_unknown": "too few known days of the fleet or group before",
     "masked_by_fleet": "above its own gate, below the fleet's",
-    "below_own_gate": "above the fleet's gate, below its own",
+    "masked_by_group": "above its own gate, below its group's",
+    "below_own_gate": "above the gate of the fleet or group, below its own",
     "below_both_gates": "below both gates",
+    "below_its_gate": "below the one gate that the rule asks",
+    "below_floor": "above what gates the rule asks, below its floor",
     "learning": "too few scored days before to tell what is rare",
     "not_rare_enough": "scores as high came more often than the budget allows",
 }
@@ -54,12 +60,6 @@ KNOBS = {"seed": "deviation_threshold", "surge": "budget"}
 
 def trial(site: Site, rule: Rule, quality_of: QualityOf) -> SeedTrial | SurgeTrial:
     """The rule, ready to judge days of the site."""
-    if rule.method == "seed" and not rule.like_seed:
-        raise RuleError(
-            f"rule {rule.id} is judged otherwise than the seed ({', '.join(sorted(rule.beyond_seed))}), which a "
-            "back-test cannot tell causes and costs of.",
-            remedy="Try it without these keys, or run it on a copy of the site.",
-        )
     if rule.method == "seed":
         return SeedTrial(site, rule)
     return SurgeTrial(site, rule, quality_of, load_context(site.root, site.settings.context))
@@ -82,65 +82,91 @@ class SeedTrial:
 
     site: Site
     rule: Rule
-    _inputs: dict[dt.date, tuple[pl.DataFrame, pl.DataFrame]] = field(default_factory=dict)
+    _inputs: dict[dt.date, SeedInputs] = field(default_factory=dict)
 
-    def inputs(self, day: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The day's rows, and the baseline made from the days before it; those of one day are kept."""
+    def inputs(self, day: dt.date) -> SeedInputs:
+        """What the day is judged from; that of one day is kept."""
         if day not in self._inputs:
             start, lookback = self.site.settings.start_date, self.rule.lookback_days
             present = [d for d in window_days(day, lookback, start) if self.site.storage.has("daily_traffic", d)]
             rows = history(self.site, [self.rule.measure], [*present, day])
             series = [(self.rule.measure, lookback)]
             past = build_baseline(rows, day, series, start=start, present=present)
+            around = Surroundings(days_read(self.site, present), self.site.groups)
             self._inputs.clear()
-            self._inputs[day] = rows.filter(pl.col("day") == day).collect(), past
+            self._inputs[day] = SeedInputs(rows.filter(pl.col("day") == day).collect(), past, around)
         return self._inputs[day]
 
     def verdicts(self, day: dt.date, theft: Injection | None = None) -> pl.DataFrame:
         """Rows of VERDICTS of a day, or of a copy of it with a theft."""
-        today, past = self.inputs(day)
-        if theft is not None:
-            today = inject(today, [theft])[0]
-        scores = METHODS[self.rule.method](today, past, self.rule, day)
+        of = self.inputs(day)
+        today = of.today if theft is None else inject(of.today, [theft])[0]
+        scores = METHODS[self.rule.method](today, of.past, self.rule, day, of.around)
         return scores.select("day", "client", "bytes", alert=pl.col("state") == "alert", cause=seed_cause(self.rule))
 
     def power(self, day: dt.date, knob: float | str) -> pl.DataFrame:
         """The power map of a day under another threshold."""
         both = {"fleet_deviation_threshold": None, "own_deviation_threshold": None}
         rule = self.rule.with_numbers({KNOBS["seed"]: str(knob), **both})
-        return seed_power(*self.inputs(day), rule, day)
+        of = self.inputs(day)
+        return seed_power(of.today, of.past, rule, day, of.around)
+
+
+@dataclass(frozen=True)
+class SeedInputs:
+    """The day's rows, the baseline made from the days before it, and what else a rule may ask for."""
+
+    today: pl.DataFrame
+    past: pl.DataFrame
+    around: Surroundings
 
 
 def seed_cause(rule: Rule) -> pl.Expr:
-    """One of CAUSES for a row of ANOMALY_SCORES under the rule."""
-    own, fleet = (pl.col(c).fill_null(False) for c in ("gate_client", "gate_fleet"))
+    """The first of the causes that holds; a gate that the rule does not ask counts as passed."""
+    asks_own, asks_others, alert = pl.lit(rule.asks_own), pl.lit(rule.asks_others), pl.col("state") == "alert"
+    own = pl.col("gate_client").fill_null(False) | ~asks_own
+    others = pl.col("gate_fleet").fill_null(False) | ~asks_others
+    both = rule.asks_own and rule.asks_others
     cases = (
-        ((pl.col("state") == "alert") & (pl.col("per_source_stdev_bytes") == 0), "flat_past"),
-        (pl.col("state") == "alert", "above_both_gates"),
+        (alert & asks_own & (pl.col("per_source_stdev_bytes") == 0), "flat_past"),
+        (alert, "above_both_gates" if both else "above_its_gate"),
         (pl.col("bytes").is_null(), "unknown_bytes"),
-        (pl.col("n_past_values") == 0, "no_history"),
+        (asks_own & (pl.col("n_past_values") == 0), "no_history"),
         (pl.col("n") < rule.minimum_data_samples, "too_few_samples"),
-        (pl.col("gate_client").is_null(), "deviation_unknown"),
-        (own & ~fleet, "masked_by_fleet"),
-        (fleet & ~own, "below_own_gate"),
+        (asks_own & pl.col("gate_client").is_null(), "deviation_unknown"),
+        (asks_others & pl.col("gate_fleet").is_null(), "others_unknown"),
+        (own & others, "below_floor"),
+        (asks_own & own, "masked_by_group" if rule.by_group else "masked_by_fleet"),
+        (asks_others & others, "below_own_gate"),
     )
-    return pl.coalesce(
-        *(pl.when(found.fill_null(False)).then(pl.lit(name)) for found, name in cases), pl.lit("below_both_gates")
-    )
+    below = "below_both_gates" if both else "below_its_gate"
+    return pl.coalesce(*(pl.when(found.fill_null(False)).then(pl.lit(name)) for found, name in cases), pl.lit(below))
 
 
 @dataclass(frozen=True)
 class SurgeTrial:
-    """A rule of method surge on a site's days; raw scores of days still needed are kept."""
+    """A rule of method surge on a site's days.
+
+    Raw scores of days still needed are kept, and of one day the rows behind them and its calibration: they follow
+    from no theft of the day and from no budget.
+    """
 
     site: Site
     rule: Rule
     quality_of: QualityOf
     context: Context = NOTHING
     _raw: dict[dt.date, pl.DataFrame] = field(default_factory=dict)
+    _rows: dict[dt.date, pl.DataFrame] = field(default_factory=dict)
+    _calibrations: dict[dt.date, Calibration] = field(default_factory=dict)
 
     def rows(self, day: dt.date) -> pl.DataFrame:
-        """What the day's raw scores are made from: its window's days, unverified ones left out."""
+        """What the day's raw scores are made from: its window's days, unverified ones left out; one day's are kept."""
+        if day not in self._rows:
+            self._rows.clear()
+            self._rows[day] = self._read(day)
+        return self._rows[day]
+
+    def _read(self, day: dt.date) -> pl.DataFrame:
         fit = fit_days(self.site, day, self.rule.surge.window + RECENT, self.quality_of)
         kept = history(self.site, self.rule.measures, fit)
         return client_days(kept, self.rule, self.site.inventory, day, self.context, self.site.groups).rows
@@ -152,35 +178,38 @@ class SurgeTrial:
             del self._raw[gone]
         for d in wanted:
             if d not in self._raw:
-                self._raw[d] = raw_scores(self.rows(d), [d], self.rule.surge, off=self.context.off(d))
+                self._raw[d] = self._scored(self.rows(d), d)
         return pl.concat([self._raw[d] for d in wanted])
 
     def _wanted(self, day: dt.date) -> list[dt.date]:
         before = window_days(day, self.rule.surge.calibration, self.site.settings.start_date)
         return [*(d for d in before if self.site.storage.has("daily_traffic", d)), day]
 
+    def _scored(self, rows: pl.DataFrame, day: dt.date) -> pl.DataFrame:
+        return raw_scores(rows, [day], self.rule.surge, off=self.context.off(day))
+
+    def calibration(self, day: dt.date) -> Calibration:
+        """What the days before a day say of its scores; that of one day is kept."""
+        if day not in self._calibrations:
+            raw = self.raw(day)
+            self._calibrations.clear()
+            self._calibrations[day] = Calibration.before(raw, day, self.rule.surge)
+        return self._calibrations[day]
+
     def verdicts(self, day: dt.date, theft: Injection | None = None) -> pl.DataFrame:
         """Rows of VERDICTS of a day, or of a copy of it with a theft."""
-        raw = self.raw(day)
-        if theft is not None:
-            robbed = raw_scores(inject(self.rows(day), [theft])[0], [day], self.rule.surge, off=self.context.off(day))
-            raw = pl.concat([raw.filter(pl.col("day") < day), robbed])
-        told = calibrated(raw, [day], self.rule.surge).sort("alert", "rate", "channel", descending=[True, False, False])
+        calibration, raw = self.calibration(day), self.raw(day).filter(pl.col("day") == day)
+        today = raw if theft is None else self._scored(inject(self.rows(day), [theft])[0], day)
+        channels = judged(calibration.with_company(today), calibration, self.rule.surge).values()
+        told = pl.concat(channels).sort("alert", "rate", "channel", descending=[True, False, False])
         best = told.group_by("client", maintain_order=True).first()
-        scored = raw.filter((pl.col("day") < day) & pl.col("surprise").is_not_null() & pl.col("explained_by").is_null())
-        silent = "learning" if scored["day"].n_unique() < LEAST_DAYS else "not_rare_enough"
+        silent = pl.lit("learning" if calibration.learning else "not_rare_enough")
         alert = pl.col("alert").fill_null(False)
-        return (
-            raw.filter(pl.col("day") == day)
-            .select("day", "client", "bytes")
-            .join(best.select("client", "alert", "channel"), on="client", how="left", maintain_order="left")
-            .select(
-                "day", "client", "bytes", alert=alert, cause=pl.when(alert).then("channel").otherwise(pl.lit(silent))
-            )
-        )
+        return today.join(
+            best.select("client", "alert", "channel"), on="client", how="left", maintain_order="left"
+        ).select("day", "client", "bytes", alert=alert, cause=pl.when(alert).then("channel").otherwise(silent))
 
     def power(self, day: dt.date, knob: float | str) -> pl.DataFrame:
         """The power map of a day under another budget."""
-        raw = self.raw(day)
         rule = self.rule.with_numbers({KNOBS["surge"]: float(knob)})
-        return surge_power(raw, rule, day) if raw.height else POWER_MAP.empty()
+        return surge_power(self.raw(day), rule, day, self.calibration(day))

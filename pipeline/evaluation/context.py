@@ -14,7 +14,8 @@ from hashlib import blake2b
 import polars as pl
 
 from pipeline.context.explaining import shared_explanations
-from pipeline.evaluation.labelled import EVENTS, LabelledWorld
+from pipeline.evaluation.labelled import LabelledWorld
+from pipeline.simulate.known import EVENTS
 
 SEED = 20_260
 """Names the draws; one for all worlds."""

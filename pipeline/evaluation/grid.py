@@ -15,10 +15,10 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.days import day_range
+from pipeline.detections.budget import PER
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-PER = 10_000
 """Rates are a day per so many active clients."""
 CALIBRATION_DAYS = 28
 

@@ -24,8 +24,6 @@ LABELS = pl.Schema(
     {"day": pl.Date, "src_ip": pl.String, "attack_id": pl.String, "basket": pl.String, "cause": pl.String}
 )
 """One row a labelled client-day and theft or cause; attack_id and basket on rows of thefts, cause on lookalikes."""
-EVENTS = pl.Schema({"first": pl.Date, "last": pl.Date, "src_ip": pl.String, "group": pl.String, "cause": pl.String})
-"""What a site could know: days, the client or the group (both null: everybody), the cause."""
 _KEY = ("day", "src_ip")
 _OPTIONAL = {"group", "role", "attack_id", "basket", "cause"}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.evaluation.grid import PER
+from pipeline.detections.budget import PER
 from pipeline.evaluation.judge import COST, FOUND
 
 THEFTS_A_DAY = 1 / 7

@@ -14,7 +14,6 @@ from pipeline import exact
 from pipeline.detections.model import Rule
 from pipeline.groups import Groups
 
-_INT64_MAX = 2**63 - 1
 _STATISTICS = {
     "group": pl.String,
     "fleet_n": pl.Int64,
@@ -37,6 +36,10 @@ class Sums:
         """Both together."""
         return Sums(self.n + other.n, self.total + other.total, self.squares + other.squares)
 
+    def without(self, value: int) -> Sums:
+        """All but one of the values."""
+        return Sums(self.n - 1, self.total - value, self.squares - value * value)
+
 
 def beside_others(rows: pl.DataFrame, past: pl.DataFrame, rule: Rule, groups: Groups) -> pl.DataFrame:
     """The day's rows with fleet_n, fleet_total, avg_bytes, stdev_bytes and gate_fleet of their fleet or group.
@@ -47,15 +50,19 @@ def beside_others(rows: pl.DataFrame, past: pl.DataFrame, rule: Rule, groups: Gr
         rule: the rule.
         groups: the site's groups.
     """
+    told = [_statistics(g, s, rule) for g, s in sums_of_others(rows, past, rule, groups).items()]
+    stats = pl.DataFrame(told, schema=_STATISTICS, orient="row")
     if rule.by_group:
-        sums = _groups(rows, past, rule, groups)
-        stats = pl.DataFrame([_statistics(g, s, rule) for g, s in sums.items()], schema=_STATISTICS, orient="row")
         rows = rows.with_columns(groups.of(rows["client"]).alias("group"))
         rows = rows.join(stats, on="group", how="left", nulls_equal=True).drop("group")
     else:
-        stats = pl.DataFrame([_statistics(None, fleet_sums(rows, past, rule), rule)], schema=_STATISTICS, orient="row")
         rows = rows.join(stats.drop("group"), how="cross")
     return rows.with_columns(gate_fleet=pl.col("bytes") > pl.col("fleet_limit"))
+
+
+def sums_of_others(rows: pl.DataFrame, past: pl.DataFrame, rule: Rule, groups: Groups) -> dict[str | None, Sums]:
+    """R7 by group of the day's clients, where the rule compares groups; else of the whole fleet, by None."""
+    return _groups(rows, past, rule, groups) if rule.by_group else {None: _fleet(rows, past, rule)}
 
 
 def _statistics(group: str | None, sums: Sums, rule: Rule) -> tuple[object, ...]:
@@ -63,12 +70,12 @@ def _statistics(group: str | None, sums: Sums, rule: Rule) -> tuple[object, ...]
     zero = rule.stdev_of_one == "zero"
     deviation = 0.0 if zero and sums.n == 1 else exact.stdev(sums.n, sums.total, sums.squares)
     limit = exact.gate(sums.n, sums.total, sums.squares, rule.fleet_threshold, stdev_of_one_is_zero=zero)
-    shown = None if limit is None else min(limit, _INT64_MAX)
+    shown = None if limit is None else min(limit, exact.INT64_MAX)
     return group, sums.n, sums.total, exact.mean(sums.n, sums.total), deviation, shown
 
 
-def fleet_sums(rows: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> Sums:
-    """R7: all known values of the window, today's included unless the rule leaves them out."""
+def _fleet(rows: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> Sums:
+    """All known values of the window, today's included unless the rule leaves them out."""
     counted = pl.col("scope") == "fleet"
     if rule.null_client == "literal":
         counted |= pl.col("client").is_null()

@@ -44,10 +44,7 @@ def score(
     if now.is_empty():
         return ANOMALY_SCORES.empty()
     around = around or Surroundings()
-    rows = beside_own_past(now, past)
-    if rule.fill == "zero":
-        first = day - dt.timedelta(days=rule.lookback_days)
-        rows = _filled(rows, sum(first <= d < day for d in around.days_read))
+    rows = beside_own_past(now, past, rule, around)
     if rule.stdev_of_one == "zero":
         one = pl.col("n_past_values") == 1
         deviation = pl.when(one).then(0.0).otherwise(pl.col("per_source_stdev_bytes"))
@@ -78,8 +75,8 @@ def judged_rows(
     return now, past
 
 
-def beside_own_past(now: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
-    """Each client of the day with its own past (R9): n, mean, deviation and the exact sums."""
+def beside_own_past(now: pl.DataFrame, past: pl.DataFrame, rule: Rule, around: Surroundings) -> pl.DataFrame:
+    """Each client of the day with its own past (R9): n, mean, deviation and the exact sums, silent days filled in."""
     own = past.filter(pl.col("scope") == "client").select(
         "client",
         "n_past_rows",
@@ -90,7 +87,7 @@ def beside_own_past(now: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
         per_source_stdev_bytes="stdev_bytes",
     )
     window = [pl.lit(past[c][0], past.schema[c]).alias(c) for c in _WINDOW]
-    return (
+    rows = (
         now.select("client", "bytes")
         .join(own, on="client", how="left", nulls_equal=True)
         .with_columns(
@@ -99,6 +96,11 @@ def beside_own_past(now: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
             n_past_values=pl.col("n_past_values").fill_null(0),
         )
     )
+    if rule.fill == "none":
+        return rows
+    day = past["day"][0]
+    first = day - dt.timedelta(days=rule.lookback_days)
+    return _filled(rows, sum(first <= d < day for d in around.days_read))
 
 
 def _filled(rows: pl.DataFrame, days: int) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from functools import cached_property
 import polars as pl
 
 from pipeline.days import day_bounds_utc, day_range
-from pipeline.simulate.draws import Draws
+from pipeline.simulate.draws import Draws, micros
 
 MAILBOX_MEDIAN = 15_000_000
 """Bytes a usual client downloads on a working day: 200 messages of 75 KB (Microsoft's planning sizes)."""
@@ -132,8 +132,8 @@ class Company:
                 "day": days,
                 "ordinal": [day.toordinal() for day in days],
                 "weekday": [day.isoweekday() for day in days],
-                "day_start": [_micros(start) for start, _ in bounds],
-                "day_length": [_micros(end) - _micros(start) for start, end in bounds],
+                "day_start": [micros(start) for start, _ in bounds],
+                "day_length": [micros(end) - micros(start) for start, end in bounds],
             }
         )
 
@@ -157,7 +157,3 @@ class Company:
 
     def _random(self, topic: str) -> random.Random:
         return random.Random(f"{self.seed}:{topic}")  # noqa: S311 - a simulation, nothing secret
-
-
-def _micros(time: dt.datetime) -> int:
-    return int(time.timestamp()) * 1_000_000

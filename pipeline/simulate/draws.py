@@ -7,6 +7,7 @@ downloads how much) belongs to the modules that draw them.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import itertools
 import math
@@ -67,3 +68,8 @@ class Draws:
         size = len(_TRIPLES)
         numbers = (left % size, left // size % size, left // size**2 % size, right % size, right // size % size)
         return pl.concat_str(pl.lit("C"), *(pl.lit(_TRIPLES).gather(n) for n in numbers))
+
+
+def micros(time: dt.datetime) -> int:
+    """The time in microseconds since the epoch, to the second."""
+    return int(time.timestamp()) * 1_000_000

@@ -14,8 +14,8 @@ from typing import Literal
 import polars as pl
 
 from pipeline.errors import Location, NilometerError
+from pipeline.exact import INT64_MAX
 
-_INT64_MAX = 2**63 - 1
 _LARGEST = 10**15
 LABELS = pl.Schema({"day": pl.Date, "client": pl.String, "attack_id": pl.String, "extra": pl.Int64})
 """Columns of the labels: a robbed client-day, its theft, and the bytes that were added to it."""
@@ -161,8 +161,8 @@ def _planted(daily: pl.DataFrame, stolen: pl.DataFrame) -> tuple[pl.DataFrame, p
         )
     marks = stolen.rename({"attack_id": "_attack_id", "extra": "_extra"})
     joined = daily.with_columns(_seen=True).join(marks, on=["day", "client"], how="full", coalesce=True)
-    before = pl.col("bytes").cast(pl.Int128).clip(upper_bound=_INT64_MAX)
-    after = (before.fill_null(0) + pl.col("_extra")).clip(upper_bound=_INT64_MAX)
+    before = pl.col("bytes").cast(pl.Int128).clip(upper_bound=INT64_MAX)
+    after = (before.fill_null(0) + pl.col("_extra")).clip(upper_bound=INT64_MAX)
     joined = joined.filter(pl.col("_seen") | (pl.col("_extra") > 0)).with_columns(
         bytes=pl.when(pl.col("_extra").is_null()).then(before).otherwise(after).cast(pl.Int64),
         _extra=(after - before.fill_null(0)).cast(pl.Int64),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from pipeline.days import day_bounds_utc
-from pipeline.simulate.draws import Draws
+from pipeline.simulate.draws import Draws, micros
 from pipeline.simulate.traffic import on_the_wire, session_start
 
 _MINUTE = 60_000_000
@@ -58,7 +58,7 @@ def daily_sessions(daily: pl.DataFrame, *, seed: int, timezone: str, servers: Se
 
 def _plan(daily: pl.DataFrame, timezone: str, draw: Draws) -> pl.DataFrame:
     """One row a session, with the key of its random numbers: the calendar day, the address and its number."""
-    bounds = [(day, *map(_micros, day_bounds_utc(day, timezone))) for day in daily["day"].unique().sort()]
+    bounds = [(day, *map(micros, day_bounds_utc(day, timezone))) for day in daily["day"].unique().sort()]
     calendar = pl.DataFrame(bounds, schema=["day", "day_start", "day_end"], orient="row")
     octets = pl.col("src_ip").str.split_exact(".", 3)
     address = sum((octets.struct[i].cast(pl.UInt64) * 256 ** (3 - i) for i in range(4)), pl.lit(0, pl.UInt64))
@@ -79,7 +79,3 @@ def _parts(draw: Draws) -> pl.Expr:
     until = pl.col("bytes_in") * (share.cum_sum().over(party) / share.sum().over(party))
     until = pl.when(pl.col("session") == pl.col("count") - 1).then("bytes_in").otherwise(until.floor().cast(pl.Int64))
     return until - until.shift(1).over(party).fill_null(0)
-
-
-def _micros(time: dt.datetime) -> int:
-    return int(time.timestamp()) * 1_000_000

@@ -14,8 +14,9 @@ from typing import Any
 import polars as pl
 
 from pipeline.sources import ftd, syslog
-from pipeline.sources.base import rejects_frame
+from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form
+from pipeline.sources.orienting import has_counters
 
 MAX_OPEN = 50_000
 """Connections that are remembered from block to block until their teardown; the oldest are forgotten first."""
@@ -68,7 +69,7 @@ class AsaDecoder:
         }
         bad = pl.concat(f.select("source_line", "raw", detail=pl.lit(why)) for why, f in faults.items())
         reasons = pl.Series([reason] * bad.height, dtype=pl.String)
-        broken = rejects_frame(bad["source_line"], reasons, bad["detail"], bad["raw"])
+        broken = rejected(bad, reasons, "detail")
         taken = pl.concat(f.select("source_line") for f in (bad, closed, events))
         others = lines.join(taken, on="source_line", how="anti")
         records = self._records(opened.filter(pl.col("uid").is_not_null()), closed.filter(pl.col("uid").is_not_null()))
@@ -128,10 +129,6 @@ def _event() -> pl.Expr:
     return (pl.col("kind") == _EVENT) & ~pl.col("blocked")
 
 
-def _counted() -> pl.Expr:
-    return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
-
-
 ASA = Form(
     name="asa",
     vendor_product="Cisco ASA",
@@ -147,12 +144,12 @@ ASA = Form(
     strong=True,
     ends_lines=True,
     decoder=lambda options: AsaDecoder(options.timezone),
-    flows=lambda: pl.col("total").is_not_null() | (_event() & _counted()),
+    flows=lambda: pl.col("total").is_not_null() | (_event() & has_counters()),
     ignored={
         "begin": lambda: pl.col("kind") == _EVENT_BEGINS,
         "blocked": lambda: (pl.col("kind") == _EVENT) & pl.col("blocked"),
         "built": lambda: pl.col("kind").is_in(_BUILT),
-        "no_counters": lambda: pl.col("kind").is_in(_WITHOUT_BYTES) | (_event() & ~_counted()),
+        "no_counters": lambda: pl.col("kind").is_in(_WITHOUT_BYTES) | (_event() & ~has_counters()),
     },
     local_time=True,
 )

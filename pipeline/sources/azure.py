@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.sources.base import REJECTS, cut, rejects_frame
+from pipeline.sources.base import REJECTS, cut, rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 
 BATCH_TUPLES = 200_000
@@ -220,7 +220,7 @@ def _decoded(tuples: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     bad = both.filter(pl.col("fault").is_not_null() & pl.col("raw").is_not_null())
     good = both.filter(pl.col("fault").is_null() | pl.col("raw").is_null())
     reason = pl.when(pl.col("fault").str.contains("fields")).then("fault").otherwise(pl.lit("bad_line"))
-    broken = rejects_frame(bad["source_line"], bad.select(reason).to_series(), bad["fault"], bad["raw"])
+    broken = rejected(bad, bad.select(reason).to_series(), "fault")
     return good.select(_fields()), broken
 
 

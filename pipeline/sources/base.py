@@ -262,6 +262,11 @@ def rejects_frame(lines: pl.Series, reason: pl.Series, detail: pl.Series, raw: p
     )
 
 
+def rejected(lines: pl.DataFrame, reason: pl.Series, detail: str) -> pl.DataFrame:
+    """Quarantine rows of lines (source_line, raw) whose fault is told in the column named detail."""
+    return rejects_frame(lines["source_line"], reason, lines[detail], lines["raw"])
+
+
 def cut(text: str) -> str:
     """The first MAX_RAW_BYTES bytes of a text, never half a character."""
     raw = text.encode("utf-8", errors="backslashreplace")

@@ -150,6 +150,8 @@ class Form:
     """What makes our fields out of the decoder's, where names alone do not."""
     columns: json_lines.Fields | None = None
     """The fields' spellings as columns of a table, such as Parquet; None when the format has no such form."""
+    lacks: Callable[[frozenset[str]], str] | None = None
+    """Which fields a table with these of ours lacks, where ends, counters and a time are not all; empty when none."""
     refuse: Callable[[bytes], str | None] | None = None
     """Why a file that begins so cannot be read at all, such as a layout without counters, and what to do."""
     fitted: Callable[[Form, ReadOptions], Form] | None = None

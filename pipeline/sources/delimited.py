@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.addresses import canonical_address
-from pipeline.sources.base import ReadOptions, rejects_frame
+from pipeline.sources.base import REJECTS, ReadOptions, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder
 from pipeline.sources.quoting import MAX_RECORD_LINES, Quoting
 
@@ -294,4 +294,4 @@ def _between(lines: pl.DataFrame, first: int, header: int) -> pl.DataFrame:
 
 
 def _none() -> pl.DataFrame:
-    return rejects_frame(*(pl.Series([], dtype=pl.String),) * 4)
+    return pl.DataFrame(schema=REJECTS)

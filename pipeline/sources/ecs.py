@@ -13,6 +13,7 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
+from pipeline.sources.orienting import initiator
 from pipeline.sources.records import json_decoder
 
 _ONE_WAY = "vpcflow|netflow|ipfix|sflow"
@@ -31,7 +32,6 @@ _REFUSED = (
 )
 _INTERIM_CODE = "0000000020"
 """Fortinet's log of traffic so far."""
-_SYN, _ACK = 0x02, 0x10
 
 
 def _is(dataset: str) -> pl.Expr:
@@ -46,16 +46,14 @@ def _has(kind: str) -> pl.Expr:
 def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     """One direction where that is all the record tells, and who made it; times where only the duration is known."""
     one_way = pl.col("resp_ip_bytes").is_null() & (pl.col("dataset").is_null() | _is(_ONE_WAY))
-    flags = pl.col("tcp_flags").cast(pl.Int64, strict=False)
-    syn, ack = (flags & _SYN) > 0, (flags & _ACK) > 0
     # AWS shows an ACK only beside its SYN; other exporters show the flags of all packets.
-    initiator = pl.when(syn & ~ack).then(pl.lit("src")).when(syn & ack & _is("vpcflow")).then(pl.lit("dest"))
+    by_flags = initiator(pl.col("tcp_flags"), _is("vpcflow"))
     nanoseconds = pl.col("duration").cast(pl.Float64, strict=False)
     side = pl.when(_is("vpcflow")).then(pl.col("side").str.to_lowercase())
     return [
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
         pl.when(~one_way).then("orig_ip_bytes").alias("orig_ip_bytes"),
-        pl.when(one_way).then(initiator).alias("initiator"),
+        pl.when(one_way).then(by_flags).alias("initiator"),
         pl.when(side.is_in(["src", "src_gateway", "egress", "outbound"]))
         .then(pl.lit("src"))
         .when(side.is_in(["dest", "dest_gateway", "ingress", "inbound"]))

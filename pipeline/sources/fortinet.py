@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.sources import key_values, syslog
-from pipeline.sources.base import rejects_frame
+from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
+from pipeline.sources.orienting import has_counters
 
 _KEYS = ("logid", "eventtime", "srcip", "srcport", "dstip", "dstport", "proto", "service", "action", "duration",
          "sentbyte", "rcvdbyte", "sentpkt", "rcvdpkt", "sessionid", "devname", "transip", "tranip")  # fmt: skip
@@ -52,7 +53,7 @@ class FortinetDecoder(Stateless):
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())
         reasons = pl.Series([reason] * bad.height, dtype=pl.String)
-        broken = rejects_frame(bad["source_line"], reasons, bad["detail"], bad["raw"])
+        broken = rejected(bad, reasons, "detail")
         return Decoded(self._fields(good), broken)
 
     def _fields(self, good: pl.DataFrame) -> pl.DataFrame:
@@ -119,10 +120,6 @@ def _allowed() -> pl.Expr:
     return (pl.col("kind") == "traffic") & ~pl.col("blocked") & ~pl.col("begin")
 
 
-def _counted() -> pl.Expr:
-    return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
-
-
 FORTINET = Form(
     name="fortinet",
     vendor_product="Fortinet FortiGate",
@@ -138,12 +135,12 @@ FORTINET = Form(
     strong=True,
     ends_lines=True,
     decoder=lambda options: FortinetDecoder(options.timezone),
-    flows=lambda: _allowed() & _counted(),
+    flows=lambda: _allowed() & has_counters(),
     accounting=lambda: pl.when(pl.col("interim")).then(pl.lit("cumulative")),
     ignored={
         "blocked": lambda: pl.col("blocked"),
         "begin": lambda: pl.col("begin") & ~pl.col("blocked"),
-        "no_counters": lambda: _allowed() & ~_counted(),
+        "no_counters": lambda: _allowed() & ~has_counters(),
     },
     local_time=True,
 )

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.sources.base import cut, rejects_frame
+from pipeline.sources.base import REJECTS, cut, rejects_frame
 from pipeline.sources.columns import COUNTS, REALS, TIMES
 
 Fields = Mapping[str, Sequence[str]]
@@ -44,7 +44,7 @@ def decode(
     found = _decode_block(lines["raw"], fields, numbers)
     if found is None:
         return _decode_some(lines, fields, reason)
-    return pl.concat([lines, found], how="horizontal"), rejects_frame(*(pl.Series([], dtype=pl.String),) * 4)
+    return pl.concat([lines, found], how="horizontal"), pl.DataFrame(schema=REJECTS)
 
 
 def _decode_block(raw: pl.Series, fields: Fields, numbers: bool) -> pl.DataFrame | None:

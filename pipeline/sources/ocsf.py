@@ -14,10 +14,10 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
+from pipeline.sources.orienting import initiator
 from pipeline.sources.records import json_decoder
 
 _REFUSED = ("blocked", "block", "denied", "deny", "dropped", "drop", "rejected", "reject", "refused")
-_SYN, _ACK = 0x02, 0x10
 
 
 def _two_way() -> pl.Expr:
@@ -30,8 +30,6 @@ def _vpc() -> pl.Expr:
 
 def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     """What a record of one direction tells of its ends; VPC flow logs show an ACK only beside its SYN."""
-    flags = pl.col("tcp_flags").cast(pl.Int64, strict=False)
-    syn, ack = (flags & _SYN) > 0, (flags & _ACK) > 0
     sides = [pl.col(f"{end}_interface").is_not_null() for end in ("src", "dest")]
     milliseconds = pl.col("duration").cast(pl.Float64, strict=False)
     reporter = (
@@ -44,10 +42,10 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
         .when(pl.col("direction") == "1")
         .then(pl.lit("dest"))
     )
-    initiator = pl.when(syn & ~ack).then(pl.lit("src")).when(syn & ack & _vpc()).then(pl.lit("dest"))
+    by_flags = initiator(pl.col("tcp_flags"), _vpc())
     interface = pl.when(_vpc()).then(pl.coalesce("src_interface", "dest_interface"))
     return [
-        pl.when(~_two_way()).then(initiator).alias("initiator"),
+        pl.when(~_two_way()).then(by_flags).alias("initiator"),
         pl.when(_vpc()).then(reporter).alias("reporter"),
         pl.when(pl.col("end").is_null()).then((milliseconds / 1e3).cast(duration)).alias("duration"),
         pl.coalesce("system", interface).alias("system"),

@@ -17,6 +17,7 @@ SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 1
                  989, 990, 993, 995, 1433, 3306, 3389, 5223, 5432, 8080, 8088, 8443)  # fmt: skip
 """Ports that a server answers on: what tells the ends of a one-way record apart."""
 
+_SYN, _ACK = 2, 16
 _SWAPPED = (
     ("src", "dest"),
     ("src_port", "dest_port"),
@@ -24,6 +25,24 @@ _SWAPPED = (
     ("orig_pkts", "resp_pkts"),
     ("src_nat", "dest_nat"),
 )
+
+
+def has_counters() -> pl.Expr:
+    """Whether a record tells the bytes of a direction."""
+    return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
+
+
+def initiator(flags: pl.Expr, answers: pl.Expr | None = None) -> pl.Expr:
+    """Src or dest by the TCP flags of a record of one direction: a lone SYN is the initiator's, with an ACK the answer.
+
+    Args:
+        flags: the flags as a number, as text or null when unknown.
+        answers: where an ACK beside the SYN tells an answer; elsewhere it may be of a later packet, and tells nothing.
+    """
+    number = flags.cast(pl.Int64, strict=False)
+    syn, ack = (number & _SYN) != 0, (number & _ACK) != 0
+    answer = syn & ack if answers is None else syn & ack & answers
+    return pl.when(syn & ~ack).then(pl.lit("src")).when(answer).then(pl.lit("dest"))
 
 
 def complete(fields: pl.DataFrame) -> pl.DataFrame:

@@ -15,9 +15,10 @@ from typing import Any
 import polars as pl
 
 from pipeline.sources import syslog
-from pipeline.sources.base import rejects_frame
+from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Stateless
 from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.orienting import has_counters
 
 COLUMNS = {
     "received": 1,
@@ -83,7 +84,7 @@ class PaloAltoDecoder(Stateless):
         bad = lines.filter(pl.col("fault").is_not_null())
         short = pl.when(pl.col("fault") == "too few columns").then(pl.lit("too_few_fields")).otherwise(pl.lit(reason))
         reasons = bad.select(short).to_series()
-        broken = rejects_frame(bad["source_line"], reasons, bad["fault"], bad["raw"])
+        broken = rejected(bad, reasons, "fault")
         return Decoded(self._fields(lines.filter(pl.col("fault").is_null())), broken)
 
     def _fields(self, lines: pl.DataFrame) -> pl.DataFrame:
@@ -197,10 +198,6 @@ def _ended() -> pl.Expr:
     return _traffic() & (pl.col("subtype") == "end") & ~_blocked()
 
 
-def _counted() -> pl.Expr:
-    return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
-
-
 SYSLOG = Form(
     name="paloalto",
     vendor_product="Palo Alto Networks Firewall",
@@ -220,11 +217,11 @@ SYSLOG = Form(
     strong=True,
     ends_lines=True,
     decoder=lambda options: PaloAltoDecoder(options.timezone),
-    flows=lambda: _ended() & _counted(),
+    flows=lambda: _ended() & has_counters(),
     ignored={
         "begin": lambda: _traffic() & (pl.col("subtype") == "start"),
         "blocked": _blocked,
-        "no_counters": lambda: _ended() & ~_counted(),
+        "no_counters": lambda: _ended() & ~has_counters(),
     },
     local_time=True,
 )

@@ -1,8 +1,7 @@
-"""Flow records of any declared format as RAW rows: one form a format, one way to judge and orient them all.
+"""Flow records of any declared format as RAW rows: one way to read, judge and count them all.
 
-A form says what its bytes count, which records are flows at all and how its records add up; a decoder turns its lines
-into named text columns. Values and addresses are then judged as those of a conn.log are, and ends and counters of
-records that tell one direction, or that name the responder first, are turned here.
+What a format declares is in `declared`. Values and addresses are judged as those of a conn.log are; how ends and
+counters are turned, where a record tells one direction or names the responder first, is in `orienting`.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.direction import MAIL_PORTS
 from pipeline.sources import columns, json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
@@ -194,7 +194,7 @@ class RecordReader(JsonReader):
         if not conn.all_clean(fields, flows, self._options):
             return None
         parsed = Parsed(account=counted)
-        watch, mail = self._options.watch, pl.Series(conn.MAIL_PORTS, dtype=pl.Int64).implode()
+        watch, mail = self._options.watch, pl.Series(MAIL_PORTS, dtype=pl.Int64).implode()
         told = watch.is_watched("src") | watch.is_watched("dest")
         told |= pl.col("src_port").is_in(mail).fill_null(False) | pl.col("dest_port").is_in(mail).fill_null(False)
         chosen = self._timed(fields.filter(told & flows).with_columns(raw=pl.lit(None, pl.String)))

@@ -30,7 +30,6 @@ T = TypeVar("T")
 
 BATCH_ROWS = 250_000
 """Rows held in memory at once."""
-_MAGIC = b"PAR1"
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _COUNTED = ("resp_ip_bytes", "orig_ip_bytes", "resp_bytes", "orig_bytes", "sent", "total")
 
@@ -42,11 +41,6 @@ FORMS: Mapping[str, Form] = {
 """Encoding of a table -> its form, in the order in which a file's columns are compared with them."""
 FORMATS: Mapping[str, str] = {name: form.format for name, form in FORMS.items()}
 """Encoding of a table -> the format as nilometer.yaml names it."""
-
-
-def is_table(head: bytes) -> bool:
-    """Whether a file that begins so is Parquet."""
-    return head.startswith(_MAGIC)
 
 
 def table_encoding(path: Path, wanted: str, name: str) -> str:
@@ -69,7 +63,7 @@ def table_encoding(path: Path, wanted: str, name: str) -> str:
         form = FORMS[encoding]
         if encoding == "table_parquet":
             return encoding
-        if form.columns is not None and not _lacks(form.columns, schema, form.derive is vpc.derive):
+        if form.columns is not None and not _lacks(form, form.columns, schema):
             return encoding
     raise SourceError(
         f"is Parquet whose columns are not those of {_listed(asked) if asked else wanted}{_why(asked, schema)}; "
@@ -84,12 +78,12 @@ def table_layout(path: Path, name: str) -> Layout:
     return layout_of_columns(_guarded(lambda: dict(_scan(path).collect_schema()), name))
 
 
-def _lacks(fields: Mapping[str, Sequence[str]], schema: Mapping[str, pl.DataType], is_vpc: bool) -> str:
+def _lacks(form: Form, fields: Mapping[str, Sequence[str]], schema: Mapping[str, pl.DataType]) -> str:
     """What a form does not find among the columns; empty when it finds all it needs."""
     located = columns.locate(schema, fields)
     has = frozenset(ours for ours, found in located.items() if found)
-    if is_vpc:
-        return vpc.missing(has)
+    if form.lacks is not None:
+        return form.lacks(has)
     lacking = [fields[ours][0] for ours in ("ts", "src", "dest") if ours not in has]
     counted = [fields[c][0] for c in _COUNTED if c in fields]
     return ", ".join(lacking + ([] if has.intersection(_COUNTED) else [" or ".join(counted)]))
@@ -99,7 +93,7 @@ def _why(asked: Sequence[str], schema: Mapping[str, pl.DataType]) -> str:
     form = FORMS[asked[0]] if len(asked) == 1 else None
     if form is None or form.columns is None:
         return ""
-    return f" (it lacks {_lacks(form.columns, schema, form.derive is vpc.derive)})"
+    return f" (it lacks {_lacks(form, form.columns, schema)})"
 
 
 def _listed(asked: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import polars as pl
 from pipeline.addresses import canonical_address
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.orienting import initiator
 
 DEFAULT = (
     "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport",
@@ -118,7 +119,6 @@ def derive(fields: pl.DataFrame) -> pl.DataFrame:
     text = [c for c, t in fields.schema.items() if t == pl.String and c != "raw"]
     fields = fields.with_columns(pl.when((pl.col(c) != "-") & (pl.col(c) != "")).then(pl.col(c)).alias(c) for c in text)
     flags = pl.when(pl.col("proto").cast(pl.String) == "6").then(pl.col("tcp_flags").cast(pl.Int64, strict=False))
-    syn, ack = (flags & 2) != 0, (flags & 16) != 0
     ends = [
         expr
         for ours, interface in (("src", "srcaddr"), ("dest", "dstaddr"))
@@ -131,7 +131,7 @@ def derive(fields: pl.DataFrame) -> pl.DataFrame:
     at_sender = (pl.col("direction").str.to_lowercase() == "egress") != pl.col("gateway").is_not_null()
     return fields.with_columns(
         *ends,
-        initiator=pl.when(syn & ack).then(pl.lit("dest")).when(syn).then(pl.lit("src")),
+        initiator=initiator(flags),
         reporter=pl.when(at_sender).then(pl.lit("src")).when(~at_sender).then(pl.lit("dest")),
         system=pl.coalesce("interface", "attachment", "gateway"),
     )
@@ -187,6 +187,7 @@ VPC_TEXT = Form(
     derive=derive,
     refuse=refuse_text,
     columns=FIELDS,
+    lacks=missing,
     flows=lambda: _counted() & pl.col("sent").is_not_null(),
     strong=True,
     accounting=lambda: pl.lit("delta"),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from pipeline.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES, UTC_TIME
 from pipeline.sources.base import RAW, ReadOptions, rejects_frame
 
@@ -51,7 +52,6 @@ MAX_DURATION = 10 * 366 * 86_400
 TRANSPORT_NUMBERS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp", "132": "sctp"}
 """IANA protocol numbers and names that stand for a transport of ours."""
 _TRANSPORT_OF = {**TRANSPORT_NUMBERS, **{name: name for name in ("tcp", "udp", "icmp", "sctp")}}
-MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 VENDOR_PRODUCT = "Zeek"
 
 TYPED = pl.Schema(

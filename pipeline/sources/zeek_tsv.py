@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.addresses import canonical_address
+from pipeline.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES
 from pipeline.sources import glance
 from pipeline.sources import zeek_columns as zeek
@@ -174,7 +175,7 @@ class ZeekTsvReader:
             return None
         values = {"ts": glance.TIME, "src": address, "dest": address, "duration": glance.REAL}
         values["src_port"] = glance.numerals(0, 65_535)
-        values["dest_port"] = glance.numbers_but(zeek.MAIL_PORTS, 65_535)
+        values["dest_port"] = glance.numbers_but(MAIL_PORTS, 65_535)
         values |= dict.fromkeys(zeek.COUNTERS, glance.COUNT)
         return glance.line_pattern(fields, self._separator, self._marks, values)
 
@@ -225,7 +226,7 @@ class ZeekTsvReader:
         if not watch.keeps_all:
             hit = frame.select(hit=watch.is_watched("src") | watch.is_watched("dest"))["hit"].fill_null(False)
         kept = frame.filter(hit)
-        mail = pl.Series(zeek.MAIL_PORTS, dtype=pl.Int64).implode()
+        mail = pl.Series(MAIL_PORTS, dtype=pl.Int64).implode()
         others = frame.filter(pl.col("dest_port").is_in(mail) & ~hit)
         parsed = self._finish(self._tidy(kept), [], Account(), self._tidy(others))
         if frame.height:

@@ -3,17 +3,14 @@
 import csv
 import datetime as dt
 import io
-import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from assets.cli import main
 from pipeline.starter import starter_text
+from tests.calls import call, objects
 from tests.worlds import CONFIG, SEED, SERVER, TWIN, day, log_path, make_site, record, write_log
 
 DAYS = 14
@@ -22,15 +19,6 @@ SEED_HEADER = (
     "src_ip,_time,bytes_in,avg_bytes_in,per_source_avg_bytes_in,"
     "num_standard_deviations_away_from_server_average,num_standard_deviations_away_from_client_average"
 )
-
-
-def call(*words: object, site: Path | None = None) -> Result:
-    prefix = ["--site", str(site)] if site else []
-    return CliRunner().invoke(main, [*prefix, *map(str, words)])
-
-
-def objects(result: Result) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

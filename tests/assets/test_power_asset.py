@@ -10,10 +10,11 @@ import polars as pl
 
 from assets.power import build
 from pipeline.landing import Landing
-from pipeline.power import POWER_MAP, power_map
+from pipeline.power import power_map
+from pipeline.schemas import POWER_MAP
 from pipeline.site import Site
 from pipeline.stages import make_baseline, make_daily, make_flows, make_scores
-from tests.worlds import day, make_site
+from tests.worlds import TWIN, day, make_site
 
 DAYS = 6
 LAST = day(DAYS - 1)
@@ -49,6 +50,18 @@ def test_the_map_of_the_last_scored_day_is_stored_and_shown(tmp_path: Path) -> N
     assert shown["dagster/row_count"] == stored.height == 3
     assert shown["clients that can alert"] == stored.filter(pl.col("extra").is_not_null()).height == 3
     assert "█" in str(shown["protected by size of theft"])
+    assert shown["rules without clients"] == TWIN
+    record = site.storage.record("power_map", LAST)
+    assert record is not None
+    assert shown["fingerprint"] == record.fingerprint
+    made_of = {f"{t}/{LAST}" for t in ("daily_traffic", "traffic_baseline", "anomaly_scores")}
+    assert set(record.inputs) == made_of | {"rules", "stage"}
+
+
+def test_every_column_of_the_map_is_in_the_catalog(tmp_path: Path) -> None:
+    asset = build(make_site(tmp_path, 1))
+    schema = asset.metadata_by_key[dg.AssetKey("power_map")]["dagster/column_schema"]
+    assert [c.name for c in schema.columns] == POWER_MAP.schema.names()
 
 
 def test_a_site_without_a_scored_day_has_an_empty_map(tmp_path: Path) -> None:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from assets.cli import main
 from pipeline.detections.loader import BUILT_IN
+from tests.calls import call, objects
 from tests.worlds import SEED, TWIN, day, make_site
 
 DAYS = 14
 LAST = day(DAYS - 1)
 STOLEN = "10.0.0.2"
-
-
-def call(*words: object, site: Path) -> Result:
-    return CliRunner().invoke(main, ["--site", str(site), *map(str, words)])
-
-
-def objects(result: Result) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +58,22 @@ def test_csv_and_table_tell_the_same_day(ran: Path, tmp_path: Path) -> None:
     assert "bound by fleet" in result.stdout
     assert plot.read_text(encoding="utf-8").startswith("<svg")
     assert "nobody could alert" in call("power", "--rule", TWIN, site=ran).stdout
+
+
+def test_rules_that_nobody_could_trip_are_named(ran: Path) -> None:
+    assert f"nobody could alert: {TWIN}\n" in call("power", site=ran).stdout
+    assert TWIN not in call("power", "--rule", SEED, site=ran).stdout
+
+
+def test_rules_of_another_series_are_named_as_not_compared_and_the_others_are(ran: Path, tmp_path: Path) -> None:
+    site = shutil.copytree(ran, tmp_path / "copy")
+    other = "smtp_senders_sending_high_volume"
+    with (site / "nilometer.yaml").open("a", encoding="utf-8") as config:
+        config.write(f"rules: {{{other}: true, {SEED}: {{reference: own, fill: zero}}}}\n")
+    result = call("compare", "--json", site=site)
+    assert result.exit_code == 0
+    assert f"{other}: not compared, its series is none of surge's: bytes_out where" in result.stderr
+    assert {o["seed"] for o in objects(result) if o["client"] == STOLEN} >= {"above_its_gate"}
 
 
 @pytest.mark.parametrize(

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from assets.cli import main
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.loader import read_rule
 from pipeline.detections.model import Rule
 from pipeline.detections.template import template_text
+from tests.calls import call, objects
 from tests.worlds import CONFIG, SEED
 
 DNS = "hosts_making_many_dns_flows"
 
 
-def call(*words: object) -> Result:
-    return CliRunner().invoke(main, [*map(str, words)])
-
-
-def objects(result: Result) -> dict[str, dict[str, Any]]:
-    return {o["id"]: o for o in map(json.loads, result.stdout.splitlines())}
+def by_id(result: Result) -> dict[str, dict[str, Any]]:
+    return {o["id"]: o for o in objects(result)}
 
 
 @pytest.fixture
@@ -37,7 +32,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_list_names_every_rule_its_file_and_whether_it_is_on(site: Path) -> None:
-    found = objects(call("--site", site, "rules", "list", "--json"))
+    found = by_id(call("--site", site, "rules", "list", "--json"))
     assert [found[r]["on"] for r in (SEED, DNS, "own", "web", "mail_volume_surge")] == [False, True, True, True, False]
     assert found["own"]["file"] == str(site / "rules" / "own.yaml")
     assert found[SEED]["file"] == "built in"
@@ -49,7 +44,7 @@ def test_list_names_every_rule_its_file_and_whether_it_is_on(site: Path) -> None
 def test_without_a_site_the_built_in_rules_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NILOMETER_SITE", raising=False)
-    assert {o["file"] for o in objects(call("rules", "list", "--json")).values()} == {"built in"}
+    assert {o["file"] for o in by_id(call("rules", "list", "--json")).values()} == {"built in"}
     assert call("rules", "test").exit_code == 0
     assert call("--site", tmp_path / "nowhere", "rules", "list").exit_code == 2
 
@@ -62,7 +57,7 @@ def test_a_case_that_fails_is_named_and_the_exit_code_is_1(site: Path) -> None:
     assert "own: 1 of 2 cases hold" in result.stdout
     assert "FAILED case 'a small rise does not' expects ['10.0.0.2'] and gives []" in result.stdout
     assert "web: 2 of 2 cases hold" in result.stdout
-    assert objects(call("rules", "test", "--json", path))["own"]["failed"]
+    assert by_id(call("rules", "test", "--json", path))["own"]["failed"]
 
 
 def test_a_bad_file_hides_no_other_and_the_exit_code_is_2(site: Path) -> None:
@@ -95,7 +90,7 @@ def test_the_new_rule_holds_every_key_and_passes_its_own_cases(tmp_path: Path, u
 
 
 def test_show_has_the_site_s_numbers(site: Path) -> None:
-    found = objects(call("--site", site, "rules", "show", DNS, "--json"))[DNS]
+    found = by_id(call("--site", site, "rules", "show", DNS, "--json"))[DNS]
     assert (found["floor"], found["dest_port"], found["on"]) == (7, [53], True)
     assert found["can_fire"].startswith("yes")
     assert "floor                     7" in call("--site", site, "rules", "show", DNS).stdout

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from assets.runner import run_days, run_stale
+from data_quality.checks import results_of
 from pipeline.schemas import ALERTS, SURGE_SCORES
 from pipeline.site import Site, open_site
 from pipeline.stages import make_surge
@@ -61,6 +62,12 @@ def test_a_theft_alerts_with_what_explains_it(ran: Site) -> None:
     assert shot["rate"] <= shot["limit"] == 14
     assert evidence["expected"] < shot["least_volume"] < 100_000_000
     assert evidence["top_flows"][0]["bytes"] == mine["bytes_in"]
+
+
+def test_the_canary_of_the_method_waits_for_the_days_scores(ran: Site) -> None:
+    found = results_of(ran, day(DAYS - 1)).filter(pl.col("check") == "canary_found")
+    assert found["passed"].all()
+    assert dict(found.select("expectation", "observed").iter_rows())["rules_that_can_alert"] == "2"
 
 
 def test_the_seed_still_alerts_as_without_the_method(ran: Site, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def failing(outcome: CheckOutcome) -> set[str]:
 
 
 def broken(change: Callable[[Rule], Rule]) -> Callable[..., pl.DataFrame]:
-    def score(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
+    def score(today: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date, *_: object) -> pl.DataFrame:
         return seed.score(today, baseline, change(rule), day)
 
     return score
@@ -115,7 +115,7 @@ def test_a_moved_gate_kills_the_canary(
 def test_a_gate_of_whole_numbers_that_is_not_strict_kills_it(monkeypatch: pytest.MonkeyPatch) -> None:
     today, past = inputs(9)
 
-    def loose(rows: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
+    def loose(rows: pl.DataFrame, baseline: pl.DataFrame, rule: Rule, day: dt.date, *_: object) -> pl.DataFrame:
         return seed.score(rows.with_columns(pl.col("bytes") + 1), baseline, rule, day)
 
     monkeypatch.setitem(METHODS, "seed", loose)
@@ -124,11 +124,14 @@ def test_a_gate_of_whole_numbers_that_is_not_strict_kills_it(monkeypatch: pytest
 
 def test_a_day_on_which_nobody_can_alert_says_so_as_a_warning(site: Site) -> None:
     outcome = store(site, 3)
-    assert failing(outcome) == {"rules_that_can_alert"}
+    assert failing(outcome) == {"rules_that_can_alert", "rules_that_cannot_today"}
     assert _evaluation(SPEC, str(DAY), outcome).severity == dg.AssetCheckSeverity.WARN
-    (row,) = results_of(site, DAY).filter(~pl.col("passed")).to_dicts()
-    assert row["severity"] == "warning"
-    assert "nilometer power" in row["remedy"]
+    rows = {r["expectation"]: r for r in results_of(site, DAY).filter(~pl.col("passed")).to_dicts()}
+    assert {r["severity"] for r in rows.values()} == {"warning"}
+    assert "nilometer power" in rows["rules_that_can_alert"]["remedy"]
+    told = rows["rules_that_cannot_today"]["remedy"]
+    assert f"{SEED}, judged at 03:00 of the day after over 2026-09-09 to 2026-10-09" in told
+    assert "no client has more than 3 of minimum_data_samples = 4 days" in told
 
 
 def test_nobody_can_alert_in_a_window_of_ten_rows() -> None:

@@ -2,14 +2,14 @@
 
 import datetime as dt
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.attribution import RULES, Attribution, days_held
+from pipeline.attribution import Attribution, Rule, days_held
 from pipeline.days import day_bounds_utc
 
 DAY = dt.date(2026, 10, 24)
@@ -65,7 +65,7 @@ ROWS = st.lists(
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(ROWS, st.sampled_from(RULES))
+@given(ROWS, st.sampled_from(get_args(Rule)))
 def test_the_days_add_up_to_the_whole_whatever_the_rule(rows: list[dict[str, Any]], rule: str) -> None:
     held = days_held(pl.DataFrame(rows, schema=SCHEMA), ZONE, rule)
     found: dict[dt.date, list[int]] = {}

@@ -13,9 +13,7 @@ import pytest
 from pipeline.backtest import BOTH, Backtest, backtest, by_cause, compared, compared_methods
 from pipeline.daily import build_daily
 from pipeline.detections import RuleOverride, load_rules
-from pipeline.errors import RuleError
 from pipeline.evaluation.plot import picture
-from pipeline.power import seed_power
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection
 from pipeline.site import Site, open_site
@@ -212,17 +210,63 @@ def test_a_theft_is_planted_into_a_copy(site: Site) -> None:
     assert of.verdicts(LAST).equals(before)
 
 
+BEYOND: list[dict[str, Any]] = [
+    {"reference": "own"},
+    {"reference": "group"},
+    {"reference": "group_and_own", "fleet_includes_day": False},
+    {"reference": "fleet", "fill": "zero"},
+    {"fill": "zero", "floor": 40_000_000},
+]
+
+
+@pytest.mark.parametrize("change", BEYOND)
+def test_the_sweep_of_a_rule_beyond_the_seed_equals_its_planted_thefts(tmp_path: Path, change: dict[str, Any]) -> None:
+    site = whole(tmp_path / "s")
+    trials = trial(site, RULE.with_numbers(change), verified), trial(site, RULE, verified)
+    found = backtest(trials, SIDES, [day(n) for n in range(9, DAYS)])
+    swept = found.sweep.filter((pl.col("rule") == "candidate") & (pl.col("value") == 3.0)).sort("theft_bytes")
+    real = found.recall.filter(pl.col("rule") == "candidate").sort("theft_bytes")
+    assert swept["detected"].to_list() == real["detected"].to_list()
+    assert swept["alerts"].unique().to_list() == [found.daily["first"].sum()]
+    assert set(found.alerts["cause_first"]) <= set(CAUSES)
+
+
 @pytest.mark.parametrize(
-    "change", [{"floor": 5}, {"reference": "own"}, {"fill": "zero"}, {"fleet_includes_day": False}]
+    ("change", "expected"),
+    [
+        (
+            {"reference": "own"},
+            {"10.0.1.1": "above_its_gate", "10.0.1.3": "above_its_gate", "10.0.0.1": "below_its_gate"},
+        ),
+        (
+            {"reference": "fleet"},
+            {"10.0.1.1": "above_its_gate", "10.0.1.3": "below_its_gate", "10.0.1.5": "too_few_samples"},
+        ),
+        ({"floor": 91_000}, {"10.0.1.1": "below_floor", "10.0.1.3": "masked_by_fleet"}),
+        ({"reference": "group_and_own"}, {"10.0.1.1": "above_both_gates", "10.0.1.3": "masked_by_group"}),
+        (
+            {"fleet_includes_day": False, "reference": "group", "minimum_data_samples": 1, "stdev_of_one": "null"},
+            {"10.0.2.1": "others_unknown"},
+        ),
+    ],
 )
-def test_a_rule_that_is_judged_otherwise_than_the_seed_is_refused_and_has_no_power_map(
-    site: Site, change: dict[str, Any]
+def test_causes_of_rules_beyond_the_seed_are_those_of_what_they_ask(
+    site: Site, change: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    rule = RULE.with_numbers(change)
-    with pytest.raises(RuleError, match=next(iter(change))):
-        trial(site, rule, verified)
-    with pytest.raises(RuleError, match="cannot be solved"):
-        seed_power(*SeedTrial(site, RULE).inputs(LAST), rule, LAST)
+    if "10.0.2.1" in expected:
+        rows = site.storage.read_day(DAILY_TRAFFIC, LAST)
+        alone = rows.head(1).with_columns(client=pl.lit("10.0.2.1"))
+        site.storage.write_day(DAILY_TRAFFIC, LAST, pl.concat([rows, alone]), inputs={})
+    found = causes(trial(site, RULE.with_numbers(change), verified))
+    assert {c: found[c] for c in expected} == expected
+
+
+def test_silent_days_count_as_nothing_only_where_their_logs_were_read(site: Site) -> None:
+    rule = RULE.with_numbers({"reference": "own", "fill": "zero"})
+    assert causes(trial(site, rule, verified))["10.0.1.5"] == "no_history"
+    for n in range(DAYS):
+        site.storage.write_day(FLOWS, day(n), FLOWS.empty(), inputs={}, facts={"lines": 1})
+    assert causes(trial(site, rule, verified))["10.0.1.5"] == "flat_past"
 
 
 def test_the_sweep_turns_both_gates_whatever_each_had(site: Site) -> None:

@@ -19,7 +19,8 @@ from pipeline.detections import Rule, RuleOverride, load_rules
 from pipeline.methods.surge import calibrated, raw_scores
 from pipeline.methods.surge.calibration import Calibration, alerting
 from pipeline.methods.surge.raw import with_scores
-from pipeline.power import POWER_MAP, coverage, seed_power, surge_power
+from pipeline.power import coverage, seed_power, surge_power
+from pipeline.schemas import POWER_MAP
 from tests.oracle import seed as oracle
 from tests.property.seed_cases import LARGEST, Case, cases, daily_frame
 

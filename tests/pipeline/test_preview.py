@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.landing import Landing
-from pipeline.preview import PREVIEW, make_preview
+from pipeline.preview import make_preview
+from pipeline.schemas import PREVIEW
 from pipeline.site import Site
 from pipeline.stages import make_daily, make_flows
 from tests.worlds import CONFIG, SEED, day, log_path, make_site, usual, write_log

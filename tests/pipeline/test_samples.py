@@ -1,16 +1,13 @@
 """Totals of real logs (skipped without NILOMETER_SAMPLES), and of small inputs that broke other readers."""
 
 import datetime as dt
-import os
 import re
-from pathlib import Path
 
 import pytest
 
 from pipeline.identify import identify
+from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
-ROOT = Path(os.environ.get("NILOMETER_SAMPLES", "no-samples"))
-GOLDEN = Path(__file__).parents[1] / "golden"
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 FOLDERS = (
     "zeek_tsv|zeek_json|suricata_eve|ecs|ocsf|azure_nsg|azure_vnet|gcp_vpc|checkpoint|fortinet|cisco_asa"
@@ -57,16 +54,16 @@ CORRECTED = {
 
 
 def rows() -> list[tuple[str, ...]]:
-    listed = ROOT / "SOURCES.md"
+    listed = SAMPLES / "SOURCES.md"
     return [m.groups() for m in map(_ROW.match, listed.read_text().splitlines()) if m] if listed.exists() else []
 
 
-@pytest.mark.skipif(not ROOT.is_dir(), reason="NILOMETER_SAMPLES is not set")
+@needs_samples
 @pytest.mark.parametrize("row", rows(), ids=lambda r: r[0])
 def test_a_real_log_gives_its_known_totals(row: tuple[str, ...]) -> None:
     name, listed, bytes_in, bytes_out, first, last = row
     flows = CORRECTED.get(name, (int(listed), int(bytes_in), int(bytes_out)))
-    found = identify(ROOT / name, NOW).as_dict()
+    found = identify(SAMPLES / name, NOW).as_dict()
     assert (found["flows"], found["bytes_in"], found["bytes_out"]) == flows
     assert found["lines"] == (found["flows"] + found["comments"] + found["ignored"] + sum(found["rejected"].values()))
     if first == "-":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from pathlib import Path
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+from tests.real_files import GOLDEN
+
 _NASTY = (
     *(b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"\\", b"\\x", b"\\ud800", b"'", b"\t", b"\r", b"\n", b"\n\n", b","),
     *(b"|", b";", b"{", b"}", b"[", b"]", b"=", b"-", b"-1", b"NaN", b"1e400", b"9" * 40, b"0x1f", b"%s", b"::ffff:"),

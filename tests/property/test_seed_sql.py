@@ -20,7 +20,6 @@ from tests.property.seed_cases import RULES, TWIN, flow_frame, run_pipeline
 
 DAY = dt.date(2026, 6, 30)
 LOOKBACK = 30
-FlowRow = tuple[dt.datetime, str, int | None, str]
 
 SEARCH = """
 with daily as (

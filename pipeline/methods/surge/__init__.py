@@ -6,6 +6,6 @@ place of a number of deviations. Pure functions from daily rows to verdicts; sto
 
 from pipeline.detections.budget import CHANNELS, Params
 from pipeline.methods.surge.raw import RAW_SCHEMA, raw_scores
-from pipeline.methods.surge.verdict import CALIBRATED_SCHEMA, calibrated
+from pipeline.methods.surge.verdict import CALIBRATED_SCHEMA, calibrated, judged
 
-__all__ = ["CALIBRATED_SCHEMA", "CHANNELS", "Params", "RAW_SCHEMA", "calibrated", "raw_scores"]
+__all__ = ["CALIBRATED_SCHEMA", "CHANNELS", "Params", "RAW_SCHEMA", "calibrated", "judged", "raw_scores"]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-PER = 10_000
+from pipeline.detections.budget import PER
+
 _FEW = 4
 """With fewer past scores as high, the rate is taken from the tail."""
 _TAIL_SHARE, _LEAST_TAIL = 0.02, 30

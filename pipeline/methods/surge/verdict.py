@@ -11,12 +11,11 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from pipeline.detections.budget import CHANNELS, Params
+from pipeline.detections.budget import CHANNELS, PER, Params
 from pipeline.methods.surge.calibration import Calibration, alerting
 
 _LARGE_BYTES = 1e9
 _CAMPAIGN_LEAST, _CAMPAIGN_TIMES = 3, 4
-_PER = 10_000
 _RISK = {"low": 20, "medium": 40, "high": 60, "critical": 80}
 _RISK_STEP = 19
 CALIBRATED_SCHEMA = pl.Schema(
@@ -61,24 +60,39 @@ def calibrated(raw: pl.DataFrame, days: Iterable[dt.date], params: Params) -> pl
 def _judge_day(raw: pl.DataFrame, day: dt.date, params: Params) -> pl.DataFrame:
     calibration = Calibration.before(raw, day, params)
     today = calibration.with_company(raw.filter(pl.col("day") == day))
-    frames = [_judge_channel(raw, today, calibration, channel, params) for channel in CHANNELS]
+    frames = [_explained(raw, rated, calibration, c, params) for c, rated in judged(today, calibration, params).items()]
     found = _campaigns(pl.concat(frames), today)
     return found.select(pl.col(c).cast(t) for c, t in CALIBRATED_SCHEMA.items()).sort("client", "channel")
 
 
-def _judge_channel(
-    raw: pl.DataFrame, today: pl.DataFrame, calibration: Calibration, channel: str, params: Params
-) -> pl.DataFrame:
-    limit = params.limit(channel)
+def judged(today: pl.DataFrame, calibration: Calibration, params: Params) -> dict[str, pl.DataFrame]:
+    """By channel the day's rows that it judges: score, rarity, rate, limit, rank and alert, without what explains them.
+
+    Args:
+        today: raw scores of the day with their company.
+        calibration: what the days before say.
+        params: budget and shares.
+    """
+    return {channel: _judge_channel(today, calibration, channel, params.limit(channel)) for channel in CHANNELS}
+
+
+def _judge_channel(today: pl.DataFrame, calibration: Calibration, channel: str, limit: float) -> pl.DataFrame:
     rated = calibration.rated(today, channel)
-    rated = rated.with_columns(
+    return rated.with_columns(
         alerting(rated, limit).alias("alert"),
         channel=pl.lit(channel),
         limit=pl.lit(limit),
         rank=pl.col("score").rank("min", descending=True),
     )
+
+
+def _explained(
+    raw: pl.DataFrame, rated: pl.DataFrame, calibration: Calibration, channel: str, params: Params
+) -> pl.DataFrame:
+    """A channel's rows with severity, risk, least volume and case of its alerts."""
     alerts = rated.filter("alert")
-    alerts = _with_severity(alerts).with_columns(calibration.least_volume(alerts, channel, limit).alias("least_volume"))
+    least = calibration.least_volume(alerts, channel, params.limit(channel)).alias("least_volume")
+    alerts = _with_severity(alerts).with_columns(least)
     single = alerts.select("client", case_day="day")
     cases = _cases(raw, alerts, calibration, params) if channel == "slow" else single
     told = alerts.select("client", "severity", "risk", "least_volume").join(cases, on="client", how="left")
@@ -128,6 +142,6 @@ def _campaigns(found: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:
     sizes = today.filter(pl.col("group").is_not_null()).group_by("group").agg(size=pl.len())
     open_alert = pl.col("alert") & pl.col("explained_by").is_null()
     together = open_alert.sum().over("group", "channel")
-    most = pl.max_horizontal(pl.lit(_CAMPAIGN_LEAST), _CAMPAIGN_TIMES * pl.col("limit") * pl.col("size") / _PER)
+    most = pl.max_horizontal(pl.lit(_CAMPAIGN_LEAST), _CAMPAIGN_TIMES * pl.col("limit") * pl.col("size") / PER)
     joined = found.join(sizes, on="group", how="left")
     return joined.with_columns(campaign=pl.when(open_alert & (together > most)).then(together))

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.detections.budget import PER
 from pipeline.evaluation.context import EXPLAINED, Context
 from pipeline.evaluation.detectors import Detector, native_seed, scored, single
-from pipeline.evaluation.grid import PER
 from pipeline.evaluation.judge import alerts, judge
 from pipeline.evaluation.scores import METHODS
 from tests.pipeline.evaluation.fleets import NO_CONTEXT, always, day, fleet, name, never, told, world

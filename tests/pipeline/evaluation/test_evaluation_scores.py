@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.evaluation.grid import CALIBRATION_DAYS, PER, Grid, expected_alerts
+from pipeline.detections.budget import PER
+from pipeline.evaluation.grid import CALIBRATION_DAYS, Grid, expected_alerts
 from pipeline.evaluation.scores import METHODS, client_z, scores, seed
 from tests.pipeline.evaluation.fleets import day, fleet, name
 

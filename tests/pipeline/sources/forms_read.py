@@ -1,20 +1,14 @@
 """Reading of small inputs by a format's reader, for the tests of formats."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions
 from pipeline.sources.watch import Watch
 
 LATEST = 4_000_000_000_000_000
-GOLDEN = Path(__file__).parents[2] / "golden"
-SAMPLES = Path(os.environ.get("NILOMETER_SAMPLES", "no-samples"))
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="NILOMETER_SAMPLES is not set")
 
 
 def options() -> ReadOptions:

@@ -1,7 +1,6 @@
 """ASA teardowns: one total for both directions, and the end that began told by the connection's Built message."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.sources import asa, detect
 from tests.pipeline.sources.lines import read, reader
+from tests.real_files import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 HEAD = "<166>Nov 20 2026 00:01:00 fw1 : "
 OUTSIDE, INSIDE = "203.0.113.7/50001", "10.9.0.25/993"
 

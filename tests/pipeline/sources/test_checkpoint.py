@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.sources import checkpoint, detect
 from pipeline.sources.base import Parsed
-from tests.pipeline.sources.forms_read import SAMPLES, needs_samples, read, read_bytes, read_file, rows
+from tests.pipeline.sources.forms_read import read, read_bytes, read_file, rows
+from tests.real_files import SAMPLES, needs_samples
 
 LOGUID = "{0x5e80a05a,0x0,0xbba3afa,0xd2c10858}"
 FIELDS = {

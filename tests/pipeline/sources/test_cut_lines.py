@@ -1,15 +1,13 @@
 """A last line without its end, in logs whose writers end every line: set aside wherever it was cut."""
 
-from pathlib import Path
-
 import pytest
 
 from pipeline.sources import READERS
 from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.watch import Watch
+from tests.real_files import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TUPLE = b"1795133100,10.1.0.11,10.9.0.25,40001,993,T,O,A,C,10,600,12,5900"
 LINES = {
     "fortinet": (GOLDEN / "fortigate-interim-and-close.log").read_bytes().splitlines()[-1],

@@ -1,7 +1,5 @@
 """FortiGate traffic logs: cumulative interim records, starts from durations, and what is no flow."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +8,8 @@ from hypothesis import strategies as st
 
 from pipeline.sources import detect
 from tests.pipeline.sources.lines import read
+from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
-GOLDEN = Path(__file__).parents[2] / "golden"
-SAMPLES = Path(os.environ.get("NILOMETER_SAMPLES", "no-samples"))
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
 RECORD = {
     "date": "2026-11-20", "time": "00:05:00", "devname": '"fw1"', "devid": '"FG1"', "eventtime": "1795133100000000000",
@@ -174,7 +171,7 @@ def test_the_documented_case_is_one_session_with_one_start() -> None:
     }
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="NILOMETER_SAMPLES is not set")
+@needs_samples
 @pytest.mark.parametrize(
     ("name", "flows", "interim", "sums", "warnings"),
     [

@@ -9,16 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources import detect
-from tests.pipeline.sources.forms_read import (
-    GOLDEN,
-    SAMPLES,
-    needs_samples,
-    read,
-    read_bytes,
-    read_document,
-    read_file,
-    rows,
-)
+from tests.pipeline.sources.forms_read import read, read_bytes, read_document, read_file, rows
+from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
 CLIENT, SERVER = {"src_ip": "10.1.0.11", "src_port": 40_001}, {"dest_ip": "10.9.0.25", "dest_port": 993}
 TO_CLIENT = {"src_ip": "10.9.0.25", "src_port": 993, "dest_ip": "10.1.0.11", "dest_port": 40_001, "protocol": 6}

@@ -1,8 +1,5 @@
 """Records of real exports before any are brought together: sums by direction, times (needs NILOMETER_SAMPLES)."""
 
-import os
-from pathlib import Path
-
 import polars as pl
 import pytest
 
@@ -12,8 +9,8 @@ from pipeline.sources.base import DocumentReader, ReadOptions, merge
 from pipeline.sources.reading import LineStream
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.lines import LATEST
+from tests.real_files import SAMPLES, needs_samples
 
-ROOT = Path(os.environ.get("NILOMETER_SAMPLES", "no-samples"))
 UNCLEAR = 2_678
 """Bytes of nfdump's records between two ports of no service, which count as sent by the record's source."""
 LOSSES = {"no_reverse_counters": 14}
@@ -32,10 +29,10 @@ KNOWN = {
 }
 
 
-@pytest.mark.skipif(not ROOT.is_dir(), reason="NILOMETER_SAMPLES is not set")
+@needs_samples
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_records_of_a_real_export_give_their_known_sums(name: str) -> None:
-    stream = LineStream(ROOT / name, LimitSettings(), name)
+    stream = LineStream(SAMPLES / name, LimitSettings(), name)
     blocks = list(stream.blocks())
     stream.close()
     data = b"".join(b.data for b in blocks)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.sources.forms_read import GOLDEN, SAMPLES, needs_samples, read, read_bytes, read_file, rows
+from tests.pipeline.sources.forms_read import read, read_bytes, read_file, rows
+from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
 CLIENT, SERVER = "10.1.0.11", "10.9.0.25"
 

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline.sources import detect
 from tests.pipeline.sources.lines import read
+from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
-GOLDEN = Path(__file__).parents[2] / "golden"
-SAMPLES = Path(os.environ.get("NILOMETER_SAMPLES", "no-samples"))
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
 PLACES = {
     "received": 1, "serial": 2, "type": 3, "subtype": 4, "generated": 6, "src": 7, "dest": 8, "src_nat": 9,
@@ -200,7 +197,7 @@ def test_the_documented_case_counts_the_ended_session_once() -> None:
     assert row["start_time"].isoformat() == "2026-11-19T23:09:58+00:00"
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="NILOMETER_SAMPLES is not set")
+@needs_samples
 def test_real_records_of_four_releases_have_their_known_bytes() -> None:
     parsed = read("paloalto", *(SAMPLES / "paloalto" / "sc4s-traffic-syslog.log").read_bytes().splitlines())
     assert parsed.rows["other_bytes_in"].to_list() == [0, 1_111, 18_506]

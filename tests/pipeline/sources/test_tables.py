@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,14 @@ from pipeline.settings import InventoryEntry
 from pipeline.sources import READERS, tables
 from pipeline.sources.base import Block, Parsed, ReadOptions, merge
 from pipeline.sources.records import RecordReader
-from pipeline.sources.tables import TableReader, is_table, table_encoding
+from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.sources.watch import Watch
 from tests.oracle.zeek import conn, jsonl
+from tests.real_files import SAMPLES, needs_samples
 
 LATEST = 4_000_000_000_000_000
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
 START = 1_795_132_800
-SAMPLES = Path(os.environ.get("NILOMETER_SAMPLES", "no-samples"))
 
 
 def options(**more: Any) -> ReadOptions:
@@ -240,13 +239,6 @@ def test_columns_of_no_known_form_are_an_error_that_shows_them(tmp_path: Path) -
         table_encoding(lacking, "vpc", "x")
 
 
-def test_a_table_is_known_by_its_first_bytes(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.parquet", [VPC])
-    assert is_table(path.read_bytes()[:64])
-    assert not is_table(b"PAR")
-    assert not is_table(b'{"PAR1": 1}')
-
-
 def test_an_empty_table_is_a_quiet_one(tmp_path: Path) -> None:
     pl.DataFrame([VPC]).clear().write_parquet(tmp_path / "t.parquet")
     assert read(tmp_path / "t.parquet").account.lines == 0
@@ -345,7 +337,7 @@ def text_only(path: Path, chosen: ReadOptions) -> Parsed:
     return merge(list(reader.read_table(path)))
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="NILOMETER_SAMPLES is not set")
+@needs_samples
 def test_the_real_file_with_text_in_its_columns_gives_its_known_sums() -> None:
     parsed = read(SAMPLES / "aws_vpc_parquet" / "obsrvbl-flows.parquet")
     assert (one(parsed)["ip_bytes_in"], dict(parsed.account.warnings)) == (840, {"no_data": 2})

@@ -1,0 +1,130 @@
+"""Whether every rule can alert, told by a check: rule and reason by name, and the canary of the surge method."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import pipeline.canary
+from data_quality.checks import check_specs, run_check
+from pipeline.firing import Firing, firing
+from pipeline.methods.surge import judged, raw_scores
+from pipeline.site import Site
+from tests.stored_days import stored_site
+from tests.worlds import SEED, TWIN, day
+
+SPEC = next(s for s in check_specs() if s.name == "canary_found")
+SURGE = "mail_volume_surge"
+DAYS = 16
+LAST = day(DAYS - 1)
+
+
+def stored(folder: Path, rules: str, days: int = DAYS, clients: int = 30, first: int = 0) -> Site:
+    return stored_site(folder, rules, days, clients=clients, first=first)
+
+
+def told(site: Site, of: dt.date = LAST) -> dict[str, Firing]:
+    return {f.rule_id: f for f in firing(site, of)}
+
+
+def failing(site: Site, of: dt.date = LAST) -> dict[str, str]:
+    return {o["expectation"]: o["remedy"] for o in run_check(SPEC, site, of).outcomes if not o["passed"]}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return stored(tmp_path_factory.mktemp("whole"), f"rules: {{{SURGE}: {{budget: 300}}}}\n")
+
+
+def test_both_methods_find_their_canaries_and_a_rule_without_clients_is_not_counted(whole: Site) -> None:
+    found = told(whole)
+    assert {r: f.canary.lives for r, f in found.items() if f.clients} == {SEED: True, SURGE: True}
+    assert (found[TWIN].clients, found[TWIN].why) == (0, "")
+    assert found[SURGE].able > 0
+    assert failing(whole) == {}
+
+
+def test_the_surge_canary_is_drawn_by_the_day_and_writes_nothing(whole: Site) -> None:
+    before = {p: p.read_bytes() for p in sorted(whole.root.rglob("*")) if p.is_file()}
+    assert told(whole)[SURGE].canary == told(whole)[SURGE].canary
+    assert {p: p.read_bytes() for p in sorted(whole.root.rglob("*")) if p.is_file()} == before
+
+
+def with_budget(factor: float) -> Callable[..., dict[str, pl.DataFrame]]:
+    def moved(today: pl.DataFrame, calibration: Any, params: Any) -> dict[str, pl.DataFrame]:
+        return judged(today, calibration, type(params)(budget=params.budget * factor))
+
+    return moved
+
+
+def a_byte_more(rows: pl.DataFrame, *of: Any, **more: Any) -> pl.DataFrame:
+    return raw_scores(rows.with_columns(bytes=pl.col("bytes") + (pl.col("day") == LAST)), *of, **more)
+
+
+@pytest.mark.parametrize(
+    ("part", "fault", "expectation"),
+    [
+        ("judged", with_budget(0.9), "canaries_missed"),
+        ("judged", with_budget(1.1), "canaries_false"),
+        ("raw_scores", a_byte_more, "canaries_false"),
+    ],
+)
+def test_a_moved_budget_or_a_single_byte_kills_the_surge_canary(
+    whole: Site, monkeypatch: pytest.MonkeyPatch, part: str, fault: Callable[..., Any], expectation: str
+) -> None:
+    monkeypatch.setattr(pipeline.canary, part, fault)
+    found = failing(whole)
+    assert set(found) == {expectation}
+    assert found[expectation].endswith(SURGE)
+
+
+def test_surge_without_enough_scored_days_is_named_as_learning(tmp_path: Path) -> None:
+    site = stored(tmp_path, f"rules: {{{SURGE}: true}}\n", first=DAYS - 4)
+    found = failing(site)
+    assert set(found) == {"rules_that_cannot_today"}
+    assert f"{SURGE}, judged at" in found["rules_that_cannot_today"]
+    assert (
+        "3 of the 7 scored days before are there; 2026-10-13 is the first day it can"
+        in found["rules_that_cannot_today"]
+    )
+
+
+def test_surge_without_scores_of_the_day_is_left_to_the_day_that_has_them(tmp_path: Path) -> None:
+    site = stored(tmp_path, f"rules: {{{SURGE}: true}}\n", first=DAYS)
+    assert set(told(site)) == {SEED, TWIN}
+
+
+def test_a_window_of_ten_rows_names_the_bound(tmp_path: Path) -> None:
+    site = stored(tmp_path, "", days=5, clients=2)
+    told_of = failing(site, day(4))["rules_that_cannot_today"]
+    assert "the window of the fleet holds at most N = 10 rows" in told_of
+    assert "(N-1)/sqrt(N)" in told_of
+    assert "3 take 11" in told_of
+
+
+def test_groups_of_one_client_and_few_days_name_the_bound_of_the_group(tmp_path: Path) -> None:
+    site = stored(tmp_path, f"rules: {{{SEED}: {{reference: group}}}}\n", days=8)
+    told_of = failing(site, day(7))
+    assert "the window of each group holds at most N = 8 rows" in told_of["rules_that_cannot_today"]
+    enough = stored(tmp_path / "more", f"rules: {{{SEED}: {{reference: group}}}}\n", days=11)
+    assert failing(enough, day(10)) == {}
+
+
+def test_a_rule_that_can_never_alert_is_an_error_that_says_what_to_change(tmp_path: Path) -> None:
+    site = stored(tmp_path, f"rules: {{{SEED}: {{lookback_days: 3, minimum_data_samples: 5}}}}\n")
+    (bad,) = (o for o in run_check(SPEC, site, LAST).outcomes if o["expectation"] == "rules_that_never_can")
+    assert not bad["passed"]
+    assert bad.get("severity", SPEC.severity) == "error"
+    assert f"{SEED}, judged at 03:00" in bad["remedy"]
+    assert "its window holds 4; raise lookback_days or lower minimum_data_samples" in bad["remedy"]
+
+
+def test_sibling_rules_have_canaries_of_their_own(tmp_path: Path) -> None:
+    for change in ("reference: own", "fill: zero", "floor: 900_000_000", "fleet_includes_day: false"):
+        site = stored(tmp_path / change.replace(": ", "-"), f"rules: {{{SEED}: {{{change}}}}}\n")
+        assert told(site)[SEED].canary.lives, change
