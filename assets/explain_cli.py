@@ -74,6 +74,8 @@ def _lines(told: Explanation) -> Iterator[str]:
 
 
 def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
+    from pipeline.power import REASONS
+
     field = told.rule.field
     yield "why", why
     if told.message:
@@ -82,9 +84,10 @@ def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
         yield "value", f"{amount(told.value, field)}, number {told.rank} of the {told.clients:,} clients of the day"
     yield from _compared(told.compared, field)
     if told.least is not None:
-        yield "least", f"{amount(told.least, field)} would alert on this day ({told.least:,})"
+        would = "would still have alerted" if told.state == "alert" else "would alert"
+        yield "least", f"{amount(told.least, field)} {would} on this day ({told.least:,})"
     elif told.least_reason:
-        yield "least", _no_least(told.least_reason)
+        yield "least", f"no volume would alert: {REASONS.get(told.least_reason, told.least_reason)}"
     if told.past:
         yield "past", _past(told)
     for server in told.servers:
@@ -95,13 +98,6 @@ def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
         where = f"{flow['source_file']}:{flow['source_line']}"
         start = dt.datetime.fromisoformat(flow["start"]).strftime("%Y-%m-%dT%H:%M:%SZ")
         yield "flow", f"{start}  {flow['server']} port {flow['port']}: {size}  {where}"
-
-
-def _no_least(reason: str) -> str:
-    from pipeline.power import REASONS
-
-    known = REASONS | {"not_solved": "it is not told for rules that judge otherwise than the original"}
-    return f"no volume would alert: {known[reason]}" if reason in REASONS else known[reason]
 
 
 def _compared(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]:

@@ -21,8 +21,8 @@ from pipeline.detections.model import Rule
 from pipeline.errors import StorageError
 from pipeline.methods.seed import NULL_CLIENT
 from pipeline.methods.surge import calibrated
-from pipeline.power import seed_power, surge_power
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES, TRAFFIC_BASELINE
+from pipeline.power import power_map
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.surge_days import verdict_days
 from pipeline.trial import CAUSES, seed_cause
@@ -53,7 +53,7 @@ class Explanation:
     compared: dict[str, Any] = field(default_factory=dict)
     """What the value was compared with: each reference's mean, deviation, gate and outcome, or what surge expected."""
     least: int | None = None
-    """The smallest value that would alert on the day, where this does not; None where none would, or none is told."""
+    """The smallest value of the day that alerts, all else as it is; None where none would."""
     least_reason: str | None = None
     past: tuple[tuple[dt.date, int | None], ...] = ()
     """The client's days of the window, the day itself last; days without traffic are not among them."""
@@ -126,7 +126,7 @@ def _seed(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     if mine.is_empty():
         return Explanation(rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=scores.height, past=past)
     row = mine.with_columns(cause=seed_cause(rule)).row(0, named=True)
-    least, why = _least(_seed_power(site, day, rule).filter(pl.col("client") == client), row["state"])
+    least, why = _least(site, day, rule, client)
     traffic = Traffic.of(site.storage.scan(FLOWS, [day]), rule, {client: client})
     return Explanation(
         rule,
@@ -139,7 +139,7 @@ def _seed(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
         scores.height,
         _references(row, rule),
         least,
-        why or (None if rule.like_seed or row["state"] == "alert" else "not_solved"),
+        why,
         past,
         tuple(traffic.servers.get(client, ())),
         tuple(traffic.flows.get(client, ())),
@@ -147,19 +147,11 @@ def _seed(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     )
 
 
-def _seed_power(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
-    """The power map under one rule; empty where the rule cannot be solved for."""
-    today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
-    found = seed_power(today, past, rule, day) if rule.like_seed else None
-    return pl.DataFrame(schema={"client": pl.String}) if found is None else found
-
-
-def _least(power: pl.DataFrame, state: str) -> tuple[int | None, str | None]:
-    """(the smallest value that alerts, why there is none) of a client's row of the power map."""
-    if power.is_empty() or state == "alert":
-        return None, None
-    row = power.row(0, named=True)
-    return (None, row["reason"]) if row["extra"] is None else ((row["bytes"] or 0) + row["extra"], None)
+def _least(site: Site, day: dt.date, rule: Rule, client: str) -> tuple[int | None, str | None]:
+    """(the smallest value that alerts, why there is none) of a client of the day."""
+    mine = power_map(site, day, [rule]).filter(pl.col("client") == client)
+    row: dict[str, Any] = mine.row(0, named=True) if mine.height else {"least": None, "reason": None}
+    return row["least"], row["reason"]
 
 
 def _references(row: dict[str, Any], rule: Rule) -> dict[str, Any]:
@@ -198,10 +190,9 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     row = mine.row(0, named=True)
     who, addresses = row["client"], row["addresses"]
     rated = calibrated(raw, [day], rule.surge).filter(pl.col("client") == who).sort("rate", nulls_last=True)
-    power = surge_power(raw, rule, day).filter(pl.col("client") == who)
     alerts = rated.filter("alert")
     state = "alert" if alerts.height else ("no_history" if row["surprise"] is None else "normal")
-    least, why = _least(power, state)
+    least, why = _least(site, day, rule, who)
     cause = alerts["channel"][0] if alerts.height else {"no_history": "no_history"}.get(state, "not_rare_enough")
     if not alerts.height and why == "learning":
         state = cause = "learning"

@@ -25,7 +25,7 @@ from pipeline.stages import score_inputs, surroundings
 from pipeline.storage import digest
 from pipeline.surge_days import verdict_days
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 REASONS = {
     "no_history": "no known day in the window before",
     "too_few_samples": "fewer days than minimum_data_samples",
@@ -154,6 +154,7 @@ def _told(rows: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
             client=pl.col("client").fill_null(seed.NULL_CLIENT),
             bytes="bytes",
             extra=pl.when(can).then(extra).cast(pl.Int64),
+            least=pl.when(can).then(least.clip(0)).cast(pl.Int64),
             bound_by=pl.when(can).then(bound),
             reason="reason",
         )
@@ -195,6 +196,7 @@ def surge_power(raw: pl.DataFrame, rule: Rule, day: dt.date, calibration: Calibr
             "client",
             "bytes",
             "bound_by",
+            "least",
             rule_id=pl.lit(rule.id),
             extra=extra,
             reason=pl.when(unknown).then(pl.lit("no_history")).when(extra.is_null()).then(pl.lit(why)),

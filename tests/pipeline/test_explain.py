@@ -67,6 +67,8 @@ def test_an_alert_is_told_with_its_gates_its_past_and_its_flows(site: Site) -> N
     assert len(found.past) == row["n"]
     assert sum(f["bytes"] for f in found.flows) == row["bytes"]
     assert found.message is not None
+    assert found.least is not None
+    assert found.least < row["bytes"]
 
 
 def test_a_quiet_client_is_told_the_least_volume_that_would_alert(site: Site) -> None:
@@ -77,7 +79,7 @@ def test_a_quiet_client_is_told_the_least_volume_that_would_alert(site: Site) ->
     assert found.least is not None
     assert found.value is not None
     gates = [found.compared[g]["threshold"] for g in ("own", "fleet")]
-    assert found.least > max(found.value, *gates[:1])
+    assert found.least > max(found.value, gates[0])
 
 
 def test_any_spelling_of_an_address_is_the_same_client(site: Site) -> None:
