@@ -120,9 +120,17 @@ def _delimited(lines: Sequence[str], names: list[str]) -> Layout:
             cells = [c.strip(' \t"\ufeff').lower() for c in line.split(delimiter)]
             if len(cells) > 1 and cells == wanted:
                 rows = csv.reader(lines[at + 1 : at + 1 + RECORDS], delimiter=delimiter)
-                kinds = _of_records([dict(zip(wanted, row, strict=False)) for row in rows if len(row) == len(wanted)])
+                kinds = _of_records([dict(zip(wanted, row, strict=False)) for row in _whole(rows, len(wanted))])
                 return _stated({n: kinds.fields.get(n, ("", 0))[0] for n in wanted})
     return _stated(dict.fromkeys(wanted, ""))
+
+
+def _whole(rows: Iterator[list[str]], width: int) -> Iterator[list[str]]:
+    """The rows of so many cells, up to one that is no CSV."""
+    try:
+        yield from (row for row in rows if len(row) == width)
+    except csv.Error:
+        return
 
 
 def _objects(lines: Sequence[str], text: str) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,10 @@ import pytest
 
 from pipeline.acceptance import ACCEPT, WITHDRAW, Event, append, history, in_force, lapsed
 from pipeline.errors import NilometerError
+from pipeline.schemas import DAILY_TRAFFIC, QUALITIES
 from pipeline.storage import Storage
+from pipeline.surge_days import fit_days
+from tests.worlds import day, make_site
 
 DAY = dt.date(2026, 10, 1)
 FAILED = ("flows_valid/nulls",)
@@ -64,3 +67,12 @@ def test_a_name_and_a_reason_are_needed(storage: Storage, by: str, reason: str) 
     with pytest.raises(NilometerError, match="1 to 500 characters"):
         append(storage, event(by=by, reason=reason))
     assert history(storage, DAY) == []
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_windows_leave_out_unverified_days_and_keep_accepted_ones(tmp_path: Path, quality: str) -> None:
+    site = make_site(tmp_path, 1)
+    for n in range(3):
+        site.storage.write_day(DAILY_TRAFFIC, day(n), DAILY_TRAFFIC.empty(), inputs={})
+    found = fit_days(site, day(2), 2, lambda _, of: quality if of == day(1) else "verified")
+    assert (day(1) in found) == (quality != "unverified")
