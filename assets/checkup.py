@@ -86,6 +86,7 @@ def _print(
 ) -> None:
     s = site.settings
     screen.say(f"site       {site.root}")
+    screen.say(f"storage    {site.storage.place}")
     screen.say(
         f"days       from {s.start_date}, {s.timezone}; each is run at {s.schedule.hour:02}:{s.schedule.minute:02}"
     )

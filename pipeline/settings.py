@@ -33,7 +33,7 @@ from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.expectations import ExpectationSettings, distinct
 from pipeline.mapping import ColumnMapping, check_delimiter, check_fields
-from pipeline.objects import Option, check_options, check_options_of, is_url, parse_url, split_glob
+from pipeline.objects import check_options, check_options_of, is_url, parse_url, split_glob
 from pipeline.schemas import UTC_TIME
 from pipeline.yaml_lines import LocatedYaml, load_located
 
@@ -102,18 +102,20 @@ def _switch(value: Any) -> Any:
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
-def _options(value: dict[str, Option]) -> dict[str, Option]:
-    check_options(value)
+def _options(value: Any) -> Any:
+    """Before types are looked at, as a key alone may tell of a secret."""
+    if isinstance(value, dict):
+        check_options({str(k): v for k, v in value.items()})
     return value
 
 
-StorageOptions = Annotated[dict[str, StrictBool | StrictInt | StrictStr], AfterValidator(_options)]
+StorageOptions = Annotated[dict[str, StrictBool | StrictInt | StrictStr], BeforeValidator(_options)]
 
 
 class SourceSettings(_Model):
@@ -341,9 +343,14 @@ def _explain(error: Any, located: LocatedYaml, file: str) -> ConfigError:
     kind, allowed = error["type"], _allowed_keys(loc) if error["type"] == "extra_forbidden" else ""
     text = _ALLOWED.get(kind, error["msg"].removeprefix("Value error, "))
     shown = "" if kind in ("missing", "value_error") and not loc else f" (got {_short(error.get('input'))})"
-    if kind == "missing":
+    if kind == "missing" or _may_be_secret(loc, error.get("input")):
         shown = ""
     return ConfigError(f"{text}{shown}.{allowed}", where=Location(file=file, line=located.line(loc), key=key))
+
+
+def _may_be_secret(loc: tuple[Any, ...], value: Any) -> bool:
+    """Whether the value is an option of an object store, or a URL with a name in it: it is not to be repeated."""
+    return "storage_options" in loc or (isinstance(value, str) and is_url(value) and "@" in value)
 
 
 def _short(value: Any) -> str:

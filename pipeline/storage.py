@@ -246,6 +246,11 @@ class Storage:
         raise StorageError("the tables lie in an object store, not in a folder.")
 
     @property
+    def place(self) -> str:
+        """The folder, or the URL."""
+        return self.objects.where("").rstrip("/")
+
+    @property
     def workspace(self) -> Path:
         """A folder of this machine: for the lock, and for what is on its way."""
         return self.objects.workspace
@@ -379,6 +384,10 @@ class Storage:
     def remove(self, name: str) -> None:
         """Delete a file; nothing happens when there is none."""
         self.objects.remove(name)
+
+    def size(self, name: str) -> int:
+        """Bytes of a file; 0 when there is none."""
+        return self.objects.size(name)
 
     def names(self, folder: str) -> list[str]:
         """The finished files right below a folder, as names below the root, in order."""

@@ -34,6 +34,10 @@ class Objects(Protocol):
         """Whether the object is there."""
         ...
 
+    def size(self, name: str) -> int:
+        """Bytes of an object; 0 when there is none."""
+        ...
+
     def put(self, name: str, write: Write) -> None:
         """Replace an object, at once, by what write puts into a file."""
         ...

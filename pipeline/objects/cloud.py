@@ -21,6 +21,8 @@ from pipeline.objects.urls import ObjectUrl, Option
 
 END_BYTES = 1 << 16
 """Read to find a footer; nearly all are smaller."""
+PARQUET = b"PAR1"
+"""How a Parquet file begins and ends; put before its end, that passes for a file of which only the rows are missing."""
 WORKERS = 8
 
 
@@ -46,6 +48,11 @@ class CloudObjects:
     def exists(self, name: str) -> bool:
         """Whether the object is there."""
         return self._known.stamp(name) is not None
+
+    def size(self, name: str) -> int:
+        """Bytes of the object."""
+        stamp = self._known.stamp(name)
+        return stamp.size if stamp else 0
 
     def put(self, name: str, write: Write) -> None:
         """Write a local file, then send it; the file stays as the object's copy."""
@@ -93,7 +100,7 @@ class CloudObjects:
             return end
         try:
             with self._copies.draft() as draft:
-                draft.write_bytes(self._last_bytes(stamp))
+                draft.write_bytes(PARQUET + self._last_bytes(stamp))
                 return self._copies.keep(draft, end)
         except ChangedError:  # Replaced since it was asked for: a whole version comes at once.
             self._known.forget(name)

@@ -6,6 +6,7 @@ How a file is replaced and made durable is handed in, so that it is written once
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.objects.base import Write, check_name
@@ -34,6 +35,13 @@ class LocalObjects:
         """Whether the file is there."""
         return self.path(name).exists()
 
+    def size(self, name: str) -> int:
+        """Bytes of the file."""
+        try:
+            return self.path(name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def put(self, name: str, write: Write) -> None:
         """Write beside the file, then rename."""
         self._replace(self.path(name), write)
@@ -55,8 +63,12 @@ class LocalObjects:
         return self.fetch([name])[0]
 
     def remove(self, name: str) -> None:
-        """Delete the file."""
-        self.path(name).unlink(missing_ok=True)
+        """Delete the file, and the folder of a day that is left empty."""
+        path = self.path(name)
+        path.unlink(missing_ok=True)
+        if path.parent.name.startswith("day="):
+            with suppress(OSError):
+                path.parent.rmdir()
 
     def names(self, folder: str) -> list[str]:
         """The files right below a folder."""

@@ -18,7 +18,7 @@ from pipeline.objects import cloud_objects
 from pipeline.objects.copies import IN_USE_SECONDS, Copies
 from pipeline.objects.known import STEADY_SECONDS
 from pipeline.schemas import DAILY_TRAFFIC
-from pipeline.storage import Storage, day_name
+from pipeline.storage import Storage, checked, day_name
 from tests.cloud.buckets import OPTIONS, SECRET, Bucket
 from tests.cloud.proxy import always, times
 
@@ -53,6 +53,19 @@ def values(at: Storage) -> set[int]:
     return set(at.read_day(DAILY_TRAFFIC, DAY)["bytes"])
 
 
+@pytest.mark.parametrize("cloud", [True, False])
+def test_a_file_has_a_size_and_a_day_removed_leaves_nothing(bucket: Bucket, tmp_path: Path, cloud: bool) -> None:
+    at = storage(bucket, tmp_path) if cloud else Storage(tmp_path / "data")
+    assert at.place == (f"{bucket.url}/site" if cloud else str(tmp_path / "data"))
+    assert at.size("a/b.txt") == 0
+    at.write_text("a/b.txt", "four")
+    assert at.size("a/b.txt") == 4
+    write(at, 1)
+    at.remove(day_name("daily_traffic", DAY))
+    assert (at.days("daily_traffic"), at.has("daily_traffic", DAY)) == ([], False)
+    assert not (tmp_path / "data" / "daily_traffic" / f"day={DAY}").exists()
+
+
 def test_another_machine_reads_what_one_has_written(bucket: Bucket, tmp_path: Path) -> None:
     one, other = storage(bucket, tmp_path / "1"), storage(bucket, tmp_path / "2")
     assert one.record("daily_traffic", DAY) is None
@@ -74,7 +87,8 @@ def test_a_footer_costs_the_last_bytes_only_and_no_second_request(bucket: Bucket
     other = storage(bucket, tmp_path / "2")
     assert other.record("daily_traffic", DAY) == record
     held, whole = (sum(p.stat().st_size for p in (tmp_path / m).rglob("*") if p.is_file()) for m in "21")
-    assert 0 < held <= 1 << 16 < whole
+    assert 0 < held <= (1 << 16) + 4 < whole
+    checked(next((tmp_path / "2").rglob("*-end")))
     bucket.proxy.heal()
     assert other.record("daily_traffic", DAY) == record
     assert bucket.proxy.seen == []

@@ -189,6 +189,22 @@ def test_a_wrong_configuration_says_where_and_what(tmp_path: Path, text: str, li
     assert "\n" not in error.message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "storage: s3://bucket\nstorage_options: {secret_access_key: sentinel}",
+        "storage: s3://bucket\nstorage_options: {secret_access_key: [sentinel]}",
+        "storage: s3://sentinel:sentinel@bucket/x",
+        "sources:\n  - {name: a, path: 's3://name:sentinel@bucket/*.log'}",
+        "sources:\n  - {name: a, path: 's3://bucket/*.log', storage_options: {token: sentinel}}",
+    ],
+)
+def test_a_secret_in_the_configuration_is_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
+    error = fault(tmp_path, text)
+    assert "secret" in error.message
+    assert "sentinel" not in error.message + str(error.__cause__)
+
+
 def test_the_other_faults_are_told_too(tmp_path: Path) -> None:
     error = fault(tmp_path, "timezone: Mars\nlookback_days: 0\nschedule: {hour: 99}\n")
     assert error.where.line == 1
