@@ -4,15 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.sources import READERS, detect
-from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions
-from pipeline.sources.watch import Watch
-
-LATEST = 4_000_000_000_000_000
-
-
-def options() -> ReadOptions:
-    return ReadOptions(Watch(None), LATEST)
+from pipeline.sources import detect
+from pipeline.sources.base import Block, DocumentReader, Parsed
+from tests.pipeline.sources.lines import reader
 
 
 def read(name: str, *records: Any) -> Parsed:
@@ -22,15 +16,15 @@ def read(name: str, *records: Any) -> Parsed:
 
 
 def read_bytes(name: str, data: bytes) -> Parsed:
-    parsed = READERS[name](options()).read(Block(data, 1, data.count(b"\n")))
+    parsed = reader(name).read(Block(data, 1, data.count(b"\n")))
     assert parsed.account.balanced
     return parsed
 
 
 def read_document(name: str, data: bytes) -> Parsed:
-    reader = READERS[name](options())
-    assert isinstance(reader, DocumentReader)
-    parsed = reader.read_array(data)
+    by = reader(name)
+    assert isinstance(by, DocumentReader)
+    parsed = by.read_array(data)
     assert parsed.account.balanced
     return parsed
 

@@ -11,8 +11,12 @@ from pipeline.sources.watch import Watch
 LATEST = 4_000_000_000_000_000
 
 
+def options(zone: str = "UTC") -> ReadOptions:
+    return ReadOptions(Watch(None), LATEST, timezone=zone)
+
+
 def reader(name: str, zone: str = "UTC") -> Reader:
-    return READERS[name](ReadOptions(Watch(None), LATEST, timezone=zone))
+    return READERS[name](options(zone))
 
 
 def read(name: str, *lines: str | bytes, zone: str = "UTC", by: Reader | None = None) -> Parsed:
@@ -31,12 +35,12 @@ def read_blocks(encoding: str, blocks: Sequence[Sequence[str | bytes]], zone: st
     """Every block by a new reader that takes up the state of the last one."""
     parts, state, first = [], None, 1
     for lines in blocks:
-        reader = READERS[encoding](ReadOptions(Watch(None), LATEST, timezone=zone))
+        by = reader(encoding, zone)
         if state is not None:
-            reader.resume(json.loads(json.dumps(state)))
+            by.resume(json.loads(json.dumps(state)))
         data = b"".join((x.encode() if isinstance(x, str) else x.replace(b"\n", b" ")) + b"\n" for x in lines)
-        parts.append(reader.read(Block(data, first, len(lines))))
-        first, state = first + len(lines), reader.state()
+        parts.append(by.read(Block(data, first, len(lines))))
+        first, state = first + len(lines), by.state()
     return merge(parts)
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.sources import READERS, azure, detect
 from pipeline.sources.base import Block, Parsed
-from tests.pipeline.sources.forms_read import options, read, read_bytes, read_document, read_file, rows
+from tests.pipeline.sources.forms_read import read, read_bytes, read_document, read_file, rows
+from tests.pipeline.sources.lines import options
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
 FLOW = "10.1.0.11,10.9.0.25,40001,993"
