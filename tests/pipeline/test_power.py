@@ -92,7 +92,14 @@ def test_the_extra_bytes_alert_and_one_byte_less_does_not_by_the_naive_reading()
     check()
     assert min(seen[s] for s in ("fleet", "own", "no_history", "too_few_samples", "masked")) >= 20, seen
     assert seen["deviation_unknown"] > 0
-    assert seen["beyond_counting"] > 0
+
+
+def test_a_gate_beyond_64_bits_is_said_to_be_so() -> None:
+    past = [(DAY - dt.timedelta(days=i + 1), "10.0.0.1", LARGEST * (i % 2)) for i in range(6)]
+    case = Case(DAY, FIRST, (*past, (DAY, "10.0.0.1", 5)), oracle.Numbers(), "3", twin=False)
+    (row,) = power_of(case).to_dicts()
+    assert (row["reason"], row["least"], row["extra"]) == ("beyond_counting", None, None)
+    assert not alerts_with(case, "10.0.0.1", LARGEST)
 
 
 def test_a_client_that_alerts_needs_nothing_and_an_unknown_volume_counts_from_nothing() -> None:
