@@ -22,10 +22,10 @@ $(STAMP): requirements.lock pyproject.toml
 setup: $(STAMP) ## create .venv from the lock
 
 demo: $(STAMP) ## set up, make the demo site, run the whole job and print its alert
-	.venv/bin/nilometer demo demo-site
+	env -u DAGSTER_HOME .venv/bin/nilometer demo demo-site
 
 ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
-	.venv/bin/nilometer --site demo-site ui
+	env -u DAGSTER_HOME .venv/bin/nilometer --site demo-site ui
 
 # Three processes: what one group leaves in memory does not slow the next.
 APART := tests/assets tests/data_quality tests/ui tests/pipeline

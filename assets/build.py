@@ -29,7 +29,7 @@ def build_defs(site: Site) -> dg.Definitions:
         return dg.Definitions(
             assets=[flows.flow_logs(site), *known, *found],
             asset_checks=checks.build(site, partitions),
-            jobs=[daily_job(chain), preview_job(site), power.job(), detection_quality.weekly_job()],
+            jobs=[daily_job(site, chain), preview_job(site), power.job(), detection_quality.weekly_job()],
             schedules=[
                 daily_schedule(site),
                 hourly_schedule(site),

@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from assets import screen, views
-from assets.runner import HOME, RunReport, run_days
+from assets.instances import HOME
+from assets.runner import RunReport, run_days
 from pipeline.alerts import human
 from pipeline.days import day_range
 from pipeline.errors import ConfigError, Location

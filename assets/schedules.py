@@ -10,19 +10,21 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.run_tags import site_tags
 from pipeline.preview import make_preview
 from pipeline.site import Site
 
 JOB = "nilometer_daily"
 
 
-def daily_job(chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
+def daily_job(site: Site, chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
     """All assets and checks of a day; what looks at finished days has jobs of its own."""
     return dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.assets(*chain),
         description="All tables and checks of a day.",
         executor_def=dg.in_process_executor,
+        tags=site_tags(site),
     )
 
 
