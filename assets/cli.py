@@ -19,6 +19,7 @@ from assets import screen, views
 from assets.evaluate_cli import evaluate
 from assets.options import Day, asked_days, day_options
 from assets.power_cli import backtest, compare, power
+from assets.prune_cli import prune
 from assets.rules_cli import rules
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.settings import CONFIG_NAME
@@ -56,7 +57,7 @@ def main(ctx: click.Context, site: Path | None) -> None:
     ctx.obj = site or Path()
 
 
-for _command in (evaluate, rules, power, backtest, compare):
+for _command in (evaluate, rules, power, backtest, compare, prune):
     main.add_command(_command)
 
 
@@ -90,17 +91,21 @@ def check(folder: Path, as_json: bool) -> None:
 @click.option(
     "--stale", is_flag=True, help="Bring the days that were run up to date: stale and failed ones, and gaps between."
 )
+@click.option("--reread", is_flag=True, help="Read logs of the days again whose rows were pruned.")
 @click.pass_obj
-def run(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, stale: bool) -> None:
+def run(
+    folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, stale: bool, reread: bool
+) -> None:
     """Make all tables of the days; without a choice, of the day that ended last."""
     site = open_site(folder)
-    if stale and (day or first or last):
+    if stale and (day or first or last or reread):
         raise click.UsageError("--stale chooses the days itself.")
     from assets import runner
 
     end = runner.last_ended_day(site)
     start = site.settings.start_date if last and not first else end
-    report = runner.run_stale(site) if stale else runner.run_days(site, asked_days(day, first, last, (start, end)))
+    asked = [] if stale else asked_days(day, first, last, (start, end))
+    report = runner.run_stale(site) if stale else runner.run_days(site, asked, reread=reread)
     sys.exit(_told(report.days, report.problems))
 
 

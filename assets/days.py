@@ -65,6 +65,9 @@ def _run_day(
         return
     if failure_before(site, day, stage, own=True) is not None:
         site.storage.clear_failed(day)
+    if record.pruned:
+        context.log.warning(f"{stage} of {key} was pruned on {record.pruned} and is not made again")
+        return
     shown = _metadata(record) | (describe(day) if describe else {})
     context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
 

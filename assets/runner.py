@@ -73,11 +73,17 @@ def check_days(site: Site, days: Sequence[dt.date]) -> None:
         )
 
 
-def run_days(site: Site, days: Sequence[dt.date]) -> RunReport:
-    """Make all tables of the days, and before them flows and daily traffic of what their windows lack."""
+def run_days(site: Site, days: Sequence[dt.date], *, reread: bool = False) -> RunReport:
+    """Make all tables of the days, and before them flows and daily traffic of what their windows lack.
+
+    With reread, logs of the days whose landed rows were pruned are read again, where they are still there.
+    """
     check_days(site, days)
     with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
-        return _Runner(site, instance).run(days)
+        runner = _Runner(site, instance)
+        if reread:
+            runner.land(days, reread=True)
+        return runner.run(days)
 
 
 def run_stale(site: Site) -> RunReport:
@@ -124,10 +130,10 @@ class _Runner:
         status = days_status(self._site, open_landing(self._site), days, day_quality)
         return RunReport(status, list(dict.fromkeys(self._problems)))
 
-    def land(self, days: Sequence[dt.date]) -> None:
+    def land(self, days: Sequence[dt.date], *, reread: bool = False) -> None:
         """Read new and changed logs that may hold the days."""
         with shown("run"):
-            landed = open_landing(self._site).land(days, report)
+            landed = open_landing(self._site).land(days, report, reread=reread)
         self._problems += [p.message for p in landed.problems]
 
     def make(self, days: Sequence[dt.date]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 from data_quality.profiles import PROFILES
+from pipeline.pruned import kept_quality, lost_input
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.stages import failure_before
@@ -78,6 +79,8 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
     outcomes: dict[dt.date, CheckOutcome] = {}
     profiles: dict[dt.date, Mapping[str, Any]] = {}
     for day in days:
+        if lost_input(site, spec.table, day) or _is_pruned(site, spec.table, day):
+            continue  # It was judged when it was made; from what is left it would be judged wrongly.
         try:
             if (why := _absent(spec, site, day)) is None:
                 profiles[day] = PROFILES[spec.name](site, day)
@@ -100,6 +103,12 @@ def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
     if failure is None and site.storage.has(spec.table, day):
         return None
     return "; ".join(failure) if failure else f"{spec.table} is not stored"
+
+
+def _is_pruned(site: Site, table: str, day: dt.date) -> bool:
+    """Whether the day's rows are gone on purpose."""
+    record = None if site.storage.has(table, day) else site.storage.record(table, day)
+    return record is not None and bool(record.pruned)
 
 
 def _failed(expectation: str, observed: str, limit: str, remedy: str) -> CheckOutcome:
@@ -213,4 +222,6 @@ def day_quality(site: Site, day: dt.date) -> str:
     needed = {s.name for s in check_specs() if s.blocking}
     ran = set(found["check"].unique().to_list())
     bad = found.filter(pl.col("blocking") & ~pl.col("passed")).height
+    if not needed <= ran and (kept := kept_quality(site, day)) is not None:
+        return kept
     return "verified" if needed <= ran and not bad else "unverified"

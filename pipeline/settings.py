@@ -191,6 +191,36 @@ class CountingSettings(_Model):
     """Records of the same ends and ports that lie no farther apart may be of one session."""
 
 
+_PERIOD = re.compile(r"([1-9][0-9]{0,4})\s*d")
+
+
+def _period(value: Any) -> Any:
+    """Days, from 90d or 90."""
+    found = _PERIOD.fullmatch(value) if isinstance(value, str) else None
+    if found is None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise ValueError("must be a number of days such as 90d")
+    return int(found[1]) if found else value
+
+
+Period = Annotated[int, BeforeValidator(_period), Field(ge=1, le=36_600)]
+
+
+class RetentionSettings(_Model):
+    """For how many of the newest ended days something is kept; what is not named is kept for ever."""
+
+    flows: Period | None = None
+    daily_traffic: Period | None = None
+    traffic_baseline: Period | None = None
+    anomaly_scores: Period | None = None
+    surge_scores: Period | None = None
+    alerts: Period | None = None
+    quality: Period | None = None
+    quarantine: Period | None = None
+    landing: Period | None = None
+    runs: Period | None = None
+    """Runs in Dagster's history, by the day they began."""
+
+
 def _local_folder(text: str) -> str:
     if "://" in text:
         raise ValueError("must be a folder; object stores are not supported yet")
@@ -281,6 +311,7 @@ class Settings(_Model):
     limits: LimitSettings = LimitSettings()
     counting: CountingSettings = CountingSettings()
     context: ContextSettings = ContextSettings()
+    retention: RetentionSettings = RetentionSettings()
     owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
 
 
@@ -321,6 +352,7 @@ def _allowed_keys(loc: tuple[Any, ...]) -> str:
         "limits": LimitSettings,
         "counting": CountingSettings,
         "context": ContextSettings,
+        "retention": RetentionSettings,
     }
     model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
     return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."

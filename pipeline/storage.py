@@ -12,6 +12,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -44,6 +45,8 @@ class DayRecord:
     fingerprint: str
     inputs: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    pruned: str = ""
+    """The day its rows were pruned, YYYY-MM-DD; empty while they are stored."""
 
     @property
     def footer(self) -> dict[str, Any]:
@@ -273,15 +276,39 @@ class Storage:
 
         rows = register_io_source(lambda *_: groups(), schema=table.schema)
         write_parquet(self.path(table.name, day), rows, lambda: record().footer, size)
+        self.remove(_tombstone(table.name, day))
         return record()
 
     def record(self, table: str, day: dt.date) -> DayRecord | None:
-        """The stored day's own record, or None when the day is not stored."""
+        """The stored day's own record, or that of a pruned day; None when the day was never stored."""
         path = self.path(table, day)
         if not path.exists():
-            return None
+            return self._pruned(table, day)
         f = read_footer(path)
         return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
+
+    # Pruned days: their rows are gone on purpose, their record stays, so that what was made of them stays true.
+
+    def _pruned(self, table: str, day: dt.date) -> DayRecord | None:
+        text = self.read_text(_tombstone(table, day))
+        if text is None:
+            return None
+        f = json.loads(text)
+        return DayRecord(table, day, f["rows"], f["fingerprint"], f["inputs"], f["facts"], f["pruned"])
+
+    def prune_day(self, table: str, day: dt.date, today: dt.date) -> None:
+        """Delete a stored day's rows and keep its record; done again after a crash, it ends the same."""
+        record = self.record(table, day)
+        if record is None or record.pruned:
+            return
+        self.write_text(_tombstone(table, day), json.dumps(record.footer | {"pruned": str(today)}, sort_keys=True))
+        self.remove(day_name(table, day))
+
+    def pruned_days(self, table: str) -> list[dt.date]:
+        """All days of a table whose rows were pruned, in order."""
+        names = (n.rpartition("/")[2] for n in self.names(f"pruned/{table}"))
+        found = (parse_day(n.removeprefix("day=").removesuffix(".json")) for n in names)
+        return sorted(d for d in found if not self.has(table, d))
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the day is stored."""
@@ -336,8 +363,19 @@ class Storage:
         replace_atomically(self.root / name, lambda p: p.write_text(text, encoding="utf-8"))
 
     def remove(self, name: str) -> None:
-        """Delete a file; nothing happens when there is none."""
-        (self.root / name).unlink(missing_ok=True)
+        """Delete a file, and the folder of a day that is left empty; nothing happens when there is none."""
+        path = self.root / name
+        path.unlink(missing_ok=True)
+        if path.parent.name.startswith("day="):
+            with suppress(OSError):
+                path.parent.rmdir()
+
+    def size(self, name: str) -> int:
+        """Bytes of a file; 0 when there is none."""
+        try:
+            return (self.root / name).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def names(self, folder: str) -> list[str]:
         """The finished files right below a folder, as names below the root, in order."""
@@ -366,6 +404,15 @@ class Storage:
         """All days with a failure marker, in order."""
         names = (n.rpartition("/")[2] for n in self.names("failed"))
         return sorted(parse_day(n.removeprefix("day=").removesuffix(".json")) for n in names)
+
+
+def day_name(table: str, day: dt.date) -> str:
+    """The name below the root of a stored day."""
+    return f"{table}/day={day.isoformat()}/part.parquet"
+
+
+def _tombstone(table: str, day: dt.date) -> str:
+    return f"pruned/{table}/day={day.isoformat()}.json"
 
 
 def _marker(day: dt.date) -> str:
