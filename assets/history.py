@@ -63,6 +63,9 @@ def forget(instance: dg.DagsterInstance, past: Past) -> None:
     doomed = set(past.runs)
     _keep_newest(instance, doomed)
     for run in past.runs:
+        if not instance.has_run(run):
+            continue
+        instance.event_log_storage.delete_events(run)  # Before the run, without which nobody would find them again.
         instance.delete_run(run)
         instance.compute_log_manager.delete_logs(prefix=[run])
         for path in _logs(instance, run):

@@ -74,8 +74,7 @@ class DayStatus:
     def as_dict(self) -> dict[str, Any]:
         """The command line's contract: day, state, reasons, and rows and fingerprint of each table."""
         tables = {
-            name: {"rows": t.rows, "fingerprint": t.fingerprint, "state": t.state}
-            for name, t in self.tables.items()
+            name: {"rows": t.rows, "fingerprint": t.fingerprint, "state": t.state} for name, t in self.tables.items()
         }
         return {
             "day": self.day.isoformat(),

@@ -19,6 +19,7 @@ from data_quality.checks import check_specs
 from pipeline.errors import ConfigError
 from pipeline.site import PROJECT, Site
 from tests import postgres
+from tests.assets.test_prune import forget_all_but_the_last_run
 from tests.assets.test_runs import CHAIN, days, events
 from tests.worlds import day, make_site
 
@@ -88,6 +89,14 @@ def test_a_database_that_is_not_there_is_a_clear_error_without_its_password(
     monkeypatch.delenv("NILOMETER_PG_PASSWORD")
     with pytest.raises(ConfigError, match="NILOMETER_PG_PASSWORD"):
         open_instance(site)
+
+
+@pytest.mark.slow
+def test_old_runs_go_from_postgresql_as_they_do_from_sqlite(environment: dict[str, str], tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site", 4)
+    for each in days(4):
+        runner.run_days(site, [each])
+    forget_all_but_the_last_run(site)
 
 
 @pytest.mark.slow
