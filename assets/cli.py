@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from assets import screen, views
+from assets import journal, screen, views
 from assets.evaluate_cli import evaluate
 from assets.options import Day, asked_days, day_options
 from assets.power_cli import backtest, compare, power
@@ -48,12 +48,20 @@ class _Group(click.Group):
     type=click.Path(path_type=Path),
     help="The site's folder; default: $NILOMETER_SITE, else the current folder.",
 )
+@click.option(
+    "--log-format",
+    envvar=journal.ENV_FORMAT,
+    type=click.Choice(journal.FORMATS),
+    help=f"How progress and problems are told on stderr; default: ${journal.ENV_FORMAT}, else text.",
+)
 @click.version_option(package_name="nilometer")
 @click.pass_context
-def main(ctx: click.Context, site: Path | None) -> None:
+def main(ctx: click.Context, site: Path | None, log_format: str | None) -> None:
     """A daily gauge for mail-server traffic: flow logs in, hosts in flood out (ATT&CK T1114.002)."""
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    if log_format:
+        os.environ[journal.ENV_FORMAT] = log_format
     ctx.obj = site or Path()
 
 

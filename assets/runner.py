@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from assets import journal
 from assets.build import build_defs
+from assets.days import land
 from assets.instances import open_instance
-from assets.progress import report, shown
+from assets.progress import shown
 from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.run_tags import SITE, command_tags
 from assets.schedules import JOB
@@ -133,7 +135,7 @@ class _Runner:
     def land(self, days: Sequence[dt.date], *, reread: bool = False) -> None:
         """Read new and changed logs that may hold the days."""
         with shown("run"):
-            landed = open_landing(self._site).land(days, report, reread=reread)
+            landed = land(self._site, open_landing(self._site), days, reread=reread)
         self._problems += [p.message for p in landed.problems]
 
     def make(self, days: Sequence[dt.date]) -> None:
@@ -184,6 +186,7 @@ class _Runner:
                     run_config=_QUIET,
                     raise_on_error=False,
                 )
+            journal.write("info", "run_ended", run_id=result.run_id, days=f"{first} to {last}", success=result.success)
             self._problems += _faults(result)
 
     def _bury_dead_runs(self) -> None:

@@ -221,6 +221,19 @@ class RetentionSettings(_Model):
     """Runs in Dagster's history, by the day they began."""
 
 
+def _local_path(text: str) -> str:
+    if "://" in text or "\x00" in text or not text.strip():
+        raise ValueError("must be a file or a folder, such as rules-of-our-own")
+    return text
+
+
+class MetricsSettings(_Model):
+    """Where runs publish metrics, besides an OTLP endpoint named in the environment."""
+
+    prometheus_file: Annotated[str, AfterValidator(_local_path)] | None = None
+    """A file for node_exporter's textfile collector; absolute or below the site."""
+
+
 def _local_folder(text: str) -> str:
     if "://" in text:
         raise ValueError("must be a folder; object stores are not supported yet")
@@ -258,12 +271,6 @@ class ContextSettings(_Model):
     def files(self) -> dict[str, str]:
         """The file of each input that is given."""
         return {name: file for name in type(self).model_fields if (file := getattr(self, name)) is not None}
-
-
-def _local_path(text: str) -> str:
-    if "://" in text or "\x00" in text or not text.strip():
-        raise ValueError("must be a file or a folder, such as rules-of-our-own")
-    return text
 
 
 Networks = Annotated[
@@ -312,6 +319,7 @@ class Settings(_Model):
     counting: CountingSettings = CountingSettings()
     context: ContextSettings = ContextSettings()
     retention: RetentionSettings = RetentionSettings()
+    metrics: MetricsSettings = MetricsSettings()
     owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
 
 
@@ -353,6 +361,7 @@ def _allowed_keys(loc: tuple[Any, ...]) -> str:
         "counting": CountingSettings,
         "context": ContextSettings,
         "retention": RetentionSettings,
+        "metrics": MetricsSettings,
     }
     model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
     return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."
