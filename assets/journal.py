@@ -20,7 +20,7 @@ def as_json() -> bool:
     return os.environ.get(ENV_FORMAT, "").lower() == "json"
 
 
-def line(level: str, event: str, when: dt.datetime | None = None, **facts: object) -> str:
+def line(level: str, event: str, when: dt.datetime | None = None, /, **facts: object) -> str:
     """One event as a line without its end; facts that are None are left out."""
     when = when or dt.datetime.now(dt.UTC)
     head = {"time": when.isoformat(timespec="milliseconds"), "level": level, "event": event}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,12 +101,11 @@ def state_samples(site: Site, now: float) -> list[Sample]:
     return found + [Sample("day_quality", text, float(q == quality), {"quality": q}) for q in QUALITIES]
 
 
-def _attempt(what: str, act: object) -> None:
+def _attempt(what: str, act: Callable[[], None]) -> None:
     """Do it; a fault is said once and stops no run."""
     if what in _said:
         return
     try:
-        assert callable(act)
         act()
     except ModuleNotFoundError as error:
         _said.add(what)
@@ -143,7 +142,7 @@ def _send(site: Site, samples: Sequence[Sample]) -> None:
     )
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
 
-    parts = {Counter: AggregationTemporality.DELTA}
+    parts: dict[type, AggregationTemporality] = {Counter: AggregationTemporality.DELTA}
     reader = InMemoryMetricReader(preferred_temporality=parts)
     about = Resource.create({"service.name": "nilometer", "nilometer.site": site.root.name})
     meter = MeterProvider([reader], about, shutdown_on_exit=False).get_meter("nilometer")

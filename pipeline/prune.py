@@ -115,6 +115,7 @@ def _scored_or_first(site: Site, table: str, day: dt.date) -> bool:
 
 def _needed_from(site: Site, table: str, first: dict[str, dt.date], today: dt.date) -> dt.date | None:
     """From which day on a table is in the window of a day that is kept, or that is still to be scored."""
+    scored: tuple[str, ...]
     if table == "daily_traffic":
         past, scored = site.history_days, SCORING
     elif table == "surge_scores":
