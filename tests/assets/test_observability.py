@@ -62,7 +62,6 @@ def test_logs_for_machines_are_one_object_a_line_and_name_day_stage_rows_and_cos
     checks = [f for f in found if f["event"] == "check_failed" and f["stage"] == "flows"]
     assert {c["day"] for c in checks} == {str(day(1))}
     assert [f["success"] for f in found if f["event"] == "run_ended"] == [True]
-    assert any(f["event"] == "message" and "unverified" in f["message"] for f in found)
     assert "2 days" in result.stdout
 
 
@@ -92,7 +91,6 @@ def test_runs_of_the_daemon_log_dagsters_messages_in_the_same_form(
             instance=instance, tags=tags, asset_selection=[dg.AssetKey("flows")], run_config=LOGGED
         )
     found = lines(capsys.readouterr().err)
-    assert {"run_start", "step_success", "asset_materialization", "run_success"} <= {f["event"] for f in found}
     assert "stage_done" in {f["event"] for f in found}
 
     @dg.op
