@@ -20,6 +20,7 @@ HOME = "dagster_home"
 CONFIG = "dagster.yaml"
 ENV_HOME = "DAGSTER_HOME"
 _POSTGRES = "dagster_postgres"
+_ASKS_POSTGRES = re.compile(r"(?m)^\s*(postgres:|module:\s*dagster_postgres)")
 _VARIABLE = re.compile(r'environment variable "(\w+)"')
 _INSTANCE = """# The site's Dagster instance: run history, on this machine only.
 telemetry: {enabled: false}
@@ -74,7 +75,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
 def _check_extra(folder: Path) -> None:
     config = folder / CONFIG
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
-    if ("postgres" in text) and importlib.util.find_spec(_POSTGRES) is None:
+    if _ASKS_POSTGRES.search(text) and importlib.util.find_spec(_POSTGRES) is None:
         raise ConfigError(
             "the Dagster instance asks for PostgreSQL, which needs the extra postgres.",
             where=Location(file=str(config)),
