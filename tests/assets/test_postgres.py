@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -126,15 +127,18 @@ def test_two_runs_that_the_daemon_launches_on_days_of_one_site_both_end_well(
     for each in days(TWO):
         tags = f'{{"dagster/partition": "{each}"}}'
         words = [sys.executable, "-m", "dagster", "job", "launch", *work, "-j", "nilometer_daily", "--tags", tags]
-        asked = subprocess.run(words, env=around, capture_output=True, text=True, check=False)
+        asked = subprocess.run(words, env=around, start_new_session=True, capture_output=True, text=True, check=False)
         assert asked.returncode == 0, asked.stderr
     words = [sys.executable, "-m", "dagster._daemon", "run", *work]
-    with subprocess.Popen(words, env=around, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(words, env=around, start_new_session=True, **quiet) as daemon:
         try:
             runs = _ended(site, daemon)
         finally:
             daemon.send_signal(signal.SIGINT)
             daemon.wait(60)
+            with suppress(ProcessLookupError):  # Its code servers are of its session.
+                os.killpg(daemon.pid, signal.SIGKILL)
     assert [r.status for r in runs] == [dg.DagsterRunStatus.SUCCESS] * TWO
     assert all(r.tags["nilometer/site"] == "site" for r in runs)
     all_made(site, list(days(TWO)))
