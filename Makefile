@@ -1,4 +1,6 @@
 .DEFAULT_GOAL := help
+unexport DAGSTER_HOME
+# What is made and tested here is recorded in no instance but its own.
 PY := .venv/bin/python
 STAMP := .venv/.synced
 

@@ -10,7 +10,8 @@ import warnings
 
 import dagster as dg
 
-from assets import alerts, baseline, checks, context, daily, detection_quality, flows, power, scores, surge
+from assets import alerts, baseline, checks, context, daily, detection_quality, flows, journal, power, scores, surge
+from assets.dagster_log import json_lines
 from assets.schedules import daily_job, daily_schedule, hourly_schedule, preview_job
 from pipeline.site import Site
 
@@ -29,7 +30,7 @@ def build_defs(site: Site) -> dg.Definitions:
         return dg.Definitions(
             assets=[flows.flow_logs(site), *known, *found],
             asset_checks=checks.build(site, partitions),
-            jobs=[daily_job(chain), preview_job(site), power.job(), detection_quality.weekly_job()],
+            jobs=[daily_job(site, chain), preview_job(site), power.job(), detection_quality.weekly_job()],
             schedules=[
                 daily_schedule(site),
                 hourly_schedule(site),
@@ -37,4 +38,5 @@ def build_defs(site: Site) -> dg.Definitions:
                 detection_quality.weekly_schedule(site),
             ],
             executor=dg.in_process_executor,
+            loggers={"console": json_lines} if journal.as_json() else None,
         )

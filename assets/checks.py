@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets import metadata
+from assets import journal, metadata
 from assets.days import surge_scores
 from data_quality.checks import CheckOutcome, CheckSpec, run_checks, specs_of
 from pipeline.days import parse_day
@@ -50,6 +50,9 @@ def _step(
             outcomes = run_checks(spec, site, [parse_day(key) for key in op_context.partition_keys])
             for day, outcome in outcomes.items():
                 # log_event takes evaluations too, and unlike runless events they may come again for the same day.
+                if not outcome.passed:
+                    about = {"run_id": op_context.run_id, "day": day.isoformat(), "stage": spec.table}
+                    journal.write("warning", "check_failed", **about, check=spec.name)
                 op_context.log_event(_evaluation(spec, day.isoformat(), outcome))  # type: ignore[arg-type]
             yield dg.Output(None, output_name=f"{table}_{spec.name}")
 

@@ -56,7 +56,7 @@ def check_site(site: Site, *, as_json: bool) -> bool:
 
 def _ledger(site: Site, now: dt.datetime) -> Ledger:
     """What is known of the files that were read before."""
-    return Landing(site.root, site.storage.root, site.settings, now).ledger
+    return Landing(site.root, site.storage, site.settings, now).ledger
 
 
 def _blind_spots(site: Site) -> list[str]:

@@ -16,11 +16,12 @@ from typing import Any
 
 import click
 
-from assets import screen, views
+from assets import journal, screen, views
 from assets.evaluate_cli import evaluate
 from assets.explain_cli import explain
 from assets.options import Day, asked_days, day_options
 from assets.power_cli import backtest, compare, power
+from assets.prune_cli import prune
 from assets.quality_cli import quality
 from assets.rules_cli import rules
 from pipeline.acceptance import FIT
@@ -51,16 +52,24 @@ class _Group(click.Group):
     type=click.Path(path_type=Path),
     help="The site's folder; default: $NILOMETER_SITE, else the current folder.",
 )
+@click.option(
+    "--log-format",
+    envvar=journal.ENV_FORMAT,
+    type=click.Choice(journal.FORMATS),
+    help=f"How progress and problems are told on stderr; default: ${journal.ENV_FORMAT}, else text.",
+)
 @click.version_option(package_name="nilometer")
 @click.pass_context
-def main(ctx: click.Context, site: Path | None) -> None:
+def main(ctx: click.Context, site: Path | None, log_format: str | None) -> None:
     """A daily gauge for mail-server traffic: flow logs in, hosts in flood out (ATT&CK T1114.002)."""
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    if log_format:
+        os.environ[journal.ENV_FORMAT] = log_format
     ctx.obj = site or Path()
 
 
-for _command in (evaluate, explain, rules, power, backtest, compare, quality):
+for _command in (evaluate, explain, rules, power, backtest, compare, prune, quality):
     main.add_command(_command)
 
 
@@ -94,17 +103,21 @@ def check(folder: Path, as_json: bool) -> None:
 @click.option(
     "--stale", is_flag=True, help="Bring the days that were run up to date: stale and failed ones, and gaps between."
 )
+@click.option("--reread", is_flag=True, help="Read logs of the days again whose rows were pruned.")
 @click.pass_obj
-def run(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, stale: bool) -> None:
+def run(
+    folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, stale: bool, reread: bool
+) -> None:
     """Make all tables of the days; without a choice, of the day that ended last."""
     site = open_site(folder)
-    if stale and (day or first or last):
+    if stale and (day or first or last or reread):
         raise click.UsageError("--stale chooses the days itself.")
     from assets import runner
 
     end = runner.last_ended_day(site)
     start = site.settings.start_date if last and not first else end
-    report = runner.run_stale(site) if stale else runner.run_days(site, asked_days(day, first, last, (start, end)))
+    asked = [] if stale else asked_days(day, first, last, (start, end))
+    report = runner.run_stale(site) if stale else runner.run_days(site, asked, reread=reread)
     sys.exit(_told(report.days, report.problems))
 
 

@@ -7,15 +7,19 @@ This is the one place that knows how Dagster is told of single days in a range r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import dagster as dg
 
+from assets import journal
+from assets.costs import Meter, Total, bytes_of
 from assets.metadata import GROUP, TECHNIQUES
+from assets.metrics import publish
 from assets.progress import report
 from pipeline.days import parse_day
 from pipeline.errors import NilometerError
+from pipeline.landing import Landing, LandingReport
 from pipeline.schemas import Table
 from pipeline.site import Site
 from pipeline.stages import failure_before
@@ -27,6 +31,20 @@ NO_EVENT = {"__source_asset_observation__": True}
 
 
 Describe = Callable[[dt.date], dict[str, Any]]
+Reads = Callable[[dt.date], Iterable[str]]
+
+
+def land(site: Site, landing: Landing, days: Sequence[dt.date], *, reread: bool = False) -> LandingReport:
+    """Read new and changed logs that may hold the days, and tell what that came to."""
+    total, meter = Total("landing"), Meter()
+    landed = landing.land(days, report, reread=reread)
+    total.days, total.cost = len(days), meter.cost(landed.bytes_read)
+    if landed.landed or landed.problems:
+        journal.write("info", "landed", stage="landing", files=landed.landed, **total.cost.as_dict())
+        publish(site, total)
+    for problem in landed.problems:
+        journal.write("warning", "log_not_read", stage="landing", message=problem.message)
+    return landed
 
 
 def run_days(
@@ -35,37 +53,53 @@ def run_days(
     stage: str,
     make: Callable[[dt.date], DayRecord],
     describe: Describe | None = None,
+    reads: Reads | None = None,
 ) -> dg.Output[None]:
     """Make every day of the run; days that an earlier stage could not make are passed over.
 
-    What describe says of a day is shown beside its row count.
+    What describe says of a day is shown beside its row count. Reads names stored files that a day is made from and that
+    its record does not name.
     """
+    total = Total(stage)
     for index, key in enumerate(context.partition_keys, 1):
         if failure_before(site, parse_day(key), stage, own=False) is None:
-            _run_day(context, site, stage, key, make, describe)
+            _run_day(context, site, key, make, total, describe=describe, reads=reads)
         report(stage, index, len(context.partition_keys))
+    publish(site, total)
     return dg.Output(None, metadata=NO_EVENT)
 
 
 def _run_day(
     context: dg.AssetExecutionContext,
     site: Site,
-    stage: str,
     key: str,
     make: Callable[[dt.date], DayRecord],
+    total: Total,
+    *,
     describe: Describe | None,
+    reads: Reads | None,
 ) -> None:
-    day = parse_day(key)
+    day, stage, meter = parse_day(key), total.stage, Meter()
+    about = {"run_id": context.run.run_id, "day": key, "stage": stage}
     try:
         record = make(day)
     except Exception as error:
         reason = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
         site.storage.mark_failed(day, stage, [reason])
         context.log.error(f"{stage} of {key} failed: {reason}")
+        total.add(meter.cost(), None)
+        journal.write("error", "stage_failed", **about, message=reason)
         return
     if failure_before(site, day, stage, own=True) is not None:
         site.storage.clear_failed(day)
-    shown = _metadata(record) | (describe(day) if describe else {})
+    if record.pruned:
+        context.log.warning(f"{stage} of {key} was pruned on {record.pruned} and is not made again")
+        journal.write("info", "stage_pruned", **about)
+        return
+    cost = meter.cost(*bytes_of(site, record, reads(day) if reads else ()))
+    total.add(cost, record)
+    journal.write("info", "stage_done", **about, rows=record.rows, **cost.as_dict())
+    shown = _metadata(record) | cost.as_dict() | (describe(day) if describe else {})
     context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
 
 

@@ -5,13 +5,15 @@ The company and its theft are made in `pipeline.simulate`; nothing here knows wh
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import polars as pl
 
 from assets import screen, views
-from assets.runner import HOME, RunReport, run_days
+from assets.instances import ENV_HOME, HOME
+from assets.runner import RunReport, run_days
 from pipeline.alerts import human
 from pipeline.days import day_range
 from pipeline.errors import ConfigError, Location
@@ -23,7 +25,8 @@ from pipeline.site import Site, open_site
 
 
 def run_demo(folder: Path, company: Company) -> RunReport:
-    """Make the site, run it and print what the tables hold."""
+    """Make the site, run it and print what the tables hold; its runs are recorded in the demo's own folder."""
+    os.environ.pop(ENV_HOME, None)
     _prepare(folder, company)
     site = open_site(folder)
     days = day_range(company.first_day, company.last_day)

@@ -4,10 +4,10 @@ import datetime as dt
 
 import dagster as dg
 
-from assets.days import chain_asset, run_days
+from assets.days import chain_asset, land, run_days
 from assets.metadata import GROUP
-from assets.progress import report
 from pipeline.days import parse_day
+from pipeline.flows import feeding
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.schemas import FLOWS
@@ -36,9 +36,14 @@ def build(site: Site) -> dg.AssetsDefinition:
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
         with site_lock(site.storage.workspace, wait=True):
             landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
-            landed = landing.land([parse_day(k) for k in context.partition_keys], report)
+            landed = land(site, landing, [parse_day(k) for k in context.partition_keys])
             for problem in landed.problems:
                 context.log.warning(problem.message)
-            return run_days(context, site, "flows", lambda day: make_flows(site, landing, day))
+
+            def reads(day: dt.date) -> list[str]:
+                parts = [p for e in feeding(landing, day) for p in e.parts_of(day)]
+                return [f"landing/{name}" for p in parts for name in p.files]
+
+            return run_days(context, site, "flows", lambda day: make_flows(site, landing, day), reads=reads)
 
     return flows

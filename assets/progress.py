@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from assets import journal
+
 _listeners: list[Callable[[str, int, int], None]] = []
 
 
@@ -24,6 +26,9 @@ def report(stage: str, done: int, total: int) -> None:
 @contextmanager
 def shown(title: str) -> Iterator[None]:
     """Show what is reported inside."""
+    if journal.as_json():  # Each stage and day logs itself.
+        yield
+        return
     show = _bars(title) if sys.stderr.isatty() else _lines(title)
     with show as listener:
         _listeners.append(listener)

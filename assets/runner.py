@@ -10,13 +10,17 @@ import datetime as dt
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from assets import journal
 from assets.build import build_defs
-from assets.progress import report, shown
+from assets.days import land
+from assets.instances import open_instance
+from assets.progress import shown
+from assets.run_tags import ORIGIN as ORIGIN_TAG
+from assets.run_tags import SITE, command_tags
 from assets.schedules import JOB
 from data_quality.checks import day_quality
 from pipeline.acceptance import FIT
@@ -27,12 +31,6 @@ from pipeline.locks import site_lock
 from pipeline.site import Site
 from pipeline.status import DayStatus, days_status
 
-HOME = "dagster_home"
-ORIGIN_TAG = "nilometer/origin"
-_INSTANCE = """# The site's Dagster instance: run history, on this machine only.
-telemetry: {enabled: false}
-nux: {enabled: false}
-"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MAX_PASSES = 5
@@ -54,20 +52,6 @@ class RunReport:
 def open_landing(site: Site) -> Landing:
     """The site's landing as of now."""
     return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
-
-
-def home(site: Site) -> Path:
-    """Where the site's Dagster instance lives."""
-    return site.root / HOME
-
-
-def open_instance(site: Site) -> dg.DagsterInstance:
-    """The site's Dagster instance; made at its first use."""
-    home(site).mkdir(parents=True, exist_ok=True)
-    config = home(site) / "dagster.yaml"
-    if not config.exists():
-        config.write_text(_INSTANCE, encoding="utf-8")
-    return dg.DagsterInstance.from_config(str(home(site)))
 
 
 def last_ended_day(site: Site, now: dt.datetime | None = None) -> dt.date:
@@ -92,11 +76,17 @@ def check_days(site: Site, days: Sequence[dt.date]) -> None:
         )
 
 
-def run_days(site: Site, days: Sequence[dt.date]) -> RunReport:
-    """Make all tables of the days, and before them flows and daily traffic of what their windows lack."""
+def run_days(site: Site, days: Sequence[dt.date], *, reread: bool = False) -> RunReport:
+    """Make all tables of the days, and before them flows and daily traffic of what their windows lack.
+
+    With reread, logs of the days whose landed rows were pruned are read again, where they are still there.
+    """
     check_days(site, days)
     with site_lock(site.storage.workspace, wait=False), open_instance(site) as instance:
-        return _Runner(site, instance).run(days)
+        runner = _Runner(site, instance)
+        if reread:
+            runner.land(days, reread=True)
+        return runner.run(days)
 
 
 def run_stale(site: Site) -> RunReport:
@@ -143,10 +133,10 @@ class _Runner:
         status = days_status(self._site, open_landing(self._site), days, day_quality)
         return RunReport(status, list(dict.fromkeys(self._problems)))
 
-    def land(self, days: Sequence[dt.date]) -> None:
+    def land(self, days: Sequence[dt.date], *, reread: bool = False) -> None:
         """Read new and changed logs that may hold the days."""
         with shown("run"):
-            landed = open_landing(self._site).land(days, report)
+            landed = land(self._site, open_landing(self._site), days, reread=reread)
         self._problems += [p.message for p in landed.problems]
 
     def make(self, days: Sequence[dt.date]) -> None:
@@ -186,7 +176,7 @@ class _Runner:
 
     def _ranges(self, days: Sequence[dt.date], title: str, selection: list[dg.AssetKey] | None) -> None:
         for first, last in runs_of_days(list(days)):
-            tags = {_START: first.isoformat(), _END: last.isoformat(), ORIGIN_TAG: "command line"}
+            tags = {_START: first.isoformat(), _END: last.isoformat()} | command_tags(self._site, [first, last])
             with shown(title), warnings.catch_warnings():
                 warnings.simplefilter("ignore", dg.BetaWarning)
                 warnings.simplefilter("ignore", dg.PreviewWarning)
@@ -197,6 +187,7 @@ class _Runner:
                     run_config=_QUIET,
                     raise_on_error=False,
                 )
+            journal.write("info", "run_ended", run_id=result.run_id, days=f"{first} to {last}", success=result.success)
             self._problems += _faults(result)
 
     def _bury_dead_runs(self) -> None:
@@ -204,6 +195,8 @@ class _Runner:
         unended = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
         wanted = dg.RunsFilter(statuses=unended, tags={ORIGIN_TAG: "command line"})
         for run in self._instance.get_runs(wanted):
+            if run.tags.get(SITE, self._site.root.name) != self._site.root.name:
+                continue  # Another site's, in an instance that both use.
             self._instance.report_run_failed(run, "The process of this run died before it ended.")
 
 

@@ -10,19 +10,23 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets import journal
+from assets.dagster_log import LOGGED
+from assets.run_tags import site_tags
 from pipeline.preview import make_preview
 from pipeline.site import Site
 
 JOB = "nilometer_daily"
 
 
-def daily_job(chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
+def daily_job(site: Site, chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
     """All assets and checks of a day; what looks at finished days has jobs of its own."""
     return dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.assets(*chain),
         description="All tables and checks of a day.",
         executor_def=dg.in_process_executor,
+        tags=site_tags(site),
     )
 
 
@@ -63,7 +67,8 @@ def daily_schedule(site: Site) -> dg.ScheduleDefinition:
         day = now.date() - dt.timedelta(days=1)
         if day < site.settings.start_date:
             return dg.SkipReason(f"{day} lies before the site's start_date {site.settings.start_date}.")
-        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+        logged = LOGGED if journal.as_json() else None
+        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), run_config=logged)
 
     return daily
 

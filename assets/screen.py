@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assets import journal
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _STYLES = {
     "done": "green",
@@ -49,6 +51,9 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """One line that is not a result."""
+    if journal.as_json():
+        journal.write("error" if text.startswith("error:") else "warning", "message", message=plain(text))
+        return
     sys.stderr.write(plain(text) + "\n")
 
 

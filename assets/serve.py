@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from assets import screen
-from assets.runner import home, open_instance
+from assets.instances import home, open_instance
 from pipeline.errors import ConfigError, NilometerError
 from pipeline.site import ENV_SITE, PROJECT, Site
 

@@ -44,7 +44,7 @@ def _clear(folder: Path) -> None:
             where=Location(file=str(folder)),
             remedy="Choose another folder.",
         )
-    from assets.runner import HOME  # noqa: PLC0415 - Dagster alone takes a second
+    from assets.instances import HOME  # noqa: PLC0415 - Dagster alone takes a second
 
     for old in ("logs", "data", CONTEXT_FOLDER, HOME):
         shutil.rmtree(folder / old, ignore_errors=True)

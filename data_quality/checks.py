@@ -22,11 +22,13 @@ from data_quality import drift, own
 from data_quality.profiles import PROFILES
 from pipeline import acceptance
 from pipeline.expectations import RESERVED
+from pipeline.pruned import kept_quality, lost_input
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.stages import failure_before
 
 SUITES = Path(__file__).parent / "suites"
+NEVER_RAN = "(never ran)"
 DETAILS = {**drift.DETAILS, **own.DETAILS}
 """Check -> what a day's failed expectations show in place of a bare number, by expectation."""
 
@@ -85,6 +87,8 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
     outcomes: dict[dt.date, CheckOutcome] = {}
     profiles: dict[dt.date, Mapping[str, Any]] = {}
     for day in days:
+        if lost_input(site, spec.table, day) or _is_pruned(site, spec.table, day):
+            continue  # It was judged when it was made; from what is left it would be judged wrongly.
         try:
             if (why := _absent(spec, site, day)) is None:
                 profiles[day] = PROFILES[spec.name](site, day)
@@ -120,6 +124,12 @@ def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
     if failure is None and site.storage.has(spec.table, day):
         return None
     return "; ".join(failure) if failure else f"{spec.table} is not stored"
+
+
+def _is_pruned(site: Site, table: str, day: dt.date) -> bool:
+    """Whether the day's rows are gone on purpose."""
+    record = None if site.storage.has(table, day) else site.storage.record(table, day)
+    return record is not None and bool(record.pruned)
 
 
 def _failed(expectation: str, observed: str, limit: str, remedy: str) -> CheckOutcome:
@@ -234,6 +244,8 @@ def day_quality(site: Site, day: dt.date) -> str:
     if record is None or record.facts.get("lines", 0) == 0:
         return "no_data"
     bad = blocking_failures(site, day)
+    if any(b.endswith(NEVER_RAN) for b in bad) and (kept := kept_quality(site, day)) is not None:
+        return kept
     if not bad:
         return "verified"
     held = acceptance.in_force(acceptance.history(site.storage, day), record.fingerprint, bad)
@@ -246,9 +258,9 @@ def blocking_failures(site: Site, day: dt.date) -> tuple[str, ...]:
     bad = found.filter(pl.col("blocking") & ~pl.col("passed"))
     failed = {f"{check}/{name}" for check, name in bad.select("check", "expectation").iter_rows()}
     ran = set(found["check"].to_list())
-    failed |= {f"{s.name} (never ran)" for s in check_specs() if s.blocking and s.name not in ran}
+    failed |= {f"{s.name} {NEVER_RAN}" for s in check_specs() if s.blocking and s.name not in ran}
     judged = set(found.select("check", "expectation").iter_rows())
     whole = {check for check, name in judged if name in RESERVED}
     asked = {(own.group_of(e), e.name) for e in site.settings.expectations if e.blocking}
-    failed |= {f"{c}/{n} (never ran)" for c, n in asked - judged if c not in whole}
+    failed |= {f"{c}/{n} {NEVER_RAN}" for c, n in asked - judged if c not in whole}
     return tuple(sorted(failed))

@@ -87,7 +87,7 @@ class FileLander:
 
     def _skip_known(self, stream: LineStream, entry: Entry, old: Entry | None) -> dict[str, Any] | None:
         """The resume point when the file begins with what was landed before; the stream then stands behind it."""
-        if old is None or old.state != "landed" or not old.resume or old.watched != entry.watched:
+        if old is None or old.state != "landed" or not old.resume or old.watched != entry.watched or old.pruned:
             return None
         left = int(old.resume["offset"])
         while left > 0 and (data := stream.read(min(left, CHUNK_BYTES))):

@@ -63,8 +63,10 @@ class Landing:
 
     # Which files
 
-    def land(self, days: Collection[dt.date], progress: Progress | None = None) -> LandingReport:
-        """Land every new or changed file that may hold one of the days."""
+    def land(
+        self, days: Collection[dt.date], progress: Progress | None = None, *, reread: bool = False
+    ) -> LandingReport:
+        """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
         report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
         self.unlisted = []
         found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
@@ -77,7 +79,7 @@ class Landing:
             else:
                 self.unlisted += listing.problems
             found |= {(f.source, f.name): (source, f) for f in listing.files}
-            todo += [(source, f) for f in listing.files if self._wanted(source, f, days)]
+            todo += [(source, f) for f in listing.files if self._wanted(source, f, days, reread)]
         done = 0
         while todo:
             source, file = todo.popleft()
@@ -121,11 +123,13 @@ class Landing:
         entry = self.ledger.entries.get((file.source, file.name))
         if entry is None or entry.identity != file.identity:
             return True
+        if entry.pruned:
+            return False
         return entry.state == "peeked" or (entry.state == "landed" and self._lacks_networks(source, entry))
 
-    def _wanted(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
+    def _wanted(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date], reread: bool) -> bool:
         entry = self.ledger.entries.get((file.source, file.name))
-        retry = entry is not None and entry.state == "failed"
+        retry = entry is not None and (entry.state == "failed" or (reread and entry.pruned))
         return (retry or self._is_new(source, file)) and self._concerns(source, file, days)
 
     def _concerns(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
@@ -206,6 +210,13 @@ class Landing:
         if kind not in self._watches:
             self._watches[kind] = Watch(None if kind == "all" else self._inventory)
         return self._watches[kind]
+
+    def prune(self, entries: Collection[Entry]) -> None:
+        """Delete the landed rows of the files; the ledger still knows what they held, so nothing is read unasked."""
+        for part in [p for e in entries for p in e.all_parts if p.files]:
+            self._gone += [landed_name(name) for name in part.files]
+            part.files, part.pruned = [], True
+        self._save()
 
     # Reading one file
 

@@ -38,6 +38,8 @@ class Part:
     """Parquet files with the rows, as names below LANDING."""
     servers: list[list[Any]] = field(default_factory=list)
     """The largest mail servers among the others: day, address, port, flows, bytes, hashes of clients."""
+    pruned: bool = False
+    """The rows were deleted on purpose; what they were is still known here."""
 
     def covers(self, day: dt.date) -> bool:
         """Whether a flow of this day was read here, watched or not."""
@@ -89,6 +91,11 @@ class Entry:
     def all_parts(self) -> list[Part]:
         """Parts and tail."""
         return [*self.parts, self.tail] if self.tail else self.parts
+
+    @property
+    def pruned(self) -> bool:
+        """Whether rows of the file were deleted on purpose: it is read again only when that is asked for."""
+        return any(p.pruned for p in self.all_parts)
 
     def may_hurt(self, days: Collection[dt.date]) -> bool:
         """Whether the file could not be read and belongs to one of the days, or to a day that nobody can tell."""

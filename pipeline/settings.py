@@ -223,6 +223,49 @@ class CountingSettings(_Model):
     """Records of the same ends and ports that lie no farther apart may be of one session."""
 
 
+_PERIOD = re.compile(r"([1-9][0-9]{0,4})\s*d")
+
+
+def _period(value: Any) -> Any:
+    """Days, from 90d or 90."""
+    found = _PERIOD.fullmatch(value) if isinstance(value, str) else None
+    if found is None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise ValueError("must be a number of days such as 90d")
+    return int(found[1]) if found else value
+
+
+Period = Annotated[int, BeforeValidator(_period), Field(ge=1, le=36_600)]
+
+
+class RetentionSettings(_Model):
+    """For how many of the newest ended days something is kept; what is not named is kept for ever."""
+
+    flows: Period | None = None
+    daily_traffic: Period | None = None
+    traffic_baseline: Period | None = None
+    anomaly_scores: Period | None = None
+    surge_scores: Period | None = None
+    alerts: Period | None = None
+    quality: Period | None = None
+    quarantine: Period | None = None
+    landing: Period | None = None
+    runs: Period | None = None
+    """Runs in Dagster's history, by the day they began."""
+
+
+def _local_path(text: str) -> str:
+    if "://" in text or "\x00" in text or not text.strip():
+        raise ValueError("must be a file or a folder, such as rules-of-our-own")
+    return text
+
+
+class MetricsSettings(_Model):
+    """Where runs publish metrics, besides an OTLP endpoint named in the environment."""
+
+    prometheus_file: Annotated[str, AfterValidator(_local_path)] | None = None
+    """A file for node_exporter's textfile collector; absolute or below the site."""
+
+
 def _storage(text: str) -> str:
     if is_url(text):
         return str(parse_url(text))
@@ -260,12 +303,6 @@ class ContextSettings(_Model):
     def files(self) -> dict[str, str]:
         """The file of each input that is given."""
         return {name: file for name in type(self).model_fields if (file := getattr(self, name)) is not None}
-
-
-def _local_path(text: str) -> str:
-    if "://" in text or "\x00" in text or not text.strip():
-        raise ValueError("must be a file or a folder, such as rules-of-our-own")
-    return text
 
 
 Networks = Annotated[
@@ -318,6 +355,8 @@ class Settings(_Model):
     context: ContextSettings = ContextSettings()
     expectations: Annotated[tuple[ExpectationSettings, ...], AfterValidator(distinct)] = ()
     """What the site expects of its own days, beside the checks that ship."""
+    retention: RetentionSettings = RetentionSettings()
+    metrics: MetricsSettings = MetricsSettings()
     owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
 
     @model_validator(mode="after")
@@ -369,6 +408,8 @@ def _allowed_keys(loc: tuple[Any, ...]) -> str:
         "counting": CountingSettings,
         "context": ContextSettings,
         "expectations": ExpectationSettings,
+        "retention": RetentionSettings,
+        "metrics": MetricsSettings,
     }
     model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
     return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."

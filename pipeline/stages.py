@@ -19,6 +19,7 @@ from pipeline.flows import build_flows
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
 from pipeline.methods.surroundings import Surroundings
+from pipeline.pruned import kept_day
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATES, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.storage import DayRecord, digest
@@ -45,6 +46,8 @@ def _need(site: Site, table: str, day: dt.date) -> DayRecord:
 
 def make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
     """Flows of a day from the landed files; raises SourceError when one of its files could not be read."""
+    if (kept := kept_day(site, "flows", day, landing)) is not None:
+        return kept
     made = build_flows(landing, site.settings, site.inventory, day)
     return site.storage.write_slices(FLOWS, day, made.slices, inputs=made.inputs, facts=made.facts)
 
@@ -57,6 +60,8 @@ def daily_inputs(site: Site, day: dt.date) -> dict[str, str]:
 
 def make_daily(site: Site, day: dt.date) -> DayRecord:
     """Daily traffic of a day from its flows."""
+    if (kept := kept_day(site, "daily_traffic", day)) is not None:
+        return kept
     inputs = daily_inputs(site, day)
     frame = daily.build_daily(site.storage.scan(FLOWS, [day]), site.measures, day)
     facts = {"clients": frame["client"].n_unique(), "flows": int(frame["flows"].sum())}
@@ -77,6 +82,8 @@ def baseline_inputs(site: Site, day: dt.date) -> dict[str, str]:
 
 def make_baseline(site: Site, day: dt.date) -> DayRecord:
     """The baseline of a day from the daily traffic of its window."""
+    if (kept := kept_day(site, "traffic_baseline", day)) is not None:
+        return kept
     inputs = baseline_inputs(site, day)
     window = window_days(day, site.longest_lookback, site.settings.start_date)
     present = [d for d in window if site.storage.has("daily_traffic", d)]
@@ -120,6 +127,8 @@ def score_inputs(site: Site, day: dt.date) -> dict[str, str]:
 
 def make_scores(site: Site, day: dt.date) -> DayRecord:
     """Scores of every client of a day under every rule."""
+    if (kept := kept_day(site, "anomaly_scores", day)) is not None:
+        return kept
     inputs = score_inputs(site, day)
     today = site.storage.read_day(DAILY_TRAFFIC, day)
     past = site.storage.read_day(TRAFFIC_BASELINE, day)
@@ -136,6 +145,8 @@ def make_surge(site: Site, day: dt.date, quality_of: surge_days.QualityOf) -> Da
     Raises:
         ConfigError: an input of the context is broken.
     """
+    if (kept := kept_day(site, "surge_scores", day)) is not None:
+        return kept
     context = load_context(site.root, site.settings.context)
     inputs = surge_days.inputs(site, day, quality_of, context)
     made = surge_days.scores(site, day, quality_of, context)
@@ -160,6 +171,8 @@ def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
 
 def make_alerts(site: Site, day: dt.date, quality: str) -> DayRecord:
     """Alerts of a day, with the day's quality in each."""
+    if (kept := kept_day(site, "alerts", day)) is not None:
+        return kept
     inputs = alert_inputs(site, day, quality)
     frame = alerts.build_alerts(
         site.storage.read_day(ANOMALY_SCORES, day),

@@ -75,6 +75,12 @@ inventory:               # the addresses that matter, and since when
 #   max_ratio: 1000                  # unfolded : stored
 #   future_days: 366                 # flows that start later than this from now are set aside
 
+# retention:             # for how many of the newest days something is kept; all of it without these lines
+#   flows: 90d           # also landing, quarantine, quality, the other tables, and runs; `nilometer prune` deletes
+
+# metrics:
+#   prometheus_file: /var/lib/node_exporter/nilometer.prom   # for the textfile collector; needs the extra metrics
+
 # owners: [team:secops]  # shown in the Dagster catalogue
 """
 

@@ -17,6 +17,7 @@ from pipeline.errors import NilometerError
 from pipeline.flows import flow_inputs
 from pipeline.inventory import Inventory
 from pipeline.landing import Landing
+from pipeline.pruned import lost_input
 from pipeline.site import Site
 from pipeline.storage import DayRecord, Storage
 
@@ -49,7 +50,15 @@ class TableStatus:
     rows: int
     fingerprint: str
     stale: str = ""
-    """Why it would come out differently now; empty when it would not."""
+    """Why it would come out differently now; empty when it would not, or cannot be made again."""
+    note: str = ""
+    """What was pruned, and so what it cannot be made from again."""
+    pruned: bool = False
+
+    @property
+    def state(self) -> str:
+        """done, stale or pruned."""
+        return "pruned" if self.pruned else ("stale" if self.stale else "done")
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,7 @@ class DayStatus:
     def as_dict(self) -> dict[str, Any]:
         """The command line's contract: day, state, reasons, and rows and fingerprint of each table."""
         tables = {
-            name: {"rows": t.rows, "fingerprint": t.fingerprint, "state": "stale" if t.stale else "done"}
-            for name, t in self.tables.items()
+            name: {"rows": t.rows, "fingerprint": t.fingerprint, "state": t.state} for name, t in self.tables.items()
         }
         return {
             "day": self.day.isoformat(),
@@ -124,7 +132,8 @@ def _status(
     if site.rules_of("surge") and "surge_scores" not in tables:
         news.append("surge_scores: never made")
     stale = [f"{name}: {t.stale}" for name, t in tables.items() if t.stale]
-    return DayStatus(day, "stale" if stale or news else "done", quality, (*stale, *news), tables)
+    notes = [f"{name}: {t.note}" for name, t in tables.items() if t.note]
+    return DayStatus(day, "stale" if stale or news else "done", quality, (*stale, *news, *notes), tables)
 
 
 def _tables(
@@ -146,10 +155,20 @@ def _tables(
         try:
             record = site.storage.record(name, day)
             if record is not None:
-                found[name] = TableStatus(record.rows, record.fingerprint, _difference(record.inputs, inputs()))
+                changed, lost = _difference(record.inputs, inputs()), lost_input(site, name, day, landing)
+                found[name] = _judged(record, changed, lost)
         except NilometerError as error:
             found[name] = TableStatus(0, "", error.message)
     return found
+
+
+def _judged(record: DayRecord, changed: str, lost: str) -> TableStatus:
+    """What cannot be made again is not stale for ever: it is kept as it was made, and says so."""
+    stale = "" if record.pruned or lost else changed
+    notes = [f"pruned on {record.pruned}"] if record.pruned else []
+    if changed and lost:
+        notes.append(f"{changed}, but {lost}: it is kept as it was made")
+    return TableStatus(record.rows, record.fingerprint, stale, "; ".join(notes), bool(record.pruned))
 
 
 def _difference(stored: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -47,6 +47,8 @@ class DayRecord:
     fingerprint: str
     inputs: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    pruned: str = ""
+    """The day its rows were pruned, YYYY-MM-DD; empty while they are stored."""
 
     @property
     def footer(self) -> dict[str, Any]:
@@ -296,16 +298,40 @@ class Storage:
 
         rows = register_io_source(lambda *_: groups(), schema=table.schema)
         self.write_parquet(day_name(table.name, day), rows, lambda: record().footer, size)
+        self.remove(_tombstone(table.name, day))
         return record()
 
     def record(self, table: str, day: dt.date) -> DayRecord | None:
-        """The stored day's own record, or None when the day is not stored."""
+        """The stored day's own record, or that of a pruned day; None when the day was never stored."""
         name = day_name(table, day)
         end = self.objects.end(name)
         if end is None:
-            return None
+            return self._pruned(table, day)
         f = read_footer(end, self.objects.where(name))
         return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
+
+    # Pruned days: their rows are gone on purpose, their record stays, so that what was made of them stays true.
+
+    def _pruned(self, table: str, day: dt.date) -> DayRecord | None:
+        text = self.read_text(_tombstone(table, day))
+        if text is None:
+            return None
+        f = json.loads(text)
+        return DayRecord(table, day, f["rows"], f["fingerprint"], f["inputs"], f["facts"], f["pruned"])
+
+    def prune_day(self, table: str, day: dt.date, today: dt.date) -> None:
+        """Delete a stored day's rows and keep its record; done again after a crash, it ends the same."""
+        record = self.record(table, day)
+        if record is None or record.pruned:
+            return
+        self.write_text(_tombstone(table, day), json.dumps(record.footer | {"pruned": str(today)}, sort_keys=True))
+        self.remove(day_name(table, day))
+
+    def pruned_days(self, table: str) -> list[dt.date]:
+        """All days of a table whose rows were pruned, in order."""
+        names = (n.rpartition("/")[2] for n in self.names(f"pruned/{table}"))
+        found = (parse_day(n.removeprefix("day=").removesuffix(".json")) for n in names)
+        return sorted(d for d in found if not self.has(table, d))
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the day is stored."""
@@ -425,6 +451,10 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> None:
 def day_name(table: str, day: dt.date) -> str:
     """The name of a stored day, below the root."""
     return f"{table}/day={day.isoformat()}/part.parquet"
+
+
+def _tombstone(table: str, day: dt.date) -> str:
+    return f"pruned/{table}/day={day.isoformat()}.json"
 
 
 def _marker(day: dt.date) -> str:

@@ -96,8 +96,9 @@ def test_the_extra_bytes_alert_and_one_byte_less_does_not_by_the_naive_reading()
 
 def test_a_gate_beyond_64_bits_is_said_to_be_so() -> None:
     past = [(DAY - dt.timedelta(days=i + 1), "10.0.0.1", LARGEST * (i % 2)) for i in range(6)]
-    case = Case(DAY, FIRST, (*past, (DAY, "10.0.0.1", 5)), oracle.Numbers(), "3", twin=False)
-    (row,) = power_of(case).to_dicts()
+    fleet = [(DAY - dt.timedelta(days=i), f"10.0.1.{c}", 5) for i in range(7) for c in range(20)]
+    case = Case(DAY, FIRST, (*past, *fleet, (DAY, "10.0.0.1", 5)), oracle.Numbers(), "3", twin=False)
+    row = power_of(case).row(by_predicate=pl.col("client") == "10.0.0.1", named=True)
     assert (row["reason"], row["least"], row["extra"]) == ("beyond_counting", None, None)
     assert not alerts_with(case, "10.0.0.1", LARGEST)
 

@@ -1,0 +1,92 @@
+"""Which Dagster instance a site's runs are recorded in: its own on this machine, its own file's, or DAGSTER_HOME's.
+
+The order is: DAGSTER_HOME where it is set, else `dagster_home/` in the site, whose `dagster.yaml` is written at first
+use and belongs to the user from then on. What is run in the instance is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+import dagster as dg
+
+from pipeline.errors import ConfigError, Location
+from pipeline.site import Site
+
+HOME = "dagster_home"
+CONFIG = "dagster.yaml"
+ENV_HOME = "DAGSTER_HOME"
+_POSTGRES = "dagster_postgres"
+_ASKS_POSTGRES = re.compile(r"(?m)^\s*(postgres:|module:\s*dagster_postgres)")
+_VARIABLE = re.compile(r'environment variable "(\w+)"')
+_INSTANCE = """# The site's Dagster instance: run history, on this machine only.
+telemetry: {enabled: false}
+nux: {enabled: false}
+"""
+
+
+def home(site: Site) -> Path:
+    """Where the site's Dagster instance is configured.
+
+    Raises:
+        ConfigError: DAGSTER_HOME is no folder, or no absolute path.
+    """
+    named = os.environ.get(ENV_HOME)
+    if not named:
+        return site.root / HOME
+    folder = Path(named).expanduser()
+    if not folder.is_absolute() or not folder.is_dir():
+        raise ConfigError(
+            "DAGSTER_HOME must be the absolute path of a folder that is there.",
+            where=Location(file=named),
+            remedy=f"Create it, or unset DAGSTER_HOME to use {HOME}/ in the site.",
+        )
+    return folder
+
+
+def open_instance(site: Site) -> dg.DagsterInstance:
+    """The site's Dagster instance; in the site's own folder it is made at its first use.
+
+    Raises:
+        ConfigError: its storage cannot be opened: not configured, not reachable, or an extra is missing.
+    """
+    folder = home(site)
+    if not os.environ.get(ENV_HOME):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / CONFIG).exists():
+            (folder / CONFIG).write_text(_INSTANCE, encoding="utf-8")
+    _check_extra(folder)
+    try:
+        instance = dg.DagsterInstance.from_config(str(folder))
+        instance.get_runs(limit=1)  # Storages connect when they are first asked.
+    except Exception as error:
+        # The message of a driver may quote the whole URL, password included: only its kind is told.
+        raise ConfigError(
+            f"the Dagster instance cannot be opened ({_kind(error)}).",
+            where=Location(file=str(folder / CONFIG)),
+            remedy="See that the database is up, and that the environment variables the file names are set.",
+        ) from None
+    return instance
+
+
+def _check_extra(folder: Path) -> None:
+    config = folder / CONFIG
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    if _ASKS_POSTGRES.search(text) and importlib.util.find_spec(_POSTGRES) is None:
+        raise ConfigError(
+            "the Dagster instance asks for PostgreSQL, which needs the extra postgres.",
+            where=Location(file=str(config)),
+            remedy="Install it: pip install 'nilometer[postgres]'.",
+        )
+
+
+def _kind(error: BaseException) -> str:
+    """What began it, by its type, or by the variables that are not set."""
+    first = error
+    while cause := first.__cause__ or first.__context__:
+        first = cause
+    unset = sorted(set(_VARIABLE.findall(str(error) + str(first))))
+    return f"not set: {', '.join(unset)}" if unset else type(first).__name__

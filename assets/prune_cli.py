@@ -1,0 +1,70 @@
+"""`nilometer prune`: what the site's retention would delete, and its deletion when that is confirmed.
+
+What goes and what must stay is decided in `pipeline.prune` and `assets.history`; here it is only asked for and shown.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from assets import screen
+from pipeline.errors import ConfigError
+from pipeline.prune import Pile
+from pipeline.site import open_site
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Delete it; otherwise it is only listed.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a table, and one for Dagster's runs.")
+@click.pass_obj
+def prune(folder: Path, yes: bool, as_json: bool) -> None:
+    """List what is older than its retention in nilometer.yaml; with --yes, delete it."""
+    from assets import history, runner
+    from assets.instances import home, open_instance
+    from data_quality.checks import day_quality
+    from pipeline.locks import site_lock
+    from pipeline.prune import carry_out, plan
+
+    site = open_site(folder)
+    retention = site.settings.retention
+    if not retention.model_dump(exclude_none=True):
+        raise ConfigError("no retention is set, so everything is kept.", remedy="Example: retention: {flows: 90d}.")
+    today = runner.last_ended_day(site) + dt.timedelta(days=1)
+    with site_lock(site.storage.workspace, wait=False):
+        landing = runner.open_landing(site)
+        wanted = plan(site, landing, today)
+        if yes:
+            carry_out(site, landing, wanted, today, day_quality, lambda *_: None)
+    past = None
+    if retention.runs is not None:
+        with open_instance(site) as instance:
+            past = history.look(instance, dt.datetime.now(dt.UTC) - dt.timedelta(days=retention.runs), retention.runs)
+            if yes:
+                history.forget(instance, past)
+        if yes:
+            history.shrink(home(site))
+    _show(wanted.piles, past, yes=yes, as_json=as_json)
+
+
+def _show(piles: Iterable[Pile], past: object, *, yes: bool, as_json: bool) -> None:
+    from assets.history import Past
+
+    rows = [p.as_dict() for p in piles]
+    if isinstance(past, Past):
+        rows.append(past.as_dict())
+    if as_json:
+        screen.json_lines({**r, "deleted": yes} for r in rows)
+        return
+    columns = ["table", "keep_days", "days", "first", "last", "files", "bytes"]
+    shown = [[f"{v:,}" if isinstance(v := r[c], int) else (v or "-") for c in columns] for r in rows]
+    screen.table(columns, shown, right=["keep_days", "days", "files", "bytes"])
+    for row in rows:
+        stays = row["stays"]
+        assert isinstance(stays, dict)
+        for reason, days in stays.items():
+            screen.warn(f"{row['table']}: {days:,} older ones stay: {reason}.")
+    screen.warn("Deleted." if yes else "Nothing was deleted. To delete it: nilometer prune --yes")

@@ -1,0 +1,29 @@
+"""What every run of a site says of itself in Dagster: the site, the program, the rules, and the days it is for.
+
+Tags are found and filtered in the UI. Nothing decides by them but which dead runs are a command's own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from pipeline.site import Site
+
+ORIGIN = "nilometer/origin"
+SITE = "nilometer/site"
+VERSION = "nilometer/version"
+RULES = "nilometer/rules"
+DAYS = "nilometer/days"
+
+
+def site_tags(site: Site) -> dict[str, str]:
+    """The site's folder, the program's version, and each rule in force with its version."""
+    rules = ", ".join(f"{r.id} {r.version}" for r in site.rules)
+    return {SITE: site.root.name, VERSION: version("nilometer"), RULES: rules or "none"}
+
+
+def command_tags(site: Site, days: Sequence[dt.date]) -> dict[str, str]:
+    """Tags of a run from the command line, for the days from the first to the last."""
+    return site_tags(site) | {ORIGIN: "command line", DAYS: f"{days[0]} to {days[-1]}"}

@@ -1,0 +1,57 @@
+"""Where a site's runs are recorded: its own folder, its own file, or DAGSTER_HOME; and what cannot be opened."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from assets.instances import CONFIG, ENV_HOME, HOME, home, open_instance
+from pipeline.errors import ConfigError
+from pipeline.site import Site
+from tests.worlds import make_site
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.delenv(ENV_HOME, raising=False)
+    return make_site(tmp_path / "site", 1)
+
+
+def test_the_sites_own_file_is_written_once_and_then_its_users(site: Site) -> None:
+    with open_instance(site) as instance:
+        assert not instance.telemetry_enabled
+    config = site.root / HOME / CONFIG
+    own = config.read_text(encoding="utf-8") + "# postgres: not yet\nretention: {schedule: {purge_after_days: 7}}\n"
+    config.write_text(own, encoding="utf-8")
+    with open_instance(site) as instance:
+        assert instance.get_settings("retention") == {"schedule": {"purge_after_days": 7}}
+    assert config.read_text(encoding="utf-8") == own
+
+
+def test_dagster_home_wins_and_nothing_is_written_into_it(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv(ENV_HOME, str(elsewhere))
+    assert home(site) == elsewhere
+    with open_instance(site) as instance:
+        assert instance.root_directory == str(elsewhere)
+    assert not (elsewhere / CONFIG).exists()
+    assert not (site.root / HOME).exists()
+
+
+@pytest.mark.parametrize("wrong", ["relative", "/nonexistent/dagster"])
+def test_a_dagster_home_that_is_no_folder_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv(ENV_HOME, wrong)
+    with pytest.raises(ConfigError, match="absolute path of a folder"):
+        open_instance(site)
+
+
+def test_postgresql_without_its_extra_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = site.root / HOME
+    folder.mkdir()
+    (folder / CONFIG).write_text("storage:\n  postgres:\n    postgres_url: {env: NOWHERE}\n", encoding="utf-8")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"nilometer\[postgres\]"):
+        open_instance(site)
