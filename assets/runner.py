@@ -25,6 +25,7 @@ from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.site import Site
 from pipeline.status import DayStatus, days_status
+from pipeline.verdicts import recover
 
 HOME = "dagster_home"
 ORIGIN_TAG = "nilometer/origin"
@@ -131,6 +132,7 @@ class _Runner:
             warnings.simplefilter("ignore")
             self._job = build_defs(site).resolve_job_def(JOB)
         self._bury_dead_runs()
+        recover(site.storage)
 
     def run(self, days: Sequence[dt.date]) -> RunReport:
         """Make the days and say what they came to."""
