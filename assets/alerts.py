@@ -21,7 +21,7 @@ def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
     surge = ["surge_scores"] if site.rules_of("surge") else []
 
-    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge])
+    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge], fresh=True)
     def alerts(context: dg.AssetExecutionContext) -> dg.Output[None]:
         changes: dict[dt.date, list[verdicts.Change]] = {}
 

@@ -160,7 +160,7 @@ def _span(site: Site) -> tuple[dt.date, dt.date]:
 def alerts(folder: Path, rule: str | None, form: str, alert_id: str | None, as_json: bool, **days: Any) -> None:
     """Print the alerts of the days; with one rule, csv has exactly the seed's columns."""
     from assets.alerting import print_alerts
-    from assets.history import print_history
+    from assets.verdict_history import print_history
 
     form = "jsonl" if as_json else form
     site, day, first, last = open_site(folder), days["day"], days["first"], days["last"]

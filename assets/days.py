@@ -7,23 +7,40 @@ This is the one place that knows how Dagster is told of single days in a range r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
 
+from assets import alive
 from assets.metadata import GROUP
 from assets.progress import report
+from data_quality.checks import day_quality
 from pipeline.days import parse_day
 from pipeline.errors import NilometerError
+from pipeline.landing import Landing
+from pipeline.locks import site_lock
 from pipeline.schemas import Table
 from pipeline.site import Site
 from pipeline.stages import failure_before
+from pipeline.status import up_to_date
 from pipeline.storage import DayRecord
+from pipeline.surge_days import remembering
 
 # An output with this entry in its metadata is passed on without an event for every partition of the run, so that bad
 # days are not shown as made. Dagster has no public way for it; tests count the events exactly.
 NO_EVENT = {"__source_asset_observation__": True}
+
+ORIGIN_TAG = "nilometer/origin"
+REFRESH_TAG = "nilometer/refresh"
+"""With the value "stale" a run makes only tables that would come out differently."""
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+POOL = "nilometer"
+"""Runs that write the site's tables; the site's instance lets one of them work at a time."""
+FRESH_HOURS = 3
+RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+"""For faults of the machine that may pass; `final` ends a step at once for any other."""
 
 
 Describe = Callable[[dt.date], dict[str, Any]]
@@ -35,15 +52,37 @@ def run_days(
     stage: str,
     make: Callable[[dt.date], DayRecord],
     describe: Describe | None = None,
+    landing: Landing | None = None,
 ) -> dg.Output[None]:
     """Make every day of the run; days that an earlier stage could not make are passed over.
 
-    What describe says of a day is shown beside its row count.
+    A run that refreshes, and one that tries again, leaves days alone whose table is what it would be now.
+
+    Args:
+        context: of the step.
+        site: the site.
+        stage: the table to make.
+        make: makes one day of it.
+        describe: what to show of a day beside its row count.
+        landing: of stage flows, what was read.
+
+    Raises:
+        OSError: a day could not be made for a fault of the machine, and the step may be tried again.
     """
-    for index, key in enumerate(context.partition_keys, 1):
-        if failure_before(site, parse_day(key), stage, own=False) is None:
-            _run_day(context, site, stage, key, make, describe)
-        report(stage, index, len(context.partition_keys))
+    alive.hold(site, context.run.run_id)
+    again = context.run.tags.get(REFRESH_TAG) == "stale" or context.retry_number > 0
+    quality_of, faults = remembering(day_quality), []
+    with site_lock(site.storage.root, wait=True):
+        for index, key in enumerate(context.partition_keys, 1):
+            day = parse_day(key)
+            known = again and up_to_date(site, landing, stage, day, quality_of)
+            if not known and failure_before(site, day, stage, own=False) is None:
+                fault = _run_day(context, site, stage, key, make, describe)
+                faults += [fault] if isinstance(fault, OSError) else []
+            report(stage, index, len(context.partition_keys))
+    policy = context.op_execution_context.op_def.retry_policy
+    if faults and policy is not None and context.retry_number < policy.max_retries:
+        raise faults[0]
     return dg.Output(None, metadata=NO_EVENT)
 
 
@@ -54,7 +93,8 @@ def _run_day(
     key: str,
     make: Callable[[dt.date], DayRecord],
     describe: Describe | None,
-) -> None:
+) -> Exception | None:
+    """Make one day; what went wrong is marked, and returned."""
     day = parse_day(key)
     try:
         record = make(day)
@@ -62,11 +102,23 @@ def _run_day(
         reason = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
         site.storage.mark_failed(day, stage, [reason])
         context.log.error(f"{stage} of {key} failed: {reason}")
-        return
+        return error
     if failure_before(site, day, stage, own=True) is not None:
         site.storage.clear_failed(day)
     shown = _metadata(record) | (describe(day) if describe else {})
     context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
+    return None
+
+
+@contextmanager
+def final() -> Iterator[None]:
+    """Lets a retry policy try again after faults of the machine (OSError) alone; any other fault ends the step."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
 def _metadata(record: DayRecord) -> dict[str, Any]:
@@ -92,11 +144,38 @@ def table_metadata(table: Table, site: Site) -> dict[str, Any]:
     }
 
 
+def _in_time(site: Site) -> dg.FreshnessPolicy:
+    """Overdue where nothing was made between the hour of the daily schedule and FRESH_HOURS later."""
+    when = site.settings.schedule
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"{when.minute} {(when.hour + FRESH_HOURS) % 24} * * *",
+        lower_bound_delta=dt.timedelta(hours=FRESH_HOURS),
+        timezone=site.settings.timezone,
+    )
+
+
 Body = Callable[[dg.AssetExecutionContext], dg.Output[None]]
 
 
-def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Callable[[Body], dg.AssetsDefinition]:
-    """The decorator of every asset of the chain: what they all have in common."""
+def chain_asset(
+    site: Site,
+    table: Table,
+    layer: str,
+    deps: Sequence[str],
+    *,
+    retry: dg.RetryPolicy | None = None,
+    fresh: bool = False,
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """The decorator of every asset of the chain: what they all have in common.
+
+    Args:
+        site: the site.
+        table: what the asset stores.
+        layer: bronze, silver or gold.
+        deps: the assets before it.
+        retry: of steps that faults of the machine may end.
+        fresh: whether the UI calls the asset overdue when a day was not made in time.
+    """
     partitions = dg.DailyPartitionsDefinition(
         start_date=site.settings.start_date.isoformat(), timezone=site.settings.timezone
     )
@@ -113,4 +192,7 @@ def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Ca
         metadata=table_metadata(table, site),
         description=table.description,
         code_version="1",
+        pool=POOL,
+        retry_policy=retry,
+        freshness_policy=_in_time(site) if fresh else None,
     )

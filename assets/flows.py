@@ -4,7 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
-from assets.days import chain_asset, run_days
+from assets.days import RETRY, chain_asset, final, run_days
 from assets.metadata import GROUP
 from assets.progress import report
 from pipeline.days import parse_day
@@ -32,13 +32,13 @@ def flow_logs(site: Site) -> dg.AssetSpec:
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
 
-    @chain_asset(site, FLOWS, "bronze", ["flow_logs"])
+    @chain_asset(site, FLOWS, "bronze", ["flow_logs"], retry=RETRY, fresh=True)
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
-        with site_lock(site.storage.root, wait=True):
+        with final(), site_lock(site.storage.root, wait=True):
             landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
             landed = landing.land([parse_day(k) for k in context.partition_keys], report)
             for problem in landed.problems:
                 context.log.warning(problem.message)
-            return run_days(context, site, "flows", lambda day: make_flows(site, landing, day))
+            return run_days(context, site, "flows", lambda day: make_flows(site, landing, day), landing=landing)
 
     return flows

@@ -15,11 +15,15 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from assets import alive
+from assets.alive import HOME
 from assets.build import build_defs
+from assets.days import ORIGIN_TAG, RANGE_END, RANGE_START, REFRESH_TAG
 from assets.progress import report, shown
 from assets.schedules import JOB
 from data_quality.checks import day_quality
-from pipeline.days import day_range, runs_of_days, window_days
+from pipeline import stale
+from pipeline.days import runs_of_days, window_days
 from pipeline.errors import ConfigError
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
@@ -27,14 +31,18 @@ from pipeline.site import Site
 from pipeline.status import DayStatus, days_status
 from pipeline.verdicts import recover
 
-HOME = "dagster_home"
-ORIGIN_TAG = "nilometer/origin"
-_INSTANCE = """# The site's Dagster instance: run history, on this machine only.
+_FORMER = """# The site's Dagster instance: run history, on this machine only.
 telemetry: {enabled: false}
 nux: {enabled: false}
 """
+_INSTANCE = f"""{_FORMER}# Overdue assets are shown as such.
+freshness: {{enabled: true}}
+# One run at a time writes the site's tables; the others wait in the queue.
+concurrency: {{pools: {{granularity: run, default_limit: 1}}}}
+# A run that does not start is ended, so that none waits for it.
+run_monitoring: {{enabled: true, start_timeout_seconds: 300}}
+"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MAX_PASSES = 5
 
 
@@ -65,7 +73,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
     """The site's Dagster instance; made at its first use."""
     home(site).mkdir(parents=True, exist_ok=True)
     config = home(site) / "dagster.yaml"
-    if not config.exists():
+    if not config.exists() or config.read_text(encoding="utf-8") == _FORMER:
         config.write_text(_INSTANCE, encoding="utf-8")
     return dg.DagsterInstance.from_config(str(home(site)))
 
@@ -102,10 +110,12 @@ def run_days(site: Site, days: Sequence[dt.date]) -> RunReport:
 def run_stale(site: Site) -> RunReport:
     """Bring days up to date until none is stale: stale and failed ones, and days left out between scored ones."""
     with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
-        runner, made = _Runner(site, instance), set[dt.date]()
-        runner.land(_scored_span(site))
+        runner, made = _Runner(site, instance, refresh=True), set[dt.date]()
+        runner.land(stale.kept_span(site, last_ended_day(site)))
+        runner.complete(stale.scored_span(site, last_ended_day(site)))
         for _ in range(MAX_PASSES):
-            states = {s.day: s.state for s in runner.report(_scored_span(site)).days}
+            span = stale.scored_span(site, last_ended_day(site))
+            states = {s.day: s.state for s in runner.report(span).days}
             todo = [d for d, state in states.items() if state == "stale" or (state != "done" and d not in made)]
             if not todo:
                 break
@@ -114,19 +124,11 @@ def run_stale(site: Site) -> RunReport:
         return runner.report(sorted(made))
 
 
-def _scored_span(site: Site) -> list[dt.date]:
-    """From the first to the last day that was scored or failed."""
-    tried = site.storage.days("alerts") + site.storage.failed_days()
-    if not tried:
-        return []
-    return day_range(max(min(tried), site.settings.start_date), min(max(tried), last_ended_day(site)))
-
-
 class _Runner:
     """One command's runs on one instance."""
 
-    def __init__(self, site: Site, instance: dg.DagsterInstance) -> None:
-        self._site, self._instance = site, instance
+    def __init__(self, site: Site, instance: dg.DagsterInstance, *, refresh: bool = False) -> None:
+        self._site, self._instance, self._refresh = site, instance, refresh
         self._problems: list[str] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -160,6 +162,13 @@ class _Runner:
             self._fill(self._before(days, site.surge_days), ("surge_scores",))
         self._ranges(days, "run", None)
 
+    def complete(self, span: Sequence[dt.date]) -> None:
+        """Make what the windows of scored days lack, as a backfill of the UI does not."""
+        if lack := stale.lacking(self._site, span):
+            self._ranges(lack, "window", [dg.AssetKey(t) for t in stale.FILLED])
+        if lack := stale.uncalibrated(self._site, span):
+            self._ranges(lack, "window", [dg.AssetKey("surge_scores")])
+
     def _before(self, days: Sequence[dt.date], lookback: int) -> list[dt.date]:
         """The days in the windows of the days that are none of them."""
         start = self._site.settings.start_date
@@ -187,7 +196,8 @@ class _Runner:
 
     def _ranges(self, days: Sequence[dt.date], title: str, selection: list[dg.AssetKey] | None) -> None:
         for first, last in runs_of_days(list(days)):
-            tags = {_START: first.isoformat(), _END: last.isoformat(), ORIGIN_TAG: "command line"}
+            tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), ORIGIN_TAG: "command line"}
+            tags |= {REFRESH_TAG: "stale"} if self._refresh else {}
             with shown(title), warnings.catch_warnings():
                 warnings.simplefilter("ignore", dg.BetaWarning)
                 warnings.simplefilter("ignore", dg.PreviewWarning)
@@ -198,6 +208,7 @@ class _Runner:
                     run_config=_QUIET,
                     raise_on_error=False,
                 )
+            alive.release(self._site, result.run_id)
             self._problems += _faults(result)
 
     def _bury_dead_runs(self) -> None:

@@ -263,6 +263,18 @@ def _owner(text: str) -> str:
     return text
 
 
+class NotifySettings(_Model):
+    """Who is told of failed runs; nobody without url_env."""
+
+    url_env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
+    """The environment variable that holds the webhook's address: addresses of webhooks are secrets."""
+    allow_private: bool = False
+    """Also post to addresses that are not public, by https."""
+    allow_loopback: bool = False
+    """Also post to this machine, by http too."""
+    timeout_seconds: Whole = Field(10, ge=1, le=60)
+
+
 class Settings(_Model):
     """A whole site. Every field has a default, so that an empty file is a site without sources."""
 
@@ -281,6 +293,7 @@ class Settings(_Model):
     limits: LimitSettings = LimitSettings()
     counting: CountingSettings = CountingSettings()
     context: ContextSettings = ContextSettings()
+    notify: NotifySettings = NotifySettings()
     owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
 
 
@@ -321,6 +334,7 @@ def _allowed_keys(loc: tuple[Any, ...]) -> str:
         "limits": LimitSettings,
         "counting": CountingSettings,
         "context": ContextSettings,
+        "notify": NotifySettings,
     }
     model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
     return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."

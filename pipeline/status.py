@@ -102,8 +102,11 @@ def days_status(
     return [_status(seen, landing, day, quality_of, context, pending.get(day, [])) for day in days]
 
 
-def up_to_date(site: Site, landing: Landing, table: str, day: dt.date, quality_of: QualityOf) -> bool:
-    """Whether a stored table of a day is what it would be now, and no stage has failed to make it."""
+def up_to_date(site: Site, landing: Landing | None, table: str, day: dt.date, quality_of: QualityOf) -> bool:
+    """Whether a stored table of a day is what it would be now, and no stage has failed to make it.
+
+    The landing is needed for flows alone.
+    """
     failed = stages.failure_before(site, day, table, own=True)
     found = None if failed else _table(site, landing, table, day, quality_of, _context(site))
     return found is not None and not found.stale
@@ -148,11 +151,11 @@ def _news_text(news: News, scored: bool) -> str:
 
 
 def _table(
-    site: Site, landing: Landing, name: str, day: dt.date, quality_of: QualityOf, context: Callable[[], Context]
+    site: Site, landing: Landing | None, name: str, day: dt.date, quality_of: QualityOf, context: Callable[[], Context]
 ) -> TableStatus | None:
     """One stored table of a day; None when it is not stored."""
     inputs: dict[str, Callable[[], dict[str, str]]] = {
-        "flows": lambda: flow_inputs(landing, site.settings, site.inventory, day),
+        "flows": lambda: flow_inputs(landing, site.settings, site.inventory, day) if landing else {},
         "daily_traffic": lambda: stages.daily_inputs(site, day),
         "traffic_baseline": lambda: stages.baseline_inputs(site, day),
         "anomaly_scores": lambda: stages.score_inputs(site, day),
