@@ -127,7 +127,7 @@ def history(storage: Storage, alert_id: str) -> list[Change]:
 
 def _compared(storage: Storage, day: dt.date, known_at: str | None) -> tuple[DayLedger | None, list[Change]]:
     """(the ledger as it should be, what was new in it); None when it is as it should be."""
-    record = storage.record("alerts", day)
+    record = storage.record("alerts", day) if storage.has("alerts", day) else None
     if record is None:
         return None, []
     ledger = _load(storage, day)

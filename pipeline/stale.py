@@ -45,19 +45,22 @@ def kept_span(site: Site, last: dt.date) -> list[dt.date]:
 
 def lacking(site: Site, span: Sequence[dt.date]) -> list[dt.date]:
     """Days in the windows of scored days that were never looked at, and did not fail."""
-    stored = set.intersection(*(set(site.storage.days(t)) for t in FILLED))
-    return _before(site, span, site.history_days, stored)
+    return _before(site, span, site.history_days, FILLED)
 
 
 def uncalibrated(site: Site, span: Sequence[dt.date]) -> list[dt.date]:
     """Days in the windows of scored days that lack surge scores, and did not fail."""
-    return _before(site, span, site.surge_days, set(site.storage.days("surge_scores"))) if site.surge_days else []
+    return _before(site, span, site.surge_days, ("surge_scores",)) if site.surge_days else []
 
 
-def _before(site: Site, span: Sequence[dt.date], lookback: int, have: set[dt.date]) -> list[dt.date]:
-    scored = set(span) & set(site.storage.days("alerts"))
+def _before(site: Site, span: Sequence[dt.date], lookback: int, tables: Sequence[str]) -> list[dt.date]:
+    """Days outside the span, in the windows of its scored days, that lack a table."""
+    storage = site.storage
+    scored = set(span) & set(storage.days("alerts"))
     needed = {d for day in scored for d in window_days(day, lookback, site.settings.start_date)}
-    return sorted(needed - have - set(site.storage.failed_days()) - set(span))
+    outside = needed - set(storage.failed_days()) - set(span)
+    have = {t: set(storage.days(t)) for t in tables}
+    return sorted(d for d in outside if any(d not in have[t] and storage.record(t, d) is None for t in tables))
 
 
 def todo(site: Site, landing: Landing, quality_of: QualityOf, last: dt.date) -> Todo:
