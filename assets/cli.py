@@ -157,7 +157,7 @@ def _span(site: Site) -> tuple[dt.date, dt.date]:
 @click.option("--history", "alert_id", metavar="ID", help="Instead, all that became of one alert, withdrawn ones too.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @click.pass_obj
-def alerts(folder: Path, rule: str | None, form: str, alert_id: str | None, as_json: bool, **days: Any) -> None:
+def alerts(folder: Path, /, rule: str | None, form: str, alert_id: str | None, as_json: bool, **days: Any) -> None:
     """Print the alerts of the days; with one rule, csv has exactly the seed's columns."""
     from assets.alerting import print_alerts
     from assets.verdict_history import print_history

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from assets import alive
-from assets.alive import HOME
 from assets.build import build_defs
 from assets.days import ORIGIN_TAG, RANGE_END, RANGE_START, REFRESH_TAG
 from assets.progress import report, shown
@@ -31,6 +30,7 @@ from pipeline.site import Site
 from pipeline.status import DayStatus, days_status
 from pipeline.verdicts import recover
 
+HOME = alive.HOME
 _FORMER = """# The site's Dagster instance: run history, on this machine only.
 telemetry: {enabled: false}
 nux: {enabled: false}

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import dagster as dg
 
@@ -30,7 +30,7 @@ MAX_RUNS, MAX_DAYS = 4, 31
 """Runs that one look may ask for, and days of one run."""
 MAX_TRIES = 3
 """Runs for the same need; then it is left until something changes."""
-_UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *alive.RUNNING]
+UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *alive.RUNNING]
 _SHOWN = 3
 
 
@@ -43,7 +43,7 @@ class _Asked:
 
     @classmethod
     def of(cls, cursor: str | None) -> Self:
-        data = json.loads(cursor) if cursor else {"count": 0, "tries": {}}
+        data: dict[str, Any] = json.loads(cursor) if cursor else {"count": 0, "tries": {}}
         return cls(data["count"], {k: (s, n) for k, (s, n) in data["tries"].items()})
 
     @property
@@ -166,7 +166,7 @@ def _skip(asked: _Asked, why: str) -> dg.SensorResult:
 
 def _busy(instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool:
     """Whether a run of one of the jobs has not ended."""
-    return any(r.job_name.startswith(tuple(jobs)) for r in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)))
+    return any(r.job_name.startswith(tuple(jobs)) for r in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
 
 
 def _now(site: Site) -> Site:

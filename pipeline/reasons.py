@@ -138,8 +138,8 @@ def differences(stored: Made, now: Made) -> list[Reason]:
     changed = sorted(k for k in {*stored.inputs, *now.inputs} if stored.inputs.get(k) != now.inputs.get(k))
     found = []
     for key in (k for k in changed if "/" not in k):
-        parts = stored.details.get(key), now.details.get(key)
-        named = _named(key, *parts) if parts[0] is not None and parts[1] is not None else []
+        was, will = stored.details.get(key), now.details.get(key)
+        named = _named(key, was, will) if was is not None and will is not None else []
         found += named or [_plain(key, stored.inputs.get(key), now.inputs.get(key))]
     return list(dict.fromkeys(found + _window([k for k in changed if "/" in k], stored.inputs, now.inputs)))
 
@@ -157,7 +157,8 @@ def root_differences(stored: Mapping[str, Made], now: Mapping[str, Made]) -> lis
 
 def texts(reasons: Sequence[Reason], shown: int = SHOWN) -> str:
     """The phrases in one, those beyond the first few of a kind counted."""
-    lines, left = [], {}
+    lines: list[str] = []
+    left: dict[str, int] = {}
     for reason in reasons:
         same = sum(r.kind == reason.kind for r in reasons[: reasons.index(reason)])
         if same < shown:
@@ -217,7 +218,7 @@ def _file_text(name: str, was: str | None, now: str | None) -> str:
 
 def _window(keys: Sequence[str], stored: Mapping[str, str], now: Mapping[str, str]) -> list[Reason]:
     """Days of a window that came, went or changed: keys are TABLE/DAY."""
-    found = {}
+    found: dict[str, Reason] = {}
     for key in keys:
         day = key.split("/", 1)[1]
         verb = "arrived" if key not in stored else "is no longer used" if key not in now else "changed"
