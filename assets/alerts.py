@@ -1,28 +1,41 @@
 """The `alerts` asset: hosts in flood, with evidence; the last step, which fails the run by the name of its bad days."""
 
+import datetime as dt
+from typing import Any
+
 import dagster as dg
 
 from assets.days import chain_asset, run_days, surge_scores
-from assets.metadata import alerts_of
+from assets.metadata import alerts_of, changes_of
 from data_quality.checks import day_quality
+from pipeline import verdicts
 from pipeline.days import parse_day
+from pipeline.locks import site_lock
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
-from pipeline.stages import make_alerts
+from pipeline.stages import publish_alerts
+from pipeline.storage import DayRecord
 
 
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
 
-    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge_scores(site)])
+    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge_scores(site)], fresh=True)
     def alerts(context: dg.AssetExecutionContext) -> dg.Output[None]:
-        done = run_days(
-            context,
-            site,
-            "alerts",
-            lambda day: make_alerts(site, day, day_quality(site, day)),
-            lambda day: alerts_of(site, day),
-        )
+        changes: dict[dt.date, list[verdicts.Change]] = {}
+
+        def make(day: dt.date) -> DayRecord:
+            record, changes[day] = publish_alerts(site, day, day_quality(site, day))
+            return record
+
+        def describe(day: dt.date) -> dict[str, Any]:
+            return alerts_of(site, day) | changes_of(changes[day])
+
+        with site_lock(site.storage.workspace, wait=True):
+            verdicts.recover(site.storage)
+            verdicts.open_days(site.storage, [parse_day(k) for k in context.partition_keys])
+            done = run_days(context, site, "alerts", make, describe)
+            verdicts.close_days(site.storage)
         failures = {k: f for k in context.partition_keys if (f := site.storage.failure(parse_day(k))) is not None}
         if failures:
             named = "; ".join(f"{day} ({stage}): {reasons[0]}" for day, (stage, reasons) in failures.items())

@@ -10,7 +10,21 @@ import warnings
 
 import dagster as dg
 
-from assets import alerts, baseline, checks, context, daily, detection_quality, flows, journal, power, scores, surge
+from assets import (
+    alerts,
+    baseline,
+    checks,
+    context,
+    daily,
+    detection_quality,
+    flows,
+    journal,
+    notify,
+    power,
+    scores,
+    sensors,
+    surge,
+)
 from assets.dagster_log import json_lines
 from assets.schedules import daily_job, daily_schedule, hourly_schedule, preview_job
 from pipeline.site import Site
@@ -30,7 +44,14 @@ def build_defs(site: Site) -> dg.Definitions:
         return dg.Definitions(
             assets=[flows.flow_logs(site), *known, *found],
             asset_checks=checks.build(site, partitions),
-            jobs=[daily_job(site, chain), preview_job(site), power.job(), detection_quality.weekly_job()],
+            jobs=[
+                daily_job(site, chain),
+                preview_job(site),
+                power.job(),
+                detection_quality.weekly_job(),
+                sensors.landing_job(site),
+            ],
+            sensors=[sensors.logs_sensor(site), sensors.stale_sensor(site), *notify.sensors(site)],
             schedules=[
                 daily_schedule(site),
                 hourly_schedule(site),

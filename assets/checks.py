@@ -13,6 +13,7 @@ from assets import journal, metadata
 from assets.days import surge_scores
 from data_quality.checks import CheckOutcome, CheckSpec, run_checks, specs_of
 from pipeline.days import parse_day
+from pipeline.locks import site_lock
 from pipeline.site import Site
 
 
@@ -47,7 +48,8 @@ def _step(
         op_context = context.op_execution_context
         for key in context.selected_asset_check_keys:
             spec = known[key.name]
-            outcomes = run_checks(spec, site, [parse_day(key) for key in op_context.partition_keys])
+            with site_lock(site.storage.workspace, wait=True):
+                outcomes = run_checks(spec, site, [parse_day(key) for key in op_context.partition_keys])
             for day, outcome in outcomes.items():
                 # log_event takes evaluations too, and unlike runless events they may come again for the same day.
                 if not outcome.passed:

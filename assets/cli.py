@@ -179,14 +179,21 @@ def _span(site: Site) -> tuple[dt.date, dt.date]:
 @day_options
 @click.option("--rule", help="Only this rule's alerts.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--history", "alert_id", metavar="ID", help="Instead, all that became of one alert, withdrawn ones too.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @click.pass_obj
-def alerts(
-    folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, rule: str | None, form: str
-) -> None:
+def alerts(folder: Path, /, rule: str | None, form: str, alert_id: str | None, as_json: bool, **days: Any) -> None:
     """Print the alerts of the days; with one rule, csv has exactly the seed's columns."""
     from assets.alerting import print_alerts
+    from assets.verdict_history import print_history
 
-    site = open_site(folder)
+    form = "jsonl" if as_json else form
+    site, day, first, last = open_site(folder), days["day"], days["first"], days["last"]
+    if alert_id is not None:
+        if form == "csv" or day or first or last or rule:
+            raise click.UsageError("--history takes an alert's id and --format table or jsonl, and nothing else.")
+        print_history(site, alert_id, as_json=form == "jsonl")
+        return
     scored = site.storage.days("alerts")
     if not scored and not (day or first or last):
         screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")

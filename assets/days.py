@@ -7,27 +7,41 @@ This is the one place that knows how Dagster is told of single days in a range r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
 
-from assets import journal
+from assets import alive, journal
 from assets.costs import Meter, Total, bytes_of
 from assets.metadata import GROUP, TECHNIQUES
 from assets.metrics import publish
 from assets.progress import report
+from data_quality.checks import day_quality
 from pipeline.days import parse_day
 from pipeline.errors import NilometerError
 from pipeline.landing import Landing, LandingReport
+from pipeline.locks import site_lock
 from pipeline.schemas import Table
 from pipeline.site import Site
 from pipeline.stages import failure_before
+from pipeline.status import up_to_date
 from pipeline.storage import DayRecord
+from pipeline.surge_days import remembering
 
 # An output with this entry in its metadata is passed on without an event for every partition of the run, so that bad
 # days are not shown as made. Dagster has no public way for it; tests count the events exactly.
 NO_EVENT = {"__source_asset_observation__": True}
+
+REFRESH_TAG = "nilometer/refresh"
+"""With the value "stale" a run makes only tables that would come out differently."""
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+POOL = "nilometer"
+"""Runs that write the site's tables; the site's instance lets one of them work at a time."""
+FRESH_HOURS = 3
+RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+"""For faults of the machine that may pass; `final` ends a step at once for any other."""
 
 
 Describe = Callable[[dt.date], dict[str, Any]]
@@ -54,18 +68,39 @@ def run_days(
     make: Callable[[dt.date], DayRecord],
     describe: Describe | None = None,
     reads: Reads | None = None,
+    landing: Landing | None = None,
 ) -> dg.Output[None]:
     """Make every day of the run; days that an earlier stage could not make are passed over.
 
-    What describe says of a day is shown beside its row count. Reads names stored files that a day is made from and that
-    its record does not name.
+    A run that refreshes, and one that tries again, leaves days alone whose table is what it would be now.
+
+    Args:
+        context: of the step.
+        site: the site.
+        stage: the table to make.
+        make: makes one day of it.
+        describe: what to show of a day beside its row count.
+        reads: names stored files that a day is made from and that its record does not name.
+        landing: of stage flows, what was read.
+
+    Raises:
+        OSError: a day could not be made for a fault of the machine, and the step may be tried again.
     """
-    total = Total(stage)
-    for index, key in enumerate(context.partition_keys, 1):
-        if failure_before(site, parse_day(key), stage, own=False) is None:
-            _run_day(context, site, key, make, total, describe=describe, reads=reads)
-        report(stage, index, len(context.partition_keys))
+    alive.hold(site, context.run.run_id)
+    again = context.run.tags.get(REFRESH_TAG) == "stale" or context.retry_number > 0
+    quality_of, faults, total = remembering(day_quality), [], Total(stage)
+    with site_lock(site.storage.workspace, wait=True):
+        for index, key in enumerate(context.partition_keys, 1):
+            day = parse_day(key)
+            known = again and up_to_date(site, landing, stage, day, quality_of)
+            if not known and failure_before(site, day, stage, own=False) is None:
+                fault = _run_day(context, site, key, make, total, describe=describe, reads=reads)
+                faults += [fault] if isinstance(fault, OSError) else []
+            report(stage, index, len(context.partition_keys))
     publish(site, total)
+    policy = context.op_execution_context.op_def.retry_policy
+    if faults and policy is not None and context.retry_number < policy.max_retries:
+        raise faults[0]
     return dg.Output(None, metadata=NO_EVENT)
 
 
@@ -78,7 +113,8 @@ def _run_day(
     *,
     describe: Describe | None,
     reads: Reads | None,
-) -> None:
+) -> Exception | None:
+    """Make one day; what went wrong is marked, and returned."""
     day, stage, meter = parse_day(key), total.stage, Meter()
     about = {"run_id": context.run.run_id, "day": key, "stage": stage}
     try:
@@ -89,18 +125,30 @@ def _run_day(
         context.log.error(f"{stage} of {key} failed: {reason}")
         total.add(meter.cost(), None)
         journal.write("error", "stage_failed", **about, message=reason)
-        return
+        return error
     if failure_before(site, day, stage, own=True) is not None:
         site.storage.clear_failed(day)
     if record.pruned:
         context.log.warning(f"{stage} of {key} was pruned on {record.pruned} and is not made again")
         journal.write("info", "stage_pruned", **about)
-        return
+        return None
     cost = meter.cost(*bytes_of(site, record, reads(day) if reads else ()))
     total.add(cost, record)
     journal.write("info", "stage_done", **about, rows=record.rows, **cost.as_dict())
     shown = _metadata(record) | cost.as_dict() | (describe(day) if describe else {})
     context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
+    return None
+
+
+@contextmanager
+def final() -> Iterator[None]:
+    """Lets a retry policy try again after faults of the machine (OSError) alone; any other fault ends the step."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
 def _metadata(record: DayRecord) -> dict[str, Any]:
@@ -131,11 +179,38 @@ def surge_scores(site: Site) -> list[str]:
     return ["surge_scores"] if site.rules_of("surge") else []
 
 
+def _in_time(site: Site) -> dg.FreshnessPolicy:
+    """Overdue where nothing was made between the hour of the daily schedule and FRESH_HOURS later."""
+    when = site.settings.schedule
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"{when.minute} {(when.hour + FRESH_HOURS) % 24} * * *",
+        lower_bound_delta=dt.timedelta(hours=FRESH_HOURS),
+        timezone=site.settings.timezone,
+    )
+
+
 Body = Callable[[dg.AssetExecutionContext], dg.Output[None]]
 
 
-def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Callable[[Body], dg.AssetsDefinition]:
-    """The decorator of every asset of the chain: what they all have in common."""
+def chain_asset(
+    site: Site,
+    table: Table,
+    layer: str,
+    deps: Sequence[str],
+    *,
+    retry: dg.RetryPolicy | None = None,
+    fresh: bool = False,
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """The decorator of every asset of the chain: what they all have in common.
+
+    Args:
+        site: the site.
+        table: what the asset stores.
+        layer: bronze, silver or gold.
+        deps: the assets before it.
+        retry: of steps that faults of the machine may end.
+        fresh: whether the UI calls the asset overdue when a day was not made in time.
+    """
     partitions = dg.DailyPartitionsDefinition(
         start_date=site.settings.start_date.isoformat(), timezone=site.settings.timezone
     )
@@ -152,4 +227,7 @@ def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Ca
         metadata=table_metadata(table, site),
         description=table.description,
         code_version="1",
+        pool=POOL,
+        retry_policy=retry,
+        freshness_policy=_in_time(site) if fresh else None,
     )

@@ -4,7 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
-from assets.days import chain_asset, land, run_days
+from assets.days import RETRY, chain_asset, final, land, run_days
 from assets.metadata import GROUP
 from pipeline.days import parse_day
 from pipeline.flows import feeding
@@ -13,6 +13,7 @@ from pipeline.locks import site_lock
 from pipeline.schemas import FLOWS
 from pipeline.site import Site
 from pipeline.stages import make_flows
+from pipeline.storage import DayRecord
 
 
 def flow_logs(site: Site) -> dg.AssetSpec:
@@ -32,18 +33,21 @@ def flow_logs(site: Site) -> dg.AssetSpec:
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
 
-    @chain_asset(site, FLOWS, "bronze", ["flow_logs"])
+    @chain_asset(site, FLOWS, "bronze", ["flow_logs"], retry=RETRY, fresh=True)
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
-        with site_lock(site.storage.workspace, wait=True):
+        with final(), site_lock(site.storage.workspace, wait=True):
             landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
             landed = land(site, landing, [parse_day(k) for k in context.partition_keys])
             for problem in landed.problems:
                 context.log.warning(problem.message)
 
+            def make(day: dt.date) -> DayRecord:
+                return make_flows(site, landing, day)
+
             def reads(day: dt.date) -> list[str]:
                 parts = [p for e in feeding(landing, day) for p in e.parts_of(day)]
                 return [f"landing/{name}" for p in parts for name in p.files]
 
-            return run_days(context, site, "flows", lambda day: make_flows(site, landing, day), reads=reads)
+            return run_days(context, site, "flows", make, reads=reads, landing=landing)
 
     return flows

@@ -22,9 +22,16 @@ ENV_HOME = "DAGSTER_HOME"
 _POSTGRES = "dagster_postgres"
 _ASKS_POSTGRES = re.compile(r"(?m)^\s*(postgres:|module:\s*dagster_postgres)")
 _VARIABLE = re.compile(r'environment variable "(\w+)"')
-_INSTANCE = """# The site's Dagster instance: run history, on this machine only.
+_FORMER = """# The site's Dagster instance: run history, on this machine only.
 telemetry: {enabled: false}
 nux: {enabled: false}
+"""
+_INSTANCE = f"""{_FORMER}# Overdue assets are shown as such.
+freshness: {{enabled: true}}
+# One run at a time writes the site's tables; the others wait in the queue.
+concurrency: {{pools: {{granularity: run, default_limit: 1}}}}
+# A run that does not start is ended, so that none waits for it.
+run_monitoring: {{enabled: true, start_timeout_seconds: 300}}
 """
 
 
@@ -56,7 +63,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
     folder = home(site)
     if not os.environ.get(ENV_HOME):
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / CONFIG).exists():
+        if not (folder / CONFIG).exists() or (folder / CONFIG).read_text(encoding="utf-8") == _FORMER:
             (folder / CONFIG).write_text(_INSTANCE, encoding="utf-8")
     _check_extra(folder)
     try:

@@ -11,8 +11,10 @@ import polars as pl
 
 from data_quality.checks import day_quality
 from data_quality.standing import reason
+from pipeline.reasons import texts
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
+from pipeline.verdicts import Change
 
 SHOWN_ALERTS = 20
 GROUP = "nilometer"
@@ -35,6 +37,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     lines += [f"| {' | '.join(cell(v) for v in row)} |" for row in rows]
     return "\n".join(lines)
+
+
+def changes_of(changes: Sequence[Change]) -> dict[str, Any]:
+    """What a run changed of the verdicts known before, as a table, with its causes."""
+    if not changes:
+        return {}
+    rows = [[c.alert_id, c.client, c.rule_id, c.change, texts(c.reasons)] for c in changes[:SHOWN_ALERTS]]
+    told = {"verdicts_changed": dg.MetadataValue.int(len(changes))}
+    return told | {"verdict_changes": dg.MetadataValue.md(table(["alert", "client", "rule", "change", "why"], rows))}
 
 
 def alerts_of(site: Site, day: dt.date) -> dict[str, Any]:

@@ -14,25 +14,26 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from assets import journal
+from assets import alive, journal
 from assets.build import build_defs
-from assets.days import land
+from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, land
 from assets.instances import open_instance
 from assets.progress import shown
 from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.run_tags import SITE, command_tags
 from assets.schedules import JOB
 from data_quality.checks import day_quality
+from pipeline import stale
 from pipeline.acceptance import FIT
-from pipeline.days import day_range, runs_of_days, window_days
+from pipeline.days import runs_of_days, window_days
 from pipeline.errors import ConfigError
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.site import Site
 from pipeline.status import DayStatus, days_status
+from pipeline.verdicts import recover
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MAX_PASSES = 5
 
 
@@ -92,10 +93,12 @@ def run_days(site: Site, days: Sequence[dt.date], *, reread: bool = False) -> Ru
 def run_stale(site: Site) -> RunReport:
     """Bring days up to date until none is stale: stale and failed ones, and days left out between scored ones."""
     with site_lock(site.storage.workspace, wait=False), open_instance(site) as instance:
-        runner, made = _Runner(site, instance), set[dt.date]()
-        runner.land(_scored_span(site))
+        runner, made = _Runner(site, instance, refresh=True), set[dt.date]()
+        runner.land(stale.kept_span(site, last_ended_day(site)))
+        runner.complete(stale.scored_span(site, last_ended_day(site)))
         for _ in range(MAX_PASSES):
-            states = {s.day: s.state for s in runner.report(_scored_span(site)).days}
+            span = stale.scored_span(site, last_ended_day(site))
+            states = {s.day: s.state for s in runner.report(span).days}
             todo = [d for d, state in states.items() if state == "stale" or (state != "done" and d not in made)]
             if not todo:
                 break
@@ -104,24 +107,17 @@ def run_stale(site: Site) -> RunReport:
         return runner.report(sorted(made))
 
 
-def _scored_span(site: Site) -> list[dt.date]:
-    """From the first to the last day that was scored or failed."""
-    tried = site.storage.days("alerts") + site.storage.failed_days()
-    if not tried:
-        return []
-    return day_range(max(min(tried), site.settings.start_date), min(max(tried), last_ended_day(site)))
-
-
 class _Runner:
     """One command's runs on one instance."""
 
-    def __init__(self, site: Site, instance: dg.DagsterInstance) -> None:
-        self._site, self._instance = site, instance
+    def __init__(self, site: Site, instance: dg.DagsterInstance, *, refresh: bool = False) -> None:
+        self._site, self._instance, self._refresh = site, instance, refresh
         self._problems: list[str] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._job = build_defs(site).resolve_job_def(JOB)
         self._bury_dead_runs()
+        recover(site.storage)
 
     def run(self, days: Sequence[dt.date]) -> RunReport:
         """Make the days and say what they came to."""
@@ -148,6 +144,13 @@ class _Runner:
         if site.surge_days:
             self._fill(self._before(days, site.surge_days), ("surge_scores",))
         self._ranges(days, "run", None)
+
+    def complete(self, span: Sequence[dt.date]) -> None:
+        """Make what the windows of scored days lack, as a backfill of the UI does not."""
+        if lack := stale.lacking(self._site, span):
+            self._ranges(lack, "window", [dg.AssetKey(t) for t in stale.FILLED])
+        if lack := stale.uncalibrated(self._site, span):
+            self._ranges(lack, "window", [dg.AssetKey("surge_scores")])
 
     def _before(self, days: Sequence[dt.date], lookback: int) -> list[dt.date]:
         """The days in the windows of the days that are none of them."""
@@ -176,7 +179,9 @@ class _Runner:
 
     def _ranges(self, days: Sequence[dt.date], title: str, selection: list[dg.AssetKey] | None) -> None:
         for first, last in runs_of_days(list(days)):
-            tags = {_START: first.isoformat(), _END: last.isoformat()} | command_tags(self._site, [first, last])
+            tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+            tags |= command_tags(self._site, [first, last])
+            tags |= {REFRESH_TAG: "stale"} if self._refresh else {}
             with shown(title), warnings.catch_warnings():
                 warnings.simplefilter("ignore", dg.BetaWarning)
                 warnings.simplefilter("ignore", dg.PreviewWarning)
@@ -187,6 +192,7 @@ class _Runner:
                     run_config=_QUIET,
                     raise_on_error=False,
                 )
+            alive.release(self._site, result.run_id)
             journal.write("info", "run_ended", run_id=result.run_id, days=f"{first} to {last}", success=result.success)
             self._problems += _faults(result)
 

@@ -42,6 +42,11 @@ def day_bounds_utc(day: dt.date, timezone: str) -> tuple[dt.datetime, dt.datetim
     return day_start(day, timezone).astimezone(dt.UTC), day_start(nxt, timezone).astimezone(dt.UTC)
 
 
+def today(timezone: str) -> dt.date:
+    """The day in progress in the zone."""
+    return dt.datetime.now(ZoneInfo(timezone)).date()
+
+
 def day_of(column: str, timezone: str) -> pl.Expr:
     """Expression: the site day of a UTC timestamp column."""
     return pl.col(column).dt.convert_time_zone(timezone).dt.date()

@@ -44,6 +44,16 @@ class LandingReport:
     """Globs without files, links out of the root, files that could not be read."""
 
 
+@dataclass(frozen=True)
+class News:
+    """A log that a landing would read now."""
+
+    name: str
+    """Source and file."""
+    known: bool
+    """Whether another content of it was landed before."""
+
+
 class Landing:
     """The landing of one site: its ledger and the rules for what to keep; everything lies in the site's storage."""
 
@@ -97,15 +107,40 @@ class Landing:
         report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.may_hurt(days)]
         return report
 
-    def pending(self, days: Collection[dt.date]) -> dict[dt.date, list[str]]:
+    def pending(self, days: Collection[dt.date]) -> dict[dt.date, list[News]]:
         """Files that a landing would read now, by the asked days that they may hold."""
-        found: dict[dt.date, list[str]] = {}
+        found: dict[dt.date, list[News]] = {}
         for source in self._settings.sources:
             for file in list_files(self._site_root, source).files:
                 for day in days if self._is_new(source, file) else ():
                     if self._concerns(source, file, [day]):
-                        found.setdefault(day, []).append(file.name)
+                        found.setdefault(day, []).append(self._news(file))
         return found
+
+    def unread(self, days: Collection[dt.date]) -> dict[str, tuple[int, int]]:
+        """Files that a landing of the days would read, as far as sizes and times of files tell: (size, time) by name.
+
+        No file is opened, so that a look at thousands is cheap. A file that is named here may turn out to hold none
+        of the days; it is then known as such, and named no more.
+        """
+        found = {}
+        for source in self._settings.sources:
+            for file in list_files(self._site_root, source).files:
+                if self._is_new(source, file) and self._could_hold(source, file, days):
+                    found[f"{file.source}/{file.name}"] = (file.size, file.mtime_ns)
+        return found
+
+    def _could_hold(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
+        """Whether the file may hold one of the days, by its path and by what is remembered of it."""
+        entry = self.ledger.entries.get((file.source, file.name))
+        if entry is not None and any(entry.feeds(d) for d in days):
+            return True
+        seen = entry is not None and entry.peek and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns)
+        return self._may_hold(source, file, days) if file.day is not None or seen else bool(days)
+
+    def _news(self, file: FoundFile) -> News:
+        entry = self.ledger.entries.get((file.source, file.name))
+        return News(f"{file.source}/{file.name}", entry is not None and entry.state != "peeked")
 
     def _mark_missing(self, source: SourceSettings, listing: Listing) -> None:
         there = {f.name for f in listing.files}

@@ -332,6 +332,18 @@ def _owner(text: str) -> str:
     return text
 
 
+class NotifySettings(_Model):
+    """Who is told of failed runs; nobody without url_env."""
+
+    url_env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
+    """The environment variable that holds the webhook's address: addresses of webhooks are secrets."""
+    allow_private: bool = False
+    """Also post to addresses that are not public, by https."""
+    allow_loopback: bool = False
+    """Also post to this machine, by http too."""
+    timeout_seconds: Whole = Field(10, ge=1, le=60)
+
+
 class Settings(_Model):
     """A whole site. Every field has a default, so that an empty file is a site without sources."""
 
@@ -357,6 +369,7 @@ class Settings(_Model):
     """What the site expects of its own days, beside the checks that ship."""
     retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
+    notify: NotifySettings = NotifySettings()
     owners: tuple[Annotated[str, AfterValidator(_owner)], ...] = ("team:secops",)
 
     @model_validator(mode="after")
@@ -410,6 +423,7 @@ def _allowed_keys(loc: tuple[Any, ...]) -> str:
         "expectations": ExpectationSettings,
         "retention": RetentionSettings,
         "metrics": MetricsSettings,
+        "notify": NotifySettings,
     }
     model = models.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
     return " Allowed: " + ", ".join(sorted(model.model_fields)) + "."

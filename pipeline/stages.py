@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
 
 import polars as pl
 
-from pipeline import alerts, baseline, daily, surge_alerts, surge_days
+from pipeline import alerts, baseline, daily, reasons, surge_alerts, surge_days, verdicts
 from pipeline.context import load_context
 from pipeline.days import window_days
-from pipeline.errors import NilometerError
-from pipeline.flows import build_flows
+from pipeline.errors import NilometerError, StorageError
+from pipeline.flows import build_flows, feeding
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
 from pipeline.methods.surroundings import Surroundings
@@ -27,6 +29,7 @@ from pipeline.storage import DayRecord, digest
 STAGES = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts", "surge_scores")
 _NEEDS = {s: STAGES[:i] for i, s in enumerate(STAGES)} | {"surge_scores": ("flows", "daily_traffic")}
 """The stages without which a day cannot be made; the seed's alerts wait for no other method."""
+_SHOWN_DAYS = 10
 
 
 def failure_before(site: Site, day: dt.date, stage: str, *, own: bool) -> list[str] | None:
@@ -49,7 +52,30 @@ def make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
     if (kept := kept_day(site, "flows", day, landing)) is not None:
         return kept
     made = build_flows(landing, site.settings, site.inventory, day)
+    made.facts |= {"source_files": source_files(landing, day), "details": details(site, "flows", day, landing)}
     return site.storage.write_slices(FLOWS, day, made.slices, inputs=made.inputs, facts=made.facts)
+
+
+def source_files(landing: Landing, day: dt.date) -> dict[str, dict[str, str | int]]:
+    """The files behind a day with the size and hash of their content; nothing where they are too many to name."""
+    fed = feeding(landing, day)
+    if len(fed) > reasons.MOST_PARTS:
+        return {}
+    return {f"{e.source}/{e.name}": {"bytes": e.content_bytes, "sha256": e.content} for e in fed}
+
+
+def details(site: Site, table: str, day: dt.date, landing: Landing | None = None) -> reasons.Details:
+    """What stands behind the inputs of a day's table, so that a change can be named."""
+    if table == "flows" and landing is not None:
+        return reasons.of_flows(landing, site.inventory, day)
+    if table == "anomaly_scores":
+        return {"rules": reasons.of_rules(site.rules_of("seed"))}
+    if table == "surge_scores":
+        known = reasons.of_inventory(site.inventory, day)
+        return {"rules": reasons.of_rules(site.rules_of("surge")), "inventory": known}
+    if table == "alerts":
+        return {"texts": reasons.of_texts(site.rules), "surge_rules": reasons.of_rules(site.rules_of("surge"))}
+    return {}
 
 
 def daily_inputs(site: Site, day: dt.date) -> dict[str, str]:
@@ -90,7 +116,9 @@ def make_baseline(site: Site, day: dt.date) -> DayRecord:
     frame = baseline.build_baseline(
         site.storage.scan(DAILY_TRAFFIC, present), day, site.series, start=site.settings.start_date, present=present
     )
-    facts = {"window_days": len(window), "window_days_present": len(present)}
+    facts: dict[str, Any] = {"window_days": len(window), "window_days_present": len(present)}
+    if missing := [d.isoformat() for d in window if d not in present]:
+        facts["window_days_missing"] = ", ".join(missing[:_SHOWN_DAYS]) + (" ..." if len(missing) > _SHOWN_DAYS else "")
     return site.storage.write_day(TRAFFIC_BASELINE, day, frame, inputs=inputs, facts=facts)
 
 
@@ -135,7 +163,8 @@ def make_scores(site: Site, day: dt.date) -> DayRecord:
     around = surroundings(site, day)
     frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
     frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
-    facts = {state: frame.filter(pl.col("state") == state).height for state in STATES}
+    facts: dict[str, Any] = {state: frame.filter(pl.col("state") == state).height for state in STATES}
+    facts["details"] = details(site, "anomaly_scores", day)
     return site.storage.write_day(ANOMALY_SCORES, day, frame, inputs=inputs, facts=facts)
 
 
@@ -154,6 +183,7 @@ def make_surge(site: Site, day: dt.date, quality_of: surge_days.QualityOf) -> Da
         "clients": made.frame.height,
         "excluded_clients": made.excluded,
         "explained_clients": made.frame["explained_by"].count(),
+        "details": details(site, "surge_scores", day),
     }
     return site.storage.write_day(SURGE_SCORES, day, made.frame, inputs=inputs, facts=facts)
 
@@ -170,9 +200,17 @@ def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
 
 
 def make_alerts(site: Site, day: dt.date, quality: str) -> DayRecord:
-    """Alerts of a day, with the day's quality in each."""
+    """Alerts of a day, with the day's quality in each; every change of a verdict goes to the ledger."""
+    return publish_alerts(site, day, quality)[0]
+
+
+def publish_alerts(site: Site, day: dt.date, quality: str) -> tuple[DayRecord, list[verdicts.Change]]:
+    """Alerts of a day, and what they changed of the verdicts known before.
+
+    The ledger is settled before and after: a process that dies between leaves alerts that the next settling takes in.
+    """
     if (kept := kept_day(site, "alerts", day)) is not None:
-        return kept
+        return kept, []
     inputs = alert_inputs(site, day, quality)
     frame = alerts.build_alerts(
         site.storage.read_day(ANOMALY_SCORES, day),
@@ -184,4 +222,17 @@ def make_alerts(site: Site, day: dt.date, quality: str) -> DayRecord:
     )
     if site.rules_of("surge"):
         frame = ALERTS.conform(pl.concat([frame, surge_alerts.surge_alerts(site, day, quality)]))
-    return site.storage.write_day(ALERTS, day, frame, inputs=inputs, facts={"quality": quality})
+    known = details(site, "alerts", day)
+    facts = {"quality": quality, "details": known, "roots": _roots(site, day, reasons.Made(inputs, known))}
+    with suppress(StorageError):  # A damaged day must be replaceable; a damaged ledger is told of below.
+        verdicts.settle(site.storage, day)
+    record = site.storage.write_day(ALERTS, day, frame, inputs=inputs, facts=facts)
+    return record, verdicts.settle(site.storage, day)
+
+
+def _roots(site: Site, day: dt.date, own: reasons.Made) -> dict[str, Any]:
+    """What every table of the day was made from, so that a change of its alerts can be led back to a cause."""
+    off = () if site.rules_of("surge") else ("surge_scores",)
+    records = {t: site.storage.record(t, day) for t in reasons.TABLES if t != "alerts" and t not in off}
+    made = {t: reasons.Made.of(r) for t, r in records.items() if r is not None}
+    return {t: m.as_dict() for t, m in {**made, "alerts": own}.items()}

@@ -75,6 +75,11 @@ inventory:               # the addresses that matter, and since when
 #   max_ratio: 1000                  # unfolded : stored
 #   future_days: 366                 # flows that start later than this from now are set aside
 
+# notify:                # who is told of failed runs of the daemon: a webhook takes them as JSON
+#   url_env: NILOMETER_WEBHOOK   # the environment variable with its https address, which is a secret
+#   allow_private: false         # true: also an address that is not public
+#   allow_loopback: false        # true: also this machine, by http too
+#   timeout_seconds: 10
 # retention:             # for how many of the newest days something is kept; all of it without these lines
 #   flows: 90d           # also landing, quarantine, quality, the other tables, and runs; `nilometer prune` deletes
 

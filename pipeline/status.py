@@ -7,40 +7,24 @@ that may hold the day. Making days up to date belongs to the runs.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
-from pipeline import stages, surge_days
-from pipeline.context import INPUTS, load_context
+from pipeline import reasons, stages, surge_days
+from pipeline.context import load_context
+from pipeline.context.model import Context
 from pipeline.errors import NilometerError
 from pipeline.flows import flow_inputs
-from pipeline.inventory import Inventory
-from pipeline.landing import Landing
+from pipeline.landing import Landing, News
 from pipeline.pruned import lost_input
 from pipeline.site import Site
-from pipeline.storage import DayRecord, Storage
+from pipeline.storage import DayRecord, Storage, digest
 
 QualityOf = surge_days.QualityOf
 _SHOWN_FILES = 3
-_WORDS = {
-    "files": "its logs changed",
-    "inventory": "the inventory changed",
-    "timezone": "the time zone changed",
-    "measures": "the rules' series changed",
-    "series": "the rules' windows changed",
-    "start": "start_date changed",
-    "rules": "a rule changed",
-    "groups": "the groups changed",
-    "site_groups": "the groups changed",
-    "days_read": "other days of its window were read",
-    "texts": "a rule's text changed",
-    "quality": "the day's quality changed",
-    "surge_rules": "a rule of method surge changed",
-    "surge_stage": "the program changed",
-    "stage": "the program changed",
-}
-_WORDS = {name: f"the context's {name} changed" for name in INPUTS} | _WORDS
 
 
 @dataclass(frozen=True)
@@ -51,6 +35,8 @@ class TableStatus:
     fingerprint: str
     stale: str = ""
     """Why it would come out differently now; empty when it would not, or cannot be made again."""
+    wanted: str = ""
+    """Hash of what it would be made from now; empty when that cannot be told."""
     note: str = ""
     """What was pruned, and so what it cannot be made from again."""
     pruned: bool = False
@@ -106,27 +92,59 @@ def snapshot(site: Site) -> Site:
     return seen
 
 
-def days_status(site: Site, landing: Landing, days: Sequence[dt.date], quality_of: QualityOf) -> list[DayStatus]:
-    """The status of each of the days, in order; quality_of tells a stored day's quality."""
+def days_status(
+    site: Site, landing: Landing, days: Sequence[dt.date], quality_of: QualityOf, *, logs: bool = True
+) -> list[DayStatus]:
+    """The status of each of the days, in order.
+
+    Args:
+        site: the site.
+        landing: what was read of its logs.
+        days: the days asked for.
+        quality_of: tells a stored day's quality.
+        logs: whether to look for logs that were not read yet; else only what is stored is compared.
+    """
     seen, quality_of = snapshot(site), surge_days.remembering(quality_of)
-    pending = landing.pending(days)
-    inventory = site.inventory
-    return [_status(seen, landing, inventory, day, quality_of, pending.get(day, [])) for day in days]
+    pending = landing.pending(days) if logs else {}
+    context = _context(site)
+    return [_status(seen, landing, day, quality_of, context, pending.get(day, [])) for day in days]
+
+
+def up_to_date(site: Site, landing: Landing | None, table: str, day: dt.date, quality_of: QualityOf) -> bool:
+    """Whether a stored table of a day is what it would be now, and no stage has failed to make it.
+
+    The landing is needed for flows alone.
+    """
+    failed = stages.failure_before(site, day, table, own=True)
+    found = None if failed else _table(site, landing, table, day, quality_of, _context(site))
+    return found is not None and not found.stale
+
+
+def _context(site: Site) -> Callable[[], Context]:
+    """The site's context, read when it is first needed, and once."""
+    return cache(lambda: load_context(site.root, site.settings.context))
 
 
 def _status(
-    site: Site, landing: Landing, inventory: Inventory, day: dt.date, quality_of: QualityOf, pending: list[str]
+    site: Site,
+    landing: Landing,
+    day: dt.date,
+    quality_of: QualityOf,
+    context: Callable[[], Context],
+    pending: Sequence[News],
 ) -> DayStatus:
     quality = quality_of(site, day)
-    tables = _tables(site, landing, inventory, day, quality_of)
+    names = [t for t in reasons.TABLES if t != "surge_scores" or site.rules_of("surge")]
+    tables = {t: s for t in names if (s := _table(site, landing, t, day, quality_of, context)) is not None}
     failure = site.storage.failure(day)
     if failure is not None:
-        stage, reasons = failure
-        return DayStatus(day, "failed", quality, tuple(f"{stage}: {r}" for r in reasons), tables)
-    news = [f"new or changed log: {name}" for name in pending[:_SHOWN_FILES]]
+        stage, why = failure
+        return DayStatus(day, "failed", quality, tuple(f"{stage}: {r}" for r in why), tables)
+    scored = "alerts" in tables
+    news = [_news_text(n, scored) for n in pending[:_SHOWN_FILES]]
     if len(pending) > _SHOWN_FILES:
-        news.append(f"{len(pending) - _SHOWN_FILES} more new or changed logs")
-    if "alerts" not in tables:
+        news.append(f"{len(pending) - _SHOWN_FILES} more new or changed files")
+    if not scored:
         reason = "not scored; flows and daily traffic are there for later days" if tables else "never run"
         return DayStatus(day, "missing", quality, (reason, *news), tables)
     if site.rules_of("surge") and "surge_scores" not in tables:
@@ -136,48 +154,41 @@ def _status(
     return DayStatus(day, "stale" if stale or news else "done", quality, (*stale, *news, *notes), tables)
 
 
-def _tables(
-    site: Site, landing: Landing, inventory: Inventory, day: dt.date, quality_of: QualityOf
-) -> dict[str, TableStatus]:
-    now: dict[str, Callable[[], dict[str, str]]] = {
-        "flows": lambda: flow_inputs(landing, site.settings, inventory, day),
+def _news_text(news: News, scored: bool) -> str:
+    kind = "changed file" if news.known else "late file" if scored else "new file"
+    return f"{kind} {news.name}"
+
+
+def _table(
+    site: Site, landing: Landing | None, name: str, day: dt.date, quality_of: QualityOf, context: Callable[[], Context]
+) -> TableStatus | None:
+    """One stored table of a day; None when it is not stored."""
+    inputs: dict[str, Callable[[], dict[str, str]]] = {
+        "flows": lambda: flow_inputs(landing, site.settings, site.inventory, day) if landing else {},
         "daily_traffic": lambda: stages.daily_inputs(site, day),
         "traffic_baseline": lambda: stages.baseline_inputs(site, day),
         "anomaly_scores": lambda: stages.score_inputs(site, day),
+        "surge_scores": lambda: surge_days.inputs(site, day, quality_of, context()),
         "alerts": lambda: stages.alert_inputs(site, day, quality_of(site, day)),
     }
-    if site.rules_of("surge"):
-        now["surge_scores"] = lambda: surge_days.inputs(
-            site, day, quality_of, load_context(site.root, site.settings.context)
-        )
-    found = {}
-    for name, inputs in now.items():
-        try:
-            record = site.storage.record(name, day)
-            if record is not None:
-                changed, lost = _difference(record.inputs, inputs()), lost_input(site, name, day, landing)
-                found[name] = _judged(record, changed, lost)
-        except NilometerError as error:
-            found[name] = TableStatus(0, "", error.message)
-    return found
+    try:
+        record = site.storage.record(name, day)
+        if record is None:
+            return None
+        now = inputs[name]()
+        changed, lost = "", lost_input(site, name, day, landing)
+        if now != dict(record.inputs):
+            made = reasons.Made(now, stages.details(site, name, day, landing))
+            changed = reasons.texts(reasons.differences(reasons.Made.of(record), made))
+    except NilometerError as error:
+        return TableStatus(0, "", error.message)
+    return _judged(record, changed, lost, digest(json.dumps(now, sort_keys=True)))
 
 
-def _judged(record: DayRecord, changed: str, lost: str) -> TableStatus:
+def _judged(record: DayRecord, changed: str, lost: str, wanted: str) -> TableStatus:
     """What cannot be made again is not stale for ever: it is kept as it was made, and says so."""
     stale = "" if record.pruned or lost else changed
     notes = [f"pruned on {record.pruned}"] if record.pruned else []
     if changed and lost:
         notes.append(f"{changed}, but {lost}: it is kept as it was made")
-    return TableStatus(record.rows, record.fingerprint, stale, "; ".join(notes), bool(record.pruned))
-
-
-def _difference(stored: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Why a table would come out differently, in words; empty when it would not."""
-    changed = sorted(k for k in {*stored, *now} if stored.get(k) != now.get(k))
-    window = [k for k in changed if "/" in k]
-    reasons = [_WORDS.get(k, f"{k} changed") for k in changed if "/" not in k]
-    if window:
-        first = window[0].split("/", 1)[1]
-        more = f" and {len(window) - 1} more" if len(window) > 1 else ""
-        reasons.append(f"the window's day {first}{more} changed")
-    return ", ".join(reasons)
+    return TableStatus(record.rows, record.fingerprint, stale, wanted, "; ".join(notes), bool(record.pruned))

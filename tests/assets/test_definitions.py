@@ -7,8 +7,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import CronFreshnessPolicy
+from dagster._core.instance.config import PoolGranularity
 
 from assets.build import build_defs
+from assets.runner import open_instance
 from pipeline.schemas import TABLES
 from pipeline.settings import Settings
 from pipeline.site import PROJECT, Site
@@ -129,3 +132,38 @@ def test_packages_are_this_projects_own() -> None:
 def test_the_daily_job_holds_the_chain_and_nothing_else(defs: dg.Definitions) -> None:
     keys = defs.resolve_job_def("nilometer_daily").asset_layer.executable_asset_keys
     assert {k.to_user_string() for k in keys} == set(CHAIN)
+
+
+@pytest.mark.parametrize("name", CHAIN)
+def test_one_run_of_the_chain_at_a_time_and_only_ingestion_is_tried_again(defs: dg.Definitions, name: str) -> None:
+    step = defs.resolve_assets_def(name).op
+    assert step.pool == "nilometer"
+    policy = step.retry_policy
+    assert (policy is not None) == (name == "flows")
+    if policy is not None:
+        assert (policy.max_retries, policy.delay, policy.backoff) == (2, 30, dg.Backoff.EXPONENTIAL)
+
+
+def test_flows_and_alerts_are_overdue_three_hours_after_the_daily_schedule(defs: dg.Definitions) -> None:
+    policies = {name: spec.freshness_policy for name, spec in specs(defs).items()}
+    assert {name for name, policy in policies.items() if policy is not None} == {"flows", "alerts"}
+    policy = policies["alerts"]
+    assert isinstance(policy, CronFreshnessPolicy)
+    assert (policy.deadline_cron, policy.timezone) == ("30 7 * * *", "Europe/Berlin")
+    assert policy.lower_bound_delta == dt.timedelta(hours=3)
+
+
+def test_the_sensors_are_on_and_none_tells_of_failures_without_a_webhook(defs: dg.Definitions) -> None:
+    found = {s.name: s.default_status for s in defs.get_repository_def().sensor_defs}
+    assert found == dict.fromkeys(("new_logs", "stale_days"), dg.DefaultSensorStatus.RUNNING)
+
+
+def test_the_sites_instance_runs_one_at_a_time_and_shows_what_is_overdue(
+    tmp_path: Path,
+) -> None:
+    site = make_site(tmp_path, 1)
+    with open_instance(site) as instance:
+        pools = instance.get_concurrency_config().pool_config
+        assert (pools.default_pool_limit, pools.pool_granularity) == (1, PoolGranularity.RUN)
+        assert instance.freshness_enabled
+        assert instance.run_monitoring_enabled

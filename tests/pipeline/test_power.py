@@ -91,7 +91,16 @@ def test_the_extra_bytes_alert_and_one_byte_less_does_not_by_the_naive_reading()
 
     check()
     assert min(seen[s] for s in ("fleet", "own", "no_history", "too_few_samples", "masked")) >= 20, seen
-    assert seen["deviation_unknown"] > 0
+
+
+def test_one_past_day_tells_no_deviation_where_the_rule_says_so() -> None:
+    fleet = [(DAY - dt.timedelta(days=i), f"10.0.1.{c}", 5 + i) for i in range(7) for c in range(20)]
+    numbers = oracle.Numbers(minimum_data_samples=2, stdev_of_one="null")
+    rows = (*fleet, (DAY - dt.timedelta(days=1), "10.0.0.1", 5), (DAY, "10.0.0.1", 5))
+    case = Case(DAY, FIRST, rows, numbers, "3", twin=False)
+    row = power_of(case).row(by_predicate=pl.col("client") == "10.0.0.1", named=True)
+    assert (row["reason"], row["least"]) == ("deviation_unknown", None)
+    assert not alerts_with(case, "10.0.0.1", LARGEST)
 
 
 def test_a_gate_beyond_64_bits_is_said_to_be_so() -> None:

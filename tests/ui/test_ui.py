@@ -144,12 +144,12 @@ def test_a_check_shows_the_result_of_its_day(running: Running, page: Page, table
     page.screenshot(path=ARTIFACTS / f"check_{check}.png")
 
 
-def test_every_schedule_is_on_but_the_preview(running: Running, page: Page) -> None:
+def test_every_schedule_and_sensor_is_on_but_the_preview(running: Running, page: Page) -> None:
     page.goto(f"{running.url}/automation")
     page.get_by_text("At 03:00 AM").first.wait_for()
     page.get_by_text("At 5 minutes past the hour").first.wait_for()
     switches = page.locator("label[class*=formatSwitch] input")
-    names = ("daily", "detection_quality", "power_map", "today_so_far")
+    names = ("daily", "detection_quality", "new_logs", "power_map", "stale_days", "today_so_far")
     expect(switches).to_have_count(len(names))
     for nth, name in enumerate(names):
         page.get_by_text(name, exact=True).first.wait_for()

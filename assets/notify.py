@@ -1,0 +1,143 @@
+"""Telling of failed runs: a JSON object posted to the site's webhook, if it names one.
+
+The address is a secret and comes from the environment alone; it is never logged. Where it may lead is limited, as a
+configuration file must not make a server of the inner network answer.
+"""
+
+import datetime as dt
+import http.client
+import ipaddress
+import json
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import dagster as dg
+
+from assets.days import RANGE_END, RANGE_START
+from pipeline.days import day_range, parse_day
+from pipeline.errors import NilometerError
+from pipeline.settings import NotifySettings
+from pipeline.site import Site
+
+MAX_TEXT = 2_000
+_PARTITION = "dagster/partition"
+
+
+class NotifyError(NilometerError):
+    """A notification could not be sent."""
+
+
+def sensors(site: Site) -> list[dg.SensorDefinition]:
+    """The sensor that tells of failed runs; none where the site names no webhook."""
+    settings = site.settings.notify
+    if settings.url_env is None:
+        return []
+
+    @dg.run_failure_sensor(
+        name="failed_runs",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Posts each failed run to the webhook in {settings.url_env}.",
+    )
+    def failed_runs(context: dg.RunFailureSensorContext) -> None:
+        post(settings, os.environ, message(site, context.dagster_run, context.failure_event.message))
+
+    return [failed_runs]
+
+
+def message(site: Site, run: dg.DagsterRun, text: str | None) -> dict[str, Any]:
+    """What is told of a failed run: its days, and of those the ones that failed, with their stage and reasons."""
+    first = run.tags.get(RANGE_START) or run.tags.get(_PARTITION)
+    last = run.tags.get(RANGE_END) or first
+    days = day_range(parse_day(first), parse_day(last)) if first and last else []
+    failures = {d.isoformat(): f for d in days if (f := site.storage.failure(d)) is not None}
+    return {
+        "event": "run_failed",
+        "site": site.root.name,
+        "run_id": run.run_id,
+        "job": run.job_name,
+        "first_day": first,
+        "last_day": last,
+        "failed_days": [
+            {"day": day, "stage": stage, "reasons": [r[:MAX_TEXT] for r in reasons[:3]]}
+            for day, (stage, reasons) in list(failures.items())[:31]
+        ],
+        "message": (text or "")[:MAX_TEXT],
+        "known_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def post(settings: NotifySettings, environment: Mapping[str, str], body: Mapping[str, Any]) -> None:
+    """Post one JSON object; redirects are not followed.
+
+    Raises:
+        NotifyError: the address is missing or not allowed, or the webhook did not answer with success.
+    """
+    name = settings.url_env or ""
+    url = urlsplit(environment.get(name, ""))
+    try:
+        host, port = url.hostname, url.port
+    except ValueError:
+        host = port = None
+    if host is None or url.username is not None or url.scheme not in ("https", "http"):
+        raise NotifyError(f"the variable {name} holds no https address.", remedy="Set it for the daemon's process.")
+    address = _allowed(settings, host, port or (443 if url.scheme == "https" else 80))
+    if url.scheme == "http" and not ipaddress.ip_address(address).is_loopback:
+        raise NotifyError(f"the address in {name} is not https.", remedy="Only this machine may be told by http.")
+    try:
+        status = _send(_connection(url, host, address, settings.timeout_seconds), url, host, body)
+    except (OSError, http.client.HTTPException) as error:
+        raise NotifyError(f"the webhook in {name} could not be reached ({type(error).__name__}).") from None
+    if not 200 <= status < 300:
+        raise NotifyError(f"the webhook in {name} answered with status {status}.")
+
+
+def _allowed(settings: NotifySettings, host: str, port: int) -> str:
+    """The address to connect to, checked: the name is not looked up again, so that it cannot lead elsewhere."""
+    name = settings.url_env
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise NotifyError(f"the host in {name} is not known.") from None
+    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    for address in addresses:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        if ip.is_loopback and not settings.allow_loopback:
+            raise NotifyError(f"{name} names this machine.", remedy="Allow it with notify.allow_loopback: true.")
+        if not ip.is_loopback and (not ip.is_global or ip.is_multicast) and not settings.allow_private:
+            raise NotifyError(
+                f"{name} names an address that is not public.", remedy="Allow it with notify.allow_private: true."
+            )
+    return addresses[0]
+
+
+class _Pinned(http.client.HTTPSConnection):
+    """A connection to a checked address, with the certificate of the host that was named."""
+
+    def __init__(self, host: str, address: str, port: int, timeout: int) -> None:
+        super().__init__(host, port, timeout=timeout, context=ssl.create_default_context())
+        self._address, self._tls = address, ssl.create_default_context()
+
+    def connect(self) -> None:
+        raw = socket.create_connection((self._address, self.port), self.timeout)
+        self.sock = self._tls.wrap_socket(raw, server_hostname=self.host)
+
+
+def _connection(url: SplitResult, host: str, address: str, timeout: int) -> http.client.HTTPConnection:
+    if url.scheme == "http":
+        return http.client.HTTPConnection(address, url.port or 80, timeout=timeout)
+    return _Pinned(host, address, url.port or 443, timeout)
+
+
+def _send(connection: http.client.HTTPConnection, url: SplitResult, host: str, body: Mapping[str, Any]) -> int:
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    headers = {"Content-Type": "application/json", "User-Agent": "nilometer", "Host": url.netloc or host}
+    try:
+        connection.request("POST", path, json.dumps(body).encode(), headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()

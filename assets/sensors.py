@@ -1,0 +1,183 @@
+"""Sensors: new and changed logs are read, stale days become runs, and runs that failed are told of.
+
+Each looks and asks; the work is done in runs. What is stale is told by `pipeline.stale`, who is told of failures and
+how by `assets.notify`.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import dagster as dg
+
+from assets import alive
+from assets.days import POOL, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
+from assets.run_tags import ORIGIN as ORIGIN_TAG
+from assets.schedules import JOB
+from data_quality.checks import day_quality
+from pipeline import stale
+from pipeline.days import today
+from pipeline.landing import Landing
+from pipeline.locks import site_lock
+from pipeline.settings import CONFIG_NAME
+from pipeline.site import Site, open_site
+from pipeline.storage import digest
+
+LANDING_JOB = "nilometer_landing"
+INTERVAL_SECONDS = 60
+MAX_RUNS, MAX_DAYS = 4, 31
+"""Runs that one look may ask for, and days of one run."""
+MAX_TRIES = 3
+"""Runs for the same need; then it is left until something changes."""
+UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *alive.RUNNING]
+_SHOWN = 3
+
+
+@dataclass
+class _Asked:
+    """The cursor: how many requests there were, and how often each need was asked for in vain."""
+
+    count: int = 0
+    tries: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cursor: str | None) -> Self:
+        data: dict[str, Any] = json.loads(cursor) if cursor else {"count": 0, "tries": {}}
+        return cls(data["count"], {k: (s, n) for k, (s, n) in data["tries"].items()})
+
+    @property
+    def cursor(self) -> str:
+        return json.dumps({"count": self.count, "tries": self.tries}, sort_keys=True)
+
+    def keep(self, needs: Iterable[str]) -> None:
+        """Forget what is no longer needed."""
+        self.tries = {k: self.tries[k] for k in needs if k in self.tries}
+
+    def may(self, need: str, signature: str) -> bool:
+        known, tries = self.tries.get(need, ("", 0))
+        return known != signature or tries < MAX_TRIES
+
+    def ask(self, needs: Mapping[str, str]) -> None:
+        """Count a request for needs (name -> signature)."""
+        self.count += 1
+        for need, signature in needs.items():
+            known, tries = self.tries.get(need, ("", 0))
+            self.tries[need] = (signature, tries + 1 if known == signature else 1)
+
+
+def landing_job(site: Site) -> dg.JobDefinition:
+    """Reads new and changed logs that may hold a day that is kept; makes no day."""
+
+    @dg.op(name="new_logs", pool=POOL, retry_policy=RETRY)
+    def new_logs(context: dg.OpExecutionContext) -> None:
+        alive.hold(site, context.run_id)
+        with final(), site_lock(site.storage.workspace, wait=True):
+            landed = _landing(site).land(stale.kept_span(site, _last_day(site)))
+        for problem in landed.problems:
+            context.log.warning(problem.message)
+        context.log.info(f"{landed.landed} of {landed.listed} logs were read, {landed.bytes_read:,} bytes")
+
+    @dg.job(name=LANDING_JOB, executor_def=dg.in_process_executor)
+    def nilometer_landing() -> None:
+        new_logs()
+
+    return nilometer_landing
+
+
+def logs_sensor(site: Site) -> dg.SensorDefinition:
+    """Looks at sizes and times of files, opens none, and asks for a run that reads those that are new."""
+
+    @dg.sensor(
+        name="new_logs",
+        job_name=LANDING_JOB,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="New, late and changed logs of days that were made: read once, so that stale days can be told.",
+    )
+    def new_logs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = _now(site)
+        alive.bury(context.instance, now)
+        found = _landing(now).unread(stale.kept_span(now, _last_day(now)))
+        asked = _Asked.of(context.cursor)
+        asked.keep(["logs"] if found else [])
+        signature = digest(json.dumps(sorted(found.items())))
+        if not found:
+            return _skip(asked, "no log is new or changed")
+        if _busy(context.instance, [LANDING_JOB]):
+            return _skip(asked, "logs are being read")
+        if not asked.may("logs", signature):
+            return _skip(asked, f"{len(found)} logs were asked for {MAX_TRIES} times; see the runs of {LANDING_JOB}")
+        asked.ask({"logs": signature})
+        names = ", ".join(sorted(found)[:_SHOWN])
+        tags = {ORIGIN_TAG: "sensor", "nilometer/logs": f"{len(found)}: {names}"[:200]}
+        request = dg.RunRequest(run_key=f"logs/{signature[:16]}/{asked.count}", tags=tags)
+        return dg.SensorResult(run_requests=[request], cursor=asked.cursor)
+
+    return new_logs
+
+
+def stale_sensor(site: Site) -> dg.SensorDefinition:
+    """Asks for runs of days that are stale, in order, and before them for what their windows lack."""
+
+    @dg.sensor(
+        name="stale_days",
+        job_name=JOB,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Days that would come out differently now, failed days whose inputs changed, and missing windows.",
+    )
+    def stale_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = _now(site)
+        alive.bury(context.instance, now)
+        asked = _Asked.of(context.cursor)
+        if _busy(context.instance, [JOB, LANDING_JOB, "__ASSET_JOB"]):
+            return _skip(asked, "a run is queued or at work; days are looked at when it has ended")
+        todo = stale.todo(now, _landing(now), day_quality, _last_day(now))
+        needs = todo.fill or todo.score or todo.make
+        asked.keep([d.isoformat() for d in needs])
+        open_needs = [d for d, signature in needs.items() if asked.may(d.isoformat(), signature)]
+        if not open_needs:
+            tried = f"; {len(needs)} were tried {MAX_TRIES} times, see: nilometer status" if needs else ""
+            return _skip(asked, f"no day is stale{tried}")
+        tables = stale.FILLED if todo.fill else ("surge_scores",) if todo.score else ()
+        requests = []
+        for days in list(stale.ranges(open_needs, MAX_DAYS))[:MAX_RUNS]:
+            asked.ask({d.isoformat(): needs[d] for d in days})
+            requests.append(_request(days, [needs[d] for d in days], tables, asked.count))
+        return dg.SensorResult(run_requests=requests, cursor=asked.cursor)
+
+    return stale_days
+
+
+def _request(days: Sequence[dt.date], needs: Sequence[str], tables: Sequence[str], count: int) -> dg.RunRequest:
+    """One run of a range; the same days with the same need have the same key until they were asked for anew."""
+    first, last = days[0].isoformat(), days[-1].isoformat()
+    return dg.RunRequest(
+        run_key=f"{first}..{last}/{digest(*needs)[:16]}/{count}",
+        tags={RANGE_START: first, RANGE_END: last, ORIGIN_TAG: "sensor", REFRESH_TAG: "stale"},
+        asset_selection=[dg.AssetKey(t) for t in tables] or None,
+    )
+
+
+def _skip(asked: _Asked, why: str) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=dg.SkipReason(f"{why[0].upper()}{why[1:]}."), cursor=asked.cursor)
+
+
+def _busy(instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool:
+    """Whether a run of one of the jobs has not ended."""
+    return any(r.job_name.startswith(tuple(jobs)) for r in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
+
+
+def _now(site: Site) -> Site:
+    """The site as it is configured now, as runs will find it; this process may have read it long ago."""
+    return open_site(site.root, site.origin) if (site.root / CONFIG_NAME).is_file() else site
+
+
+def _landing(site: Site) -> Landing:
+    return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
+
+
+def _last_day(site: Site) -> dt.date:
+    return today(site.settings.timezone) - dt.timedelta(days=1)

@@ -1,0 +1,274 @@
+"""Sensors: what they ask for, how often, and that their runs end where one run of the command line does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets import alive, sensors
+from assets.build import build_defs
+from assets.runner import ORIGIN_TAG, open_instance, run_days
+from assets.schedules import JOB
+from pipeline import landing
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
+from pipeline.site import Site, open_site
+from tests.worlds import CONFIG, SEED, day, log_path, make_site, usual, write_log
+
+DAYS = 6
+CHAIN = (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = make_site(tmp_path_factory.mktemp("ran") / "site", DAYS)
+    assert run_days(site, [day(n) for n in range(DAYS)]).good
+    return site.root
+
+
+@pytest.fixture
+def site(ran: Path, tmp_path: Path) -> Site:
+    return open_site(shutil.copytree(ran, tmp_path / "site"))
+
+
+@pytest.fixture
+def instance(site: Site) -> Iterator[dg.DagsterInstance]:
+    with open_instance(site) as found:
+        yield found
+
+
+class Ticking:
+    """One sensor of a site, asked again and again with its own cursor."""
+
+    def __init__(self, site: Site, instance: dg.DagsterInstance, name: str) -> None:
+        self.site, self.instance, self.name, self.cursor = site, instance, name, ""
+
+    def look(self) -> tuple[list[dg.RunRequest], str, str]:
+        """(requests, why there is none, cursor), leaving the cursor as it is."""
+        defs = build_defs(self.site)
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor or None, repository_def=defs.get_repository_def()
+        ) as context:
+            found = defs.resolve_sensor_def(self.name).evaluate_tick(context)
+        return list(found.run_requests or []), found.skip_message or "", found.cursor or ""
+
+    def tick(self) -> tuple[list[dg.RunRequest], str]:
+        requests, why, self.cursor = self.look()
+        return requests, why
+
+    def carry_out(self, request: dg.RunRequest) -> None:
+        job = build_defs(open_site(self.site.root)).resolve_job_def(
+            sensors.LANDING_JOB if self.name == "new_logs" else JOB
+        )
+        chosen = {"asset_selection": list(request.asset_selection)} if request.asset_selection else {}
+        job.execute_in_process(instance=self.instance, tags=dict(request.tags), raise_on_error=False, **chosen)
+
+
+def asked(requests: list[dg.RunRequest]) -> list[tuple[str, str, list[str]]]:
+    return [
+        (r.tags[sensors.RANGE_START], r.tags[sensors.RANGE_END], [k.to_user_string() for k in r.asset_selection or ()])
+        for r in requests
+    ]
+
+
+def span(first: int, last: int, *tables: str) -> tuple[str, str, list[str]]:
+    return day(first).isoformat(), day(last).isoformat(), list(tables)
+
+
+def test_a_late_log_is_read_once_then_its_stale_days_are_made_and_then_there_is_rest(
+    site: Site, instance: dg.DagsterInstance
+) -> None:
+    logs, days = Ticking(site, instance, "new_logs"), Ticking(site, instance, "stale_days")
+    assert logs.tick() == ([], "No log is new or changed.")
+    assert days.tick() == ([], "No day is stale.")
+    path = write_log(site.root, day(3), {"10.0.0.7": 77})
+    path.rename(path.with_name("conn-late.log"))
+    write_log(site.root, day(3), usual(3))
+    assert days.tick()[0] == []
+    assert (first := logs.look())[0][0].run_key == logs.look()[0][0].run_key
+    assert "core/logs/2026-10-04/conn-late.log" in first[0][0].tags["nilometer/logs"]
+    (request,), _ = logs.tick()
+    logs.carry_out(request)
+    assert logs.tick()[0] == []
+    for wanted in (span(3, 3), span(4, 5)):
+        (request,), _ = days.tick()
+        assert asked([request]) == [wanted]
+        days.carry_out(request)
+    assert days.tick() == ([], "No day is stale.")
+
+
+def test_new_logs_are_told_by_sizes_and_times_alone(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = site.root / "nilometer.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("logs/{day}/conn*.log", "logs/**/*.log"))
+    for number in range(50):
+        log_path(site.root, day(0)).with_name(f"{number}.log").write_text("{}\n", encoding="utf-8")
+
+    real = Path.open
+
+    def opened(self: Path, *rest: Any, **named: Any) -> Any:
+        assert self.suffix != ".log", "a log was opened"
+        return real(self, *rest, **named)
+
+    monkeypatch.setattr(Path, "open", opened)
+    (request,), _ = Ticking(site, instance, "new_logs").tick()
+    assert request.tags["nilometer/logs"].startswith("50: core/logs/2026-10-01/0.log")
+
+
+def test_logs_that_stay_unread_are_asked_for_a_few_times_and_again_when_they_change(
+    site: Site, instance: dg.DagsterInstance
+) -> None:
+    logs = Ticking(site, instance, "new_logs")
+    write_log(site.root, day(2), {"10.0.0.7": 77})
+    keys = [r.run_key for _ in range(sensors.MAX_TRIES + 2) for r in logs.tick()[0]]
+    assert len(keys) == len(set(keys)) == sensors.MAX_TRIES
+    write_log(site.root, day(2), {"10.0.0.7": 7_777})
+    assert len(logs.tick()[0]) == 1
+
+
+def test_a_backfill_without_its_window_is_completed_and_ends_as_one_run_does(tmp_path: Path) -> None:
+    site, other = make_site(tmp_path / "ui", DAYS), make_site(tmp_path / "cli", DAYS)
+    run_days(other, [day(4), day(5)])
+    with open_instance(site) as instance:
+        days = Ticking(site, instance, "stale_days")
+        tags = {sensors.RANGE_START: day(4).isoformat(), sensors.RANGE_END: day(5).isoformat()}
+        days.carry_out(dg.RunRequest(tags=tags))
+        assert not site.storage.read_day(ANOMALY_SCORES, day(4))["window_complete"].any()
+        record = site.storage.record("traffic_baseline", day(4))
+        assert record is not None
+        assert record.facts["window_days_missing"] == ", ".join(day(n).isoformat() for n in range(4))
+        rounds = []
+        while requests := days.tick()[0]:
+            rounds.append(asked(requests))
+            for request in requests:
+                days.carry_out(request)
+        assert rounds == [[span(0, 3, "flows", "daily_traffic")], [span(4, 5)]]
+    for table in CHAIN:
+        assert site.storage.days(table.name) == other.storage.days(table.name)
+        for each in site.storage.days(table.name):
+            assert site.storage.read_day(table, each).equals(other.storage.read_day(table, each)), (table.name, each)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_nothing_is_asked_for_while_a_run_is_queued_or_at_work(
+    site: Site, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    assert dg.DagsterRunStatus.QUEUED in sensors.UNFINISHED
+    change_rule(site)
+    run = instance.create_run_for_job(build_defs(site).resolve_job_def(JOB), status=status)
+    days = Ticking(site, instance, "stale_days")
+    requests, why = days.tick()
+    assert requests == []
+    assert "queued or at work" in why
+    instance.delete_run(run.run_id)
+    assert len(days.tick()[0]) == 1
+
+
+def change_rule(site: Site) -> None:
+    config = site.root / "nilometer.yaml"
+    rule = f"rules: {{{SEED}: {{deviation_threshold: 2}}}}\n"
+    config.write_text(config.read_text(encoding="utf-8") + rule, encoding="utf-8")
+
+
+def test_a_changed_rule_is_noticed_without_a_restart_and_days_come_in_order_a_few_at_a_time(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "MAX_DAYS", 2)
+    monkeypatch.setattr(sensors, "MAX_RUNS", 2)
+    change_rule(site)
+    days = Ticking(site, instance, "stale_days")
+    first, _ = days.tick()
+    assert asked(first) == [span(0, 1), span(2, 3)]
+    for request in first:
+        days.carry_out(request)
+    second, _ = days.tick()
+    assert asked(second) == [span(4, 5)]
+    assert len({r.run_key for r in [*first, *second]}) == 3
+    assert all(r.tags[ORIGIN_TAG] == "sensor" for r in first)
+
+
+def test_a_day_that_keeps_failing_is_left_until_its_log_changes(site: Site, instance: dg.DagsterInstance) -> None:
+    logs, days = Ticking(site, instance, "new_logs"), Ticking(site, instance, "stale_days")
+    log_path(site.root, day(5)).write_bytes(b"\x1f\x8b broken")
+
+    def until_rest() -> int:
+        count = 0
+        for _ in range(2 * sensors.MAX_TRIES):
+            for one in (logs, days):
+                for request in one.tick()[0]:
+                    count += one is days
+                    one.carry_out(request)
+        return count
+
+    assert 1 <= until_rest() <= sensors.MAX_TRIES + 1
+    assert site.storage.failure(day(5)) is not None
+    assert until_rest() == 0
+    write_log(site.root, day(5), usual(5))
+    assert until_rest() == 1
+    assert site.storage.failure(day(5)) is None
+
+
+def test_the_run_of_a_killed_process_is_marked_failed_and_is_not_waited_for(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alive, "YOUNG_SECONDS", 0)
+    job = build_defs(site).resolve_job_def(JOB)
+    dead, works = (instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED) for _ in range(2))
+    (site.root / "dagster_home" / "alive").mkdir(parents=True, exist_ok=True)
+    (site.root / "dagster_home" / "alive" / f"{dead.run_id}.lock").touch()
+    alive.hold(site, works.run_id)
+    assert alive.bury(instance, site) == [dead.run_id]
+    assert alive.bury(instance, site) == []
+    found = {r.run_id: r.status for r in instance.get_runs() if r.run_id in (dead.run_id, works.run_id)}
+    assert found == {dead.run_id: dg.DagsterRunStatus.FAILURE, works.run_id: dg.DagsterRunStatus.STARTED}
+    alive.release(site, works.run_id)
+
+
+def test_a_site_without_days_asks_for_nothing(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 2)
+    with open_instance(site) as instance:
+        assert Ticking(site, instance, "new_logs").tick()[0] == []
+        assert Ticking(site, instance, "stale_days").tick()[0] == []
+
+
+def test_a_cursor_is_small_and_forgets_what_is_done(site: Site, instance: dg.DagsterInstance) -> None:
+    change_rule(site)
+    days = Ticking(site, instance, "stale_days")
+    (request,), _ = days.tick()
+    assert set(json.loads(days.cursor)["tries"]) == {day(n).isoformat() for n in range(DAYS)}
+    days.carry_out(request)
+    days.tick()
+    assert json.loads(days.cursor) == {"count": 1, "tries": {}}
+
+
+def test_faults_of_the_machine_are_tried_again_and_bad_data_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assets import flows
+
+    monkeypatch.setattr(flows, "RETRY", dg.RetryPolicy(max_retries=2, delay=0))
+    site, calls, real = make_site(tmp_path, 3, config=CONFIG), [], flows.make_flows
+
+    def shaky(of: Site, landed: landing.Landing, when: dt.date) -> object:
+        calls.append(when)
+        if when == day(1) and calls.count(day(1)) < 3:
+            raise OSError(5, "Input/output error")
+        return real(of, landed, when)
+
+    monkeypatch.setattr(flows, "make_flows", shaky)
+    log_path(site.root, day(2)).write_bytes(b"\x1f\x8b broken")
+    report = run_days(site, [day(n) for n in range(3)])
+    assert [s.state for s in report.days] == ["done", "done", "failed"]
+    assert (calls.count(day(0)), calls.count(day(1))) == (1, 3)
+    with open_instance(site) as instance:
+        (run,) = instance.get_runs()
+        events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    made = [(e.dagster_event.asset_key.to_user_string(), e.dagster_event.partition) for e in events if e.dagster_event]
+    assert made.count(("flows", day(0).isoformat())) == made.count(("flows", day(1).isoformat())) == 1
