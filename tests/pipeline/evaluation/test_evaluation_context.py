@@ -8,7 +8,8 @@ import pytest
 from pipeline.evaluation.context import EXPLAINED, explained_rows, labelled_events, offered
 from pipeline.evaluation.detectors import scored
 from pipeline.evaluation.judge import judge
-from pipeline.evaluation.labelled import EVENTS, LabelledWorld, make_labelled
+from pipeline.evaluation.labelled import LabelledWorld, make_labelled
+from pipeline.simulate.known import EVENTS
 from tests.pipeline.evaluation.fleets import NO_CONTEXT, day, fleet, label_rows, name, world
 
 CAUSES = [("resync", d, c) for c in range(100) for d in (50, 51, 54)]
