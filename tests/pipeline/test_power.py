@@ -95,7 +95,7 @@ def test_the_extra_bytes_alert_and_one_byte_less_does_not_by_the_naive_reading()
 
 def test_one_past_day_tells_no_deviation_where_the_rule_says_so() -> None:
     fleet = [(DAY - dt.timedelta(days=i), f"10.0.1.{c}", 5 + i) for i in range(7) for c in range(20)]
-    numbers = oracle.Numbers(minimum_data_samples=2, stdev_of_one="null")
+    numbers = oracle.Numbers(minimum=2, stdev_of_one_is_zero=False)
     rows = (*fleet, (DAY - dt.timedelta(days=1), "10.0.0.1", 5), (DAY, "10.0.0.1", 5))
     case = Case(DAY, FIRST, rows, numbers, "3", twin=False)
     row = power_of(case).row(by_predicate=pl.col("client") == "10.0.0.1", named=True)
