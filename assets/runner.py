@@ -217,6 +217,7 @@ class _Runner:
         wanted = dg.RunsFilter(statuses=unended, tags={ORIGIN_TAG: "command line"})
         for run in self._instance.get_runs(wanted):
             self._instance.report_run_failed(run, "The process of this run died before it ended.")
+        alive.bury(self._instance, self._site)
 
 
 def _faults(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -12,9 +12,11 @@ import polars as pl
 import pytest
 
 from assets.runner import run_days, run_stale
+from pipeline.alerts import alert_id
 from pipeline.schemas import ALERTS, SURGE_SCORES
 from pipeline.site import Site, open_site
 from pipeline.stages import make_surge
+from pipeline.verdicts import history
 from tests.worlds import CONFIG, SEED, day, write_log
 
 RULE = "mail_volume_surge"
@@ -61,6 +63,18 @@ def test_a_theft_alerts_with_what_explains_it(ran: Site) -> None:
     assert shot["rate"] <= shot["limit"] == 14
     assert evidence["expected"] < shot["least_volume"] < 100_000_000
     assert evidence["top_flows"][0]["bytes"] == mine["bytes_in"]
+
+
+def test_the_ledger_holds_both_methods_verdicts_of_the_client(ran: Site) -> None:
+    last = day(DAYS - 1)
+    seed, surge = (history(ran.storage, alert_id(rule, last, THIEF)) for rule in (SEED, RULE))
+    assert [c.change for c in [*seed, *surge]] == ["raised", "raised"]
+    assert seed[0].verdict is not None
+    assert surge[0].verdict is not None
+    assert (seed[0].verdict.severity, surge[0].verdict.severity) == (None, "high")
+    assert seed[0].verdict.margin is not None
+    assert seed[0].verdict.margin > 1
+    assert surge[0].verdict.value == seed[0].verdict.value
 
 
 def test_the_seed_still_alerts_as_without_the_method(ran: Site, tmp_path: Path) -> None:
