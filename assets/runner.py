@@ -204,6 +204,7 @@ class _Runner:
             if run.tags.get(SITE, self._site.root.name) != self._site.root.name:
                 continue  # Another site's, in an instance that both use.
             self._instance.report_run_failed(run, "The process of this run died before it ended.")
+        alive.bury(self._instance, self._site)
 
 
 def _faults(result: dg.ExecuteInProcessResult) -> list[str]:

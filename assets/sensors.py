@@ -6,6 +6,7 @@ how by `assets.notify`.
 
 import datetime as dt
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -29,6 +30,8 @@ LANDING_JOB = "nilometer_landing"
 INTERVAL_SECONDS = 60
 MAX_RUNS, MAX_DAYS = 4, 31
 """Runs that one look may ask for, and days of one run."""
+QUIET_SECONDS = 300
+"""A log that changed since is being written: it would be read again at every look."""
 MAX_TRIES = 3
 """Runs for the same need; then it is left until something changes."""
 UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *alive.RUNNING]
@@ -99,7 +102,7 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
     def new_logs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = _now(site)
         alive.bury(context.instance, now)
-        found = _landing(now).unread(stale.kept_span(now, _last_day(now)))
+        found = _quiet(_landing(now).unread(stale.kept_span(now, _last_day(now))))
         asked = _Asked.of(context.cursor)
         asked.keep(["logs"] if found else [])
         signature = digest(json.dumps(sorted(found.items())))
@@ -163,6 +166,12 @@ def _request(days: Sequence[dt.date], needs: Sequence[str], tables: Sequence[str
 
 def _skip(asked: _Asked, why: str) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=dg.SkipReason(f"{why[0].upper()}{why[1:]}."), cursor=asked.cursor)
+
+
+def _quiet(found: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """The files that nobody is writing, by the time they changed; one from the future is as good as old."""
+    now = time.time_ns()
+    return {k: v for k, v in found.items() if not 0 <= now - v[1] < QUIET_SECONDS * 1_000_000_000}
 
 
 def _busy(instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = make_site(tmp_path_factory.mktemp("ran") / "site", DAYS)
     assert run_days(site, [day(n) for n in range(DAYS)]).good
     return site.root
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "QUIET_SECONDS", 0)
 
 
 @pytest.fixture
@@ -120,6 +127,17 @@ def test_new_logs_are_told_by_sizes_and_times_alone(
     monkeypatch.setattr(Path, "open", opened)
     (request,), _ = Ticking(site, instance, "new_logs").tick()
     assert request.tags["nilometer/logs"].startswith("50: core/logs/2026-10-01/0.log")
+
+
+def test_a_log_that_is_being_written_is_left_until_it_is_quiet(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "QUIET_SECONDS", 300)
+    logs = Ticking(site, instance, "new_logs")
+    path = write_log(site.root, day(2), {"10.0.0.7": 77})
+    assert logs.tick()[0] == []
+    os.utime(path, (time.time() - 301,) * 2)
+    assert len(logs.tick()[0]) == 1
 
 
 def test_logs_that_stay_unread_are_asked_for_a_few_times_and_again_when_they_change(

@@ -13,9 +13,11 @@ import pytest
 
 from assets.runner import run_days, run_stale
 from data_quality.checks import results_of
+from pipeline.alerts import alert_id
 from pipeline.schemas import ALERTS, SURGE_SCORES
 from pipeline.site import Site, open_site
 from pipeline.stages import make_surge
+from pipeline.verdicts import history
 from tests.worlds import CONFIG, SEED, day, write_log
 
 RULE = "mail_volume_surge"
@@ -68,6 +70,18 @@ def test_the_canary_of_the_method_waits_for_the_days_scores(ran: Site) -> None:
     found = results_of(ran, day(DAYS - 1)).filter(pl.col("check") == "canary_found")
     assert found["passed"].all()
     assert dict(found.select("expectation", "observed").iter_rows())["rules_that_can_alert"] == "2"
+
+
+def test_the_ledger_holds_both_methods_verdicts_of_the_client(ran: Site) -> None:
+    last = day(DAYS - 1)
+    seed, surge = (history(ran.storage, alert_id(rule, last, THIEF)) for rule in (SEED, RULE))
+    assert [c.change for c in [*seed, *surge]] == ["raised", "raised"]
+    assert seed[0].verdict is not None
+    assert surge[0].verdict is not None
+    assert (seed[0].verdict.severity, surge[0].verdict.severity) == (None, "high")
+    assert seed[0].verdict.margin is not None
+    assert seed[0].verdict.margin > 1
+    assert surge[0].verdict.value == seed[0].verdict.value
 
 
 def test_the_seed_still_alerts_as_without_the_method(ran: Site, tmp_path: Path) -> None:
