@@ -7,7 +7,7 @@ This is the one place that knows how Dagster is told of single days in a range r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import dagster as dg
@@ -92,14 +92,21 @@ def table_metadata(table: Table, site: Site) -> dict[str, Any]:
     }
 
 
-Body = Callable[[dg.AssetExecutionContext], dg.Output[None]]
+Body = Callable[[dg.AssetExecutionContext], dg.Output[None] | Iterator[dg.Output[None]]]
 
 
-def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Callable[[Body], dg.AssetsDefinition]:
-    """The decorator of every asset of the chain: what they all have in common."""
-    partitions = dg.DailyPartitionsDefinition(
+def partitions_of(site: Site) -> dg.DailyPartitionsDefinition:
+    """The days of a site."""
+    return dg.DailyPartitionsDefinition(
         start_date=site.settings.start_date.isoformat(), timezone=site.settings.timezone
     )
+
+
+def chain_asset(
+    site: Site, table: Table, layer: str, deps: Sequence[str], checks: Sequence[dg.AssetCheckSpec] = ()
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """The decorator of every asset of the chain: what they all have in common; with checks that it runs itself."""
+    partitions = partitions_of(site)
     return dg.asset(
         name=table.name,
         deps=list(deps),
@@ -113,4 +120,5 @@ def chain_asset(site: Site, table: Table, layer: str, deps: Sequence[str]) -> Ca
         metadata=table_metadata(table, site),
         description=table.description,
         code_version="1",
+        check_specs=list(checks),
     )

@@ -1,7 +1,7 @@
 """The checks of every stored day: a profile of one row a day, judged by Great Expectations suites, kept as a table.
 
-Suites are the JSON files beside this module, the single source of every limit. Great Expectations is imported when a
-check runs and not before; how Dagster shows a result is decided in `assets`.
+Suites are the JSON files beside this module, the single source of every limit, meaning and remedy. Great Expectations
+is imported when a check runs and not before; how Dagster shows a result is decided in `assets`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from typing import Any
 
 import polars as pl
 
+from data_quality.compared import Profile, note
 from data_quality.profiles import PROFILES
+from data_quality.samples import sample
+from data_quality.sharing import sharing
+from pipeline.errors import NilometerError, StorageError
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
-from pipeline.stages import failure_before
-from pipeline.storage import write_parquet
+from pipeline.stages import STAGES, failure_before
+from pipeline.storage import DAMAGE, write_parquet
 
 SUITES = Path(__file__).parent / "suites"
 
@@ -38,6 +42,11 @@ class CheckSpec:
     description: str
     expectations: tuple[dict[str, Any], ...]
 
+    @property
+    def decides(self) -> bool:
+        """Whether a day's quality depends on it."""
+        return self.blocking or any(e["meta"].get("blocking") or e["meta"].get("partial") for e in self.expectations)
+
 
 @dataclass(frozen=True)
 class CheckOutcome:
@@ -45,12 +54,13 @@ class CheckOutcome:
 
     passed: bool
     outcomes: tuple[dict[str, Any], ...] = ()
-    observed: Mapping[str, float | int | None] = field(default_factory=dict)
+    observed: Profile = field(default_factory=dict)
+    """Numbers of the profile, and notes on them."""
 
 
 @cache
 def check_specs() -> tuple[CheckSpec, ...]:
-    """All checks, read from the suites without Great Expectations."""
+    """All checks in the order of the tables, read from the suites without Great Expectations."""
     specs = []
     for path in sorted(SUITES.glob("*.json")):
         suite = json.loads(path.read_text(encoding="utf-8"))
@@ -65,7 +75,7 @@ def check_specs() -> tuple[CheckSpec, ...]:
                 tuple(suite["expectations"]),
             )
         )
-    return tuple(specs)
+    return tuple(sorted(specs, key=lambda s: (STAGES.index(s.table), s.name)))
 
 
 def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
@@ -73,22 +83,31 @@ def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
     return run_checks(spec, site, [day])[day]
 
 
+def run_all(specs: Sequence[CheckSpec], site: Site, days: Sequence[dt.date]) -> dict[str, dict[dt.date, CheckOutcome]]:
+    """Judge stored days by several checks, which share their passes over the days; by the checks' names."""
+    with sharing():
+        return {spec.name: run_checks(spec, site, days) for spec in specs}
+
+
 def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.date, CheckOutcome]:
     """Judge stored days in one validation, and keep each day's result; a fault of the check is a failed check."""
     outcomes: dict[dt.date, CheckOutcome] = {}
-    profiles: dict[dt.date, Mapping[str, Any]] = {}
-    for day in days:
+    profiles: dict[dt.date, Profile] = {}
+    with sharing():
+        for day in days:
+            try:
+                if (why := _absent(spec, site, day)) is None:
+                    profiles[day] = PROFILES[spec.name](site, day)
+                else:
+                    outcomes[day] = _failed("day_is_stored", why)
+            except (StorageError, *DAMAGE) as error:
+                outcomes[day] = _failed("day_is_readable", _text(error))
+            except Exception as error:
+                outcomes[day] = _failed("check_ran", _text(error))
         try:
-            if (why := _absent(spec, site, day)) is None:
-                profiles[day] = PROFILES[spec.name](site, day)
-            else:
-                outcomes[day] = _failed("day_is_stored", why, "a stored day", "Mend the cause, then run the day again.")
+            outcomes |= _validate(spec, site, profiles) if profiles else {}
         except Exception as error:
-            outcomes[day] = _broken(error)
-    try:
-        outcomes |= _validate(spec, profiles) if profiles else {}
-    except Exception as error:
-        outcomes |= dict.fromkeys(profiles, _broken(error))
+            outcomes |= dict.fromkeys(profiles, _failed("check_ran", _text(error)))
     for day, outcome in outcomes.items():
         _keep(spec, site, day, outcome)
     return outcomes
@@ -102,33 +121,60 @@ def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
     return "; ".join(failure) if failure else f"{spec.table} is not stored"
 
 
-def _failed(expectation: str, observed: str, limit: str, remedy: str) -> CheckOutcome:
+BEFORE = {
+    "day_is_stored": ("The day is there to be judged.", "a stored day", "Mend the cause, then run the day again."),
+    "day_is_readable": (
+        "The stored day can be read, with its columns.",
+        "a day that can be read",
+        "Remove the stored day that is named and run it again.",
+    ),
+    "check_ran": ("The check itself works.", "no error", "Report this with its message."),
+}
+"""What stands in the place of a check's expectations when they cannot be judged: its meaning, limit and remedy."""
+
+
+def _text(error: BaseException) -> str:
+    said = error.message if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"
+    return said[:300]
+
+
+def _failed(expectation: str, observed: str) -> CheckOutcome:
+    meaning, limit, remedy = BEFORE[expectation]
     row = {"expectation": expectation, "passed": False, "observed": observed, "limit": limit, "remedy": remedy}
-    return CheckOutcome(False, (row,))
+    return CheckOutcome(False, (row | {"meaning": meaning},))
 
 
-def _broken(error: Exception) -> CheckOutcome:
-    text = f"{type(error).__name__}: {error}"[:300]
-    return _failed("check_ran", text, "no error", "Report this with its message.")
-
-
-def _validate(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> dict[dt.date, CheckOutcome]:
+def _validate(spec: CheckSpec, site: Site, profiles: Mapping[dt.date, Profile]) -> dict[dt.date, CheckOutcome]:
     """Great Expectations judges the profiles, one row a day; each expectation names the days that do not meet it."""
     bad = _unexpected(spec, profiles)
     found = {}
     for day, profile in profiles.items():
-        rows = tuple(_outcome(e, profile, day not in b) for e, b in zip(spec.expectations, bad, strict=True))
+        judged = zip(_judged(spec, profile), bad, strict=True)
+        rows = tuple(_outcome(spec, e, site, day, profile, day not in b) for e, b in judged if e)
         found[day] = CheckOutcome(all(r["passed"] for r in rows), rows, profile)
     return found
 
 
-def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> list[set[dt.date]]:
+def _judged(spec: CheckSpec, profile: Profile) -> list[dict[str, Any] | None]:
+    """The expectations of the day; of a table that is not as its schema says only this one, and None for the others.
+
+    Raises:
+        RuntimeError: the profile lacks a column that is judged.
+    """
+    told = [e if e["kwargs"]["column"] in profile else None for e in spec.expectations]
+    if None in told and not profile.get("schema_faults"):
+        raise RuntimeError(f"the profile of {spec.name} lacks a column that its suite judges")
+    return told
+
+
+def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Profile]) -> list[set[dt.date]]:
     """For each expectation of the suite, the days that fail it."""
     gx = great_expectations()
     import pandas as pd  # noqa: PLC0415 - comes with Great Expectations, and is as heavy
 
-    rows = [{k: None if v is None else float(v) for k, v in p.items()} for p in profiles.values()]
-    frame = pd.DataFrame(rows, dtype="float64")
+    columns = list(dict.fromkeys(e["kwargs"]["column"] for e in spec.expectations))
+    rows = [{c: None if (v := p.get(c)) is None else float(v) for c in columns} for p in profiles.values()]
+    frame = pd.DataFrame(rows, columns=columns, dtype="float64")
     frame["day"] = [d.isoformat() for d in profiles]
     suite = gx.ExpectationSuite(name=spec.name, expectations=[dict(e) for e in spec.expectations])
     wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["day"]}
@@ -146,20 +192,54 @@ def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) 
     return [by_column[e["kwargs"]["column"]] for e in spec.expectations]
 
 
-def _outcome(expectation: Mapping[str, Any], profile: Mapping[str, Any], met: bool) -> dict[str, Any]:
-    column, bounds = expectation["kwargs"]["column"], expectation["kwargs"]
-    observed = profile.get(column)
-    own = {k: expectation["meta"][k] for k in ("severity",) if k in expectation["meta"]}
-    return own | {
+def _outcome(
+    spec: CheckSpec, expectation: Mapping[str, Any], site: Site, day: dt.date, profile: Profile, met: bool
+) -> dict[str, Any]:
+    """One expectation of a day, as a row of QUALITY without what the rows of a check share."""
+    column, bounds, meta = expectation["kwargs"]["column"], expectation["kwargs"], expectation["meta"]
+    value, told = profile.get(column), profile.get(note(column))
+    # A value that is not there is no pass, which GX takes it for, unless the suite says that it may be unknown.
+    passed = met and (value is not None or bool(meta.get("may_be_unknown")))
+    return {
         "expectation": column,
-        # A value that is not there is not a pass: GX leaves nulls out of what it judges.
-        "passed": met and observed is not None,
-        "observed": None if observed is None else f"{observed}",
-        "limit": ", ".join(
-            f"{k.removesuffix('_value')} {bounds[k]}" for k in ("max_value", "min_value") if k in bounds
-        ),
-        "remedy": expectation["meta"]["remedy"],
+        "passed": passed,
+        "observed": _observed(value, str(told or "")),
+        "limit": limit_text(bounds),
+        "remedy": meta["remedy"],
+        "meaning": meta["meaning"],
+        "unexpected": None if passed else _count(expectation, profile),
+        "sample": None if passed else _sample(site, day, spec.name, column),
+        **{k: meta[k] for k in ("severity", "blocking", "table") if k in meta},
     }
+
+
+def _observed(value: float | int | str | None, told: str) -> str | None:
+    if value is None:
+        return told or None
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{text} ({told})" if told else text
+
+
+def limit_text(bounds: Mapping[str, Any]) -> str:
+    """The limit of an expectation in words."""
+    return ", ".join(f"{k.removesuffix('_value')} {bounds[k]}" for k in ("max_value", "min_value") if k in bounds)
+
+
+def _count(expectation: Mapping[str, Any], profile: Profile) -> int | None:
+    """How many rows or things did not meet it: the number that the suite names, or the value where none is allowed."""
+    column = expectation["meta"].get("counts")
+    if column is None and expectation["kwargs"].get("max_value") == 0:
+        column = expectation["kwargs"]["column"]
+    value = profile.get(column) if column else None
+    return None if value is None else int(value)
+
+
+def _sample(site: Site, day: dt.date, check: str, expectation: str) -> str | None:
+    """A few of the rows at fault; a query that fails hides no result."""
+    try:
+        return sample(site, day, check, expectation)
+    except (NilometerError, *DAMAGE) as error:
+        return json.dumps([{"no sample": _text(error)}])
 
 
 @cache
@@ -194,23 +274,35 @@ def _path(site: Site, day: dt.date, check: str) -> Path:
     return site.storage.root / "quality" / f"day={day}" / f"{check}.parquet"
 
 
-def results_of(site: Site, day: dt.date) -> pl.DataFrame:
-    """All kept results of a day (schema QUALITY)."""
-    paths = [p for s in check_specs() if (p := _path(site, day, s.name)).exists()]
+def results_of(site: Site, day: dt.date, *, deciding: bool = False) -> pl.DataFrame:
+    """All kept results of a day (schema QUALITY); or of the checks alone that decide its quality."""
+    specs = [s for s in check_specs() if s.decides or not deciding]
+    paths = [p for s in specs if (p := _path(site, day, s.name)).exists()]
     return (
-        QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths]))
+        QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths], how="diagonal"))
         if paths
         else QUALITY.empty()
     )
 
 
 def day_quality(site: Site, day: dt.date) -> str:
-    """The day's quality: no_data when no line was read; unverified when a blocking check failed or never ran."""
-    record = site.storage.record("flows", day)
+    """The day's quality, the first that holds.
+
+    no_data: no line was read. unverified: a blocking expectation failed, or a blocking check never ran. partial: a
+    sensor that is usually there was silent. verified: all else.
+    """
+    try:
+        record = site.storage.record("flows", day)
+    except StorageError:
+        return "unverified"
     if record is None or record.facts.get("lines", 0) == 0:
         return "no_data"
-    found = results_of(site, day)
-    needed = {s.name for s in check_specs() if s.blocking}
+    found = results_of(site, day, deciding=True)
+    bad = found.filter(~pl.col("passed"))
     ran = set(found["check"].unique().to_list())
-    bad = found.filter(pl.col("blocking") & ~pl.col("passed")).height
-    return "verified" if needed <= ran and not bad else "unverified"
+    if bad["blocking"].any() or not {s.name for s in check_specs() if s.blocking} <= ran:
+        return "unverified"
+    silent = {
+        (s.name, e["kwargs"]["column"]) for s in check_specs() for e in s.expectations if e["meta"].get("partial")
+    }
+    return "partial" if silent & set(bad.select("check", "expectation").iter_rows()) else "verified"

@@ -135,9 +135,7 @@ def verdict_of(source: str, found: Mapping[str, Any]) -> Direction:
     elif reading < ENOUGH or share is None:
         verdict = "unproved"
     else:
-        best = max(
-            share, _ratio(found[f"{kind}_votes"], reading)
-        )
+        best = max(share, _ratio(found[f"{kind}_votes"], reading))
         verdict = "right" if best >= RIGHT else "swapped" if best <= WRONG else "ambiguous"
     return Direction(source, verdict, found["of_all"], reading, share, reversed_share, unsplit_share)
 

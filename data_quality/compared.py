@@ -1,0 +1,205 @@
+"""Profiles of how much there was, beside the days before: flows, hours, sensors, servers, clients and what is typical.
+
+Each number is a chance: how often an ordinary day would look so odd. The suites say which chance is too small. What
+too little history cannot tell is None, with the reason beside it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Hashable, Iterable, Mapping
+from statistics import median
+from typing import Any
+
+from data_quality.chances import PEERS, Hourly, Silence, Usual, peers_of, silence, usual
+from data_quality.counts import (
+    FlowCounts,
+    Sensor,
+    flows_pass,
+    hours_of,
+    kinds,
+    past_flow_counts,
+    past_traffic_counts,
+    traffic_counts,
+)
+from pipeline.site import Site
+
+Profile = dict[str, float | int | str | None]
+SHOWN = 5
+"""Names that a note tells at most."""
+
+
+def note(column: str) -> str:
+    """The key under which a profile says in words what a number is about."""
+    return f"{column}.note"
+
+
+def flow_counts(site: Site, day: dt.date) -> Profile:
+    """Flows, silent hours, silent sensors and shifted clocks, beside the same weekdays before."""
+    today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
+    of = kinds(site, [*past, day])
+    kind = of.pop(day)
+    profile: Profile = {"flows": today.flows}
+    ordinary = usual(kind, {d: float(c.flows) for d, c in past.items()}, of, unit=_flows_a_client(past.values()))
+    profile |= _one("flows", today.flows, ordinary, _unknown(kind, of))
+    profile |= _hours(today, [past[d] for d in peers_of(kind, of)], hours_of(day, site.settings.timezone), kind, of)
+    profile |= _silence("sensors", silent_sensors(site, day), _unknown(kind, of))
+    return profile
+
+
+def _flows_a_client(past: Iterable[FlowCounts]) -> float:
+    """What one client's day usually holds."""
+    ratios = [c.flows / c.clients for c in past if c.clients]
+    return max(1.0, median(ratios)) if ratios else 1.0
+
+
+def _unknown(kind: Hashable, of: Mapping[dt.date, Hashable]) -> str:
+    found = len(peers_of(kind, of))
+    return f"cannot tell: {found} earlier {kind}{'s' if found != 1 else ''}, {PEERS} are needed"
+
+
+def _one(name: str, count: float, ordinary: Usual | None, unknown: str) -> Profile:
+    """A count's chances of so few and so many."""
+    drop, rise = f"{name}_drop_chance", f"{name}_rise_chance"
+    if ordinary is None:
+        return {drop: None, rise: None, note(drop): unknown, note(rise): unknown}
+    told = f"{count:,} where {ordinary.count:,.0f} are usual"
+    profile: Profile = {drop: ordinary.fewer(count), rise: ordinary.more(count), f"{name}_usual": ordinary.count}
+    return profile | {note(drop): told, note(rise): told}
+
+
+def _hours(
+    today: FlowCounts, peers: list[FlowCounts], hours: list[int], kind: Hashable, of: Mapping[dt.date, Hashable]
+) -> Profile:
+    silent, clock = "silent_hours_chance", "clock_shift_chance"
+    usual_hours = Hourly.of([c.hours for c in peers])
+    why = "cannot tell: the day has no flow at all" if not today.flows else _unknown(kind, of)
+    if usual_hours is None or not today.flows:
+        return {silent: None, clock: None, note(silent): why, note(clock): why}
+    chance, stretch = usual_hours.silent(today.hours, hours)
+    told = f"no flow from {stretch[0]:02}:00 to {stretch[-1]:02}:59" if stretch else "no busy hour was silent"
+    moved, sensor, lag = _clock(today, peers)
+    said = f"{sensor} looks {abs(lag)} h {'late' if lag > 0 else 'early'}" if lag else "hours are where they were"
+    return {
+        silent: chance,
+        "silent_hours": len(stretch),
+        note(silent): told,
+        clock: moved,
+        "clock_shift_hours": lag,
+        note(clock): said,
+    }
+
+
+def _clock(today: FlowCounts, peers: list[FlowCounts]) -> tuple[float, str, int]:
+    """The most telling shift of a sensor's hours: its chance among all sensors, the sensor and the hours."""
+    found = [(*_shift(sensor, hours, peers), "/".join(sensor)) for sensor, hours in today.sensors.items()]
+    chance, lag, sensor = min(found, default=(1.0, 0, ""))
+    return min(1.0, chance * len(found)), sensor, lag
+
+
+def _shift(sensor: Sensor, hours: tuple[int, ...], peers: list[FlowCounts]) -> tuple[float, int]:
+    seen = [c.sensors[sensor] for c in peers if sensor in c.sensors]
+    ordinary = Hourly.of(seen)
+    return ordinary.shift(hours) if ordinary is not None else (1.0, 0)
+
+
+def silent_sensors(site: Site, day: dt.date) -> Silence:
+    """The sensors that are usually there and had no flow on the day.
+
+    Only days of the rules' windows count: what they hold is part of what the day's tables are made from. The one sensor
+    of a source whose log was written is not silent, only without such flows.
+    """
+    today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
+    first = day - dt.timedelta(days=site.longest_lookback)
+    window = {d: set(c.sensors) for d, c in past.items() if d >= first}
+    present: set[Hashable] = set(today.sensors)
+    record = site.storage.record("flows", day)
+    written = set(record.facts.get("lines_of_sources", {})) if record else set()
+    known = {s for names in window.values() for s in names}
+    for source in written:
+        own = {s for s in known | today.sensors.keys() if s[0] == source}
+        present |= own if len(own) == 1 else set()
+    of = kinds(site, [*window, day])
+    return silence(of.pop(day), present, window, of)
+
+
+def _silence(name: str, found: Silence, unknown: str) -> Profile:
+    column = f"silent_{name}_chance"
+    if found.chance is None:
+        return {column: None, note(column): unknown}
+    names = ["/".join(n) if isinstance(n, tuple) else str(n) for n in found.silent]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    told = f"silent: {', '.join(names[:SHOWN])}{more}" if names else f"all {found.usual} were there"
+    return {column: found.chance, f"silent_{name}": len(names), f"usual_{name}": found.usual, note(column): told}
+
+
+def silent_servers(site: Site, day: dt.date) -> Profile:
+    """The servers in the inventory that are usually there and had no flow, unless a sensor was silent."""
+    column = "silent_servers_chance"
+    today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
+    if not today.flows or silent_sensors(site, day).silent:
+        why = "a sensor was silent" if today.flows else "the day has no flow at all"
+        return {column: None, note(column): f"cannot tell: {why}"}
+    of = kinds(site, [*past, day])
+    kind = of.pop(day)
+    valid: dict[str, bool] = {}
+    for ip in sorted({ip for c in past.values() for ip in c.servers}):
+        valid[ip] = bool(site.inventory.categories(ip, day))
+    there = {d: {ip for ip in c.servers if valid[ip]} for d, c in past.items()}
+    return _silence("servers", silence(kind, set(today.servers), there, of), _unknown(kind, of))
+
+
+def client_counts(site: Site, day: dt.date) -> Profile:
+    """How many clients each series has, and what is typical of them, beside the same weekdays before.
+
+    The chance of several series is that of the oddest, times how many there are.
+    """
+    past = past_traffic_counts(site, day)
+    of = kinds(site, [*past, day])
+    kind = of.pop(day)
+    today = {m: (n, v) for m, n, v in traffic_counts(site, day).select("measure", "clients", "typical").iter_rows()}
+    found: list[Profile] = []
+    for measure in (m.id for m in site.measures):
+        clients, typical = today.get(measure, (0, None))
+        seen = {d: counts.get(measure, (0, None)) for d, counts in past.items()}
+        profile = _one(
+            "clients", clients, usual(kind, {d: float(n) for d, (n, _) in seen.items()}, of), _unknown(kind, of)
+        )
+        found.append({"clients": clients, **profile, **_typical(kind, clients, typical, seen, of)})
+    return _oddest(found)
+
+
+def _typical(
+    kind: Hashable,
+    clients: int,
+    value: float | None,
+    seen: Mapping[dt.date, tuple[int, float | None]],
+    of: Mapping[dt.date, Hashable],
+) -> Profile:
+    """The chance that the median client has so much or so little."""
+    column = "typical_value_chance"
+    known = {d: v for d, (_, v) in seen.items() if v is not None}
+    ordinary = usual(kind, known, of, noise=1 / (clients + 1)) if value is not None else None
+    if value is None or ordinary is None:
+        why = _unknown(kind, {d: of[d] for d in known}) if value is not None else "cannot tell: no client has a value"
+        return {column: None, note(column): why}
+    chance = 2 * min(ordinary.fewer(value), ordinary.more(value))
+    told = f"{value:,.0f} in the middle where {ordinary.count:,.0f} are usual"
+    return {column: min(1.0, chance), "typical_value": value, "typical_value_usual": ordinary.count, note(column): told}
+
+
+def _oddest(found: list[Profile]) -> Profile:
+    """Of several series the smallest of each chance, times their number; its note, and the largest other numbers."""
+    merged: dict[str, Any] = {"clients": max((int(p["clients"] or 0) for p in found), default=0)}
+    for column in ("clients_drop_chance", "clients_rise_chance", "typical_value_chance"):
+        known = [p for p in found if p[column] is not None]
+        largest = max(found, key=lambda p: int(p["clients"] or 0), default={})
+        picked = min(known, key=lambda p: float(p[column] or 0), default=largest)
+        chance = picked.get(column)
+        merged[column] = None if chance is None else min(1.0, float(chance) * len(known))
+        merged[note(column)] = picked.get(note(column), "cannot tell: no rule is on")
+    for number in ("clients_usual", "typical_value", "typical_value_usual"):
+        values = [float(p[number] or 0) for p in found if number in p]
+        if values:
+            merged[number] = max(values)
+    return merged
