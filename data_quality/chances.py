@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Generic, TypeVar
 
 PEERS = 3
 """Days of the same kind below which nothing is concluded."""
@@ -21,10 +22,8 @@ _FLOOR = 0.04
 """Least deviation of a logarithm: smaller ones are never told apart."""
 _SMALL = (1.0, 1.196, 1.495, 1.363, 1.206, 1.2, 1.14, 1.129, 1.107)
 """By how much the median deviation of n values falls short (Croux and Rousseeuw 1992), for n below 9."""
-_SILENT_ONCE, _SILENT_DAYS = 0.01, 10.0
-"""What is thought of silence before any day was seen: once in a thousand days, with the weight of ten days."""
-_MIXED = 0.05
-"""Share of a day's flows that may fall into any hour."""
+_SHARED = 7
+"""The weight, in days, of how all counts vary in what is thought of one."""
 
 Kinds = Mapping[dt.date, Hashable]
 
@@ -68,9 +67,9 @@ def _log(count: float, unit: float) -> float:
     return math.log(count / unit + 0.5)
 
 
-def peers_of(kind: Hashable, kinds: Kinds) -> list[dt.date]:
-    """The past days of a kind, in order."""
-    return sorted(d for d, k in kinds.items() if k == kind)
+def peers_of(kind: Hashable, days: Iterable[dt.date], kinds: Kinds) -> list[dt.date]:
+    """Those of the days that are of a kind, in order."""
+    return sorted(d for d in days if kinds[d] == kind)
 
 
 def usual(
@@ -110,60 +109,68 @@ def _deviation(residuals: Sequence[float], size: int) -> float:
     return 1.4826 * median(residuals) * (_SMALL[size] if size < len(_SMALL) else size / (size - 0.8))
 
 
+_Name = TypeVar("_Name", bound=Hashable)
+
+
 @dataclass(frozen=True)
-class Silence:
-    """Who is usually there, who of them was not, and the chance that so many are not."""
+class Silence(Generic[_Name]):
+    """Who is usually there, who of them was not, and the chance of that."""
 
     chance: float | None
     """None when nobody is known well enough."""
-    silent: tuple[Hashable, ...] = ()
+    silent: tuple[_Name, ...] = ()
+    """Those whose own silence is not to be expected, the most telling first."""
     usual: int = 0
 
 
 def silence(
     kind: Hashable,
-    present: Collection[Hashable],
-    past: Mapping[dt.date, Collection[Hashable]],
+    present: Collection[_Name],
+    past: Mapping[dt.date, Mapping[_Name, float]],
     kinds: Kinds,
-) -> Silence:
-    """Who of those usually there was silent.
+    least: float = 0.0,
+) -> Silence[_Name]:
+    """Who of those usually there was silent, and the chance of the most telling silence among all of them.
 
     Usually there is who was there on all days of this kind but one at most (on all of three); before there are three of
-    them, who was there on every one of at least seven past days. How often such a one is silent is learnt from the same
-    days, beginning at once in a thousand days; the chance is that of so many at once, by the binomial distribution.
+    them, who was there on every one of at least seven past days. With a median count m, which varies D times as much as
+    independent events do, none is seen with a chance of exp(-m / D). D is learnt from the days with any, and from the
+    others who are usually there; it is small where counts are steady.
+
+    Args:
+        kind: the kind of the day in question.
+        present: who was there.
+        past: the counts of the days before, by name.
+        kinds: the kind of each of these days.
+        least: what D is at least. People who were there every day are on leave one day, and then for a week.
     """
-    peers = [d for d in peers_of(kind, kinds) if d in past]
+    peers = peers_of(kind, past, kinds)
     spared = 1 if len(peers) > PEERS else 0
     if len(peers) < PEERS:
         peers, spared = sorted(past), 0
         if len(peers) < ALL_DAYS:
             return Silence(None)
-    seen: dict[Hashable, int] = {}
+    counts: dict[_Name, list[float]] = {}
     for day in peers:
-        for name in past[day]:
-            seen[name] = seen.get(name, 0) + 1
-    usually = {name: n for name, n in seen.items() if n >= len(peers) - spared}
-    if not usually:
+        for name, count in past[day].items():
+            counts.setdefault(name, []).append(count)
+    counts = {name: seen for name, seen in counts.items() if len(seen) >= len(peers) - spared}
+    if not counts:
         return Silence(None)
-    silent = tuple(sorted((n for n in usually if n not in present), key=repr))
-    days = len(usually) * len(peers)
-    rate = (days - sum(usually.values()) + _SILENT_ONCE) / (days + _SILENT_DAYS + _SILENT_ONCE)
-    return Silence(_at_least(len(silent), len(usually), rate), silent, len(usually))
+    spread = {name: _spread(seen) for name, seen in counts.items()}
+    common = (math.fsum(spread.values()) + 1) / (sum(map(len, counts.values())) + 1)
+    chances = {}
+    for name, seen in counts.items():
+        dispersion = max(least, (spread[name] + _SHARED * common) / (len(seen) + _SHARED))
+        chances[name] = len(counts) * math.exp(-median(seen) / dispersion)
+    chances = {name: chance for name, chance in chances.items() if name not in present}
+    silent = sorted((chance, repr(name), name) for name, chance in chances.items() if chance < 1)
+    return Silence(silent[0][0] if silent else 1.0, tuple(name for _, _, name in silent), len(counts))
 
 
-def _at_least(found: int, of: int, rate: float) -> float:
-    """The chance of at least so many of so many, each with this rate."""
-    if found == 0:
-        return 1.0
-    logs = (
-        math.lgamma(of + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(of - k + 1)
-        + k * math.log(rate)
-        + (of - k) * math.log1p(-rate)
-        for k in range(found, of + 1)
-    )
-    return min(1.0, math.fsum(math.exp(v) for v in logs))
+def _spread(seen: Sequence[float]) -> float:
+    mean = math.fsum(seen) / len(seen)
+    return math.fsum((c - mean) ** 2 for c in seen) / mean
 
 
 Hours = Sequence[int]
@@ -172,20 +179,24 @@ Hours = Sequence[int]
 
 @dataclass(frozen=True)
 class Hourly:
-    """What is usual of each hour: its median over days of one kind, and how much counts vary beyond single events."""
+    """What is usual of each hour over days of one kind: its median and mean, and the dispersion of counts."""
 
     middle: tuple[float, ...]
+    mean: tuple[float, ...]
+    days: int
     dispersion: float
+    """By how much counts vary more than those of independent events: the median over days, at least 1."""
 
     @classmethod
     def of(cls, past: Sequence[Hours]) -> Hourly | None:
-        """From at least three days; the dispersion is the median of (count - middle)^2 / middle, in its own scale."""
-        if len(past) < PEERS:
+        """From at least three days; None from fewer."""
+        n = len(past)
+        if n < PEERS:
             return None
-        middle = tuple(float(median(day[h] for day in past)) for h in range(24))
-        odd = [(day[h] - m) ** 2 / m for day in past for h, m in enumerate(middle) if m > 0]
-        spread = median(odd) / 0.455 * (_SMALL[len(past)] if len(past) < len(_SMALL) else 1.1) ** 2 if odd else 1.0
-        return cls(middle, max(1.0, spread))
+        mean = tuple(sum(day[h] for day in past) / n for h in range(24))
+        whole = max(sum(mean), 1e-9)
+        odd = [sum((c - m) ** 2 for c, m in zip(day, mean, strict=True)) / whole * n / (n - 1) for day in past]
+        return cls(tuple(float(median(day[h] for day in past)) for h in range(24)), mean, n, max(1.0, median(odd)))
 
     def silent(self, today: Hours, hours: Sequence[int]) -> tuple[float, tuple[int, ...]]:
         """The chance of the most telling stretch of silent hours among those the day has, and the stretch.
@@ -193,7 +204,8 @@ class Hourly:
         An hour counts for the events it usually has beyond their dispersion. A busy hour between idle ones is no part
         of a stretch: it is one job, which may not run.
         """
-        best, telling, run = 0.0, (), []
+        best, run = 0.0, list[int]()
+        telling: tuple[int, ...] = ()
         for hour in [*hours, None]:
             if hour is not None and today[hour] == 0 and self._among_busy(hour):
                 run.append(hour)
@@ -214,12 +226,12 @@ class Hourly:
         The likelihoods of the hours between the first and the last flow are compared, so that a part of the day that is
         missing is no shift. A ratio of k is seen by chance once in k times at most.
         """
-        total = sum(self.middle)
         busy = [h for h in range(24) if today[h]]
-        if not busy or total == 0:
+        if not busy:
             return 1.0, 0
-        span = range(busy[0], busy[-1] + 1)
-        shares = [(1 - _MIXED) * m / total + _MIXED / 24 for m in self.middle]
+        span, seen = range(busy[0], busy[-1] + 1), self.days * sum(self.mean)
+        # As if every hour had been seen once more on such days.
+        shares = [(self.days * m + 1) / (seen + 24) for m in self.mean]
         fits = {lag: _fit(today, [shares[(h - lag) % 24] for h in range(24)], span) for lag in range(-11, 13)}
         best = max(fits, key=lambda lag: (fits[lag], lag == 0))
         gain = (fits[best] - fits[0]) / self.dispersion

@@ -7,11 +7,12 @@ too little history cannot tell is None, with the reason beside it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from functools import partial
 from statistics import median
 from typing import Any
 
-from data_quality.chances import PEERS, Hourly, Silence, Usual, peers_of, silence, usual
+from data_quality.chances import PEERS, Hourly, Kinds, Silence, Usual, peers_of, silence, usual
 from data_quality.counts import (
     FlowCounts,
     Sensor,
@@ -22,6 +23,7 @@ from data_quality.counts import (
     past_traffic_counts,
     traffic_counts,
 )
+from data_quality.sharing import shared
 from pipeline.site import Site
 
 Profile = dict[str, float | int | str | None]
@@ -38,23 +40,40 @@ def flow_counts(site: Site, day: dt.date) -> Profile:
     """Flows, silent hours, silent sensors and shifted clocks, beside the same weekdays before."""
     today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
     of = kinds(site, [*past, day])
-    kind = of.pop(day)
-    profile: Profile = {"flows": today.flows}
-    ordinary = usual(kind, {d: float(c.flows) for d, c in past.items()}, of, unit=_flows_a_client(past.values()))
-    profile |= _one("flows", today.flows, ordinary, _unknown(kind, of))
-    profile |= _hours(today, [past[d] for d in peers_of(kind, of)], hours_of(day, site.settings.timezone), kind, of)
-    profile |= _silence("sensors", silent_sensors(site, day), _unknown(kind, of))
-    return profile
+    profile = flows_beside(today, past, of, of[day], hours_of(day, site.settings.timezone))
+    return profile | _silence("sensors", silent_sensors(site, day), _unknown(of[day], past, of))
+
+
+def flows_beside(
+    today: FlowCounts, past: Mapping[dt.date, FlowCounts], kinds: Kinds, kind: Hashable, hours: list[int]
+) -> Profile:
+    """A day's flows, hours and clocks beside those of past days.
+
+    Args:
+        today: the day's counts.
+        past: those of the days before.
+        kinds: the kind of each of these days.
+        kind: the day's own.
+        hours: the hours that the day has.
+    """
+    unknown = _unknown(kind, past, kinds)
+    ordinary = usual(kind, {d: float(c.flows) for d, c in past.items()}, kinds, unit=_flows_a_client(past.values()))
+    peers = [past[d] for d in peers_of(kind, past, kinds)]
+    return {
+        "flows": today.flows,
+        **_one("flows", today.flows, ordinary, unknown),
+        **_hours(today, peers, hours, unknown if today.flows else "cannot tell: the day has no flow at all"),
+    }
 
 
 def _flows_a_client(past: Iterable[FlowCounts]) -> float:
     """What one client's day usually holds."""
-    ratios = [c.flows / c.clients for c in past if c.clients]
+    ratios = [c.flows / clients for c in past if (clients := sum(c.clients.values()))]
     return max(1.0, median(ratios)) if ratios else 1.0
 
 
-def _unknown(kind: Hashable, of: Mapping[dt.date, Hashable]) -> str:
-    found = len(peers_of(kind, of))
+def _unknown(kind: Hashable, past: Collection[dt.date], kinds: Kinds) -> str:
+    found = len(peers_of(kind, past, kinds))
     return f"cannot tell: {found} earlier {kind}{'s' if found != 1 else ''}, {PEERS} are needed"
 
 
@@ -68,14 +87,11 @@ def _one(name: str, count: float, ordinary: Usual | None, unknown: str) -> Profi
     return profile | {note(drop): told, note(rise): told}
 
 
-def _hours(
-    today: FlowCounts, peers: list[FlowCounts], hours: list[int], kind: Hashable, of: Mapping[dt.date, Hashable]
-) -> Profile:
+def _hours(today: FlowCounts, peers: list[FlowCounts], hours: list[int], unknown: str) -> Profile:
     silent, clock = "silent_hours_chance", "clock_shift_chance"
     usual_hours = Hourly.of([c.hours for c in peers])
-    why = "cannot tell: the day has no flow at all" if not today.flows else _unknown(kind, of)
     if usual_hours is None or not today.flows:
-        return {silent: None, clock: None, note(silent): why, note(clock): why}
+        return {silent: None, clock: None, note(silent): unknown, note(clock): unknown}
     chance, stretch = usual_hours.silent(today.hours, hours)
     told = f"no flow from {stretch[0]:02}:00 to {stretch[-1]:02}:59" if stretch else "no busy hour was silent"
     moved, sensor, lag = _clock(today, peers)
@@ -103,27 +119,76 @@ def _shift(sensor: Sensor, hours: tuple[int, ...], peers: list[FlowCounts]) -> t
     return ordinary.shift(hours) if ordinary is not None else (1.0, 0)
 
 
-def silent_sensors(site: Site, day: dt.date) -> Silence:
-    """The sensors that are usually there and had no flow on the day.
+LEAST_SPREAD = 0.25
+"""How little numbers of clients vary at least, beside independent ones."""
 
-    Only days of the rules' windows count: what they hold is part of what the day's tables are made from. The one sensor
-    of a source whose log was written is not silent, only without such flows.
+
+def silent_sensors(site: Site, day: dt.date) -> Silence[Sensor]:
+    """The sensors, by (source, dvc), that are usually there and had no flow on the day, and sources without any line.
+
+    Only days of the rules' windows count: what they hold is part of what the day's tables are made from. A sensor
+    counts for its clients, a source for its own lines of the day; the one sensor of a source whose log was written is
+    not silent, only without such flows.
     """
     today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
     first = day - dt.timedelta(days=site.longest_lookback)
-    window = {d: set(c.sensors) for d, c in past.items() if d >= first}
-    present: set[Hashable] = set(today.sensors)
-    record = site.storage.record("flows", day)
-    written = set(record.facts.get("lines_of_sources", {})) if record else set()
+    window = {d: c.clients for d, c in past.items() if d >= first}
+    written = {d: _own_lines(site, d) for d in (*window, day)}
+    present = set(today.sensors)
     known = {s for names in window.values() for s in names}
-    for source in written:
+    for source in written[day]:
         own = {s for s in known | today.sensors.keys() if s[0] == source}
         present |= own if len(own) == 1 else set()
     of = kinds(site, [*window, day])
-    return silence(of.pop(day), present, window, of)
+    sensors = silence(of[day], present, window, of, LEAST_SPREAD)
+    sources = silence(of[day], written[day], {d: written[d] for d in window}, of)
+    return _both(sensors, sources)
 
 
-def _silence(name: str, found: Silence, unknown: str) -> Profile:
+def _own_lines(site: Site, day: dt.date) -> Mapping[str, int]:
+    """Lines of each source in logs of this day alone."""
+    record = shared(("record", site.storage.root, day), partial(site.storage.record, "flows", day))
+    lines: Mapping[str, int] = record.facts.get("lines_of_sources", {}) if record else {}
+    return lines
+
+
+def _both(sensors: Silence[Sensor], sources: Silence[str]) -> Silence[Sensor]:
+    """Silence of sensors and of whole sources together: two looks, each with its own chance to err."""
+    if sensors.chance is None and sources.chance is None:
+        return sensors
+    whole = [s for s in sources.silent if s not in {source for source, _ in sensors.silent}]
+    chance = min(1.0, 2 * min(c for c in (sensors.chance, sources.chance) if c is not None))
+    return Silence(chance, (*sensors.silent, *((s, "no line") for s in whole)), max(sensors.usual, sources.usual))
+
+
+def silent_servers(site: Site, day: dt.date) -> Profile:
+    """The servers in the inventory that are usually there and had no flow, unless a sensor was silent.
+
+    A server counts for its flows, in those of one client's day.
+    """
+    column = "silent_servers_chance"
+    today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
+    if not today.flows or silent_sensors(site, day).silent:
+        why = "a sensor was silent" if today.flows else "the day has no flow at all"
+        return {column: None, note(column): f"cannot tell: {why}"}
+    of = kinds(site, [*past, day])
+    valid = {
+        ip: bool(site.inventory.categories(ip, day)) for ip in sorted({ip for c in past.values() for ip in c.servers})
+    }
+    found = servers_beside(today, past, of, of[day], {ip for ip, holds in valid.items() if holds})
+    return _silence("servers", found, _unknown(of[day], past, of))
+
+
+def servers_beside(
+    today: FlowCounts, past: Mapping[dt.date, FlowCounts], kinds: Kinds, kind: Hashable, wanted: Collection[str]
+) -> Silence[str]:
+    """Those of the wanted servers that are usually there and had no flow."""
+    unit = _flows_a_client(past.values())
+    there = {d: {ip: n / unit for ip, n in c.servers.items() if ip in wanted} for d, c in past.items()}
+    return silence(kind, set(today.servers), there, kinds, LEAST_SPREAD)
+
+
+def _silence(name: str, found: Silence[Any], unknown: str) -> Profile:
     column = f"silent_{name}_chance"
     if found.chance is None:
         return {column: None, note(column): unknown}
@@ -133,39 +198,33 @@ def _silence(name: str, found: Silence, unknown: str) -> Profile:
     return {column: found.chance, f"silent_{name}": len(names), f"usual_{name}": found.usual, note(column): told}
 
 
-def silent_servers(site: Site, day: dt.date) -> Profile:
-    """The servers in the inventory that are usually there and had no flow, unless a sensor was silent."""
-    column = "silent_servers_chance"
-    today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
-    if not today.flows or silent_sensors(site, day).silent:
-        why = "a sensor was silent" if today.flows else "the day has no flow at all"
-        return {column: None, note(column): f"cannot tell: {why}"}
-    of = kinds(site, [*past, day])
-    kind = of.pop(day)
-    valid: dict[str, bool] = {}
-    for ip in sorted({ip for c in past.values() for ip in c.servers}):
-        valid[ip] = bool(site.inventory.categories(ip, day))
-    there = {d: {ip for ip in c.servers if valid[ip]} for d, c in past.items()}
-    return _silence("servers", silence(kind, set(today.servers), there, of), _unknown(kind, of))
-
-
 def client_counts(site: Site, day: dt.date) -> Profile:
-    """How many clients each series has, and what is typical of them, beside the same weekdays before.
-
-    The chance of several series is that of the oddest, times how many there are.
-    """
+    """How many clients each series has, and what is typical of them, beside the same weekdays before."""
     past = past_traffic_counts(site, day)
     of = kinds(site, [*past, day])
-    kind = of.pop(day)
-    today = {m: (n, v) for m, n, v in traffic_counts(site, day).select("measure", "clients", "typical").iter_rows()}
+    rows = traffic_counts(site, day).select("measure", "clients", "typical").iter_rows()
+    return clients_beside({m: (n, v) for m, n, v in rows}, past, of, of[day], [m.id for m in site.measures])
+
+
+def clients_beside(
+    today: Series, past: Mapping[dt.date, Series], kinds: Kinds, kind: Hashable, measures: Iterable[str]
+) -> Profile:
+    """A day's clients beside those of past days: the chance of the oddest series, times how many there are.
+
+    Args:
+        today: the day's series.
+        past: those of the days before.
+        kinds: the kind of each of these days.
+        kind: the day's own.
+        measures: the series there should be.
+    """
     found: list[Profile] = []
-    for measure in (m.id for m in site.measures):
+    for measure in measures:
         clients, typical = today.get(measure, (0, None))
-        seen = {d: counts.get(measure, (0, None)) for d, counts in past.items()}
-        profile = _one(
-            "clients", clients, usual(kind, {d: float(n) for d, (n, _) in seen.items()}, of), _unknown(kind, of)
-        )
-        found.append({"clients": clients, **profile, **_typical(kind, clients, typical, seen, of)})
+        seen = {d: series.get(measure, (0, None)) for d, series in past.items()}
+        ordinary = usual(kind, {d: float(n) for d, (n, _) in seen.items()}, kinds)
+        counted = _one("clients", clients, ordinary, _unknown(kind, seen, kinds))
+        found.append({"clients": clients, **counted, **_typical(kind, clients, typical, seen, kinds)})
     return _oddest(found)
 
 
@@ -174,14 +233,14 @@ def _typical(
     clients: int,
     value: float | None,
     seen: Mapping[dt.date, tuple[int, float | None]],
-    of: Mapping[dt.date, Hashable],
+    kinds: Kinds,
 ) -> Profile:
     """The chance that the median client has so much or so little."""
     column = "typical_value_chance"
     known = {d: v for d, (_, v) in seen.items() if v is not None}
-    ordinary = usual(kind, known, of, noise=1 / (clients + 1)) if value is not None else None
+    ordinary = usual(kind, known, kinds, noise=1 / (clients + 1)) if value is not None else None
     if value is None or ordinary is None:
-        why = _unknown(kind, {d: of[d] for d in known}) if value is not None else "cannot tell: no client has a value"
+        why = _unknown(kind, known, kinds) if value is not None else "cannot tell: no client has a value"
         return {column: None, note(column): why}
     chance = 2 * min(ordinary.fewer(value), ordinary.more(value))
     told = f"{value:,.0f} in the middle where {ordinary.count:,.0f} are usual"

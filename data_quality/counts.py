@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -52,11 +53,11 @@ _Counts = TypeVar("_Counts")
 
 @dataclass(frozen=True)
 class FlowCounts:
-    """The flows of one day by sensor and hour of the day in the site's zone, by server, and how many clients."""
+    """The flows of one day by sensor and hour of the day in the site's zone, by server, and the clients by sensor."""
 
     sensors: Mapping[Sensor, tuple[int, ...]]
     servers: Mapping[str, int]
-    clients: int
+    clients: Mapping[Sensor, int]
 
     @property
     def flows(self) -> int:
@@ -72,7 +73,7 @@ class FlowCounts:
         """As rows of FLOW_COUNTS."""
         found = [("sensor", s, n, h, c) for (s, n), hours in self.sensors.items() for h, c in enumerate(hours) if c]
         found += [("server", "", ip, -1, c) for ip, c in self.servers.items()]
-        found.append(("clients", "", "", -1, self.clients))
+        found += [("clients", s, n, -1, c) for (s, n), c in self.clients.items()]
         names = ("subject", "source", "name", "hour", "count")
         frame = pl.DataFrame(found, schema={n: FLOW_COUNTS.schema[n] for n in names}, orient="row")
         return FLOW_COUNTS.conform(frame.with_columns(day=pl.lit(day)))
@@ -81,14 +82,15 @@ class FlowCounts:
     def of_rows(cls, rows: pl.DataFrame) -> FlowCounts:
         """From rows of FLOW_COUNTS."""
         sensors: dict[Sensor, list[int]] = {}
-        servers, clients = {}, 0
+        servers: dict[str, int] = {}
+        clients: dict[Sensor, int] = {}
         for subject, source, name, hour, count in rows.select("subject", "source", "name", "hour", "count").iter_rows():
             if subject == "sensor":
                 sensors.setdefault((source, name), [0] * 24)[hour] = count
             elif subject == "server":
                 servers[name] = count
             else:
-                clients = count
+                clients[(source, name)] = count
         return cls({k: tuple(v) for k, v in sensors.items()}, servers, clients)
 
 
@@ -119,14 +121,16 @@ def _look(site: Site, day: dt.date) -> FlowsPass:
         [
             stored.with_columns(server=server).group_by("source", "dvc", quarter).agg(**faults, **told),
             stored.group_by(address).agg(count=pl.len()).filter(pl.col("ip").is_not_null()),
-            stored.select(pl.col("src_ip").approx_n_unique()),
+            stored.group_by("source", "dvc").agg(clients=pl.col("src_ip").approx_n_unique()).sort("source", "dvc"),
         ],
         engine="streaming",
     )
     sums = groups.select(pl.col(list(faults)).sum()).row(0, named=True)
     by_source = groups.group_by("source").agg(pl.col(list(told)).sum()).sort("source")
     counts = FlowCounts(
-        _by_hour(groups, site.settings.timezone), dict(servers.sort("ip").iter_rows()), int(clients.item())
+        _by_hour(groups, site.settings.timezone),
+        dict(servers.sort("ip").iter_rows()),
+        {(source, dvc): n for source, dvc, n in clients.iter_rows()},
     )
     return FlowsPass(sums, {row.pop("source"): row for row in by_source.iter_rows(named=True)}, counts)
 
@@ -171,11 +175,8 @@ def hours_of(day: dt.date, timezone: str) -> list[int]:
 
 def past_flow_counts(site: Site, day: dt.date) -> dict[dt.date, FlowCounts]:
     """The counts of the days before that were read; days that cannot be read are left out."""
-    start = site.settings.start_date
-    made = {
-        d: shared(("flow_counts", site.storage.root, d), lambda d=d: _kept_flows(site, d))
-        for d in window_days(day, WINDOW, start)
-    }
+    days = window_days(day, WINDOW, site.settings.start_date)
+    made = {d: shared(("flow_counts", site.storage.root, d), partial(_kept_flows, site, d)) for d in days}
     return {d: counts for d, counts in made.items() if counts is not None}
 
 
@@ -222,7 +223,7 @@ def past_traffic_counts(site: Site, day: dt.date) -> dict[dt.date, dict[str, tup
     """Of the days before that were read: measure -> (clients, typical value)."""
     found = {}
     for d in window_days(day, WINDOW, site.settings.start_date):
-        rows = shared(("traffic_counts", site.storage.root, d), lambda d=d: _kept_traffic(site, d))
+        rows = shared(("traffic_counts", site.storage.root, d), partial(_kept_traffic, site, d))
         if rows is not None:
             found[d] = {m: (n, v) for m, n, v in rows.select("measure", "clients", "typical").iter_rows()}
     return found

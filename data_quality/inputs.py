@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from data_quality.chances import usual
@@ -75,7 +76,7 @@ def quarantined(site: Site, day: dt.date, facts: Mapping[str, Any]) -> Profile:
     rise, told = "quarantined_rise_chance", ", ".join(f"{n:,} {reason}" for reason, n in reasons.items())
     past = _past_quarantined(site, day)
     of = kinds(site, [*past, day])
-    ordinary = usual(of.pop(day), past, of)
+    ordinary = usual(of[day], past, of)
     return {
         "quarantined": aside,
         "quarantined_share": share(aside, lines),
@@ -90,5 +91,5 @@ def quarantined(site: Site, day: dt.date, facts: Mapping[str, Any]) -> Profile:
 
 def _past_quarantined(site: Site, day: dt.date) -> dict[dt.date, float]:
     days = window_days(day, WINDOW, site.settings.start_date)
-    records = {d: shared(("record", site.storage.root, d), lambda d=d: site.storage.record("flows", d)) for d in days}
+    records = {d: shared(("record", site.storage.root, d), partial(site.storage.record, "flows", d)) for d in days}
     return {d: r.facts.get("quarantined", 0) for d, r in records.items() if r and r.facts.get("lines", 0)}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
 
 import polars as pl
 
@@ -143,7 +142,7 @@ def unalerted(site: Site, day: dt.date) -> pl.LazyFrame:
     key = ["rule_id", "client"]
     scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(rules & (pl.col("state") == "alert")).select(key)
     alerts = site.storage.scan(ALERTS, [day]).filter(rules).select(key)
-    sides: tuple[tuple[str, Any, Any], ...] = (("anomaly_scores", scores, alerts), ("alerts", alerts, scores))
+    sides = (("anomaly_scores", scores, alerts), ("alerts", alerts, scores))
     return pl.concat(
         [a.join(b, on=key, how="anti", nulls_equal=True).with_columns(only_in=pl.lit(name)) for name, a, b in sides]
     )

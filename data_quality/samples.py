@@ -55,6 +55,10 @@ def _alert_faults(site: Site, day: dt.date) -> dict[str, pl.Expr]:
     return alert_faults(site, day, quality_now(site, day))
 
 
+def _schema(table: Table) -> Query:
+    return lambda site, day: schema_differences(site, table, day)
+
+
 def _mismatches(site: Site, day: dt.date) -> list[dict[str, str]]:
     """Series whose rows do not add up to their flows."""
     totals = measure_totals(site.storage.scan(FLOWS, [day]), site.measures)
@@ -76,7 +80,7 @@ def _reasons(site: Site, day: dt.date) -> list[dict[str, str]]:
 
 
 def _silent(site: Site, day: dt.date) -> list[dict[str, str]]:
-    return [{"source": s, "sensor": n} for s, n in silent_sensors(site, day).silent if isinstance(n, str)]
+    return [{"source": s, "sensor": n} for s, n in silent_sensors(site, day).silent]
 
 
 def _too_few(site: Site, day: dt.date) -> pl.LazyFrame:
@@ -137,10 +141,7 @@ SAMPLES: dict[tuple[str, str], Query] = {
         ("alerts_valid", name): _rows(ALERTS, _alert_faults, name)
         for name in ("duplicate_keys", "other_days", "unknown_rules", "wrong_quality", "bad_evidence")
     },
-    **{
-        (f"{name}_valid", "schema_faults"): lambda site, day, name=name: schema_differences(site, TABLES[name], day)
-        for name in _SHOWN
-    },
+    **{(f"{name}_valid", "schema_faults"): _schema(TABLES[name]) for name in _SHOWN},
     ("flows_complete", "quarantined_share"): _reasons,
     ("flows_complete", "quarantined_rise_chance"): _reasons,
     ("flows_complete", "unknown_reasons"): _reasons,

@@ -379,15 +379,15 @@ QUALITY = Table(
 
 FLOW_COUNTS = Table(
     "flow_counts",
-    "One row a (day, subject): how many flows each sensor had in each hour, each server in all, and how many clients "
-    "there were. What later days are compared with; made from flows, again when these change.",
+    "One row a (day, subject): how many flows each sensor had in each hour, and each server, and how many clients each "
+    "sensor saw. What later days are compared with; made from flows, again when these change.",
     (
         _c("day", pl.Date, "calendar day in the site's zone", null=False),
         _c("subject", pl.String, "sensor, server or clients", null=False),
-        _c("source", pl.String, "of a sensor: its source", null=False),
+        _c("source", pl.String, "the sensor's source; empty of a server", null=False),
         _c("name", pl.String, "the sensor (dvc), or the server's address", null=False),
         _c("hour", pl.Int8, "of a sensor: hour of the day in the site's zone; -1 for the others", null=False),
-        _c("count", pl.Int64, "flows; of clients: distinct addresses, to some 2 %", null=False),
+        _c("count", pl.Int64, "flows; of clients: distinct initiators, estimated to some 10 %", null=False),
     ),
     ("subject", "source", "name", "hour"),
 )
