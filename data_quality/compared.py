@@ -198,6 +198,10 @@ def _silence(name: str, found: Silence[Any], unknown: str) -> Profile:
     return {column: found.chance, f"silent_{name}": len(names), f"usual_{name}": found.usual, note(column): told}
 
 
+Series = Mapping[str, tuple[int, float | None]]
+"""Measure -> (clients, what the median client has)."""
+
+
 def client_counts(site: Site, day: dt.date) -> Profile:
     """How many clients each series has, and what is typical of them, beside the same weekdays before."""
     past = past_traffic_counts(site, day)
