@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.synced
 
-.PHONY: help setup demo ui test test-slow fuzz lint types lock bench bench-formats clean
+.PHONY: help setup demo ui test test-slow fuzz lint types lock bench bench-formats bench-quality clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ bench: $(STAMP) ## measure ingestion against DuckDB in one run
 
 bench-formats: $(STAMP) ## measure the readers of all formats against DuckDB
 	$(PY) -m benchmarks.formats --table docs/benchmarks.md
+
+bench-quality: $(STAMP) ## measure the checks of 10 million flows against Great Expectations' pandas engine
+	$(PY) -m benchmarks.quality --table docs/benchmarks.md
 
 clean: ## remove the demo site and caches
 	rm -rf demo-site artifacts .mypy_cache .ruff_cache .pytest_cache

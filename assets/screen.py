@@ -23,6 +23,7 @@ _STYLES = {
     "alert": "bold red",
     "stale": "yellow",
     "unverified": "yellow",
+    "partial": "yellow",
     "no_data": "yellow",
     "missing": "dim",
 }

@@ -25,6 +25,9 @@ _SMALL = (1.0, 1.196, 1.495, 1.363, 1.206, 1.2, 1.14, 1.129, 1.107)
 _SHARED = 7
 """The weight, in days, of how all counts vary in what is thought of one."""
 
+_BEFORE = 5
+"""Counts that are thought to have varied half as much as independent events before any was seen."""
+
 Kinds = Mapping[dt.date, Hashable]
 
 
@@ -158,7 +161,7 @@ def silence(
     if not counts:
         return Silence(None)
     spread = {name: _spread(seen) for name, seen in counts.items()}
-    common = (math.fsum(spread.values()) + 1) / (sum(map(len, counts.values())) + 1)
+    common = (math.fsum(spread.values()) + 0.5 * _BEFORE) / (sum(map(len, counts.values())) + _BEFORE)
     chances = {}
     for name, seen in counts.items():
         dispersion = max(least, (spread[name] + _SHARED * common) / (len(seen) + _SHARED))

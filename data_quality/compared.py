@@ -38,10 +38,28 @@ def note(column: str) -> str:
 
 def flow_counts(site: Site, day: dt.date) -> Profile:
     """Flows, silent hours, silent sensors and shifted clocks, beside the same weekdays before."""
+    if not _read(site, day):
+        return _untold(
+            "flows_drop_chance",
+            "flows_rise_chance",
+            "silent_hours_chance",
+            "silent_sensors_chance",
+            "clock_shift_chance",
+        )
     today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
     of = kinds(site, [*past, day])
     profile = flows_beside(today, past, of, of[day], hours_of(day, site.settings.timezone))
     return profile | _silence("sensors", silent_sensors(site, day), _unknown(of[day], past, of))
+
+
+def _read(site: Site, day: dt.date) -> bool:
+    """Whether a line was read for the day: where not, that alone is what is wrong."""
+    record = shared(("record", site.storage.root, day), partial(site.storage.record, "flows", day))
+    return record is not None and record.facts.get("lines", 0) > 0
+
+
+def _untold(*columns: str) -> Profile:
+    return {k: v for c in columns for k, v in ((c, None), (note(c), "cannot tell: no line was read"))}
 
 
 def flows_beside(
@@ -119,26 +137,26 @@ def _shift(sensor: Sensor, hours: tuple[int, ...], peers: list[FlowCounts]) -> t
     return ordinary.shift(hours) if ordinary is not None else (1.0, 0)
 
 
-LEAST_SPREAD = 0.25
+LEAST_SPREAD = 0.35
 """How little numbers of clients vary at least, beside independent ones."""
+_TYPICAL = 0.04
+"""Least variance of what is typical: a mailing to all doubles it, a wrong unit makes it eight times as much."""
 
 
 def silent_sensors(site: Site, day: dt.date) -> Silence[Sensor]:
     """The sensors, by (source, dvc), that are usually there and had no flow on the day, and sources without any line.
 
     Only days of the rules' windows count: what they hold is part of what the day's tables are made from. A sensor
-    counts for its clients, a source for its own lines of the day; the one sensor of a source whose log was written is
-    not silent, only without such flows.
+    counts for its clients, a source for its own lines of the day. A day without any flow, whose logs were written, is a
+    matter of its traffic and not of its sensors.
     """
     today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
     first = day - dt.timedelta(days=site.longest_lookback)
     window = {d: c.clients for d, c in past.items() if d >= first}
     written = {d: _own_lines(site, d) for d in (*window, day)}
     present = set(today.sensors)
-    known = {s for names in window.values() for s in names}
-    for source in written[day]:
-        own = {s for s in known | today.sensors.keys() if s[0] == source}
-        present |= own if len(own) == 1 else set()
+    if not today.flows:
+        present |= {s for clients in window.values() for s in clients if s[0] in written[day]}
     of = kinds(site, [*window, day])
     sensors = silence(of[day], present, window, of, LEAST_SPREAD)
     sources = silence(of[day], written[day], {d: written[d] for d in window}, of)
@@ -204,6 +222,8 @@ Series = Mapping[str, tuple[int, float | None]]
 
 def client_counts(site: Site, day: dt.date) -> Profile:
     """How many clients each series has, and what is typical of them, beside the same weekdays before."""
+    if not _read(site, day):
+        return _untold("clients_drop_chance", "clients_rise_chance", "typical_value_chance")
     past = past_traffic_counts(site, day)
     of = kinds(site, [*past, day])
     rows = traffic_counts(site, day).select("measure", "clients", "typical").iter_rows()
@@ -242,7 +262,7 @@ def _typical(
     """The chance that the median client has so much or so little."""
     column = "typical_value_chance"
     known = {d: v for d, (_, v) in seen.items() if v is not None}
-    ordinary = usual(kind, known, kinds, noise=1 / (clients + 1)) if value is not None else None
+    ordinary = usual(kind, known, kinds, noise=max(_TYPICAL, 1 / (clients + 1))) if value is not None else None
     if value is None or ordinary is None:
         why = _unknown(kind, known, kinds) if value is not None else "cannot tell: no client has a value"
         return {column: None, note(column): why}
