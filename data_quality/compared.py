@@ -252,6 +252,10 @@ def clients_beside(
     return _oddest(found)
 
 
+FEW = 5
+"""Clients below which one alone makes what is typical."""
+
+
 def _typical(
     kind: Hashable,
     clients: int,
@@ -261,11 +265,12 @@ def _typical(
 ) -> Profile:
     """The chance that the median client has so much or so little."""
     column = "typical_value_chance"
-    known = {d: v for d, (_, v) in seen.items() if v is not None}
-    ordinary = usual(kind, known, kinds, noise=max(_TYPICAL, 1 / (clients + 1))) if value is not None else None
-    if value is None or ordinary is None:
-        why = _unknown(kind, known, kinds) if value is not None else "cannot tell: no client has a value"
-        return {column: None, note(column): why}
+    if value is None or clients < FEW:
+        return {column: None, note(column): f"cannot tell: {clients} clients, {FEW} are needed"}
+    known = {d: v for d, (n, v) in seen.items() if v is not None and n >= FEW}
+    ordinary = usual(kind, known, kinds, noise=max(_TYPICAL, 1.6 / (clients + 1)))
+    if ordinary is None:
+        return {column: None, note(column): _unknown(kind, known, kinds)}
     chance = 2 * min(ordinary.fewer(value), ordinary.more(value))
     told = f"{value:,.0f} in the middle where {ordinary.count:,.0f} are usual"
     return {column: min(1.0, chance), "typical_value": value, "typical_value_usual": ordinary.count, note(column): told}
