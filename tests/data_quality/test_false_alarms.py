@@ -1,4 +1,4 @@
-"""Ordinary days of simulated companies fail as rarely as docs/data-quality.md says; small and new sites are no fault."""
+"""Ordinary days of simulated companies fail as rarely as the documents say; small and new sites are no fault."""
 
 import datetime as dt
 from collections import Counter
