@@ -161,10 +161,10 @@ def silence(
     if not counts:
         return Silence(None)
     spread = {name: _spread(seen) for name, seen in counts.items()}
-    common = (math.fsum(spread.values()) + 0.5 * _BEFORE) / (sum(map(len, counts.values())) + _BEFORE)
+    common = (math.fsum(spread.values()) + 0.5 * _BEFORE) / (sum(len(c) - 1 for c in counts.values()) + _BEFORE)
     chances = {}
     for name, seen in counts.items():
-        dispersion = max(least, (spread[name] + _SHARED * common) / (len(seen) + _SHARED))
+        dispersion = max(least, (spread[name] + _SHARED * common) / (len(seen) - 1 + _SHARED))
         chances[name] = len(counts) * math.exp(-median(seen) / dispersion)
     chances = {name: chance for name, chance in chances.items() if name not in present}
     silent = sorted((chance, repr(name), name) for name, chance in chances.items() if chance < 1)

@@ -137,7 +137,7 @@ def _shift(sensor: Sensor, hours: tuple[int, ...], peers: list[FlowCounts]) -> t
     return ordinary.shift(hours) if ordinary is not None else (1.0, 0)
 
 
-LEAST_SPREAD = 0.35
+LEAST_SPREAD = 0.38
 """How little numbers of clients vary at least, beside independent ones."""
 _TYPICAL = 0.04
 """Least variance of what is typical: a mailing to all doubles it, a wrong unit makes it eight times as much."""
@@ -171,11 +171,11 @@ def _own_lines(site: Site, day: dt.date) -> Mapping[str, int]:
 
 
 def _both(sensors: Silence[Sensor], sources: Silence[str]) -> Silence[Sensor]:
-    """Silence of sensors and of whole sources together: two looks, each with its own chance to err."""
+    """Silence of sensors and of whole sources together: the more telling of both."""
     if sensors.chance is None and sources.chance is None:
         return sensors
     whole = [s for s in sources.silent if s not in {source for source, _ in sensors.silent}]
-    chance = min(1.0, 2 * min(c for c in (sensors.chance, sources.chance) if c is not None))
+    chance = min(c for c in (sensors.chance, sources.chance) if c is not None)
     return Silence(chance, (*sensors.silent, *((s, "no line") for s in whole)), max(sensors.usual, sources.usual))
 
 
