@@ -4,7 +4,7 @@ unexport DAGSTER_HOME
 PY := .venv/bin/python
 STAMP := .venv/.synced
 
-.PHONY: help setup demo ui test test-slow fuzz lint types lock bench bench-formats pictures clean
+.PHONY: help setup demo ui test test-slow fuzz lint types lock bench bench-formats bench-quality pictures clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-formats: $(STAMP) ## measure the readers of all formats against DuckDB
 
 pictures: $(STAMP) ## draw the pictures of docs/detection.md again, from simulated worlds
 	$(PY) -m benchmarks.pictures docs/images
+
+bench-quality: $(STAMP) ## measure the checks of 10 million flows against Great Expectations' pandas engine
+	$(PY) -m benchmarks.quality --table docs/benchmarks.md
 
 clean: ## remove the demo site and caches
 	rm -rf demo-site artifacts .mypy_cache .ruff_cache .pytest_cache

@@ -1,11 +1,16 @@
-"""The `alerts` asset: hosts in flood, with evidence; the last step, which fails the run by the name of its bad days."""
+"""The `alerts` asset: hosts in flood, with evidence; the last step, which fails the run by the name of its bad days.
+
+It runs its own checks: those of a step after it would be skipped with it, and good days would have no result.
+"""
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from assets.days import chain_asset, run_days, surge_scores
+from assets import checks
+from assets.days import chain_asset, partitions_of, run_days, surge_scores
 from assets.metadata import alerts_of, changes_of
 from data_quality.checks import day_quality
 from pipeline import verdicts
@@ -19,9 +24,11 @@ from pipeline.storage import DayRecord
 
 def build(site: Site) -> dg.AssetsDefinition:
     """The asset for one site."""
+    specs = checks.specs_of(site, ALERTS.name)
+    known = [checks.asset_check_spec(site, s, partitions_of(site)) for s in specs]
 
-    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge_scores(site)], fresh=True)
-    def alerts(context: dg.AssetExecutionContext) -> dg.Output[None]:
+    @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge_scores(site)], known, fresh=True)
+    def alerts(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
         changes: dict[dt.date, list[verdicts.Change]] = {}
 
         def make(day: dt.date) -> DayRecord:
@@ -36,12 +43,15 @@ def build(site: Site) -> dg.AssetsDefinition:
             verdicts.open_days(site.storage, [parse_day(k) for k in context.partition_keys])
             done = run_days(context, site, "alerts", make, describe)
             verdicts.close_days(site.storage)
+        checks.judge(context, site, specs)
         failures = {k: f for k in context.partition_keys if (f := site.storage.failure(parse_day(k))) is not None}
         if failures:
             named = "; ".join(f"{day} ({stage}): {reasons[0]}" for day, (stage, reasons) in failures.items())
             raise dg.Failure(
                 f"{len(failures)} of {len(context.partition_keys)} days failed: {named}", allow_retries=False
             )
-        return done
+        yield done
+        for spec in specs:
+            yield dg.Output(None, output_name=f"{ALERTS.name}_{spec.name}")
 
     return alerts

@@ -4,61 +4,77 @@ What is checked is in `data_quality`. Blocking checks are waited for, but a fail
 not stop the scoring: a verdict must not be hidden by one bad line.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
 from assets import journal, metadata
 from assets.days import surge_scores
-from data_quality.checks import CheckOutcome, CheckSpec, run_checks, specs_of
+from data_quality import checks as quality
+from data_quality.checks import CheckOutcome, CheckSpec, run_all
 from pipeline.days import parse_day
 from pipeline.locks import site_lock
+from pipeline.schemas import ALERTS
 from pipeline.site import Site
+
+LAST = ALERTS.name
 
 
 def build(site: Site, partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """One check step an asset."""
-    by_table: dict[str, list[CheckSpec]] = defaultdict(list)
-    for spec in specs_of(site):
-        by_table[spec.table].append(spec)
-    return [_step(site, table, specs, partitions) for table, specs in by_table.items()]
+    """One check step an asset; the last asset of the chain, which fails by the name of bad days, runs its own."""
+    tables = dict.fromkeys(s.table for s in quality.specs_of(site) if s.table != LAST)
+    return [_step(site, table, specs_of(site, table), partitions) for table in tables]
+
+
+def specs_of(site: Site, table: str) -> list[CheckSpec]:
+    """The checks of an asset: those that ship, and the site's own."""
+    return [s for s in quality.specs_of(site) if s.table == table]
 
 
 def _step(
     site: Site, table: str, specs: list[CheckSpec], partitions: dg.PartitionsDefinition
 ) -> dg.AssetChecksDefinition:
     known = {s.name: s for s in specs}
-    # Of rules of method surge, the canary needs the day's scores.
-    later = {"canary_found": surge_scores(site)}
-    asset_specs = [
-        dg.AssetCheckSpec(
-            s.name,
-            asset=table,
-            additional_deps=later.get(s.name),
-            blocking=s.blocking,
-            description=s.description,
-            partitions_def=partitions,
-        )
-        for s in specs
-    ]
+    asset_specs = [asset_check_spec(site, s, partitions) for s in specs]
 
     @dg.multi_asset_check(name=f"{table}_checks", specs=asset_specs, can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.Output[None]]:
         op_context = context.op_execution_context
-        for key in context.selected_asset_check_keys:
-            spec = known[key.name]
-            with site_lock(site.storage.workspace, wait=True):
-                outcomes = run_checks(spec, site, [parse_day(key) for key in op_context.partition_keys])
-            for day, outcome in outcomes.items():
-                # log_event takes evaluations too, and unlike runless events they may come again for the same day.
-                if not outcome.passed:
-                    about = {"run_id": op_context.run_id, "day": day.isoformat(), "stage": spec.table}
-                    journal.write("warning", "check_failed", **about, check=spec.name)
-                op_context.log_event(_evaluation(spec, day.isoformat(), outcome))  # type: ignore[arg-type]
+        wanted = [known[key.name] for key in sorted(context.selected_asset_check_keys)]
+        judge(op_context, site, wanted)
+        for spec in wanted:
             yield dg.Output(None, output_name=f"{table}_{spec.name}")
 
     return checks
+
+
+def asset_check_spec(site: Site, spec: CheckSpec, partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
+    """What Dagster knows of a check before it ran."""
+    # Of rules of method surge, the canary needs the day's scores.
+    later = {"canary_found": surge_scores(site)}
+    return dg.AssetCheckSpec(
+        spec.name,
+        asset=spec.table,
+        additional_deps=later.get(spec.name),
+        blocking=spec.blocking,
+        description=spec.description,
+        partitions_def=partitions,
+    )
+
+
+def judge(context: dg.OpExecutionContext | dg.AssetExecutionContext, site: Site, specs: Sequence[CheckSpec]) -> None:
+    """Run the checks on the days of the run, and tell Dagster each day's result."""
+    with site_lock(site.storage.workspace, wait=True):
+        outcomes = run_all(specs, site, [parse_day(key) for key in context.partition_keys])
+    for spec in specs:
+        for day, outcome in outcomes[spec.name].items():
+            if not outcome.passed:
+                about = {"run_id": context.run_id, "day": day.isoformat(), "stage": spec.table}
+                journal.write("warning", "check_failed", **about, check=spec.name)
+            # log_event takes evaluations too, and unlike runless events they may come again for the same day.
+            context.log_event(_evaluation(spec, day.isoformat(), outcome))  # type: ignore[arg-type]
 
 
 def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetCheckEvaluation:
@@ -66,12 +82,9 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetChe
     grave = "error" in {o.get("severity", spec.severity) for o in bad or [{}]}
     severity = dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN
     failed = [o["expectation"] for o in bad]
-    columns = ["expectation", "observed", "limit", "result", "remedy"]
-    rows = [
-        [o["expectation"], o["observed"], o["limit"], "ok" if o["passed"] else "FAILED", o["remedy"]]
-        for o in outcome.outcomes
-    ]
-    numbers = {k: float(v) for k, v in outcome.observed.items() if v is not None}
+    columns = ["expectation", "meaning", "observed", "limit", "result", "unexpected", "rows", "remedy"]
+    rows = [_row(o) for o in outcome.outcomes]
+    numbers = {k: float(v) for k, v in outcome.observed.items() if isinstance(v, int | float)}
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(spec.table),
         check_name=spec.name,
@@ -81,3 +94,11 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetChe
         description=f"failed: {', '.join(failed)}" if failed else None,
         metadata={"expectations": dg.MetadataValue.md(metadata.table(columns, rows)), **numbers},
     )
+
+
+def _row(outcome: Mapping[str, Any]) -> list[object]:
+    """One expectation as cells; rows from the data are shown only where they are at fault."""
+    rows = "; ".join(", ".join(f"{k} {v}" for k, v in row.items()) for row in json.loads(outcome.get("sample") or "[]"))
+    result = "ok" if outcome["passed"] else "FAILED"
+    told = (outcome.get(k) for k in ("expectation", "meaning", "observed", "limit"))
+    return [*told, result, outcome.get("unexpected"), rows, None if outcome["passed"] else outcome["remedy"]]

@@ -189,7 +189,14 @@ def _in_time(site: Site) -> dg.FreshnessPolicy:
     )
 
 
-Body = Callable[[dg.AssetExecutionContext], dg.Output[None]]
+Body = Callable[[dg.AssetExecutionContext], dg.Output[None] | Iterator[dg.Output[None]]]
+
+
+def partitions_of(site: Site) -> dg.DailyPartitionsDefinition:
+    """The days of a site."""
+    return dg.DailyPartitionsDefinition(
+        start_date=site.settings.start_date.isoformat(), timezone=site.settings.timezone
+    )
 
 
 def chain_asset(
@@ -197,6 +204,7 @@ def chain_asset(
     table: Table,
     layer: str,
     deps: Sequence[str],
+    checks: Sequence[dg.AssetCheckSpec] = (),
     *,
     retry: dg.RetryPolicy | None = None,
     fresh: bool = False,
@@ -208,16 +216,14 @@ def chain_asset(
         table: what the asset stores.
         layer: bronze, silver or gold.
         deps: the assets before it.
+        checks: those that the asset runs itself.
         retry: of steps that faults of the machine may end.
         fresh: whether the UI calls the asset overdue when a day was not made in time.
     """
-    partitions = dg.DailyPartitionsDefinition(
-        start_date=site.settings.start_date.isoformat(), timezone=site.settings.timezone
-    )
     return dg.asset(
         name=table.name,
         deps=list(deps),
-        partitions_def=partitions,
+        partitions_def=partitions_of(site),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,
         kinds={"polars", "parquet", layer},
@@ -227,6 +233,7 @@ def chain_asset(
         metadata=table_metadata(table, site),
         description=table.description,
         code_version="1",
+        check_specs=list(checks),
         pool=POOL,
         retry_policy=retry,
         freshness_policy=_in_time(site) if fresh else None,

@@ -1,7 +1,7 @@
 """The checks of every stored day: a profile of one row a day, judged by Great Expectations suites, kept as a table.
 
-Suites are the JSON files beside this module, the single source of every limit. Great Expectations is imported when a
-check runs and not before; how Dagster shows a result is decided in `assets`.
+Suites are the JSON files beside this module, the single source of every limit, meaning and remedy. Great Expectations
+is imported when a check runs and not before; how Dagster shows a result is decided in `assets`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ from typing import Any
 import polars as pl
 
 from data_quality import drift, own
+from data_quality.compared import Profile, note
 from data_quality.profiles import PROFILES
+from data_quality.samples import sample
+from data_quality.sharing import sharing
 from pipeline import acceptance
+from pipeline.errors import NilometerError, StorageError
 from pipeline.expectations import RESERVED
 from pipeline.pruned import kept_quality, lost_input
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
-from pipeline.stages import failure_before
+from pipeline.stages import STAGES, failure_before
+from pipeline.storage import DAMAGE
 
 SUITES = Path(__file__).parent / "suites"
 NEVER_RAN = "(never ran)"
@@ -44,6 +49,11 @@ class CheckSpec:
     description: str
     expectations: tuple[dict[str, Any], ...]
 
+    @property
+    def decides(self) -> bool:
+        """Whether a day's quality depends on it."""
+        return self.blocking or any(e["meta"].get("blocking") or e["meta"].get("partial") for e in self.expectations)
+
 
 @dataclass(frozen=True)
 class CheckOutcome:
@@ -51,13 +61,15 @@ class CheckOutcome:
 
     passed: bool
     outcomes: tuple[dict[str, Any], ...] = ()
-    observed: Mapping[str, float | int | None] = field(default_factory=dict)
+    observed: Profile = field(default_factory=dict)
+    """Numbers of the profile, and notes on them."""
 
 
 @cache
 def check_specs() -> tuple[CheckSpec, ...]:
-    """All checks, read from the suites without Great Expectations."""
-    return tuple(_spec(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(SUITES.glob("*.json")))
+    """All checks that ship, in the order of the tables, read from the suites without Great Expectations."""
+    specs = [_spec(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(SUITES.glob("*.json"))]
+    return tuple(sorted(specs, key=lambda s: (STAGES.index(s.table), s.name)))
 
 
 def _spec(suite: Mapping[str, Any]) -> CheckSpec:
@@ -82,24 +94,33 @@ def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
     return run_checks(spec, site, [day])[day]
 
 
+def run_all(specs: Sequence[CheckSpec], site: Site, days: Sequence[dt.date]) -> dict[str, dict[dt.date, CheckOutcome]]:
+    """Judge stored days by several checks, which share their passes over the days; by the checks' names."""
+    with sharing():
+        return {spec.name: run_checks(spec, site, days) for spec in specs}
+
+
 def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.date, CheckOutcome]:
     """Judge stored days in one validation, and keep each day's result; a fault of the check is a failed check."""
     outcomes: dict[dt.date, CheckOutcome] = {}
-    profiles: dict[dt.date, Mapping[str, Any]] = {}
-    for day in days:
-        if lost_input(site, spec.table, day) or _is_pruned(site, spec.table, day):
-            continue  # It was judged when it was made; from what is left it would be judged wrongly.
+    profiles: dict[dt.date, Profile] = {}
+    with sharing():
+        for day in days:
+            if lost_input(site, spec.table, day) or _is_pruned(site, spec.table, day):
+                continue  # It was judged when it was made; from what is left it would be judged wrongly.
+            try:
+                if (why := _absent(spec, site, day)) is None:
+                    profiles[day] = PROFILES[spec.name](site, day)
+                else:
+                    outcomes[day] = _failed("day_is_stored", why)
+            except (StorageError, *DAMAGE) as error:
+                outcomes[day] = _failed("day_is_readable", _text(error))
+            except Exception as error:
+                outcomes[day] = _failed("check_ran", _text(error))
         try:
-            if (why := _absent(spec, site, day)) is None:
-                profiles[day] = PROFILES[spec.name](site, day)
-            else:
-                outcomes[day] = _failed("day_is_stored", why, "a stored day", "Mend the cause, then run the day again.")
+            outcomes |= _validate(spec, site, profiles) if profiles else {}
         except Exception as error:
-            outcomes[day] = _broken(error)
-    try:
-        outcomes |= _validate(spec, profiles) if profiles else {}
-    except Exception as error:
-        outcomes |= dict.fromkeys(profiles, _broken(error))
+            outcomes |= dict.fromkeys(profiles, _failed("check_ran", _text(error)))
     for day, outcome in outcomes.items():
         outcomes[day] = _told(spec, site, day, outcome)
         _keep(spec, site, day, outcomes[day])
@@ -113,7 +134,7 @@ def _told(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> C
     try:
         more = DETAILS[spec.name](site, day)
     except Exception as error:
-        return _broken(error)
+        return _failed("check_ran", _text(error))
     rows = tuple(o if o["passed"] else {**o, **more.get(o["expectation"], {})} for o in outcome.outcomes)
     return replace(outcome, outcomes=rows)
 
@@ -132,33 +153,60 @@ def _is_pruned(site: Site, table: str, day: dt.date) -> bool:
     return record is not None and bool(record.pruned)
 
 
-def _failed(expectation: str, observed: str, limit: str, remedy: str) -> CheckOutcome:
+BEFORE = {
+    "day_is_stored": ("The day is there to be judged.", "a stored day", "Mend the cause, then run the day again."),
+    "day_is_readable": (
+        "The stored day can be read, with its columns.",
+        "a day that can be read",
+        "Remove the stored day that is named and run it again.",
+    ),
+    "check_ran": ("The check itself works.", "no error", "Report this with its message."),
+}
+"""What stands in the place of a check's expectations when they cannot be judged: its meaning, limit and remedy."""
+
+
+def _text(error: BaseException) -> str:
+    said = error.message if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"
+    return said[:300]
+
+
+def _failed(expectation: str, observed: str) -> CheckOutcome:
+    meaning, limit, remedy = BEFORE[expectation]
     row = {"expectation": expectation, "passed": False, "observed": observed, "limit": limit, "remedy": remedy}
-    return CheckOutcome(False, (row,))
+    return CheckOutcome(False, (row | {"meaning": meaning},))
 
 
-def _broken(error: Exception) -> CheckOutcome:
-    text = f"{type(error).__name__}: {error}"[:300]
-    return _failed("check_ran", text, "no error", "Report this with its message.")
-
-
-def _validate(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> dict[dt.date, CheckOutcome]:
+def _validate(spec: CheckSpec, site: Site, profiles: Mapping[dt.date, Profile]) -> dict[dt.date, CheckOutcome]:
     """Great Expectations judges the profiles, one row a day; each expectation names the days that do not meet it."""
     bad = _unexpected(spec, profiles)
     found = {}
     for day, profile in profiles.items():
-        rows = tuple(_outcome(e, profile, day not in b) for e, b in zip(spec.expectations, bad, strict=True))
+        judged = zip(_judged(spec, profile), bad, strict=True)
+        rows = tuple(_outcome(spec, e, site, day, profile, day not in b) for e, b in judged if e)
         found[day] = CheckOutcome(all(r["passed"] for r in rows), rows, profile)
     return found
 
 
-def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> list[set[dt.date]]:
+def _judged(spec: CheckSpec, profile: Profile) -> list[dict[str, Any] | None]:
+    """The expectations of the day; of a table that is not as its schema says only this one, and None for the others.
+
+    Raises:
+        RuntimeError: the profile lacks a column that is judged.
+    """
+    told = [e if e["kwargs"]["column"] in profile else None for e in spec.expectations]
+    if None in told and not profile.get("schema_faults"):
+        raise RuntimeError(f"the profile of {spec.name} lacks a column that its suite judges")
+    return told
+
+
+def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Profile]) -> list[set[dt.date]]:
     """For each expectation of the suite, the days that fail it."""
     gx = great_expectations()
     import pandas as pd  # noqa: PLC0415 - comes with Great Expectations, and is as heavy
 
-    rows = [{k: None if v is None else float(v) for k, v in p.items()} for p in profiles.values()]
-    frame = pd.DataFrame(rows, dtype="float64")
+    columns = list(dict.fromkeys(e["kwargs"]["column"] for e in spec.expectations))
+    rows = [{c: None if (v := p.get(c)) is None else float(v) for c in columns} for p in profiles.values()]
+    frame = pd.DataFrame(rows, columns=columns, dtype="float64")
     frame["day"] = [d.isoformat() for d in profiles]
     suite = gx.ExpectationSuite(name=spec.name, expectations=[dict(e) for e in spec.expectations])
     wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["day"]}
@@ -176,20 +224,54 @@ def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) 
     return [by_column[e["kwargs"]["column"]] for e in spec.expectations]
 
 
-def _outcome(expectation: Mapping[str, Any], profile: Mapping[str, Any], met: bool) -> dict[str, Any]:
-    column, bounds = expectation["kwargs"]["column"], expectation["kwargs"]
-    observed = profile.get(column)
-    own = {k: expectation["meta"][k] for k in ("severity", "blocking", "table") if k in expectation["meta"]}
-    return own | {
+def _outcome(
+    spec: CheckSpec, expectation: Mapping[str, Any], site: Site, day: dt.date, profile: Profile, met: bool
+) -> dict[str, Any]:
+    """One expectation of a day, as a row of QUALITY without what the rows of a check share."""
+    column, bounds, meta = expectation["kwargs"]["column"], expectation["kwargs"], expectation["meta"]
+    value, told = profile.get(column), profile.get(note(column))
+    # A value that is not there is no pass, which GX takes it for, unless the suite says that it may be unknown.
+    passed = met and (value is not None or bool(meta.get("may_be_unknown")))
+    return {
         "expectation": column,
-        # A value that is not there is not a pass: GX leaves nulls out of what it judges.
-        "passed": met and observed is not None,
-        "observed": None if observed is None else f"{observed}",
-        "limit": ", ".join(
-            f"{k.removesuffix('_value')} {bounds[k]}" for k in ("max_value", "min_value") if k in bounds
-        ),
-        "remedy": " ".join([expectation["meta"]["remedy"], *getattr(profile, "notes", {}).get(column, ())]),
+        "passed": passed,
+        "observed": _observed(value, str(told or "")),
+        "limit": limit_text(bounds),
+        "remedy": " ".join([meta["remedy"], *getattr(profile, "notes", {}).get(column, ())]),
+        "meaning": meta["meaning"],
+        "unexpected": None if passed else _count(expectation, profile),
+        "sample": None if passed else _sample(site, day, spec.name, column),
+        **{k: meta[k] for k in ("severity", "blocking", "table") if k in meta},
     }
+
+
+def _observed(value: float | int | str | None, told: str) -> str | None:
+    if value is None:
+        return told or None
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{text} ({told})" if told else text
+
+
+def limit_text(bounds: Mapping[str, Any]) -> str:
+    """The limit of an expectation in words."""
+    return ", ".join(f"{k.removesuffix('_value')} {bounds[k]}" for k in ("max_value", "min_value") if k in bounds)
+
+
+def _count(expectation: Mapping[str, Any], profile: Profile) -> int | None:
+    """How many rows or things did not meet it: the number that the suite names, or the value where none is allowed."""
+    column = expectation["meta"].get("counts")
+    if column is None and expectation["kwargs"].get("max_value") == 0:
+        column = expectation["kwargs"]["column"]
+    value = profile.get(column) if column else None
+    return None if value is None else int(value)
+
+
+def _sample(site: Site, day: dt.date, check: str, expectation: str) -> str | None:
+    """A few of the rows at fault; a query that fails hides no result."""
+    try:
+        return sample(site, day, check, expectation)
+    except (NilometerError, *DAMAGE) as error:
+        return json.dumps([{"no sample": _text(error)}])
 
 
 @cache
@@ -224,37 +306,52 @@ def _name(day: dt.date, check: str) -> str:
     return f"quality/day={day}/{check}.parquet"
 
 
-def results_of(site: Site, day: dt.date) -> pl.DataFrame:
-    """All kept results of a day (schema QUALITY)."""
-    paths = site.storage.paths([_name(day, s.name) for s in specs_of(site)])
+def results_of(site: Site, day: dt.date, *, deciding: bool = False) -> pl.DataFrame:
+    """All kept results of a day (schema QUALITY); or of the checks alone that decide its quality."""
+    specs = [s for s in specs_of(site) if s.decides or not deciding]
+    paths = site.storage.paths([_name(day, s.name) for s in specs])
     return (
-        QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths]))
+        QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths], how="diagonal"))
         if paths
         else QUALITY.empty()
     )
 
 
 def day_quality(site: Site, day: dt.date) -> str:
-    """The day's quality.
+    """The day's quality, the first that holds.
 
-    no_data when no line was read; unverified when a blocking check failed or never ran, but accepted where a person
-    accepted just these failures of just these flows.
+    no_data: no line was read. unverified: a blocking expectation failed, or a blocking check never ran; accepted where
+    a person accepted just these failures of just these flows. partial: a sensor that is usually there was silent.
+    verified: all else.
     """
-    record = site.storage.record("flows", day)
+    try:
+        record = site.storage.record("flows", day)
+    except StorageError:
+        return "unverified"
     if record is None or record.facts.get("lines", 0) == 0:
         return "no_data"
-    bad = blocking_failures(site, day)
+    found = results_of(site, day, deciding=True)
+    bad = _blocking_failures(site, found)
     if any(b.endswith(NEVER_RAN) for b in bad) and (kept := kept_quality(site, day)) is not None:
         return kept
-    if not bad:
-        return "verified"
-    held = acceptance.in_force(acceptance.history(site.storage, day), record.fingerprint, bad)
-    return "accepted" if held else "unverified"
+    if bad:
+        held = acceptance.in_force(acceptance.history(site.storage, day), record.fingerprint, bad)
+        return "accepted" if held else "unverified"
+    return "partial" if _silent(found) else "verified"
+
+
+def _silent(found: pl.DataFrame) -> bool:
+    """Whether an expectation failed that says a part of the day is missing."""
+    told = {(s.name, e["kwargs"]["column"]) for s in check_specs() for e in s.expectations if e["meta"].get("partial")}
+    return bool(told & set(found.filter(~pl.col("passed")).select("check", "expectation").iter_rows()))
 
 
 def blocking_failures(site: Site, day: dt.date) -> tuple[str, ...]:
     """What makes a day unverified, sorted: check/expectation that failed, or that never ran."""
-    found = results_of(site, day)
+    return _blocking_failures(site, results_of(site, day, deciding=True))
+
+
+def _blocking_failures(site: Site, found: pl.DataFrame) -> tuple[str, ...]:
     bad = found.filter(pl.col("blocking") & ~pl.col("passed"))
     failed = {f"{check}/{name}" for check, name in bad.select("check", "expectation").iter_rows()}
     ran = set(found["check"].to_list())

@@ -17,7 +17,7 @@ SHOWN = 3
 """Findings of one kind that are written out."""
 
 
-def profile(site: Site, day: dt.date) -> dict[str, float | int | None]:
+def profile(site: Site, day: dt.date) -> dict[str, float | int | str | None]:
     """Findings of each kind."""
     counts = Counter(f.kind for f in day_findings(site, day))
     return {kind: counts[kind] for kind in KINDS}
@@ -40,5 +40,5 @@ def _remedies(found: list[Finding]) -> str:
     return " ".join(dict.fromkeys(f.remedy for f in found[:SHOWN]))
 
 
-PROFILES: dict[str, Callable[[Site, dt.date], dict[str, float | int | None]]] = {"drift": profile}
+PROFILES: dict[str, Callable[[Site, dt.date], dict[str, float | int | str | None]]] = {"drift": profile}
 DETAILS: dict[str, Callable[[Site, dt.date], dict[str, Mapping[str, str]]]] = {"drift": details}

@@ -6,15 +6,17 @@ The numbers are made in `pipeline.firing`; the limits are in the suite. What nam
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
+from data_quality.compared import note
 from pipeline.firing import firing
 from pipeline.site import Site
 
 
-class Noted(dict[str, float | int | None]):
+class Noted(dict[str, float | int | str | None]):
     """A profile whose numbers have notes of their own: what to add to an expectation's remedy, by its column."""
 
-    def __init__(self, numbers: dict[str, int], notes: dict[str, list[str]]) -> None:
+    def __init__(self, numbers: Mapping[str, float | int | str | None], notes: dict[str, list[str]]) -> None:
         super().__init__(numbers)
         self.notes = notes
 
@@ -28,13 +30,15 @@ def canary_found(site: Site, day: dt.date) -> Noted:
     planted = [f.canary for f in found if f.canary.client is not None]
     never = [f.why for f in found if f.never]
     silent = [f.why for f in found if f.clients and not f.able and not f.never]
-    numbers = {
+    numbers: dict[str, float | int | str | None] = {
         "canaries_missed": sum(not c.found for c in planted),
         "canaries_false": sum(not c.quiet for c in planted),
         "rules_that_can_alert": len(planted),
         "rules_that_never_can": len(never),
         "rules_that_cannot_today": len(silent),
     }
+    if not any(f.clients for f in found):
+        numbers |= {"rules_that_can_alert": None, note("rules_that_can_alert"): "cannot tell: no client had traffic"}
     notes = {
         "canaries_missed": [c.rule_id for c in planted if not c.found],
         "canaries_false": [c.rule_id for c in planted if not c.quiet],

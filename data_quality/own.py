@@ -70,7 +70,7 @@ def _value(site: Site, day: dt.date, e: ExpectationSettings) -> tuple[float | No
         return None, f"{type(error).__name__}: {error}"[:200]
 
 
-def _profile(group: str, site: Site, day: dt.date) -> dict[str, float | int | None]:
+def _profile(group: str, site: Site, day: dt.date) -> dict[str, float | int | str | None]:
     return {e.name: _value(site, day, e)[0] for e in _mine(site, group)}
 
 
@@ -80,7 +80,7 @@ def _reasons(group: str, site: Site, day: dt.date) -> dict[str, Mapping[str, str
     return {name: {"observed": why} for name, (value, why) in faults.items() if value is None}
 
 
-PROFILES: dict[str, Callable[[Site, dt.date], dict[str, float | int | None]]] = {
+PROFILES: dict[str, Callable[[Site, dt.date], dict[str, float | int | str | None]]] = {
     name: partial(_profile, name) for name in _AFTER
 }
 DETAILS: dict[str, Callable[[Site, dt.date], dict[str, Mapping[str, str]]]] = {

@@ -1,206 +1,161 @@
-"""One row of numbers a day and check: what Great Expectations judges.
+"""One row of numbers a day and check: what Great Expectations judges, and the registry of who makes them.
 
 Each profile is a pass over a stored day in Polars; the limits are in the suites, and nothing is judged here. A number
-that cannot be told is null, and so fails.
+that cannot be told is None, and fails unless its expectation says that it may be unknown; why is said in a note beside
+it. Comparisons with earlier days are in `compared`, what comes from outside in `inputs`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
 
 from data_quality import drift, own
+from data_quality.compared import Profile, client_counts, flow_counts, note
+from data_quality.counts import flows_pass
 from data_quality.firing import canary_found
+from data_quality.inputs import inputs_valid, quarantined
+from data_quality.outputs import alerts_valid, anomaly_scores_valid
+from data_quality.rows import baseline_faults, daily_faults, row_of, schema_faults, share
 from pipeline.daily import conserved, measure_totals
-from pipeline.days import day_bounds_utc
-from pipeline.direction import NEEDED, Direction, judge, server_end
-from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATES, TRAFFIC_BASELINE, Table
+from pipeline.direction import verdict_of
+from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site
 
-FEW_ALERTS = 3
-"""Alerts of one day that are never called many, however small the fleet."""
 
-Profile = dict[str, float | int | None]
-
-
-def _schema_faults(site: Site, table: Table, day: dt.date) -> int:
-    found = site.storage.scan(table, [day]).collect_schema()
-    return sum(found.get(c.name) != c.dtype for c in table.columns) + len(set(found) - set(table.schema))
-
-
-def _row(frame: pl.LazyFrame, **numbers: pl.Expr) -> dict[str, Any]:
-    return frame.select(**numbers).collect().row(0, named=True)
-
-
-def _share(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+def facts_of(site: Site, day: dt.date) -> Mapping[str, Any]:
+    """What the day's flows say of how they were read."""
+    record = site.storage.record("flows", day)
+    return record.facts if record else {}
 
 
 def flows_valid(site: Site, day: dt.date) -> Profile:
-    """Lines read, schema, required values, times inside the day, negative bytes, bytes that go the wrong way."""
-    record = site.storage.record("flows", day)
-    first, end = day_bounds_utc(day, site.settings.timezone)
-    start = pl.col("start_time")
-    row = _row(
-        site.storage.scan(FLOWS, [day]),
-        nulls=pl.sum_horizontal(pl.col(c).null_count() for c in ("start_time", "src_ip", "dest_ip")),
-        out_of_day=(~start.is_between(first, end, closed="left")).sum(),
-        negative_bytes=((pl.col("bytes_in") < 0).sum() + (pl.col("bytes_out") < 0).sum()),
-    )
+    """Lines read and accounted for, schema, required values, times, counts and words, bytes that go the wrong way."""
+    if faults := schema_faults(site, FLOWS, day):
+        return {"schema_faults": faults}
+    found, facts = flows_pass(site, day), facts_of(site, day)
+    wrong = [v for source, e in found.evidence.items() if (v := verdict_of(source, e)).refused]
+    accounts = ("read", "others", "ignored", "comments", "quarantined")
+    known = "read" in facts
     return {
-        "lines_read": record.facts.get("lines", 0) if record else 0,
-        "schema_faults": _schema_faults(site, FLOWS, day),
-        "wrong_direction_sources": sum(d.refused for d in day_directions(site, day)),
-        **row,
+        "lines_read": facts.get("lines", 0),
+        "lines_unaccounted": abs(facts["lines"] - sum(facts[a] for a in accounts)) if known else None,
+        note("lines_unaccounted"): "" if known else "cannot tell: the day was made before lines were accounted by day",
+        "schema_faults": 0,
+        "wrong_direction_sources": len(wrong),
+        **{k: found.sums[k] for k in ("nulls", "out_of_day", "negative_bytes", "negative_durations", "unknown_words")},
     }
 
 
-def day_directions(site: Site, day: dt.date) -> list[Direction]:
-    """What the day's own flows say of each source's direction."""
-    server = server_end(pl.col("src_category").is_not_null(), pl.col("dest_category").is_not_null())
-    flows = site.storage.scan(FLOWS, [day]).select(*NEEDED, server=server).filter(pl.col("server").is_not_null())
-    return judge(flows.collect(engine="streaming"))
-
-
 def flows_complete(site: Site, day: dt.date) -> Profile:
-    """Shares of flows with unknown bytes, of lines set aside, and of records dropped as duplicates."""
-    record = site.storage.record("flows", day)
-    facts = record.facts if record else {}
-    row = _row(site.storage.scan(FLOWS, [day]), n=pl.len(), unknown=pl.col("bytes_in").null_count())
-    lines = facts.get("lines", 0)
+    """Shares of flows with unknown or no bytes, of lines set aside, and of records dropped as duplicates."""
+    facts, sums = facts_of(site, day), flows_pass(site, day).sums
+    none = (
+        {} if sums["flows"] else {note(c): "cannot tell: no flow" for c in ("unknown_bytes_share", "zero_bytes_share")}
+    )
+    records = facts.get("records", 0)
     return {
-        "unknown_bytes_share": row["unknown"] / row["n"] if row["n"] else 0.0,
-        "quarantined_share": _share(facts.get("quarantined", 0), lines),
-        "duplicates_share": facts.get("duplicates", 0) / max(facts.get("records", 0), 1),
+        "unknown_bytes": sums["unknown_bytes"],
+        "unknown_bytes_share": share(sums["unknown_bytes"], sums["flows"]),
+        "zero_bytes": sums["zero_bytes"],
+        "zero_bytes_share": share(sums["zero_bytes"], sums["flows"]),
+        **none,
+        "duplicates": facts.get("duplicates", 0),
+        "duplicates_share": share(facts.get("duplicates", 0), records),
+        note("duplicates_share"): "" if records else "cannot tell: no record",
+        **quarantined(site, day, facts),
     }
 
 
 def daily_traffic_valid(site: Site, day: dt.date) -> Profile:
-    """Key uniqueness, the right day, negative bytes, and conservation as integers: of distinct counts, their flows."""
+    """Keys, values that can be, the right day, and conservation as integers: of distinct counts, their flows."""
+    if faults := schema_faults(site, DAILY_TRAFFIC, day):
+        return {"schema_faults": faults}
     stored = site.storage.scan(DAILY_TRAFFIC, [day])
-    row = _row(
-        stored,
-        duplicate_keys=pl.struct("measure", "client").is_duplicated().sum(),
-        other_days=(pl.col("day") != day).sum(),
-        negative_bytes=(pl.col("bytes") < 0).sum(),
-    )
+    row = row_of(stored, **{name: fault.sum() for name, fault in daily_faults(site, day).items()})
     columns = (pl.col(c).cast(pl.Int128).sum() for c in ("bytes", "flows"))
     sums = {m: {"bytes": b, "flows": n} for m, b, n in stored.group_by("measure").agg(*columns).collect().iter_rows()}
     totals = measure_totals(site.storage.scan(FLOWS, [day]), site.measures)
-    return {
-        "schema_faults": _schema_faults(site, DAILY_TRAFFIC, day),
-        **row,
-        "sum_mismatches": sum(int(sums.get(m.id, {}).get(conserved(m)) or 0) != totals[m.id] for m in site.measures),
-    }
+    wrong = [m.id for m in site.measures if int(sums.get(m.id, {}).get(conserved(m)) or 0) != totals[m.id]]
+    return {"schema_faults": 0, **row, "sum_mismatches": len(wrong)}
 
 
 def traffic_baseline_valid(site: Site, day: dt.date) -> Profile:
-    """Sample counts within the window, deviations known and not negative, a fleet row a series."""
-    client = pl.col("scope") == "client"
-    row = _row(
-        site.storage.scan(TRAFFIC_BASELINE, [day]),
-        out_of_window=(client & ~pl.col("n_past_rows").is_between(1, pl.col("window_days"))).sum(),
-        bad_deviations=(
-            (pl.col("stdev_bytes") < 0) | (pl.col("stdev_bytes").is_null() & (pl.col("n_past_values") >= 2))
-        ).sum(),
-        fleet_rows=(pl.col("scope") == "fleet").sum(),
-    )
+    """Sample counts within the window, averages and deviations that can be, a fleet row a series that adds up."""
+    if faults := schema_faults(site, TRAFFIC_BASELINE, day):
+        return {"schema_faults": faults}
+    stored = site.storage.scan(TRAFFIC_BASELINE, [day])
+    row = row_of(stored, **{name: fault.sum() for name, fault in baseline_faults(day).items()})
+    series = ["measure", "lookback_days"]
+    named = (pl.col("scope") == "client") & pl.col("client").is_not_null()
+    of_clients = stored.filter(named).group_by(series).agg(rows=pl.col("n_past_rows").sum())
+    fleets = stored.filter(pl.col("scope") == "fleet").select(*series, "n_past_rows").collect()
+    added = fleets.join(of_clients.collect(), on=series, how="left").with_columns(pl.col("rows").fill_null(0))
     return {
-        "out_of_window": row["out_of_window"],
-        "bad_deviations": row["bad_deviations"],
-        "missing_fleet_rows": len(site.series) - row["fleet_rows"],
+        "schema_faults": 0,
+        **row,
+        "missing_fleet_rows": abs(len(site.series) - fleets.height),
+        "fleet_mismatches": added.filter(pl.col("rows") != pl.col("n_past_rows")).height,
     }
 
 
 def sample_counts(site: Site, day: dt.date) -> Profile:
-    """How many of the day's clients have enough samples, and how much of the window was there."""
-    stored = site.storage.scan(ANOMALY_SCORES, [day])
-    row = _row(
-        stored,
-        n=pl.len(),
+    """How many of the day's clients have enough samples, how many they have, and how much of the window was there."""
+    n = pl.col("n")
+    quantiles = {f"samples_p{q}": n.quantile(q / 100) for q in (10, 50, 90)}
+    row = row_of(
+        site.storage.scan(ANOMALY_SCORES, [day]),
+        scored=pl.len(),
         enough=pl.col("gate_samples").sum(),
-        least=pl.col("n").min(),
-        median=pl.col("n").median(),
-        most=pl.col("n").max(),
+        over=(n > pl.col("window_days") + 1).sum(),
+        least=n.min(),
+        most=n.max(),
+        **quantiles,
     )
-    window = _row(
+    window = row_of(
         site.storage.scan(TRAFFIC_BASELINE, [day]),
         days=pl.col("window_days").max(),
-        present=pl.col("window_days_present").min(),
+        present=(pl.col("window_days_present") / pl.col("window_days").replace(0, None)).min(),
+    )
+    asked = min((r.minimum_data_samples for r in site.rules_of("seed")), default=1)
+    young = (window["days"] or 0) + 1 < asked
+    untold = row["scored"] == 0 or young
+    why = (
+        f"cannot tell: the window has {window['days'] or 0} days, {asked} samples are asked for"
+        if young
+        else "cannot tell: nobody was scored"
     )
     return {
-        "share_clients_enough": _share(row["enough"] or 0, row["n"]),
-        "clients_enough": row["enough"],
-        "window_days_share": _share(window["present"] or 0, window["days"] or 0),
+        "scored": row["scored"],
+        "clients_enough": None if untold else row["enough"],
+        "clients_too_few": row["scored"] - (row["enough"] or 0),
+        "share_clients_enough": None if untold else share(row["enough"] or 0, row["scored"]),
+        **({note(c): why for c in ("clients_enough", "share_clients_enough")} if untold else {}),
+        "window_days_share": window["present"],
+        note("window_days_share"): "" if window["present"] is not None else "cannot tell: no day before this one",
+        "samples_over_window": row["over"],
         "samples_min": row["least"],
-        "samples_median": row["median"],
+        **{name: row[name] for name in quantiles},
         "samples_max": row["most"],
     }
-
-
-def anomaly_scores_valid(site: Site, day: dt.date) -> Profile:
-    """One score for every client and rule, finite distances, and alerts that agree with the gates."""
-    stored = site.storage.scan(ANOMALY_SCORES, [day])
-    distance = pl.col("num_standard_deviations_away_from_server_average")
-    own = pl.col("num_standard_deviations_away_from_client_average")
-    row = _row(
-        stored,
-        duplicate_keys=pl.struct("rule_id", "client").is_duplicated().sum(),
-        not_finite=((~distance.is_finite()).sum() + (~own.is_finite()).sum()),
-        absent_distances=(distance.is_null() & (pl.col("stdev_bytes") > 0) & pl.col("bytes").is_not_null()).sum(),
-        gate_mismatches=((pl.col("state") == "alert") != _gates(site)).sum(),
-        unknown_states=(~pl.col("state").is_in(STATES)).sum(),
-    )
-    return {**row, "missing_or_extra": _key_differences(site, day)}
-
-
-def _gates(site: Site) -> pl.Expr:
-    """Whether a score passes what its rule asks: all gates, or those of its reference, and its floor."""
-    passed = {c: pl.col(c).fill_null(False) for c in ("gate_samples", "gate_fleet", "gate_client")}
-    gates = pl.all_horizontal(*passed.values())
-    for rule in site.rules_of("seed"):
-        asked = ("gate_samples", *["gate_fleet"] * rule.asks_others, *["gate_client"] * rule.asks_own)
-        mine = pl.all_horizontal(*(passed[c] for c in asked)) & (pl.col("bytes") >= rule.floor).fill_null(False)
-        gates = pl.when(pl.col("rule_id") == rule.id).then(mine).otherwise(gates)
-    return gates
-
-
-def _key_differences(site: Site, day: dt.date) -> int:
-    """Scores without a daily row and daily rows without a score, over all rules."""
-    today = site.storage.scan(DAILY_TRAFFIC, [day])
-    scored = site.storage.scan(ANOMALY_SCORES, [day])
-    total = 0
-    for rule in site.rules_of("seed"):
-        want = (
-            today.filter(pl.col("measure") == rule.measure.id)
-            .select(client=pl.col("client").fill_null("null") if rule.null_client == "literal" else pl.col("client"))
-            .drop_nulls()
-        )
-        have = scored.filter(pl.col("rule_id") == rule.id).select("client")
-        for left, right in ((want, have), (have, want)):
-            total += left.join(right, on="client", how="anti").select(pl.len()).collect().item()
-    return total
-
-
-def alert_rate(site: Site, day: dt.date) -> Profile:
-    """Share of the day's scores that alert, beyond the few that any fleet may have on one day."""
-    row = _row(site.storage.scan(ANOMALY_SCORES, [day]), n=pl.len(), alerts=(pl.col("state") == "alert").sum())
-    beyond = max(0, row["alerts"] - FEW_ALERTS)
-    return {"alert_share": beyond / row["n"] if row["n"] else 0.0, "alerts": row["alerts"]}
 
 
 PROFILES: dict[str, Callable[[Site, dt.date], Profile]] = {
     "flows_valid": flows_valid,
     "flows_complete": flows_complete,
+    "flow_counts": flow_counts,
+    "inputs_valid": inputs_valid,
     "daily_traffic_valid": daily_traffic_valid,
+    "client_counts": client_counts,
     "traffic_baseline_valid": traffic_baseline_valid,
     "sample_counts": sample_counts,
     "anomaly_scores_valid": anomaly_scores_valid,
-    "alert_rate": alert_rate,
     "canary_found": canary_found,
+    "alerts_valid": alerts_valid,
     **drift.PROFILES,
     **own.PROFILES,
 }
+"""The profile of each check, by its name: a check's suite judges the columns of its profile."""

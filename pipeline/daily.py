@@ -19,7 +19,12 @@ STAGE_VERSION = 1
 
 
 def measured(flows: pl.LazyFrame, measure: Measure) -> pl.LazyFrame:
-    """The flows that count for a measure (R3: any of several categories); what a filter asks for must be known."""
+    """The flows that count for a measure."""
+    return flows.filter(counts_for(measure))
+
+
+def counts_for(measure: Measure) -> pl.Expr:
+    """Whether a flow counts for a measure (R3: any of several categories); what a filter asks for must be known."""
     category = pl.col(f"{measure.category_side}_category")
     counts = category.list.contains(measure.category).fill_null(False) & pl.col("action").ne_missing("blocked")
     if measure.dest_port:
@@ -30,7 +35,7 @@ def measured(flows: pl.LazyFrame, measure: Measure) -> pl.LazyFrame:
         # Zeek names several services of one connection, parted by commas.
         names = pl.col("app").str.to_lowercase().str.split(",").list.eval(pl.element().str.strip_chars())
         counts &= pl.any_horizontal(*(names.list.contains(a) for a in measure.app)).fill_null(False)
-    return flows.filter(counts)
+    return counts
 
 
 def known_sum(value: str | pl.Expr) -> pl.Expr:
@@ -100,7 +105,8 @@ def measure_totals(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measur
     """For each measure the exact sum over the flows that count: what its conserved column must add up to."""
     totals = {}
     for measure in measures:
+        counts = counts_for(measure)
         bytes_summed = measure.summed and measure.field != "flows"
-        total = flow_bytes(measure).cast(pl.Int128).sum() if bytes_summed else pl.len()
-        totals[measure.id] = int(measured(flows.lazy(), measure).select(total).collect().item() or 0)
-    return totals
+        totals[measure.id] = flow_bytes(measure).cast(pl.Int128).filter(counts).sum() if bytes_summed else counts.sum()
+    found = flows.lazy().select(**totals).collect(engine="streaming").row(0, named=True)
+    return {name: int(total or 0) for name, total in found.items()}

@@ -7,7 +7,8 @@ callers; which bytes count, to `pipeline.counting`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -95,8 +96,7 @@ def judge(flows: pl.DataFrame) -> list[Direction]:
         flows: counted flows with watched servers: the columns of NEEDED, and `server`, which end is the server: src
             or dest.
     """
-    marked = flows.with_columns(_server_port().alias("service"))
-    return [_judge(str(key[0]), part) for key, part in sorted(marked.group_by("source"), key=lambda g: str(g[0][0]))]
+    return [_judge(str(key[0]), part) for key, part in sorted(flows.group_by("source"), key=lambda g: str(g[0][0]))]
 
 
 def server_end(src: pl.Expr, dest: pl.Expr) -> pl.Expr:
@@ -104,46 +104,76 @@ def server_end(src: pl.Expr, dest: pl.Expr) -> pl.Expr:
     return pl.when(dest).then(pl.lit("dest")).when(src).then(pl.lit("src"))
 
 
-def _server_port() -> pl.Expr:
-    """The server's own port."""
-    return pl.when(pl.col("server") == "dest").then("dest_port").otherwise("src_port")
+def evidence() -> dict[str, pl.Expr]:
+    """Aggregations over flows with watched servers (NEEDED, and `server`): what `verdict_of` judges a source by.
+
+    Whole numbers, so that evidence of parts of a source may be added up.
+    """
+    mail = pl.col("src_port").is_in(MAIL_PORTS) | pl.col("dest_port").is_in(MAIL_PORTS)
+    found = {"of_all": pl.len(), "unsplit": _unsplit().sum(), "mail": mail.sum(), "turned": _turned().sum()}
+    for name, ports in (("access", READING_PORTS), ("web", WEB_PORTS)):
+        reading = _reading(ports)
+        found |= {
+            name: reading.sum(),
+            f"{name}_down": pl.col("bytes_in").cast(pl.Int128).filter(reading).sum(),
+            f"{name}_up": pl.col("bytes_out").cast(pl.Int128).filter(reading).sum(),
+            f"{name}_votes": (reading & (pl.col("bytes_in") > pl.col("bytes_out"))).sum(),
+        }
+    return found
+
+
+def verdict_of(source: str, found: Mapping[str, Any]) -> Direction:
+    """What the evidence says of a source; without examples."""
+    kind = "web" if found["access"] < ENOUGH <= found["web"] else "access"
+    reading, down, total = found[kind], found[f"{kind}_down"], found[f"{kind}_down"] + found[f"{kind}_up"]
+    share = down / total if total else None
+    reversed_share, unsplit_share = _ratio(found["turned"], found["mail"]), _ratio(found["unsplit"], found["of_all"])
+    if found["of_all"] >= ENOUGH and unsplit_share > 0.5:
+        verdict = "unknown"
+    elif found["mail"] >= ENOUGH and reversed_share >= 0.5:
+        verdict = "reversed_ends"
+    elif reading < ENOUGH or share is None:
+        verdict = "unproved"
+    else:
+        best = max(share, _ratio(found[f"{kind}_votes"], reading))
+        verdict = "right" if best >= RIGHT else "swapped" if best <= WRONG else "ambiguous"
+    return Direction(source, verdict, found["of_all"], reading, share, reversed_share, unsplit_share)
 
 
 def _judge(source: str, flows: pl.DataFrame) -> Direction:
-    mail = flows.filter(pl.col("src_port").is_in(MAIL_PORTS) | pl.col("dest_port").is_in(MAIL_PORTS))
-    turned = (pl.col("src_port").is_in(MAIL_PORTS) & ~pl.col("dest_port").is_in(MAIL_PORTS)).fill_null(False)
-    unsplit = pl.col("bytes_in").is_null() & (pl.col("bytes").is_not_null() | pl.col("bytes_out").is_null())
-    reading = _reading(flows)
-    sums = reading.select(down=pl.col("bytes_in").sum(), up=pl.col("bytes_out").sum()).row(0, named=True)
-    total = sums["down"] + sums["up"]
-    share = sums["down"] / total if total else None
-    votes = _share(reading, pl.col("bytes_in") > pl.col("bytes_out"))
-    reversed_share, unsplit_share = _share(mail, turned), _share(flows, unsplit)
-    if flows.height >= ENOUGH and unsplit_share > 0.5:
-        verdict, against = "unknown", flows.filter(unsplit)
-    elif mail.height >= ENOUGH and reversed_share >= 0.5:
-        verdict, against = "reversed_ends", mail.filter(turned)
-    elif reading.height < ENOUGH or share is None:
-        verdict, against = "unproved", flows.clear()
-    else:
-        best = max(share, votes)  # One large upload says as little as many empty sessions.
-        verdict = "right" if best >= RIGHT else "swapped" if best <= WRONG else "ambiguous"
-        against = reading.filter(pl.col("bytes_out") > pl.col("bytes_in")) if best < RIGHT else flows.clear()
-    numbers = (flows.height, reading.height, share, reversed_share, unsplit_share)
-    return Direction(source, verdict, *numbers, _examples(against))
+    found = flows.select(**evidence()).row(0, named=True)
+    told = verdict_of(source, found)
+    against = {
+        "unknown": _unsplit(),
+        "reversed_ends": _turned(),
+        **dict.fromkeys(
+            ("swapped", "ambiguous"),
+            _reading(WEB_PORTS if found["access"] < ENOUGH <= found["web"] else READING_PORTS)
+            & (pl.col("bytes_out") > pl.col("bytes_in")),
+        ),
+    }
+    if told.verdict not in against:
+        return told
+    return replace(told, examples=_examples(flows.filter(against[told.verdict])))
 
 
-def _reading(flows: pl.DataFrame) -> pl.DataFrame:
-    """Flows to the server's mailbox ports with both directions known; to its web port where there are too few."""
-    known = flows.filter(
-        (pl.col("server") == "dest") & pl.col("bytes_in").is_not_null() & pl.col("bytes_out").is_not_null()
-    )
-    access, web = (known.filter(pl.col("service").is_in(ports)) for ports in (READING_PORTS, WEB_PORTS))
-    return web if access.height < ENOUGH <= web.height else access
+def _unsplit() -> pl.Expr:
+    return pl.col("bytes_in").is_null() & (pl.col("bytes").is_not_null() | pl.col("bytes_out").is_null())
 
 
-def _share(flows: pl.DataFrame, condition: pl.Expr) -> float:
-    return float(flows.select(condition.mean()).item()) if flows.height else 0.0
+def _turned() -> pl.Expr:
+    """Whether the server's port is on the initiator's side alone."""
+    return (pl.col("src_port").is_in(MAIL_PORTS) & ~pl.col("dest_port").is_in(MAIL_PORTS)).fill_null(False)
+
+
+def _reading(ports: Sequence[int]) -> pl.Expr:
+    """Whether a flow goes to the server's own such port with both directions known."""
+    known = pl.col("bytes_in").is_not_null() & pl.col("bytes_out").is_not_null()
+    return ((pl.col("server") == "dest") & known & pl.col("dest_port").is_in(ports)).fill_null(False)
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
 
 
 def _examples(flows: pl.DataFrame) -> tuple[str, ...]:

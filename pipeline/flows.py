@@ -37,6 +37,8 @@ STAGE_VERSION = 3
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
 
 
+_OWN_DAYS = 3
+"""Days that a log of one day spans at most: its sessions may begin on the day before and end on the day after."""
 SLICE_ROWS = 150_000
 """Rows of a day that are worked on at once: what bounds memory, whatever the day holds."""
 
@@ -236,12 +238,17 @@ def _account(entries: list[Entry]) -> dict[str, Any]:
         reasons.update(entry.account.quarantined)
         warnings.update(entry.account.warnings)
     accounts = [e.account for e in entries]
+    own: Counter[str] = Counter()
+    for entry, account in zip(entries, accounts, strict=True):
+        own[entry.source] += account.records if entry.days_spanned <= _OWN_DAYS else 0
     return {
         "files": len(entries),
         "lines": sum(a.lines for a in accounts),
         "comments": sum(a.comments for a in accounts),
         "others": sum(a.others for a in accounts),
         "ignored": sum(a.ignored for a in accounts),
+        "read": sum(a.flows for a in accounts),
+        "lines_of_sources": {source: lines for source, lines in sorted(own.items()) if lines},
         "quarantined": sum(reasons.values()),
         "quarantined_by_reason": dict(sorted(reasons.items())),
         "warnings": dict(sorted(warnings.items())),

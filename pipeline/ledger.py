@@ -97,6 +97,15 @@ class Entry:
         """Whether rows of the file were deleted on purpose: it is read again only when that is asked for."""
         return any(p.pruned for p in self.all_parts)
 
+    @property
+    def days_spanned(self) -> int:
+        """Days from the first to the last readable flow; 0 when there is none."""
+        spans = [(p.first_day, p.last_day) for p in self.all_parts if p.first_day and p.last_day]
+        if not spans:
+            return 0
+        first, last = min(f for f, _ in spans), max(last for _, last in spans)
+        return (dt.date.fromisoformat(last) - dt.date.fromisoformat(first)).days + 1
+
     def may_hurt(self, days: Collection[dt.date]) -> bool:
         """Whether the file could not be read and belongs to one of the days, or to a day that nobody can tell."""
         if self.state != "failed" or self.missing:

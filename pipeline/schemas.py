@@ -370,6 +370,9 @@ QUALITY = Table(
         _c("observed", pl.String, "what was seen"),
         _c("limit", pl.String, "what was allowed", null=False),
         _c("remedy", pl.String, "what to do about it", null=False),
+        _c("meaning", pl.String, "what the expectation asks for, in the owner's words"),
+        _c("unexpected", pl.Int64, "how many rows, lines or things did not meet it; null where nothing is counted"),
+        _c("sample", pl.String, "JSON: a few of the rows that did not meet it"),
     ),
     ("check", "expectation"),
 )
@@ -404,7 +407,47 @@ PREVIEW = Table(
     ANOMALY_SCORES.row_group_size,
 )
 
+FLOW_COUNTS = Table(
+    "flow_counts",
+    "One row a (day, subject): how many flows each sensor had in each hour, and each server, and how many clients each "
+    "sensor saw. What later days are compared with; made from flows, again when these change.",
+    (
+        _c("day", pl.Date, "calendar day in the site's zone", null=False),
+        _c("subject", pl.String, "sensor, server or clients", null=False),
+        _c("source", pl.String, "the sensor's source; empty of a server", null=False),
+        _c("name", pl.String, "the sensor (dvc), or the server's address", null=False),
+        _c("hour", pl.Int8, "of a sensor: hour of the day in the site's zone; -1 for the others", null=False),
+        _c("count", pl.Int64, "flows; of clients: distinct initiators, estimated to some 10 %", null=False),
+    ),
+    ("subject", "source", "name", "hour"),
+)
+
+TRAFFIC_COUNTS = Table(
+    "traffic_counts",
+    "One row a (day, measure): how many clients it had and what was typical of them. What later days are compared "
+    "with; made from daily_traffic, again when this changes.",
+    (
+        _c("day", pl.Date, "calendar day in the site's zone", null=False),
+        _c("measure", pl.String, "the series", null=False),
+        _c("clients", pl.Int64, "rows", "clients", null=False),
+        _c("flows", pl.Int64, "flow records", "flows", null=False),
+        _c("typical", pl.Float64, "median of the known values", "bytes"),
+    ),
+    ("measure",),
+)
+
 TABLES = {
     t.name: t
-    for t in (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, SURGE_SCORES, ALERTS, QUARANTINE, QUALITY)
+    for t in (
+        FLOWS,
+        DAILY_TRAFFIC,
+        TRAFFIC_BASELINE,
+        ANOMALY_SCORES,
+        SURGE_SCORES,
+        ALERTS,
+        QUARANTINE,
+        QUALITY,
+        FLOW_COUNTS,
+        TRAFFIC_COUNTS,
+    )
 }

@@ -1,0 +1,95 @@
+"""Profiles of what comes from outside: the inventory, the context's files, and the lines that were set aside.
+
+What the files must hold is said in `pipeline.settings` and `pipeline.context`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from data_quality.chances import usual
+from data_quality.compared import Profile, note, silent_servers
+from data_quality.counts import WINDOW, kinds
+from data_quality.rows import share
+from data_quality.sharing import shared
+from pipeline.context.load import load_input
+from pipeline.context.model import ContextTable
+from pipeline.days import window_days
+from pipeline.errors import NilometerError
+from pipeline.settings import InventoryEntry
+from pipeline.site import Site
+from pipeline.sources.base import REASONS
+
+
+def inputs_valid(site: Site, day: dt.date) -> Profile:
+    """Whether the inventory knows what the rules look for, and whether the context can be read and holds on the day."""
+    entries = inventory_on(site, day)
+    known, broken = shared(("context", site.root), lambda: _context(site))
+    ended = [t for t in known if t.frame.height and not (t.frame["end"] > day).any()]
+    told: Profile = {
+        "context_faults": len(broken),
+        note("context_faults"): "; ".join(broken),
+        "context_empty": sum(not t.frame.height for t in known),
+        "context_ended": len(ended),
+        note("context_ended"): ", ".join(t.name for t in ended),
+    }
+    if not site.settings.context.files:
+        columns = ("context_faults", "context_empty", "context_ended")
+        told = {k: v for c in columns for k, v in ((c, None), (note(c), "cannot tell: the site names no context"))}
+    return {
+        "inventory_entries": len(entries),
+        "categories_missing": len(missing_categories(site, day)),
+        **silent_servers(site, day),
+        **told,
+    }
+
+
+def inventory_on(site: Site, day: dt.date) -> list[InventoryEntry]:
+    """The entries of the inventory that are valid on the day."""
+    return [e for e in site.inventory.entries if (e.valid_from or day) <= day < (e.valid_to or dt.date.max)]
+
+
+def missing_categories(site: Site, day: dt.date) -> list[str]:
+    """Categories that a rule looks for and no entry has on the day."""
+    have = {c for e in inventory_on(site, day) for c in e.category}
+    return sorted({r.category for r in site.rules} - have)
+
+
+def _context(site: Site) -> tuple[list[ContextTable], list[str]]:
+    """The inputs that can be used, and what is wrong with the others."""
+    known, broken = [], []
+    for name, file in site.settings.context.files.items():
+        try:
+            known.append(load_input(site.root, name, file))
+        except NilometerError as error:
+            broken.append(error.message)
+    return known, broken
+
+
+def quarantined(site: Site, day: dt.date, facts: Mapping[str, Any]) -> Profile:
+    """Lines set aside: their share, whether there are more than on the same weekdays, and reasons nobody knows."""
+    lines, aside = facts.get("lines", 0), facts.get("quarantined", 0)
+    reasons: Mapping[str, int] = facts.get("quarantined_by_reason", {})
+    rise, told = "quarantined_rise_chance", ", ".join(f"{n:,} {reason}" for reason, n in reasons.items())
+    past = _past_quarantined(site, day)
+    of = kinds(site, [*past, day])
+    ordinary = usual(of[day], past, of)
+    return {
+        "quarantined": aside,
+        "quarantined_share": share(aside, lines),
+        note("quarantined_share"): told if lines else "cannot tell: no line was read",
+        rise: ordinary.more(aside) if ordinary else None,
+        note(rise): f"{aside:,} where {ordinary.count:,.0f} are usual"
+        if ordinary
+        else "cannot tell: too few such days",
+        "unknown_reasons": sum(n for reason, n in reasons.items() if reason not in REASONS),
+    }
+
+
+def _past_quarantined(site: Site, day: dt.date) -> dict[dt.date, float]:
+    days = window_days(day, WINDOW, site.settings.start_date)
+    records = {d: shared(("record", site.storage.root, d), partial(site.storage.record, "flows", d)) for d in days}
+    return {d: r.facts.get("quarantined", 0) for d, r in records.items() if r and r.facts.get("lines", 0)}

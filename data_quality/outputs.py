@@ -1,0 +1,127 @@
+"""Profiles of what the rules made of a day: scores, alerts, how many there are, and whether a planted theft is found.
+
+What the numbers may be is in the suites.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import polars as pl
+
+from data_quality.compared import Profile, note
+from data_quality.rows import row_of, schema_faults
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, STATES
+from pipeline.site import Site
+
+FEW_ALERTS = 3
+"""Alerts of one day that are never called many, however small the fleet."""
+
+
+def score_faults(site: Site, day: dt.date) -> dict[str, pl.Expr]:
+    """What a score must not be: expressions that are true of the rows in question."""
+    distance = pl.col("num_standard_deviations_away_from_server_average")
+    own = pl.col("num_standard_deviations_away_from_client_average")
+    return {
+        "duplicate_keys": pl.struct("rule_id", "client").is_duplicated(),
+        "other_days": pl.col("day") != day,
+        "not_finite": ~distance.is_finite().fill_null(True) | ~own.is_finite().fill_null(True),
+        "absent_distances": distance.is_null() & (pl.col("stdev_bytes") > 0) & pl.col("bytes").is_not_null(),
+        "gate_mismatches": (pl.col("state") == "alert") != _gates(site),
+        "unknown_states": ~pl.col("state").is_in(STATES),
+    }
+
+
+def anomaly_scores_valid(site: Site, day: dt.date) -> Profile:
+    """One score for every client and rule, finite distances, and alerts that agree with the gates."""
+    if faults := schema_faults(site, ANOMALY_SCORES, day):
+        return {"schema_faults": faults}
+    stored = site.storage.scan(ANOMALY_SCORES, [day])
+    row = row_of(stored, **{name: fault.sum() for name, fault in score_faults(site, day).items()})
+    differences = unscored(site, day).select(pl.len()).collect().item()
+    return {"schema_faults": 0, **row, "missing_or_extra": differences, **_alert_share(site, day)}
+
+
+def _gates(site: Site) -> pl.Expr:
+    """Whether a score passes what its rule asks: all gates, or those of its reference, and its floor."""
+    passed = {c: pl.col(c).fill_null(False) for c in ("gate_samples", "gate_fleet", "gate_client")}
+    gates = pl.all_horizontal(*passed.values())
+    for rule in site.rules_of("seed"):
+        asked = ("gate_samples", *["gate_fleet"] * rule.asks_others, *["gate_client"] * rule.asks_own)
+        mine = pl.all_horizontal(*(passed[c] for c in asked)) & (pl.col("bytes") >= rule.floor).fill_null(False)
+        gates = pl.when(pl.col("rule_id") == rule.id).then(mine).otherwise(gates)
+    return gates
+
+
+def unscored(site: Site, day: dt.date) -> pl.LazyFrame:
+    """Scores without a daily row and daily rows without a score, over all rules: rule_id, client, where it is."""
+    today = site.storage.scan(DAILY_TRAFFIC, [day])
+    scored = site.storage.scan(ANOMALY_SCORES, [day])
+    parts = [pl.LazyFrame(schema={"rule_id": pl.String, "client": pl.String, "only_in": pl.String})]
+    for rule in site.rules_of("seed"):
+        want = (
+            today.filter(pl.col("measure") == rule.measure.id)
+            .select(client=pl.col("client").fill_null("null") if rule.null_client == "literal" else pl.col("client"))
+            .drop_nulls()
+        )
+        have = scored.filter(pl.col("rule_id") == rule.id).select("client")
+        for name, left, right in (("daily_traffic", want, have), ("anomaly_scores", have, want)):
+            only = left.join(right, on="client", how="anti")
+            parts.append(only.select(rule_id=pl.lit(rule.id), client="client", only_in=pl.lit(name)))
+    return pl.concat(parts)
+
+
+def _alert_share(site: Site, day: dt.date) -> Profile:
+    """Share of the day's scores that alert, beyond the few that any fleet may have on one day."""
+    row = row_of(site.storage.scan(ANOMALY_SCORES, [day]), n=pl.len(), alerts=(pl.col("state") == "alert").sum())
+    beyond = max(0, row["alerts"] - FEW_ALERTS)
+    told = {} if row["n"] else {note("alert_share"): "cannot tell: nobody was scored"}
+    return {"alert_share": beyond / row["n"] if row["n"] else None, "alerts": row["alerts"], **told}
+
+
+def alert_faults(site: Site, day: dt.date, quality: str) -> dict[str, pl.Expr]:
+    """What an alert must not be: expressions that are true of the rows in question."""
+    evidence = pl.col("evidence").map_elements(_is_no_object, return_dtype=pl.Boolean)
+    return {
+        "duplicate_keys": pl.struct("rule_id", "client").is_duplicated() | pl.col("alert_id").is_duplicated(),
+        "other_days": pl.col("day") != day,
+        "unknown_rules": ~pl.col("rule_id").is_in([r.id for r in site.rules]),
+        "wrong_quality": pl.col("quality") != quality,
+        "bad_evidence": evidence.fill_null(True) | pl.col("message").fill_null("").eq(""),
+    }
+
+
+def _is_no_object(text: str) -> bool:
+    try:
+        return not isinstance(json.loads(text), dict)
+    except ValueError:
+        return True
+
+
+def quality_now(site: Site, day: dt.date) -> str:
+    """The day's quality as its alerts must state it."""
+    from data_quality.checks import day_quality  # noqa: PLC0415 - the checks are made from the profiles
+
+    return day_quality(site, day)
+
+
+def alerts_valid(site: Site, day: dt.date) -> Profile:
+    """An alert for every score that alerts and no other, of rules in force, with evidence and the day's quality."""
+    if faults := schema_faults(site, ALERTS, day):
+        return {"schema_faults": faults}
+    stored = site.storage.scan(ALERTS, [day])
+    row = row_of(stored, **{n: fault.sum() for n, fault in alert_faults(site, day, quality_now(site, day)).items()})
+    return {"schema_faults": 0, **row, "missing_or_extra": unalerted(site, day).select(pl.len()).collect().item()}
+
+
+def unalerted(site: Site, day: dt.date) -> pl.LazyFrame:
+    """Scores that alert without an alert, and alerts without such a score: rule_id, client, where it is."""
+    rules = pl.col("rule_id").is_in([r.id for r in site.rules_of("seed")])
+    key = ["rule_id", "client"]
+    scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(rules & (pl.col("state") == "alert")).select(key)
+    alerts = site.storage.scan(ALERTS, [day]).filter(rules).select(key)
+    sides = (("anomaly_scores", scores, alerts), ("alerts", alerts, scores))
+    return pl.concat(
+        [a.join(b, on=key, how="anti", nulls_equal=True).with_columns(only_in=pl.lit(name)) for name, a, b in sides]
+    )

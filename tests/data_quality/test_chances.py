@@ -1,0 +1,168 @@
+"""Chances of counts, silence and shifted hours: against scipy, by their stated rates, and on sites of every size."""
+
+import datetime as dt
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import t as student_t
+
+from data_quality.chances import Hourly, silence, student, usual
+
+FIRST = dt.date(2026, 8, 3)  # A Monday.
+DAYS = [FIRST + dt.timedelta(days=n) for n in range(57)]
+KINDS = {d: d.strftime("%A") for d in DAYS}
+LAST = DAYS[-1]
+PAST = DAYS[:-1]
+
+
+@given(st.floats(-60, 60))
+def test_the_closed_form_is_students_distribution(t: float) -> None:
+    assert student(t) == pytest.approx(float(student_t.cdf(t, 8)), rel=1e-6, abs=1e-12)
+
+
+def test_two_days_of_a_kind_tell_nothing_and_three_do() -> None:
+    past = {d: 100.0 for d in PAST[-20:]}
+    assert usual("Monday", {d: v for d, v in past.items() if d.weekday()}, KINDS) is None
+    assert usual("Monday", {d: 100.0 for d in PAST if d.weekday() == 0 and d >= PAST[-21]}, KINDS) is not None
+
+
+@pytest.mark.parametrize("clients", [5, 40, 2_000, 100_000])
+def test_half_of_what_is_usual_is_odd_at_a_large_site_and_nothing_is_odd_at_any(clients: int) -> None:
+    draw = random.Random(clients)
+    past = {d: float(round(clients * draw.gauss(0.9, 0.02))) if d.weekday() < 5 else 0.0 for d in PAST}
+    ordinary = usual("Monday", past, KINDS)
+    assert ordinary is not None
+    assert ordinary.fewer(round(0.9 * clients)) > 0.05
+    assert ordinary.fewer(0) < 0.0005
+    assert (ordinary.fewer(0.45 * clients) < 0.0005) == (clients >= 40)
+
+
+def test_weekends_without_traffic_are_usual_and_a_crowd_on_one_is_not() -> None:
+    past = {d: 50.0 if d.weekday() < 5 else 0.0 for d in PAST}
+    ordinary = usual("Sunday", past, KINDS)
+    assert ordinary is not None
+    assert ordinary.fewer(0) == pytest.approx(0.5)
+    assert ordinary.more(2) > 0.0005
+    assert ordinary.more(40) < 0.0005
+
+
+def test_one_broken_day_in_the_past_widens_nothing() -> None:
+    draw = random.Random(1)
+    past = {d: 1_000 * math.exp(draw.gauss(0, 0.05)) for d in PAST}
+    broken = past | {PAST[-7]: 3.0}
+    whole, odd = usual("Monday", past, KINDS), usual("Monday", broken, KINDS)
+    assert whole is not None
+    assert odd is not None
+    assert odd.fewer(400) == pytest.approx(whole.fewer(400), abs=1e-4)
+    assert odd.fewer(400) < 0.0005
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.15, 0.5])
+def test_an_ordinary_day_fails_no_oftener_than_the_limit_says(spread: float) -> None:
+    draw, failed, days = random.Random(7), 0, 1_500
+    for _ in range(days):
+        past = {d: 5_000 * math.exp(draw.gauss(0, spread)) for d in PAST[-28:]}
+        ordinary = usual("Monday", past, KINDS)
+        assert ordinary is not None
+        failed += ordinary.fewer(5_000 * math.exp(draw.gauss(0, spread))) < 0.0005
+    assert failed <= 3  # Expected are 0.75.
+
+
+def seen(counts: dict[str, int], days: list[dt.date]) -> dict[dt.date, dict[str, int]]:
+    return {d: {name: n for name, n in counts.items() if n} for d in days}
+
+
+def test_a_sensor_of_three_weeks_is_missed_on_its_weekday() -> None:
+    found = silence("Monday", {"a"}, seen({"a": 9, "b": 8}, PAST[-21:]), KINDS)
+    assert found.silent == ("b",)
+    assert found.chance is not None
+    assert found.chance < 0.001
+
+
+def test_a_sensor_of_one_week_is_missed_if_it_was_there_every_day() -> None:
+    assert silence("Monday", {"a"}, seen({"a": 9, "b": 8}, PAST[-7:]), KINDS).silent == ("b",)
+    assert silence("Monday", {"a"}, seen({"a": 9, "b": 8}, PAST[-6:]), KINDS).chance is None
+    weekdays = {d: {"a": 9} | ({"b": 8} if d.weekday() < 5 else {}) for d in PAST[-7:]}
+    assert silence("Saturday", {"a"}, weekdays, KINDS).chance == 1.0
+
+
+def test_a_sensor_that_is_gone_is_forgotten_and_one_absence_is_not() -> None:
+    mondays = [d for d in PAST if d.weekday() == 0]
+    once = {d: {"a": 9} | ({"b": 8} if d != mondays[-2] else {}) for d in mondays}
+    assert silence("Monday", {"a"}, once, KINDS).silent == ("b",)
+    gone = {d: {"a": 9} | ({"b": 8} if d < mondays[-2] else {}) for d in mondays}
+    assert silence("Monday", {"a"}, gone, KINDS).chance == 1.0
+
+
+def test_small_interfaces_that_come_and_go_are_not_missed() -> None:
+    draw = random.Random(3)
+
+    def day() -> dict[str, int]:
+        counts = {f"eni-{n}": sum(draw.random() < 0.01 for _ in range(300)) for n in range(200)}
+        return {name: n for name, n in counts.items() if n}
+
+    past = {d: day() for d in PAST if d.weekday() == 0}
+    for _ in range(5):
+        chance = silence("Monday", day(), past, KINDS).chance
+        assert chance is None or chance > 0.001
+
+
+OFFICE = (0, 0, 0, 0, 0, 0, 2, 20, 60, 80, 90, 70, 40, 60, 70, 60, 40, 15, 5, 2, 0, 0, 0, 0)
+
+
+def drawn(draw: random.Random, share: float = 1.0) -> tuple[int, ...]:
+    return tuple(max(0, round(draw.gauss(share * m, math.sqrt(share * m)))) for m in OFFICE)
+
+
+def office(draw: random.Random, share: float = 1.0) -> Hourly:
+    found = Hourly.of([drawn(draw, share) for _ in range(4)])
+    assert found is not None
+    return found
+
+
+def test_a_silent_afternoon_is_odd_and_silent_nights_are_not() -> None:
+    draw = random.Random(1)
+    hourly, today = office(draw), drawn(draw)
+    assert hourly.silent(today, range(24))[0] == 1.0
+    chance, stretch = hourly.silent((*today[:13], *[0] * 11), range(24))
+    assert chance < 1e-6
+    assert stretch[0] == 13
+    assert 17 <= stretch[-1] <= 20
+
+
+def test_one_lost_hour_is_seen_and_an_hour_that_the_day_lacks_is_not_missed() -> None:
+    draw = random.Random(2)
+    hourly, today = office(draw), drawn(draw)
+    lost = tuple(0 if h == 9 else n for h, n in enumerate(today))
+    assert hourly.silent(lost, range(24))[0] < 1e-6
+    assert hourly.silent(lost, [h for h in range(24) if h != 9])[0] == 1.0
+
+
+def test_a_lonely_job_that_did_not_run_is_no_silence() -> None:
+    jobs = Hourly.of([tuple(500 if h == 2 else 0 for h in range(24))] * 4)
+    assert jobs is not None
+    assert jobs.silent([0] * 23 + [1], range(24))[0] == 1.0
+
+
+@pytest.mark.parametrize("lag", [-2, -1, 1, 5])
+def test_moved_hours_are_named_by_how_many(lag: int) -> None:
+    draw = random.Random(4)
+    hourly, today = office(draw), drawn(draw)
+    chance, found = hourly.shift([today[(h - lag) % 24] for h in range(24)])
+    assert (found, chance < 0.0005) == (lag, True)
+    assert hourly.shift(today)[0] > 0.0005
+
+
+@pytest.mark.parametrize("share", [0.03, 0.2, 1.0])
+def test_ordinary_hours_are_hardly_ever_called_moved(share: float) -> None:
+    draw = random.Random(5)
+    chances = [office(draw, share).shift(drawn(draw, share))[0] for _ in range(150)]
+    assert sum(c < 0.0005 for c in chances) == 0
+
+
+def test_a_morning_alone_is_no_shift() -> None:
+    draw = random.Random(6)
+    assert office(draw).shift((*drawn(draw)[:12], *[0] * 12))[0] > 0.0005
