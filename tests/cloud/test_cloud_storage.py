@@ -195,6 +195,15 @@ def test_a_store_that_does_not_answer_is_not_an_empty_one(bucket: Bucket, tmp_pa
             ask()
 
 
+def test_a_store_that_hangs_is_given_up(bucket: Bucket, tmp_path: Path) -> None:
+    at = Storage(cloud_objects(f"{bucket.url}/site", {"retries": 0, "timeout_seconds": 1}, tmp_path / "cache"))
+    bucket.proxy.latency = 3
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match="did not answer"):
+        write(at, 1)
+    assert time.monotonic() - begun < 2.9
+
+
 def test_a_bucket_that_is_not_there_is_named(bucket: Bucket, tmp_path: Path) -> None:
     nowhere = Storage(cloud_objects("s3://no-such-bucket/site", OPTIONS, tmp_path / "cache"))
     for ask in (lambda: nowhere.write_text("a", "b"), lambda: nowhere.days("flows")):
