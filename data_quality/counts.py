@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -61,12 +61,12 @@ class FlowCounts:
     servers: Mapping[str, int]
     clients: Mapping[Sensor, int]
 
-    @property
+    @cached_property
     def flows(self) -> int:
         """All flows."""
         return sum(sum(hours) for hours in self.sensors.values())
 
-    @property
+    @cached_property
     def hours(self) -> tuple[int, ...]:
         """Flows of all sensors by hour."""
         return tuple(sum(by_hour) for by_hour in zip(*self.sensors.values(), strict=True)) or (0,) * 24

@@ -59,6 +59,12 @@ def records(sensor: str, day: dt.date) -> list[Record]:
     return [json.loads(line) for line in found]
 
 
+def record_of(client: str, received: int, server: str) -> str:
+    """One session at noon of the last day."""
+    noon = dt.datetime.combine(LAST, dt.time(12), dt.UTC)
+    return record(noon, client, received, f"X{client}", server=server)
+
+
 def write(path: Path, rows: Iterable[Record]) -> None:
     """A log of these records."""
     path.parent.mkdir(parents=True, exist_ok=True)

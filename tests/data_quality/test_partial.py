@@ -1,0 +1,67 @@
+"""A day on which a sensor was silent is partial, after no_data and unverified and before verified, and says so."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from assets.runner import RunReport, days_status, open_landing
+from data_quality.checks import check_specs, day_quality, run_all
+from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS
+from pipeline.site import Site, open_site
+from pipeline.stages import make_alerts
+from pipeline.surge_days import fit_days
+from tests.data_quality.company import LAST, SERVERS, company, log, make, record_of, write_day
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The company, one of whose sensors wrote no log on the last day, while a client was robbed at the other."""
+    site = company(tmp_path_factory.mktemp("silent") / "site")
+    write_day(site.root)
+    log(site.root, "edge").unlink()
+    with log(site.root, "core").open("a", encoding="utf-8") as handle:
+        handle.write(record_of("10.0.0.1", 900_000_000, SERVERS[0]))
+    make(site, [LAST])
+    run_all(check_specs(), site, [LAST])
+    make_alerts(site, LAST, day_quality(site, LAST))
+    return site.root
+
+
+@pytest.fixture
+def site(silent: Path, tmp_path: Path) -> Site:
+    return open_site(shutil.copytree(silent, tmp_path / "site"))
+
+
+def test_a_partial_day_keeps_its_alerts_which_say_so(site: Site) -> None:
+    assert day_quality(site, LAST) == "partial"
+    alert = site.storage.read_day(ALERTS, LAST).row(0, named=True)
+    assert (alert["client"], alert["quality"]) == ("10.0.0.1", "partial")
+    assert "The day's data is partial." in alert["message"]
+
+
+def test_a_partial_day_is_done_but_not_good_and_stays_in_the_windows(site: Site) -> None:
+    (status,) = days_status(site, open_landing(site), [LAST], day_quality)
+    assert (status.state, status.quality) == ("done", "partial")
+    assert not RunReport([status]).good
+    assert LAST in fit_days(site, LAST, 3, day_quality)
+
+
+def test_a_failed_blocking_expectation_weighs_more_than_a_silent_sensor(site: Site) -> None:
+    rows = site.storage.read_day(DAILY_TRAFFIC, LAST).with_columns(pl.col("bytes") + 1)
+    site.storage.write_day(DAILY_TRAFFIC, LAST, rows, inputs={})
+    run_all(check_specs(), site, [LAST])
+    assert day_quality(site, LAST) == "unverified"
+
+
+def test_a_day_without_a_line_is_no_data_whoever_was_silent(site: Site) -> None:
+    site.storage.write_day(FLOWS, LAST, FLOWS.empty(), inputs={}, facts={"lines": 0})
+    assert day_quality(site, LAST) == "no_data"
+
+
+def test_the_sensors_logs_make_the_day_verified_when_they_come(site: Site) -> None:
+    write_day(site.root)
+    make(site, [LAST])
+    run_all(check_specs(), site, [LAST])
+    assert day_quality(site, LAST) == "verified"
