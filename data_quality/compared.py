@@ -54,7 +54,7 @@ def flow_counts(site: Site, day: dt.date) -> Profile:
 
 def _read(site: Site, day: dt.date) -> bool:
     """Whether a line was read for the day: where not, that alone is what is wrong."""
-    record = shared(("record", site.storage.root, day), partial(site.storage.record, "flows", day))
+    record = shared(("record", site.storage.place, day), partial(site.storage.record, "flows", day))
     return record is not None and record.facts.get("lines", 0) > 0
 
 
@@ -165,7 +165,7 @@ def silent_sensors(site: Site, day: dt.date) -> Silence[Sensor]:
 
 def _own_lines(site: Site, day: dt.date) -> Mapping[str, int]:
     """Lines of each source in logs of this day alone."""
-    record = shared(("record", site.storage.root, day), partial(site.storage.record, "flows", day))
+    record = shared(("record", site.storage.place, day), partial(site.storage.record, "flows", day))
     lines: Mapping[str, int] = record.facts.get("lines_of_sources", {}) if record else {}
     return lines
 

@@ -107,7 +107,7 @@ class FlowsPass:
 
 def flows_pass(site: Site, day: dt.date) -> FlowsPass:
     """The day's flows as they are stored now, looked at once in a validation."""
-    return shared(("flows", site.storage.root, day), lambda: _look(site, day))
+    return shared(("flows", site.storage.place, day), lambda: _look(site, day))
 
 
 def _look(site: Site, day: dt.date) -> FlowsPass:
@@ -180,7 +180,7 @@ def hours_of(day: dt.date, timezone: str) -> list[int]:
 def past_flow_counts(site: Site, day: dt.date) -> dict[dt.date, FlowCounts]:
     """The counts of the days before that were read; days that cannot be read are left out."""
     days = window_days(day, WINDOW, site.settings.start_date)
-    made = {d: shared(("flow_counts", site.storage.root, d), partial(_kept_flows, site, d)) for d in days}
+    made = {d: shared(("flow_counts", site.storage.place, d), partial(_kept_flows, site, d)) for d in days}
     return {d: counts for d, counts in made.items() if counts is not None}
 
 
@@ -227,7 +227,7 @@ def past_traffic_counts(site: Site, day: dt.date) -> dict[dt.date, dict[str, tup
     """Of the days before that were read: measure -> (clients, typical value)."""
     found = {}
     for d in window_days(day, WINDOW, site.settings.start_date):
-        rows = shared(("traffic_counts", site.storage.root, d), partial(_kept_traffic, site, d))
+        rows = shared(("traffic_counts", site.storage.place, d), partial(_kept_traffic, site, d))
         if rows is not None:
             found[d] = {m: (n, v) for m, n, v in rows.select("measure", "clients", "typical").iter_rows()}
     return found
@@ -243,7 +243,7 @@ def _kept_traffic(site: Site, day: dt.date) -> pl.DataFrame | None:
 
 def kinds(site: Site, days: list[dt.date]) -> dict[dt.date, Hashable]:
     """The kind of each day: off where the site's calendar says so, else its weekday."""
-    off = shared(("off", site.storage.root), lambda: _days_off(site))
+    off = shared(("off", site.storage.place), lambda: _days_off(site))
     return {d: "free day" if off is not None and off(d) else d.strftime("%A") for d in days}
 
 

@@ -91,5 +91,5 @@ def quarantined(site: Site, day: dt.date, facts: Mapping[str, Any]) -> Profile:
 
 def _past_quarantined(site: Site, day: dt.date) -> dict[dt.date, float]:
     days = window_days(day, WINDOW, site.settings.start_date)
-    records = {d: shared(("record", site.storage.root, d), partial(site.storage.record, "flows", d)) for d in days}
+    records = {d: shared(("record", site.storage.place, d), partial(site.storage.record, "flows", d)) for d in days}
     return {d: r.facts.get("quarantined", 0) for d, r in records.items() if r and r.facts.get("lines", 0)}
