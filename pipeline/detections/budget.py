@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 CHANNELS = ("shot", "slow", "new")
-SHARES: Mapping[str, float] = MappingProxyType({"shot": 0.7, "slow": 0.2, "new": 0.1})
+SHARES: Mapping[str, float] = MappingProxyType({"shot": 0.7, "slow": 0.15, "new": 0.15})
 
 
 @dataclass(frozen=True)
