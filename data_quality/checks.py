@@ -246,9 +246,9 @@ def _outcome(
 
 
 def _observed(value: float | int | str | None, told: str) -> str | None:
-    if value is None:
+    if value is None or isinstance(value, str):
         return told or None
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    text = f"{value:.3g}" if isinstance(value, float) and not value.is_integer() else f"{value:.0f}"
     return f"{text} ({told})" if told else text
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.context import NOTHING, Context
-from pipeline.context.explaining import shared_explanations
+from pipeline.context.explaining import late_explanations, shared_explanations
 from pipeline.context.model import covering
 from pipeline.daily import known_sum
 from pipeline.detections.model import Rule
@@ -103,8 +103,11 @@ def _explained(rows: pl.DataFrame, clients: pl.DataFrame, context: Context) -> p
     named = events.filter(pl.col("address").is_not_null()).select("day", "address", "cause")
     near = covering(rows["ip"], named["address"]).join(named, left_on="network", right_on="address")
     at_address = rows.join(near, on=["day", "ip"])
-    of_asset = rows.join(events.select("day", "asset", "cause"), on=["day", "asset"])
+    of_asset = events.filter(pl.col("asset").is_not_null()).with_columns(client="asset")
+    # An address that was silent on the event's day is whose it is on the day after.
+    silent = rows.with_columns(pl.col("day") - dt.timedelta(days=1)).join(rows, on=["day", "ip"], how="anti")
+    own = pl.concat([f.select(columns) for f in (at_address, of_asset, silent.join(near, on=["day", "ip"]))])
     subject = pl.coalesce("address", "asset").is_null()
     shared = shared_explanations(clients, events.filter(subject).select("day", "group", "cause"))
-    found = pl.concat([at_address.select(columns), of_asset.select(columns), shared.select(columns)])
+    found = pl.concat([own, late_explanations(clients, own), shared])
     return found.group_by("day", "client").agg(explained_by=pl.col("cause").min())

@@ -1,13 +1,18 @@
 """Which client-days known events explain: a client's own events all of its days, shared ones as far as others show it.
 
-Where events come from, a site's file or a simulated world, does not matter here.
+Events are often dated a day early, so a client's own may explain the day after, too. Where events come from, a
+site's file or a simulated world, does not matter here.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+
 import polars as pl
 
 _BEYOND_OTHERS, _OTHERS_QUANTILE = 2.0, 0.9
+_LATE_TIMES = 2
+"""What an event announced came a day late where the day after it has so many times the bytes of its own day."""
 
 
 def shared_explanations(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
@@ -27,6 +32,22 @@ def shared_explanations(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFram
     of_groups = common.join(events.filter(~everybody), on=["day", "group"])
     of_all = common.join(events.filter(everybody).drop("group"), on="day")
     return pl.concat([f.select(columns) for f in (of_groups, of_all)])
+
+
+def late_explanations(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """The client-days that are explained by events of the day before, dated a day early: day, client, cause.
+
+    Only where the client received far more than on the event's own day: else what it announced has come in time.
+
+    Args:
+        rows: day, client, bytes; a client without a row on a day that others have received nothing.
+        events: day, client, cause, of clients by name; those of days without any row say nothing of the day after.
+    """
+    after = pl.col("day") + dt.timedelta(days=1)
+    known = events.join(rows.select("day").unique(), on="day", how="semi")
+    late = rows.join(known.select(after, "client", "cause"), on=["day", "client"])
+    late = late.join(rows.select(after, "client", before="bytes"), on=["day", "client"], how="left")
+    return late.filter(pl.col("bytes") > _LATE_TIMES * pl.col("before").fill_null(0)).select("day", "client", "cause")
 
 
 def _in_line(rows: pl.DataFrame) -> pl.DataFrame:

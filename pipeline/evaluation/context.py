@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 import polars as pl
 
-from pipeline.context.explaining import shared_explanations
+from pipeline.context.explaining import late_explanations, shared_explanations
 from pipeline.evaluation.labelled import LabelledWorld
 from pipeline.simulate.known import EVENTS
 
@@ -119,13 +119,13 @@ def _draws(topic: str, *facts: object) -> Iterator[float]:
 def explained_rows(daily: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Which client-days the events explain (EXPLAINED), a row each, by day and client.
 
-    An event of a client explains its days. An event of a group or of all explains a row only as far as the others show
-    it.
+    An event of a client explains its days, and the day after where it came late. An event of a group or of all explains
+    a row only as far as the others show it.
     """
     spans = events.with_columns(day=pl.date_ranges("first", "last")).explode("day", empty_as_null=False)
-    own = daily.join(spans.filter(pl.col("src_ip").is_not_null()), on=["day", "src_ip"])
     rows = daily.select("day", "group", client="src_ip", bytes="bytes_in")
+    named = spans.filter(pl.col("src_ip").is_not_null()).select("day", client="src_ip", cause="cause")
+    own = rows.join(named, on=["day", "client"]).select("day", "client", "cause")
     shared = shared_explanations(rows, spans.filter(pl.col("src_ip").is_null()).select("day", "group", "cause"))
-    found = [own.select("day", client="src_ip", cause="cause"), shared]
-    told = pl.concat(found).select("day", src_ip="client", explained_by="cause")
+    told = pl.concat([own, late_explanations(rows, named), shared]).select("day", src_ip="client", explained_by="cause")
     return told.group_by("day", "src_ip").agg(pl.col("explained_by").min()).sort("day", "src_ip")

@@ -172,7 +172,7 @@ FAULTS = (
     Fault(
         "bytes go the wrong way",
         bytes_flipped,
-        ("flows_valid.wrong_direction_sources", "client_counts.typical_value_chance"),
+        ("flows_valid.wrong_direction_sources", "client_counts.typical_value_chance", "drift.turned_sources"),
         "unverified",
     ),
     Fault("a sensor's clock is an hour late", clock_off, ("flow_counts.clock_shift_chance",)),
@@ -180,7 +180,11 @@ FAULTS = (
         "all flows are empty", empty_flows, ("flows_complete.zero_bytes_share", "client_counts.typical_value_chance")
     ),
     Fault("bytes are unknown for an hour", unknown_bytes, ("flows_complete.unknown_bytes_share",)),
-    Fault("a server's address changed", server_moved, ("inputs_valid.silent_servers_chance",)),
+    Fault(
+        "a server's address changed",
+        server_moved,
+        ("inputs_valid.silent_servers_chance", "drift.silent_servers", "drift.unlisted_servers"),
+    ),
     Fault(
         "the log holds another day", wrong_day, ("flow_counts.flows_drop_chance", "client_counts.clients_drop_chance")
     ),
@@ -191,7 +195,6 @@ FAULTS = (
         (
             "client_counts.clients_drop_chance",
             "canary_found.rules_that_can_alert",
-            "canary_found.rules_that_cannot_today",
         ),
     ),
     Fault(
@@ -219,6 +222,7 @@ FAULTS = (
             "inputs_valid.categories_missing",
             "flow_counts.flows_drop_chance",
             "client_counts.clients_drop_chance",
+            "drift.unlisted_servers",
         ),
         "unverified",
     ),

@@ -68,7 +68,7 @@ def test_results_name_table_severity_and_what_was_stated(site: Site) -> None:
     found = rows(site)
     few = found["few_flows"]
     assert (few["table"], few["passed"], few["severity"], few["blocking"]) == ("flows", False, "error", True)
-    assert (few["observed"], few["limit"], few["remedy"]) == ("3.0", "max 2.0", "R few_flows")
+    assert (few["observed"], few["limit"], few["remedy"]) == ("3", "max 2.0", "R few_flows")
     assert (found["some_clients"]["passed"], found["some_clients"]["blocking"]) == (True, False)
     assert found["no_alert"]["table"] == "alerts"
 

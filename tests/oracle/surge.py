@@ -170,7 +170,7 @@ def _slow(window: Window, row: Row) -> float | None:
     if row.explained_by is not None or len(past) < 6 or len(recent) < 3:
         return None
     scale = window.model(row)[3]
-    z = [min(max((window.level(r) - float(np.mean(past))) / scale, -3.0), 3.0) for r in recent]
+    z = [min(max((window.level(r) - float(np.mean(past))) / scale, -3.0), 2.0) for r in recent]
     return sum(z) / math.sqrt(1.6 * len(z) + len(z) ** 2 / len(past))
 
 

@@ -125,6 +125,26 @@ def test_events_explain_the_days_of_those_they_name() -> None:
     ]
 
 
+def test_an_event_explains_the_day_after_of_whom_it_names_where_it_came_late() -> None:
+    known = context(
+        entities=f"address,asset,from,to\n10.0.0.1,pc,,{day(2)}\n10.0.0.1,tab,{day(2)},\n",
+        known_events=(
+            "address,asset,cause,from,to\n"
+            f"10.0.0.1,,resync,{day(1)},{day(2)}\n,tab,export,{day(3)},{day(4)}\n10.0.0.2,,move,{day(1)},{day(2)}\n"
+        ),
+    )
+    # 10.0.0.1 passes to another holder, whom its ticket does not name; 10.0.0.2 is silent on its ticket's day.
+    cells: list[Cell] = [(n, "10.0.0.1", 900 if n in (2, 4) else 9) for n in range(5)]
+    cells += [(n, ip, 9) for n in range(5) for ip in ("10.0.0.2", "10.0.0.3") if (n, ip) != (1, "10.0.0.2")]
+    found = made(cells, known, 4).rows.drop_nulls("explained_by")
+    assert found.select("day", "client", "explained_by").rows() == [
+        (day(1), "pc", "resync"),
+        (day(2), "10.0.0.2", "move"),
+        (day(3), "tab", "export"),
+        (day(4), "tab", "export"),
+    ]
+
+
 def test_an_event_of_a_group_explains_what_the_others_show_and_no_theft() -> None:
     known = context(
         groups="address,group\n10.0.0.0/24,sales\n",

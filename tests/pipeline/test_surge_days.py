@@ -38,7 +38,7 @@ def test_the_rule_is_off_until_a_site_asks_for_it() -> None:
 
 
 def test_budget_and_shares_can_be_changed_and_change_the_fingerprint() -> None:
-    assert rule(budget=5).surge.limit("slow") == 1
+    assert rule(budget=5).surge.limit("slow") == 0.75
     assert rule(shares={"shot": 1}).surge.limit("new") == 0
     prints = {r.fingerprint for r in (rule(), rule(budget=5), rule(shares={"shot": 1}), rule(lookback_days=20))}
     assert len(prints) == 4

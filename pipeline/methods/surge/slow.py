@@ -1,7 +1,7 @@
 """Slow thefts: the last days of a client together, against the days before them.
 
-Each day counts for three deviations at most, so that one large day does not look like a slow one. Single days are
-judged by the other channels.
+Each day counts for two deviations at most: what tells a slow theft is that most days are larger, not that some are very
+large. Single days are judged by the other channels.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 
 import polars as pl
 
-_MOST = 3.0
+_LEAST, _MOST = -3.0, 2.0
 RECENT = 10
 """Days that are judged together."""
 _LEAST_BASE, _LEAST_RECENT = 6, 3
@@ -49,7 +49,7 @@ def recent_days(rows: pl.DataFrame, clients: pl.DataFrame, day: dt.date) -> pl.D
 
 def _deviation(level: pl.Expr, mean: pl.Expr, scale: pl.Expr) -> pl.Expr:
     """A day's distance from the days before, bounded."""
-    return ((level - mean) / scale).clip(-_MOST, _MOST)
+    return ((level - mean) / scale).clip(_LEAST, _MOST)
 
 
 def slow_score(log_volume: pl.Expr) -> pl.Expr:
