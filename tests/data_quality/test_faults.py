@@ -202,6 +202,7 @@ FAULTS = (
         scan,
         (
             "flow_counts.flows_rise_chance",
+            "drift.unlisted_servers",
             "client_counts.clients_rise_chance",
             "client_counts.typical_value_chance",
             "sample_counts.share_clients_enough",
@@ -222,7 +223,6 @@ FAULTS = (
             "inputs_valid.categories_missing",
             "flow_counts.flows_drop_chance",
             "client_counts.clients_drop_chance",
-            "drift.unlisted_servers",
         ),
         "unverified",
     ),
