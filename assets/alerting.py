@@ -19,7 +19,8 @@ from pipeline.site import Site
 def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form: str) -> int:
     """Print the alerts of the days; 1 when a day was not scored or failed, as no verdict is not no alert."""
     rule = _rule(site, rule_id)
-    found = site.storage.scan(ALERTS, days).sort("day", "rule_id", "client").collect()
+    stored = [site.storage.read_day(ALERTS, d) for d in days if site.storage.has("alerts", d)]
+    found = pl.concat([ALERTS.empty(), *stored]).sort("day", "rule_id", "client")
     if rule is not None:
         found = found.filter(pl.col("rule_id") == rule.id)
     if form == "table":

@@ -12,6 +12,7 @@ import dagster as dg
 from assets import metadata
 from data_quality.checks import CheckOutcome, CheckSpec, check_specs, run_checks
 from pipeline.days import parse_day
+from pipeline.locks import site_lock
 from pipeline.site import Site
 
 
@@ -39,7 +40,8 @@ def _step(
         op_context = context.op_execution_context
         for key in context.selected_asset_check_keys:
             spec = known[key.name]
-            outcomes = run_checks(spec, site, [parse_day(key) for key in op_context.partition_keys])
+            with site_lock(site.storage.root, wait=True):
+                outcomes = run_checks(spec, site, [parse_day(key) for key in op_context.partition_keys])
             for day, outcome in outcomes.items():
                 # log_event takes evaluations too, and unlike runless events they may come again for the same day.
                 op_context.log_event(_evaluation(spec, day.isoformat(), outcome))  # type: ignore[arg-type]

@@ -7,19 +7,22 @@ This is the one place that knows how Dagster is told of single days in a range r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
+import polars as pl
 
 from assets.metadata import GROUP
 from assets.progress import report
-from pipeline.days import parse_day
+from pipeline.days import parse_day, window_days
 from pipeline.errors import NilometerError
+from pipeline.locks import site_lock
 from pipeline.schemas import Table
 from pipeline.site import Site
 from pipeline.stages import failure_before
-from pipeline.storage import DayRecord
+from pipeline.storage import DAMAGE, DayRecord
 
 # An output with this entry in its metadata is passed on without an event for every partition of the run, so that bad
 # days are not shown as made. Dagster has no public way for it; tests count the events exactly.
@@ -27,6 +30,19 @@ NO_EVENT = {"__source_asset_observation__": True}
 
 
 Describe = Callable[[dt.date], dict[str, Any]]
+Kept = Callable[[str, dt.date], DayRecord | None]
+"""(stage, day) -> what is stored, where it need not be made again."""
+_kept: list[Kept] = []
+
+
+@contextmanager
+def passing_over(kept: Kept) -> Iterator[None]:
+    """Inside, days for which kept knows a record are told of and not made: a run that died had made them."""
+    _kept.append(kept)
+    try:
+        yield
+    finally:
+        _kept.remove(kept)
 
 
 def run_days(
@@ -40,10 +56,11 @@ def run_days(
 
     What describe says of a day is shown beside its row count.
     """
-    for index, key in enumerate(context.partition_keys, 1):
-        if failure_before(site, parse_day(key), stage, own=False) is None:
-            _run_day(context, site, stage, key, make, describe)
-        report(stage, index, len(context.partition_keys))
+    with site_lock(site.storage.root, wait=True):
+        for index, key in enumerate(context.partition_keys, 1):
+            if failure_before(site, parse_day(key), stage, own=False) is None:
+                _run_day(context, site, stage, key, make, describe)
+            report(stage, index, len(context.partition_keys))
     return dg.Output(None, metadata=NO_EVENT)
 
 
@@ -57,9 +74,9 @@ def _run_day(
 ) -> None:
     day = parse_day(key)
     try:
-        record = make(day)
-    except Exception as error:
-        reason = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
+        record = next((r for kept in _kept if (r := kept(stage, day)) is not None), None) or make(day)
+    except (Exception, pl.exceptions.PanicException) as error:  # A panic is no Exception, and would end the whole run.
+        reason = _reason(site, day, error)
         site.storage.mark_failed(day, stage, [reason])
         context.log.error(f"{stage} of {key} failed: {reason}")
         return
@@ -67,6 +84,15 @@ def _run_day(
         site.storage.clear_failed(day)
     shown = _metadata(record) | (describe(day) if describe else {})
     context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
+
+
+def _reason(site: Site, day: dt.date, error: BaseException) -> str:
+    """Why a day failed; where a stored table did not read, which one."""
+    if isinstance(error, NilometerError):
+        return error.message
+    window = window_days(day, site.history_days, site.settings.start_date)
+    found = site.storage.first_damage([day, *window]) if isinstance(error, DAMAGE) else None
+    return found.message if found is not None else f"{type(error).__name__}: {error}"
 
 
 def _metadata(record: DayRecord) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from pydantic import Field
 
 from assets.metadata import GROUP, table
+from pipeline.locks import site_lock
 from pipeline.site import Site
 from pipeline.storage import write_parquet
 
@@ -51,7 +52,8 @@ def build(site: Site) -> dg.AssetsDefinition:
     )
     def detection_quality(context: dg.AssetExecutionContext, config: Worlds) -> dg.MaterializeResult[None]:
         report = _judged(config)
-        _store(stored(site), report, config.model_dump())
+        with site_lock(site.storage.root, wait=True):
+            _store(stored(site), report, config.model_dump())
         context.log.info(f"{report.results.height} figures of {config.worlds} worlds")
         return dg.MaterializeResult(metadata=_shown(report))
 

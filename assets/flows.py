@@ -35,6 +35,7 @@ def build(site: Site) -> dg.AssetsDefinition:
     @chain_asset(site, FLOWS, "bronze", ["flow_logs"])
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
         with site_lock(site.storage.root, wait=True):
+            site.storage.remove_leftovers()
             landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
             landed = landing.land([parse_day(k) for k in context.partition_keys], report)
             for problem in landed.problems:

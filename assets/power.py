@@ -12,6 +12,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from assets.metadata import GROUP, table
 from pipeline.alerts import human
+from pipeline.locks import site_lock
 from pipeline.power import POWER_MAP, coverage, power_map
 from pipeline.site import Site
 
@@ -48,7 +49,8 @@ def _make(site: Site, day: dt.date) -> dict[str, Any]:
     found = power_map(site, day, site.rules)
     scores = site.storage.record("anomaly_scores", day)
     inputs = {"anomaly_scores": scores.fingerprint} if scores else {}
-    record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
+    with site_lock(site.storage.root, wait=True):
+        record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
     can = found["extra"].count()
     return {
         "dagster/row_count": record.rows,

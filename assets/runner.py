@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy.exc import DBAPIError
 
 from assets.build import build_defs
+from assets.days import Kept, passing_over
 from assets.progress import report, shown
 from assets.schedules import JOB
 from data_quality.checks import day_quality
-from pipeline.days import day_range, runs_of_days, window_days
-from pipeline.errors import ConfigError
+from pipeline.days import day_range, parse_day, runs_of_days, window_days
+from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.site import Site
-from pipeline.status import DayStatus, days_status
+from pipeline.status import DayStatus, current_record, days_status
+from pipeline.storage import DayRecord
 
 HOME = "dagster_home"
 ORIGIN_TAG = "nilometer/origin"
@@ -69,6 +74,25 @@ def open_instance(site: Site) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(home(site)))
 
 
+@contextmanager
+def _history(site: Site) -> Iterator[dg.DagsterInstance]:
+    """The instance, whose databases may be damaged, locked or on a full disk.
+
+    Raises:
+        NilometerError: so it is, before or during the run.
+    """
+    try:
+        with open_instance(site) as instance:
+            yield instance
+    except DBAPIError as error:
+        raise NilometerError(
+            f"Dagster's run history cannot be used ({error.orig}). The tables are whole.",
+            where=Location(file=str(home(site))),
+            remedy="End other processes that use it, make room on its disk, or move the folder away, which holds "
+            "history and no data; then run the same command again.",
+        ) from error
+
+
 def last_ended_day(site: Site, now: dt.datetime | None = None) -> dt.date:
     """Yesterday, in the site's zone."""
     now = now or dt.datetime.now(dt.UTC)
@@ -94,13 +118,13 @@ def check_days(site: Site, days: Sequence[dt.date]) -> None:
 def run_days(site: Site, days: Sequence[dt.date]) -> RunReport:
     """Make all tables of the days, and before them flows and daily traffic of what their windows lack."""
     check_days(site, days)
-    with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
+    with site_lock(site.storage.root, wait=False), _history(site) as instance:
         return _Runner(site, instance).run(days)
 
 
 def run_stale(site: Site) -> RunReport:
     """Bring days up to date until none is stale: stale and failed ones, and days left out between scored ones."""
-    with site_lock(site.storage.root, wait=False), open_instance(site) as instance:
+    with site_lock(site.storage.root, wait=False), _history(site) as instance:
         runner, made = _Runner(site, instance), set[dt.date]()
         runner.land(_scored_span(site))
         for _ in range(MAX_PASSES):
@@ -130,7 +154,8 @@ class _Runner:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._job = build_defs(site).resolve_job_def(JOB)
-        self._bury_dead_runs()
+        site.storage.remove_leftovers()
+        self._made_before = self._bury_dead_runs()
 
     def run(self, days: Sequence[dt.date]) -> RunReport:
         """Make the days and say what they came to."""
@@ -186,7 +211,7 @@ class _Runner:
     def _ranges(self, days: Sequence[dt.date], title: str, selection: list[dg.AssetKey] | None) -> None:
         for first, last in runs_of_days(list(days)):
             tags = {_START: first.isoformat(), _END: last.isoformat(), ORIGIN_TAG: "command line"}
-            with shown(title), warnings.catch_warnings():
+            with shown(title), passing_over(self._kept()), warnings.catch_warnings():
                 warnings.simplefilter("ignore", dg.BetaWarning)
                 warnings.simplefilter("ignore", dg.PreviewWarning)
                 result = self._job.execute_in_process(
@@ -198,16 +223,47 @@ class _Runner:
                 )
             self._problems += _faults(result)
 
-    def _bury_dead_runs(self) -> None:
-        """Runs of earlier commands that never ended: we hold the lock, so they are dead."""
+    def _kept(self) -> Kept:
+        """What need not be made again: a run that died had made it, and it would come out the same now."""
+        site, made = self._site, self._made_before
+        landing = open_landing(site) if made else None
+
+        def kept(stage: str, day: dt.date) -> DayRecord | None:
+            if landing is None or (stage, day) not in made or site.storage.failure(day) is not None:
+                return None
+            return current_record(site, landing, stage, day, day_quality)
+
+        return kept
+
+    def _bury_dead_runs(self) -> set[tuple[str, dt.date]]:
+        """End runs of earlier commands that never ended: we hold the lock, so they are dead. What they had made."""
+        made = set[tuple[str, dt.date]]()
         unended = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
         wanted = dg.RunsFilter(statuses=unended, tags={ORIGIN_TAG: "command line"})
         for run in self._instance.get_runs(wanted):
+            made |= self._made_by(run.run_id)
             self._instance.report_run_failed(run, "The process of this run died before it ended.")
+        return made
+
+    def _made_by(self, run_id: str) -> set[tuple[str, dt.date]]:
+        logs = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+        events = [log.dagster_event for log in logs if log.dagster_event is not None]
+        return {(e.asset_key.to_user_string(), parse_day(e.partition)) for e in events if e.asset_key and e.partition}
 
 
 def _faults(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Steps that failed by themselves; the last one fails by design, to name the bad days."""
-    events = [e for e in result.filter_events(lambda e: e.is_step_failure) if e.step_key != "alerts"]
+    """Steps that failed by themselves; the last one may fail by design, to name the bad days."""
+    events = result.filter_events(lambda e: e.is_step_failure)
     errors = [(e.step_key, e.step_failure_data.error) for e in events]
-    return [f"step {step} failed: {error.message.strip() if error else 'no message'}" for step, error in errors]
+    return [f"step {step} failed: {_told(error)}" for step, error in errors if not _by_design(step, error)]
+
+
+def _by_design(step: str | None, error: SerializableErrorInfo | None) -> bool:
+    return step == "alerts" and error is not None and error.cls_name == dg.Failure.__name__
+
+
+def _told(error: SerializableErrorInfo | None) -> str:
+    """What was wrong: the first cause, which Dagster wraps."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "no message"

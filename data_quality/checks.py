@@ -19,10 +19,11 @@ from typing import Any
 import polars as pl
 
 from data_quality.profiles import PROFILES
+from pipeline.errors import StorageError
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.stages import failure_before
-from pipeline.storage import write_parquet
+from pipeline.storage import DAMAGE, checked, write_parquet
 
 SUITES = Path(__file__).parent / "suites"
 
@@ -182,12 +183,16 @@ def great_expectations() -> Any:
 
 
 def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> None:
+    write_parquet(_path(site, day, spec.name), _rows(spec, day, outcome), {"check": spec.name, "day": day.isoformat()})
+
+
+def _rows(spec: CheckSpec, day: dt.date, outcome: CheckOutcome) -> pl.DataFrame:
+    """An outcome as rows of QUALITY."""
     rows = [
         {"day": day, "table": spec.table, "check": spec.name, "severity": spec.severity, "blocking": spec.blocking, **o}
         for o in outcome.outcomes
     ]
-    frame = QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
-    write_parquet(_path(site, day, spec.name), frame, {"check": spec.name, "day": day.isoformat()})
+    return QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
 
 
 def _path(site: Site, day: dt.date, check: str) -> Path:
@@ -196,17 +201,26 @@ def _path(site: Site, day: dt.date, check: str) -> Path:
 
 def results_of(site: Site, day: dt.date) -> pl.DataFrame:
     """All kept results of a day (schema QUALITY)."""
-    paths = [p for s in check_specs() if (p := _path(site, day, s.name)).exists()]
-    return (
-        QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths]))
-        if paths
-        else QUALITY.empty()
-    )
+    kept = [_kept(s, day, p) for s in check_specs() if (p := _path(site, day, s.name)).exists()]
+    return QUALITY.conform(pl.concat(kept)) if kept else QUALITY.empty()
+
+
+def _kept(spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame:
+    """The kept result of one check; one that does not read is a check that did not pass."""
+    try:
+        return pl.read_parquet(checked(path), hive_partitioning=False).select(QUALITY.schema.names())
+    except (StorageError, *DAMAGE) as error:
+        text = error.what if isinstance(error, StorageError) else str(error)
+        outcome = _failed("result_is_readable", text[:300], "a readable result", "Run the day again.")
+        return _rows(spec, day, outcome)
 
 
 def day_quality(site: Site, day: dt.date) -> str:
     """The day's quality: no_data when no line was read; unverified when a blocking check failed or never ran."""
-    record = site.storage.record("flows", day)
+    try:
+        record = site.storage.record("flows", day)
+    except StorageError:
+        return "unverified"
     if record is None or record.facts.get("lines", 0) == 0:
         return "no_data"
     found = results_of(site, day)

@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 from pipeline.sources.base import Account
 from pipeline.storage import replace_atomically
 
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+
 
 @dataclass
 class Part:
@@ -116,6 +118,8 @@ class Ledger:
 
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     networks: dict[str, list[str]] = field(default_factory=dict)
+    damaged: int = 0
+    """Lines of the stored ledger that did not read."""
 
     def save(self, path: Path) -> None:
         """Replace the stored ledger."""
@@ -125,13 +129,23 @@ class Ledger:
 
     @classmethod
     def load(cls, path: Path) -> Ledger:
-        """The stored ledger, or an empty one when there is none or it does not read (then files land again)."""
+        """The stored ledger, or an empty one; what the lines that do not read spoke of is landed again."""
+        ledger = cls()
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            entries = [_entry(json.loads(line)) for line in lines[1:]]
-            return cls({(e.source, e.name): e for e in entries}, json.loads(lines[0])["networks"])
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return cls()
+            first, *lines = path.read_bytes().splitlines() or [b""]
+        except FileNotFoundError:
+            return ledger
+        try:
+            ledger.networks = dict(json.loads(first)["networks"])
+        except _UNREADABLE:
+            ledger.damaged += 1
+        for line in lines:
+            try:
+                entry = _entry(json.loads(line))
+                ledger.entries[(entry.source, entry.name)] = entry
+            except _UNREADABLE:
+                ledger.damaged += 1
+        return ledger
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import polars as pl
 from pipeline import alerts, baseline, daily, surge_alerts, surge_days
 from pipeline.context import load_context
 from pipeline.days import window_days
-from pipeline.errors import NilometerError
+from pipeline.errors import Location, NilometerError, SourceError, StorageError
 from pipeline.flows import build_flows
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
@@ -44,9 +44,42 @@ def _need(site: Site, table: str, day: dt.date) -> DayRecord:
 
 
 def make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
-    """Flows of a day from the landed files; raises SourceError when one of its files could not be read."""
+    """Flows of a day from the landed files; damaged landed rows are read from their logs again.
+
+    Raises:
+        SourceError: one of the day's files could not be read, or all are gone from which it was made.
+        StorageError: landed rows are damaged, and their log is gone.
+    """
+    try:
+        return _make_flows(site, landing, day)
+    except SourceError:
+        raise
+    except (Exception, pl.exceptions.PanicException):
+        if not landing.mend(day):
+            raise
+    return _make_flows(site, landing, day)
+
+
+def _make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
     made = build_flows(landing, site.settings, site.inventory, day)
+    if not made.facts["files"]:
+        _keep_what_was_read(site, day)
     return site.storage.write_slices(FLOWS, day, made.slices, inputs=made.inputs, facts=made.facts)
+
+
+def _keep_what_was_read(site: Site, day: dt.date) -> None:
+    """Refuse to replace a day that was made from logs by one of none: they and the landing's memory may be lost."""
+    try:
+        stored = site.storage.record("flows", day)
+    except StorageError:
+        return
+    if stored is not None and stored.facts.get("files", 0):
+        raise SourceError(
+            f"the {stored.facts['files']} logs that this day was made from are gone, or hold other days now, and no "
+            "other log holds it. The stored day is kept.",
+            where=Location(day=day.isoformat()),
+            remedy=f"Bring its logs back and run it again; or remove {site.storage.path('flows', day)} to empty it.",
+        )
 
 
 def daily_inputs(site: Site, day: dt.date) -> dict[str, str]:

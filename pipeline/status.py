@@ -127,9 +127,20 @@ def _status(
     return DayStatus(day, "stale" if stale or news else "done", quality, (*stale, *news), tables)
 
 
-def _tables(
+def current_record(site: Site, landing: Landing, table: str, day: dt.date, quality_of: QualityOf) -> DayRecord | None:
+    """A stored table of a day, if it would come out the same now; for running, so nothing is remembered."""
+    try:
+        record = site.storage.record(table, day)
+        now = _inputs_now(site, landing, site.inventory, day, quality_of)[table]
+        return record if record is not None and not _difference(record.inputs, now()) else None
+    except NilometerError:
+        return None
+
+
+def _inputs_now(
     site: Site, landing: Landing, inventory: Inventory, day: dt.date, quality_of: QualityOf
-) -> dict[str, TableStatus]:
+) -> dict[str, Callable[[], dict[str, str]]]:
+    """By table, how to tell what it would be made from now."""
     now: dict[str, Callable[[], dict[str, str]]] = {
         "flows": lambda: flow_inputs(landing, site.settings, inventory, day),
         "daily_traffic": lambda: stages.daily_inputs(site, day),
@@ -141,8 +152,14 @@ def _tables(
         now["surge_scores"] = lambda: surge_days.inputs(
             site, day, quality_of, load_context(site.root, site.settings.context)
         )
+    return now
+
+
+def _tables(
+    site: Site, landing: Landing, inventory: Inventory, day: dt.date, quality_of: QualityOf
+) -> dict[str, TableStatus]:
     found = {}
-    for name, inputs in now.items():
+    for name, inputs in _inputs_now(site, landing, inventory, day, quality_of).items():
         try:
             record = site.storage.record(name, day)
             if record is not None:

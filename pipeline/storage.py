@@ -11,7 +11,10 @@ import hashlib
 import io
 import json
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -22,7 +25,7 @@ from polars.io.plugins import register_io_source
 
 from pipeline.days import parse_day
 from pipeline.errors import Location, StorageError
-from pipeline.schemas import Table
+from pipeline.schemas import TABLES, Table
 
 FOOTER_KEY = "nilometer"
 FILE_MODE = 0o640
@@ -32,6 +35,9 @@ _HASHED_ROWS = 16_384
 DAMAGE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What Polars raises at a damaged file; a panic is no Exception, and would end a whole run."""
 _MAGIC = b"PAR1"
+_AGAIN = "Run its day again; what is stored is replaced."
+_OLD_SECONDS = 86_400
+"""A temporary older than this is no longer being written, whoever has its maker's number now."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ def content_fingerprint(frame: pl.DataFrame) -> str:
 def replace_atomically(path: Path, write: Any) -> None:
     """Call write(temporary path) beside path, then move the result into place and make it durable."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}{temporary_suffix()}")
     try:
         write(temporary)
         temporary.chmod(FILE_MODE)
@@ -138,6 +144,27 @@ def replace_atomically(path: Path, write: Any) -> None:
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_suffix() -> str:
+    """How the name of a temporary file or folder ends, which begins with a dot: it tells who made it."""
+    return f".{os.getpid()}.tmp"
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a temporary's maker is gone, or its number is another process's by now, as its age tells."""
+    maker = path.name.split(".")[-2]
+    if not maker.isdecimal():
+        return False
+    try:
+        if int(maker) != os.getpid():
+            os.kill(int(maker), 0)
+            return time.time() - path.stat().st_mtime > _OLD_SECONDS
+    except PermissionError:
+        return False
+    except (OSError, OverflowError):
+        return path.exists()
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
@@ -198,31 +225,44 @@ def checked(path: Path) -> Path:
     except OSError as error:
         damage = str(error.strerror)
     if damage:
+        raise _unreadable(path, damage)
+    return path
+
+
+def fitting(path: Path, table: str) -> Path:
+    """The path of a stored day that is whole at both ends and has its table's columns; raises StorageError if not."""
+    try:
+        have = dict(pl.read_parquet_schema(checked(path)))
+    except DAMAGE as error:
+        raise _unreadable(path, error) from error
+    want = dict(TABLES[table].schema) if table in TABLES else have
+    wrong = sorted(c for c in {*have, *want} if have.get(c) != want.get(c))
+    if wrong:
         raise StorageError(
-            f"this Parquet file cannot be read ({damage}).",
-            where=Location(file=str(path)),
-            remedy="Remove it and run its day again.",
+            "this stored day does not have its table's columns, or has them with other types.",
+            where=Location(file=str(path), column=", ".join(wrong[:5])),
+            remedy=_AGAIN,
         )
     return path
+
+
+def _unreadable(path: Path, why: object) -> StorageError:
+    return StorageError(f"this Parquet file cannot be read ({why}).", where=Location(file=str(path)), remedy=_AGAIN)
 
 
 def read_footer(path: Path) -> dict[str, Any]:
     """The footer written by write_parquet; raises StorageError when the file is not one of ours."""
     try:
         found = pl.read_parquet_metadata(path).get(FOOTER_KEY)
-    except DAMAGE as error:
-        raise StorageError(
-            f"this Parquet file cannot be read ({error}).",
-            where=Location(file=str(path)),
-            remedy="Remove it and run its day again.",
-        ) from error
+        loaded: dict[str, Any] = json.loads(found) if found is not None else {}
+    except (*DAMAGE, ValueError) as error:
+        raise _unreadable(path, error) from error
     if found is None:
         raise StorageError(
             "this Parquet file was not written by nilometer.",
             where=Location(file=str(path)),
             remedy="Move it out of the storage folder.",
         )
-    loaded: dict[str, Any] = json.loads(found)
     return loaded
 
 
@@ -280,8 +320,11 @@ class Storage:
         path = self.path(table, day)
         if not path.exists():
             return None
-        f = read_footer(path)
-        return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
+        f = read_footer(fitting(path, table))
+        try:
+            return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise _unreadable(path, f"its footer lacks {error}") from error
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the day is stored."""
@@ -297,30 +340,31 @@ class Storage:
                 remedy=f"Run it: nilometer run --day {day}.",
             )
         try:
-            return pl.read_parquet(path, hive_partitioning=False)
+            return pl.read_parquet(fitting(path, table.name), hive_partitioning=False)
         except DAMAGE as error:
-            raise StorageError(
-                f"a stored day cannot be read ({error}).",
-                where=Location(file=str(path), day=day.isoformat()),
-                remedy="Remove it and run its day again.",
-            ) from error
+            raise _unreadable(path, error) from error
 
     def scan(self, table: Table, days: Iterable[dt.date]) -> pl.LazyFrame:
         """A lazy frame over those of the days that are stored; empty with the right schema when none is."""
-        paths = [checked(p) for d in days if (p := self.path(table.name, d)).exists()]
+        paths = [fitting(p, table.name) for d in days if (p := self.path(table.name, d)).exists()]
         if not paths:
             return table.empty().lazy()
         return pl.scan_parquet(paths, hive_partitioning=False)
 
+    def first_damage(self, days: Iterable[dt.date]) -> StorageError | None:
+        """The first stored table of the days that does not read to its end; for after a fault, as it reads all."""
+        for day in days:
+            for table in TABLES.values():
+                try:
+                    if self.has(table.name, day):
+                        self.read_day(table, day)
+                except StorageError as error:
+                    return error
+        return None
+
     def days(self, table: str) -> list[dt.date]:
         """All stored days of a table, in order."""
-        found = []
-        for path in (self.root / table).glob("day=*/part.parquet"):
-            try:
-                found.append(parse_day(path.parent.name.removeprefix("day=")))
-            except ValueError:
-                continue
-        return sorted(found)
+        return _days_named(p.parent.name for p in (self.root / table).glob("day=*/part.parquet"))
 
     # Small files beside the tables, by their name below the root ("failed/day=2026-11-01.json").
 
@@ -344,6 +388,16 @@ class Storage:
         found = (self.root / folder).iterdir() if (self.root / folder).is_dir() else ()
         return sorted(f"{folder}/{p.name}" for p in found if p.is_file() and not p.name.startswith("."))
 
+    def remove_leftovers(self) -> int:
+        """Delete what killed processes left half-written; how many. Call it under the site's lock, before writing."""
+        found = [p for p in self.root.rglob(".*.tmp") if _is_left_over(p)]
+        for path in found:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        return len(found)
+
     # Failed days: a small marker that later stages skip and status shows; success removes it.
 
     def mark_failed(self, day: dt.date, stage: str, reasons: list[str]) -> None:
@@ -359,13 +413,24 @@ class Storage:
         text = self.read_text(_marker(day))
         if text is None:
             return None
-        loaded = json.loads(text)
-        return loaded["stage"], loaded["reasons"]
+        try:
+            loaded = json.loads(text)
+            return str(loaded["stage"]), [str(r) for r in loaded["reasons"]]
+        except (ValueError, LookupError, TypeError):
+            return "flows", [f"{_marker(day)} does not read, so why the day failed is not known. Run the day again."]
 
     def failed_days(self) -> list[dt.date]:
         """All days with a failure marker, in order."""
-        names = (n.rpartition("/")[2] for n in self.names("failed"))
-        return sorted(parse_day(n.removeprefix("day=").removesuffix(".json")) for n in names)
+        return _days_named(n.rpartition("/")[2].removesuffix(".json") for n in self.names("failed"))
+
+
+def _days_named(names: Iterable[str]) -> list[dt.date]:
+    """The days in names like "day=2026-11-01", in order; other names are no days."""
+    found = []
+    for name in names:
+        with suppress(ValueError):
+            found.append(parse_day(name.removeprefix("day=")))
+    return sorted(found)
 
 
 def _marker(day: dt.date) -> str:

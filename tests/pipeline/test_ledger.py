@@ -86,7 +86,9 @@ def test_deleting_the_ledger_costs_time_never_rows(world: World, parsed: list[st
 @pytest.mark.parametrize("text", ["", "rubbish", "[]\n5\n", '{"networks": {}}\n{"source": 1}\n', "\x00", "{}\n{}\n"])
 def test_a_spoilt_ledger_is_no_ledger(tmp_path: Path, text: str) -> None:
     (tmp_path / "ledger.jsonl").write_text(text)
-    assert Ledger.load(tmp_path / "ledger.jsonl") == Ledger()
+    found = Ledger.load(tmp_path / "ledger.jsonl")
+    assert (found.entries, found.networks) == ({}, {})
+    assert found.damaged
 
 
 def test_the_ledger_reads_back_as_it_was_stored(world: World, tmp_path: Path) -> None:
