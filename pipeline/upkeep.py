@@ -40,7 +40,7 @@ def used_files(ledger: Ledger, folders: LandingFolders) -> set[Path]:
 
 def sweep(ledger: Ledger, folders: LandingFolders) -> None:
     """Delete rows that no entry speaks of; while there is a damaged ledger, which might, they stay."""
-    if not ledger.entries or (folders.rows / DAMAGED_LEDGER).exists():
+    if not ledger.entries or ledger.damaged or (folders.rows / DAMAGED_LEDGER).exists():
         return
     used = used_files(ledger, folders)
     for folder in (folders.rows, folders.quarantine):
