@@ -72,14 +72,16 @@ def _keep_what_was_read(site: Site, day: dt.date) -> None:
     try:
         stored = site.storage.record("flows", day)
     except StorageError:
-        return
-    if stored is not None and stored.facts.get("files", 0):
-        raise SourceError(
-            f"the {stored.facts['files']} logs that this day was made from are gone, or hold other days now, and no "
-            "other log holds it. The stored day is kept.",
-            where=Location(day=day.isoformat()),
-            remedy=f"Bring its logs back and run it again; or remove {site.storage.path('flows', day)} to empty it.",
-        )
+        why = "what is stored of this day does not read, and no log holds it."
+    else:
+        if stored is None or not stored.facts.get("files", 0):
+            return
+        why = f"the {stored.facts['files']} logs that this day was made from are gone, or hold other days now."
+    raise SourceError(
+        f"{why} The stored day is kept.",
+        where=Location(day=day.isoformat()),
+        remedy=f"Bring its logs back and run it again; or remove {site.storage.path('flows', day)} to empty it.",
+    )
 
 
 def daily_inputs(site: Site, day: dt.date) -> dict[str, str]:

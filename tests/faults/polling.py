@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PAUSE = 0.01
+PAUSE = 0.1
 
 
 def poll(current: Path, result: Path) -> None:

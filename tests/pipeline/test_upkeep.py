@@ -149,8 +149,12 @@ def test_a_stored_day_is_not_emptied_because_its_logs_and_the_landing_are_gone(t
     ledger(two).unlink()
     with pytest.raises(SourceError, match=r"2 logs that this day was made from are gone.*The stored day is kept"):
         received(two)
+    path = site(two).storage.path("flows", D1)
     assert site(two).storage.read_day(FLOWS, D1).height == 2
-    site(two).storage.path("flows", D1).unlink()
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(SourceError, match=r"does not read, and no log holds it\. The stored day is kept"):
+        received(two)
+    path.unlink()
     assert received(two) == []
 
 
