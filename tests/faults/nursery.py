@@ -8,7 +8,12 @@ import traceback
 
 import dagster  # noqa: F401 - warms the children
 import great_expectations  # noqa: F401
+import msgspec  # noqa: F401
 import pandas  # noqa: F401
+import pydantic  # noqa: F401
+import radix  # noqa: F401
+import yaml  # noqa: F401
+import zstandard  # noqa: F401
 
 assert "polars" not in sys.modules
 signal.signal(signal.SIGINT, signal.SIG_IGN)

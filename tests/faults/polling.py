@@ -14,15 +14,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-PAUSE = 0.1
+LEAST_PAUSE = 0.02
+REST = 2
+"""Seconds of rest for each second of work: the killed runs need the processor, too."""
 
 
 def poll(current: Path, result: Path) -> None:
     """Read what `current` shows ({"site": folder, "known": {table/day: fingerprints}}) until it shows "stop"."""
     reads, faults = 0, list[str]()
     while (shown := json.loads(current.read_text(encoding="utf-8"))) != "stop":
+        before = time.process_time()
         reads += _round(Path(shown["site"]), shown["known"], faults)
-        time.sleep(PAUSE)
+        time.sleep(max(LEAST_PAUSE, REST * (time.process_time() - before)))
     temporary = result.with_suffix(".tmp")
     temporary.write_text(json.dumps({"reads": reads, "faults": faults[:20]}), encoding="utf-8")
     temporary.replace(result)
