@@ -23,7 +23,7 @@ from tests.worlds import day, log_path, make_site, record
 
 DAYS = [day(n) for n in range(3)]
 BROKEN = b"\x1f\x8b\x08\x00 this is no gzip"
-THIN_OUT = {"quality": 4}
+THIN_OUT = {"quality": 3}
 """Every so many writes of such a point are tried, as it has so many alike."""
 
 
@@ -54,12 +54,13 @@ class Story:
     name: str
     before: Path
     after: dict[str, bytes]
-    points: dict[str, int]
+    points: dict[str, dict[str, int]]
+    """Writes of each point, by the way the run is made: a command notes its landing twice."""
     known: dict[str, list[str]]
 
-    def kills(self) -> Iterator[tuple[str, int, str]]:
+    def kills(self, by: str) -> Iterator[tuple[str, int, str]]:
         """Every (point, number of its write, phase) that is tried."""
-        for point, count in sorted(self.points.items()):
+        for point, count in sorted(self.points[by].items()):
             phases = ("before", "renamed") if point == "marker removed" else PHASES
             for number in range(1, count + 1, THIN_OUT.get(point, 1)):
                 yield from ((point, number, phase) for phase in phases)
@@ -102,18 +103,18 @@ def stories(nursery: Nursery, folder: Path, wanted: Sequence[str] = ("first", "s
     """The stories with what undisturbed runs store; the command's tables must be those of its stages alone."""
     found, before = [], first_world(folder / "first")
     for name in ("first", "second"):
-        ends = {}
+        ends, points = {}, {}
         for by in ("stages", "command"):
-            site, points = Path(shutil.copytree(before, folder / f"{name}-{by}")), folder / f"{name}-points.json"
-            assert nursery.run(do="run", parts=[part(site, by, points=str(points))]) == 0, nursery.log.read_text()
-            ends[by] = stored(site)
+            site, seen = Path(shutil.copytree(before, folder / f"{name}-{by}")), folder / f"{name}-{by}.json"
+            assert nursery.run(do="run", parts=[part(site, by, points=str(seen))]) == 0, nursery.log.read_text()
+            ends[by], points[by] = stored(site), json.loads(seen.read_text(encoding="utf-8"))
         assert ends["stages"] == ends["command"]
         known = fingerprints(before) + fingerprints(site)
         by_day: dict[str, list[str]] = {}
         for key, fingerprint in known:
             by_day.setdefault(key, []).append(fingerprint)
         if name in wanted:
-            found.append(Story(name, before, ends["stages"], json.loads(points.read_text()), by_day))
+            found.append(Story(name, before, ends["stages"], points, by_day))
         if name == "first":
             before = second_world(site, folder / "second")
     return found

@@ -27,7 +27,7 @@ def told(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> list[Sto
 def test_a_run_killed_at_any_write_ends_equal_when_it_is_run_again(
     nursery: Nursery, told: list[Story], tmp_path: Path
 ) -> None:
-    tally = campaign(nursery, tmp_path, [(s, at) for s in told for at in s.kills()], "stages")
+    tally = campaign(nursery, tmp_path, [(s, at) for s in told for at in s.kills("stages")], "stages")
     print(tally.table())  # noqa: T201 - what `make faults` is for
     assert (tally.misses, tally.faults) == ([], [])
     assert {p for p, _ in tally.kills} == POINTS
@@ -36,7 +36,7 @@ def test_a_run_killed_at_any_write_ends_equal_when_it_is_run_again(
 
 
 def test_a_killed_command_ends_equal_when_it_is_run_again(nursery: Nursery, told: list[Story], tmp_path: Path) -> None:
-    tries = [(s, at) for s in told for at in s.kills() if at[1] == 2 and at[2] in ("half", "renamed")]
+    tries = [(s, at) for s in told for at in s.kills("command") if at[1] == 2 and at[2] in ("half", "renamed")]
     tally = campaign(nursery, tmp_path, tries, "command")
     print(tally.table())  # noqa: T201
     assert (tally.misses, tally.faults) == ([], [])
