@@ -99,7 +99,7 @@ def second_world(first: Path, folder: Path) -> Path:
     return site
 
 
-def stories(nursery: Nursery, folder: Path, wanted: Sequence[str] = ("first", "second")) -> list[Story]:
+def stories(nursery: Nursery, folder: Path) -> list[Story]:
     """The stories with what undisturbed runs store; the command's tables must be those of its stages alone."""
     found, before = [], first_world(folder / "first")
     for name in ("first", "second"):
@@ -113,8 +113,7 @@ def stories(nursery: Nursery, folder: Path, wanted: Sequence[str] = ("first", "s
         by_day: dict[str, list[str]] = {}
         for key, fingerprint in known:
             by_day.setdefault(key, []).append(fingerprint)
-        if name in wanted:
-            found.append(Story(name, before, ends["stages"], points, by_day))
+        found.append(Story(name, before, ends["stages"], points, by_day))
         if name == "first":
             before = second_world(site, folder / "second")
     return found
