@@ -21,11 +21,13 @@ import polars as pl
 from data_quality import drift, own
 from data_quality.profiles import PROFILES
 from pipeline import acceptance
+from pipeline.errors import StorageError
 from pipeline.expectations import RESERVED
 from pipeline.pruned import kept_quality, lost_input
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.stages import failure_before
+from pipeline.storage import DAMAGE, checked
 
 SUITES = Path(__file__).parent / "suites"
 NEVER_RAN = "(never ran)"
@@ -212,12 +214,17 @@ def great_expectations() -> Any:
 
 
 def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> None:
+    footer = {"check": spec.name, "day": day.isoformat()}
+    site.storage.write_parquet(_name(day, spec.name), _rows(spec, day, outcome), footer)
+
+
+def _rows(spec: CheckSpec, day: dt.date, outcome: CheckOutcome) -> pl.DataFrame:
+    """An outcome as rows of QUALITY."""
     rows = [
         {"day": day, "table": spec.table, "check": spec.name, "severity": spec.severity, "blocking": spec.blocking, **o}
         for o in outcome.outcomes
     ]
-    frame = QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
-    site.storage.write_parquet(_name(day, spec.name), frame, {"check": spec.name, "day": day.isoformat()})
+    return QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
 
 
 def _name(day: dt.date, check: str) -> str:
@@ -226,12 +233,21 @@ def _name(day: dt.date, check: str) -> str:
 
 def results_of(site: Site, day: dt.date) -> pl.DataFrame:
     """All kept results of a day (schema QUALITY)."""
-    paths = site.storage.paths([_name(day, s.name) for s in specs_of(site)])
-    return (
-        QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths]))
-        if paths
-        else QUALITY.empty()
-    )
+    specs = specs_of(site)
+    found = site.storage.objects.fetch([_name(day, s.name) for s in specs])
+    kept = [_kept(site, s, day, path) for s, path in zip(specs, found, strict=True) if path is not None]
+    return QUALITY.conform(pl.concat(kept)) if kept else QUALITY.empty()
+
+
+def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame:
+    """The kept result of one check; one that does not read is a check that did not pass."""
+    try:
+        whole = checked(path, site.storage.objects.where(_name(day, spec.name)))
+        return pl.read_parquet(whole, hive_partitioning=False).select(QUALITY.schema.names())
+    except (StorageError, *DAMAGE) as error:
+        text = error.what if isinstance(error, StorageError) else str(error)
+        outcome = _failed("result_is_readable", text[:300], "a readable result", "Run the day again.")
+        return _rows(spec, day, outcome)
 
 
 def day_quality(site: Site, day: dt.date) -> str:
@@ -240,7 +256,10 @@ def day_quality(site: Site, day: dt.date) -> str:
     no_data when no line was read; unverified when a blocking check failed or never ran, but accepted where a person
     accepted just these failures of just these flows.
     """
-    record = site.storage.record("flows", day)
+    try:
+        record = site.storage.record("flows", day)
+    except StorageError:
+        return "unverified"
     if record is None or record.facts.get("lines", 0) == 0:
         return "no_data"
     bad = blocking_failures(site, day)
