@@ -4,7 +4,7 @@ unexport DAGSTER_HOME
 PY := .venv/bin/python
 STAMP := .venv/.synced
 
-.PHONY: help setup demo ui test test-slow fuzz lint types lock bench bench-formats bench-quality pictures clean
+.PHONY: help setup demo ui test test-slow fuzz faults lint types lock bench bench-formats bench-quality pictures clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-slow: $(STAMP) ## the slow tests too
 fuzz: $(STAMP) ## a minute of coverage-guided fuzzing of all readers (installs atheris)
 	$(PY) -m pip install --quiet --disable-pip-version-check atheris || .venv/bin/uv pip install --quiet --python $(PY) atheris
 	$(PY) -m pytest -m slow tests/fuzz
+
+faults: $(STAMP) ## kill runs at every write point, fill disks, damage files; prints the counts
+	$(PY) -m pytest -s -m "slow or not slow" tests/faults
 
 lint: $(STAMP) ## ruff and the import contracts
 	.venv/bin/ruff check .

@@ -22,7 +22,8 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
     """Print the alerts of the days; 1 when a day has no verdict or a doubtful one: neither is no alert."""
     rule = _rule(site, rule_id)
     qualities = {day: day_quality(site, day) for day in days}
-    found = site.storage.scan(ALERTS, days).sort("day", "rule_id", "client").collect()
+    stored = [site.storage.read_day(ALERTS, d) for d in days if site.storage.has("alerts", d)]
+    found = pl.concat([ALERTS.empty(), *stored]).sort("day", "rule_id", "client")
     now = pl.col("day").replace_strict(qualities, return_dtype=pl.String)
     found = found.with_columns(quality=now)  # A day may have been accepted since, or checked again.
     if rule is not None:

@@ -36,7 +36,7 @@ def build(site: Site) -> dg.AssetsDefinition:
             return record
 
         def describe(day: dt.date) -> dict[str, Any]:
-            return alerts_of(site, day) | changes_of(changes[day])
+            return alerts_of(site, day) | changes_of(changes.get(day, []))
 
         with site_lock(site.storage.workspace, wait=True):
             verdicts.recover(site.storage)

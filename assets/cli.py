@@ -7,6 +7,7 @@ and problems to stderr; every --json output is JSON lines.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,16 @@ FORMATS = ("table", "csv", "jsonl", "ocsf", "ecs", "splunk")
 THEFT = click.IntRange(0, 10**14)
 
 
+_ROOM = "Make room, then run the same command again: what is stored is whole."
+_RIGHTS = "Make the site's folders writable, then run the same command again: what is stored is whole."
+_OF_THE_DISK = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _RIGHTS),
+    errno.EIO: "Look after the disk, then run the same command again.",
+}
+"""Faults of what lies below the program, and what to do about them."""
+
+
 class _Group(click.Group):
     """Turns our errors into one line on stderr and the contract's exit codes."""
 
@@ -43,6 +54,11 @@ class _Group(click.Group):
         except NilometerError as error:
             screen.warn(f"error: {error.message}")
             ctx.exit(MISUSE if isinstance(error, ConfigError | RuleError) else PROBLEMS)
+        except OSError as error:
+            if error.errno not in _OF_THE_DISK:
+                raise
+            screen.warn(f"error: {error.filename or 'storage'}: {error.strerror}. {_OF_THE_DISK[error.errno]}")
+            ctx.exit(PROBLEMS)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
+import polars as pl
 
 from assets import alive, journal
 from assets.costs import Meter, Total, bytes_of
@@ -19,7 +20,7 @@ from assets.metadata import GROUP, TECHNIQUES
 from assets.metrics import publish
 from assets.progress import report
 from data_quality.checks import day_quality
-from pipeline.days import parse_day
+from pipeline.days import parse_day, window_days
 from pipeline.errors import NilometerError
 from pipeline.landing import Landing, LandingReport
 from pipeline.locks import site_lock
@@ -27,7 +28,7 @@ from pipeline.schemas import Table
 from pipeline.site import Site
 from pipeline.stages import failure_before
 from pipeline.status import up_to_date
-from pipeline.storage import DayRecord
+from pipeline.storage import DAMAGE, DayRecord
 from pipeline.surge_days import remembering
 
 # An output with this entry in its metadata is passed on without an event for every partition of the run, so that bad
@@ -46,6 +47,19 @@ RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
 
 Describe = Callable[[dt.date], dict[str, Any]]
 Reads = Callable[[dt.date], Iterable[str]]
+Kept = Callable[[str, dt.date], DayRecord | None]
+"""(stage, day) -> what is stored, where it need not be made again."""
+_kept: list[Kept] = []
+
+
+@contextmanager
+def passing_over(kept: Kept) -> Iterator[None]:
+    """Inside, days for which kept knows a record are told of and not made: a run that died had made them."""
+    _kept.append(kept)
+    try:
+        yield
+    finally:
+        _kept.remove(kept)
 
 
 def land(site: Site, landing: Landing, days: Sequence[dt.date], *, reread: bool = False) -> LandingReport:
@@ -113,14 +127,14 @@ def _run_day(
     *,
     describe: Describe | None,
     reads: Reads | None,
-) -> Exception | None:
+) -> BaseException | None:
     """Make one day; what went wrong is marked, and returned."""
     day, stage, meter = parse_day(key), total.stage, Meter()
     about = {"run_id": context.run.run_id, "day": key, "stage": stage}
     try:
-        record = make(day)
-    except Exception as error:
-        reason = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
+        record = next((r for kept in _kept if (r := kept(stage, day)) is not None), None) or make(day)
+    except (Exception, pl.exceptions.PanicException) as error:  # A panic is no Exception, and would end the whole run.
+        reason = _reason(site, day, error)
         site.storage.mark_failed(day, stage, [reason])
         context.log.error(f"{stage} of {key} failed: {reason}")
         total.add(meter.cost(), None)
@@ -149,6 +163,15 @@ def final() -> Iterator[None]:
         raise
     except Exception as error:
         raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+
+
+def _reason(site: Site, day: dt.date, error: BaseException) -> str:
+    """Why a day failed; where a stored table did not read, which one."""
+    if isinstance(error, NilometerError):
+        return error.message
+    window = window_days(day, site.history_days, site.settings.start_date)
+    found = site.storage.first_damage([day, *window]) if isinstance(error, DAMAGE) else None
+    return found.message if found is not None else f"{type(error).__name__}: {error}"
 
 
 def _metadata(record: DayRecord) -> dict[str, Any]:

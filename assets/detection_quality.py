@@ -12,6 +12,7 @@ from pydantic import Field
 
 from assets.metadata import GROUP, TECHNIQUES, table
 from assets.schedules import asset_job, running_schedule
+from pipeline.locks import site_lock
 from pipeline.site import Site
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def build(site: Site) -> dg.AssetsDefinition:
     )
     def detection_quality(context: dg.AssetExecutionContext, config: Worlds) -> dg.MaterializeResult[None]:
         report = _judged(config)
-        _store(site, report, config.model_dump())
+        with site_lock(site.storage.workspace, wait=True):
+            _store(site, report, config.model_dump())
         context.log.info(f"{report.results.height} figures of {config.worlds} worlds")
         return dg.MaterializeResult(metadata=_shown(report))
 

@@ -36,6 +36,7 @@ def build(site: Site) -> dg.AssetsDefinition:
     @chain_asset(site, FLOWS, "bronze", ["flow_logs"], retry=RETRY, fresh=True)
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
         with final(), site_lock(site.storage.workspace, wait=True):
+            site.storage.remove_leftovers()
             landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
             landed = land(site, landing, [parse_day(k) for k in context.partition_keys])
             for problem in landed.problems:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
-from pipeline.errors import ConfigError, Location
+from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site
 
 HOME = "dagster_home"
@@ -59,6 +63,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
 
     Raises:
         ConfigError: its storage cannot be opened: not configured, not reachable, or an extra is missing.
+        NilometerError: its files are damaged, locked or on a full disk.
     """
     folder = home(site)
     if not os.environ.get(ENV_HOME):
@@ -70,6 +75,8 @@ def open_instance(site: Site) -> dg.DagsterInstance:
         instance = dg.DagsterInstance.from_config(str(folder))
         instance.get_runs(limit=1)  # Storages connect when they are first asked.
     except Exception as error:
+        if isinstance(_first(error), sqlite3.Error):
+            raise _unusable(site, error) from None
         # The message of a driver may quote the whole URL, password included: only its kind is told.
         raise ConfigError(
             f"the Dagster instance cannot be opened ({_kind(error)}).",
@@ -77,6 +84,32 @@ def open_instance(site: Site) -> dg.DagsterInstance:
             remedy="See that the database is up, and that the environment variables the file names are set.",
         ) from None
     return instance
+
+
+@contextmanager
+def history(site: Site) -> Iterator[dg.DagsterInstance]:
+    """The instance, for a run that it is to record.
+
+    Raises:
+        ConfigError: it cannot be opened.
+        NilometerError: its database is damaged, locked or on a full disk, at its opening or during the run.
+    """
+    try:
+        with open_instance(site) as instance:
+            yield instance
+    except DBAPIError as error:
+        raise _unusable(site, error) from None
+
+
+def _unusable(site: Site, error: BaseException) -> NilometerError:
+    first = _first(error)
+    why = str(first) if isinstance(first, sqlite3.Error) else type(first).__name__  # A driver may quote what is secret.
+    return NilometerError(
+        f"Dagster's run history cannot be used ({why}). The tables are whole.",
+        where=Location(file=str(home(site))),
+        remedy="End other processes that use it, make room on its disk, or move the folder away, which holds "
+        "history and no data; then run the same command again.",
+    )
 
 
 def _check_extra(folder: Path) -> None:
@@ -92,8 +125,13 @@ def _check_extra(folder: Path) -> None:
 
 def _kind(error: BaseException) -> str:
     """What began it, by its type, or by the variables that are not set."""
-    first = error
-    while cause := first.__cause__ or first.__context__:
-        first = cause
+    first = _first(error)
     unset = sorted(set(_VARIABLE.findall(str(error) + str(first))))
     return f"not set: {', '.join(unset)}" if unset else type(first).__name__
+
+
+def _first(error: BaseException) -> BaseException:
+    """What began it."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error

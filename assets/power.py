@@ -14,6 +14,7 @@ from assets.days import surge_scores, table_metadata
 from assets.metadata import GROUP, TECHNIQUES, table
 from assets.schedules import asset_job, running_schedule
 from pipeline.alerts import human
+from pipeline.locks import site_lock
 from pipeline.power import coverage, power_inputs, power_map
 from pipeline.schemas import POWER_MAP
 from pipeline.site import Site
@@ -49,7 +50,8 @@ def build(site: Site) -> dg.AssetsDefinition:
 def _make(site: Site, day: dt.date) -> dict[str, Any]:
     """Store the map of a day; what is shown of it, rules under which nobody had traffic by name."""
     inputs, found = power_inputs(site, day), power_map(site, day, site.rules)
-    record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
+    with site_lock(site.storage.workspace, wait=True):
+        record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
     can = found["extra"].count()
     silent = [r.id for r in site.rules if r.id not in found["rule_id"]]
     return {

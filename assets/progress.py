@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, one plain line a stage elsewhere.
+"""Progress on stderr: a bar on a terminal, elsewhere a plain line a stage, and every few seconds of a long one.
 
 The assets report each day here, whoever runs them; nothing is shown unless the command line asks for it.
 """
@@ -6,6 +6,7 @@ The assets report each day here, whoever runs them; nothing is shown unless the 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from assets import journal
 
+EVERY_SECONDS = 5.0
 _listeners: list[Callable[[str, int, int], None]] = []
 
 
@@ -54,8 +56,17 @@ def _bars(title: str) -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def _lines(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    told = time.monotonic()
+
     def listen(stage: str, done: int, total: int) -> None:
+        nonlocal told
         if done == total:
             sys.stderr.write(f"{title}: {stage}, {total} done\n")
+        elif time.monotonic() - told >= EVERY_SECONDS:
+            sys.stderr.write(f"{title}: {stage}, {done} of {total}\n")
+        else:
+            return
+        sys.stderr.flush()
+        told = time.monotonic()
 
     yield listen

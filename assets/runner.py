@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 from assets import alive, journal
 from assets.build import build_defs
-from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, land
-from assets.instances import open_instance
+from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, Kept, land, passing_over
+from assets.instances import history
 from assets.progress import shown
 from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.run_tags import SITE, command_tags
@@ -25,12 +26,13 @@ from assets.schedules import JOB
 from data_quality.checks import day_quality
 from pipeline import stale
 from pipeline.acceptance import FIT
-from pipeline.days import runs_of_days, window_days
+from pipeline.days import parse_day, runs_of_days, window_days
 from pipeline.errors import ConfigError
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.site import Site
-from pipeline.status import DayStatus, days_status
+from pipeline.status import DayStatus, days_status, up_to_date
+from pipeline.storage import DayRecord
 from pipeline.verdicts import recover
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -83,7 +85,7 @@ def run_days(site: Site, days: Sequence[dt.date], *, reread: bool = False) -> Ru
     With reread, logs of the days whose landed rows were pruned are read again, where they are still there.
     """
     check_days(site, days)
-    with site_lock(site.storage.workspace, wait=False), open_instance(site) as instance:
+    with site_lock(site.storage.workspace, wait=False), history(site) as instance:
         runner = _Runner(site, instance)
         if reread:
             runner.land(days, reread=True)
@@ -92,7 +94,7 @@ def run_days(site: Site, days: Sequence[dt.date], *, reread: bool = False) -> Ru
 
 def run_stale(site: Site) -> RunReport:
     """Bring days up to date until none is stale: stale and failed ones, and days left out between scored ones."""
-    with site_lock(site.storage.workspace, wait=False), open_instance(site) as instance:
+    with site_lock(site.storage.workspace, wait=False), history(site) as instance:
         runner, made = _Runner(site, instance, refresh=True), set[dt.date]()
         runner.land(stale.kept_span(site, last_ended_day(site)))
         runner.complete(stale.scored_span(site, last_ended_day(site)))
@@ -116,7 +118,8 @@ class _Runner:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._job = build_defs(site).resolve_job_def(JOB)
-        self._bury_dead_runs()
+        site.storage.remove_leftovers()
+        self._made_before = self._bury_dead_runs()
         recover(site.storage)
 
     def run(self, days: Sequence[dt.date]) -> RunReport:
@@ -182,7 +185,7 @@ class _Runner:
             tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
             tags |= command_tags(self._site, [first, last])
             tags |= {REFRESH_TAG: "stale"} if self._refresh else {}
-            with shown(title), warnings.catch_warnings():
+            with shown(title), passing_over(self._kept()), warnings.catch_warnings():
                 warnings.simplefilter("ignore", dg.BetaWarning)
                 warnings.simplefilter("ignore", dg.PreviewWarning)
                 result = self._job.execute_in_process(
@@ -196,19 +199,52 @@ class _Runner:
             journal.write("info", "run_ended", run_id=result.run_id, days=f"{first} to {last}", success=result.success)
             self._problems += _faults(result)
 
-    def _bury_dead_runs(self) -> None:
-        """Runs of earlier commands that never ended: we hold the lock, so they are dead."""
+    def _kept(self) -> Kept:
+        """What need not be made again: a run that died had made it, and it would come out the same now."""
+        site, made = self._site, self._made_before
+        landing = open_landing(site) if made else None
+
+        def kept(stage: str, day: dt.date) -> DayRecord | None:
+            if landing is None or (stage, day) not in made or site.storage.failure(day) is not None:
+                return None
+            known = up_to_date(site, landing, stage, day, day_quality)
+            return site.storage.record(stage, day) if known else None
+
+        return kept
+
+    def _bury_dead_runs(self) -> set[tuple[str, dt.date]]:
+        """End runs of earlier commands that never ended: we hold the lock, so they are dead. What they had made."""
+        made = set[tuple[str, dt.date]]()
         unended = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
         wanted = dg.RunsFilter(statuses=unended, tags={ORIGIN_TAG: "command line"})
         for run in self._instance.get_runs(wanted):
             if run.tags.get(SITE, self._site.root.name) != self._site.root.name:
                 continue  # Another site's, in an instance that both use.
+            made |= self._made_by(run.run_id)
             self._instance.report_run_failed(run, "The process of this run died before it ended.")
-        alive.bury(self._instance, self._site)
+        for run_id in alive.bury(self._instance, self._site):
+            made |= self._made_by(run_id)
+        return made
+
+    def _made_by(self, run_id: str) -> set[tuple[str, dt.date]]:
+        logs = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+        events = [log.dagster_event for log in logs if log.dagster_event is not None]
+        return {(e.asset_key.to_user_string(), parse_day(e.partition)) for e in events if e.asset_key and e.partition}
 
 
 def _faults(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Steps that failed by themselves; the last one fails by design, to name the bad days."""
-    events = [e for e in result.filter_events(lambda e: e.is_step_failure) if e.step_key != "alerts"]
+    """Steps that failed by themselves; the last one may fail by design, to name the bad days."""
+    events = result.filter_events(lambda e: e.is_step_failure)
     errors = [(e.step_key, e.step_failure_data.error) for e in events]
-    return [f"step {step} failed: {error.message.strip() if error else 'no message'}" for step, error in errors]
+    return [f"step {step} failed: {_told(error)}" for step, error in errors if not _by_design(step, error)]
+
+
+def _by_design(step: str | None, error: SerializableErrorInfo | None) -> bool:
+    return step == "alerts" and error is not None and error.cls_name == dg.Failure.__name__
+
+
+def _told(error: SerializableErrorInfo | None) -> str:
+    """What was wrong: the first cause, which Dagster wraps."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "no message"

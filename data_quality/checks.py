@@ -30,7 +30,7 @@ from pipeline.pruned import kept_quality, lost_input
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.stages import STAGES, failure_before
-from pipeline.storage import DAMAGE
+from pipeline.storage import DAMAGE, checked
 
 SUITES = Path(__file__).parent / "suites"
 NEVER_RAN = "(never ran)"
@@ -160,6 +160,7 @@ BEFORE = {
         "a day that can be read",
         "Remove the stored day that is named and run it again.",
     ),
+    "result_is_readable": ("The kept result can be read.", "a readable result", "Run the day again."),
     "check_ran": ("The check itself works.", "no error", "Report this with its message."),
 }
 """What stands in the place of a check's expectations when they cannot be judged: its meaning, limit and remedy."""
@@ -294,12 +295,17 @@ def great_expectations() -> Any:
 
 
 def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> None:
+    footer = {"check": spec.name, "day": day.isoformat()}
+    site.storage.write_parquet(_name(day, spec.name), _rows(spec, day, outcome), footer)
+
+
+def _rows(spec: CheckSpec, day: dt.date, outcome: CheckOutcome) -> pl.DataFrame:
+    """An outcome as rows of QUALITY."""
     rows = [
         {"day": day, "table": spec.table, "check": spec.name, "severity": spec.severity, "blocking": spec.blocking, **o}
         for o in outcome.outcomes
     ]
-    frame = QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
-    site.storage.write_parquet(_name(day, spec.name), frame, {"check": spec.name, "day": day.isoformat()})
+    return QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
 
 
 def _name(day: dt.date, check: str) -> str:
@@ -309,12 +315,25 @@ def _name(day: dt.date, check: str) -> str:
 def results_of(site: Site, day: dt.date, *, deciding: bool = False) -> pl.DataFrame:
     """All kept results of a day (schema QUALITY); or of the checks alone that decide its quality."""
     specs = [s for s in specs_of(site) if s.decides or not deciding]
-    paths = site.storage.paths([_name(day, s.name) for s in specs])
-    return (
-        QUALITY.conform(pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths], how="diagonal"))
-        if paths
-        else QUALITY.empty()
-    )
+    found = site.storage.objects.fetch([_name(day, s.name) for s in specs])
+    kept = [_kept(site, s, day, path) for s, path in zip(specs, found, strict=True) if path is not None]
+    return QUALITY.conform(pl.concat(kept)) if kept else QUALITY.empty()
+
+
+_ADDED = ("meaning", "unexpected", "sample")
+"""Columns that results of an earlier version lack."""
+
+
+def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame:
+    """The kept result of one check; one that does not read is a check that did not pass."""
+    try:
+        whole = checked(path, site.storage.objects.where(_name(day, spec.name)))
+        found = pl.read_parquet(whole, hive_partitioning=False)
+        newer = [pl.lit(None, QUALITY.schema[c]).alias(c) for c in _ADDED if c not in found.columns]
+        return found.with_columns(newer).select(QUALITY.schema.names())
+    except (StorageError, *DAMAGE) as error:
+        text = error.what if isinstance(error, StorageError) else str(error)
+        return _rows(spec, day, _failed("result_is_readable", text[:300]))
 
 
 def day_quality(site: Site, day: dt.date) -> str:

@@ -19,7 +19,7 @@ from pipeline.schemas import TABLES
 Judged = Literal["flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "surge_scores", "alerts"]
 QUALITY_TABLES = ("flows", "daily_traffic")
 """The tables whose checks may decide a day's quality: its own data, which is there before anything is scored."""
-RESERVED = ("day", "day_is_stored", "check_ran")
+RESERVED = ("day", "day_is_stored", "check_ran", "result_is_readable")
 MAX_SQL = 2_000
 FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 

@@ -35,6 +35,8 @@ from pipeline.storage import Storage, digest
 CODE_VERSION = 5
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
+QUARANTINED = "quarantine"
+"""Below it, in the storage, lie the lines that were set aside."""
 HEAD_BYTES = 1 << 16
 CHUNK_BYTES = 1 << 20
 MAX_QUARANTINE_ROWS = 100_000
@@ -273,7 +275,7 @@ def landed_name(file: str) -> str:
 
 def quarantine_name(entry: Entry) -> str:
     """Under which name the quarantined lines of a file are kept."""
-    return f"quarantine/{entry.source}/{digest(entry.name)}.parquet"
+    return f"{QUARANTINED}/{entry.source}/{digest(entry.name)}.parquet"
 
 
 def _newer(old: Layout, new: Layout) -> Layout:

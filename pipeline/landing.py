@@ -16,11 +16,12 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.errors import SourceError
+from pipeline import upkeep
+from pipeline.errors import Location, SourceError, StorageError
 from pipeline.files import FoundFile, Listing, list_files
 from pipeline.inventory import Inventory
 from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, landed_name, quarantine_name
-from pipeline.ledger import LANDING, Entry, Ledger
+from pipeline.ledger import LEDGER, Entry, Ledger
 from pipeline.peek import peek
 from pipeline.reading_options import options_for
 from pipeline.settings import InventoryEntry, LimitSettings, Settings, SourceSettings
@@ -64,7 +65,7 @@ class Landing:
         self._site_root, self._settings, self._now = site_root, settings, now
         self._inventory = Inventory(settings.inventory)
         self.ledger = Ledger.load(self.storage)
-        self._drop_lost()
+        upkeep.drop_lost(self.ledger, self.storage)
         self._watches: dict[str, Watch] = {}
         self._gone: list[str] = []
         self._alike: dict[tuple[str, str | int], set[str]] = {}
@@ -79,6 +80,9 @@ class Landing:
         """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
         report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
         self.unlisted = []
+        upkeep.sweep(self.ledger, self.storage)
+        if self.ledger.damaged:
+            report.problems.append(self._damaged_ledger())
         found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
         for source in self._settings.sources:
             listing = list_files(self._site_root, source)
@@ -106,6 +110,38 @@ class Landing:
         self._save()
         report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.may_hurt(days)]
         return report
+
+    def _damaged_ledger(self) -> SourceError:
+        return SourceError(
+            f"{self.ledger.damaged} lines of the ledger do not read; the logs they spoke of are read again.",
+            where=Location(file=self.storage.objects.where(LEDGER)),
+            remedy="Rows of logs that are gone are in no table any more that is made from now on; what was readable is "
+            f"kept as {upkeep.DAMAGED_LEDGER}: remove it when nothing is to be saved from it.",
+        )
+
+    def mend(self, day: dt.date) -> bool:
+        """Read the logs again whose landed rows of the day are damaged; whether there were any.
+
+        Raises:
+            StorageError: such a log is gone.
+        """
+        broken = {(e.source, e.name): why for e in self._feeding(day) if (why := upkeep.damage(e, self.storage))}
+        there = {(f.source, f.name) for s in self._settings.sources for f in list_files(self._site_root, s).files}
+        for key, why in broken.items():
+            if key not in there:
+                raise StorageError(
+                    f"{why}. These are rows of {key[1]}, which is gone.",
+                    where=Location(day=day.isoformat()),
+                    remedy="Bring the log back, or remove the damaged file to go on without its rows.",
+                )
+        for key in broken:
+            del self.ledger.entries[key]
+        if broken:
+            self.land([day])
+        return bool(broken)
+
+    def _feeding(self, day: dt.date) -> list[Entry]:
+        return [e for e in self.ledger.entries.values() if e.feeds(day)]
 
     def pending(self, days: Collection[dt.date]) -> dict[dt.date, list[News]]:
         """Files that a landing would read now, by the asked days that they may hold."""
@@ -365,20 +401,11 @@ class Landing:
 
     def _save(self) -> None:
         """Store the ledger; only then may files go that an older one spoke of."""
+        upkeep.keep_damaged(self.ledger, self.storage)
         self.ledger.save(self.storage)
-        landed = [e for e in self.ledger.entries.values() if e.state == "landed"]
-        used = {landed_name(f) for e in landed for p in e.all_parts for f in p.files}
-        used |= {quarantine_name(e) for e in landed}
-        for name in sorted(set(self._gone) - used):
+        for name in sorted(set(self._gone) - upkeep.used_files(self.ledger)):
             self.storage.remove(name)
         self._gone = []
-
-    def _drop_lost(self) -> None:
-        """Forget files whose landed rows were deleted, so that they are landed again."""
-        there = set(self.storage.objects.below(LANDING)) if self.ledger.entries else set()
-        for key, entry in list(self.ledger.entries.items()):
-            if not all(landed_name(f) in there for p in entry.all_parts for f in p.files):
-                del self.ledger.entries[key]
 
 
 def _content_size(path: Path, size: int) -> int | None:

@@ -20,6 +20,8 @@ LANDING = "landing"
 """Below it, in the storage, lie the ledger and all landed rows."""
 LEDGER = f"{LANDING}/ledger.jsonl"
 
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+
 
 @dataclass
 class Part:
@@ -146,6 +148,8 @@ class Ledger:
 
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     networks: dict[str, list[str]] = field(default_factory=dict)
+    damaged: int = 0
+    """Lines of the stored ledger that did not read."""
 
     def save(self, storage: Storage) -> None:
         """Replace the stored ledger."""
@@ -155,17 +159,26 @@ class Ledger:
 
     @classmethod
     def load(cls, storage: Storage) -> Ledger:
-        """The stored ledger, or an empty one when there is none or it is damaged (then files land again).
+        """The stored ledger, or an empty one; what the lines that do not read spoke of is landed again.
 
         Raises:
-            StorageError: the object store cannot be reached, which is not the same as there being none.
+            OSError, StorageError: it cannot be opened or reached, which is not the same as there being none.
         """
+        ledger, data = cls(), storage.objects.read(LEDGER)
+        if data is None:
+            return ledger
+        first, *lines = data.splitlines() or [b""]
         try:
-            lines = (storage.read_text(LEDGER) or "").splitlines()
-            entries = [_entry(json.loads(line)) for line in lines[1:]]
-            return cls({(e.source, e.name): e for e in entries}, json.loads(lines[0])["networks"])
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return cls()
+            ledger.networks = dict(json.loads(first)["networks"])
+        except _UNREADABLE:
+            ledger.damaged += 1
+        for line in lines:
+            try:
+                entry = _entry(json.loads(line))
+                ledger.entries[(entry.source, entry.name)] = entry
+            except _UNREADABLE:
+                ledger.damaged += 1
+        return ledger
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

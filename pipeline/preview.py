@@ -41,4 +41,5 @@ def make_preview(site: Site, now: dt.datetime) -> DayRecord:
     frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
     frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
     alerts = frame.filter(pl.col("state") == "alert").height
-    return site.storage.write_day(PREVIEW, day, frame, inputs=flows.inputs, facts={"alerts": alerts})
+    with site_lock(site.storage.workspace, wait=True):
+        return site.storage.write_day(PREVIEW, day, frame, inputs=flows.inputs, facts={"alerts": alerts})

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.leftovers import temporary_suffix
+
 Cut = tuple[dt.datetime, dt.datetime]
 Work = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -33,7 +35,7 @@ def by_ends(
     folder: Path,
 ) -> Iterator[pl.DataFrame]:
     """What work makes of the rows, stretch by stretch in time; work sees all rows of the same two ends at once."""
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+    with tempfile.TemporaryDirectory(prefix=".", suffix=temporary_suffix(), dir=folder) as name:
         place = Path(name)
         _part(raw, buckets, place)
         for bucket in sorted(place.glob("_bucket=*")):

@@ -16,7 +16,7 @@ import polars as pl
 from pipeline import alerts, baseline, daily, reasons, surge_alerts, surge_days, verdicts
 from pipeline.context import load_context
 from pipeline.days import window_days
-from pipeline.errors import NilometerError, StorageError
+from pipeline.errors import Location, NilometerError, SourceError, StorageError
 from pipeline.flows import build_flows, feeding
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
@@ -24,7 +24,7 @@ from pipeline.methods.surroundings import Surroundings
 from pipeline.pruned import kept_day
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATES, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
-from pipeline.storage import DayRecord, digest
+from pipeline.storage import DayRecord, day_name, digest
 
 STAGES = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts", "surge_scores")
 _NEEDS = {s: STAGES[:i] for i, s in enumerate(STAGES)} | {"surge_scores": ("flows", "daily_traffic")}
@@ -48,12 +48,48 @@ def _need(site: Site, table: str, day: dt.date) -> DayRecord:
 
 
 def make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
-    """Flows of a day from the landed files; raises SourceError when one of its files could not be read."""
+    """Flows of a day from the landed files; damaged landed rows are read from their logs again.
+
+    Raises:
+        SourceError: one of the day's files could not be read, or all are gone from which it was made.
+        StorageError: landed rows are damaged, and their log is gone; or they were pruned before the day was made.
+    """
+    try:
+        return _make_flows(site, landing, day)
+    except SourceError:
+        raise
+    except (Exception, pl.exceptions.PanicException):
+        if not landing.mend(day):
+            raise
+    return _make_flows(site, landing, day)
+
+
+def _make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
     if (kept := kept_day(site, "flows", day, landing)) is not None:
         return kept
     made = build_flows(landing, site.settings, site.inventory, day)
+    if not made.facts["files"]:
+        _keep_what_was_read(site, day)
     made.facts |= {"source_files": source_files(landing, day), "details": details(site, "flows", day, landing)}
     return site.storage.write_slices(FLOWS, day, made.slices, inputs=made.inputs, facts=made.facts)
+
+
+def _keep_what_was_read(site: Site, day: dt.date) -> None:
+    """Refuse to replace a day that was made from logs by one of none: they and the landing's memory may be lost."""
+    try:
+        stored = site.storage.record("flows", day)
+    except StorageError:
+        why = "what is stored of this day does not read, and no log holds it."
+    else:
+        if stored is None or not stored.facts.get("files", 0):
+            return
+        why = f"the {stored.facts['files']} logs that this day was made from are gone, or hold other days now."
+    name = site.storage.objects.where(day_name("flows", day))
+    raise SourceError(
+        f"{why} The stored day is kept.",
+        where=Location(day=day.isoformat()),
+        remedy=f"Bring its logs back and run it again; or remove {name} to empty it.",
+    )
 
 
 def source_files(landing: Landing, day: dt.date) -> dict[str, dict[str, str | int]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,19 +21,20 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from pipeline.content import ContentHash, in_groups
 from pipeline.days import parse_day
 from pipeline.errors import Location, StorageError
+from pipeline.leftovers import remove_leftovers, temporary_suffix
 from pipeline.objects import LocalObjects, Objects
-from pipeline.schemas import Table
+from pipeline.schemas import TABLES, Table
 
 FOOTER_KEY = "nilometer"
 FILE_MODE = 0o640
 ROW_GROUP_SIZE = 65_536
-_HASHED_ROWS = 16_384
-"""Rows that are hashed at once: few enough for their text to stay near the processor. A part of the definition."""
 DAMAGE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What Polars raises at a damaged file; a panic is no Exception, and would end a whole run."""
 _MAGIC = b"PAR1"
+_AGAIN = "Run its day again; what is stored is replaced."
 
 
 @dataclass(frozen=True)
@@ -72,68 +72,10 @@ def digest(*parts: str | bytes) -> str:
     return hasher.hexdigest()[:32]
 
 
-class ContentHash:
-    """Hash of a table's logical content, slice by slice: names, order and values, not the bytes of its file.
-
-    SHA-256 over stretches of so many rows, counted from the first row, so that slices do not show. Of each stretch:
-    its rows; the columns that hold one value throughout, as CSV of one row; the others as CSV of all rows. Times and
-    durations are written as numbers.
-    """
-
-    def __init__(self) -> None:
-        self._hasher = hashlib.sha256()
-        self._rest: pl.DataFrame | None = None
-        self.rows = 0
-
-    def update(self, frame: pl.DataFrame) -> None:
-        """Take in the next rows."""
-        known = [frame] if self._rest is None else [self._rest, frame]
-        *whole, self._rest = in_groups(known, _HASHED_ROWS)
-        for stretch in whole:
-            self._hasher.update(_as_text(stretch))
-        self.rows += frame.height
-
-    @property
-    def fingerprint(self) -> str:
-        """128 bits, hex."""
-        hasher = self._hasher.copy()
-        if self._rest is not None:
-            hasher.update(_as_text(self._rest))
-        return hasher.hexdigest()[:32]
-
-
-def _as_text(frame: pl.DataFrame) -> memoryview:
-    """What is hashed of a stretch of rows."""
-    lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if t == pl.List]
-    # Times as numbers: writing them out as dates costs more than all the rest.
-    times = [pl.col(c).to_physical() for c, t in frame.schema.items() if t in (pl.Datetime, pl.Duration)]
-    plain = frame.with_columns(lists + times)
-    same = [s.name for s in plain if _is_one_value(s)]
-    text = io.BytesIO(f"{frame.height} rows, {len(same)} columns of one value\n".encode())
-    text.seek(0, io.SEEK_END)
-    for part in (plain.select(same).head(1), plain.drop(same)):
-        if part.width:
-            part.write_csv(text, null_value="\\N", quote_style="necessary")
-    return text.getbuffer()
-
-
-def _is_one_value(values: pl.Series) -> bool:
-    """Whether all values are the same, or all unknown."""
-    unknown = values.null_count()
-    return unknown == values.len() or (unknown == 0 and values[0] == values[-1] and bool((values == values[0]).all()))
-
-
-def content_fingerprint(frame: pl.DataFrame) -> str:
-    """Hash of a frame's logical content."""
-    content = ContentHash()
-    content.update(frame)
-    return content.fingerprint
-
-
 def replace_atomically(path: Path, write: Any) -> None:
     """Call write(temporary path) beside path, then move the result into place and make it durable."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}{temporary_suffix()}")
     try:
         write(temporary)
         temporary.chmod(FILE_MODE)
@@ -181,18 +123,6 @@ def _writer(frame: pl.DataFrame | pl.LazyFrame, footer: Footer, row_group_size: 
     )
 
 
-def in_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """The rows of all frames, in order, in frames of so many rows in one piece each; the last may have fewer."""
-    rest: pl.DataFrame | None = None
-    for frame in frames:
-        rest = frame if rest is None or rest.is_empty() else pl.concat([rest, frame])
-        for start in range(0, rest.height - rows, rows):
-            yield rest.slice(start, rows).rechunk()
-        rest = rest.slice(max(0, (rest.height - 1) // rows) * rows)
-    if rest is not None:
-        yield rest.rechunk()
-
-
 def checked(path: Path, where: str | None = None) -> Path:
     """The path of a Parquet file that is whole at both ends; raises StorageError when it is not there or was cut."""
     try:
@@ -204,32 +134,46 @@ def checked(path: Path, where: str | None = None) -> Path:
     except OSError as error:
         damage = str(error.strerror)
     if damage:
+        raise _unreadable(where or str(path), damage)
+    return path
+
+
+def fitting(path: Path, table: str, where: str | None = None) -> Path:
+    """The path of a stored day that is whole at both ends and has its table's columns; raises StorageError if not."""
+    place = where or str(path)
+    try:
+        have = dict(pl.read_parquet_schema(checked(path, place)))
+    except DAMAGE as error:
+        raise _unreadable(place, error) from error
+    want = dict(TABLES[table].schema) if table in TABLES else have
+    wrong = sorted(c for c in {*have, *want} if have.get(c) != want.get(c))
+    if wrong:
         raise StorageError(
-            f"this Parquet file cannot be read ({damage}).",
-            where=Location(file=where or str(path)),
-            remedy="Remove it and run its day again.",
+            "this stored day does not have its table's columns, or has them with other types.",
+            where=Location(file=place, column=", ".join(wrong[:5])),
+            remedy=_AGAIN,
         )
     return path
 
 
+def _unreadable(where: str, why: object) -> StorageError:
+    return StorageError(f"this Parquet file cannot be read ({why}).", where=Location(file=where), remedy=_AGAIN)
+
+
 def read_footer(path: Path, where: str | None = None) -> dict[str, Any]:
     """The footer written by write_parquet, from a file or its last bytes; raises StorageError when it is not ours."""
-    place = Location(file=where or str(path))
+    place = where or str(path)
     try:
         found = pl.read_parquet_metadata(path).get(FOOTER_KEY)
-    except DAMAGE as error:
-        raise StorageError(
-            f"this Parquet file cannot be read ({error}).",
-            where=place,
-            remedy="Remove it and run its day again.",
-        ) from error
+        loaded: dict[str, Any] = json.loads(found) if found is not None else {}
+    except (*DAMAGE, ValueError) as error:
+        raise _unreadable(place, error) from error
     if found is None:
         raise StorageError(
             "this Parquet file was not written by nilometer.",
-            where=place,
+            where=Location(file=place),
             remedy="Move it out of the storage folder.",
         )
-    loaded: dict[str, Any] = json.loads(found)
     return loaded
 
 
@@ -304,11 +248,14 @@ class Storage:
     def record(self, table: str, day: dt.date) -> DayRecord | None:
         """The stored day's own record, or that of a pruned day; None when the day was never stored."""
         name = day_name(table, day)
-        end = self.objects.end(name)
+        end, where = self.objects.end(name), self.objects.where(name)
         if end is None:
             return self._pruned(table, day)
-        f = read_footer(end, self.objects.where(name))
-        return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
+        f = read_footer(fitting(end, table, where), where)
+        try:
+            return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise _unreadable(where, f"its footer lacks {error}") from error
 
     # Pruned days: their rows are gone on purpose, their record stays, so that what was made of them stays true.
 
@@ -316,8 +263,15 @@ class Storage:
         text = self.read_text(_tombstone(table, day))
         if text is None:
             return None
-        f = json.loads(text)
-        return DayRecord(table, day, f["rows"], f["fingerprint"], f["inputs"], f["facts"], f["pruned"])
+        try:
+            f = json.loads(text)
+            return DayRecord(table, day, f["rows"], f["fingerprint"], f["inputs"], f["facts"], f["pruned"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise StorageError(
+                f"the record of this pruned day does not read ({error}).",
+                where=Location(file=self.objects.where(_tombstone(table, day))),
+                remedy=f"Remove it, then make the day from its logs again: nilometer run --day {day} --reread.",
+            ) from error
 
     def prune_day(self, table: str, day: dt.date, today: dt.date) -> None:
         """Delete a stored day's rows and keep its record; done again after a crash, it ends the same."""
@@ -329,9 +283,8 @@ class Storage:
 
     def pruned_days(self, table: str) -> list[dt.date]:
         """All days of a table whose rows were pruned, in order."""
-        names = (n.rpartition("/")[2] for n in self.names(f"pruned/{table}"))
-        found = (parse_day(n.removeprefix("day=").removesuffix(".json")) for n in names)
-        return sorted(d for d in found if not self.has(table, d))
+        names = (n.rpartition("/")[2].removesuffix(".json") for n in self.names(f"pruned/{table}"))
+        return [d for d in _days_named(names) if not self.has(table, d)]
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the day is stored."""
@@ -347,31 +300,36 @@ class Storage:
                 where=Location(day=day.isoformat()),
                 remedy=f"Run it: nilometer run --day {day}.",
             )
+        where = self.objects.where(name)
         try:
-            return pl.read_parquet(path, hive_partitioning=False)
+            return pl.read_parquet(fitting(path, table.name, where), hive_partitioning=False)
         except DAMAGE as error:
-            raise StorageError(
-                f"a stored day cannot be read ({error}).",
-                where=Location(file=self.objects.where(name), day=day.isoformat()),
-                remedy="Remove it and run its day again.",
-            ) from error
+            raise _unreadable(where, error) from error
 
     def scan(self, table: Table, days: Iterable[dt.date]) -> pl.LazyFrame:
         """A lazy frame over those of the days that are stored; empty with the right schema when none is."""
-        paths = self.paths([day_name(table.name, d) for d in days])
+        names = [day_name(table.name, d) for d in days]
+        found = zip(names, self.objects.fetch(names), strict=True)
+        paths = [fitting(p, table.name, self.objects.where(n)) for n, p in found if p is not None]
         if not paths:
             return table.empty().lazy()
         return pl.scan_parquet(paths, hive_partitioning=False)
 
+    def first_damage(self, days: Iterable[dt.date]) -> StorageError | None:
+        """The first stored table of the days that does not read to its end; for after a fault, as it reads all."""
+        for day in days:
+            for table in TABLES.values():
+                try:
+                    if self.has(table.name, day):
+                        self.read_day(table, day)
+                except StorageError as error:
+                    return error
+        return None
+
     def days(self, table: str) -> list[dt.date]:
         """All stored days of a table, in order."""
-        found = []
-        for name in self.objects.below(table):
-            match name.split("/"):
-                case [_, folder, "part.parquet"] if folder.startswith("day="):
-                    with suppress(ValueError):
-                        found.append(parse_day(folder.removeprefix("day=")))
-        return sorted(found)
+        parts = (name.split("/") for name in self.objects.below(table))
+        return _days_named(p[1] for p in parts if len(p) == 3 and p[2] == "part.parquet" and p[1].startswith("day="))
 
     # Files beside the tables, by their name below the root ("failed/day=2026-11-01.json").
 
@@ -419,6 +377,10 @@ class Storage:
         """The finished files right below a folder, as names below the root, in order."""
         return self.objects.names(folder)
 
+    def remove_leftovers(self) -> int:
+        """Delete what killed processes left half-written; how many. Call it under the site's lock, before writing."""
+        return remove_leftovers(self.workspace)
+
     # Failed days: a small marker that later stages skip and status shows; success removes it.
 
     def mark_failed(self, day: dt.date, stage: str, reasons: list[str]) -> None:
@@ -434,13 +396,24 @@ class Storage:
         text = self.read_text(_marker(day))
         if text is None:
             return None
-        loaded = json.loads(text)
-        return loaded["stage"], loaded["reasons"]
+        try:
+            loaded = json.loads(text)
+            return str(loaded["stage"]), [str(r) for r in loaded["reasons"]]
+        except (ValueError, LookupError, TypeError):
+            return "flows", [f"{_marker(day)} does not read, so why the day failed is not known. Run the day again."]
 
     def failed_days(self) -> list[dt.date]:
         """All days with a failure marker, in order."""
-        names = (n.rpartition("/")[2] for n in self.names("failed"))
-        return sorted(parse_day(n.removeprefix("day=").removesuffix(".json")) for n in names)
+        return _days_named(n.rpartition("/")[2].removesuffix(".json") for n in self.names("failed"))
+
+
+def _days_named(names: Iterable[str]) -> list[dt.date]:
+    """The days in names like "day=2026-11-01", in order; other names are no days."""
+    found = []
+    for name in names:
+        with suppress(ValueError):
+            found.append(parse_day(name.removeprefix("day=")))
+    return sorted(found)
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -105,7 +106,11 @@ def recover(storage: Storage) -> list[Change]:
     text = storage.read_text(_OPEN)
     if text is None:
         return []
-    found = [c for d in json.loads(text) for c in settle(storage, parse_day(d))]
+    try:
+        days = [parse_day(d) for d in json.loads(text)]
+    except (ValueError, TypeError):  # It was damaged: it may have been any of them.
+        days = storage.days("alerts")
+    found = [c for d in days for c in settle(storage, d)]
     close_days(storage)
     return found
 
@@ -127,17 +132,27 @@ def history(storage: Storage, alert_id: str) -> list[Change]:
 
 def _compared(storage: Storage, day: dt.date, known_at: str | None) -> tuple[DayLedger | None, list[Change]]:
     """(the ledger as it should be, what was new in it); None when it is as it should be."""
-    record = storage.record("alerts", day) if storage.has("alerts", day) else None
+    record = _record(storage, day)
     if record is None:
         return None, []
     ledger = _load(storage, day)
     roots = record.facts.get("roots", {})
     if (ledger.alerts, ledger.roots) == (record.fingerprint, roots):
         return None, []
-    now = verdicts_in(storage.read_day(ALERTS, day))
+    try:
+        now = verdicts_in(storage.read_day(ALERTS, day))
+    except StorageError:  # They do not read to their end: they are taken in when they have been made again.
+        return None, []
     why = _reasons(ledger, record)
     new = [_change(ledger, i, now.get(i), day, why, known_at) for i in _changed(ledger, now)]
     return DayLedger(record.fingerprint, roots, ledger.changes + new), new
+
+
+def _record(storage: Storage, day: dt.date) -> DayRecord | None:
+    """What the stored alerts of a day say of themselves; None when there are none, or it does not read."""
+    with suppress(StorageError):
+        return storage.record("alerts", day) if storage.has("alerts", day) else None
+    return None
 
 
 def _changed(ledger: DayLedger, now: Mapping[str, Verdict]) -> list[str]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import polars as pl
 import radix
 
-from pipeline.storage import content_fingerprint, digest
+from pipeline.content import content_fingerprint
+from pipeline.storage import digest
 
 WINDOW_INPUTS = ("entities", "known_events")
 """Inputs that count on every day of a window; the others on the day judged alone."""

@@ -9,12 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.content import content_fingerprint
 from pipeline.flows import DayFlows, build_flows
 from pipeline.inventory import Inventory
 from pipeline.landing import Landing
 from pipeline.schemas import FLOWS
 from pipeline.site import Site
-from pipeline.storage import Storage, content_fingerprint
+from pipeline.storage import Storage
 from tests.worlds import CONFIG, SERVER, day, make_site, record
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)

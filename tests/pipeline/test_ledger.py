@@ -88,7 +88,9 @@ def test_deleting_the_ledger_costs_time_never_rows(world: World, parsed: list[st
 def test_a_spoilt_ledger_is_no_ledger(tmp_path: Path, text: str) -> None:
     storage = Storage(tmp_path)
     storage.write_text(LEDGER, text)
-    assert Ledger.load(storage) == Ledger()
+    found = Ledger.load(storage)
+    assert (found.entries, found.networks) == ({}, {})
+    assert found.damaged
 
 
 def test_the_ledger_reads_back_as_it_was_stored(world: World, tmp_path: Path) -> None:

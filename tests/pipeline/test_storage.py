@@ -12,13 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pipeline.content import ContentHash, content_fingerprint
 from pipeline.errors import StorageError
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS, TABLES
 from pipeline.storage import (
-    ContentHash,
     Storage,
     checked,
-    content_fingerprint,
     digest,
     read_footer,
     replace_atomically,

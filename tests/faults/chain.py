@@ -1,0 +1,62 @@
+"""The assets' own way through the days, without Dagster around it: what most of the kills are tried on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import dagster as dg
+
+from assets.days import run_days
+from data_quality import checks
+from data_quality.checks import check_specs, day_quality, run_checks
+from pipeline import stages
+from pipeline.landing import Landing
+from pipeline.locks import site_lock
+from pipeline.site import Site
+
+
+class Context:
+    """As much of an asset's context as the days need."""
+
+    log = logging.getLogger("chain")
+
+    def __init__(self, days: Sequence[dt.date]) -> None:
+        self.partition_keys = [d.isoformat() for d in days]
+
+    def log_event(self, event: Any) -> None:
+        """Dagster would keep it."""
+
+
+def judge(spec: checks.CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> list[set[dt.date]]:
+    """Great Expectations' judgement of bounds in a line, as it would take most of the time; results must be equal."""
+
+    def meets(value: float | None, bounds: Mapping[str, Any]) -> bool:
+        least, most = bounds.get("min_value"), bounds.get("max_value")
+        return value is None or ((least is None or value >= least) and (most is None or value <= most))
+
+    bounds = [e["kwargs"] for e in spec.expectations]
+    return [{d for d, p in profiles.items() if not meets(p.get(b["column"]), b)} for b in bounds]
+
+
+def run_chain(site: Site, days: Sequence[dt.date]) -> None:
+    """All stages and checks of the days, in the order of a range run."""
+    context = cast("dg.AssetExecutionContext", Context(days))
+    checks._unexpected = judge
+    with site_lock(site.storage.root, wait=False):
+        site.storage.remove_leftovers()
+        landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
+        landing.land(days)
+        makers = {
+            "flows": lambda day: stages.make_flows(site, landing, day),
+            "daily_traffic": lambda day: stages.make_daily(site, day),
+            "traffic_baseline": lambda day: stages.make_baseline(site, day),
+            "anomaly_scores": lambda day: stages.make_scores(site, day),
+            "alerts": lambda day: stages.make_alerts(site, day, day_quality(site, day)),
+        }
+        for stage, make in makers.items():
+            run_days(context, site, stage, make)
+            for spec in (s for s in check_specs() if s.table == stage):
+                run_checks(spec, site, days)

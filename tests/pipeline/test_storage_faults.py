@@ -1,0 +1,123 @@
+"""Stored days and small files that are damaged, foreign or left over from a process that was killed."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.errors import StorageError
+from pipeline.leftovers import temporary_suffix
+from pipeline.schemas import DAILY_TRAFFIC
+from pipeline.storage import FOOTER_KEY, Storage
+
+DAY = dt.date(2026, 10, 1)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(tmp_path)
+
+
+@pytest.fixture
+def path(storage: Storage) -> Path:
+    row = {"day": DAY, "measure": "m", "client": "10.0.0.1", "bytes": 7, "flows": 1}
+    storage.write_day(DAILY_TRAFFIC, DAY, pl.DataFrame([row]), inputs={"flows": "a"})
+    return storage.path("daily_traffic", DAY)
+
+
+def dead_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+# Left over
+
+
+def test_what_dead_processes_left_half_written_goes_folders_too(storage: Storage, path: Path) -> None:
+    dead = dead_process()
+    half = path.with_name(f".part.parquet.{dead}.tmp")
+    half.write_bytes(b"PAR1")
+    folder = storage.root / "landing" / f".x1.{dead}.tmp"
+    folder.mkdir(parents=True)
+    (folder / "rows.ipc").write_bytes(b"x")
+    own = path.with_name(f".part.parquet{temporary_suffix()}")
+    own.write_bytes(b"")
+    assert storage.remove_leftovers() == 3
+    assert not half.exists() and not folder.exists() and not own.exists()
+    assert storage.read_day(DAILY_TRAFFIC, DAY).height == 1
+
+
+def test_what_a_living_process_writes_stays_unless_it_is_too_old_to_be_its(storage: Storage, path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
+        temporary = path.with_name(f".part.parquet.{living.pid}.tmp")
+        temporary.write_bytes(b"PAR1")
+        assert storage.remove_leftovers() == 0
+        old = time.time() - 2 * 86_400
+        os.utime(temporary, (old, old))
+        assert storage.remove_leftovers() == 1
+        living.kill()
+
+
+def test_hidden_files_of_others_stay(storage: Storage, path: Path) -> None:
+    strange = path.with_name(".notes.tmp")
+    strange.write_text("mine", encoding="utf-8")
+    assert storage.remove_leftovers() == 0
+    assert strange.exists()
+
+
+# Damaged
+
+
+@pytest.mark.parametrize("change", [pl.exclude("bytes"), [pl.all(), pl.lit(1).alias("x")], pl.all().cast(pl.String)])
+def test_a_stored_day_without_its_tables_columns_is_an_error_that_names_them(
+    storage: Storage, path: Path, change: pl.Expr
+) -> None:
+    footer = pl.read_parquet_metadata(path)[FOOTER_KEY]
+    pl.read_parquet(path).select(change).write_parquet(path, metadata={FOOTER_KEY: footer})
+    for read in (
+        lambda: storage.record("daily_traffic", DAY),
+        lambda: storage.read_day(DAILY_TRAFFIC, DAY),
+        lambda: storage.scan(DAILY_TRAFFIC, [DAY]),
+    ):
+        with pytest.raises(StorageError, match=r"column .*(bytes|x).*: .*columns.*Run its day again"):
+            read()
+
+
+@pytest.mark.parametrize("footer", ["", "{}", "[]", '{"table": "daily_traffic", "day": "never"}'])
+def test_a_footer_that_does_not_read_is_a_storage_error(storage: Storage, path: Path, footer: str) -> None:
+    pl.read_parquet(path).write_parquet(path, metadata={FOOTER_KEY: footer})
+    with pytest.raises(StorageError, match="cannot be read"):
+        storage.record("daily_traffic", DAY)
+
+
+def test_a_damaged_marker_is_a_failed_day_all_the_same(storage: Storage) -> None:
+    storage.mark_failed(DAY, "alerts", ["why"])
+    for text in ("", "[]", "{}", '{"stage": "alerts", "reasons": 5}'):
+        (storage.root / "failed" / f"day={DAY}.json").write_text(text, encoding="utf-8")
+        found = storage.failure(DAY)
+        assert found is not None
+        assert "does not read" in found[1][0]
+    assert storage.failed_days() == [DAY]
+
+
+def test_files_of_others_among_the_markers_are_no_days(storage: Storage) -> None:
+    storage.mark_failed(DAY, "alerts", ["why"])
+    for name in ("notes.txt", "day=someday.json"):
+        (storage.root / "failed" / name).write_text("x", encoding="utf-8")
+    assert storage.failed_days() == [DAY]
+
+
+def test_after_a_fault_the_table_that_does_not_read_to_its_end_is_found(storage: Storage, path: Path) -> None:
+    assert storage.first_damage([DAY]) is None
+    data = bytearray(path.read_bytes())
+    data[4:60] = b"\xff" * 56
+    path.write_bytes(data)
+    found = storage.first_damage([DAY - dt.timedelta(days=1), DAY])
+    assert found is not None
+    assert str(path) in found.message
