@@ -386,12 +386,7 @@ POWER_MAP = Table(
         _c("client", pl.String, "the client's address, or its asset", null=False),
         _c("bytes", pl.Int64, "the day's value, bytes or a count; null when unknown", "bytes"),
         _c("extra", pl.Int64, "the least that would alert on top, 0 where it does; null when nothing would", "bytes"),
-        _c(
-            "least",
-            pl.Int64,
-            "the least value of the day that alerts, all else as it is; null when none would",
-            "bytes",
-        ),
+        _c("least", pl.Int64, "the least value of the day that would alert; null when none would", "bytes"),
         _c("bound_by", pl.String, "what decides: a gate (fleet, group, own), the floor, or a channel of surge"),
         _c("reason", pl.String, "why no volume would alert: no_history, too_few_samples, masked, ..."),
     ),

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_quality.checks import _path, day_quality, results_of
+from data_quality.checks import _name, day_quality, results_of
 from pipeline.site import Site, open_site
-from pipeline.storage import write_parquet
 from tests.assets.test_cli import call, objects
 from tests.worlds import CONFIG, SEED, TWIN, day, make_site, write_log
 
@@ -82,7 +81,7 @@ def test_control_characters_of_a_result_do_not_reach_the_terminal(copy: Path) ->
     site = open_site(copy)
     rows = results_of(site, LAST).filter(check="drift")
     evil = rows.with_columns(observed=rows["expectation"] + "\x1b[31m\u202e\r\n2026-01-01: verified")
-    write_parquet(_path(site, LAST, "drift"), evil, {})
+    site.storage.write_parquet(_name(LAST, "drift"), evil, {})
     result = call("quality", "--day", LAST, site=copy)
     assert "\\x1b[31m" in result.stdout
     assert not {"\x1b", "\u202e", "\r"} & set(result.output)
@@ -149,7 +148,7 @@ def lapsed_by_flows(site: Path) -> None:
 def lapsed_by_failures(site: Path) -> None:
     opened: Site = open_site(site)
     rows = results_of(opened, LAST).filter(check="flows_valid")
-    write_parquet(_path(opened, LAST, "flows_valid"), rows.with_columns(passed=False), {})
+    opened.storage.write_parquet(_name(LAST, "flows_valid"), rows.with_columns(passed=False), {})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pipeline.errors import SourceError
 from pipeline.files import list_files
 from pipeline.flows import build_flows
 from pipeline.inventory import Inventory
-from pipeline.landing import Landing
+from pipeline.landing import Landing, News
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.storage import Storage
@@ -86,7 +86,7 @@ def test_an_object_is_fetched_once_until_it_changes(bucket: Bucket, world: World
     assert not any(key in path for _, path, _ in bucket.proxy.seen)
     assert world.land().pending([day(0)]) == {}
     put(bucket, 0, {"10.0.0.1": 501})  # As long as before.
-    assert world.land(9).pending([day(0)]) == {day(0): ["2026-10-01/a/conn.log.gz"]}
+    assert world.land(9).pending([day(0)]) == {day(0): [News("core/2026-10-01/a/conn.log.gz", known=True)]}
     assert world.received(world.land()) == {"10.0.0.1": 501}
 
 

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources import READERS, detect, format_of
-from pipeline.sources.base import Block, DocumentReader
+from pipeline.sources.base import Block, DocumentReader, ReadOptions
 from pipeline.sources.envelope import KEYS, SIGN
-from tests.pipeline.sources.forms_read import GOLDEN, options
-from tests.pipeline.sources.lines import only, read, read_blocks, read_lines
+from pipeline.sources.watch import Watch
+from tests.pipeline.sources.lines import LATEST, only, read, read_blocks, read_lines
+from tests.real_files import GOLDEN
 
 EVE = json.dumps(
     {
@@ -100,7 +101,7 @@ def test_a_line_with_line_ends_inside_is_one_line() -> None:
 
 
 def test_a_last_line_that_was_cut_waits_for_its_end() -> None:
-    reader = READERS[f"suricata{SIGN}message"](options())
+    reader = READERS[f"suricata{SIGN}message"](ReadOptions(Watch(None), LATEST))
     data = wrapped(EVE, "message").encode()[:-9]
     parsed = reader.read(Block(data, 1, 1, unterminated=True))
     assert parsed.account.quarantined == {"incomplete_last_line": 1}
@@ -108,7 +109,7 @@ def test_a_last_line_that_was_cut_waits_for_its_end() -> None:
 
 
 def test_a_document_of_envelopes_is_read_whole() -> None:
-    reader = READERS[f"suricata{SIGN}message"](options())
+    reader = READERS[f"suricata{SIGN}message"](ReadOptions(Watch(None), LATEST))
     assert isinstance(reader, DocumentReader)
     data = json.dumps([json.loads(wrapped(EVE, "message"))] * 2).encode()
     assert reader.read_array(data).account.flows == 2
@@ -155,6 +156,6 @@ def test_what_an_export_puts_before_vpc_lines_is_taken_off() -> None:
 def test_every_line_is_accounted_for(lines: Sequence[str]) -> None:
     flat = [x.replace("\n", " ") for x in lines]
     data = "".join(f"{x}\n" for x in flat).encode("utf-8", errors="surrogatepass")
-    parsed = READERS[f"suricata{SIGN}message"](options()).read(Block(data, 1, len(flat)))
+    parsed = READERS[f"suricata{SIGN}message"](ReadOptions(Watch(None), LATEST)).read(Block(data, 1, len(flat)))
     assert parsed.account.balanced
     assert parsed.account.lines == len(flat)
