@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,14 +142,23 @@ _SWEEP |= {"theft_bytes": pl.Int64, "events": pl.Int64, "detected": pl.Int64}
 def compared_methods(
     firsts: Sequence[Trial], seconds: Sequence[Trial], names: tuple[str, str], days: Sequence[dt.date]
 ) -> pl.DataFrame:
-    """The alerts of two groups of rules side by side, as of `compared`; a group alerts where one of its rules does."""
-    found = [compared(_any(firsts, d), _any(seconds, d), names) for d in days]
+    """The alerts of two groups of rules side by side, as of `compared`; a group alerts where one of its rules does.
+
+    An address and the asset that held it on the day are one client, under the asset's name.
+    """
+    found = []
+    for day in days:
+        holders: dict[str, str] = {}
+        for t in (*firsts, *seconds):
+            holders |= t.holders(day) if isinstance(t, SurgeTrial) else {}
+        found.append(compared(_any(firsts, day, holders), _any(seconds, day, holders), names))
     return pl.concat([pl.DataFrame(schema=_ALERTS), *found])
 
 
-def _any(trials: Sequence[Trial], day: dt.date) -> pl.DataFrame:
+def _any(trials: Sequence[Trial], day: dt.date, holders: Mapping[str, str]) -> pl.DataFrame:
     """One verdict a client: an alert where there is one, else that of the largest volume."""
     every = pl.concat([pl.DataFrame(schema=VERDICTS), *(t.verdicts(day) for t in trials)])
+    every = every.with_columns(pl.col("client").replace(dict(holders))) if holders else every
     order = every.sort("alert", "bytes", "cause", descending=[True, True, False], nulls_last=True)
     return order.group_by("client", maintain_order=True).first().select(VERDICTS.names())
 

@@ -171,6 +171,12 @@ class SurgeTrial:
         kept = history(self.site, self.rule.measures, fit)
         return client_days(kept, self.rule, self.site.inventory, day, self.context, self.site.groups).rows
 
+    def holders(self, day: dt.date) -> dict[str, str]:
+        """Address -> the asset that held it on the day, where one is known: what the day's clients go by."""
+        seen = history(self.site, self.rule.measures, [day]).select("day", ip="client").drop_nulls().unique().collect()
+        known = self.context.with_assets(seen).drop_nulls("asset")
+        return dict(known.select("ip", "asset").iter_rows())
+
     def raw(self, day: dt.date) -> pl.DataFrame:
         """Raw scores of the days that calibrate a day, and of the day."""
         wanted = self._wanted(day)

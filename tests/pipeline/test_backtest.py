@@ -18,6 +18,7 @@ from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection
 from pipeline.site import Site, open_site
 from pipeline.trial import CAUSES, VERDICTS, SeedTrial, SurgeTrial, trial
+from tests.pipeline.context.test_context_model import context
 from tests.worlds import CONFIG, SEED, TWIN, day
 
 RULES = {r.id: r for r in load_rules({"mail_volume_surge": RuleOverride()}, lookback_days=30)}
@@ -175,6 +176,16 @@ def test_surge_is_learning_at_first_and_the_methods_are_told_apart(tmp_path: Pat
     found = compared_methods([SeedTrial(site, RULE), SeedTrial(site, RULES[TWIN])], surges, ("s", "g"), [LAST])
     assert found.filter(pl.col("client") == "10.0.2.7").drop("bytes").rows() == [
         (LAST, "10.0.2.7", BOTH, "above_both_gates", "shot")
+    ]
+
+
+def test_an_address_and_the_asset_that_held_it_are_one_client(tmp_path: Path) -> None:
+    site = whole(tmp_path / "s")
+    known = context(entities="address,asset\n10.0.2.7,laptop\n")
+    surges = [SurgeTrial(site, SURGE.with_numbers({"budget": 100.0}), verified, known)]
+    found = compared_methods([SeedTrial(site, RULE)], surges, ("s", "g"), [LAST])
+    assert found.filter(pl.col("client").is_in(["laptop", "10.0.2.7"])).drop("bytes").rows() == [
+        (LAST, "laptop", BOTH, "above_both_gates", "shot")
     ]
 
 
