@@ -14,6 +14,8 @@ import pytest
 
 from assets import runner
 from assets.build import build_defs
+from assets.days import RANGE_END, RANGE_START
+from assets.instances import open_instance
 from pipeline import storage
 from pipeline.site import PROJECT, Site
 from tests.worlds import day, log_path, make_site
@@ -56,8 +58,8 @@ def counted_writes() -> Iterator[Counter[str]]:
 
 def from_the_ui(site: Site, days: Sequence[dt.date]) -> None:
     """A backfill as the UI starts it: the assets, over a range of partitions, as one run."""
-    tags = {runner._START: days[0].isoformat(), runner._END: days[-1].isoformat()}
-    with runner.open_instance(site) as instance:
+    tags = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()}
+    with open_instance(site) as instance:
         job = build_defs(site).resolve_job_def(runner.JOB)
         assert job.execute_in_process(instance=instance, tags=tags).success
 
@@ -113,7 +115,7 @@ def test_a_run_after_a_killed_one_makes_no_day_again_that_is_done(site: Site, ex
     program = (
         "import sys, os, signal, datetime as dt\n"
         "from pathlib import Path\n"
-        "from assets import runner\n"
+        "from assets import runner\nfrom pipeline.days import day_range\n"
         "from pipeline import stages\n"
         "from pipeline.site import open_site\n"
         "make = stages.make_daily\n"
@@ -123,7 +125,7 @@ def test_a_run_after_a_killed_one_makes_no_day_again_that_is_done(site: Site, ex
         "    return make(site, day)\n"
         "module.make_daily = killing\n"
         "first, last = (dt.date.fromisoformat(d) for d in sys.argv[2:5:2])\n"
-        "runner.run_days(open_site(Path(sys.argv[1])), runner.day_range(first, last))\n"
+        "runner.run_days(open_site(Path(sys.argv[1])), day_range(first, last))\n"
     )
     words = [str(site.root), *(d.isoformat() for d in (DAYS[0], DAYS[2], DAYS[-1]))]
     killed = subprocess.run(

@@ -76,7 +76,7 @@ def test_a_step_that_fails_by_itself_is_told_whichever_it_is(
 def test_a_fault_of_the_disk_ends_the_command_with_a_message(
     done: Site, monkeypatch: pytest.MonkeyPatch, fault: int
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise OSError(fault, "what the system says", "data/run.lock")
 
     monkeypatch.setattr(runner, "run_days", broken)

@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 
 from assets import runner
+from assets.instances import open_instance
+from assets.run_tags import ORIGIN
 from data_quality.checks import check_specs
 from pipeline.locks import BusyError, site_lock
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
@@ -37,7 +39,7 @@ def tables(site: Site, count: int = DAYS) -> dict[str, pl.DataFrame]:
 def events(site: Site, kind: dg.DagsterEventType) -> Counter[tuple[str, str | None]]:
     """(asset, partition) -> events of a kind in the site's instance."""
     found: Counter[tuple[str, str | None]] = Counter()
-    with runner.open_instance(site) as instance:
+    with open_instance(site) as instance:
         for run in instance.get_runs():
             for log in instance.all_logs(run.run_id, of_type=kind):
                 assert log.dagster_event is not None
@@ -89,7 +91,7 @@ def test_one_unreadable_day_fails_alone_and_a_retry_does_only_it(site: Site) -> 
     assert any("conn.log" in reason for reason in report.days[2].reasons)
     made = events(site, dg.DagsterEventType.ASSET_MATERIALIZATION)
     assert made == Counter({(t.name, d.isoformat()): 1 for t in CHAIN for d in days() if d != day(2)})
-    with runner.open_instance(site) as instance:
+    with open_instance(site) as instance:
         runs = instance.get_runs()
         assert [r.status for r in runs] == [dg.DagsterRunStatus.FAILURE]
     bad.write_bytes(whole)
@@ -101,7 +103,7 @@ def test_one_unreadable_day_fails_alone_and_a_retry_does_only_it(site: Site) -> 
 def test_the_failed_run_names_its_bad_day(site: Site) -> None:
     log_path(site.root, day(3)).write_bytes(b"\x00\x01\x02 nothing known")
     runner.run_days(site, days())
-    with runner.open_instance(site) as instance:
+    with open_instance(site) as instance:
         run = instance.get_runs()[0]
         failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
         text = " ".join(str(f.dagster_event.event_specific_data) for f in failures if f.dagster_event)
@@ -191,13 +193,11 @@ def test_a_second_run_is_refused_while_one_is_at_work(site: Site) -> None:
 
 
 def test_runs_of_a_killed_command_are_marked_failed_at_the_next_start(site: Site) -> None:
-    with runner.open_instance(site) as instance:
+    with open_instance(site) as instance:
         job = runner.build_defs(site).resolve_job_def("nilometer_daily")
-        run = instance.create_run_for_job(
-            job, tags={runner.ORIGIN_TAG: "command line"}, status=dg.DagsterRunStatus.STARTED
-        )
+        run = instance.create_run_for_job(job, tags={ORIGIN: "command line"}, status=dg.DagsterRunStatus.STARTED)
     runner.run_days(site, days(1))
-    with runner.open_instance(site) as instance:
+    with open_instance(site) as instance:
         found = instance.get_run_by_id(run.run_id)
         assert found is not None
         assert found.status == dg.DagsterRunStatus.FAILURE

@@ -23,6 +23,8 @@ from tests.worlds import day, log_path, make_site, record
 
 DAYS = [day(n) for n in range(3)]
 BROKEN = b"\x1f\x8b\x08\x00 this is no gzip"
+CLOCKS = ("first_seen", "known_at")
+"""What the ledgers of files and of verdicts hold of the time of day."""
 THIN_OUT = {"quality": 3, "pruned removed": 4}
 """Every so many writes of such a point are tried, as it has so many alike."""
 
@@ -67,14 +69,14 @@ class Story:
 
 
 def stored(site: Path) -> dict[str, bytes]:
-    """Every stored file by name; of the ledger all but when a file was first seen, which is a clock's matter."""
+    """Every stored file by name; of the ledgers all but when something was first seen or known."""
     found = {}
     for path in sorted((site / "data").rglob("*")):
         if path.is_file() and path.name != "run.lock":
             data = path.read_bytes()
-            if path.name == "ledger.jsonl":
+            if path.suffix == ".jsonl":
                 lines = [json.loads(line) for line in data.splitlines()]
-                data = json.dumps([{k: v for k, v in line.items() if k != "first_seen"} for line in lines]).encode()
+                data = json.dumps([{k: v for k, v in line.items() if k not in CLOCKS} for line in lines]).encode()
             found[str(path.relative_to(site / "data"))] = data
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import dagster as dg
@@ -12,7 +13,7 @@ import dagster as dg
 from assets.days import run_days
 from data_quality import checks
 from data_quality.checks import check_specs, day_quality, run_checks
-from pipeline import stages
+from pipeline import stages, verdicts
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.site import Site
@@ -22,6 +23,9 @@ class Context:
     """As much of an asset's context as the days need."""
 
     log = logging.getLogger("chain")
+    run = SimpleNamespace(run_id="chain", tags={})
+    retry_number = 0
+    op_execution_context = SimpleNamespace(op_def=SimpleNamespace(retry_policy=None))
 
     def __init__(self, days: Sequence[dt.date]) -> None:
         self.partition_keys = [d.isoformat() for d in days]
@@ -45,9 +49,10 @@ def run_chain(site: Site, days: Sequence[dt.date]) -> None:
     """All stages and checks of the days, in the order of a range run."""
     context = cast("dg.AssetExecutionContext", Context(days))
     checks._unexpected = judge
-    with site_lock(site.storage.root, wait=False):
+    with site_lock(site.storage.workspace, wait=False):
         site.storage.remove_leftovers()
-        landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.now(dt.UTC))
+        verdicts.recover(site.storage)
+        landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
         landing.land(days)
         makers = {
             "flows": lambda day: stages.make_flows(site, landing, day),
@@ -57,6 +62,10 @@ def run_chain(site: Site, days: Sequence[dt.date]) -> None:
             "alerts": lambda day: stages.make_alerts(site, day, day_quality(site, day)),
         }
         for stage, make in makers.items():
+            if stage == "alerts":
+                verdicts.open_days(site.storage, days)
             run_days(context, site, stage, make)
+            if stage == "alerts":
+                verdicts.close_days(site.storage)
             for spec in (s for s in check_specs() if s.table == stage):
                 run_checks(spec, site, days)

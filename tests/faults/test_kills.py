@@ -11,7 +11,16 @@ from tests.faults.killing import PHASES, REMOVED
 
 pytestmark = pytest.mark.slow
 POINTS = {"landing", "quarantine", "ledger", "flows", "daily_traffic", "traffic_baseline", "anomaly_scores"}
-POINTS |= {"alerts", "quality", "failed", "verdicts", "failed removed", "verdicts removed", "pruned removed"}
+POINTS |= {
+    "alerts",
+    "quality",
+    "failed",
+    "verdicts",
+    "failed removed",
+    "verdicts removed",
+    "pruned removed",
+    "quarantine removed",
+}
 
 
 @pytest.fixture(scope="module")

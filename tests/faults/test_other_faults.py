@@ -266,7 +266,7 @@ def test_a_log_that_changes_during_the_run_makes_its_day_stale_until_it_is_run_a
     monkeypatch.setattr("assets.daily.make_daily", changing)
     report = runner.run_days(site, DAYS)
     assert report.days[1].state == "stale"
-    assert "new or changed log" in report.days[1].reasons[0]
+    assert "changed file" in report.days[1].reasons[0]
     assert not report.good
     assert runner.run_stale(site).good
     fresh = make_site(tmp_path / "fresh", len(DAYS))
