@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from assets.build import build_defs
 from assets.cli import main
-from assets.runner import open_instance, open_landing, run_days
+from assets.instances import open_instance
+from assets.runner import open_landing, run_days
 from data_quality.checks import day_quality
 from pipeline.schemas import ALERTS, SURGE_SCORES
 from pipeline.site import Site, open_site

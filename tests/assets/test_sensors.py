@@ -16,7 +16,8 @@ import pytest
 
 from assets import alive, sensors
 from assets.build import build_defs
-from assets.runner import ORIGIN_TAG, open_instance, run_days
+from assets.instances import open_instance
+from assets.runner import ORIGIN_TAG, run_days
 from assets.schedules import JOB
 from pipeline import landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE

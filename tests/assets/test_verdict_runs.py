@@ -17,7 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import main
-from assets.runner import open_instance, open_landing, run_days, run_stale
+from assets.instances import open_instance
+from assets.runner import open_landing, run_days, run_stale
 from data_quality.checks import day_quality
 from pipeline.alerts import alert_id
 from pipeline.schemas import ALERTS, Table
