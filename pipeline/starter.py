@@ -21,7 +21,7 @@ sources:                 # flow logs; several are read as one
   - name: core           # the sensor's name where the log has none (dvc)
     format: auto         # auto, or a format's name; plain, gz, zst, bz2 or xz
     path: logs/**/conn*.log*   # a glob; with {{day}} (YYYY-MM-DD) only the days asked for are opened
-    # path: s3://bucket/logs/{{day}}/*.log.gz   # or objects, with storage_options of their own
+    # objects too, as s3://bucket/logs/{{day}}/*.log.gz, with storage_options of their own
     # keep: inventory    # inventory: only flows of the addresses below; all: every flow
     # timezone: UTC      # of times without a zone, where devices write their own
     # max_session_days: 1      # a log of a day may hold sessions that began so many days before

@@ -167,6 +167,9 @@ def test_alerts_of_an_unscored_day_exits_1_and_names_it(ran: Path) -> None:
 def test_alerts_of_a_day_without_logs_exits_1_as_no_data_is_not_no_alert(copy: Path) -> None:
     shutil.rmtree(log_path(copy, day(6)).parent)
     (copy / "data" / "landing" / "ledger.jsonl").unlink()
+    kept = call("run", "--day", day(6), site=copy)
+    assert "The stored day is kept" in kept.stderr
+    (copy / "data" / "flows" / f"day={day(6)}" / "part.parquet").unlink()
     assert call("run", "--day", day(6), site=copy).exit_code == 1
     result = call("alerts", "--day", day(6), site=copy)
     assert result.exit_code == 1

@@ -49,7 +49,7 @@ def accept(site: Path, *more: object) -> None:
 def test_the_contract_stays_one_object_an_expectation(ran: Path) -> None:
     found = objects(call("quality", "--day", LAST, "--json", site=ran))
     keys = ["day", "table", "check", "expectation", "passed", "severity", "blocking", "observed", "limit", "remedy"]
-    assert {tuple(o) for o in found} == {tuple(keys)}
+    assert {tuple(o) for o in found} == {(*keys, "meaning", "unexpected", "sample")}
     assert [o["check"] + "/" + o["expectation"] for o in found if not o["passed"] and o["blocking"]] == [FAILED]
 
 

@@ -62,13 +62,14 @@ def site(ran: Path, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
-    """(table, number of the day) of every table that is written."""
+    """(table, number of the day) of every table that is written, but for the counts that checks compare days with."""
     found: set[tuple[str, int]] = set()
     real = Storage.write_slices
 
     def counting(self: Storage, table: Table, of: dt.date, *rest: Any, **named: Any) -> Any:
-        assert (table.name, (of - day(0)).days) not in found, "written twice"
-        found.add((table.name, (of - day(0)).days))
+        if not table.name.endswith("_counts"):
+            assert (table.name, (of - day(0)).days) not in found, "written twice"
+            found.add((table.name, (of - day(0)).days))
         return real(self, table, of, *rest, **named)
 
     monkeypatch.setattr(Storage, "write_slices", counting)
