@@ -16,7 +16,6 @@ import dagster as dg
 
 from pipeline.site import Site
 
-HOME = "dagster_home"
 RUNNING = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 YOUNG_SECONDS = 60
 """A lock that nobody holds yet may be about to be taken."""
@@ -24,7 +23,7 @@ _held: dict[Path, int] = {}
 
 
 def _folder(site: Site) -> Path:
-    return site.root / HOME / "alive"
+    return site.storage.workspace / "alive"
 
 
 def hold(site: Site, run_id: str) -> None:

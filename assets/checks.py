@@ -71,7 +71,7 @@ def judge(context: dg.OpExecutionContext | dg.AssetExecutionContext, site: Site,
     for spec in specs:
         for day, outcome in outcomes[spec.name].items():
             if not outcome.passed:
-                about = {"run_id": context.run_id, "day": day.isoformat(), "stage": spec.table}
+                about = {"run_id": context.run.run_id, "day": day.isoformat(), "stage": spec.table}
                 journal.write("warning", "check_failed", **about, check=spec.name)
             # log_event takes evaluations too, and unlike runless events they may come again for the same day.
             context.log_event(_evaluation(spec, day.isoformat(), outcome))  # type: ignore[arg-type]

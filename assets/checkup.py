@@ -29,14 +29,15 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     """
     known = load_context(site.root, site.settings.context)
     now = dt.datetime.now(dt.UTC)
-    sources, sampled = survey(site, now), samples(site, now)
-    ways, drift = directions(sampled), foreseen(site, _ledger(site, now), sampled, now)
+    sources, sampled, unreachable = survey(site, now), samples(site, now), _out_of_reach(site)
+    ways = directions(sampled)
+    drift = [] if unreachable else foreseen(site, _ledger(site, now), sampled, now)
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
     problems = [p for s in sources for p in s.problems]
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
     problems += [f"rule {r.id} can fire {f.explanation}" for r, f, _ in rules if not f.can_fire]
     problems += [d.message for d in ways if d.refused]
-    problems += _blind_spots(site) + _out_of_reach(site)
+    problems += _blind_spots(site) + unreachable
     if as_json:
         screen.json_lines([s.as_dict() for s in sources])
         screen.json_lines([d.as_dict() for d in ways])

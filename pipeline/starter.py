@@ -14,7 +14,8 @@ STARTER = """\
 timezone: UTC            # IANA name; a day begins and ends at midnight here
 start_date: {start}   # the first day (partition); no window reaches before it
 storage: data            # all tables: a folder, below this one or absolute, or s3://, gs://, az:// with a prefix
-# storage_options: {{region: eu-central-1}}   # of an object store; secrets come from the environment only
+#                        # of an object store with storage_options, such as {{region: eu-central-1}}; secrets come from
+#                        # the environment only
 lookback_days: 30        # days of history a day is compared with (1 to 3660)
 
 sources:                 # flow logs; several are read as one

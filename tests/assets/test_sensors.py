@@ -240,8 +240,8 @@ def test_the_run_of_a_killed_process_is_marked_failed_and_is_not_waited_for(
     monkeypatch.setattr(alive, "YOUNG_SECONDS", 0)
     job = build_defs(site).resolve_job_def(JOB)
     dead, works = (instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED) for _ in range(2))
-    (site.root / "dagster_home" / "alive").mkdir(parents=True, exist_ok=True)
-    (site.root / "dagster_home" / "alive" / f"{dead.run_id}.lock").touch()
+    (site.storage.workspace / "alive").mkdir(parents=True, exist_ok=True)
+    (site.storage.workspace / "alive" / f"{dead.run_id}.lock").touch()
     alive.hold(site, works.run_id)
     assert alive.bury(instance, site) == [dead.run_id]
     assert alive.bury(instance, site) == []

@@ -256,7 +256,7 @@ def corrupt(site: Site, table: str) -> None:
 
 
 USERS = {
-    "flows": ("flow_counts", "flows_complete", "inputs_valid", "daily_traffic_valid"),
+    "flows": ("flow_counts", "flows_complete", "inputs_valid", "daily_traffic_valid", "drift", "client_counts"),
     "daily_traffic": ("client_counts", "anomaly_scores_valid", "canary_found"),
     "traffic_baseline": ("sample_counts", "canary_found"),
     "anomaly_scores": ("sample_counts", "alerts_valid"),
