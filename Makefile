@@ -29,11 +29,17 @@ demo: $(STAMP) ## set up, make the demo site, run the whole job and print its al
 ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
 	.venv/bin/nilometer --site demo-site ui
 
-# Three processes: what one group leaves in memory does not slow the next.
-APART := tests/assets tests/data_quality tests/ui tests/pipeline
-
 test: $(STAMP) lint types ## set up, then lint, types and all fast tests
-	$(PY) -m pytest tests/assets tests/data_quality tests/ui
+	$(MAKE) --no-print-directory --output-sync=target -j2 test-runs test-parts
+
+# Two at a time, as they take about as long; what one group leaves in memory does not slow the next.
+APART := tests/assets tests/data_quality tests/pipeline
+
+.PHONY: test-runs test-parts
+test-runs: $(STAMP)
+	$(PY) -m pytest tests/assets tests/data_quality
+
+test-parts: $(STAMP)
 	$(PY) -m pytest tests/pipeline
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) tests
 
