@@ -4,7 +4,7 @@ unexport DAGSTER_HOME
 PY := .venv/bin/python
 STAMP := .venv/.synced
 
-.PHONY: help setup demo ui test test-slow fuzz faults lint types lock bench bench-formats bench-quality pictures clean
+.PHONY: help setup demo ui test gate test-slow fuzz faults lint types lock bench bench-formats bench-quality pictures clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test-runs: $(STAMP)
 test-parts: $(STAMP)
 	$(PY) -m pytest tests/pipeline
 	$(PY) -m pytest $(addprefix --ignore=,$(APART)) tests
+
+gate: $(STAMP) ## detection on five simulated worlds is no worse than it was
+	$(PY) -m pytest -m slow tests/pipeline/evaluation/test_evaluation_run.py
 
 test-slow: $(STAMP) ## the slow tests too
 	$(PY) -m pytest -m "slow or not slow"
