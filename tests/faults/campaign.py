@@ -72,7 +72,7 @@ def stored(site: Path) -> dict[str, bytes]:
     """Every stored file by name; of the ledgers all but when something was first seen or known."""
     found = {}
     for path in sorted((site / "data").rglob("*")):
-        if path.is_file() and path.name != "run.lock":
+        if path.is_file() and path.suffix != ".lock":
             data = path.read_bytes()
             if path.suffix == ".jsonl":
                 lines = [json.loads(line) for line in data.splitlines()]
@@ -110,7 +110,8 @@ def stories(nursery: Nursery, folder: Path) -> list[Story]:
             site, seen = Path(shutil.copytree(before, folder / f"{name}-{by}")), folder / f"{name}-{by}.json"
             assert nursery.run(do="run", parts=[part(site, by, points=str(seen))]) == 0, nursery.log.read_text()
             ends[by], points[by] = stored(site), json.loads(seen.read_text(encoding="utf-8"))
-        assert ends["stages"] == ends["command"]
+        apart = {k for k in {*ends["stages"], *ends["command"]} if ends["stages"].get(k) != ends["command"].get(k)}
+        assert not apart, apart
         known = fingerprints(before) + fingerprints(site)
         by_day: dict[str, list[str]] = {}
         for key, fingerprint in known:
