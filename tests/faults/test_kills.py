@@ -14,6 +14,8 @@ POINTS = {"landing", "quarantine", "ledger", "flows", "daily_traffic", "traffic_
 POINTS |= {
     "alerts",
     "quality",
+    "flow_counts",
+    "traffic_counts",
     "failed",
     "verdicts",
     "failed removed",
