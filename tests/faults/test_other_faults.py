@@ -268,6 +268,7 @@ def test_a_log_that_changes_during_the_run_makes_its_day_stale_until_it_is_run_a
     assert report.days[1].state == "stale"
     assert "changed file" in report.days[1].reasons[0]
     assert not report.good
+    monkeypatch.undo()  # The log is quiet again.
     assert runner.run_stale(site).good
     fresh = make_site(tmp_path / "fresh", len(DAYS))
     log_path(fresh.root, DAYS[1]).write_text(log.read_text(encoding="utf-8"), encoding="utf-8")
