@@ -69,8 +69,8 @@ def a_byte_more(rows: pl.DataFrame, *of: Any, **more: Any) -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("part", "fault", "expectation"),
     [
-        ("judged", with_budget(0.01), "canaries_missed"),
-        ("judged", with_budget(100.0), "canaries_false"),
+        ("judged", with_budget(0.3), "canaries_missed"),
+        ("judged", with_budget(20.0), "canaries_false"),
         ("raw_scores", a_byte_more, "canaries_false"),
     ],
 )
