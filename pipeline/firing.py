@@ -14,7 +14,7 @@ import polars as pl
 from pipeline.canary import Canary, canary, surge_canary
 from pipeline.detections.fireability import fireability, rows_to_exceed
 from pipeline.detections.model import Rule
-from pipeline.methods.surge.calibration import LEAST_DAYS, Calibration
+from pipeline.methods.surge.calibration import LEAST_DAYS, Calibration, comparable_days
 from pipeline.power import REASONS, seed_power, surge_power, surge_rows
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, TRAFFIC_BASELINE
 from pipeline.site import Site
@@ -79,8 +79,8 @@ def _because(site: Site, rule: Rule, day: dt.date, reason: str) -> str:
     """The commonest obstacle of the day's clients, with the day's own numbers beside what the rule asks for."""
     first = fireability(rule, site.settings.start_date).first_day
     if reason == "learning":
-        days = surge_rows(site, day, rule).filter((pl.col("day") < day) & pl.col("surprise").is_not_null())["day"]
-        return f"{days.n_unique()} of the {LEAST_DAYS} scored days before are there; {first} is the first day it can"
+        days = comparable_days(surge_rows(site, day, rule).filter(pl.col("day") < day), "n", "surprise")
+        return f"{days.len()} of the {LEAST_DAYS} scored days before are there; {first} is the first day it can"
     if rule.method == "surge":
         return REASONS[reason]
     scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(pl.col("rule_id") == rule.id)

@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline.methods.surge import CALIBRATED_SCHEMA, RAW_SCHEMA, Params, calibrated, raw_scores
-from pipeline.methods.surge.calibration import role_budgets
+from pipeline.methods.surge.calibration import comparable_days, role_budgets
 from pipeline.methods.surge.company import company
 from pipeline.simulate.settings import WorldSettings, default_attacks
 from pipeline.simulate.world import World, make_world
@@ -71,8 +71,12 @@ def test_a_large_day_alerts_in_the_shot_channel_as_critical() -> None:
 
 
 def test_many_larger_days_alert_in_the_slow_channel_as_one_case() -> None:
-    daily = with_extra(fleet(), "10.0.0.7", {n: 80_000_000 for n in range(64, 76)})
-    found = pl.concat([alerts(daily, n, "slow") for n in range(64, 76)]).filter(pl.col("client") == "10.0.0.7")
+    daily, days = (
+        with_extra(fleet(300), "10.0.0.7", {n: 80_000_000 for n in range(64, 76)}),
+        [day(n) for n in range(76)],
+    )
+    raw = raw_scores(daily, days[64 - PARAMS.calibration :], PARAMS)
+    found = calibrated(raw, days[64:], PARAMS).filter("alert", channel="slow", client="10.0.0.7")
     assert found.height >= 4
     assert (found["case_day"] == found["day"]).to_list() == [True] + [False] * (found.height - 1)
 
@@ -241,8 +245,35 @@ def test_a_young_fleet_alerts_nobody_before_a_week_is_scored() -> None:
     raw = raw_scores(daily, days, PARAMS)
     assert raw.filter(pl.col("day") < day(5))["surprise"].null_count() == 150
     found = calibrated(raw, days, PARAMS).filter("alert")
-    assert found["day"].min() >= day(12)
+    assert found["day"].min() >= day(13)
     assert ("10.0.0.8", day(13)) in found.select("client", "day").rows()
+
+
+def test_the_first_weeks_of_a_site_keep_the_budget_of_each_channel() -> None:
+    """Also when a channel judges for the first time; expected are 2 of the shot and .6 of slow a day."""
+    daily, params = fleet(clients=300).filter(pl.col("day") < day(45)), Params(budget=100)
+    days = [day(n) for n in range(45)]
+    found = calibrated(raw_scores(daily, days, params), days, params).filter(
+        "alert", pl.col("case_day") == pl.col("day")
+    )
+    counts = found.group_by("day", "channel").len()
+    assert counts["len"].max() <= 9
+    for channel, least, first in (("shot", 20, 13), ("slow", 3, 24)):
+        part = counts.filter(pl.col("channel") == channel)
+        assert part["day"].min() >= day(first)
+        assert least <= part["len"].sum() <= 2 * 100 * params.shares[channel] * 300 * (45 - first) / 10_000
+
+
+def test_days_on_which_clients_were_hardly_known_do_not_judge_later_ones() -> None:
+    known = pl.DataFrame(
+        {
+            "day": [day(n) for n in (0, 0, 1, 1, 2, 2, 3, 3)],
+            "n": [2, 2, 5, 5, 10, 10, 20, 0],
+            "surprise": [None, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, None],
+        }
+    )
+    assert comparable_days(known, "n", "surprise").sort().to_list() == [day(1), day(2), day(3)]
+    assert comparable_days(known.clear(), "n", "surprise").is_empty()
 
 
 def test_unknown_bytes_give_no_score_and_no_past() -> None:

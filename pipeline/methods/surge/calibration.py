@@ -29,7 +29,7 @@ _CLOSE = 1e-9
 _LEAST_PART = 0.05
 """The part of the budget that every role with scores enough may spend."""
 LEAST_DAYS = 7
-"""With fewer scored days in the past nothing alerts: a week has weekends."""
+"""With fewer comparable days in its past a channel does not alert: a week has weekends."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Calibration:
     def before(cls, raw: pl.DataFrame, day: dt.date, params: Params) -> Calibration:
         """From the raw scores of the past days of the calibration."""
         past = raw.filter(pl.col("day").is_between(day - dt.timedelta(days=params.calibration), day, closed="left"))
+        slow = _slow_tail(_comparable(past, "base_days", "slow"), params)
+        past = _comparable(past, "n", "surprise")
         free = past.filter(pl.col("explained_by").is_null() & pl.col("surprise").is_not_null())
-        if free["day"].n_unique() < LEAST_DAYS:
-            free, past = free.clear(), past.clear()
         excesses = Excesses.of(free)
         found = free["surprise"].quantile(UNUSUAL_QUANTILE, "nearest")
         unusual = math.inf if found is None else float(found)
@@ -61,7 +61,7 @@ class Calibration:
         tails: dict[tuple[str, str | None], Tail] = {("shot", None): fit_tail(shot["score"], past.height)}
         for role, size in role_budgets(past).items():
             tails["shot", role] = fit_tail(shot.filter(pl.col("role") == role)["score"], size)
-        tails["slow", None] = _slow_tail(free, past.height, params)
+        tails["slow", None] = slow
         new = free["new"].drop_nulls()
         if new.len() < _FEW_NEW:
             # Too few new clients to compare with: a new one must be rare among all.
@@ -207,8 +207,31 @@ def _shot(unusual: float) -> pl.Expr:
     return pl.min_horizontal(own, _RARITY_POWER * pl.col("rarity")) + together
 
 
-def _slow_tail(free: pl.DataFrame, active: int, params: Params) -> Tail:
+def comparable_days(past: pl.DataFrame, known: str, score: str) -> pl.Series:
+    """The days on which clients were known at least half as well as on the best of them.
+
+    The first days of a site tell little of each client: their scores say nothing of later ones. A channel that has
+    scores for the first time has no past at all.
+
+    Args:
+        past: raw scores.
+        known: the column that counts the days that are known of a client.
+        score: the column of scores; a client without one is not known.
+    """
+    judged = pl.when(pl.col(score).is_not_null()).then(known).fill_null(0)
+    days = past.group_by("day").agg(known=judged.mean()).filter(pl.col("known") > 0)
+    return days.filter(pl.col("known") * 2 >= pl.col("known").max())["day"]
+
+
+def _comparable(past: pl.DataFrame, known: str, score: str) -> pl.DataFrame:
+    """The rows of these days; none where they are too few."""
+    days = comparable_days(past, known, score)
+    return past.filter(pl.col("day").is_in(days.implode())) if days.len() >= LEAST_DAYS else past.clear()
+
+
+def _slow_tail(past: pl.DataFrame, params: Params) -> Tail:
     """Alerts of a client that follow each other within the days of a case count once."""
+    active, free = past.height, past.filter(pl.col("explained_by").is_null())
     known = free.filter(pl.col("slow").is_not_null()).sort("client", "day")
     before = pl.col("slow").rolling_max_by("day", window_size=f"{params.case_days}d", closed="left").over("client")
     return fit_tail(known["slow"], active, known.select(before=before)["before"])
