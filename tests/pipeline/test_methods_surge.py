@@ -165,8 +165,8 @@ def poisson(mean: float, k: int) -> float:
 
 def test_several_hosts_of_a_group_are_rarer_than_one_of_them_alone() -> None:
     usual = fleet(clients=400)
-    hosts = [f"10.0.2.{h}" for h in range(5)]
-    extra = {h: 8 * int(usual.filter(pl.col("client") == h)["bytes"].median() or 0) for h in hosts}
+    hosts = [f"10.0.2.{h}" for h in range(8)]
+    extra = {h: 5 * int(usual.filter(pl.col("client") == h)["bytes"].median() or 0) for h in hosts}
     together = usual
     for host in hosts:
         together = with_extra(together, host, {75: extra[host]})

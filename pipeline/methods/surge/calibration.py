@@ -188,7 +188,7 @@ class Calibration:
 
 
 def kind_budgets(past: pl.DataFrame) -> dict[tuple[str, bool | None], int]:
-    """Of each role with scores enough, and of its quiet and other days: the client-days of all whose budget it may spend.
+    """Of each role with scores of its own, or of its quiet and other days: the client-days whose budget it may spend.
 
     A role's part is in proportion to its client-days, yet at least a twentieth of the whole: among the few client-days
     of gateways, no day is rare enough for a budget by heads, though many clients are behind each. Where the role lacks
