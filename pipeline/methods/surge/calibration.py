@@ -23,6 +23,8 @@ from pipeline.methods.surge.slow import slow_level
 from pipeline.methods.surge.tail import Tail, fit_tail
 
 _RARITY_POWER = 3
+_COMPANY_WEIGHT = 1.5
+"""High scores come more often than e^-score, as lookalikes are among them: so much in company weighs more."""
 _FEW_NEW = 30
 _MOST_BYTES = 2**62
 _CLOSE = 1e-9
@@ -36,7 +38,7 @@ Kind = tuple[str, str | None, bool | None]
 """Channel, role and whether days are quiet; None stands for all."""
 _SHOT = pl.min_horizontal("surprise", _RARITY_POWER * pl.col("rarity")) + pl.when(
     pl.col("surprise") >= pl.col("company_from")
-).then("company").otherwise(0.0)
+).then(_COMPANY_WEIGHT * pl.col("company")).otherwise(0.0)
 """Unusual for the client and large for the network, as in the seed: the smaller of both; more in company."""
 
 
@@ -160,7 +162,7 @@ class Calibration:
             return rows.select(volume=volume_of(slow_level(pl.col("need"))))["volume"]
         if channel == "new":
             return rows.select(volume=pl.col("expected") + pl.col("need").exp())["volume"]
-        alone = pl.col("need") - pl.col("company")
+        alone = pl.col("need") - _COMPANY_WEIGHT * pl.col("company")
         rows = rows.with_columns(own=pl.min_horizontal("need", pl.max_horizontal(alone, "company_from")))
         own = rows.select(
             volume_of(surprising(rows["own"], rows["nu"]) * pl.col("scale") + pl.col("centre") + pl.col("shift"))
