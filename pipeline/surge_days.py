@@ -21,7 +21,7 @@ from pipeline.storage import digest
 from pipeline.surge_clients import client_days
 
 STAGE_VERSION = 4
-VERDICT_VERSION = 3
+VERDICT_VERSION = 4
 QualityOf = Callable[[Site, dt.date], str]
 
 

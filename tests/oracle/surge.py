@@ -190,6 +190,21 @@ def shot(pool: Sequence[Raw], one: Raw, *, member: bool) -> float:
     return min(one.surprise, 3 * rarity(pool, one, member=member))
 
 
+def company(
+    members: Sequence[tuple[str | None, float | None, str | None]], one: int, unusual: float, rate: float
+) -> tuple[float, float]:
+    """Company of one of a day's members (group, surprise, explanation), and the surprise from which it counts."""
+    group = members[one][0]
+    others = [m for i, m in enumerate(members) if i != one and m[0] == group and m[1] is not None]
+    outside = [m for m in members if m[0] != group and m[1] is not None]
+    large = sorted((s for _, s, why in others if why is None and s is not None and s >= unusual), reverse=True)
+    outer = sum(why is None and s is not None and s >= unusual for _, s, why in outside)
+    mean = len(others) * max(rate, outer / max(len(outside), 1))
+    chance = 1 - sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(len(large)))
+    least = large[1] if len(large) > 1 else unusual
+    return (-math.log(chance) if group is not None and len(large) > 1 else 0.0), least
+
+
 def case_starts(pool: Sequence[Raw], threshold: float) -> int:
     """Slow scores at or above the threshold with none of the same client in the 7 days before."""
     over = [r.row for r in pool if r.row.explained_by is None and r.slow is not None and r.slow >= threshold]

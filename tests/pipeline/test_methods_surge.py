@@ -10,13 +10,16 @@ from functools import cache
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipeline.methods.surge import CALIBRATED_SCHEMA, RAW_SCHEMA, Params, calibrated, raw_scores
-from pipeline.methods.surge.calibration import comparable_days, role_budgets
+from pipeline.methods.surge.calibration import comparable_days, kind_budgets
 from pipeline.methods.surge.company import company
 from pipeline.simulate.settings import WorldSettings, default_attacks
 from pipeline.simulate.world import World, make_world
+from tests.oracle import surge as oracle
 
 PARAMS = Params()
 FIRST = dt.date(2026, 3, 2)
@@ -110,17 +113,54 @@ def test_many_clients_of_a_group_are_folded_into_one_campaign() -> None:
     assert found["campaign"].drop_nulls().unique().to_list() == [6]
 
 
+def day_of(groups: dict[str | None, list[tuple[float, str | None]]]) -> pl.DataFrame:
+    """One day's rows of company: surprise and explanation of each member of some groups."""
+    schema = {"day": pl.Date, "role": pl.String, "group": pl.String, "surprise": pl.Float64, "explained_by": pl.String}
+    rows = [(FIRST, "client", g, s, why) for g, values in groups.items() for s, why in values]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
 def test_company_counts_the_unusual_others_of_the_group() -> None:
     surprises = {"a": [9.0, 9.0, 9.0, 0.0], "b": [9.0, 0.0], None: [9.0, 9.0, 9.0]}
-    rows = pl.DataFrame(
-        [(FIRST, "client", g, s, None) for g, values in surprises.items() for s in values],
-        schema={"day": pl.Date, "role": pl.String, "group": pl.String, "surprise": pl.Float64, "explained_by": pl.Null},
-        orient="row",
-    )
-    found = company(rows, 5.0, 0.01)
+    found = company(day_of({g: [(s, None) for s in values] for g, values in surprises.items()}), 5.0, 0.01)
     elsewhere = 4 / 5
     two, three = (-math.log(1 - sum(poisson(3 * elsewhere, k) for k in range(n))) for n in (2, 3))
-    assert found.to_list() == pytest.approx([two, two, two, three, 0, 0, 0, 0, 0])
+    assert found["company"].to_list() == pytest.approx([two, two, two, three, 0, 0, 0, 0, 0])
+
+
+def test_explained_members_are_no_company_yet_could_have_been() -> None:
+    mailing = [(9.0, None), (8.0, None), (7.0, None), *[(6.0, "mailing")] * 7]
+    found = company(day_of({"a": mailing, "b": [(0.0, None)] * 50}), 5.0, 0.01)
+    two, three = (-math.log(1 - sum(poisson(9 * 0.01, k) for k in range(n))) for n in (2, 3))
+    assert found["company"].to_list() == pytest.approx([two] * 3 + [three] * 7 + [0.0] * 50)
+
+
+def test_the_two_largest_of_a_group_speak_for_its_company() -> None:
+    surprises = [9.0, 8.0, 7.0, 6.0, 1.0, None]
+    rows = day_of({"a": [(s, None) for s in surprises[:5]] + [(9.5, "mailing")], "b": [(9.0, None), (0.0, None)]})
+    found = company(rows, 5.0, 0.01).select(surprise=rows["surprise"], least=pl.col("company_from"))
+    assert found["least"].to_list() == [7.0, 7.0, 8.0, 8.0, 8.0, 8.0, 5.0, 5.0]
+    assert found.filter(pl.col("surprise") >= pl.col("least"))["surprise"].to_list() == [9.0, 8.0, 9.5, 9.0]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", None]),
+            st.one_of(st.none(), st.sampled_from([0.0, 5.0, 6.0, 7.0, 8.0])),
+            st.sampled_from([None, None, "mailing"]),
+        ),
+        min_size=1,
+        max_size=25,
+    )
+)
+def test_company_equals_a_naive_reading(members: list[tuple[str | None, float | None, str | None]]) -> None:
+    schema = {"day": pl.Date, "role": pl.String, "group": pl.String, "surprise": pl.Float64, "explained_by": pl.String}
+    rows = pl.DataFrame([(FIRST, "client", g, s, why) for g, s, why in members], schema=schema, orient="row")
+    found = company(rows, 5.0, 0.2)
+    wanted = [oracle.company(members, i, 5.0, 0.2) for i in range(len(members))]
+    assert found["company"].to_list() == pytest.approx([w[0] for w in wanted])
+    assert found["company_from"].to_list() == [w[1] for w in wanted]
 
 
 def poisson(mean: float, k: int) -> float:
@@ -129,14 +169,15 @@ def poisson(mean: float, k: int) -> float:
 
 def test_several_hosts_of_a_group_are_rarer_than_one_of_them_alone() -> None:
     usual = fleet(clients=400)
-    hosts = [f"10.0.2.{h}" for h in range(5)]
-    extra = {h: 8 * int(usual.filter(pl.col("client") == h)["bytes"].median() or 0) for h in hosts}
-    alone, together = with_extra(usual, hosts[0], {75: extra[hosts[0]]}), usual
+    hosts = [f"10.0.2.{h}" for h in range(8)]
+    extra = {h: 5 * int(usual.filter(pl.col("client") == h)["bytes"].median() or 0) for h in hosts}
+    together = usual
     for host in hosts:
         together = with_extra(together, host, {75: extra[host]})
-    mine = (pl.col("client") == hosts[0]) & (pl.col("channel") == "shot")
-    rates = [verdicts(daily, 75).filter(mine)["rate"].item() for daily in (together, alone)]
-    assert rates[0] < rates[1] / 3
+    shot = pl.col("client").is_in(hosts) & (pl.col("channel") == "shot")
+    first = verdicts(together, 75).filter(shot).sort("rate").row(0, named=True)
+    alone = verdicts(with_extra(usual, first["client"], {75: extra[first["client"]]}), 75)
+    assert first["rate"] < alone.filter(shot & (pl.col("client") == first["client"]))["rate"].item() / 3
 
 
 def test_a_day_that_lifts_everybody_alerts_nobody() -> None:
@@ -314,17 +355,44 @@ def test_thefts_of_no_bytes_are_alerted_at_the_rate_of_everybody() -> None:
     assert hit <= 0.03 * stolen.height
 
 
+def past_of(sizes: dict[tuple[str | None, bool], int], days: int = 50) -> pl.DataFrame:
+    """Past rows of roles, a fifth of the days quiet."""
+    rows = [
+        (role, quiet, day(5 * (n % (days // 5)) + (0 if quiet else 1 + n // (days // 5) % 4)))
+        for (role, quiet), size in sizes.items()
+        for n in range(size)
+    ]
+    return pl.DataFrame(rows, schema={"role": pl.String, "quiet": pl.Boolean, "day": pl.Date}, orient="row")
+
+
 @pytest.mark.parametrize(
     ("sizes", "budgets"),
     [
-        ({"client": 9_600, "nat": 400}, {"client": 9_505, "nat": 495}),
-        ({"client": 9_701, "nat": 299}, {"client": 9_701}),
-        ({"client": 6_000, "server": 3_700, None: 300}, {"client": 6_000, "server": 3_700}),
+        ({("client", False): 9_600, ("nat", False): 400}, {("client", None): 9_505, ("nat", None): 495}),
+        ({("client", False): 9_900, ("nat", False): 100}, {("client", None): 9_834, ("nat", None): 166}),
+        ({("client", False): 9_951, ("nat", False): 49}, {("client", None): 9_951}),
+        (
+            {("client", False): 6_000, ("server", False): 3_700, (None, False): 300},
+            {("client", None): 6_000, ("server", None): 3_700},
+        ),
         ({}, {}),
     ],
 )
 def test_a_small_role_may_spend_a_twentieth_of_the_budget_and_all_together_no_more_than_it(
-    sizes: dict[str | None, int], budgets: dict[str, int]
+    sizes: dict[tuple[str | None, bool], int], budgets: dict[tuple[str, bool | None], int]
 ) -> None:
-    past = pl.DataFrame({"role": [r for r, n in sizes.items() for _ in range(n)]}, schema={"role": pl.String})
-    assert role_budgets(past) == budgets
+    assert kind_budgets(past_of(sizes)) == budgets
+
+
+@pytest.mark.parametrize(
+    ("quiet", "budgets"),
+    [
+        (400, {("client", True): 1_200, ("client", False): 8_800}),
+        (2_000, {("client", True): 2_000, ("client", False): 8_000}),
+        (299, {("client", None): 10_000}),
+    ],
+)
+def test_quiet_days_have_a_part_between_their_clients_and_their_days(
+    quiet: int, budgets: dict[tuple[str, bool | None], int]
+) -> None:
+    assert kind_budgets(past_of({("client", False): 10_000 - quiet, ("client", True): quiet})) == budgets

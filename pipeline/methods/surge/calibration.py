@@ -23,13 +23,23 @@ from pipeline.methods.surge.slow import slow_level
 from pipeline.methods.surge.tail import Tail, fit_tail
 
 _RARITY_POWER = 3
+_COMPANY_WEIGHT = 1.5
+"""High scores come more often than e^-score, as lookalikes are among them: so much in company weighs more."""
 _FEW_NEW = 30
 _MOST_BYTES = 2**62
 _CLOSE = 1e-9
 _LEAST_PART = 0.05
-"""The part of the budget that every role with scores enough may spend."""
+"""The part of the budget that every role with days enough may spend."""
+_ENOUGH_SCORES = 50
+"""A role with so many past client-days has scores of its own: a single gateway has, after two months."""
 LEAST_DAYS = 7
 """With fewer comparable days in its past a channel does not alert: a week has weekends."""
+Kind = tuple[str, str | None, bool | None]
+"""Channel, role and whether days are quiet; None stands for all."""
+_SHOT = pl.min_horizontal("surprise", _RARITY_POWER * pl.col("rarity")) + pl.when(
+    pl.col("surprise") >= pl.col("company_from")
+).then(_COMPANY_WEIGHT * pl.col("company")).otherwise(0.0)
+"""Unusual for the client and large for the network, as in the seed: the smaller of both; more in company."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +47,7 @@ class Calibration:
     """What the days before a day say of its scores."""
 
     excesses: Excesses
-    tails: Mapping[tuple[str, str | None], Tail]
-    """By channel and role; the role None stands for all."""
+    tails: Mapping[Kind, Tail]
     unusual: float
     """Surprises from here on count as company."""
     usual_rate: float
@@ -49,29 +58,28 @@ class Calibration:
         past = raw.filter(pl.col("day").is_between(day - dt.timedelta(days=params.calibration), day, closed="left"))
         slow = _slow_tail(_comparable(past, "base_days", "slow"), params)
         past = _comparable(past, "n", "surprise")
-        free = past.filter(pl.col("explained_by").is_null() & pl.col("surprise").is_not_null())
+        free = _free(past)
         excesses = Excesses.of(free)
         found = free["surprise"].quantile(UNUSUAL_QUANTILE, "nearest")
         unusual = math.inf if found is None else float(found)
         usual_rate = free.filter(pl.col("surprise") >= unusual).height / max(free.height, 1)
-        free = free.with_columns(
-            excesses.rarity(free, past=True).alias("rarity"), company(free, unusual, usual_rate).alias("company")
-        )
-        shot = free.select("role", score=_shot(unusual))
-        tails: dict[tuple[str, str | None], Tail] = {("shot", None): fit_tail(shot["score"], past.height)}
-        for role, size in role_budgets(past).items():
-            tails["shot", role] = fit_tail(shot.filter(pl.col("role") == role)["score"], size)
-        tails["slow", None] = slow
+        free = _free(past.hstack(company(past, unusual, usual_rate)))
+        shot = free.with_columns(excesses.rarity(free, past=True).alias("rarity")).select("role", "quiet", score=_SHOT)
+        tails: dict[Kind, Tail] = {("shot", None, None): fit_tail(shot["score"], past.height)}
+        for (role, quiet), size in kind_budgets(past).items():
+            alike = (pl.col("role") == role) & (True if quiet is None else pl.col("quiet") == quiet)
+            tails["shot", role, quiet] = fit_tail(shot.filter(alike)["score"], size)
+        tails["slow", None, None] = slow
         new = free["new"].drop_nulls()
         if new.len() < _FEW_NEW:
             # Too few new clients to compare with: a new one must be rare among all.
             new = free["excess"].clip(1).log()
-        tails["new", None] = fit_tail(new, past.height)
+        tails["new", None, None] = fit_tail(new, past.height)
         return cls(excesses, tails, unusual, usual_rate)
 
     def with_company(self, today: pl.DataFrame) -> pl.DataFrame:
         """All rows of a day with their company, which a client's own volume does not change."""
-        return today.with_columns(company(today, self.unusual, self.usual_rate).alias("company"))
+        return today.hstack(company(today, self.unusual, self.usual_rate))
 
     def rated(self, rows: pl.DataFrame, channel: str) -> pl.DataFrame:
         """The rows that the channel judges, with score, rate (E) and, of the shot, rarity.
@@ -81,21 +89,22 @@ class Calibration:
         rows = rows.filter(pl.col("surprise").is_not_null())
         if channel == "shot":
             rows = rows.with_columns(self.excesses.rarity(rows, past=False).alias("rarity"))
-            rows = rows.with_columns(score=_shot(self.unusual))
+            rows = rows.with_columns(score=_SHOT)
         else:
             rows = rows.with_columns(rarity=pl.lit(None, pl.Float64), score=pl.col(channel))
         judged = rows.with_row_index("row").filter(pl.col("score").is_not_null())
         parts = [
-            part.with_columns(self.tail(channel, role).rate(part["score"]).alias("rate"))
-            for (role,), part in judged.partition_by("role", as_dict=True, maintain_order=True).items()
+            part.with_columns(self.tail(channel, *kind).rate(part["score"]).alias("rate"))
+            for kind, part in judged.partition_by("role", "quiet", as_dict=True, maintain_order=True).items()
         ]
         if not parts:
             return judged.with_columns(rate=pl.lit(None, pl.Float64)).drop("row")
         return pl.concat(parts).sort("row").drop("row")
 
-    def tail(self, channel: str, role: str | None) -> Tail:
-        """The role's own tail where it has one, else the fleet's."""
-        return self.tails.get((channel, role)) or self.tails[channel, None]
+    def tail(self, channel: str, role: str | None, quiet: bool | None) -> Tail:
+        """That of the role's quiet or other days where there is one, else the role's, else the fleet's."""
+        kinds: tuple[Kind, ...] = ((channel, role, quiet), (channel, role, None), (channel, None, None))
+        return next(self.tails[kind] for kind in kinds if kind in self.tails)
 
     def least_volume(self, alerts: pl.DataFrame, channel: str, limit: float) -> pl.Series:
         """For each alert the smallest whole number of bytes with which it would still alert, by bisection.
@@ -145,18 +154,16 @@ class Calibration:
 
     def _guessed(self, rows: pl.DataFrame, channel: str, limit: float) -> pl.Series:
         """About the smallest volume that alerts, by the inverse of the channel's score."""
-        roles = rows["role"].unique().to_list()
-        needs = pl.DataFrame(
-            {"role": roles, "need": [self.tail(channel, r).least_score(limit) for r in roles]},
-            schema={"role": rows.schema["role"], "need": pl.Float64},
-        )
-        rows = rows.join(needs, on="role", how="left", nulls_equal=True, maintain_order="left")
+        kinds = rows.select("role", "quiet").unique()
+        needs = [self.tail(channel, *kind).least_score(limit) for kind in kinds.iter_rows()]
+        kinds = kinds.with_columns(pl.Series("need", needs, dtype=pl.Float64))
+        rows = rows.join(kinds, on=["role", "quiet"], how="left", nulls_equal=True, maintain_order="left")
         if channel == "slow":
             return rows.select(volume=volume_of(slow_level(pl.col("need"))))["volume"]
         if channel == "new":
             return rows.select(volume=pl.col("expected") + pl.col("need").exp())["volume"]
-        alone = pl.col("need") - pl.col("company")
-        rows = rows.with_columns(own=pl.min_horizontal("need", pl.max_horizontal(alone, pl.lit(self.unusual))))
+        alone = pl.col("need") - _COMPANY_WEIGHT * pl.col("company")
+        rows = rows.with_columns(own=pl.min_horizontal("need", pl.max_horizontal(alone, "company_from")))
         own = rows.select(
             volume_of(surprising(rows["own"], rows["nu"]) * pl.col("scale") + pl.col("centre") + pl.col("shift"))
         )
@@ -182,17 +189,34 @@ class Calibration:
         return high
 
 
-def role_budgets(past: pl.DataFrame) -> dict[str, int]:
-    """Of each role with scores enough: the client-days of all whose budget it may spend.
+def kind_budgets(past: pl.DataFrame) -> dict[tuple[str, bool | None], int]:
+    """Of each role with scores of its own, or of its quiet and other days: the client-days whose budget it may spend.
 
-    In proportion to its client-days, yet at least a part of the whole: among the few client-days of gateways, no day is
-    rare enough for a budget by heads, though many clients are behind each.
+    A role's part is in proportion to its client-days, yet at least a twentieth of the whole: among the few client-days
+    of gateways, no day is rare enough for a budget by heads, though many clients are behind each. Where the role lacks
+    days to tell what is rare, the twentieth shrinks with them. The part of its quiet days lies halfway between their
+    share of its client-days and of its days: an analyst has as much time for a day with few clients as for another.
     """
     sizes = past.group_by("role").len().sort("role")
-    known = {role: size for role, size in sizes.iter_rows() if role is not None and size >= ENOUGH_ROWS}
-    parts = {role: max(size / past.height, _LEAST_PART) for role, size in known.items()}
+    known = {role: size for role, size in sizes.iter_rows() if role is not None and size >= _ENOUGH_SCORES}
+    least = {role: _LEAST_PART * min(size / ENOUGH_ROWS, 1) for role, size in known.items()}
+    parts = {role: max(size / past.height, least[role]) for role, size in known.items()}
     whole = 1 + sum(parts[role] - size / past.height for role, size in known.items())
-    return {role: round(part / whole * past.height) for role, part in parts.items()}
+    found: dict[tuple[str, bool | None], int] = {}
+    for role, part in parts.items():
+        rows = past.filter(pl.col("role") == role)
+        for quiet, share in _quiet_parts(rows).items():
+            found[role, quiet] = round(part / whole * past.height * share)
+    return found
+
+
+def _quiet_parts(rows: pl.DataFrame) -> dict[bool | None, float]:
+    """A role's budget by whether days are quiet; undivided (None) where there are too few scores of either."""
+    quiet = rows.filter("quiet")
+    if min(quiet.height, rows.height - quiet.height) < ENOUGH_ROWS:
+        return {None: 1.0}
+    part = (quiet.height / rows.height + quiet["day"].n_unique() / rows["day"].n_unique()) / 2
+    return {True: part, False: 1 - part}
 
 
 def alerting(rated: pl.DataFrame, limit: float) -> pl.Series:
@@ -200,11 +224,9 @@ def alerting(rated: pl.DataFrame, limit: float) -> pl.Series:
     return ((rated["rate"] <= limit) & (rated["score"] > 0)).fill_null(False)
 
 
-def _shot(unusual: float) -> pl.Expr:
-    """Unusual for the client and large for the network, as in the seed: the smaller of both; more in company."""
-    own = pl.col("surprise")
-    together = pl.when(own >= unusual).then("company").otherwise(0.0)
-    return pl.min_horizontal(own, _RARITY_POWER * pl.col("rarity")) + together
+def _free(past: pl.DataFrame) -> pl.DataFrame:
+    """The past's rows that scores are compared with."""
+    return past.filter(pl.col("explained_by").is_null() & pl.col("surprise").is_not_null())
 
 
 def comparable_days(past: pl.DataFrame, known: str, score: str) -> pl.Series:

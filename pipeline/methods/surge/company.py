@@ -10,33 +10,54 @@ import polars as pl
 UNUSUAL_QUANTILE = 0.99
 """A client-day above this quantile of past surprises is unusual."""
 _LEAST_OTHERS = 2
+_LEADERS = 2
+"""So many of a group speak for its company: one alert is enough for one theft, and another client may hide it."""
 
 
-def company(rows: pl.DataFrame, unusual: float, usual_rate: float) -> pl.Series:
-    """-ln of the chance of as many unusual others in the client's role and group; 0 with fewer than two, or no group.
+def company(rows: pl.DataFrame, unusual: float, usual_rate: float) -> pl.DataFrame:
+    """How rare each client's company is, and from which surprise on the client speaks for it.
 
     Chance is a Poisson law with the past's rate, or the day's rate outside of the group where that is higher: a
-    mailing to all is nobody's company. The client's own volume plays no part, explained days are nobody's company.
+    mailing to all is nobody's company. The client's own volume plays no part. Explained days are nobody's company,
+    yet count among those who could have been: of a group that a mailing explains, just the unusual ones are left.
 
     Args:
         rows: all rows of whole days: day, role, group, surprise, explained_by.
         unusual: surprises from here on are unusual.
         usual_rate: the past's share of unusual client-days.
+
+    Returns:
+        company: -ln of the chance of as many unusual others in the client's role and group; 0 with fewer than two, or
+        no group. company_from: the least surprise that is unusual and among the two largest of the group.
     """
     group = ["day", "role", "group"]
-    open_day = pl.col("explained_by").is_null() & pl.col("surprise").is_not_null()
-    over = (open_day & (pl.col("surprise") >= unusual).fill_null(False)).cast(pl.Int64)
-    counted = rows.select(
-        named=pl.col("group").is_not_null(),
-        others=over.sum().over(group) - over,
-        size=open_day.sum().cast(pl.Int64).over(group) - open_day.cast(pl.Int64),
-        elsewhere=over.sum().over("day") - over.sum().over(group),
-        rest=(open_day.sum().over("day").cast(pl.Int64) - open_day.sum().over(group).cast(pl.Int64)).clip(1),
+    known = pl.col("surprise").is_not_null()
+    over = (pl.col("explained_by").is_null() & (pl.col("surprise") >= unusual)).fill_null(False)
+    seen = rows.select(*group, "surprise", known=known, over=over)
+    groups = seen.group_by(group).agg(
+        pl.col("known", "over").sum().cast(pl.Int64).name.suffix("_all"),
+        largest=pl.col("surprise").filter("over").top_k(_LEADERS + 1).sort(descending=True),
     )
+    groups = groups.with_columns(
+        elsewhere=pl.col("over_all").sum().over("day") - pl.col("over_all"),
+        rest=(pl.col("known_all").sum().over("day") - pl.col("known_all")).clip(1),
+        last_place=pl.col("largest").list.get(_LEADERS - 1, null_on_oob=True),
+        next_place=pl.col("largest").list.get(_LEADERS, null_on_oob=True),
+    ).drop("largest")
+    seen = seen.join(groups, on=group, how="left", maintain_order="left", nulls_equal=True)
     rate = pl.max_horizontal(pl.lit(usual_rate), pl.col("elsewhere") / pl.col("rest"))
-    counted = counted.with_columns(mean=pl.col("size") * rate)
+    leading = pl.col("over") & (pl.col("surprise") >= pl.col("last_place"))
+    counted = seen.select(
+        others=pl.col("over_all") - pl.col("over"),
+        mean=(pl.col("known_all") - pl.col("known")) * rate,
+        named=pl.col("group").is_not_null(),
+        beaten=pl.when(leading).then("next_place").otherwise("last_place"),
+    )
     import scipy.stats  # noqa: PLC0415 - brings NumPy, and most commands never score
 
     chance = pl.Series(scipy.stats.poisson.logsf((counted["others"] - 1).to_numpy(), counted["mean"].to_numpy()))
     together = pl.col("named") & (pl.col("others") >= _LEAST_OTHERS)
-    return counted.select(company=pl.when(together).then(-chance).otherwise(0.0))["company"]
+    return counted.select(
+        company=pl.when(together).then(-chance).otherwise(0.0),
+        company_from=pl.max_horizontal(pl.lit(unusual), "beaten"),
+    )
