@@ -221,6 +221,22 @@ def test_one_byte_below_the_least_volume_would_not_have_alerted(
         assert mine["alert"].item() is alert
 
 
+def test_the_least_volume_of_a_client_that_speaks_for_its_group_is_exact() -> None:
+    daily, params = fleet(clients=400), Params(budget=5)
+    for host in [f"10.0.2.{h}" for h in range(8)]:
+        usual = int(daily.filter(pl.col("client") == host)["bytes"].median() or 0)
+        daily = with_extra(daily, host, {75: 5 * usual})
+    shot = (pl.col("channel") == "shot") & (pl.col("company") > 0)
+    found = verdicts(daily, 75, params).filter(shot & pl.col("alert"))
+    assert 1 <= found.height <= 2
+    client, least = found.select("client", "least_volume").row(0)
+    mine = (pl.col("day") == day(75)) & (pl.col("client") == client)
+    for volume, alert in ((least, True), (least - 1, False)):
+        changed = daily.with_columns(bytes=pl.when(mine).then(volume).otherwise("bytes"))
+        again = verdicts(changed, 75, params).filter(shot & (pl.col("client") == client))
+        assert again["alert"].item() is alert
+
+
 def test_the_least_volume_of_a_new_client_is_exact() -> None:
     def verdict(size: int) -> pl.DataFrame:
         newcomer = pl.DataFrame({"day": [day(75)], "client": ["10.0.9.9"], "bytes": [size]})
