@@ -1,0 +1,130 @@
+"""Templates of lines, made from a line that a log has: what stands fast in it, and what may stand in its other places.
+
+A line is cut into literal text and slots by its format (`json_parts`, `cell_parts`). What a slot may hold follows from
+the field that it is: a start in the form seen, an address of nobody watched, ports that are none of mail, numbers
+without fault; of a field that decides nothing any plain value, of every other field the very text that was seen. Which
+lines become templates, and what is done with them, is in `sight`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.direction import MAIL_PORTS
+from pipeline.sources import glance
+from pipeline.sources import zeek_columns as conn
+
+ENDS = frozenset(("src", "dest", "srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"))
+PORTS = frozenset(("src_port", "dest_port"))
+COUNTS = frozenset((*conn.COUNTERS, "sent", "total"))
+_COUNT = "(?:0|[1-9][0-9]{0,14})"
+"""Below the largest believed number of bytes, as JSON writes it."""
+_REAL = rf"{_COUNT}(?:\.[0-9]{{1,9}})?"
+_PORT = f"(?:{glance.numbers_but(MAIL_PORTS, 65_535)})"
+_ADDRESS = re.compile(r"\d+(?:\.\d+){3}|[0-9a-f]*:[0-9a-f:]+")
+_ISO = re.compile(r"\d{4}([-/.])\d\d\1\d\d([T ])\d\d:\d\d:\d\d(\.\d{1,9})?(| ?Z| UTC|[+-]\d\d:?\d\d)")
+_EPOCH = re.compile(r"[1-9]\d{9}(?:\.\d{1,9})?|[1-9]\d{12}|[1-9]\d{15}|[1-8]\d{18}")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A value in a line."""
+
+    names: frozenset[str]
+    """Our fields that may take it."""
+    text: str
+    """The value, without quotes."""
+    around: tuple[str, str]
+    """Patterns of what encloses it."""
+    free: str
+    """A pattern of whatever may stand there, what encloses it included, where it decides nothing."""
+    where: str
+    """A pattern of what stands before it in this line alone; empty when nothing tells its place."""
+    rank: int = 0
+    """Of several starts the least one counts."""
+
+
+Parts = Sequence[str | Slot]
+
+
+@dataclass(frozen=True)
+class Template:
+    """Patterns of whole lines, and of their starts as the one group, whose texts sort as the times do."""
+
+    lines: str
+    start: str
+    local: bool
+    """Whether the start names no zone."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What templates are made with."""
+
+    free: Collection[str]
+    """Fields that decide nothing about flows of nobody watched."""
+    addresses: tuple[str, str]
+    """Patterns of IPv4 and IPv6 addresses outside the watched networks."""
+
+    def template(self, parts: Parts) -> Template | None:
+        """The template of a line; None when it tells no start."""
+        starts = [p for p in parts if isinstance(p, Slot) and "ts" in p.names]
+        start = min(starts, key=lambda s: s.rank, default=None)
+        if start is None or not start.where or sum(s.rank == start.rank for s in starts) > 1:
+            return None
+        if (form := _time(start.text)) is None:
+            return None
+        core, rest = form
+        cells = [_literal(p) if isinstance(p, str) else self._slot(p, start, core + rest) for p in parts]
+        local = not rest and _EPOCH.fullmatch(start.text) is None
+        return Template("".join(cells), f"{start.where}{start.around[0]}({core})", local)
+
+    def _slot(self, slot: Slot, start: Slot, time: str) -> str:
+        """The pattern of what may stand in a slot, given that of starts."""
+        if slot is start:
+            return time.join(slot.around)
+        names = slot.names - {"ts"} - frozenset(self.free)
+        if not names:
+            return slot.free
+        inner = self._inner(names, slot.text)
+        return (re.escape(slot.text) if inner is None else f"(?:{inner})").join(slot.around)
+
+    def _inner(self, names: frozenset[str], text: str) -> str | None:
+        """The pattern of a value that is judged; None where only the value that was seen will do."""
+        if names <= ENDS and _ADDRESS.fullmatch(text):
+            return self.addresses[":" in text] or None
+        kinds = ((PORTS, _PORT, "[0-9]+"), (COUNTS, _COUNT, _COUNT), (frozenset(("duration",)), _REAL, _REAL))
+        return next((p for fields, p, like in kinds if names <= fields and re.fullmatch(like, text)), None)
+
+
+def _literal(text: str) -> str:
+    return re.escape(text)
+
+
+def _time(text: str) -> tuple[str, str] | None:
+    """(pattern of times written like one, of what stands behind them); None when the writing is not known."""
+    if _EPOCH.fullmatch(text):
+        whole, point, _ = text.partition(".")
+        first = "[1-8]" if len(whole) == 19 else "[1-9]"
+        return f"{first}[0-9]{{{len(whole) - 1}}}" + (r"\.[0-9]{1,9}" if point else ""), ""
+    if (found := _ISO.fullmatch(text)) is None:
+        return None
+    between, mark, fraction, zone = found.groups()
+    apart = re.escape(between)
+    months = {31: "(?:0[13578]|1[02])", 30: "(?:0[469]|11)", 28: "02"}
+    days = {31: "(?:0[1-9]|[12][0-9]|3[01])", 30: "(?:0[1-9]|[12][0-9]|30)", 28: "(?:0[1-9]|1[0-9]|2[0-8])"}
+    dates = "|".join(f"{months[n]}{apart}{days[n]}" for n in months)
+    clock = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]" + (r"\.[0-9]{1,9}" if fraction else "")
+    return f"20[0-9]{{2}}{apart}(?:{dates}){mark}{clock}", re.escape(zone)
+
+
+def names_of(spellings: Mapping[str, Sequence[str]]) -> dict[str, tuple[frozenset[str], int]]:
+    """Spelling -> (our fields that may take its value, how many spellings of the start come before it)."""
+    found = dict[str, set[str]]()
+    for ours, spelled in spellings.items():
+        for spelling in spelled:
+            found.setdefault(spelling.removesuffix("[]"), set()).add(ours)
+    ranks = list(spellings.get("ts", ()))
+    return {s: (frozenset(names), ranks.index(s) if s in ranks else 0) for s, names in found.items()}
