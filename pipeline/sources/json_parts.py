@@ -39,16 +39,12 @@ class JsonParts:
         """The parts of a line; None when it is not cut."""
         walk = _Walk(line, self)
         try:
-            walk.value("", "")
+            walk.value("")
         except (_Odd, RecursionError):
             return None
         if walk.at != len(line) or not line.startswith("{") or any(n > 1 for n in walk.paths.values()):
             return None
-        return [p if isinstance(p, str) or walk.wheres[p.where] == 1 else _nowhere(p) for p in walk.parts]
-
-
-def _nowhere(slot: Slot) -> Slot:
-    return Slot(slot.names, slot.text, slot.around, slot.free, "", slot.rank)
+        return walk.parts
 
 
 class _Walk:
@@ -57,9 +53,9 @@ class _Walk:
     def __init__(self, line: str, how: JsonParts) -> None:
         self.line, self.how, self.at = line, how, 0
         self.parts = list[str | Slot]()
-        self.paths, self.wheres = Counter[str](), Counter[str]()
+        self.paths = Counter[str]()
 
-    def value(self, path: str, where: str) -> None:
+    def value(self, path: str) -> None:
         """Any value, and the blanks behind it."""
         begins = self.line[self.at : self.at + 1]
         if begins == "{":
@@ -67,7 +63,7 @@ class _Walk:
         elif begins == "[":
             self._list(path)
         else:
-            self._scalar(path, where)
+            self._scalar(path)
         self._fixed(_BLANKS)
 
     def _fixed(self, pattern: re.Pattern[str]) -> str:
@@ -93,27 +89,26 @@ class _Walk:
             if key in keys or key in self.how.refused:
                 raise _Odd
             keys.add(key)
-            self.wheres[whole] += 1
             below = key if not path else _IN_LIST if path == _IN_LIST else f"{path}.{key}"
             self.paths[below] += below in self.how.names
-            self.value(below, whole)
+            self.value(below)
         self._mark("}")
 
     def _list(self, path: str) -> None:
         used = path in self.how.names
         if found := _AT_LIST.match(self.line, self.at):
             # Of a list that is read no more is known than what it is here.
-            self.parts.append(Slot(frozenset((_IN_LIST,) if used else ()), found[0], ("", ""), _LIST, ""))
+            self.parts.append(Slot(frozenset((_IN_LIST,) if used else ()), found[0], ("", ""), _LIST))
             self.at = found.end()
             return
         if used:
             raise _Odd
         self._mark("[")
-        self.value(_IN_LIST, "")
+        self.value(_IN_LIST)
         while self._mark(",]").startswith(","):
-            self.value(_IN_LIST, "")
+            self.value(_IN_LIST)
 
-    def _scalar(self, path: str, where: str) -> None:
+    def _scalar(self, path: str) -> None:
         if (found := _AT_SCALAR.match(self.line, self.at)) is None:
             raise _Odd
         text, self.at = found[0], found.end()
@@ -123,4 +118,4 @@ class _Walk:
             return
         quote = '"' if text.startswith('"') else ""
         bare = text[1:-1] if quote else text
-        self.parts.append(Slot(names, bare, (quote, quote), _GIVEN if names else _SCALAR, re.escape(where), rank))
+        self.parts.append(Slot(names, bare, (quote, quote), _GIVEN if names else _SCALAR, rank))

@@ -296,7 +296,7 @@ class RecordReader(JsonReader):
         """Records with typed times, which are text until now where nothing depends on them."""
         zone = self._options.timezone if self._form.local_time else "UTC"
         text = [c for c in columns.TIMES if chosen.schema[c] == pl.String]
-        return chosen.with_columns(conn.epoch_us(c, zone).alias(c) for c in text)
+        return chosen.with_columns(columns.told_time(chosen, c, zone).alias(c) for c in text)
 
     def _sifted(self, fields: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series]:
         """(all fields that the rest asks for, which records are flows); the others are counted."""

@@ -15,10 +15,10 @@ import polars as pl
 
 from pipeline.sources import glance
 from pipeline.sources.base import Account, Parsed
-from pipeline.sources.templates import Maker, Parts, Template
+from pipeline.sources.templates import Cell, Maker, Parts, Template
 
 MAX_TEMPLATES = 12
-_SAMPLE = 120
+_SAMPLE = 60
 """Lines that are looked at to find templates."""
 _RARE = 0.02
 """The share of the sample below which a template is not worth its price."""
@@ -33,6 +33,7 @@ class Cut:
     parts: Callable[[str], Parts | None]
     free: frozenset[str] = frozenset()
     """Fields that decide nothing about flows of nobody watched."""
+    separator: str = ","
     key: object = None
     """What the cut depends on, such as the columns in force."""
     never: str = ""
@@ -66,7 +67,7 @@ class Sight:
         """Args: read is the careful reader of one line, None where it remembers something of it."""
         self.cut, self._read = cut, read
         addresses = glance.unwatched_by_family(networks)
-        self._maker = None if addresses is None else Maker(cut.free, addresses)
+        self._maker = None if addresses is None else Maker(cut.separator, cut.free, addresses)
         self._templates, self._refused = list[Template](), set[Template]()
         self._looks, self._fails = self.looks, 0
 
@@ -100,33 +101,86 @@ class Sight:
         before = len(self._templates)
         for template, lines in sorted(found.items(), key=lambda f: -len(f[1])):
             if len(self._templates) < MAX_TEMPLATES and len(lines) >= _RARE * len(sample):
-                (self._templates.append if self._holds(template, lines) else self._refused.add)(template)
+                held = self._held(template, lines)
+                self._refused.add(template) if held is None else self._templates.append(held)
         return len(self._templates) > before
 
-    def _holds(self, template: Template, lines: list[str]) -> bool:
-        """Whether a line of nobody watched that matches is read as one that is only counted."""
-        texts = pl.Series(lines, dtype=pl.String)
-        plain = texts.filter(texts.str.contains(f"^(?:{template.lines})$"))
-        read = self._read(plain[0]) if len(plain) else None
+    def _held(self, template: Template, lines: list[str]) -> Template | None:
+        """The template with a line of nobody watched, where that is read as one that is only counted."""
+        cut = pl.Series(lines, dtype=pl.String).str.split(self.cut.separator)
+        plain = _Cells(cut.explode(), template).plain()
+        at = plain.arg_max()
+        if at is None or not plain[at]:
+            return None
+        read = self._read(lines[at])
         if read is None or read.rows.height or read.rejects.height or (read.others is not None and read.others.height):
-            return False
-        return read.account == Account(lines=1, others=1) and read.span is not None
+            return None
+        only_counted = read.account == Account(lines=1, others=1) and read.span is not None
+        return template.with_seen(cut[at].to_list()) if only_counted else None
 
     def _match(self, raw: pl.Series) -> Told | None:
-        """Which lines match a template, with the first and last of each way in which times are written."""
-        by_start = dict[str, list[Template]]()
+        """Which lines match a template, with the first and last of each."""
+        cut = raw.str.split(self.cut.separator)
+        width, rows, ends = cut.list.len(), pl.int_range(len(raw), eager=True), list[int]()
+        plain = pl.repeat(False, len(raw), eager=True)
         for template in self._templates:
-            by_start.setdefault(template.start, []).append(template)
-        rows, plain, ends = pl.int_range(len(raw), eager=True), pl.repeat(False, len(raw), eager=True), list[int]()
-        for start, templates in by_start.items():
-            left = raw if not ends else raw.filter(~plain)
-            matches = left.str.contains(f"^(?:{'|'.join(t.lines for t in templates)})$")
-            at = (rows if not ends else rows.filter(~plain)).filter(matches)
-            if at.is_empty():
+            wanted = (width == len(template.cells)) & ~plain
+            if not wanted.any():
                 continue
-            starts = left.filter(matches).str.extract(start)
-            ends += [at[found] for found in (starts.arg_min(), starts.arg_max()) if found is not None]
-            plain = plain | matches if len(at) and left is raw else plain.scatter(at, True)
+            found = _Cells((cut if wanted.all() else cut.filter(wanted)).explode(), template)
+            at = rows.filter(wanted).filter(found.plain())
+            if not at.is_empty():
+                plain = plain.scatter(at, values=True)
+                ends += [at[i] for i in found.ends()]
         if not ends or (self.cut.never and raw.str.contains(self.cut.never, literal=True).any()):
             return None
         return Told(plain, ends, any(t.local for t in self._templates))
+
+
+class _Cells:
+    """Cells of lines with as many as a template has, by their places."""
+
+    def __init__(self, flat: pl.Series, template: Template) -> None:
+        self._template, self._width = template, len(template.cells)
+        self._flat = flat
+        self._starts = flat.clear()
+
+    def plain(self) -> pl.Series:
+        """Which lines match: those that have all that stands fast, and of these all others."""
+        cells = self._template.cells
+        told = pl.Series([True]).new_from_index(0, len(self._flat) // self._width)
+        for i, cell in enumerate(cells):
+            if cell.fixed:
+                told &= self._at(i) == cell.seen
+        rows = told.arg_true()
+        for i, cell in enumerate(cells):
+            if not cell.fixed and len(rows):
+                texts = self._at(i) if len(rows) == len(told) else self._at(i).gather(rows)
+                fits = _fit(texts, cell)
+                if not fits.all():
+                    rows = rows.filter(fits)
+        start = next(i for i, c in enumerate(cells) if c.start)
+        self._starts = self._at(start).gather(rows)
+        return pl.repeat(False, len(told), eager=True).scatter(rows, values=True)
+
+    def ends(self) -> list[int]:
+        """Among the lines that match the first and the last by their starts."""
+        texts = self._starts
+        if texts.str.len_bytes().n_unique() > 1:  # Digits that are not there come before those that are.
+            texts = texts.str.extract(next(c.start for c in self._template.cells if c.start))
+        return [at for at in (texts.arg_min(), texts.arg_max()) if at is not None]
+
+    def _at(self, place: int) -> pl.Series:
+        return self._flat.gather_every(self._width, place)
+
+
+def _fit(texts: pl.Series, cell: Cell) -> pl.Series:
+    """Which texts match a cell; the one that was seen does."""
+    pattern = f"^(?:{cell.pattern})$"
+    if cell.seen is None:
+        return texts.str.contains(pattern)
+    odd = texts != cell.seen
+    if 2 * int(odd.sum()) > len(texts):
+        return texts.str.contains(pattern)
+    at = odd.arg_true()
+    return (~odd).scatter(at, texts.gather(at).str.contains(pattern)) if len(at) else ~odd

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pipeline.direction import MAIL_PORTS
 from pipeline.sources import glance
@@ -36,12 +36,10 @@ class Slot:
     """Our fields that may take it."""
     text: str
     """The value, without quotes."""
-    around: tuple[str, str]
-    """Patterns of what encloses it."""
+    quotes: tuple[str, str]
+    """What encloses it."""
     free: str
     """A pattern of whatever may stand there, what encloses it included, where it decides nothing."""
-    where: str
-    """A pattern of what stands before it in this line alone; empty when nothing tells its place."""
     rank: int = 0
     """Of several starts the least one counts."""
 
@@ -50,19 +48,37 @@ Parts = Sequence[str | Slot]
 
 
 @dataclass(frozen=True)
-class Template:
-    """Patterns of whole lines, and of their starts as the one group, whose texts sort as the times do."""
+class Cell:
+    """What stands between two separators of a line."""
 
-    lines: str
-    start: str
+    pattern: str
+    """Of the whole cell."""
+    seen: str | None = field(compare=False)
+    """A cell that matches."""
+    start: str = ""
+    """A pattern whose group is the start, whose texts sort as the times do."""
+    fixed: bool = False
+    """Whether only the very text that was seen will do."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The cells of lines that are alike."""
+
+    cells: tuple[Cell, ...]
     local: bool
     """Whether the start names no zone."""
+
+    def with_seen(self, cells: Sequence[str | None]) -> Template:
+        """The template with the cells of a line that matches."""
+        return replace(self, cells=tuple(replace(c, seen=s) for c, s in zip(self.cells, cells, strict=True)))
 
 
 @dataclass(frozen=True)
 class Maker:
     """What templates are made with."""
 
+    separator: str
     free: Collection[str]
     """Fields that decide nothing about flows of nobody watched."""
     addresses: tuple[str, str]
@@ -72,24 +88,44 @@ class Maker:
         """The template of a line; None when it tells no start."""
         starts = [p for p in parts if isinstance(p, Slot) and "ts" in p.names]
         start = min(starts, key=lambda s: s.rank, default=None)
-        if start is None or not start.where or sum(s.rank == start.rank for s in starts) > 1:
+        if start is None or sum(s.rank == start.rank for s in starts) > 1 or (form := _time(start.text)) is None:
             return None
-        if (form := _time(start.text)) is None:
-            return None
-        core, rest = form
-        cells = [_literal(p) if isinstance(p, str) else self._slot(p, start, core + rest) for p in parts]
-        local = not rest and _EPOCH.fullmatch(start.text) is None
-        return Template("".join(cells), f"{start.where}{start.around[0]}({core})", local)
+        core, zone = form
+        cells = list[Cell]()
+        for group in self._between(parts):
+            texts = [p if isinstance(p, str) else p.text.join(p.quotes) for p in group]
+            patterns = [self._pattern(p, start, core + zone) for p in group]
+            at = next((i for i, p in enumerate(group) if p is start), None)
+            before = "^" + "".join(patterns[:at]) + re.escape(start.quotes[0]) + f"({core})"
+            fixed = all(p == re.escape(t) for p, t in zip(patterns, texts, strict=True))
+            seen = "".join(texts) if fixed else None
+            cells.append(Cell("".join(patterns), seen, "" if at is None else before, fixed))
+        return Template(tuple(cells), not zone and _EPOCH.fullmatch(start.text) is None)
 
-    def _slot(self, slot: Slot, start: Slot, time: str) -> str:
-        """The pattern of what may stand in a slot, given that of starts."""
-        if slot is start:
-            return time.join(slot.around)
-        names = slot.names - {"ts"} - frozenset(self.free)
+    def _between(self, parts: Parts) -> Sequence[list[str | Slot]]:
+        """The parts by cells; a value that holds a separator is taken as it stands."""
+        groups = list[list[str | Slot]]([[]])
+        for part in parts:
+            if isinstance(part, Slot) and self.separator not in part.text:
+                groups[-1].append(part)
+                continue
+            first, *others = (part if isinstance(part, str) else part.text.join(part.quotes)).split(self.separator)
+            groups[-1].append(first)
+            groups += [[text] for text in others]
+        return groups
+
+    def _pattern(self, part: str | Slot, start: Slot, time: str) -> str:
+        """The pattern of what may stand in a part's place, given that of starts."""
+        if isinstance(part, str):
+            return re.escape(part)
+        quotes = [re.escape(q) for q in part.quotes]
+        if part is start:
+            return time.join(quotes)
+        names = part.names - {"ts"} - frozenset(self.free)
         if not names:
-            return slot.free
-        inner = self._inner(names, slot.text)
-        return (re.escape(slot.text) if inner is None else f"(?:{inner})").join(slot.around)
+            return part.free
+        inner = self._inner(names, part.text)
+        return (re.escape(part.text) if inner is None else f"(?:{inner})").join(quotes)
 
     def _inner(self, names: frozenset[str], text: str) -> str | None:
         """The pattern of a value that is judged; None where only the value that was seen will do."""
@@ -97,10 +133,6 @@ class Maker:
             return self.addresses[":" in text] or None
         kinds = ((PORTS, _PORT, "[0-9]+"), (COUNTS, _COUNT, _COUNT), (frozenset(("duration",)), _REAL, _REAL))
         return next((p for fields, p, like in kinds if names <= fields and re.fullmatch(like, text)), None)
-
-
-def _literal(text: str) -> str:
-    return re.escape(text)
 
 
 def _time(text: str) -> tuple[str, str] | None:
