@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.sources.templates import Parts, Slot, names_of
 
@@ -30,7 +30,7 @@ class _Odd(Exception):
 class JsonParts:
     """How lines with certain fields are cut."""
 
-    def __init__(self, fields: Mapping[str, tuple[str, ...]], refused: Collection[str] = ()) -> None:
+    def __init__(self, fields: Mapping[str, Sequence[str]], refused: Collection[str] = ()) -> None:
         """Args: refused are keys of lines that are not what they seem, such as those that wrap a record."""
         self.refused = frozenset(refused)
         self.names = names_of(fields)

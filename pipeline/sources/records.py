@@ -194,7 +194,7 @@ class RecordReader(JsonReader):
     def _cut(self) -> Cut | None:
         idle, decoder = self._form.idle, self._decoder
         found = decoder.cut() if idle is not None and isinstance(decoder, LucidDecoder) else None
-        return None if found is None or idle is None else replace(found, free=idle)
+        return None if found is None or idle is None else replace(found, free=found.free | idle)
 
     def _expects_header(self) -> bool:
         return self._form.idle is not None and getattr(self._decoder, "expects_header", False)

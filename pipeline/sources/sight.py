@@ -38,6 +38,8 @@ class Cut:
     """What the cut depends on, such as the columns in force."""
     never: str = ""
     """What lines that only seem to be plain hold."""
+    spans: Callable[[pl.Series], bool] | None = None
+    """Whether any of some lines may belong to one record with other lines."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ class Sight:
                 plain = plain.scatter(at, values=True)
                 ends += [at[i] for i in found.ends()]
         if not ends or (self.cut.never and raw.str.contains(self.cut.never, literal=True).any()):
+            return None
+        if self.cut.spans is not None and self.cut.spans(raw.filter(~plain)):
             return None
         return Told(plain, ends, any(t.local for t in self._templates))
 

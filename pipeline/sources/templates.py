@@ -37,7 +37,7 @@ class Slot:
     text: str
     """The value, without quotes."""
     quotes: tuple[str, str]
-    """What encloses it."""
+    """What encloses it: quotes, or blanks, of which there may be any number."""
     free: str
     """A pattern of whatever may stand there, what encloses it included, where it decides nothing."""
     rank: int = 0
@@ -96,7 +96,7 @@ class Maker:
             texts = [p if isinstance(p, str) else p.text.join(p.quotes) for p in group]
             patterns = [self._pattern(p, start, core + zone) for p in group]
             at = next((i for i, p in enumerate(group) if p is start), None)
-            before = "^" + "".join(patterns[:at]) + re.escape(start.quotes[0]) + f"({core})"
+            before = "^" + "".join(patterns[:at]) + f"[ {re.escape(start.quotes[0])}]*({core})"
             fixed = all(p == re.escape(t) for p, t in zip(patterns, texts, strict=True))
             seen = "".join(texts) if fixed else None
             cells.append(Cell("".join(patterns), seen, "" if at is None else before, fixed))
@@ -118,7 +118,7 @@ class Maker:
         """The pattern of what may stand in a part's place, given that of starts."""
         if isinstance(part, str):
             return re.escape(part)
-        quotes = [re.escape(q) for q in part.quotes]
+        quotes = [" *" if q and not q.strip(" ") else re.escape(q) for q in part.quotes]
         if part is start:
             return time.join(quotes)
         names = part.names - {"ts"} - frozenset(self.free)
