@@ -27,11 +27,11 @@ class CellParts:
         self._names = [names.get(c, (frozenset(), 0)) if first[c] == i else (frozenset(), 0)
                        for i, c in enumerate(columns)]  # fmt: skip
         self._delimiter, self._quoted, self._trailing = delimiter, quoted, trailing
-        inner = rf'[^{re.escape(delimiter)}"{_CONTROL}]*'
-        # At the ends of a line blanks may be taken off, and at its beginning the time that an export put there.
-        first_cell, last_cell = (rf'[^{re.escape(delimiter)}"\s{mark}{_CONTROL}]+' for mark in (":", ""))
-        either = [rf'(?:{p}|"{inner}")' if quoted else p for p in (first_cell, inner, last_cell)]
-        self._first, self._inner, self._last = either
+        inner = rf'[^{re.escape(delimiter)}"{_CONTROL}]{"+" if delimiter == " " else "*"}'  # Several blanks are one.
+        # Where blanks delimit they are taken off at the ends of a line, and so is the time that an export put before it.
+        ends = rf'[^"\s:{_CONTROL}]+' if delimiter in " \t" else inner
+        either = [rf'(?:{p}|"{inner}")' if quoted else p for p in (ends, inner)]
+        self._end, self._inner = either
 
     def __call__(self, line: str) -> Parts | None:
         """The parts of a line; None when it is not cut."""
@@ -42,7 +42,7 @@ class CellParts:
         parts = list[str | Slot]()
         for at, (cell, (names, rank)) in enumerate(zip(cells, self._names, strict=False)):
             parts += [self._delimiter] if at else []
-            free = self._inner if 0 < at < len(cells) - 1 else self._last if at else self._first
+            free = self._inner if 0 < at < len(cells) - 1 else self._end
             parts.append(self._slot(cell, names, rank, free))
         return [*parts, self._delimiter] if spare else parts
 

@@ -126,7 +126,7 @@ class JsonReader(ABC):
         if (told := self._sight.tell(lines["raw"])) is None:
             return None
         before, memory = self.state(), copy.deepcopy(self._decoder)
-        parsed = self._careful(lines.filter(~told.plain.scatter(told.ends, values=False)))
+        parsed = self._careful(lines.filter(~told.unread))
         doubted = parsed.rejects["source_line"].is_in(lines["source_line"].gather(told.ends).implode()).any()
         if doubted or self.state() != before or not self._steady(told, parsed):
             self._decoder = memory

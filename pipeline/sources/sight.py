@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -51,10 +52,15 @@ class Told:
     local: bool
     """Whether times name no zone."""
 
+    @cached_property
+    def unread(self) -> pl.Series:
+        """Which lines need not be read."""
+        return self.plain.clone().scatter(self.ends, values=False)
+
     @property
     def count(self) -> int:
         """How many lines need not be read."""
-        return int(self.plain.sum()) - len(set(self.ends))
+        return int(self.unread.sum())
 
 
 class Sight:
