@@ -18,7 +18,13 @@ class CellParts:
     """How lines under certain columns are cut."""
 
     def __init__(
-        self, fields: Mapping[str, Sequence[str]], columns: Sequence[str], delimiter: str, *, quoted: bool, trailing: bool
+        self,
+        fields: Mapping[str, Sequence[str]],
+        columns: Sequence[str],
+        delimiter: str,
+        *,
+        quoted: bool,
+        trailing: bool,
     ) -> None:
         """Args: as in `delimited.Layout`; columns in lower case."""
         names, first = names_of(fields), dict[str, int]()
@@ -28,7 +34,7 @@ class CellParts:
                        for i, c in enumerate(columns)]  # fmt: skip
         self._delimiter, self._quoted, self._trailing = delimiter, quoted, trailing
         inner = rf'[^{re.escape(delimiter)}"{_CONTROL}]{"+" if delimiter == " " else "*"}'  # Several blanks are one.
-        # Where blanks delimit they are taken off at the ends of a line, and so is the time that an export put before it.
+        # Where blanks delimit they are taken off at the ends of a line, and so is an export's time before it.
         ends = rf'[^"\s:{_CONTROL}]+' if delimiter in " \t" else inner
         either = [rf'(?:{p}|"{inner}")' if quoted else p for p in (ends, inner)]
         self._end, self._inner = either

@@ -206,7 +206,8 @@ class RecordReader(JsonReader):
 
     def state(self) -> dict[str, Any]:
         """What the decoder remembers."""
-        return self._decoder.state()
+        remembered: dict[str, Any] = self._decoder.state()
+        return remembered
 
     def resume(self, state: dict[str, Any]) -> None:
         """Give the decoder its memory back."""

@@ -1,7 +1,7 @@
 """Lines told at a glance by what a log has shown: templates of its own lines that are flows of nobody watched.
 
-A line becomes a template when the careful reader, asked of it alone, counts it among others, says nothing else of it and
-remembers nothing. All lines that match are then counted so without being read, but for those with the first and the
+A line becomes a template when the careful reader, asked of it alone, counts it among others, says nothing else of it
+and remembers nothing. All lines that match are then counted so without being read, but for those with the first and the
 last start, which the careful reader judges with the rest: its word holds for all times between them. How lines are cut
 is the formats' business, what templates look like that of `templates`.
 """

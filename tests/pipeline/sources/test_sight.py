@@ -6,6 +6,7 @@ of all kinds, so that nothing else in a line can excuse what is wrong in it.
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -29,41 +30,44 @@ NAMES = (*JSON, *DELIMITED)
 NETWORKS = ("192.0.2.0/28", "10.77.0.0/16", "2001:db8:25::/48")
 LATEST_US = 1_900_000_000_000_000
 MAPPING = ColumnMapping(
-    (("start_time", "when"), ("src_ip", "client"), ("src_port", "cport"), ("dest_ip", "server"))
-    + (("dest_port", "sport"), ("bytes_in", "received"), ("bytes_out", "sent"))
+    (
+        *(("start_time", "when"), ("src_ip", "client"), ("src_port", "cport"), ("dest_ip", "server")),
+        *(("dest_port", "sport"), ("bytes_in", "received"), ("bytes_out", "sent")),
+    )
 )
 
-ADDRESSES = """
+_ADDRESSES = """
 192.0.2.1 192.0.2.16 192.0.2.01 192.0.2 192.0.2.300 3221225985 ::ffff:192.0.2.1 ::FFFF:C000:201 2001:db8:25::1
 2001:DB8:25::1 2001:db8:26::1 2001:db8::1::2 fe80::1%eth0 :: 198.51.100.7/32 host.example.com
-""".split()
-TIMES = """
+"""
+_TIMES = """
 1793577600 1793577600.5 1793577600.1234567890 1793577600123 1793577600123456 1793577600123456789 0 -1793577600 1e9
 9999999999 99999999999999999999 1900000000 1900000001 2026-11-02T00:00:00Z 2026-11-02T00:00:00 2026-02-29T00:00:00Z
 2026-11-31T00:00:00Z 2026-11-02T24:00:00Z 2026-11-02T23:59:60Z 2026-11-02T00:00:00.123456789Z 2026-11-02T00:00:00.5+0000
 2026-11-02T00:00:00.123456+0100 2031-11-02T00:00:00.000000+0000 2031-11-02T00:00:00.000000Z 1989-11-02T00:00:00.000000Z
 2028-02-29T00:00:00.000000Z 2026/11/02T00:00:00.000 2026/11/02 soon
-""".split()
-NUMBERS = """
+"""
+_NUMBERS = """
 25 465 587 143 993 995 110 443 0 00 007 +7 -7 -0 1.0 1.5 1e3 1e400 65535 65536 999999999999999 1000000000000000
 9223372036854775808 18446744073709551616 nan NaN inf 0x10 1_000
-""".split()
-WORDS = """
+"""
+_WORDS = """
 - (empty) null true false None flow alert REJECT ACCEPT NODATA OK SKIPDATA deny Blocked drop tcp 6 icmp 17 start 5 4001
 VPC eve dns conn conn_long DNS SRC logEvents preview # #fields innull out-null ? -> <- arp 0:1:2:3:4:5
-""".split()
-STRANGE = ["", " ", "  x", "x  ", "\t", "\x00", "\x0b", "\x7f", "\x85", "\u2028", "\u0661", "é", "\\", '"', "a,b", "a|b"]
-TEXTS = [*ADDRESSES, *TIMES, *NUMBERS, *WORDS, *STRANGE, "2026-11-02 00:00:00", "<none>", "a b", '""', '"x"', "'"]
-RAW_JSON = """
+"""
+_RAW_JSON = """
 null true false [] {} [1] [[1]] [null,true] ["a","b"] ["end"] ["start"] [{"a":1}] {"a":1} {"ip":"192.0.2.1"} 01 1. .5
 1e5 1E400 -0 0.0 "\\u0041" "\\ud800" "\\/" "\\n" "\\x" " {} [,] 1,2 "a":1 18446744073709551616 1.7976931348623157e309
-""".split()
+"""
+ADDRESSES, TIMES, NUMBERS, WORDS, RAW_JSON = (t.split() for t in (_ADDRESSES, _TIMES, _NUMBERS, _WORDS, _RAW_JSON))
+STRANGE = ["", " ", "  x", "x  ", *"\t\x00\x0b\x7f\x85\u2028\u0661é\\\"'", "a,b", "a|b"]
+TEXTS = [*ADDRESSES, *TIMES, *NUMBERS, *WORDS, *STRANGE, "2026-11-02 00:00:00", "<none>", "a b", '""', '"x"']
 
 
 def plain_lines(name: str) -> tuple[str, list[str]]:
     """(head of the file, lines of nobody watched)."""
     head, template, one_way = format_files.TEXT[name]
-    frame = next(format_files.chunks(3_000 if name == "silk" else 60, one_way))
+    frame = next(format_files.chunks(3_000 if name == "silk" else 160, one_way))  # SiLK must show both directions.
     return head, [line for line in format_files.lines(frame, template) if "10.77." not in line and "993" not in line]
 
 
@@ -133,13 +137,18 @@ def read(name: str, data: bytes, size: int = 1 << 24, zone: str = "UTC") -> tupl
 def check(name: str, data: bytes, size: int, zone: str = "UTC") -> int:
     """Assert that both ways say the same; how many lines were told at a glance."""
     told = list[int]()
+
+    def noted(parsed: Parsed | None) -> Parsed | None:
+        told.append(0 if parsed is None else parsed.account.others)
+        return parsed
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JsonReader, "_told", lambda *_: None)
         wanted, careful = read(name, data, size, zone)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sight, "least_lines", 1)
-        plain = sight.Told.count.fget  # type: ignore[attr-defined]
-        patch.setattr(sight.Told, "count", property(lambda t: told.append(plain(t)) or told[-1]))
+        made = JsonReader._told
+        patch.setattr(JsonReader, "_told", lambda *a: noted(made(*a)))
         found, reader = read(name, data, size, zone)
     assert facts(found) == facts(wanted)
     assert reader.state() == careful.state()
@@ -150,36 +159,41 @@ def joined(head: str, lines: list[str], end: str = "\n") -> bytes:
     return "".join(line + end for line in [*head.splitlines(), *lines]).encode("utf-8", errors="surrogatepass")
 
 
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_spoilt_line_is_told_otherwise_at_a_glance(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_spoilt_line_is_told_otherwise_at_a_glance(name: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of plain lines come first, so that there are templates; then the spoilt ones give theirs."""
     monkeypatch.setattr(sight, "_RARE", 0.0)
     head, plain = plain_lines(name)
-    data = joined(head, [*plain, *spoilt(name, plain[7])])
+    data = joined(head, [*plain, *spoilt(name, plain[7])[::every]])
     assert check(name, data, sum(len(line) + 1 for line in plain)) > 20
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_plain_lines_are_told_at_a_glance(name: str) -> None:
     head, plain = plain_lines(name)
-    assert check(name, joined(head, plain * 2, "\r\n"), 400_000 if name == "silk" else 1 << 24) > 0.5 * len(plain)
+    assert check(name, joined(head, plain * 2, "\r\n"), 200_000 if name == "silk" else 1 << 24) > 0.5 * len(plain)
 
 
-BIG = {name: (plain_lines(name), spoilt(name, plain_lines(name)[1][7])) for name in ("suricata", "ecs", "cim_csv")}
+@cache
+def mixed(name: str) -> tuple[str, list[str], list[str]]:
+    """(head, plain lines, spoilt ones)."""
+    head, plain = plain_lines(name)
+    return head, plain, spoilt(name, plain[7])
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(
-    st.sampled_from(sorted(BIG)),
+    st.sampled_from(["zeek_json", "cim_csv"]),
     st.lists(st.tuples(st.booleans(), st.integers(0, 10**6)), min_size=20, max_size=80),
-    st.sampled_from([500, 3_000, 1 << 24]),
+    st.sampled_from([5_000, 1 << 24]),
     st.sampled_from(["\n", "\n", "\r\n"]),
     st.sampled_from([b"", b"\xe9", b"\xff\xfe"]),
 )
 def test_logs_of_plain_and_spoilt_lines_say_the_same_in_blocks_of_any_size(
     name: str, picks: list[tuple[bool, int]], size: int, end: str, broken: bytes
 ) -> None:
-    (head, plain), odd = BIG[name]
+    head, plain, odd = mixed(name)
     lines = [odd[n % len(odd)] if is_odd and n % 3 else plain[n % len(plain)] for is_odd, n in picks]
     data = joined(head, lines, end)
     at = len(data) * 2 // 3
@@ -190,7 +204,9 @@ def test_logs_of_plain_and_spoilt_lines_say_the_same_in_blocks_of_any_size(
 @pytest.mark.parametrize("hour", ["00", "02"])
 def test_an_hour_that_a_clock_skips_is_no_time(zone: str, hour: str) -> None:
     head, plain = plain_lines("table_csv")
-    lines = [f"2026-03-29T{h}:{line[14:26]}{line[27:]}" for line, h in zip(plain, ["00", hour, "04"] * 20, strict=False)]
+    lines = [
+        f"2026-03-29T{h}:{line[14:26]}{line[27:]}" for line, h in zip(plain, ["00", hour, "04"] * 20, strict=False)
+    ]
     check("table_csv", joined(head, lines), 1 << 24, zone)
 
 
