@@ -23,6 +23,8 @@ _SAMPLE = 60
 """Lines that are looked at to find templates."""
 _RARE = 0.02
 """The share of the sample below which a template is not worth its price."""
+_FEW = 0.05
+"""The share of lines told that is not worth matching them, where no more templates are looked for."""
 _UNKNOWN = 0.3
 """The share of lines not told that is worth another look for templates."""
 
@@ -87,6 +89,8 @@ class Sight:
         unknown = raw if told is None else raw.filter(~told.plain)
         if self._looks and len(unknown) > _UNKNOWN * len(raw) and self._learn(unknown):
             told = self._match(raw)
+        if not self._looks and (told is None or told.count < _FEW * len(raw)):
+            self._templates = []
         return told
 
     def fail(self) -> None:
@@ -120,11 +124,16 @@ class Sight:
         at = plain.arg_max()
         if at is None or not plain[at]:
             return None
-        read = self._read(lines[at])
+        cells = cut[at].to_list()
+        spans = [self._counted(self.cut.separator.join(c)) for c in (cells, template.another_time(cells))]
+        return template.with_seen(cells) if None not in spans and spans[0] != spans[1] else None
+
+    def _counted(self, line: str) -> tuple[int, int] | None:
+        """The span of a line that is only counted; None for any other."""
+        read = self._read(line)
         if read is None or read.rows.height or read.rejects.height or (read.others is not None and read.others.height):
             return None
-        only_counted = read.account == Account(lines=1, others=1) and read.span is not None
-        return template.with_seen(cut[at].to_list()) if only_counted else None
+        return read.span if read.account == Account(lines=1, others=1) else None
 
     def _match(self, raw: pl.Series) -> Told | None:
         """Which lines match a template, with the first and last of each."""

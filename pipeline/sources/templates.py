@@ -69,6 +69,15 @@ class Template:
     local: bool
     """Whether the start names no zone."""
 
+    def another_time(self, cells: Sequence[str]) -> list[str]:
+        """The cells of a line that matches with another start: the fourth digit of an epoch or of a year is another."""
+        at, cell = next((i, c) for i, c in enumerate(self.cells) if c.start)
+        found = re.match(cell.start, cells[at])
+        assert found is not None
+        digit = found.start(1) + 3
+        other = str(int(cells[at][digit]) - 1) if cells[at][digit] != "0" else "1"
+        return [*cells[:at], cells[at][:digit] + other + cells[at][digit + 1 :], *cells[at + 1 :]]
+
     def with_seen(self, cells: Sequence[str | None]) -> Template:
         """The template with the cells of a line that matches."""
         return replace(self, cells=tuple(replace(c, seen=s) for c, s in zip(self.cells, cells, strict=True)))

@@ -72,9 +72,9 @@ class VpcJsonDecoder:
 
     expects_header = False
 
-    def cut(self) -> Cut:
-        """See LucidDecoder; a line that only seems to be an envelope is one to be read."""
-        return Cut(JsonParts(_STRUCTURED), never=_HELD)
+    def cut(self) -> Cut | None:
+        """See LucidDecoder; where there are envelopes, or what seems to be one, every line is read."""
+        return None if self.beyond else Cut(JsonParts(_STRUCTURED), never=_HELD)
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
