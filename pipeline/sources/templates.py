@@ -17,7 +17,7 @@ from pipeline.sources import glance
 from pipeline.sources import zeek_columns as conn
 
 ENDS = frozenset(("src", "dest", "srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"))
-PORTS = frozenset(("src_port", "dest_port"))
+PORTS = frozenset(("src_port", "dest_port", "port"))
 COUNTS = frozenset((*conn.COUNTERS, "sent", "total", "src_bytes", "dest_bytes"))
 _COUNT = "(?:0|[1-9][0-9]{0,14})"
 """Below the largest believed number of bytes, as JSON writes it."""

@@ -5,6 +5,7 @@ of all kinds, so that nothing else in a line can excuse what is wrong in it.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -26,7 +27,8 @@ from tests.pipeline.sources.test_zeek_agreement import blocks_of, facts
 
 DELIMITED = {"cim_csv": ",", "vpc_text": " ", "silk": "|", "argus": ",", "table_csv": ","}
 JSON = ("suricata", "ecs", "ocsf", "zeek_json", "cim_json", "vpc_json", "gcp")
-NAMES = (*JSON, *DELIMITED)
+PAIRS = {"checkpoint": "|", "checkpoint quoted": "; "}
+NAMES = (*JSON, *DELIMITED, *PAIRS)
 NETWORKS = ("192.0.2.0/28", "10.77.0.0/16", "2001:db8:25::/48")
 LATEST_US = 1_900_000_000_000_000
 MAPPING = ColumnMapping(
@@ -66,9 +68,17 @@ TEXTS = [*ADDRESSES, *TIMES, *NUMBERS, *WORDS, *STRANGE, "2026-11-02 00:00:00", 
 
 def plain_lines(name: str) -> tuple[str, list[str]]:
     """(head of the file, lines of nobody watched)."""
+    name, *quoted = name.split()
     head, template, one_way = format_files.TEXT[name]
+    if quoted:
+        pairs = [f'{name}:"{value}"' for name, _, value in (pair.partition("=") for pair in template.split("|"))]
+        template = f"\x00134>1 <end_iso>Z gw-1 CheckPoint 1234 - [{'; '.join(pairs)}]"
     frame = next(format_files.chunks(3_000 if name == "silk" else 160, one_way))  # SiLK must show both directions.
-    return head, [line for line in format_files.lines(frame, template) if "10.77." not in line and "993" not in line]
+    return head, [
+        line
+        for line in format_files.lines(frame, template).str.replace("\x00", "<")
+        if "10.77." not in line and "993" not in line
+    ]
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -118,8 +128,22 @@ def spoilt_cells(line: str, delimiter: str) -> Iterator[str]:
         yield delimiter.join([*after, *before, cells[at]])
 
 
+def spoilt_pairs(line: str, mark: str) -> Iterator[str]:
+    """The line with each value in turn as each text, and with names in other letters."""
+    cells = line.split(mark)
+    for at, cell in enumerate(cells):
+        name, sign, value = re.fullmatch(r'(.*?[\w>])([:=]"?)([^"]*)"?\]?', cell).groups()  # type: ignore[union-attr]
+        close = '"' * (len(sign) - 1) + "]" * cell.endswith("]")
+        texts = [f"{name}{sign}{t}{close}" for t in (*TEXTS, "src:", "src=", f"{value};", f"{value}]", "[", "CEF:0")]
+        texts += [f"{name.upper()}{sign}{value}{close}", f"{name.title()}{sign}{value}{close}", f"x{cell}"]
+        yield from (mark.join([*cells[:at], text, *cells[at + 1 :]]) for text in texts)
+
+
 def spoilt(name: str, line: str) -> list[str]:
-    inside = spoilt_cells(line, DELIMITED[name]) if name in DELIMITED else spoilt_json(line)
+    """The line spoilt in every place, and as a whole."""
+    mark = PAIRS.get(name, DELIMITED.get(name))
+    inside = spoilt_json(line) if mark is None else [*spoilt_cells(line, mark)]
+    inside = [*inside, *spoilt_pairs(line, PAIRS[name])] if name in PAIRS else inside
     cut = [line[:at] for at in range(0, len(line), 7)]
     around = [f"{line} ", f" {line}", f"{line}\t", f"{line}x", f"{line},", f"{line}|", f"{line}{line}", f"\ufeff{line}"]
     return [t for t in (*inside, *cut, *around, "", "#x", "{}", "[]") if "\n" not in t and "\r" not in t]
@@ -127,7 +151,9 @@ def spoilt(name: str, line: str) -> list[str]:
 
 def read(name: str, data: bytes, size: int = 1 << 24, zone: str = "UTC") -> tuple[Parsed, JsonReader]:
     entries = [InventoryEntry(address=n, category=("email_server",)) for n in NETWORKS]
-    reader = READERS[name](ReadOptions(Watch(Inventory(entries)), LATEST_US, timezone=zone, mapping=MAPPING))
+    reader = READERS[name.split(maxsplit=1)[0]](
+        ReadOptions(Watch(Inventory(entries)), LATEST_US, timezone=zone, mapping=MAPPING)
+    )
     assert isinstance(reader, JsonReader)
     parsed = merge([*(reader.read(b) for b in blocks_of(data, size)), reader.finish()])
     assert parsed.account.balanced
