@@ -1,7 +1,7 @@
 """A line of named values as literal text and slots: names stand fast, values are slots.
 
-Pairs stand between bars (name=value) or in brackets (name:"value"; as in Check Point's logs). What stands before the
-first pair is a header, of which nothing is read: its numbers may be others.
+Pairs stand between bars or blanks (name=value), or in brackets (name:"value"; as in Check Point's logs). What stands
+before the first pair is a header, of which nothing is read: its numbers may be others.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _QUOTED = re.compile(
     r'(?P<before>(?:[^|="\[\\]* )?\[)?(?P<name> ?[\w.-]+)(?P<mark>::?|=)"(?P<value>[^";|\\\[\]]*)"(?P<after>\]?)'
 )
 _BAR_VALUE = rf'[^|"\\\[{_CONTROL}]*'
+_BLANK = re.compile(r'(?P<before>[^="\\ ]*[>:])?(?P<name>\w+)(?P<mark>=)"?(?P<value>[^"=\\ ,]*)"?(?P<after>)')
+_BLANK_VALUE = rf'(?:"[^"=\\ ,{_CONTROL}]*"|[^"=\\ ,{_CONTROL}]*)'
 _INSIDE = rf'";|\\\[\]{_CONTROL}'
 _QUOTED_VALUE = rf'"(?:[^{_INSIDE}]*[^:= {_INSIDE}])?"'
 """A value that does not end as a name does."""
@@ -26,16 +28,18 @@ class PairParts:
     """How lines with certain fields are cut."""
 
     def __init__(self, fields: Mapping[str, Sequence[str]], separator: str) -> None:
-        """Args: fields by the names of their values, in any case; a bar or a semicolon parts the pairs."""
+        """Args: fields by the names of their values, in any case; a bar, a semicolon or a blank parts the pairs."""
         self._names = {name.lower(): found for name, found in names_of(fields).items()}
         self._separator, self._quoted = separator, separator == ";"
+        self._pair = {"|": _BAR, ";": _QUOTED, " ": _BLANK}[separator]
+        self._free = {"|": _BAR_VALUE, ";": _QUOTED_VALUE, " ": _BLANK_VALUE}[separator]
 
     def __call__(self, line: str) -> Parts | None:
         """The parts of a line; None when it is not cut."""
         parts, seen = list[str | Slot](), set[str]()
         cells = line.split(self._separator)
         for at, cell in enumerate(cells):
-            pair = (_QUOTED if self._quoted else _BAR).fullmatch(cell)
+            pair = self._pair.fullmatch(cell)
             if pair is None or pair["name"].strip().lower() in seen or (pair["before"] and at):
                 return None
             if self._quoted and (not pair["before"], pair["after"]) != (at > 0, "]" * (at == len(cells) - 1)):
@@ -47,8 +51,8 @@ class PairParts:
 
     def _value(self, pair: re.Match[str]) -> Slot:
         names, rank = self._names.get(pair["name"].strip().lower(), (frozenset[str](), 0))
-        quote, free = ('"', _QUOTED_VALUE) if self._quoted else ("", _BAR_VALUE)
-        return Slot(names, pair["value"], (quote, quote), free, rank)
+        quotes = pair[0][pair.end("mark") : pair.start("value")], pair[0][pair.end("value") : pair.start("after")]
+        return Slot(names, pair["value"], (quotes[0], quotes[1]), self._free, rank)
 
 
 def _header(text: str) -> list[str | Slot]:

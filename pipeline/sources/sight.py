@@ -19,6 +19,8 @@ from pipeline.sources.base import Account, Parsed
 from pipeline.sources.templates import Cell, Maker, Parts, Template
 
 MAX_TEMPLATES = 12
+_SECONDS = 10
+"""Digits of an epoch in seconds."""
 _SAMPLE = 60
 """Lines that are looked at to find templates."""
 _RARE = 0.02
@@ -162,7 +164,8 @@ class _Cells:
     def __init__(self, flat: pl.Series, template: Template) -> None:
         self._template, self._width = template, len(template.cells)
         self._flat = flat
-        self._starts = flat.clear()
+        self._rows = pl.Series(dtype=pl.UInt32)
+        self._lasting = any(cell.lasted for cell in template.cells)
 
     def plain(self) -> pl.Series:
         """Which lines match: those that have all that stands fast, and of these all others."""
@@ -178,16 +181,26 @@ class _Cells:
                 fits = _fit(texts, cell)
                 if not fits.all():
                     rows = rows.filter(fits)
-        start = next(i for i, c in enumerate(cells) if c.start)
-        self._starts = self._at(start).gather(rows)
+        self._rows = rows
         return pl.repeat(False, len(told), eager=True).scatter(rows, values=True)
 
     def ends(self) -> list[int]:
         """Among the lines that match the first and the last by their starts."""
-        texts = self._starts
-        if texts.str.len_bytes().n_unique() > 1:  # Digits that are not there come before those that are.
-            texts = texts.str.extract(next(c.start for c in self._template.cells if c.start))
-        return [at for at in (texts.arg_min(), texts.arg_max()) if at is not None]
+        starts, lasted = self._told("start"), self._told("lasted")
+        if lasted is not None and starts is not None:
+            starts = starts.cast(pl.Int64) - lasted.cast(pl.Int64) * 10 ** (len(starts[0]) - _SECONDS)
+        return [at for at in (starts.arg_min(), starts.arg_max()) if at is not None] if starts is not None else []
+
+    def _told(self, kind: str) -> pl.Series | None:
+        """What the cell that tells a start, or a duration, tells."""
+        patterns = [getattr(cell, kind) for cell in self._template.cells]
+        place = next((i for i, pattern in enumerate(patterns) if pattern), None)
+        if place is None:
+            return None
+        texts = self._at(place).gather(self._rows)
+        # Texts that differ in one value alone, and not in its length, sort as it does.
+        alike = kind == "start" and self._template.cells[place].single and texts.str.len_bytes().n_unique() == 1
+        return texts if alike and not self._lasting else texts.str.extract(patterns[place])
 
     def _at(self, place: int) -> pl.Series:
         return self._flat.gather_every(self._width, place)

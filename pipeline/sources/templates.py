@@ -19,6 +19,8 @@ from pipeline.sources import zeek_columns as conn
 ENDS = frozenset(("src", "dest", "srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"))
 PORTS = frozenset(("src_port", "dest_port", "port"))
 COUNTS = frozenset((*conn.COUNTERS, "sent", "total", "src_bytes", "dest_bytes"))
+LASTED = "lasted"
+"""The name of whole seconds that lie between a flow's start and the time that is told in its place."""
 _COUNT = "(?:0|[1-9][0-9]{0,14})"
 """Below the largest believed number of bytes, as JSON writes it."""
 _REAL = rf"{_COUNT}(?:\.[0-9]{{1,9}})?"
@@ -57,8 +59,12 @@ class Cell:
     """A cell that matches."""
     start: str = ""
     """A pattern whose group is the start, whose texts sort as the times do."""
+    lasted: str = ""
+    """A pattern whose group is the seconds between the start and the time that is told in its place."""
     fixed: bool = False
     """Whether only the very text that was seen will do."""
+    single: bool = False
+    """Whether all but one value in it stands fast."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +106,17 @@ class Maker:
         if start is None or sum(s.rank == start.rank for s in starts) > 1 or (form := _time(start.text)) is None:
             return None
         core, zone = form
+        lasted = next((p for p in parts if isinstance(p, Slot) and LASTED in p.names), None)
+        if lasted is not None and not (re.fullmatch("[0-9]{1,8}", lasted.text) and _EPOCH.fullmatch(start.text)):
+            return None
         cells = list[Cell]()
         for group in self._between(parts):
             texts = [p if isinstance(p, str) else p.text.join(p.quotes) for p in group]
             patterns = [self._pattern(p, start, core + zone) for p in group]
-            at = next((i for i, p in enumerate(group) if p is start), None)
-            before = "^" + "".join(patterns[:at]) + f"[ {re.escape(start.quotes[0])}]*({core})"
+            told = [_found(patterns, group, start, core), _found(patterns, group, lasted, "[0-9]+")]
             fixed = all(p == re.escape(t) for p, t in zip(patterns, texts, strict=True))
             seen = "".join(texts) if fixed else None
-            cells.append(Cell("".join(patterns), seen, "" if at is None else before, fixed))
+            cells.append(Cell("".join(patterns), seen, *told, fixed, sum(isinstance(p, Slot) for p in group) == 1))
         return Template(tuple(cells), not zone and _EPOCH.fullmatch(start.text) is None)
 
     def _between(self, parts: Parts) -> Sequence[list[str | Slot]]:
@@ -130,6 +138,8 @@ class Maker:
         quotes = [" *" if q and not q.strip(" ") else re.escape(q) for q in part.quotes]
         if part is start:
             return time.join(quotes)
+        if LASTED in part.names:
+            return "[0-9]{1,8}".join(quotes)
         names = part.names - {"ts"} - frozenset(self.free)
         if not names:
             return part.free
@@ -142,6 +152,14 @@ class Maker:
             return self.addresses[":" in text] or None
         kinds = ((PORTS, _PORT, "[0-9]+"), (COUNTS, _COUNT, _COUNT), (frozenset(("duration",)), _REAL, _REAL))
         return next((p for fields, p, like in kinds if names <= fields and re.fullmatch(like, text)), None)
+
+
+def _found(patterns: Sequence[str], group: Sequence[str | Slot], slot: Slot | None, inner: str) -> str:
+    """A pattern whose group is what stands in a slot of a cell; empty where that is in another."""
+    at = next((i for i, p in enumerate(group) if p is slot and slot is not None), None)
+    if at is None or slot is None:
+        return ""
+    return f"^{''.join(patterns[:at])}[ {re.escape(slot.quotes[0])}]*({inner})"
 
 
 def _time(text: str) -> tuple[str, str] | None:

@@ -27,7 +27,7 @@ from tests.pipeline.sources.test_zeek_agreement import blocks_of, facts
 
 DELIMITED = {"cim_csv": ",", "vpc_text": " ", "silk": "|", "argus": ",", "table_csv": ","}
 JSON = ("suricata", "ecs", "ocsf", "zeek_json", "cim_json", "vpc_json", "gcp")
-PAIRS = {"checkpoint": "|", "checkpoint quoted": "; "}
+PAIRS = {"fortinet": " ", "checkpoint": "|", "checkpoint quoted": "; "}
 NAMES = (*JSON, *DELIMITED, *PAIRS)
 NETWORKS = ("192.0.2.0/28", "10.77.0.0/16", "2001:db8:25::/48")
 LATEST_US = 1_900_000_000_000_000
@@ -151,9 +151,8 @@ def spoilt(name: str, line: str) -> list[str]:
 
 def read(name: str, data: bytes, size: int = 1 << 24, zone: str = "UTC") -> tuple[Parsed, JsonReader]:
     entries = [InventoryEntry(address=n, category=("email_server",)) for n in NETWORKS]
-    reader = READERS[name.split(maxsplit=1)[0]](
-        ReadOptions(Watch(Inventory(entries)), LATEST_US, timezone=zone, mapping=MAPPING)
-    )
+    options = ReadOptions(Watch(Inventory(entries)), LATEST_US, timezone=zone, mapping=MAPPING)
+    reader = READERS[name.removesuffix(" quoted")](options)
     assert isinstance(reader, JsonReader)
     parsed = merge([*(reader.read(b) for b in blocks_of(data, size)), reader.finish()])
     assert parsed.account.balanced
