@@ -107,16 +107,22 @@ class Maker:
             return None
         core, zone = form
         lasted = next((p for p in parts if isinstance(p, Slot) and LASTED in p.names), None)
-        if lasted is not None and not (re.fullmatch("[0-9]{1,8}", lasted.text) and _EPOCH.fullmatch(start.text)):
+        if lasted is not None and not (re.fullmatch("[0-9]{1,8}", lasted.text) and start.text.isdecimal()):
             return None
         cells = list[Cell]()
         for group in self._between(parts):
             texts = [p if isinstance(p, str) else p.text.join(p.quotes) for p in group]
             patterns = [self._pattern(p, start, core + zone) for p in group]
-            told = [_found(patterns, group, start, core), _found(patterns, group, lasted, "[0-9]+")]
             fixed = all(p == re.escape(t) for p, t in zip(patterns, texts, strict=True))
-            seen = "".join(texts) if fixed else None
-            cells.append(Cell("".join(patterns), seen, *told, fixed, sum(isinstance(p, Slot) for p in group) == 1))
+            found = Cell(
+                "".join(patterns),
+                "".join(texts) if fixed else None,
+                start=_found(patterns, group, start, core),
+                lasted=_found(patterns, group, lasted, "[0-9]+"),
+                fixed=fixed,
+                single=sum(isinstance(p, Slot) for p in group) == 1,
+            )
+            cells.append(found)
         return Template(tuple(cells), not zone and _EPOCH.fullmatch(start.text) is None)
 
     def _between(self, parts: Parts) -> Sequence[list[str | Slot]]:
