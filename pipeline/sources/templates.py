@@ -100,7 +100,7 @@ class Maker:
     """Patterns of IPv4 and IPv6 addresses outside the watched networks."""
 
     def template(self, parts: Parts) -> Template | None:
-        """The template of a line; None when it tells no start."""
+        """The template of a line; None when it tells no start, or one that holds the separator."""
         starts = [p for p in parts if isinstance(p, Slot) and "ts" in p.names]
         start = min(starts, key=lambda s: s.rank, default=None)
         if start is None or sum(s.rank == start.rank for s in starts) > 1 or (form := _time(start.text)) is None:
@@ -123,7 +123,8 @@ class Maker:
                 single=sum(isinstance(p, Slot) for p in group) == 1,
             )
             cells.append(found)
-        return Template(tuple(cells), not zone and _EPOCH.fullmatch(start.text) is None)
+        local = not zone and _EPOCH.fullmatch(start.text) is None
+        return Template(tuple(cells), local) if any(c.start for c in cells) else None
 
     def _between(self, parts: Parts) -> Sequence[list[str | Slot]]:
         """The parts by cells; a value that holds a separator is taken as it stands."""

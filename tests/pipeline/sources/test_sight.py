@@ -20,8 +20,11 @@ from pipeline.mapping import ColumnMapping
 from pipeline.settings import InventoryEntry
 from pipeline.sources import READERS, sight
 from pipeline.sources.base import Parsed, ReadOptions, merge
-from pipeline.sources.records import JsonReader
-from pipeline.sources.sight import Sight
+from pipeline.sources.json_parts import JsonParts
+from pipeline.sources.records import JsonDecoder, JsonReader
+from pipeline.sources.sight import Cut, Sight
+from pipeline.sources.suricata import SURICATA
+from pipeline.sources.templates import Maker, Slot
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.test_zeek_agreement import blocks_of, facts
 
@@ -248,3 +251,20 @@ def test_columns_that_change_change_what_lines_are() -> None:
     other = head.replace("src_ip,src_port,dest_ip,dest_port", "dest_ip,dest_port,src_ip,src_port").rstrip("\n")
     blind = head.replace("bytes_in", "x").rstrip("\n")
     check("cim_csv", joined(head, [*plain, other, *plain, blind, *plain, head.rstrip("\n"), *plain]), 3_000)
+
+
+def test_a_template_needs_its_start_in_one_cell() -> None:
+    start = Slot(frozenset(("ts",)), "2026-11-02 00:00:00", ("", ""), ".*")
+    maker = Maker(" ", (), ("", ""))
+    assert maker.template([start, ",x"]) is None
+    assert Maker(",", (), ("", "")).template([start, ",x"]) is not None
+
+
+def test_templates_of_times_that_decide_nothing_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut that takes another field for the start is found out by the careful reader."""
+    head, plain = plain_lines("suricata")
+    decoder = SURICATA.decoder(ReadOptions(Watch(None), LATEST_US))
+    assert isinstance(decoder, JsonDecoder)
+    fields = {**decoder.fields, "ts": ("flow.end",), "end": ("flow.start",)}
+    monkeypatch.setattr(JsonDecoder, "cut", lambda _: Cut(JsonParts(fields)))
+    assert check("suricata", joined(head, plain), 1 << 24) == 0
