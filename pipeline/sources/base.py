@@ -154,12 +154,15 @@ class Account:
         return cls(**plain, quarantined=Counter(data["quarantined"]), warnings=Counter(data["warnings"]))
 
 
+_NO_ROWS, _NO_REJECTS = pl.DataFrame(schema=RAW), pl.DataFrame(schema=REJECTS)
+
+
 @dataclass
 class Parsed:
     """One block, read: kept rows (RAW), rejects (REJECTS), others by mail port, time range and the account."""
 
-    rows: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RAW))
-    rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS))
+    rows: pl.DataFrame = field(default_factory=_NO_ROWS.clone)
+    rejects: pl.DataFrame = field(default_factory=_NO_REJECTS.clone)
     others: pl.DataFrame | None = None
     """Mail-port traffic of addresses outside the inventory: start_time, src_ip, dest_ip, dest_port, bytes."""
     span: tuple[int, int] | None = None

@@ -95,7 +95,7 @@ class JsonReader(ABC):
         lines = whole_lines(block)
         if block.unterminated:
             return self._careful(lines, "incomplete_last_line")
-        if self._expects_header() and lines.height > 2 * _HEAD:
+        if self._expects_header() and lines.height > max(2 * _HEAD, Sight.least_lines):
             return merge([self._careful(lines[:_HEAD]), self._read_lines(lines[_HEAD:])])
         return self._read_lines(lines)
 
