@@ -17,8 +17,8 @@ _QUOTED = re.compile(
     r'(?P<before>(?:[^|="\[\\]* )?\[)?(?P<name> ?[\w.-]+)(?P<mark>::?|=)"(?P<value>[^";|\\\[\]]*)"(?P<after>\]?)'
 )
 _BAR_VALUE = rf'[^|"\\\[{_CONTROL}]*'
-_BLANK = re.compile(r'(?P<before>[^="\\ ]*[>:])?(?P<name>\w+)(?P<mark>=)"?(?P<value>[^"=\\ ,]*)"?(?P<after>)')
-_BLANK_VALUE = rf'(?:"[^"=\\ ,{_CONTROL}]*"|[^"=\\ ,{_CONTROL}]*)'
+_BLANK = re.compile(r'(?P<before>[^="\\ |]*[>:])?(?P<name>\w+)(?P<mark>=)"?(?P<value>[^"=\\ ,|]*)"?(?P<after>)')
+_BLANK_VALUE = rf'(?:"[^"=\\ ,|{_CONTROL}]*"|[^"=\\ ,|{_CONTROL}]*)'
 _INSIDE = rf'";|\\\[\]{_CONTROL}'
 _QUOTED_VALUE = rf'"(?:[^{_INSIDE}]*[^:= {_INSIDE}])?"'
 """A value that does not end as a name does."""
