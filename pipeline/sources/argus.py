@@ -7,12 +7,14 @@ came since the last one.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from pipeline.sources.declared import Contract, Decoded, Form
 from pipeline.sources.delimited import Aliases, DelimitedDecoder, Layout
+from pipeline.sources.sight import Cut
 
 _COLUMNS: Aliases = {
     "ts": ("starttime", "stime"),
@@ -100,6 +102,18 @@ class ArgusDecoder:
         """The lines of a record that did not come to its end."""
         return self._cells.unfinished()
 
+    @property
+    def expects_header(self) -> bool:
+        """See LucidDecoder."""
+        return self._cells.expects_header
+
+    def cut(self) -> Cut | None:
+        """See LucidDecoder; where both directions are counted, nothing follows from their sum."""
+        found, columns = self._cells.cut(), set(self._cells.columns or ())
+        parts = {"all_bytes": ("src_bytes", "dest_bytes"), "all_packets": ("orig_pkts", "resp_pkts")}
+        spare = {whole for whole, halves in parts.items() if all(columns.intersection(_COLUMNS[h]) for h in halves)}
+        return None if found is None else replace(found, free=frozenset(spare))
+
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         found = self._cells.decode(lines, reason)
@@ -147,6 +161,7 @@ ARGUS = Form(
     ignored={"not_ip": _not_ip, "no_data": lambda: ~_not_ip() & _no_data()},
     accounting=lambda: pl.lit("delta"),
     local_time=True,
+    idle=frozenset(("end", "system")),
     note="Frames with their Ethernet header count. An export with TotBytes alone has no direction: the warning "
     "`direction_unknown` counts such records; export with SrcBytes or DstBytes. Times without a date are no times "
     "(`ra -u` or RA_TIME_FORMAT gives whole ones). Records of ARP and other frames without IP are ignored (`not_ip`).",

@@ -16,7 +16,9 @@ import polars as pl
 
 from pipeline.sources.base import REJECTS, rejects_frame
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
+from pipeline.sources.pair_parts import PairParts
 from pipeline.sources.records import json_decoder
+from pipeline.sources.sight import Cut
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "start_time": ("start_time",),
@@ -138,8 +140,20 @@ def _pair_by_pair(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, st
 class CheckpointDecoder(Stateless):
     """Lines of one file as records."""
 
+    expects_header: bool = True
+    """Whether no line told yet how pairs are written."""
+    separator: str = "|"
+    """What parts the pairs of the first line."""
+
+    def cut(self) -> Cut | None:
+        """See LucidDecoder."""
+        names = {**_NAMES, "ts": ("start_time", "time")}
+        return None if self.expects_header else Cut(PairParts(names, self.separator), separator=self.separator)
+
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
+        if self.expects_header:
+            self.expects_header, self.separator = False, ";" if re.match(_QUOTED, lines["raw"][0]) else "|"
         text = pl.col("raw")
         quoted, headed = text.str.contains(_QUOTED), text.str.contains(_HEADED)
         style = pl.when(headed).then(pl.lit("headed")).when(quoted).then(pl.lit("quoted")).otherwise(pl.lit("bars"))
@@ -239,6 +253,7 @@ _TEXT = Form(
         "no_counters": lambda: _ends() & ~_counts() & ~_blocked() & ~_blade(),
         "no_ends": lambda: ~_ends() & _counts() & ~_blocked() & ~_blade(),
     },
+    idle=frozenset(("time", "updated", "uid", "proto", "named", "origin", "src_nat", "dest_nat")),
     note="A connection's first log has no counters. Updates that name no ends (read-mode raw) cannot be used: export "
     "with read-mode semi-unified. Threat prevention repeats counters of the firewall and is not counted.",
 )
@@ -248,6 +263,7 @@ _JSON = replace(
     family="checkpoint",
     marks=re.compile(rb'"originsicname"\s*:|"ifdir"\s*:[^{}]{0,400}"loguid"\s*:\s*"\{'),
     ends_lines=False,
+    idle=None,
     decoder=json_decoder({**_NAMES, "action": ("action", "Action"), "header": ("@timestamp",)}, _derived),
     json=True,
 )

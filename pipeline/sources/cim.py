@@ -72,6 +72,7 @@ _JSON = Form(
     json=True,
     flows=lambda: _row() & ~_blocked(),
     ignored={"blocked": lambda: _row() & _blocked()},
+    idle=frozenset(("uid", "proto", "service", "system")),
     note=_NOTE,
 )
 _LAYOUT = Layout(

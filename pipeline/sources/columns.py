@@ -200,13 +200,13 @@ def typed_text(fields: pl.DataFrame, zone: str) -> pl.DataFrame:
         told = ours in TIMES and not _is_number(fields[ours])
         if told and ours != "ts":
             continue  # Nobody is judged by it: it is read of the records that are kept.
-        made[ours] = _told_time(fields, ours, zone) if told else _number(ours)
+        made[ours] = told_time(fields, ours, zone) if told else _number(ours)
         if not told or ours == "ts":
             odd.append(pl.col(ours).is_not_null() & made[ours].is_null())
     return fields.with_columns(**made, odd=pl.any_horizontal(odd) if odd else pl.lit(False))
 
 
-def _told_time(fields: pl.DataFrame, ours: str, zone: str) -> pl.Expr:
+def told_time(fields: pl.DataFrame, ours: str, zone: str) -> pl.Expr:
     """Epoch microseconds of ISO times; those in UTC that are all written like the first are read by their digits."""
     first = fields[ours].drop_nulls().head(1)
     found = _PLAIN_TIME.fullmatch(first[0]) if len(first) else None

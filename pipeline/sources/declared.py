@@ -15,6 +15,7 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.base import ReadOptions
+from pipeline.sources.sight import Cut
 
 EXTRAS = (
     "end",
@@ -77,6 +78,20 @@ class PiecewiseDecoder(Protocol):
 
     def pieces(self, lines: pl.DataFrame, reason: str) -> Iterator[Decoded]:
         """As `decode`, a bounded number of records at once; a file that is one JSON document comes as one line."""
+        ...
+
+
+@runtime_checkable
+class LucidDecoder(Protocol):
+    """A decoder whose lines can be told at a glance."""
+
+    @property
+    def expects_header(self) -> bool:
+        """Whether lines are cut by a header that did not come yet."""
+        ...
+
+    def cut(self) -> Cut | None:
+        """How lines are cut now; None when they cannot be, as where a record is open."""
         ...
 
 
@@ -156,6 +171,9 @@ class Form:
     """Why a file that begins so cannot be read at all, such as a layout without counters, and what to do."""
     fitted: Callable[[Form, ReadOptions], Form] | None = None
     """The form with what a source's own settings say of it."""
+    idle: frozenset[str] | None = None
+    """Fields of the decoder's that decide nothing about a flow of nobody watched, whatever they hold; None where lines
+    must not be told at a glance."""
     note: str = ""
     """What a reader of the documentation must know."""
 

@@ -16,8 +16,10 @@ import polars as pl
 
 from pipeline.addresses import canonical_address
 from pipeline.sources.base import REJECTS, ReadOptions, rejects_frame
+from pipeline.sources.cell_parts import CellParts
 from pipeline.sources.declared import Decoded, Decoder
 from pipeline.sources.quoting import MAX_RECORD_LINES, Quoting
+from pipeline.sources.sight import Cut
 
 Aliases = Mapping[str, Sequence[str]]
 """Our name of a field -> the column's spellings in lower case, the first with a value wins."""
@@ -75,6 +77,8 @@ class DelimitedDecoder:
     columns: list[str] | None = None
     held: list[tuple[int, str]] = field(default_factory=list)
     """Lines of a record that is not at its end yet."""
+    expects_header: bool = True
+    """Whether nothing was read yet, so that a header may come."""
 
     def __post_init__(self) -> None:
         """Start with the columns that hold before any header."""
@@ -89,15 +93,25 @@ class DelimitedDecoder:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Take up the columns and the open record."""
-        self.columns = state["columns"]
+        self.columns, self.expects_header = state["columns"], False
         self.held = [(int(line), text) for line, text in state["held"]]
 
     def unfinished(self) -> list[tuple[int, str]]:
         """The lines of a record that did not come to its end."""
         return self.held
 
+    def cut(self) -> Cut | None:
+        """See LucidDecoder."""
+        if self.columns is None or self.held or self._header_fault() is not None:
+            return None
+        how = self.layout
+        parts = CellParts(how.aliases, self.columns, how.delimiter, quoted=how.quoted, trailing=how.trailing)
+        spans = (lambda text: not self._quoting.plain(text).all()) if how.quoted else None
+        return Cut(parts, separator=how.delimiter, key=(how.delimiter, *self.columns), spans=spans)
+
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
+        self.expects_header = False
         if self.held:
             before = pl.DataFrame(self.held, schema={"source_line": pl.Int64, "raw": pl.String}, orient="row")
             lines, self.held = pl.concat([before, lines]), []

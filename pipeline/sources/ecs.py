@@ -163,5 +163,8 @@ ECS = Form(
         "no_counters": lambda: pl.col("src").is_not_null() & ~_counts() & ~_blocked() & ~_other(),
     },
     flags_tell=True,
+    idle=frozenset(
+        ("end", "write_ts", "uid", "src_nat", "dest_nat", "proto", "service", "system", "side", "tcp_flags")
+    ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",
 )

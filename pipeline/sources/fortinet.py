@@ -15,11 +15,21 @@ from pipeline.sources import key_values, syslog
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
+from pipeline.sources.pair_parts import PairParts
+from pipeline.sources.sight import Cut
+from pipeline.sources.templates import LASTED
 
 _KEYS = ("logid", "eventtime", "srcip", "srcport", "dstip", "dstport", "proto", "service", "action", "duration",
          "sentbyte", "rcvdbyte", "sentpkt", "rcvdpkt", "sessionid", "devname", "transip", "tranip")  # fmt: skip
 _INSTEAD = {"eventtime": ("date", "time", "tz"), "devname": ("devid",), "logid": ("rcvddelta",)}
 """Keys that are asked only where another is absent."""
+_JUDGED = {
+    **{"ts": ("eventtime",), LASTED: ("duration",), "src": ("srcip",), "dest": ("dstip",), "src_port": ("srcport",)},
+    **{"dest_port": ("dstport",), "resp_ip_bytes": ("rcvdbyte",), "orig_ip_bytes": ("sentbyte",)},
+    **{"resp_pkts": ("rcvdpkt",), "orig_pkts": ("sentpkt",)},
+    **{name: (name,) for name in ("type", "logid", "action", "rcvddelta")},
+}
+"""Fields that decide what becomes of a line -> their keys; nothing of the other keys does where these are plain."""
 _COUNTED = ("sentbyte", "rcvdbyte")
 _BEGINS = (4, 15, 16)
 """Message ids of sessions that start: of another subtype, forward, local."""
@@ -34,6 +44,11 @@ class FortinetDecoder(Stateless):
     """Lines of key=value pairs; only those of traffic logs are taken apart."""
 
     zone: str
+    expects_header = False
+
+    def cut(self) -> Cut:
+        """See LucidDecoder."""
+        return Cut(PairParts(_JUDGED, " "), separator=" ")
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
@@ -143,4 +158,5 @@ FORTINET = Form(
         "no_counters": lambda: _allowed() & ~has_counters(),
     },
     local_time=True,
+    idle=frozenset(),
 )

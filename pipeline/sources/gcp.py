@@ -71,6 +71,7 @@ GCP = Form(
     flows=lambda: pl.col("src").is_not_null() & pl.col("sent").is_not_null(),
     accounting=lambda: pl.lit("delta"),
     ignored={"encoded": lambda: pl.col("encoded").is_not_null()},
+    idle=frozenset(("end", "write_ts", "record_id", "proto", "src_name", "dest_name", "project")),
     note="The log is sampled, and its counters are estimates from the sample. Entries in the Base64 text of a Pub/Sub "
     "message are not unfolded, but counted as `encoded`.",
 )

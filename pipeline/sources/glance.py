@@ -111,6 +111,12 @@ def unwatched(networks: Iterable[str]) -> str | None:
     Plain is IPv4 in decimals, and IPv6 in small letters without leading zeros whose first group is not 0, so that it
     holds no IPv4 address. Not every address outside is matched; none inside is.
     """
+    plain = unwatched_by_family(networks)
+    return None if plain is None else "|".join(filter(None, plain)) or None
+
+
+def unwatched_by_family(networks: Iterable[str]) -> tuple[str, str] | None:
+    """The same apart: the patterns of IPv4 and of IPv6, empty where nothing lies outside."""
     parsed = [ipaddress.ip_network(n) for n in networks]
     short = ipaddress.collapse_addresses(n for n in parsed if isinstance(n, ipaddress.IPv4Network))
     long = ipaddress.collapse_addresses(n for n in parsed if isinstance(n, ipaddress.IPv6Network))
@@ -120,8 +126,7 @@ def unwatched(networks: Iterable[str]) -> str | None:
         return None
     octet = f"(?:{numerals(0, 255)})"
     plain = [r"\.".join([*given, *[octet] * (4 - n)]) for n, given in _outside(v4, 8, 4)]
-    plain += [":".join(given) + _tail(n) for n, given in _outside(v6, 16, 2, first=1)]
-    return "|".join(plain) or None
+    return "|".join(plain), "|".join(":".join(given) + _tail(n) for n, given in _outside(v6, 16, 2, first=1))
 
 
 def _tail(given: int) -> str:

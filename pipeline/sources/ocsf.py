@@ -141,6 +141,8 @@ OCSF = Form(
         ),
     },
     flags_tell=True,
+    idle=frozenset(("end", "write_ts", "uid", "record_id", "proto", "service", "system", "direction", "tcp_flags"))
+    | {"src_interface", "dest_interface"},
     note="With traffic.bytes alone a record tells one direction (Security Lake's VPC flows), which its TCP flags or "
     "ports decide. Records without traffic, such as Open, are no byte sample; denied ones are `blocked`.",
 )

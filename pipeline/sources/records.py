@@ -6,6 +6,8 @@ counters are turned, where a record tells one direction or names the responder f
 
 from __future__ import annotations
 
+import copy
+import datetime as dt
 import io
 import json
 from abc import ABC, abstractmethod
@@ -13,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -20,8 +23,16 @@ from pipeline.direction import MAIL_PORTS
 from pipeline.sources import columns, json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
-from pipeline.sources.declared import Decoded, Decoder, Form, PiecewiseDecoder, Stateless
+from pipeline.sources.declared import Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
+from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.orienting import as_raw, complete, oriented
+from pipeline.sources.sight import Cut, Sight, Told
+
+_LINES = {"source_line": pl.Int64, "raw": pl.String}
+_HEAD = 50
+"""Lines that are read first where a header is expected."""
+_SAME_CLOCK = dt.timedelta(days=7)
+"""No clock is put forward and back in less."""
 
 
 @dataclass
@@ -33,6 +44,12 @@ class JsonDecoder(Stateless):
     """Fields that follow from others."""
     inside: Sequence[str] = ()
     """JSON paths at which exports of other systems put the record."""
+
+    expects_header = False
+
+    def cut(self) -> Cut:
+        """See LucidDecoder."""
+        return Cut(JsonParts(self.fields, [path.split(".")[1] for path in self.inside]))
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
@@ -55,8 +72,12 @@ class JsonReader(ABC):
     _strips = True
     """Whether blanks at both ends of a line mean nothing."""
 
+    _decoder: Any = None
+    """What remembers anything from line to line."""
+
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
+        self._sight: Sight | None = None
 
     def state(self) -> dict[str, Any]:
         """Every line carries all it needs."""
@@ -70,9 +91,65 @@ class JsonReader(ABC):
         return Parsed()
 
     def read(self, block: Block) -> Parsed:
-        """Read one block of lines."""
-        lines, account = text_lines(block, strip=self._strips)
-        return self._read(lines, account, "incomplete_last_line" if block.unterminated else "bad_json")
+        """Read one block of lines: at a glance where that does, all others with care."""
+        lines = whole_lines(block)
+        if block.unterminated:
+            return self._careful(lines, "incomplete_last_line")
+        if self._expects_header() and lines.height > max(2 * _HEAD, Sight.least_lines):
+            return merge([self._careful(lines[:_HEAD]), self._read_lines(lines[_HEAD:])])
+        return self._read_lines(lines)
+
+    def _careful(self, lines: pl.DataFrame, reason: str = "bad_json") -> Parsed:
+        """Lines as they stand, read with care."""
+        return self._read(*bare_lines(lines, strip=self._strips), reason)
+
+    def _read_lines(self, lines: pl.DataFrame) -> Parsed:
+        told = None if self._options.watch.keeps_all else self._told(lines)
+        return self._careful(lines) if told is None else told
+
+    # What can be told at a glance
+
+    def _cut(self) -> Cut | None:
+        """How lines are cut to be told at a glance; None where that cannot be done now."""
+        return None
+
+    def _expects_header(self) -> bool:
+        """Whether lines are cut by a header that did not come yet."""
+        return False
+
+    def _told(self, lines: pl.DataFrame) -> Parsed | None:
+        """Lines read with care only where a glance does not do; None when all must be."""
+        if (cut := self._cut()) is None:
+            return None
+        if self._sight is None or self._sight.cut.key != cut.key:
+            self._sight = Sight(cut, self._options.watch.networks, self._alone)
+        if (told := self._sight.tell(lines["raw"])) is None:
+            return None
+        before, memory = self.state(), copy.deepcopy(self._decoder)
+        parsed = self._careful(lines.filter(~told.unread))
+        doubted = parsed.rejects["source_line"].is_in(lines["source_line"].gather(told.ends).implode()).any()
+        if doubted or self.state() != before or not self._steady(told, parsed):
+            self._decoder = memory
+            self._sight.fail()
+            return None
+        parsed.account.lines += told.count
+        parsed.account.others += told.count
+        return parsed
+
+    def _steady(self, told: Told, parsed: Parsed) -> bool:
+        """Whether a clock without a zone was not put forward meanwhile: then it shows no time that there was not."""
+        if not told.local or self._options.timezone == "UTC":
+            return True
+        zone = ZoneInfo(self._options.timezone)
+        first, last = (dt.datetime.fromtimestamp(t / 1e6, zone) for t in parsed.span or (0, 0))
+        return first.utcoffset() == last.utcoffset() and last - first < _SAME_CLOCK
+
+    def _alone(self, line: str) -> Parsed | None:
+        """What one line is read as; None where something of it is remembered."""
+        before, memory = self.state(), copy.deepcopy(self._decoder)
+        parsed = self._careful(pl.DataFrame({"source_line": [1], "raw": [line]}, schema=_LINES))
+        remembered, self._decoder = self.state() != before, memory
+        return None if remembered else parsed
 
     def read_array(self, data: bytes) -> Parsed:
         """A file that is one JSON document: an array of records, or one record over many lines."""
@@ -114,6 +191,14 @@ class RecordReader(JsonReader):
         self._decoder = self._form.decoder(self._options)
         return parsed
 
+    def _cut(self) -> Cut | None:
+        idle, decoder = self._form.idle, self._decoder
+        found = decoder.cut() if idle is not None and isinstance(decoder, LucidDecoder) else None
+        return None if found is None or idle is None else replace(found, free=found.free | idle)
+
+    def _expects_header(self) -> bool:
+        return self._form.idle is not None and getattr(self._decoder, "expects_header", False)
+
     @property
     def form(self) -> Form:
         """The form, as the source's settings fit it."""
@@ -121,7 +206,8 @@ class RecordReader(JsonReader):
 
     def state(self) -> dict[str, Any]:
         """What the decoder remembers."""
-        return self._decoder.state()
+        remembered: dict[str, Any] = self._decoder.state()
+        return remembered
 
     def resume(self, state: dict[str, Any]) -> None:
         """Give the decoder its memory back."""
@@ -211,7 +297,7 @@ class RecordReader(JsonReader):
         """Records with typed times, which are text until now where nothing depends on them."""
         zone = self._options.timezone if self._form.local_time else "UTC"
         text = [c for c in columns.TIMES if chosen.schema[c] == pl.String]
-        return chosen.with_columns(conn.epoch_us(c, zone).alias(c) for c in text)
+        return chosen.with_columns(columns.told_time(chosen, c, zone).alias(c) for c in text)
 
     def _sifted(self, fields: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series]:
         """(all fields that the rest asks for, which records are flows); the others are counted."""
@@ -236,21 +322,30 @@ def _cut(lines: pl.DataFrame, account: Account) -> Parsed:
     return Parsed(account=account, rejects=rejects_frame(lines["source_line"], reasons, nothing, lines["raw"]))
 
 
-def text_lines(block: Block, *, strip: bool = True) -> tuple[pl.DataFrame, Account]:
-    """The block's lines (source_line, raw) but for blank ones, and their account so far."""
+def whole_lines(block: Block) -> pl.DataFrame:
+    """The block's lines (source_line, raw) as they stand; bytes that are not UTF-8 are written as escapes."""
     raw = _split(block.data)
     block.counted(len(raw))
+    numbers = pl.int_range(block.first_line, block.first_line + len(raw), dtype=pl.Int64, eager=True)
+    return pl.DataFrame({"source_line": numbers, "raw": raw})
+
+
+def bare_lines(lines: pl.DataFrame, *, strip: bool = True) -> tuple[pl.DataFrame, Account]:
+    """Lines without carriage returns, and without blanks around them, but for blank ones; and their account so far."""
+    raw = lines["raw"]
     bare = raw.str.strip_chars(" \t\r")
     sizes = bare.str.len_bytes()
-    if sizes.min() and (not strip or sizes.sum() == raw.str.len_bytes().sum()) and b"\r" not in block.data:
-        return _numbered(raw, block.first_line), Account(lines=len(raw))
-    lines = _numbered(raw.str.strip_chars_end("\r"), block.first_line)
-    account = Account(lines=block.lines, comments=int((bare == "").sum()))
-    return (lines.with_columns(raw=bare) if strip else lines).filter(bare != ""), account
+    account = Account(lines=lines.height)
+    if sizes.min() and (sizes.sum() == raw.str.len_bytes().sum() or not (strip or raw.str.ends_with("\r").any())):
+        return lines, account
+    account.comments = int((bare == "").sum())
+    text = bare if strip else raw.str.strip_chars_end("\r")
+    return lines.with_columns(text.alias("raw")).filter(bare != ""), account
 
 
 def _split(data: bytes) -> pl.Series:
-    """The texts of all lines; bytes that are not UTF-8 are written as escapes."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
     if b"\r" not in data and not looks_compressed(data):
         try:
             return pl.scan_lines(io.BytesIO(data), name="raw").collect()["raw"]
@@ -258,11 +353,6 @@ def _split(data: bytes) -> pl.Series:
             pass
     text = data.decode("utf-8", errors="backslashreplace")
     return pl.Series("raw", text.removesuffix("\n").split("\n"), dtype=pl.String)
-
-
-def _numbered(raw: pl.Series, first: int) -> pl.DataFrame:
-    numbers = pl.int_range(first, first + len(raw), dtype=pl.Int64, eager=True)
-    return pl.DataFrame({"source_line": numbers, "raw": raw})
 
 
 def document_lines(data: bytes) -> tuple[pl.DataFrame, Account]:

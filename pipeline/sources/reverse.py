@@ -42,9 +42,14 @@ class Reverse:
         """The numbers as plain data."""
         return asdict(self)
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is asked of records."""
+        return self.pairs >= _SETTLED
+
     def look(self, records: pl.DataFrame, answered: pl.Expr, two_way: pl.Expr) -> dict[str, int]:
         """Take up a block of records; the warnings it deserves: client records whose answers are not counted."""
-        if self.pairs >= _SETTLED:
+        if self.settled:
             return {}
         known = records.select(*_KEY, answered=answered.fill_null(False), both=two_way.fill_null(False))
         both = known.select(pl.col("both").sum()).item()

@@ -13,6 +13,7 @@ import polars as pl
 from pipeline.sources.declared import Contract, Decoded, Form
 from pipeline.sources.delimited import Aliases, DelimitedDecoder, Layout
 from pipeline.sources.reverse import Reverse
+from pipeline.sources.sight import Cut
 
 _COLUMNS: Aliases = {
     "ts": ("stime", "stime+msec"),
@@ -104,6 +105,12 @@ class SilkDecoder:
         self._delimiter, self._cells = delimiter, DelimitedDecoder(layout)
         return self._cells
 
+    expects_header = False
+
+    def cut(self) -> Cut | None:
+        """See LucidDecoder; until it is settled that both directions are there, every record is evidence."""
+        return self._cells.cut() if self._cells is not None and self._reverse.settled else None
+
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         if self._cells is None:
@@ -143,6 +150,7 @@ SILK = Form(
     accounting=lambda: pl.lit("delta"),
     flags_tell=True,
     local_time=True,
+    idle=frozenset(("end", "proto", "flags", "first_flags", "system")),
     note="Any order of columns, with titles again and again, padded or not; without titles the default columns of "
     "rwcut are meant. initialFlags tell who began. Null-routed records (innull, outnull) count as blocked.",
 )

@@ -58,6 +58,7 @@ SURICATA = Form(
     ),
     json=True,
     flows=lambda: pl.col("kind").is_in(["flow", "netflow"]),
+    idle=frozenset(("end", "write_ts", "uid", "proto", "service", "system")),
     note="Frames with their Ethernet header count. Counters inside alerts are partial and never read; a netflow record "
     "tells one direction and gives way to the flow event of the same session.",
 )

@@ -90,6 +90,7 @@ TABLE_CSV = Form(
     flows=lambda: _told() & ~_blocked(),
     ignored={"blocked": _blocked},
     local_time=True,
+    idle=frozenset(("end", "uid", "proto", "service", "system")),
 )
 TABLE_JSON = replace(TABLE_CSV, name="table_json", json=True)
 TABLE = (TABLE_CSV, TABLE_JSON)

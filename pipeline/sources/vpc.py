@@ -199,6 +199,7 @@ VPC_TEXT = Form(
         "no_counters": lambda: _uncounted(pl.col("gateway").is_null() & pl.col("src").is_not_null()),
     },
     flags_tell=True,
+    idle=frozenset(("end", "proto", "interface", "attachment", "direction", "tcp_flags")),
     note="pkt-srcaddr and pkt-dstaddr are the ends, srcaddr and dstaddr their translations. NODATA is nothing, "
     "SKIPDATA is traffic that the log lost, REJECT was blocked. A custom format needs its header.",
 )

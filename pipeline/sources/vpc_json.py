@@ -15,6 +15,8 @@ import polars as pl
 from pipeline.sources import json_lines
 from pipeline.sources.base import rejects_frame
 from pipeline.sources.declared import Decoded
+from pipeline.sources.json_parts import JsonParts
+from pipeline.sources.sight import Cut
 from pipeline.sources.vpc import DEFAULT, DEFAULT_LINE, FIELDS, REMEDY, VPC_TEXT, cannot_hold, missing
 
 _FILTER = {  # Names that AWS's own example of a subscription filter gives.
@@ -67,6 +69,12 @@ class VpcJsonDecoder:
     def unfinished(self) -> list[tuple[int, str]]:
         """No record spans lines."""
         return []
+
+    expects_header = False
+
+    def cut(self) -> Cut | None:
+        """See LucidDecoder; where there are envelopes, or what seems to be one, every line is read."""
+        return None if self.beyond else Cut(JsonParts(_STRUCTURED), never=_HELD)
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""

@@ -14,7 +14,9 @@ from pipeline.sources import columns, json_lines
 from pipeline.sources import zeek_columns as zeek
 from pipeline.sources.base import Account, Parsed, ReadOptions, merge
 from pipeline.sources.declared import Contract, Form
+from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.records import JsonReader, RecordReader, json_decoder
+from pipeline.sources.sight import Cut
 
 _OWN = r'"(?:ts|uid|id[._]orig_h)"'
 """What stands beside the wrapper's name only where it is none."""
@@ -22,6 +24,9 @@ _PREVIEW = r'^\{\s*"preview"\s*:\s*true\b'
 """Splunk's results so far, which come again."""
 _INSIDE = ("$.result._raw", "$.result", "$.event", "$._source")
 """Where Splunk's exports and collectors, and Elasticsearch's exports, put a record."""
+_NOT_PLAIN = ("preview", "result", "event", "_source")
+_IDLE = frozenset(("uid", "proto", "service", "conn_state", "write_ts", "system"))
+"""Fields that decide nothing about a flow of nobody watched."""
 _CONN_MARKS = ("conn_state", "orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes")
 
 
@@ -59,6 +64,9 @@ class ZeekJsonReader(JsonReader):
     def __init__(self, options: ReadOptions) -> None:
         super().__init__(options)
         self._records = ZeekRecords(ZEEK_COLUMNS, options)
+
+    def _cut(self) -> Cut:
+        return Cut(JsonParts(zeek.ALIASES, _NOT_PLAIN), _IDLE)
 
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
         if lines.is_empty():

@@ -16,7 +16,7 @@ from pipeline.sources.base import Block, Parsed, ReadOptions, merge
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import DelimitedDecoder, Layout
 from pipeline.sources.quoting import MAX_RECORD_LINES
-from pipeline.sources.records import RecordReader, text_lines
+from pipeline.sources.records import RecordReader, bare_lines, whole_lines
 from pipeline.sources.watch import Watch
 
 COLUMNS = ("one", "two", "three")
@@ -33,7 +33,7 @@ def decode(text: str | bytes, layout: Layout = LAYOUT, splits: Iterable[int] = (
     for first, last in itertools.pairwise(borders):
         part = data[first:last]
         block = Block(part, lines_seen + 1, part.count(b"\n"), not part.endswith(b"\n"))
-        lines, account = text_lines(block)
+        lines, account = bare_lines(whole_lines(block))
         resumed = DelimitedDecoder(layout)
         resumed.resume(decoder.state())
         found = resumed.decode(lines, "incomplete_last_line" if block.unterminated else "bad_line")
