@@ -15,6 +15,7 @@ from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_
 from pipeline.sources.envelope import SIGN, EnvelopeReader, inner_text
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
+from pipeline.sources.unfolding import refuse_kind
 from pipeline.sources.zeek_json import ZeekJsonReader
 from pipeline.sources.zeek_tsv import ZeekTsvReader
 
@@ -73,6 +74,7 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     text = head.lstrip()
     if not text:
         return None
+    refuse_kind(head, name)
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
     if begins_as_json(text) and not _marked(head, found) and (inside := _enveloped(text, wanted)):
         return inside

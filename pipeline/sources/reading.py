@@ -10,6 +10,7 @@ import gzip
 import io
 import lzma
 import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ import zstandard
 
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
-from pipeline.sources import nfcapd
+from pipeline.sources import nfcapd, unfolding
 from pipeline.sources.base import Block
 
 T = TypeVar("T")
@@ -35,37 +36,45 @@ _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
-READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
 
 
 def compression_of(head: bytes) -> str:
-    """Name of the compression by its magic number, or 'plain'; nfcapd's binary files unfold by a program."""
+    """Name of the compression by its magic number, or 'plain'; nfcapd's binary files unfold by a program.
+
+    UTF-16 counts as one: such text is not read as it lies on disk.
+    """
     for magic, name in (
         (b"\x1f\x8b", "gzip"),
         (b"\x28\xb5\x2f\xfd", "zstd"),
         (b"BZh", "bzip2"),
         (b"\xfd7zXZ\x00", "xz"),
+        (unfolding.ZIP, "zip"),
     ):
         if head.startswith(magic):
             return name
+    if unfolding.is_utf_16(head):
+        return "utf-16"
     return "nfcapd" if nfcapd.is_nfcapd(head) else "plain"
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """The file's decompressed bytes as a stream; the compression is recognised by content, not by name."""
+    """The file's decompressed bytes as a stream, UTF-8 text; what they are is recognised by content, not by name."""
+    return unfolding.as_utf_8(_unfolded(path))
+
+
+def _unfolded(path: Path) -> IO[bytes]:
     with path.open("rb") as handle:
         kind = compression_of(handle.read(6))
-    if kind == "gzip":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    if kind == "zstd":
-        return io.BufferedReader(_ZstdStream(path))
-    if kind == "bzip2":
-        return bz2.open(path, "rb")
-    if kind == "xz":
-        return lzma.open(path, "rb")
-    if kind == "nfcapd":
-        return nfcapd.open_program(path)
-    return path.open("rb")
+    openers: dict[str, Callable[[Path], Any]] = {
+        "gzip": gzip.open,
+        "zstd": lambda p: io.BufferedReader(_ZstdStream(p)),
+        "bzip2": bz2.open,
+        "xz": lzma.open,
+        "zip": unfolding.open_zip,
+        "nfcapd": nfcapd.open_program,
+    }
+    return cast("IO[bytes]", openers[kind](path) if kind in openers else path.open("rb"))
 
 
 class _ZstdStream(io.RawIOBase):
@@ -137,6 +146,8 @@ class LineStream:
     def _guard(self, action: Callable[[], T]) -> T:
         try:
             return action()
+        except SourceError as error:
+            raise SourceError(error.what, where=self._where, remedy=error.remedy) from error
         except READ_ERRORS as error:
             text = getattr(error, "strerror", None) or str(error) or type(error).__name__
             after = f" after {self.bytes_read:,} bytes" if self.bytes_read else ""
