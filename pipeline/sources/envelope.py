@@ -7,12 +7,12 @@ rest. Objects that hold records as objects are the formats' own business.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from pipeline.sources import documents
 from pipeline.sources.base import Block, Parsed, Reader, merge
 
 KEYS = (
@@ -80,8 +80,7 @@ class EnvelopeReader:
 
     def read_array(self, data: bytes) -> Parsed:
         """A file that is one JSON document: an array of envelopes; raises ValueError when it is none."""
-        found = json.loads(data.decode("utf-8", errors="replace"))
-        lines = [json.dumps(f).encode() for f in (found if isinstance(found, list) else [found])]
+        lines = [line.encode() for line in documents.records(data)]
         read = self.read(Block(b"".join(line + b"\n" for line in lines), 1, len(lines)))
         return merge([read, self.finish()])
 

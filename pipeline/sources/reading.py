@@ -9,7 +9,6 @@ import bz2
 import gzip
 import io
 import lzma
-import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,14 +21,13 @@ from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
 from pipeline.sources import nfcapd, unfolding
 from pipeline.sources.base import Block
+from pipeline.sources.documents import may_be_long
 
 T = TypeVar("T")
 
 BLOCK_BYTES = 16 * 1024 * 1024
 MAX_ARRAY_BYTES = 512 * 1024 * 1024
 """Bytes of a file that is one JSON document: it must be held in memory, often as one line."""
-_DOCUMENT = re.compile(rb'\s*(?:\[|\{\s*"records"\s*:\s*\[)')
-"""How a file begins that is one JSON document, and may be one line: an array, or Azure's records."""
 _ZSTD_INPUT = 1 << 10
 """Bytes given to zstd at once: they unfold to at most 32 MB, however hostile they are."""
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
@@ -189,7 +187,7 @@ class LineStream:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
         line, longest = first_line, 0
         while data := self.read(block_bytes):
-            longest = longest or (MAX_ARRAY_BYTES if _DOCUMENT.match(data) else self._limits.max_line_bytes)
+            longest = longest or self._longest(data)
             if not data.endswith(b"\n"):
                 data += self._to_line_end(longest)
             self._check_lines(data, line, longest)
@@ -200,6 +198,11 @@ class LineStream:
                 line += block.lines
             if end < len(data):
                 yield Block(data[end:], line, 1, unterminated=True)
+
+    def _longest(self, head: bytes) -> int:
+        """Bytes that a line of a file that begins so may have."""
+        limit = self._limits.max_line_bytes
+        return max(limit, MAX_ARRAY_BYTES) if may_be_long(head[: limit + 1]) else limit
 
     def _to_line_end(self, longest: int) -> bytes:
         """The rest of the line that was begun; not all of it where that is longer than a line may be."""

@@ -7,7 +7,6 @@ counters are turned, where a record tells one direction or names the responder f
 from __future__ import annotations
 
 import io
-import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.direction import MAIL_PORTS
-from pipeline.sources import columns, json_lines
+from pipeline.sources import columns, documents, json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder, Form, PiecewiseDecoder, Stateless
@@ -267,9 +266,7 @@ def _numbered(raw: pl.Series, first: int) -> pl.DataFrame:
 
 def document_lines(data: bytes) -> tuple[pl.DataFrame, Account]:
     """The records of one JSON document as lines; a record's number stands for its line."""
-    found = json.loads(data.decode("utf-8", errors="replace"))
-    records = found if isinstance(found, list) else [found]
-    raw = [json.dumps(r, separators=(",", ":")) for r in records]
+    raw = documents.records(data)
     schema = {"source_line": pl.Int64, "raw": pl.String}
     lines = pl.DataFrame({"source_line": range(1, len(raw) + 1), "raw": raw}, schema=schema)
     return lines, Account(lines=len(raw))
