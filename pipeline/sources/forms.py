@@ -23,7 +23,7 @@ from pipeline.sources.table import TABLE
 from pipeline.sources.vpc_json import VPC
 
 _ALL = (
-    *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA),
+    *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, *ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA),
     *(*VPC, *TABLE),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}

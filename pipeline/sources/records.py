@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.direction import MAIL_PORTS
-from pipeline.sources import columns, documents, json_lines
+from pipeline.sources import columns, documents, json_lines, spellings
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder, Form, PiecewiseDecoder, Stateless
@@ -169,6 +169,8 @@ class RecordReader(JsonReader):
 
     def take(self, fields: pl.DataFrame, broken: pl.DataFrame, account: Account) -> Parsed:
         """Decoded records as flows: what is no flow is counted, what cannot be right set aside."""
+        told = [c for c in columns.TIMES if fields.schema.get(c) == pl.String]
+        fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
         fields, flows = self._sifted(fields, account)
         text, extras = oriented(fields.filter(flows), self._form, self._options)
         typed, unreadable = conn.read_text(text, self._options)

@@ -17,6 +17,7 @@ from pipeline.sources.base import ReadOptions
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
+from pipeline.sources.spellings import ABSENT
 
 _BLOCKED = ("block", "blocked", "denied", "deny", "discard", "drop", "dropped", "failure", "reject", "rejected")
 _NEVER = re.compile(rb"(?!)")
@@ -54,6 +55,8 @@ def layout(mapping: ColumnMapping) -> Layout:
         header=re.compile(f"(?i){re.escape(named['src'].rpartition(' (')[0])}"),
         delimiter=mapping.delimiter,
         lacks=lacks,
+        unset=ABSENT,
+        others=";\t|" if mapping.delimiter == "," else "",
         absent=f"no header line before it names {named['src']} and another of the mapped columns",
     )
 
@@ -71,7 +74,7 @@ def _fitted(form: Form, options: ReadOptions) -> Form:
         accounting=lambda: pl.lit(mapping.accounting),
         columns=columns(mapping),
         decoder=json_decoder(columns(mapping)) if form.json else delimited(layout(mapping)),
-        blanks=mapping.delimiter == "\t",
+        blanks=not form.json,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from pipeline.addresses import canonical_address
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import initiator
+from pipeline.sources.spellings import ABSENT
 
 DEFAULT = (
     "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport",
@@ -201,4 +203,18 @@ VPC_TEXT = Form(
     flags_tell=True,
     note="pkt-srcaddr and pkt-dstaddr are the ends, srcaddr and dstaddr their translations. NODATA is nothing, "
     "SKIPDATA is traffic that the log lost, REJECT was blocked. A custom format needs its header.",
+)
+VPC_CSV = replace(
+    VPC_TEXT,
+    name="vpc_csv",
+    contract=replace(VPC_TEXT.contract, records="as text; what queries over the logs (Athena) export"),
+    marks=re.compile(
+        rb'(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"?\w[\w-]*"?(?:[,;\t]"?\w[\w-]*"?){4,}\r?(?:\n|\Z)'
+    ),
+    decoder=delimited(
+        replace(_LAYOUT, delimiter=",", others=";\t", columns=None, quoted=True, clean=None, unset=ABSENT)
+    ),
+    refuse=None,
+    columns=None,
+    blanks=True,
 )

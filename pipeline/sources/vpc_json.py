@@ -15,7 +15,7 @@ import polars as pl
 from pipeline.sources import json_lines
 from pipeline.sources.base import rejects_frame
 from pipeline.sources.declared import Decoded
-from pipeline.sources.vpc import DEFAULT, DEFAULT_LINE, FIELDS, REMEDY, VPC_TEXT, cannot_hold, missing
+from pipeline.sources.vpc import DEFAULT, DEFAULT_LINE, FIELDS, REMEDY, VPC_CSV, VPC_TEXT, cannot_hold, missing
 
 _FILTER = {  # Names that AWS's own example of a subscription filter gives.
     "srcaddr": ("source",),
@@ -213,4 +213,4 @@ VPC_JSON = replace(
     json=True,
     numbers_records=True,
 )
-VPC = (VPC_TEXT, VPC_JSON)
+VPC = (VPC_TEXT, VPC_CSV, VPC_JSON)

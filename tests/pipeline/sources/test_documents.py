@@ -87,14 +87,22 @@ def test_a_document_that_is_cut_is_no_document(text: str) -> None:
         records(text.encode())
 
 
+def first_line(path: Path, limits: LimitSettings) -> bytes:
+    stream = LineStream(path, limits, path.name)
+    try:
+        return next(stream.blocks()).data
+    finally:
+        stream.close()
+
+
 def test_objects_behind_each_other_may_be_a_longer_line_than_others(tmp_path: Path) -> None:
 
     limits = LimitSettings(max_line_bytes=1_024)
     (tmp_path / "a").write_text("".join(json.dumps({"n": i}, separators=(",", ":")) for i in range(1_000)))
     (tmp_path / "b").write_text(json.dumps({"n": "x" * 5_000}))
-    assert len(next(LineStream(tmp_path / "a", limits, "a").blocks()).data) > 5_000
+    assert len(first_line(tmp_path / "a", limits)) > 5_000
     with pytest.raises(SourceError, match="a line of more than 1,024 bytes"):
-        list(LineStream(tmp_path / "b", limits, "b").blocks())
+        first_line(tmp_path / "b", limits)
     assert not may_be_long(LINES[0].encode() + b"\n")
 
 
