@@ -10,6 +10,7 @@ from pipeline.sources.asa import ASA
 from pipeline.sources.azure import AZURE
 from pipeline.sources.checkpoint import CHECKPOINT
 from pipeline.sources.cim import CIM
+from pipeline.sources.collectors import COLLECTORS
 from pipeline.sources.declared import Form
 from pipeline.sources.ecs import ECS
 from pipeline.sources.fortinet import FORTINET
@@ -23,6 +24,7 @@ from pipeline.sources.table import TABLE
 from pipeline.sources.vpc_json import VPC
 
 _ALL = (
+    *COLLECTORS,
     *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, *ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA),
     *(*VPC, *TABLE),
 )
