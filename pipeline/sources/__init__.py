@@ -50,6 +50,8 @@ FORMATS: dict[str, tuple[str, ...]] = {
 """Format, as nilometer.yaml names it -> its encodings."""
 
 _ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"\s*:')
+_ZEEK_SURE = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes)"\s*:')
+"""Those of its keys that no record of a shipper has beside the line it holds."""
 _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
 _ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
@@ -76,7 +78,7 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
         return None
     refuse_kind(head, name)
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
-    if begins_as_json(text) and not _marked(head, found) and (inside := _enveloped(text, wanted)):
+    if not _marked(head, found) and (inside := _enveloped(text, wanted)):
         return inside
     if found is None:
         raise _unknown(text, wanted, name)
@@ -92,7 +94,7 @@ def _marked(head: bytes, encoding: str | None) -> bool:
         return False
     if encoding == "zeek_tsv":
         return (_ZEEK_HEADER.search(head) or _ZEEK_CUT.search(head)) is not None
-    marks = _ZEEK_KEYS if encoding == "zeek_json" else FORMS[encoding].marks
+    marks = _ZEEK_SURE if encoding == "zeek_json" else FORMS[encoding].marks
     return marks.search(head) is not None
 
 

@@ -2,11 +2,13 @@
 
 Shippers of logs (Filebeat, Fluent Bit, Docker, the journal, Splunk's raw exports, Google's textPayload) put each line
 they read into an object. Such an object is taken off here, line by line, and the reader of the format inside does the
-rest. Objects that hold records as objects are the formats' own business.
+rest. So is what stands before an object that begins within its line, as where JSON travels by syslog. Objects that hold
+records as objects are the formats' own business.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,13 +32,19 @@ KEYS = (
     "_source.event.original",
 )
 """Where shippers put the line, the first that holds a text; a dot goes into an object."""
+HEADER = "header"
+"""The name of what stands before an object that begins within its line: a syslog header, a container's log."""
+_HEADED = re.compile(rb"^[^{\[\s][^{]{0,1000}(?<![\w=:\"'])(?=\{\s*\")")
 SIGN = "@"
 """Between an encoding and the key it was found under, in the name of both together."""
 _FAULTS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def inner_text(line: bytes | str) -> tuple[str, str] | None:
-    """(key, text) of the first key of a line's object that holds a text; None when there is none."""
+    """(key, text) of the first key of a line's object that holds a text, or of an object behind a header; else None."""
+    data = line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass")
+    if head := _HEADED.match(data):
+        return HEADER, data[head.end() :].decode("utf-8", errors="replace")
     try:
         found = msgspec.json.decode(line)
     except _FAULTS:
@@ -85,8 +93,16 @@ class EnvelopeReader:
         return merge([read, self.finish()])
 
     def _opened(self, line: bytes) -> bytes:
+        if self._path == [HEADER]:
+            return _behind_header(line)
         try:
             text = _at(msgspec.json.decode(line), self._path)
         except _FAULTS:
             return line
         return line if text is None else text.encode("utf-8", errors="surrogatepass")
+
+
+def _behind_header(line: bytes) -> bytes:
+    """The object in a line; an empty one, which is no record, where another program wrote the line."""
+    at = line.find(b"{")
+    return line[at:] if at >= 0 else b"{}" if line.strip() else line

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import SourceError
 from pipeline.sources import READERS, detect, format_of
 from pipeline.sources.base import Block, DocumentReader, ReadOptions
 from pipeline.sources.envelope import KEYS, SIGN
@@ -159,3 +160,34 @@ def test_every_line_is_accounted_for(lines: Sequence[str]) -> None:
     parsed = READERS[f"suricata{SIGN}message"](ReadOptions(Watch(None), LATEST)).read(Block(data, 1, len(flat)))
     assert parsed.account.balanced
     assert parsed.account.lines == len(flat)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Nov  2 10:00:10 ids1 suricata[123]: ",
+        "<134>1 2026-11-02T10:00:10.123+01:00 ids1 suricata 123 - - ",
+        "<134>Nov  2 10:00:10 ids1 suricata: @cee: ",
+        "2026-11-02T10:00:10.123456789Z stdout F ",
+    ],
+)
+def test_what_stands_before_an_object_in_its_line_is_taken_off(header: str) -> None:
+    lines = [header + EVE, header + EVE.replace("50123", "50124"), header + "rotated the log", header + EVE[:90]]
+    assert detect("\n".join(lines).encode(), "auto", "x") == "suricata@header"
+    assert detect("\n".join(lines).encode(), "suricata", "x") == "suricata@header"
+    parsed = read_lines("suricata@header", lines)
+    assert parsed.rows["other_bytes_in"].to_list() == [120_000, 120_000]
+    assert (parsed.account.ignored, dict(parsed.account.quarantined)) == (1, {"bad_json": 1})
+
+
+def test_a_brace_within_a_value_begins_no_object() -> None:
+    with pytest.raises(SourceError, match="no known format"):
+        detect(b'<134>Nov 2 10:00:00 fw1 x: id={"a"} loguid="{"event_type":"flow"}"\n', "auto", "x")
+
+
+def test_a_shipper_s_own_uid_does_not_make_its_record_zeek_s() -> None:
+    conn = {"ts": 1793613600.5, "uid": "C1", "id.orig_h": "10.0.0.5", "id.resp_h": "192.0.2.10", "resp_ip_bytes": 9}
+    record = {"_source": {"log": {"id": {"uid": "C1"}}, "client": {"ip": "10.0.0.5"}, "message": json.dumps(conn)}}
+    line = json.dumps(record)
+    assert detect(line.encode(), "auto", "x") == "zeek_json@_source.message"
+    assert only(read("zeek_json@_source.message", line))["ip_bytes_in"] == 9
