@@ -6,6 +6,7 @@ Bytes are streamed, so memory stays flat whatever the file's size. What the line
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -34,6 +35,10 @@ _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
+_REMEDIES: dict[int | None, str] = {
+    errno.ENOENT: "Correct its name.",
+    errno.EACCES: "Let the user that reads it have the right to.",
+}
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
 
 
@@ -134,6 +139,10 @@ class LineStream:
     def _check_kind(self) -> None:
         if not self._path.exists():
             raise FileNotFoundError(2, "No such file or directory")
+        if self._path.is_dir():
+            raise SourceError(
+                "is a folder.", where=self._where, remedy="Name the files in it, such as with folder/*.log."
+            )
         if not self._path.is_file():
             raise SourceError("is not a regular file.", where=self._where, remedy="Narrow the source's path.")
 
@@ -152,7 +161,9 @@ class LineStream:
             raise SourceError(
                 f"cannot be read{after}: {text}.",
                 where=self._where,
-                remedy="Replace the file with a whole copy and run its day again.",
+                remedy=_REMEDIES.get(
+                    getattr(error, "errno", None), "Replace the file with a whole copy and run its day again."
+                ),
             ) from error
 
     def read(self, size: int) -> bytes:
