@@ -88,7 +88,16 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
         *(pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
         initiator=initiator(pl.col("tcp_flags"), pl.lit(value=False)),
         sampling=pl.when(rate > 0).then(rate),
+        **_times(fields),
     )
+
+
+def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Times without the 0 of exporters that tell none; such a record is of the time at which it came."""
+    told = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
+    if fields.schema["ts"] == fields.schema["write_ts"]:
+        told["ts"] = pl.coalesce(told["ts"], "write_ts")
+    return told
 
 
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,8 @@ import polars as pl
 ABSENT = ("-", "(empty)", "null", "NULL", "Null", "N/A", "n/a", "NaN", "nan", "none", "None", "\\N", "<null>")
 """What tables of other programs write for nothing."""
 _GROUPED = r"^\d{1,3}(?:,\d{3})+$"
+_DOUBTFUL = r"^[1-9]\d{0,2}\.\d{3}$"
+"""A thousand times as much in one country as in another."""
 _TIMES = (
     (r"^(\d{4})/(\d\d)/(\d\d)", "${1}-${2}-${3}"),  # 2026/11/20
     (r"(:\d\d),(\d{1,9})", "${1}.${2}"),  # a decimal comma
@@ -32,5 +34,6 @@ def plain_times(text: pl.Expr) -> pl.Expr:
 
 
 def plain_count(text: pl.Expr) -> pl.Expr:
-    """Whole numbers without the commas that group their digits by three."""
-    return pl.when(text.str.contains(_GROUPED)).then(text.str.replace_all(",", "", literal=True)).otherwise(text)
+    """Whole numbers without the commas that group their digits by three; null where a point may do the same."""
+    plain = text.str.replace_all(",", "", literal=True)
+    return pl.when(text.str.contains(_GROUPED)).then(plain).when(~text.str.contains(_DOUBTFUL)).then(text)

@@ -125,3 +125,8 @@ def test_sampling_is_told_and_never_multiplied() -> None:
 def test_dropped_packets_and_other_records_are_no_flows() -> None:
     parsed = read("goflow2", json.dumps(GOFLOW2 | {"forwarding_status": 128}), '{"type": "x"}')
     assert (parsed.account.ignored, dict(parsed.account.warnings)) == (2, {"blocked": 1})
+
+
+def test_a_record_without_times_is_of_the_time_at_which_it_came() -> None:
+    row = only(read("goflow2", json.dumps(GOFLOW2 | {"time_flow_start_ns": 0, "time_flow_end_ns": 0})))
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:01:05+00:00", None)

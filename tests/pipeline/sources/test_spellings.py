@@ -50,9 +50,14 @@ def test_digits_grouped_by_commas_are_one_number(told: str, count: int) -> None:
     assert one(row(bytes_in=told))["other_bytes_in"] == count
 
 
-@pytest.mark.parametrize("told", ["5,90", "5,9000", "1234,567", "5.900,0", "5 900", ",900", "5.9K"])
+@pytest.mark.parametrize("told", ["5,90", "5,9000", "1234,567", "5.900,0", "59.000", "5 900", ",900", "5.9K"])
 def test_other_groups_of_digits_are_no_number(told: str) -> None:
     assert dict(read("cim_csv", HEADER, row(bytes_in=told)).account.quarantined) == {"bad_number": 1}
+
+
+@pytest.mark.parametrize("told", ["5900.0", "5900.000", "5.9e3", "5900.000000", "+5900"])
+def test_a_point_before_noughts_that_groups_nothing_is_a_decimal_one(told: str) -> None:
+    assert one(row(bytes_in=told))["other_bytes_in"] == 5_900
 
 
 @pytest.mark.parametrize("told", ["-", "null", "NULL", "N/A", "NaN", "None", "\\N"])
