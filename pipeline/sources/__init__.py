@@ -10,7 +10,7 @@ import re
 from functools import partial
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import tables
+from pipeline.sources import csv_envelope, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.envelope import SIGN, EnvelopeReader, inner_text
 from pipeline.sources.forms import FORMS
@@ -31,6 +31,8 @@ class _Readers(dict[str, ReaderFactory]):
 
 
 def _enveloped_reader(inner: ReaderFactory, key: str, options: ReadOptions) -> Reader:
+    if key.startswith(csv_envelope.MARK):
+        return csv_envelope.CsvEnvelopeReader(inner(options), key.removeprefix(csv_envelope.MARK))
     return EnvelopeReader(inner(options), key)
 
 
@@ -78,7 +80,7 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
         return None
     refuse_kind(head, name)
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
-    if not _marked(head, found) and (inside := _enveloped(text, wanted)):
+    if not _marked(_header_of(text) or head, found) and (inside := _enveloped(text, wanted)):
         return inside
     if found is None:
         raise _unknown(text, wanted, name)
@@ -86,6 +88,13 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     if refuse is not None and (fault := refuse(head)):
         raise SourceError(fault, where=Location(file=name))
     return found
+
+
+def _header_of(text: bytes) -> bytes | None:
+    """The first line, where it is the header of a table that may hold another log's lines in a column."""
+    first, _, more = text.partition(b"\n")
+    column = csv_envelope.column_of(first.decode("utf-8", errors="replace")) if more else None
+    return first + b"\n" if column else None
 
 
 def _marked(head: bytes, encoding: str | None) -> bool:
@@ -100,7 +109,8 @@ def _marked(head: bytes, encoding: str | None) -> bool:
 
 def _enveloped(text: bytes, wanted: str) -> str | None:
     """The encoding of what lies inside the first lines' objects, with its key."""
-    opened = [pair for line in text.split(b"\n")[:_LOOKED_INTO] if (pair := inner_text(line))]
+    lines = text.split(b"\n")[:_LOOKED_INTO]
+    opened = _cells(lines) or [pair for line in lines if (pair := inner_text(line))]
     for key in dict.fromkeys(k for k, _ in opened):
         inner = "".join(f"{t}\n" for k, t in opened if k == key).encode("utf-8", errors="surrogatepass")
         found = _named(inner, inner, wanted) if wanted != "auto" else _recognised(inner, inner)
@@ -108,6 +118,15 @@ def _enveloped(text: bytes, wanted: str) -> str | None:
             refuse = FORMS[found].refuse if found in FORMS else None
             return None if refuse is not None and refuse(inner) else f"{found}{SIGN}{key}"
     return None
+
+
+def _cells(lines: list[bytes]) -> list[tuple[str, str]]:
+    """(key, text) of the cells that hold lines of a log, where the first line is the header of a table with them."""
+    header, *records = (line.decode("utf-8", errors="replace") for line in lines)
+    if (column := csv_envelope.column_of(header)) is None:
+        return []
+    texts = csv_envelope.Cells(column).take([header, *records])
+    return [(f"{csv_envelope.MARK}{column}", text) for text in texts if text]
 
 
 def _recognised(head: bytes, text: bytes) -> str | None:
