@@ -94,7 +94,7 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
 
 def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
     """Times without the 0 of exporters that tell none; such a record is of the time at which it came."""
-    told = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
+    told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
     if fields.schema["ts"] == fields.schema["write_ts"]:
         told["ts"] = pl.coalesce(told["ts"], "write_ts")
     return told

@@ -61,7 +61,7 @@ def open_zip(path: Path) -> IO[bytes]:
             names = ", ".join(repr(i.filename) for i in files[:3]) + (" and more" if len(files) > 3 else "")
             what = f"is a zip archive of {len(files)} files" + (f" ({names})" if files else "")
             raise SourceError(f"{what}; one of exactly one file can be read.", where=where, remedy=_UNPACK)
-        return cast("IO[bytes]", archive.open(files[0]))
+        return archive.open(files[0])
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise SourceError(f"is a zip archive that cannot be read: {error}.", where=where, remedy=_UNPACK) from error
 
