@@ -54,7 +54,9 @@ class AsaDecoder:
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        lines = lines.with_columns(kind=pl.coalesce(pl.col("raw").str.extract(_TAG), ftd.relayed()))
+        kind = pl.col("raw").str.extract(_TAG)
+        relayed = lines["raw"].str.contains(ftd.RELAYED, literal=True).any()
+        lines = lines.with_columns(kind=pl.coalesce(kind, ftd.relayed()) if relayed else kind)
         opened = _read(lines.filter(pl.col("kind").is_in(_BUILT)), _OPENED)
         closed = _read(lines.filter(pl.col("kind").is_in(_TEARDOWN)), _CLOSED)
         events = lines.filter(pl.col("kind") == _EVENT)

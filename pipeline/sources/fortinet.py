@@ -62,9 +62,9 @@ class FortinetDecoder(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        headers = lines.select(headed.is_headed("raw", "Fortinet")).to_series()
-        if not headers.any():
+        if not lines["raw"].str.contains("|Fortinet|", literal=True).any():
             return self._pairs(lines, reason)
+        headers = lines.select(headed.is_headed("raw", "Fortinet")).to_series()
         by_header, by_pairs = self._headed(lines.filter(headers), reason), self._pairs(lines.filter(~headers), reason)
         fields = pl.concat([by_pairs.fields, by_header.fields], how="diagonal").sort("source_line")
         return Decoded(fields, pl.concat([by_pairs.broken, by_header.broken]))

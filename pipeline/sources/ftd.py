@@ -26,12 +26,14 @@ _KEYS = {
     "first": "FirstPacketSecond",
     "action": "AccessControlRuleAction",
 }
+RELAYED = " SFIMS: "
+"""What stands before an event that a management center relays."""
 _ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
 
 
 def relayed() -> pl.Expr:
     """The message's number that an event of a management center of old stands for: it says in words what it is."""
-    kind = pl.col("raw").str.extract(r" SFIMS: .*?\bConnectType: (\w+)")
+    kind = pl.col("raw").str.extract(RELAYED + r".*?\bConnectType: (\w+)")
     return kind.replace_strict({"End": "430003", "Start": "430002"}, default=None, return_dtype=pl.String)
 
 

@@ -69,9 +69,9 @@ class PaloAltoDecoder(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        pairs = lines.select(paloalto_headed.is_headed()).to_series()
-        if not pairs.any():
+        if not lines["raw"].str.contains(paloalto_headed.VENDOR, literal=True).any():
             return self._placed(lines, reason)
+        pairs = lines.select(paloalto_headed.is_headed()).to_series()
         by_keys, by_place = self._headed(lines.filter(pairs), reason), self._placed(lines.filter(~pairs), reason)
         fields = pl.concat([by_place.fields, by_keys.fields], how="diagonal").sort("source_line")
         return Decoded(fields, pl.concat([by_place.broken, by_keys.broken]))
