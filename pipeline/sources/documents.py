@@ -18,6 +18,8 @@ _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
     rb'\s*(?:\[|\{\s*"(?:records|took|_scroll_id|pit_id|preview|init_offset|results|events|entries)"\s*:)'
 )
+_SMALL = 1 << 23
+"""Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
 _BETWEEN = re.compile(r"[\s,\x1e]*")
 _NEXT = re.compile(r"\n(?=\{)")
 """Where to go on behind a value that is broken."""
@@ -36,12 +38,20 @@ def is_document(data: bytes) -> bool:
         found = json.loads(text[:end])
     except json.JSONDecodeError as error:
         behind = error.doc[error.pos :].lstrip() if error.msg == _EXTRA else ""
-        return text.startswith(b"[") or behind.startswith("{")
+        return text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end)))
     except (ValueError, RecursionError):
         return text.startswith(b"[")
     if isinstance(found, list):
         return not text[end:].strip()
     return _held(found) is not None
+
+
+def _is_object(text: bytes, at: int) -> bool:
+    """Whether the line that begins behind a place is one object: those before it may have lost their line end."""
+    try:
+        return isinstance(json.loads(text[at:].lstrip().split(b"\n", 1)[0]), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def may_be_long(head: bytes) -> bool:

@@ -111,3 +111,11 @@ def test_an_element_of_an_array_a_line_may_end_in_its_comma() -> None:
     parsed = reader.read(Block((",\n".join(LINES) + "\n").encode(), 1))
     assert parsed.rows["other_bytes_in"].sum() == 6_000
     assert parsed.account.flows == 3
+
+
+def test_two_objects_that_share_the_first_line_of_a_large_file_do_not_make_it_a_document() -> None:
+    """It would have to be held in memory, and may be too large for that."""
+    glued = (LINES[0] + LINES[1] + "\n").encode()
+    assert is_document(glued + LINES[2].encode() + b"\n")
+    assert not is_document(glued + (LINES[2] + "\n").encode() * 40_000)
+    assert is_document(LINES[0].encode() * 40_000)
