@@ -12,7 +12,7 @@ from functools import partial
 from pipeline.errors import Location, SourceError
 from pipeline.sources import csv_envelope, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
-from pipeline.sources.envelope import SIGN, EnvelopeReader, inner_text
+from pipeline.sources.envelope import OBJECTS, SIGN, EnvelopeReader, inner_text, within
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
 from pipeline.sources.unfolding import refuse_kind
@@ -57,6 +57,15 @@ _ZEEK_SURE = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes)"\s*:
 _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
 _ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
+_OPENED = {
+    "zeek_json": ("_source", "event", "result"),
+    "suricata": ("event",),
+    "cim_json": ("result",),
+    "ecs": ("_source",),
+    "gcp": ("data",),
+    "azure_json": OBJECTS,
+}
+"""Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
 _LOOKED_INTO = 50
 """Lines whose objects are opened to find a format inside."""
 
@@ -82,12 +91,28 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
     if not _marked(_header_of(text) or head, found) and (inside := _enveloped(text, wanted)):
         return inside
+    if begins_as_json(text) and (inside := _wrapped(text, wanted)):
+        return inside
     if found is None:
         raise _unknown(text, wanted, name)
     refuse = FORMS[found].refuse if found in FORMS else None
     if refuse is not None and (fault := refuse(head)):
         raise SourceError(fault, where=Location(file=name))
     return found
+
+
+def _wrapped(text: bytes, wanted: str) -> str | None:
+    """The encoding of records that lie as objects under a key which their format does not open itself."""
+    head = text.decode("utf-8", errors="replace")
+    for key in OBJECTS:
+        inside, rest = within(head, key)
+        data = "".join(f"{line}\n" for line in inside).encode("utf-8", errors="surrogatepass")
+        found = (_named(data, data, wanted) if wanted != "auto" else _recognised(data, data)) if inside else None
+        if found is None or key in _OPENED.get(found, ()) or not _marked(data, found):
+            continue
+        if not _marked(rest.encode("utf-8", errors="surrogatepass"), found):
+            return f"{found}{SIGN}{{{key}}}"
+    return None
 
 
 def _header_of(text: bytes) -> bytes | None:

@@ -191,3 +191,38 @@ def test_a_shipper_s_own_uid_does_not_make_its_record_zeek_s() -> None:
     line = json.dumps(record)
     assert detect(line.encode(), "auto", "x") == "zeek_json@_source.message"
     assert only(read("zeek_json@_source.message", line))["ip_bytes_in"] == 9
+
+
+CIM = json.dumps({"_time": 1793613600, "src_ip": "10.0.0.5", "dest_ip": "192.0.2.10", "bytes_in": 120_000})
+FLOW = json.dumps(
+    {"time_flow_start_ns": 1793613600 * 10**9, "src_addr": "192.0.2.10", "dst_addr": "10.0.0.5", "bytes": 120_000}
+    | {"src_port": 993, "dst_port": 50123, "proto": "TCP", "sampler_address": "192.0.2.1"}
+)
+
+
+@pytest.mark.parametrize("key", ["_source", "json", "data", "message"])
+@pytest.mark.parametrize(("encoding", "line"), [("suricata", EVE), ("cim_json", CIM), ("goflow2", FLOW)])
+def test_records_that_lie_as_objects_under_a_key_are_read(encoding: str, line: str, key: str) -> None:
+    lines = [json.dumps({"host": "x", key: json.loads(line), "time": 1}), "{}", "not JSON"]
+    name = f"{encoding}@{{{key}}}"
+    assert detect("\n".join(lines).encode(), "auto", "x") == name
+    assert detect("\n".join(lines).encode(), format_of(encoding), "x") == name
+    plain, found = read_lines(encoding, [line]), read_lines(name, lines)
+    assert found.rows.equals(plain.rows)
+    assert (found.account.ignored, dict(found.account.quarantined)) == (1, {"bad_json": 1})
+    answer = json.dumps({"took": 1, "hits": {"hits": [json.loads(lines[0])]}}, indent=1).encode()
+    assert detect(answer, "auto", "x") == name
+    reader = READERS[name](ReadOptions(Watch(None), LATEST))
+    assert isinstance(reader, DocumentReader)
+    assert reader.read_array(answer).rows.height == 1
+
+
+@pytest.mark.parametrize("key", ["event", "result", "_source"])
+def test_a_format_opens_the_objects_that_it_knows_itself(key: str) -> None:
+    conn = {"ts": 1793613600.5, "id.orig_h": "10.0.0.5", "id.resp_h": "192.0.2.10", "resp_ip_bytes": 9}
+    assert detect(json.dumps({key: conn}).encode(), "auto", "x") == "zeek_json"
+
+
+def test_an_object_beside_a_record_s_own_marks_is_no_envelope() -> None:
+    record = {**json.loads(EVE), "data": json.loads(EVE)}
+    assert detect(json.dumps(record).encode(), "auto", "x") == "suricata"
