@@ -49,6 +49,8 @@ class _Group(click.Group):
     """Turns our errors into one line on stderr and the contract's exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        # Whoever closed it wants no results.
+        sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
         try:
             return super().invoke(ctx)
         except NilometerError as error:
@@ -98,8 +100,11 @@ def init(folder: Path) -> None:
     target = folder / CONFIG_NAME
     if target.exists():
         raise ConfigError(f"{target} is there already.", remedy="Edit it, or choose another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(starter_text(dt.datetime.now(dt.UTC).date()), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text(starter_text(dt.datetime.now(dt.UTC).date()), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written ({error.strerror}).", remedy="Choose another folder.") from error
     screen.say(f"Wrote {target}.")
     screen.say("Now name your logs and your email servers in it, then run: nilometer --site " + f"{folder} check")
 

@@ -15,6 +15,7 @@ import click
 
 from assets import screen
 from assets.options import Day
+from pipeline.addresses import canonical_address
 from pipeline.alerts import amount
 from pipeline.errors import ConfigError
 from pipeline.site import Site, open_site
@@ -46,6 +47,8 @@ def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_jso
     screen.say(f"{client} on {day} ({site.settings.timezone}); the day's data is {quality}.")
     if quality == "no_data":
         screen.say("No log was read for this day, so that nothing said here tells that nothing happened.")
+    if canonical_address(client) is None and all(e.value is None for e in found):
+        screen.say(f"{client} is no address, and no asset of that name had traffic on the day.")
     for told in found:
         screen.say("")
         for line in _lines(told):

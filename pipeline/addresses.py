@@ -17,10 +17,12 @@ CANONICAL_IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
 def canonical_address(text: str | None) -> str | None:
     """The one spelling of an address, or None when the text is not an address.
 
-    Zone ids (fe80::1%eth0) are dropped; leading zeros in IPv4 octets are refused.
+    Zone ids (fe80::1%eth0) are dropped, and so are brackets around IPv6; leading zeros in IPv4 octets are refused.
     """
     if not text:
         return None
+    if text.startswith("[") and text.endswith("]") and ":" in text:
+        text = text[1:-1]
     try:
         address = ipaddress.ip_address(text.split("%", 1)[0].strip())
     except ValueError:

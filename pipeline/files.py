@@ -145,16 +145,17 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
         return listing
     for path in paths:
         _add(listing, site_root, root, real_root, path, source.name, day_of)
-    return _said(listing, source)
+    folder = not listing.files and (site_root / source.path).is_dir()
+    return _said(listing, source, "It is a folder: name its files, such as with /*.log behind it." if folder else "")
 
 
-def _said(listing: Listing, source: SourceSettings) -> Listing:
+def _said(listing: Listing, source: SourceSettings, remedy: str = "") -> Listing:
     if not listing.files and not listing.problems:
         listing.problems.append(
             SourceError(
                 f"source {source.name}: no file matches {source.path!r}.",
                 where=Location(key=f"sources.{source.name}.path"),
-                remedy="Correct the path, or wait for the first log.",
+                remedy=remedy or "Correct the path, or wait for the first log.",
             )
         )
     return listing

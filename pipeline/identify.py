@@ -16,7 +16,7 @@ import polars as pl
 
 from pipeline.counting import count_once
 from pipeline.direction import MAIL_PORTS, Direction, judge, server_end
-from pipeline.errors import SourceError
+from pipeline.errors import Location, SourceError
 from pipeline.files import FoundFile
 from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.layers import choose_layer
@@ -125,7 +125,9 @@ def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) 
             if reader is None:
                 encoding = detect(block.data[:HEAD_BYTES], wanted, found.name)
                 reader = READERS[encoding](options) if encoding else None
-            parsed = _read_array(reader, block, blocks) if fresh and is_array(block) else _read(reader, block)
+            parsed = (
+                _read_array(reader, block, blocks, found.name) if fresh and is_array(block) else _read(reader, block)
+            )
             account.add(parsed.account)
             frames.append(parsed.rows.select(_NEEDED))
         if reader is not None:
@@ -150,7 +152,7 @@ def _read(reader: Reader | None, block: Block) -> Parsed:
     return reader.read(block)
 
 
-def _read_array(reader: Reader | None, block: Block, blocks: Iterator[Block]) -> Parsed:
+def _read_array(reader: Reader | None, block: Block, blocks: Iterator[Block], name: str) -> Parsed:
     if not isinstance(reader, DocumentReader):
         return _read(reader, block)
     data = bytearray(block.data)
@@ -159,7 +161,11 @@ def _read_array(reader: Reader | None, block: Block, blocks: Iterator[Block]) ->
     try:
         return reader.read_array(bytes(data))
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"is not a whole JSON document ({error}).") from error
+        raise SourceError(
+            f"is not a whole JSON document ({error}).",
+            where=Location(file=name),
+            remedy="Take a whole copy of the file.",
+        ) from error
 
 
 def _summary(name: str, encoding: str | None, account: Account, rows: pl.DataFrame) -> Identified:

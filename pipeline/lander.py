@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -26,13 +24,14 @@ from pipeline.mail_servers import Servers
 from pipeline.schemas import QUARANTINE, UTC_TIME
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import READERS, detect
-from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions, begins_as_json
+from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions
+from pipeline.sources.documents import is_document
 from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.sources.tables import TableReader, table_encoding, table_layout
 from pipeline.storage import Storage, digest
 
-CODE_VERSION = 5
+CODE_VERSION = 6
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
 QUARANTINED = "quarantine"
@@ -292,18 +291,6 @@ def _days_of(span: tuple[int, int], zone: str) -> tuple[str, str]:
     return days[0].isoformat(), days[1].isoformat()
 
 
-_OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
-
-
 def is_array(block: Block, resume: dict[str, Any] | None = None) -> bool:
-    """Whether the file is one JSON document - an array, or an object over many lines - not one record a line."""
-    if resume is not None:
-        return False
-    if _OPEN_OBJECT.match(block.data):
-        return True
-    if not (block.data.lstrip().startswith(b"[") and begins_as_json(block.data)):
-        return False
-    try:
-        return not isinstance(json.loads(block.data.split(b"\n", 1)[0]), list) or block.lines <= 1
-    except ValueError:
-        return True
+    """Whether the file is a JSON document - an array, an object over many lines, an answer - not one record a line."""
+    return resume is None and is_document(block.data)

@@ -5,9 +5,12 @@ Validated with the settings and handed to the readers; how tables are read belon
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import polars as pl
 
 NAMES: Mapping[str, str] = {
     "start_time": "ts",
@@ -39,6 +42,7 @@ NAMES: Mapping[str, str] = {
 src to dest; `bytes` those of both directions together."""
 REQUIRED = ("src_ip", "dest_ip", "start_time")
 COUNTERS = ("bytes_in", "bytes_out", "bytes", "sent")
+_TIME_FORMAT = "must tell a day and a time of day, such as '%d.%m.%Y %H:%M:%S' or '%m/%d/%Y %I:%M:%S %p'"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class ColumnMapping:
     accounting: str = "final"
     """How records of one session add up: final, delta or cumulative."""
     delimiter: str = ","
+    time_format: str | None = None
+    """How times are written, such as %m/%d/%Y %I:%M:%S %p; those written otherwise are read as ever."""
 
 
 def check_fields(fields: Mapping[str, str]) -> None:
@@ -74,4 +80,17 @@ def check_delimiter(text: str) -> str:
     """One character that is no quote and ends no line."""
     if len(text) != 1 or not text.isascii() or text in '"\r\n' or text.isalnum():
         raise ValueError('must be one character such as "," ";" "|" or "\\t"')
+    return text
+
+
+def check_time_format(text: str) -> str:
+    """A format in which a time can be written and read again, to the second at least."""
+    told = dt.datetime(2026, 11, 25, 17, 4, 9, tzinfo=dt.UTC)
+    try:
+        made = pl.Series([told]).dt.strftime(text)
+        read = made.str.to_datetime(text, time_unit="us")[0]
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise ValueError(_TIME_FORMAT) from error
+    if read is None or read.replace(tzinfo=dt.UTC) != told:
+        raise ValueError(_TIME_FORMAT)
     return text

@@ -32,7 +32,7 @@ from pipeline.attribution import Rule as AttributionRule
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.expectations import ExpectationSettings, distinct
-from pipeline.mapping import ColumnMapping, check_delimiter, check_fields
+from pipeline.mapping import ColumnMapping, check_delimiter, check_fields, check_time_format
 from pipeline.objects import check_options, check_options_of, is_url, parse_url, split_glob
 from pipeline.schemas import UTC_TIME
 from pipeline.yaml_lines import LocatedYaml, load_located
@@ -40,7 +40,7 @@ from pipeline.yaml_lines import LocatedYaml, load_located
 CONFIG_NAME = "nilometer.yaml"
 FORMATS = (
     *("auto", "zeek", "suricata", "ecs", "ocsf", "cim", "vpc", "azure", "gcp"),
-    *("nfdump", "silk", "argus", "paloalto", "fortinet", "asa", "checkpoint", "table"),
+    *("nfdump", "netflow", "silk", "argus", "paloalto", "fortinet", "asa", "checkpoint", "table"),
 )
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -141,7 +141,9 @@ class SourceSettings(_Model):
     accounting: Literal["final", "delta", "cumulative"] | None = None
     """Of a table: how records of one session add up; final when not given."""
     delimiter: Annotated[str, AfterValidator(check_delimiter)] | None = None
-    """Of a table in delimited text; a comma when not given."""
+    """Of a table in delimited text; what the header shows when not given."""
+    time_format: Annotated[str, AfterValidator(check_time_format)] | None = None
+    """Of a table: how its times are written, where not as numbers or ISO 8601."""
 
     @model_validator(mode="after")
     def _options(self) -> SourceSettings:
@@ -150,7 +152,8 @@ class SourceSettings(_Model):
 
     @model_validator(mode="after")
     def _table(self) -> SourceSettings:
-        given = [k for k in ("fields", "layer", "accounting", "delimiter") if getattr(self, k) is not None]
+        own = ("fields", "layer", "accounting", "delimiter", "time_format")
+        given = [k for k in own if getattr(self, k) is not None]
         if given and self.format != "table":
             raise ValueError(f"{', '.join(given)} can be given with format: table only")
         if self.format == "table" and self.fields is None:
@@ -162,12 +165,12 @@ class SourceSettings(_Model):
         """The columns of a table, or None."""
         if self.fields is None:
             return None
-        return ColumnMapping(
+        columns, layer, accounting = (
             tuple(sorted(self.fields.items())),
             self.layer or "unknown",
             self.accounting or "final",
-            self.delimiter or ",",
         )
+        return ColumnMapping(columns, layer, accounting, self.delimiter or ",", self.time_format)
 
 
 class InventoryEntry(_Model):

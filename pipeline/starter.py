@@ -20,7 +20,7 @@ lookback_days: 30        # days of history a day is compared with (1 to 3660)
 
 sources:                 # flow logs; several are read as one
   - name: core           # the sensor's name where the log has none (dvc)
-    format: auto         # auto, or a format's name; plain, gz, zst, bz2 or xz
+    format: auto         # auto, or a format's name; plain, gz, zst, bz2, xz or zip
     path: logs/**/conn*.log*   # a glob; with {{day}} (YYYY-MM-DD) only the days asked for are opened
     # objects too, as s3://bucket/logs/{{day}}/*.log.gz, with storage_options of their own
     # keep: inventory    # inventory: only flows of the addresses below; all: every flow
@@ -81,6 +81,7 @@ inventory:               # the addresses that matter, and since when
 #   allow_private: false         # true: also an address that is not public
 #   allow_loopback: false        # true: also this machine, by http too
 #   timeout_seconds: 10
+
 # retention:             # for how many of the newest days something is kept; all of it without these lines
 #   flows: 90d           # also landing, quarantine, quality, the other tables, and runs; `nilometer prune` deletes
 

@@ -10,11 +10,12 @@ import re
 from functools import partial
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import tables
+from pipeline.sources import csv_envelope, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
-from pipeline.sources.envelope import SIGN, EnvelopeReader, inner_text
+from pipeline.sources.envelope import OBJECTS, SIGN, EnvelopeReader, inner_text, within
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
+from pipeline.sources.unfolding import refuse_kind
 from pipeline.sources.zeek_json import ZeekJsonReader
 from pipeline.sources.zeek_tsv import ZeekTsvReader
 
@@ -30,6 +31,8 @@ class _Readers(dict[str, ReaderFactory]):
 
 
 def _enveloped_reader(inner: ReaderFactory, key: str, options: ReadOptions) -> Reader:
+    if key.startswith(csv_envelope.MARK):
+        return csv_envelope.CsvEnvelopeReader(inner(options), key.removeprefix(csv_envelope.MARK))
     return EnvelopeReader(inner(options), key)
 
 
@@ -49,9 +52,20 @@ FORMATS: dict[str, tuple[str, ...]] = {
 """Format, as nilometer.yaml names it -> its encodings."""
 
 _ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"\s*:')
+_ZEEK_SURE = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes)"\s*:')
+"""Those of its keys that no record of a shipper has beside the line it holds."""
 _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
 _ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
+_OPENED = {
+    "zeek_json": ("_source", "event", "result"),
+    "suricata": ("event",),
+    "cim_json": ("result",),
+    "ecs": ("_source",),
+    "gcp": ("data",),
+    "azure_json": OBJECTS,
+}
+"""Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
 _LOOKED_INTO = 50
 """Lines whose objects are opened to find a format inside."""
 
@@ -73,8 +87,11 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     text = head.lstrip()
     if not text:
         return None
+    refuse_kind(head, name)
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
-    if begins_as_json(text) and not _marked(head, found) and (inside := _enveloped(text, wanted)):
+    if not _marked(_header_of(text) or head, found) and (inside := _enveloped(text, wanted)):
+        return inside
+    if begins_as_json(text) and (inside := _wrapped(text, wanted)):
         return inside
     if found is None:
         raise _unknown(text, wanted, name)
@@ -84,19 +101,41 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     return found
 
 
+def _wrapped(text: bytes, wanted: str) -> str | None:
+    """The encoding of records that lie as objects under a key which their format does not open itself."""
+    head = text.decode("utf-8", errors="replace")
+    for key in OBJECTS:
+        inside, rest = within(head, key)
+        data = "".join(f"{line}\n" for line in inside).encode("utf-8", errors="surrogatepass")
+        found = (_named(data, data, wanted) if wanted != "auto" else _recognised(data, data)) if inside else None
+        if found is None or key in _OPENED.get(found, ()) or not _marked(data, found):
+            continue
+        if not _marked(rest.encode("utf-8", errors="surrogatepass"), found):
+            return f"{found}{SIGN}{{{key}}}"
+    return None
+
+
+def _header_of(text: bytes) -> bytes | None:
+    """The first line, where it is the header of a table that may hold another log's lines in a column."""
+    first, _, more = text.partition(b"\n")
+    column = csv_envelope.column_of(first.decode("utf-8", errors="replace")) if more else None
+    return first + b"\n" if column else None
+
+
 def _marked(head: bytes, encoding: str | None) -> bool:
     """Whether the first bytes show that they are of the encoding, which may just have been asked for."""
     if encoding is None:
         return False
     if encoding == "zeek_tsv":
         return (_ZEEK_HEADER.search(head) or _ZEEK_CUT.search(head)) is not None
-    marks = _ZEEK_KEYS if encoding == "zeek_json" else FORMS[encoding].marks
+    marks = _ZEEK_SURE if encoding == "zeek_json" else FORMS[encoding].marks
     return marks.search(head) is not None
 
 
 def _enveloped(text: bytes, wanted: str) -> str | None:
     """The encoding of what lies inside the first lines' objects, with its key."""
-    opened = [pair for line in text.split(b"\n")[:_LOOKED_INTO] if (pair := inner_text(line))]
+    lines = text.split(b"\n")[:_LOOKED_INTO]
+    opened = _cells(lines) or [pair for line in lines if (pair := inner_text(line))]
     for key in dict.fromkeys(k for k, _ in opened):
         inner = "".join(f"{t}\n" for k, t in opened if k == key).encode("utf-8", errors="surrogatepass")
         found = _named(inner, inner, wanted) if wanted != "auto" else _recognised(inner, inner)
@@ -104,6 +143,15 @@ def _enveloped(text: bytes, wanted: str) -> str | None:
             refuse = FORMS[found].refuse if found in FORMS else None
             return None if refuse is not None and refuse(inner) else f"{found}{SIGN}{key}"
     return None
+
+
+def _cells(lines: list[bytes]) -> list[tuple[str, str]]:
+    """(key, text) of the cells that hold lines of a log, where the first line is the header of a table with them."""
+    header, *records = (line.decode("utf-8", errors="replace") for line in lines)
+    if (column := csv_envelope.column_of(header)) is None:
+        return []
+    texts = csv_envelope.Cells(column).take([header, *records])
+    return [(f"{csv_envelope.MARK}{column}", text) for text in texts if text]
 
 
 def _recognised(head: bytes, text: bytes) -> str | None:

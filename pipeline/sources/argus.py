@@ -144,6 +144,12 @@ class ArgusDecoder:
         return Decoded(fields, found.broken, comments=found.comments, warnings=warnings)
 
 
+def refuse(head: bytes) -> str | None:
+    """Why a file that begins so cannot be read: of columns that only blanks part, an empty one cannot be told."""
+    first = head.lstrip().split(b"\n", 1)[0]
+    return None if b"," in first else "is a table parted by blanks. Print it with `ra -c ,`."
+
+
 ARGUS = Form(
     name="argus",
     vendor_product="Argus",
@@ -162,6 +168,7 @@ ARGUS = Form(
     accounting=lambda: pl.lit("delta"),
     local_time=True,
     idle=frozenset(("end", "system")),
+    refuse=refuse,
     note="Frames with their Ethernet header count. An export with TotBytes alone has no direction: the warning "
     "`direction_unknown` counts such records; export with SrcBytes or DstBytes. Times without a date are no times "
     "(`ra -u` or RA_TIME_FORMAT gives whole ones). Records of ARP and other frames without IP are ignored (`not_ip`).",

@@ -28,19 +28,19 @@ _TEARDOWN = ("302014", "302016", "302018", "302036", "302304", "302306")
 _WITHOUT_BYTES = ("302021",)
 _EVENT, _EVENT_BEGINS = "430003", "430002"
 _TAG = r"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX)-(?:[A-Za-z_]+-)?-?\d-(\d{6}): "
-_HEAD = r"^(.*?)%?(?:ASA|FTD|FWSM|PIX)-"
+_HEAD = r"^(.*?)(?:%?(?:ASA|FTD|FWSM|PIX)-|SFIMS: )"
 _END = r"[^:()/]+: ?(?P<{0}>[^/()\s]+)(?:/(?P<{0}_port>[^()\s]+))?"
 _MAPPED = r" ?\((?P<{0}_nat>[^/()\s]+)(?:/[^()]*)?\)"
 _USER = r"(?: ?\([^()]*\))*"
 _ENDS = _END.format("src") + "{0}" + _USER + " to " + _END.format("dest") + "{1}" + _USER
 _OPENED = (
-    r"\d-\d{6}: Built (?P<way>inbound|outbound) \S+(?: state-bypass)? connection (?P<uid>\d+) (?:for|from) "
+    r"\d-\d{6}: Built (?:(?P<way>inbound|outbound) )?\S+(?: state-bypass)? connection (?P<uid>\d+) (?:for|from) "
     + _ENDS.replace("{0}", _MAPPED.format("src")).replace("{1}", _MAPPED.format("dest"))
 )
 _CLOSED = (
     r"\d-\d{6}: Teardown (?P<proto>\S+?)(?: state-bypass)? connection (?P<uid>\d+) (?:for|from) "
     + _ENDS.replace("{0}", "").replace("{1}", "")
-    + r" duration (?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d),? bytes (?P<total>\d+)(?: |$)"
+    + r" duration (?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d),? bytes (?P<total>\d+)(?:[ ,]|$)"
 )
 _KNOWN = pl.Schema({"key": pl.String, "initiator": pl.String, "src_nat": pl.String, "dest_nat": pl.String})
 
@@ -54,7 +54,9 @@ class AsaDecoder:
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        lines = lines.with_columns(kind=pl.col("raw").str.extract(_TAG))
+        kind = pl.col("raw").str.extract(_TAG)
+        relayed = lines["raw"].str.contains(ftd.RELAYED, literal=True).any()
+        lines = lines.with_columns(kind=pl.coalesce(kind, ftd.relayed()) if relayed else kind)
         opened = _read(lines.filter(pl.col("kind").is_in(_BUILT)), _OPENED)
         closed = _read(lines.filter(pl.col("kind").is_in(_TEARDOWN)), _CLOSED)
         events = lines.filter(pl.col("kind") == _EVENT)
@@ -119,9 +121,12 @@ def _read(lines: pl.DataFrame, pattern: str) -> pl.DataFrame:
 
 
 def _known(opened: pl.DataFrame) -> pl.DataFrame:
-    """What a Built message tells beyond the teardown: inbound connections are begun by the first end."""
+    """What a Built message tells beyond the teardown: inbound connections are begun by the first end.
+
+    So are those of which it does not say the way (state bypass): they are named from the initiator to the responder.
+    """
     moved = [pl.when(pl.col(f"{c}_nat") != pl.col(c)).then(f"{c}_nat").alias(f"{c}_nat") for c in ("src", "dest")]
-    began = pl.when(pl.col("way") == "inbound").then(pl.lit("src")).otherwise(pl.lit("dest"))
+    began = pl.when(pl.col("way") == "outbound").then(pl.lit("dest")).otherwise(pl.lit("src"))
     return opened.select("key", began.alias("initiator"), *moved)
 
 
@@ -140,7 +145,9 @@ ASA = Form(
         "syslog time - duration",
         "FTD's connection events (430003); teardowns have only a total of both directions",
     ),
-    marks=re.compile(rb"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX)-(?:[A-Za-z_]+-)?-?\d-\d{6}: "),
+    marks=re.compile(
+        rb"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX)-(?:[A-Za-z_]+-)?-?\d-\d{6}: |\bSFIMS: [^\n]{0,4000}?\bConnectType: "
+    ),
     strong=True,
     ends_lines=True,
     decoder=lambda options: AsaDecoder(options.timezone),

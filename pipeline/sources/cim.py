@@ -13,6 +13,7 @@ import polars as pl
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
+from pipeline.sources.spellings import ABSENT
 
 
 def _cim(*names: str) -> tuple[str, ...]:
@@ -77,14 +78,19 @@ _JSON = Form(
 )
 _LAYOUT = Layout(
     aliases={name: [s.lower() for s in spellings] for name, spellings in _FIELDS.items()},
-    header=re.compile(r'(?i)(?:^|,)"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:,|$)'),
+    header=re.compile(r'(?i)(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|$)'),
+    unset=ABSENT,
+    others=";\t|",
 )
 _CSV = replace(
     _JSON,
     name="cim_csv",
     contract=replace(_JSON.contract, records="one a row; the first line names the columns"),
-    marks=re.compile(rb'(?i)\A[^\n]*(?:^|,)"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:,|\r?\n|\Z)'),
+    marks=re.compile(
+        rb'(?i)\A(?:"?sep=.[^\n]*\n)?[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z)'
+    ),
     decoder=delimited(_LAYOUT),
     json=False,
+    blanks=True,
 )
 CIM = (_JSON, _CSV)

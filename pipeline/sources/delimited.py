@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -24,6 +24,7 @@ from pipeline.sources.sight import Cut
 Aliases = Mapping[str, Sequence[str]]
 """Our name of a field -> the column's spellings in lower case, the first with a value wins."""
 _NUMBER = re.compile(r"[-+]?\d[\d.:+\- TZ]*")
+_TOLD = re.compile(r'"?sep=[^\w"]"?')
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Layout:
     """What is missing to read records under a header that names these fields of ours; empty when nothing is."""
     absent: str = "no header line before it"
     """What is wrong with lines that come before any header."""
+    others: str = ""
+    """Delimiters that the first header may show instead, such as those of other countries' spreadsheets."""
     whole: re.Pattern[str] | None = None
     """Last cells that cannot be the beginning of a longer one, where the file ends without a line end."""
 
@@ -88,12 +91,13 @@ class DelimitedDecoder:
             self.columns = list(self.layout.columns)
 
     def state(self) -> dict[str, Any]:
-        """The columns in force, and the lines of a record that is not at its end."""
-        return {"columns": self.columns, "held": self.held}
+        """The columns and the delimiter in force, and the lines of a record that is not at its end."""
+        return {"columns": self.columns, "held": self.held, "delimiter": self.layout.delimiter}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Take up the columns and the open record."""
+        """Take up the columns, their delimiter and the open record."""
         self.columns, self.expects_header = state["columns"], False
+        self._use(state.get("delimiter", self.layout.delimiter))
         self.held = [(int(line), text) for line, text in state["held"]]
 
     def unfinished(self) -> list[tuple[int, str]]:
@@ -117,6 +121,7 @@ class DelimitedDecoder:
             lines, self.held = pl.concat([before, lines]), []
         clean = self.layout.clean
         lines = lines.with_columns(text=clean(lines["raw"]) if clean is not None else "raw").with_row_index()
+        lines, told = self._without_told(lines)
         walk = self._walk(lines["text"])
         if walk.held is not None:
             self.held = list(lines[walk.held :].select("source_line", "raw").iter_rows())
@@ -128,8 +133,20 @@ class DelimitedDecoder:
             parts.append(self._records(part, reason))
             if row is not None and header is not None:
                 self.columns, at = header, row + 1
-        comments = len(walk.headers) + len(walk.continued)
+        comments = told + len(walk.headers) + len(walk.continued)
         return Decoded(pl.concat([p[0] for p in parts]), pl.concat([p[1] for p in parts]), comments=comments)
+
+    def _use(self, delimiter: str) -> None:
+        """Cut lines at another delimiter from here on."""
+        if delimiter != self.layout.delimiter:
+            self.layout = replace(self.layout, delimiter=delimiter)
+            self._quoting = Quoting(delimiter)
+
+    def _without_told(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """Lines without a first one that only tells a spreadsheet the delimiter."""
+        if self.columns is not None or lines.is_empty() or not _TOLD.fullmatch(lines["text"][0]):
+            return lines, 0
+        return lines[1:].drop("index").with_row_index(), 1
 
     # Lines as headers, records, and records over several lines
 
@@ -159,11 +176,21 @@ class DelimitedDecoder:
 
     def _as_header(self, text: str, *, first: bool) -> list[str] | None:
         """The columns that a line names: two of ours at least, and but for the first header no address or number."""
-        cells = self._cells(text) if self.layout.header.search(text) else None
-        names = [c.strip(' \t"\ufeff').lower() for c in cells or ()]
+        if not self.layout.header.search(text):
+            return None
+        names = self._names(self._quoting, text)
+        for other in self.layout.others if first else "":
+            if len(self._known.intersection(names)) < 2:
+                names = self._names(Quoting(other), text)
+                self._use(other)
         if len(self._known.intersection(names)) < 2:
             return None
         return None if not first and any(_NUMBER.fullmatch(n) or canonical_address(n) for n in names) else names
+
+    def _names(self, quoting: Quoting, text: str) -> list[str]:
+        """The cells of a line as names of columns."""
+        cells = quoting.cells(text) if self.layout.quoted else text.split(self.layout.delimiter)
+        return [c.strip(' \t"\ufeff').lower() for c in cells or ()]
 
     def _cells(self, text: str) -> list[str] | None:
         """The cells of one record; None when its quotes do not stand as they should."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
+from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import initiator
 from pipeline.sources.records import json_decoder
+from pipeline.sources.spellings import ABSENT
 
 _ONE_WAY = "vpcflow|netflow|ipfix|sflow"
 """Datasets whose records may tell one direction, from source to destination."""
@@ -40,7 +43,7 @@ def _is(dataset: str) -> pl.Expr:
 
 def _has(kind: str) -> pl.Expr:
     """Whether event.type, one word or a list of some, names the kind."""
-    return pl.col("types").str.contains(rf'(?:^|"){kind}(?:"|$)').fill_null(False)
+    return pl.col("types").str.contains(rf'(?:^|["\s]){kind}(?:[",]|$)').fill_null(False)
 
 
 def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
@@ -133,12 +136,14 @@ _FIELDS: json_lines.Fields = {
     "log": ("fortinet.firewall.type", "panw.panos.type"),
 }
 
+_NAMES = {name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()}
+
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     return fields.with_columns(_derived(fields.schema["duration"]))
 
 
-ECS = Form(
+_JSON = Form(
     name="ecs",
     vendor_product="Elastic Common Schema",
     layer="unknown",
@@ -152,7 +157,7 @@ ECS = Form(
     marks=re.compile(rb'"(?:source|destination)"\s*:\s*\{|"(?:source|destination)\.ip"\s*:'),
     decoder=json_decoder(_FIELDS, inside=("$._source",)),
     derive=_derive,
-    columns={name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()},
+    columns=_NAMES,
     json=True,
     flows=lambda: pl.col("src").is_not_null() & _counts() & ~_blocked() & ~_other(),
     accounting=_accounting,
@@ -168,3 +173,22 @@ ECS = Form(
     ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",
 )
+_LAYOUT = Layout(
+    aliases=_NAMES,
+    header=re.compile(r'(?:^|[,;\t])"?(?:source|destination)\.ip"?(?:[,;\t]|$)'),
+    unset=ABSENT,
+    others=";\t",
+)
+_CSV = replace(
+    _JSON,
+    name="ecs_csv",
+    family="ecs",
+    contract=replace(_JSON.contract, records="as JSON; what Kibana exports of a search, times in `timezone`"),
+    marks=re.compile(rb'\A[^\n]*(?:^|[,;\t])"?(?:source|destination)\.ip"?(?:[,;\t]|\r?\n|\Z)'),
+    decoder=delimited(_LAYOUT),
+    columns=None,
+    json=False,
+    local_time=True,
+    blanks=True,
+)
+ECS = (_JSON, _CSV)

@@ -2,17 +2,20 @@
 
 Shippers of logs (Filebeat, Fluent Bit, Docker, the journal, Splunk's raw exports, Google's textPayload) put each line
 they read into an object. Such an object is taken off here, line by line, and the reader of the format inside does the
-rest. Objects that hold records as objects are the formats' own business.
+rest. So is what stands before an object that begins within its line, as where JSON travels by syslog. Objects
+that hold records as objects are opened where the format does not do so itself.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from pipeline.sources import documents
 from pipeline.sources.base import Block, Parsed, Reader, merge
 
 KEYS = (
@@ -30,13 +33,23 @@ KEYS = (
     "_source.event.original",
 )
 """Where shippers put the line, the first that holds a text; a dot goes into an object."""
+OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "payload", "log")
+"""Where shippers and stores put a record as an object, which formats do not all look for themselves."""
+HEADER = "header"
+"""The name of what stands before an object that begins within its line: a syslog header, a container's log."""
+_HEADED = re.compile(rb"^[^{\[\s][^{]{0,1000}(?<![\w=:\"'])(?=\{\s*\")")
 SIGN = "@"
 """Between an encoding and the key it was found under, in the name of both together."""
+_JSON = json.JSONDecoder()
+_VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _FAULTS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def inner_text(line: bytes | str) -> tuple[str, str] | None:
-    """(key, text) of the first key of a line's object that holds a text; None when there is none."""
+    """(key, text) of the first key of a line's object that holds a text, or of an object behind a header; else None."""
+    data = line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass")
+    if head := _HEADED.match(data):
+        return HEADER, data[head.end() :].decode("utf-8", errors="replace")
     try:
         found = msgspec.json.decode(line)
     except _FAULTS:
@@ -52,11 +65,30 @@ def _at(value: Any, path: Iterable[str]) -> str | None:
     return " ".join(value.splitlines()) if isinstance(value, str) else None
 
 
+def within(text: str, key: str, most: int = 50) -> tuple[list[str], str]:
+    """(the objects under a key, the text without them) of a file's beginning; what is cut at its end is neither."""
+    found, rest, at = list[str](), list[str](), 0
+    for place in re.finditer(rf'"{key}"\s*:\s*(?=\{{)', text):
+        if place.start() < at:
+            continue
+        rest.append(text[at : place.start()])
+        try:
+            value, at = _JSON.raw_decode(text, place.end())
+        except (ValueError, RecursionError):
+            at = len(text)
+            break
+        found.append(json.dumps(value))
+        if len(found) == most:
+            break
+    return found, "".join([*rest, text[at:]])
+
+
 class EnvelopeReader:
     """Reads the blocks of one file of enveloped lines with the reader of what is inside."""
 
     def __init__(self, inner: Reader, key: str) -> None:
         self._inner, self._path = inner, key.split(".")
+        self._object = key[1:-1] if key.startswith("{") else ""
         self.format, self.resumable = inner.format, inner.resumable
 
     def state(self) -> dict[str, Any]:
@@ -80,14 +112,32 @@ class EnvelopeReader:
 
     def read_array(self, data: bytes) -> Parsed:
         """A file that is one JSON document: an array of envelopes; raises ValueError when it is none."""
-        found = json.loads(data.decode("utf-8", errors="replace"))
-        lines = [json.dumps(f).encode() for f in (found if isinstance(found, list) else [found])]
+        lines = [line.encode() for line in documents.records(data)]
         read = self.read(Block(b"".join(line + b"\n" for line in lines), 1, len(lines)))
         return merge([read, self.finish()])
 
     def _opened(self, line: bytes) -> bytes:
+        if self._path == [HEADER]:
+            return _behind_header(line)
+        if self._object:
+            return _object_at(line, self._object)
         try:
             text = _at(msgspec.json.decode(line), self._path)
         except _FAULTS:
             return line
         return line if text is None else text.encode("utf-8", errors="surrogatepass")
+
+
+def _behind_header(line: bytes) -> bytes:
+    """The object in a line; an empty one, which is no record, where another program wrote the line."""
+    at = line.find(b"{")
+    return line[at:] if at >= 0 else b"{}" if line.strip() else line
+
+
+def _object_at(line: bytes, key: str) -> bytes:
+    """The object under a key of a line's, as it is written; the line where there is none."""
+    try:
+        inner = bytes(_VALUES.decode(line)[key])
+    except (*_FAULTS, KeyError):
+        return line
+    return b" ".join(inner.splitlines()) if inner.startswith(b"{") else line

@@ -10,6 +10,7 @@ from pipeline.sources.asa import ASA
 from pipeline.sources.azure import AZURE
 from pipeline.sources.checkpoint import CHECKPOINT
 from pipeline.sources.cim import CIM
+from pipeline.sources.collectors import COLLECTORS
 from pipeline.sources.declared import Form
 from pipeline.sources.ecs import ECS
 from pipeline.sources.fortinet import FORTINET
@@ -23,7 +24,8 @@ from pipeline.sources.table import TABLE
 from pipeline.sources.vpc_json import VPC
 
 _ALL = (
-    *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA),
+    *COLLECTORS,
+    *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, *ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA),
     *(*VPC, *TABLE),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}

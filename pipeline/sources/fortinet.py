@@ -1,7 +1,8 @@
-"""FortiGate traffic logs as key=value lines, with or without a syslog header.
+"""FortiGate traffic logs as key=value lines or CEF, with or without a syslog header.
 
-Sources: the FortiOS log message reference (traffic logs, message ids, long-live sessions). UTM and event logs repeat
-byte counters and are never counted; CEF, JSON and the web interface's own exports are not read.
+Sources: the FortiOS log message reference (traffic logs, message ids, long-live sessions; CEF support, in which `out`
+is what the client sent). UTM and event logs repeat byte counters and are never counted; JSON and the web interface's
+own exports are not read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.sources import key_values, syslog
+from pipeline.sources import headed, key_values, syslog
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
@@ -36,12 +37,36 @@ _BEGINS = (4, 15, 16)
 _INTERIM = (20, 21)
 """Message ids of sessions that go on: forward, sniffer."""
 _BLOCKED = ("deny", "blocked", "drop", "dropped", "block")
+_CEF = {
+    "logid": "FTNTFGTlogid",
+    "eventtime": "FTNTFGTeventtime",
+    "tz": "FTNTFGTtz",
+    "srcip": "src",
+    "srcport": "spt",
+    "dstip": "dst",
+    "dstport": "dpt",
+    "proto": "proto",
+    "service": "app",
+    "action": "act",
+    "duration": "FTNTFGTduration",
+    "sentbyte": "out",
+    "rcvdbyte": "in",
+    "sentpkt": "FTNTFGTsentpkt",
+    "rcvdpkt": "FTNTFGTrcvdpkt",
+    "rcvddelta": "FTNTFGTrcvddelta",
+    "sessionid": "externalId",
+    "devname": "dvchost",
+    "devid": "deviceExternalId",
+    "transip": "sourceTranslatedAddress",
+    "tranip": "destinationTranslatedAddress",
+}
+"""Keys of ours -> those of CEF."""
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
 @dataclass
 class FortinetDecoder(Stateless):
-    """Lines of key=value pairs; only those of traffic logs are taken apart."""
+    """Lines of pairs; only those of traffic logs are taken apart."""
 
     zone: str
     expects_header = False
@@ -52,6 +77,33 @@ class FortinetDecoder(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
+        if not lines["raw"].str.contains("|Fortinet|", literal=True).any():
+            return self._pairs(lines, reason)
+        headers = lines.select(headed.is_headed("raw", "Fortinet")).to_series()
+        by_header, by_pairs = self._headed(lines.filter(headers), reason), self._pairs(lines.filter(~headers), reason)
+        fields = pl.concat([by_pairs.fields, by_header.fields], how="diagonal").sort("source_line")
+        return Decoded(fields, pl.concat([by_pairs.broken, by_header.broken]))
+
+    def _headed(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """Lines of CEF."""
+        kind = headed.value("raw", "cat").str.extract(r"^(\w+)")
+        twice = pl.any_horizontal(headed.repeated("raw", _CEF[key]) for key in (*_COUNTED, "srcip", "dstip"))
+        lines = lines.with_columns(kind=pl.coalesce(kind, headed.part("raw", 4).str.extract(r"^(\w+):")), twice=twice)
+        is_traffic = (pl.col("kind") == "traffic").fill_null(value=False)
+        bad = lines.filter(is_traffic & pl.col("twice")).with_columns(
+            detail=pl.lit("an end or a byte counter that is given twice")
+        )
+        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "detail")
+        traffic = lines.filter(is_traffic & ~pl.col("twice"))
+        traffic = traffic.with_columns(headed.value("raw", theirs).alias(ours) for ours, theirs in _CEF.items())
+        stamp = headed.wall(pl.coalesce(headed.value("raw", key) for key in ("start", "rt")))
+        traffic = traffic.with_columns(date=stamp.str.slice(0, 10), time=stamp.str.slice(11, 8))
+        fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
+        others = lines.filter(~is_traffic).select("source_line", "raw", kind=pl.lit("other"))
+        return Decoded(pl.concat([fields, others], how="diagonal"), broken)
+
+    def _pairs(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """Lines of key=value pairs."""
         frame = lines.with_columns(text=key_values.plain(lines["raw"]))
         frame = frame.with_columns(kind=key_values.value("text", "type"))
         traffic = pl.col("kind") == "traffic"
@@ -146,7 +198,10 @@ FORTINET = Form(
         "eventtime - duration",
         "`type=traffic` lines; message 20 is interim, cumulative",
     ),
-    marks=re.compile(rb'(?m)^(?=[^\n]{0,2000}?\b(?:devid|logid)="?\w)[^\n]{0,2000}?\btype="?(?:traffic|utm|event)\b'),
+    marks=re.compile(
+        rb"CEF: ?\d+\|Fortinet\|Forti[Gg]ate|"
+        rb'(?m:^(?=[^\n]{0,2000}?\b(?:devid|logid)="?\w)[^\n]{0,2000}?\btype="?(?:traffic|utm|event)\b)'
+    ),
     strong=True,
     ends_lines=True,
     decoder=lambda options: FortinetDecoder(options.timezone),

@@ -1,4 +1,4 @@
-"""Firepower Threat Defense connection events: message 430003, which tells a connection's bytes in each direction.
+"""Firepower connection events: message 430003, or what a management center relays, with the bytes of each direction.
 
 Pairs are `Key: value`, parted by commas; values are not quoted and may hold commas, so a line that gives an end or a
 counter twice cannot be believed. Source: Cisco's syslog reference of security events. Connections that begin (430002)
@@ -26,7 +26,15 @@ _KEYS = {
     "first": "FirstPacketSecond",
     "action": "AccessControlRuleAction",
 }
+RELAYED = " SFIMS: "
+"""What stands before an event that a management center relays."""
 _ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
+
+
+def relayed() -> pl.Expr:
+    """The message's number that an event of a management center of old stands for: it says in words what it is."""
+    kind = pl.col("raw").str.extract(RELAYED + r".*?\bConnectType: (\w+)")
+    return kind.replace_strict({"End": "430003", "Start": "430002"}, default=None, return_dtype=pl.String)
 
 
 def told_twice() -> pl.Expr:

@@ -302,7 +302,8 @@ def _decode_each(lines: pl.DataFrame, fields: Fields, reason: str) -> tuple[pl.D
 
 def read_object(raw: str, fields: Fields) -> dict[str, str | None]:
     """One line's fields as text; raises ValueError when it is not one JSON object."""
-    record = json.loads(raw, parse_constant=_refuse, parse_float=_real, parse_int=_whole)
+    # An element of an array that was written one a line ends in a comma.
+    record = json.loads(raw.removesuffix(","), parse_constant=_refuse, parse_float=_real, parse_int=_whole)
     if not isinstance(record, dict):
         raise ValueError("not an object")
     return {

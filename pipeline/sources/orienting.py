@@ -12,6 +12,7 @@ from pipeline.schemas import MAX_FLOW_BYTES
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import RAW, ReadOptions
 from pipeline.sources.declared import EXTRAS, Form
+from pipeline.sources.spellings import plain_count
 
 SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 143, 389, 443, 445, 465, 587, 636, 853,
                  989, 990, 993, 995, 1433, 3306, 3389, 5223, 5432, 8080, 8088, 8443)  # fmt: skip
@@ -100,7 +101,8 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
 
 def _extras(text: pl.DataFrame) -> pl.DataFrame:
     """What RAW has beyond a conn record, by source_line; ends are those after turning."""
-    total = pl.col("total").cast(pl.Float64, strict=False)
+    said = pl.col("total") if text.schema["total"] != pl.String else plain_count(pl.col("total"))
+    total = said.cast(pl.Float64, strict=False)
     reporter = pl.when("_turned").then(pl.col("reporter").replace({"src": "dest", "dest": "src"})).otherwise("reporter")
     return text.select(
         "source_line",

@@ -1,7 +1,7 @@
 """Palo Alto Networks TRAFFIC logs: PAN-OS CSV behind any syslog header, and the web interface's exports by theirs.
 
 Source: PAN-OS traffic log fields, which fix the order of columns (bytes, then sent by the client, then received by it).
-Threat, system and other logs are no flows; CEF, LEEF and custom log formats are not read.
+Threat, system and other logs are no flows; what keys mean in CEF and LEEF is in `paloalto_headed`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.sources import syslog
+from pipeline.sources import paloalto_headed, syslog
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Stateless
 from pipeline.sources.delimited import Layout, delimited
@@ -69,6 +69,29 @@ class PaloAltoDecoder(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
+        if not lines["raw"].str.contains(paloalto_headed.VENDOR, literal=True).any():
+            return self._placed(lines, reason)
+        pairs = lines.select(paloalto_headed.is_headed()).to_series()
+        by_keys, by_place = self._headed(lines.filter(pairs), reason), self._placed(lines.filter(~pairs), reason)
+        fields = pl.concat([by_place.fields, by_keys.fields], how="diagonal").sort("source_line")
+        return Decoded(fields, pl.concat([by_place.broken, by_keys.broken]))
+
+    def _headed(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """Records of keys and values."""
+        lines = lines.with_columns(
+            traffic=paloalto_headed.traffic().fill_null(value=False), twice=paloalto_headed.told_twice()
+        )
+        bad = lines.filter(pl.col("traffic") & pl.col("twice")).with_columns(
+            fault=pl.lit("an end or a byte counter that is given twice")
+        )
+        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "fault")
+        records = paloalto_headed.records(lines.filter(pl.col("traffic") & ~pl.col("twice")))
+        fields = _settled(records, records["offset"], self.zone).with_columns(type=pl.lit("TRAFFIC"))
+        others = lines.filter(~pl.col("traffic")).select("source_line", "raw", type=pl.lit("other"))
+        return Decoded(pl.concat([fields, others], how="diagonal"), broken)
+
+    def _placed(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """Records of columns."""
         lines = _behind_headers(lines)
         text = pl.col("text")
         lines = lines.with_columns(
@@ -207,12 +230,13 @@ SYSLOG = Form(
         "bytes sent",
         "as the device counts",
         "start time",
-        "TRAFFIC records of subtype `end`, by their place in the line",
+        "TRAFFIC records of subtype `end`, by their place in the line; CEF and LEEF by their keys",
     ),
     marks=re.compile(
-        rb"(?s)\A(?![^\n]*\b[Bb]ytes[ _][Rr]eceived\b).*?"
+        rb"(?:CEF: ?\d+|LEEF: ?[\d.]+)\|Palo Alto Networks\||"
+        rb"(?s:\A(?![^\n]*\b[Bb]ytes[ _][Rr]eceived\b).*?"
         rb'\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d[^,"\n]{0,9}"?,"?\w*"?,"?'
-        rb"(?:TRAFFIC|THREAT|SYSTEM|CONFIG|HIPMATCH|USERID|GLOBALPROTECT|DECRYPTION|CORRELATION|AUTHENTICATION|SCTP)\b"
+        rb"(?:TRAFFIC|THREAT|SYSTEM|CONFIG|HIPMATCH|USERID|GLOBALPROTECT|DECRYPTION|CORRELATION|AUTHENTICATION|SCTP)\b)"
     ),
     strong=True,
     ends_lines=True,

@@ -6,10 +6,11 @@ Bytes are streamed, so memory stays flat whatever the file's size. What the line
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
-import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,53 +20,64 @@ import zstandard
 
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
-from pipeline.sources import nfcapd
+from pipeline.sources import nfcapd, unfolding
 from pipeline.sources.base import Block
+from pipeline.sources.documents import may_be_long
 
 T = TypeVar("T")
 
 BLOCK_BYTES = 16 * 1024 * 1024
 MAX_ARRAY_BYTES = 512 * 1024 * 1024
 """Bytes of a file that is one JSON document: it must be held in memory, often as one line."""
-_DOCUMENT = re.compile(rb'\s*(?:\[|\{\s*"records"\s*:\s*\[)')
-"""How a file begins that is one JSON document, and may be one line: an array, or Azure's records."""
 _ZSTD_INPUT = 1 << 10
 """Bytes given to zstd at once: they unfold to at most 32 MB, however hostile they are."""
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
-READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+_REMEDIES: dict[int | None, str] = {
+    errno.ENOENT: "Correct its name.",
+    errno.EACCES: "Let the user that reads it have the right to.",
+}
+READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
 
 
 def compression_of(head: bytes) -> str:
-    """Name of the compression by its magic number, or 'plain'; nfcapd's binary files unfold by a program."""
+    """Name of the compression by its magic number, or 'plain'; nfcapd's binary files unfold by a program.
+
+    UTF-16 counts as one: such text is not read as it lies on disk.
+    """
     for magic, name in (
         (b"\x1f\x8b", "gzip"),
         (b"\x28\xb5\x2f\xfd", "zstd"),
         (b"BZh", "bzip2"),
         (b"\xfd7zXZ\x00", "xz"),
+        (unfolding.ZIP, "zip"),
     ):
         if head.startswith(magic):
             return name
+    if unfolding.is_utf_16(head):
+        return "utf-16"
     return "nfcapd" if nfcapd.is_nfcapd(head) else "plain"
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """The file's decompressed bytes as a stream; the compression is recognised by content, not by name."""
+    """The file's decompressed bytes as a stream, UTF-8 text; what they are is recognised by content, not by name."""
+    return unfolding.as_utf_8(_unfolded(path))
+
+
+def _unfolded(path: Path) -> IO[bytes]:
     with path.open("rb") as handle:
         kind = compression_of(handle.read(6))
-    if kind == "gzip":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    if kind == "zstd":
-        return io.BufferedReader(_ZstdStream(path))
-    if kind == "bzip2":
-        return bz2.open(path, "rb")
-    if kind == "xz":
-        return lzma.open(path, "rb")
-    if kind == "nfcapd":
-        return nfcapd.open_program(path)
-    return path.open("rb")
+    openers: dict[str, Callable[[Path], Any]] = {
+        "gzip": gzip.open,
+        "zstd": lambda p: io.BufferedReader(_ZstdStream(p)),
+        "bzip2": bz2.open,
+        "xz": lzma.open,
+        "zip": unfolding.open_zip,
+        "nfcapd": nfcapd.open_program,
+    }
+    return cast("IO[bytes]", openers[kind](path) if kind in openers else path.open("rb"))
 
 
 class _ZstdStream(io.RawIOBase):
@@ -127,6 +139,10 @@ class LineStream:
     def _check_kind(self) -> None:
         if not self._path.exists():
             raise FileNotFoundError(2, "No such file or directory")
+        if self._path.is_dir():
+            raise SourceError(
+                "is a folder.", where=self._where, remedy="Name the files in it, such as with folder/*.log."
+            )
         if not self._path.is_file():
             raise SourceError("is not a regular file.", where=self._where, remedy="Narrow the source's path.")
 
@@ -137,13 +153,17 @@ class LineStream:
     def _guard(self, action: Callable[[], T]) -> T:
         try:
             return action()
+        except SourceError as error:
+            raise SourceError(error.what, where=self._where, remedy=error.remedy) from error
         except READ_ERRORS as error:
             text = getattr(error, "strerror", None) or str(error) or type(error).__name__
             after = f" after {self.bytes_read:,} bytes" if self.bytes_read else ""
             raise SourceError(
                 f"cannot be read{after}: {text}.",
                 where=self._where,
-                remedy="Replace the file with a whole copy and run its day again.",
+                remedy=_REMEDIES.get(
+                    getattr(error, "errno", None), "Replace the file with a whole copy and run its day again."
+                ),
             ) from error
 
     def read(self, size: int) -> bytes:
@@ -178,7 +198,7 @@ class LineStream:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
         line, longest = first_line, 0
         while data := self.read(block_bytes):
-            longest = longest or (MAX_ARRAY_BYTES if _DOCUMENT.match(data) else self._limits.max_line_bytes)
+            longest = longest or self._longest(data)
             if not data.endswith(b"\n"):
                 data += self._to_line_end(longest)
             self._check_lines(data, line, longest)
@@ -189,6 +209,11 @@ class LineStream:
                 line += block.lines
             if end < len(data):
                 yield Block(data[end:], line, 1, unterminated=True)
+
+    def _longest(self, head: bytes) -> int:
+        """Bytes that a line of a file that begins so may have."""
+        limit = self._limits.max_line_bytes
+        return max(limit, MAX_ARRAY_BYTES) if may_be_long(head[: limit + 1]) else limit
 
     def _to_line_end(self, longest: int) -> bytes:
         """The rest of the line that was begun; not all of it where that is longer than a line may be."""

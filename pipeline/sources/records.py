@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import io
-import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipeline.direction import MAIL_PORTS
-from pipeline.sources import columns, json_lines
+from pipeline.sources import columns, documents, json_lines, spellings
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
@@ -256,6 +255,8 @@ class RecordReader(JsonReader):
 
     def take(self, fields: pl.DataFrame, broken: pl.DataFrame, account: Account) -> Parsed:
         """Decoded records as flows: what is no flow is counted, what cannot be right set aside."""
+        told = [c for c in columns.TIMES if fields.schema.get(c) == pl.String]
+        fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
         fields, flows = self._sifted(fields, account)
         text, extras = oriented(fields.filter(flows), self._form, self._options)
         typed, unreadable = conn.read_text(text, self._options)
@@ -357,9 +358,7 @@ def _split(data: bytes) -> pl.Series:
 
 def document_lines(data: bytes) -> tuple[pl.DataFrame, Account]:
     """The records of one JSON document as lines; a record's number stands for its line."""
-    found = json.loads(data.decode("utf-8", errors="replace"))
-    records = found if isinstance(found, list) else [found]
-    raw = [json.dumps(r, separators=(",", ":")) for r in records]
+    raw = documents.records(data)
     schema = {"source_line": pl.Int64, "raw": pl.String}
     lines = pl.DataFrame({"source_line": range(1, len(raw) + 1), "raw": raw}, schema=schema)
     return lines, Account(lines=len(raw))

@@ -7,16 +7,21 @@ The forms here are those of no source until a source's mapping fits them. Which 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
 from pipeline.errors import Location, SourceError
 from pipeline.mapping import NAMES, ColumnMapping
 from pipeline.sources.base import ReadOptions
-from pipeline.sources.declared import Contract, Form
+from pipeline.sources.columns import TIMES
+from pipeline.sources.declared import Contract, Decoded, Decoder, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
+from pipeline.sources.spellings import ABSENT
+from pipeline.sources.zeek_columns import in_zone
 
 _BLOCKED = ("block", "blocked", "denied", "deny", "discard", "drop", "dropped", "failure", "reject", "rejected")
 _NEVER = re.compile(rb"(?!)")
@@ -54,8 +59,50 @@ def layout(mapping: ColumnMapping) -> Layout:
         header=re.compile(f"(?i){re.escape(named['src'].rpartition(' (')[0])}"),
         delimiter=mapping.delimiter,
         lacks=lacks,
+        unset=ABSENT,
+        others=";\t|" if mapping.delimiter == "," else "",
         absent=f"no header line before it names {named['src']} and another of the mapped columns",
     )
+
+
+@dataclass
+class _TimedDecoder:
+    """A decoder whose times are written in a format of their own; those that are not stay as they are."""
+
+    inner: Decoder
+    time_format: str
+    zone: str
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        found = self.inner.decode(lines, reason)
+        told = [c for c in TIMES if c in found.fields.columns]
+        return replace(found, fields=found.fields.with_columns(self._read(c) for c in told))
+
+    def _read(self, column: str) -> pl.Expr:
+        text = pl.col(column).cast(pl.String).str.strip_chars()
+        time = text.str.to_datetime(self.time_format, time_unit="us", strict=False)
+        if "%z" not in self.time_format and "%:z" not in self.time_format:
+            time = in_zone(time, self.zone)
+        return pl.coalesce(time.dt.epoch("us").cast(pl.String), text).alias(column)
+
+    def state(self) -> dict[str, Any]:
+        """What the decoder below remembers."""
+        return self.inner.state()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Give it its memory back."""
+        self.inner.resume(state)
+
+    def unfinished(self) -> list[tuple[int, str]]:
+        """What it has left."""
+        return self.inner.unfinished()
+
+
+def _timed(decoder: Callable[[ReadOptions], Decoder], time_format: str | None) -> Callable[[ReadOptions], Decoder]:
+    if time_format is None:
+        return decoder
+    return lambda options: _TimedDecoder(decoder(options), time_format, options.timezone)
 
 
 def _fitted(form: Form, options: ReadOptions) -> Form:
@@ -70,8 +117,10 @@ def _fitted(form: Form, options: ReadOptions) -> Form:
         layer=mapping.layer,
         accounting=lambda: pl.lit(mapping.accounting),
         columns=columns(mapping),
-        decoder=json_decoder(columns(mapping)) if form.json else delimited(layout(mapping)),
-        blanks=mapping.delimiter == "\t",
+        decoder=_timed(
+            json_decoder(columns(mapping)) if form.json else delimited(layout(mapping)), mapping.time_format
+        ),
+        blanks=not form.json,
     )
 
 

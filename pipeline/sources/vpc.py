@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from pipeline.addresses import canonical_address
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import initiator
+from pipeline.sources.spellings import ABSENT
 
 DEFAULT = (
     "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport",
@@ -64,8 +66,8 @@ DEFAULT_LINE = (
     r"\d{9,11} \d{9,11} [A-Z-]+ (?:OK|NODATA|SKIPDATA|-)\r?$"
 )
 """A record in the default layout, and hardly anything else."""
-_EXPORTED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z[ \t]+"
-"""What an export of CloudWatch Logs puts before each line."""
+_EXPORTED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
+"""What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream."""
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
 _TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
 _HEADER_LINE = re.compile(rf"(?m)^(?=[^\n]*\b(?:{_TELLING})\b)[ \t]*{_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$")
@@ -202,4 +204,18 @@ VPC_TEXT = Form(
     idle=frozenset(("end", "proto", "interface", "attachment", "direction", "tcp_flags")),
     note="pkt-srcaddr and pkt-dstaddr are the ends, srcaddr and dstaddr their translations. NODATA is nothing, "
     "SKIPDATA is traffic that the log lost, REJECT was blocked. A custom format needs its header.",
+)
+VPC_CSV = replace(
+    VPC_TEXT,
+    name="vpc_csv",
+    contract=replace(VPC_TEXT.contract, records="as text; what queries over the logs (Athena) export"),
+    marks=re.compile(
+        rb'(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"?\w[\w-]*"?(?:[,;\t]"?\w[\w-]*"?){4,}\r?(?:\n|\Z)'
+    ),
+    decoder=delimited(
+        replace(_LAYOUT, delimiter=",", others=";\t", columns=None, quoted=True, clean=None, unset=ABSENT)
+    ),
+    refuse=None,
+    columns=None,
+    blanks=True,
 )

@@ -17,7 +17,7 @@ from pipeline.sources.base import rejects_frame
 from pipeline.sources.declared import Decoded
 from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.sight import Cut
-from pipeline.sources.vpc import DEFAULT, DEFAULT_LINE, FIELDS, REMEDY, VPC_TEXT, cannot_hold, missing
+from pipeline.sources.vpc import DEFAULT, DEFAULT_LINE, FIELDS, REMEDY, VPC_CSV, VPC_TEXT, cannot_hold, missing
 
 _FILTER = {  # Names that AWS's own example of a subscription filter gives.
     "srcaddr": ("source",),
@@ -221,4 +221,4 @@ VPC_JSON = replace(
     json=True,
     numbers_records=True,
 )
-VPC = (VPC_TEXT, VPC_JSON)
+VPC = (VPC_TEXT, VPC_CSV, VPC_JSON)

@@ -14,6 +14,7 @@ import polars as pl
 
 from pipeline.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES, UTC_TIME
+from pipeline.sources import spellings
 from pipeline.sources.base import RAW, ReadOptions, rejects_frame
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -157,8 +158,8 @@ def unset_to_null(frame: pl.DataFrame, marks: Sequence[str] = UNSET) -> pl.DataF
 
 
 def _count(column: str) -> pl.Expr:
-    """A counter from text; JSON may write it as 1500.0."""
-    text = pl.col(column).str.strip_chars()
+    """A counter from text; JSON may write it as 1500.0, exports as 1,500."""
+    text = spellings.plain_count(pl.col(column).str.strip_chars())
     return pl.coalesce(text.cast(pl.Int64, strict=False), whole_number(text.cast(pl.Float64, strict=False)))
 
 

@@ -42,6 +42,14 @@ def test_init_writes_a_configuration_that_loads_and_never_overwrites_one(tmp_pat
     again = call("init", tmp_path / "new")
     assert again.exit_code == 2
     assert "there already" in again.stderr
+    nowhere = call("init", tmp_path / "new" / "nilometer.yaml" / "site")
+    assert nowhere.exit_code == 2
+    assert "cannot be written (Not a directory). Choose another folder." in nowhere.stderr
+
+
+def test_a_name_that_is_no_address_is_told(ran: Path) -> None:
+    found = call("explain", "no-such-host", LAST, site=ran)
+    assert "no-such-host is no address, and no asset of that name had traffic" in found.stdout
 
 
 def test_check_refuses_a_source_whose_bytes_go_the_wrong_way_and_names_the_lines(tmp_path: Path) -> None:

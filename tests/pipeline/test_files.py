@@ -161,3 +161,9 @@ def test_a_name_that_is_not_utf8_is_a_problem_of_that_file_alone(tmp_path: Path)
     assert names(found) == ["logs/a.log"]
     assert "cannot be opened" in messages(found)
     messages(found).encode()
+
+
+def test_a_folder_in_place_of_its_files_is_told(tmp_path: Path) -> None:
+    put(tmp_path / "logs" / "a.log")
+    assert "It is a folder: name its files" in messages(listed(tmp_path, "logs"))
+    assert "It is a folder" not in messages(listed(tmp_path, "logs/*.gz"))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import SourceError
 from pipeline.sources import detect
 from tests.pipeline.sources.lines import ends, only, read_blocks, read_lines, starts
 
@@ -174,3 +175,9 @@ def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(data: st.Data
     assert whole.account.lines == len(lines) + 1
     parts = read_blocks("argus", [b for b in ([FLOW, *lines[:cut]], lines[cut:]) if b])
     assert whole.rows.equals(parts.rows)
+
+
+def test_a_table_that_only_blanks_part_is_refused_with_what_to_do() -> None:
+    head = b"   StartTime    Flgs  Proto   SrcAddr  Sport   Dir   DstAddr  Dport  TotPkts   TotBytes State\n"
+    with pytest.raises(SourceError, match=r"^x: is a table parted by blanks.*ra -c ,"):
+        detect(head, "auto", "x")

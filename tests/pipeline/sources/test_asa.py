@@ -124,6 +124,18 @@ def test_every_style_of_message_is_the_same_connection(start: str, end: str) -> 
     assert (row["orientation"], row["transport"]) == ("native", "udp" if "UDP" in end else "tcp")
 
 
+def test_a_state_bypass_connection_is_named_from_its_initiator() -> None:
+    ends = "outside:203.0.113.7/5574{} to inside:10.9.0.25/5575{}"
+    start = f"{HEAD}%ASA-6-302303: Built TCP state-bypass connection 11 from " + ends.format(
+        " (203.0.113.7/5574)", " (10.9.0.25/5575)"
+    )
+    end = f"{HEAD}%ASA-6-302304: Teardown TCP state-bypass connection 11 from " + ends.format("", "")
+    for tail in (" duration 0:00:10, bytes 333, idle timeout", " duration 0:00:10 bytes 333 idle timeout"):
+        (row,) = rows(start, end + tail)
+        assert (row["src_ip"], row["dest_ip"], row["total_bytes"]) == ("203.0.113.7", "10.9.0.25", 333)
+        assert (row["orientation"], row["duration"]) == ("native", 10_000_000)
+
+
 def test_ipv6_ends_are_told_from_their_interface() -> None:
     (row,) = rows(torn(first="2001:DB8::7/50001", last="2001:db8::25/993"))
     assert (row["src_ip"], row["src_port"], row["dest_ip"]) == ("2001:db8::7", 50_001, "2001:db8::25")
@@ -172,6 +184,22 @@ def test_a_connection_event_tells_the_bytes_of_each_direction() -> None:
     assert [row[c] for c in counters] == [5_900, 600, 10, 9, None, 50_000_000]
     assert [str(r["start_time"])[:19] for r in (row, other)] == ["2026-11-20 00:00:05", "2026-11-20 00:00:10"]
     assert dict(parsed.account.warnings) == {}
+
+
+def test_an_event_that_a_management_center_relays_is_the_same() -> None:
+    event = (
+        "<134>Nov 20 2026 00:01:00 fmc1 SFIMS: Protocol: TCP, SrcIP: 10.1.0.11, OriginalClientIP: ::, "
+        "DstIP: 10.9.0.25, "
+        "SrcPort: 50001, DstPort: 993, TCPFlags: 0x0, DE: Primary Detection Engine (x), Policy: p, ConnectType: {}, "
+        "AccessControlRuleName: r, AccessControlRuleAction: {}, UserName: No Authentication Required, "
+        "InitiatorPackets: 5, ResponderPackets: 6, InitiatorBytes: 600, ResponderBytes: 5900, NAPPolicy: n"
+    )
+    assert detect(f"{event.format('End', 'Allow')}\n".encode(), "auto", "x") == "asa"
+    parsed = read("asa", event.format("End", "Allow"), event.format("Start", "Allow"), event.format("End", "Block"))
+    assert dict(parsed.account.warnings) == {"begin": 1, "blocked": 1}
+    (row,) = parsed.rows.to_dicts()
+    assert (row["src_ip"], row["dest_port"], row["other_bytes_in"], row["dvc"]) == ("10.1.0.11", 993, 5_900, "fmc1")
+    assert row["start_time"].isoformat() == "2026-11-20T00:01:00+00:00"
 
 
 def test_events_that_begin_or_are_blocked_or_have_no_bytes_are_no_flows_and_forged_ones_are_set_aside() -> None:

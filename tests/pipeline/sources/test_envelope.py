@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import SourceError
 from pipeline.sources import READERS, detect, format_of
 from pipeline.sources.base import Block, DocumentReader, ReadOptions
 from pipeline.sources.envelope import KEYS, SIGN
@@ -159,3 +160,69 @@ def test_every_line_is_accounted_for(lines: Sequence[str]) -> None:
     parsed = READERS[f"suricata{SIGN}message"](ReadOptions(Watch(None), LATEST)).read(Block(data, 1, len(flat)))
     assert parsed.account.balanced
     assert parsed.account.lines == len(flat)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Nov  2 10:00:10 ids1 suricata[123]: ",
+        "<134>1 2026-11-02T10:00:10.123+01:00 ids1 suricata 123 - - ",
+        "<134>Nov  2 10:00:10 ids1 suricata: @cee: ",
+        "2026-11-02T10:00:10.123456789Z stdout F ",
+    ],
+)
+def test_what_stands_before_an_object_in_its_line_is_taken_off(header: str) -> None:
+    lines = [header + EVE, header + EVE.replace("50123", "50124"), header + "rotated the log", header + EVE[:90]]
+    assert detect("\n".join(lines).encode(), "auto", "x") == "suricata@header"
+    assert detect("\n".join(lines).encode(), "suricata", "x") == "suricata@header"
+    parsed = read_lines("suricata@header", lines)
+    assert parsed.rows["other_bytes_in"].to_list() == [120_000, 120_000]
+    assert (parsed.account.ignored, dict(parsed.account.quarantined)) == (1, {"bad_json": 1})
+
+
+def test_a_brace_within_a_value_begins_no_object() -> None:
+    with pytest.raises(SourceError, match="no known format"):
+        detect(b'<134>Nov 2 10:00:00 fw1 x: id={"a"} loguid="{"event_type":"flow"}"\n', "auto", "x")
+
+
+def test_a_shipper_s_own_uid_does_not_make_its_record_zeek_s() -> None:
+    conn = {"ts": 1793613600.5, "uid": "C1", "id.orig_h": "10.0.0.5", "id.resp_h": "192.0.2.10", "resp_ip_bytes": 9}
+    record = {"_source": {"log": {"id": {"uid": "C1"}}, "client": {"ip": "10.0.0.5"}, "message": json.dumps(conn)}}
+    line = json.dumps(record)
+    assert detect(line.encode(), "auto", "x") == "zeek_json@_source.message"
+    assert only(read("zeek_json@_source.message", line))["ip_bytes_in"] == 9
+
+
+CIM = json.dumps({"_time": 1793613600, "src_ip": "10.0.0.5", "dest_ip": "192.0.2.10", "bytes_in": 120_000})
+FLOW = json.dumps(
+    {"time_flow_start_ns": 1793613600 * 10**9, "src_addr": "192.0.2.10", "dst_addr": "10.0.0.5", "bytes": 120_000}
+    | {"src_port": 993, "dst_port": 50123, "proto": "TCP", "sampler_address": "192.0.2.1"}
+)
+
+
+@pytest.mark.parametrize("key", ["_source", "json", "data", "message"])
+@pytest.mark.parametrize(("encoding", "line"), [("suricata", EVE), ("cim_json", CIM), ("goflow2", FLOW)])
+def test_records_that_lie_as_objects_under_a_key_are_read(encoding: str, line: str, key: str) -> None:
+    lines = [json.dumps({"host": "x", key: json.loads(line), "time": 1}), "{}", "not JSON"]
+    name = f"{encoding}@{{{key}}}"
+    assert detect("\n".join(lines).encode(), "auto", "x") == name
+    assert detect("\n".join(lines).encode(), format_of(encoding), "x") == name
+    plain, found = read_lines(encoding, [line]), read_lines(name, lines)
+    assert found.rows.equals(plain.rows)
+    assert (found.account.ignored, dict(found.account.quarantined)) == (1, {"bad_json": 1})
+    answer = json.dumps({"took": 1, "hits": {"hits": [json.loads(lines[0])]}}, indent=1).encode()
+    assert detect(answer, "auto", "x") == name
+    reader = READERS[name](ReadOptions(Watch(None), LATEST))
+    assert isinstance(reader, DocumentReader)
+    assert reader.read_array(answer).rows.height == 1
+
+
+@pytest.mark.parametrize("key", ["event", "result", "_source"])
+def test_a_format_opens_the_objects_that_it_knows_itself(key: str) -> None:
+    conn = {"ts": 1793613600.5, "id.orig_h": "10.0.0.5", "id.resp_h": "192.0.2.10", "resp_ip_bytes": 9}
+    assert detect(json.dumps({key: conn}).encode(), "auto", "x") == "zeek_json"
+
+
+def test_an_object_beside_a_record_s_own_marks_is_no_envelope() -> None:
+    record = {**json.loads(EVE), "data": json.loads(EVE)}
+    assert detect(json.dumps(record).encode(), "auto", "x") == "suricata"

@@ -92,6 +92,37 @@ def test_rows_that_cannot_be_right_are_set_aside() -> None:
     assert dict(parsed.account.quarantined) == {"bad_address": 1, "bad_number": 1, "untimed": 1}
 
 
+@pytest.mark.parametrize(
+    ("time_format", "told"),
+    [
+        ("%d.%m.%Y %H:%M:%S", "12.11.2026 15:00:00"),
+        ("%m/%d/%Y %I:%M:%S %p", "11/12/2026 03:00:00 PM"),
+        ("%d/%b/%Y:%H:%M:%S %z", "12/Nov/2026:14:00:00 +0000"),
+        ("%a %b %e %H:%M:%S%.f %Y", "Thu Nov 12 15:00:00.000 2026"),
+    ],
+)
+def test_times_are_read_as_their_format_says(time_format: str, told: str) -> None:
+    parsed = read(table({"ts": told}), time_format=time_format, timezone="Europe/Berlin")
+    assert one(parsed)["start_time"].isoformat() == "2026-11-12T14:00:00+00:00"
+    parsed = read(
+        json.dumps(ROW | {"ts": told}) + "\n", "table_json", time_format=time_format, timezone="Europe/Berlin"
+    )
+    assert one(parsed)["start_time"].isoformat() == "2026-11-12T14:00:00+00:00"
+    assert dict(read(table({"ts": "32.13.2026"}), time_format=time_format).account.quarantined) == {"untimed": 1}
+
+
+@pytest.mark.parametrize("time_format", ["", "%d.%m.%Y", "%H:%M:%S", "%Q", "YYYY-MM-DD", "%I:%M:%S %d.%m.%Y"])
+def test_a_format_that_cannot_tell_a_time_is_refused(time_format: str) -> None:
+    with pytest.raises(ValueError, match="must tell a day and a time of day"):
+        read(table({}), time_format=time_format)
+
+
+def test_a_delimiter_that_is_not_given_is_what_the_header_shows() -> None:
+    for by in ",;\t|":
+        assert one(read(table({}, by=by)))["other_bytes_in"] == 5_900
+    assert dict(read(table({}, by=";"), delimiter="|").account.quarantined) == {"no_header": 2}
+
+
 def test_the_content_tells_text_from_json_and_nothing_is_a_table_unasked() -> None:
     assert detect(table({}).encode(), "table", "x") == "table_csv"
     assert detect(b'{"a": 1}\n', "table", "x") == "table_json"

@@ -12,6 +12,7 @@ from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions, merge
 from pipeline.sources.vpc import DEFAULT
 from pipeline.sources.watch import Watch
+from tests.pipeline.sources.lines import only, read_lines
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
 LATEST = 4_000_000_000_000_000
@@ -310,3 +311,10 @@ def test_no_value_breaks_the_readers_and_every_line_is_accounted_for(
     events = envelope(*(event(1, " ".join(r.values()), extractedFields=r) for r in records))
     lines = [json.dumps(r).encode() for r in records] + [events.encode(), events[: -cut or None].encode(), *lines]
     read(b"\n".join(lines) + b"\n", "vpc_json")
+
+
+@pytest.mark.parametrize("before", ["2026-11-20T08:00:00.000Z ", "2026-11-20T08:00:00+00:00 eni-0a1b2c-all "])
+def test_what_cloudwatch_puts_before_a_line_is_taken_off(before: str) -> None:
+    line = f"{before}2 123456789010 eni-0a1b2c 10.9.0.25 10.1.0.11 993 50001 6 12 5900 1795161600 1795161655 ACCEPT OK"
+    assert detect(f"{line}\n".encode(), "auto", "x") == "vpc_text"
+    assert only(read_lines("vpc_text", [line]))["ip_bytes_in"] == 5_900

@@ -1,0 +1,175 @@
+"""Records of NetFlow, IPFIX and sFlow as collectors write them: goflow2, pmacct and nProbe.
+
+Sources: goflow2's description of its protobuf fields and its JSON, pmacct's configuration keys and print plugin,
+nProbe's list of template fields. Counters are those of the exporter, never multiplied by its sampling; an active
+timeout cuts sessions into deltas. What nfdump writes is in `nfdump`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import polars as pl
+
+from pipeline.sources import json_lines
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.orienting import initiator
+from pipeline.sources.records import json_decoder
+from pipeline.sources.spellings import ABSENT
+
+
+def _both(*names: str) -> tuple[str, ...]:
+    """A field of goflow2, as version 2 writes it and as version 1 did."""
+    return (*names, *("".join(word.capitalize() for word in n.split("_")) for n in names))
+
+
+_GOFLOW2: json_lines.Fields = {
+    "ts": _both("time_flow_start_ns", "time_flow_start_ms", "time_flow_start"),
+    "end": _both("time_flow_end_ns", "time_flow_end_ms", "time_flow_end"),
+    "write_ts": _both("time_received_ns", "time_received"),
+    "src": _both("src_addr"),
+    "src_port": _both("src_port"),
+    "dest": _both("dst_addr"),
+    "dest_port": _both("dst_port"),
+    "proto": _both("proto"),
+    "sent": _both("bytes"),
+    "orig_pkts": _both("packets"),
+    "tcp_flags": (*_both("tcp_flags"), "TCPFlags"),
+    "sampling": _both("sampling_rate"),
+    "system": _both("sampler_address"),
+    "forwarding": _both("forwarding_status"),
+}
+_PMACCT = {
+    "ts": ("timestamp_start", "stamp_inserted"),
+    "end": ("timestamp_end", "stamp_updated"),
+    "write_ts": ("timestamp_export", "stamp_updated"),
+    "src": ("ip_src", "src_ip"),
+    "src_port": ("port_src", "src_port"),
+    "dest": ("ip_dst", "dst_ip"),
+    "dest_port": ("port_dst", "dst_port"),
+    "proto": ("ip_proto", "protocol"),
+    "sent": ("bytes",),
+    "orig_pkts": ("packets",),
+    "tcp_flags": ("tcp_flags",),
+    "sampling": ("sampling_rate",),
+    "system": ("peer_ip_src", "peer_src_ip"),
+    "src_nat": ("post_nat_ip_src",),
+    "dest_nat": ("post_nat_ip_dst",),
+    "forwarding": ("forwarding_status",),
+}
+_NPROBE: json_lines.Fields = {
+    "ts": ("FLOW_START_MILLISECONDS", "FIRST_SWITCHED", "FLOW_START_SEC"),
+    "end": ("FLOW_END_MILLISECONDS", "LAST_SWITCHED", "FLOW_END_SEC"),
+    "src": ("IPV4_SRC_ADDR", "IPV6_SRC_ADDR"),
+    "src_port": ("L4_SRC_PORT",),
+    "dest": ("IPV4_DST_ADDR", "IPV6_DST_ADDR"),
+    "dest_port": ("L4_DST_PORT",),
+    "proto": ("PROTOCOL",),
+    "orig_ip_bytes": ("IN_BYTES",),
+    "resp_ip_bytes": ("OUT_BYTES",),
+    "orig_pkts": ("IN_PKTS",),
+    "resp_pkts": ("OUT_PKTS",),
+    "sampling": ("SAMPLING_INTERVAL",),
+    "system": ("EXPORTER_IPV4_ADDRESS",),
+    "src_nat": ("POST_NAT_SRC_IPV4_ADDR",),
+    "dest_nat": ("POST_NAT_DST_IPV4_ADDR",),
+}
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets."""
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags")
+    fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
+    rate = pl.col("sampling").cast(pl.Float64, strict=False)
+    return fields.with_columns(
+        *(pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
+        initiator=initiator(pl.col("tcp_flags"), pl.lit(value=False)),
+        sampling=pl.when(rate > 0).then(rate),
+        **_times(fields),
+    )
+
+
+def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Times without the 0 of exporters that tell none; such a record is of the time at which it came."""
+    told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
+    if fields.schema["ts"] == fields.schema["write_ts"]:
+        told["ts"] = pl.coalesce(told["ts"], "write_ts")
+    return told
+
+
+def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records without the other direction are of one."""
+    one_way = pl.col("resp_ip_bytes").is_null()
+    split = [
+        pl.when(one_way).then("orig_ip_bytes").alias("sent"),
+        pl.when(~one_way).then("orig_ip_bytes").alias("orig_ip_bytes"),
+    ]
+    return _derive(fields.with_columns(split))
+
+
+def _told() -> pl.Expr:
+    """Whether a record tells the ends and a count of bytes."""
+    counts = pl.any_horizontal(pl.col(c).is_not_null() for c in ("sent", "orig_ip_bytes", "resp_ip_bytes"))
+    return pl.col("src").is_not_null() & pl.col("dest").is_not_null() & counts
+
+
+def _blocked() -> pl.Expr:
+    """Packets that the exporter dropped: forwarding status 2 in its first two bits (RFC 7270)."""
+    return pl.col("forwarding").cast(pl.Int64, strict=False).is_between(128, 191).fill_null(value=False)
+
+
+_GOFLOW = Form(
+    name="goflow2",
+    family="netflow",
+    vendor_product="goflow2",
+    layer="ip",
+    contract=Contract(
+        "bytes of a server's record",
+        "bytes of a client's record",
+        "IP; of sFlow, frames",
+        "time_flow_start_ns",
+        "one a direction; deltas; sampled counters are not multiplied",
+    ),
+    marks=re.compile(rb'"(?:time_flow_start(?:_[mn]s)?|TimeFlowStart(?:Ms|Ns)?)"\s*:'),
+    decoder=json_decoder(_GOFLOW2),
+    derive=_derive,
+    json=True,
+    strong=True,
+    flows=lambda: _told() & ~_blocked(),
+    ignored={"blocked": _blocked},
+    accounting=lambda: pl.lit("delta"),
+    flags_tell=True,
+)
+_PMACCT_JSON = replace(
+    _GOFLOW,
+    name="pmacct_json",
+    vendor_product="pmacct",
+    contract=replace(_GOFLOW.contract, counts="IP", start="timestamp_start"),
+    marks=re.compile(rb'"ip_src"\s*:\s*"[^{}]*"ip_dst"\s*:'),
+    decoder=json_decoder(_PMACCT),
+    local_time=True,
+)
+_PMACCT_CSV = replace(
+    _PMACCT_JSON,
+    name="pmacct_csv",
+    marks=re.compile(rb"(?i)\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?=[^\n]*\b(?:TIMESTAMP_START|STAMP_INSERTED)\b)"
+                     rb"[^\n]*\bBYTES\b"),
+    decoder=delimited(
+        Layout(aliases=_PMACCT, header=re.compile(r"(?i)\bSRC_IP\b"), unset=ABSENT, others=";\t|")
+    ),
+    json=False,
+    blanks=True,
+)  # fmt: skip
+_NPROBE_JSON = replace(
+    _GOFLOW,
+    name="nprobe",
+    vendor_product="nProbe",
+    contract=Contract("OUT_BYTES", "IN_BYTES", "IP", "FIRST_SWITCHED", "`IN_BYTES` alone tells one direction; deltas"),
+    marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:'),
+    decoder=json_decoder(_NPROBE),
+    derive=_derive_both,
+)
+COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON)

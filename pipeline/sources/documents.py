@@ -1,0 +1,110 @@
+"""JSON that is not one record a line: arrays, pretty-printed objects, objects behind each other, answers of servers.
+
+A file that is such a document is read whole, and its records stand for lines. An answer of a search or of a command
+line tool that holds its records in a list is opened; which records there are belongs to the formats.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pipeline.sources.base import begins_as_json
+
+HELD = ("hits.hits", "results", "events", "entries")
+"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's API; a dot goes into one."""
+_OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
+_LONG = re.compile(
+    rb'\s*(?:\[|\{\s*"(?:records|took|_scroll_id|pit_id|preview|init_offset|results|events|entries)"\s*:)'
+)
+_SMALL = 1 << 23
+"""Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
+_BETWEEN = re.compile(r"[\s,\x1e]*")
+_NEXT = re.compile(r"\n(?=\{)")
+"""Where to go on behind a value that is broken."""
+_EXTRA = "Extra data"
+
+
+def is_document(data: bytes) -> bool:
+    """Whether a file that begins so is one JSON document, or several that are not one a line."""
+    if _OPEN_OBJECT.match(data):
+        return True
+    if not begins_as_json(data):
+        return False
+    text = data.lstrip()
+    end = text.find(b"\n") if b"\n" in text else len(text)
+    try:
+        found = json.loads(text[:end])
+    except json.JSONDecodeError as error:
+        behind = error.doc[error.pos :].lstrip() if error.msg == _EXTRA else ""
+        return text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end)))
+    except (ValueError, RecursionError):
+        return text.startswith(b"[")
+    if isinstance(found, list):
+        return not text[end:].strip()
+    return _held(found) is not None
+
+
+def _is_object(text: bytes, at: int) -> bool:
+    """Whether the line that begins behind a place is one object: those before it may have lost their line end."""
+    try:
+        return isinstance(json.loads(text[at:].lstrip().split(b"\n", 1)[0]), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def may_be_long(head: bytes) -> bool:
+    """Whether a line of these first bytes may be as long as a document is: an array, an answer, many objects in one."""
+    return _LONG.match(head) is not None or (b"\n" not in head and begins_as_json(head) and b'}{"' in head)
+
+
+def records(data: bytes) -> list[str]:
+    """The records of a document, each as one line; raises ValueError when it is no JSON, or an array that is cut.
+
+    Of objects behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
+    """
+    text = data.decode("utf-8", errors="replace").strip()
+    if text.startswith("["):
+        return [_line(r) for r in _opened(json.loads(text))]
+    decoder, at, found = json.JSONDecoder(), 0, list[str]()
+    while (at := _behind(text, at)) < len(text):
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except ValueError:
+            if not found:
+                raise
+            after = _NEXT.search(text, at)
+            end = after.start() if after else len(text)
+            found.append(" ".join(text[at:end].split("\n")))
+            at = end
+        else:
+            found += [_line(r) for r in _opened(value)]
+    return found
+
+
+def _behind(text: str, at: int) -> int:
+    """Where the next value begins."""
+    between = _BETWEEN.match(text, at)
+    return between.end() if between else at
+
+
+def _line(record: Any) -> str:
+    return json.dumps(record, separators=(",", ":"))
+
+
+def _opened(value: Any) -> list[Any]:
+    """The records of a list, or of what holds one."""
+    found = value if isinstance(value, list) else _held(value)
+    return [value] if found is None else found
+
+
+def _held(value: Any) -> list[Any] | None:
+    """The records that an answer holds, None when it is none."""
+    for path in HELD:
+        at: Any = value
+        for step in path.split("."):
+            at = at.get(step) if isinstance(at, dict) else None
+        if isinstance(at, list) and all(isinstance(record, dict) for record in at):
+            return at
+    return None

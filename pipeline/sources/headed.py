@@ -1,0 +1,54 @@
+"""CEF and LEEF: a header between bars, then pairs of key and value, as many vendors' devices write them on request.
+
+Sources: ArcSight's Common Event Format (equals signs and backslashes in values are escaped), QRadar's Log Event
+Extended Format (pairs parted by tabs, or by what the header of version 2 names). Which keys mean what belongs to the
+formats.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+_HEAD = r"(?:CEF: ?\d+|LEEF: ?[\d.]+)"
+_CEF_VALUE = r"[| ]{key}=((?:\\.|[^\\=])*?)(?: +[A-Za-z][\w.\[\]-]*=|\s*$)"
+_LEEF_VALUE = r"[|\t^]{key}=([^|\t^]*)"
+
+
+def is_headed(column: str, vendor: str) -> pl.Expr:
+    """Whether lines have a header of the vendor."""
+    return pl.col(column).str.contains(rf"{_HEAD}\|{vendor}\|")
+
+
+def is_leef(column: str) -> pl.Expr:
+    """Whether lines of either kind are LEEF."""
+    return pl.col(column).str.contains(r"LEEF: ?[\d.]+\|")
+
+
+def part(column: str, nth: int) -> pl.Expr:
+    """A field of the header, counted from 0, the vendor's name."""
+    return pl.col(column).str.extract(_HEAD + r"\|(?:[^|]*\|){" + str(nth) + r"}([^|]*)")
+
+
+def value(column: str, key: str) -> pl.Expr:
+    """The first value of a key, null where the key is absent or has none."""
+    cef = pl.col(column).str.extract(_CEF_VALUE.replace("{key}", key))
+    leef = pl.col(column).str.replace_all("#011", "\t", literal=True).str.extract(_LEEF_VALUE.replace("{key}", key))
+    found = pl.when(is_leef(column)).then(leef).otherwise(cef.str.replace_all(r"\\(.)", "${1}")).str.strip_chars()
+    return pl.when(found != "").then(found)
+
+
+def repeated(column: str, key: str) -> pl.Expr:
+    """Whether a key is given more than once."""
+    return pl.col(column).str.count_matches(rf"[| \t^]{key}=") > 1
+
+
+def wall(text: pl.Expr) -> pl.Expr:
+    """A time such as `Nov 20 2026 08:00:00 GMT` as 2026-11-20 08:00:00; others as they are."""
+    stamp = text.str.extract(r"^([A-Z][a-z]{2} +\d{1,2} \d{4} \d\d:\d\d:\d\d)").str.replace(" +", " ")
+    named = stamp.str.to_datetime("%b %d %Y %H:%M:%S", strict=False).dt.to_string("%Y-%m-%d %H:%M:%S")
+    return pl.coalesce(named, text)
+
+
+def in_utc(text: pl.Expr) -> pl.Expr:
+    """Whether such a time says that it is of UTC."""
+    return text.str.contains(r" (?:GMT|UTC)$").fill_null(value=False)

@@ -1,0 +1,39 @@
+"""Times and counts as exports of other programs spell them, in the spelling that readers know.
+
+Only what can be read in one way is: a date such as 11/12/2026 is not, and stays as it is. Blocks whose values are
+plain never come here.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+ABSENT = ("-", "(empty)", "null", "NULL", "Null", "N/A", "n/a", "NaN", "nan", "none", "None", "\\N", "<null>")
+"""What tables of other programs write for nothing."""
+_GROUPED = r"^\d{1,3}(?:,\d{3})+$"
+_DOUBTFUL = r"^[1-9]\d{0,2}\.\d{3}$"
+"""A thousand times as much in one country as in another."""
+_TIMES = (
+    (r"^(\d{4})/(\d\d)/(\d\d)", "${1}-${2}-${3}"),  # 2026/11/20
+    (r"(:\d\d),(\d{1,9})", "${1}.${2}"),  # a decimal comma
+    (r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d)( ?Z| ?[+-]\d\d:?\d\d)?$", "${1}:00${2}"),  # no seconds
+    (r"^(\d{4}-\d\d-\d\d[T ][0-9:.]+) (Z|[+-]\d\d:?\d\d)$", "${1}${2}"),
+    (r"^(\d{4}-\d\d-\d\d[T ][0-9:.]+) (?:UTC|GMT)$", "${1}Z"),
+)
+_KIBANA = r"^([A-Z][a-z]{2} \d{1,2}, \d{4}) @ (\d\d:\d\d:\d\d(?:\.\d+)?)$"
+
+
+def plain_times(text: pl.Expr) -> pl.Expr:
+    """Times with digits as ISO 8601 has them, and those of Kibana; all others as they are."""
+    text = text.str.strip_chars()
+    for pattern, spelled in _TIMES:
+        text = text.str.replace(pattern, spelled)
+    parts = text.str.extract_groups(_KIBANA)
+    day = parts.struct.field("1").str.to_date("%b %d, %Y", strict=False).dt.to_string("%Y-%m-%d")
+    return pl.coalesce(pl.concat_str(day, pl.lit("T"), parts.struct.field("2")), text)
+
+
+def plain_count(text: pl.Expr) -> pl.Expr:
+    """Whole numbers without the commas that group their digits by three; null where a point may do the same."""
+    plain = text.str.replace_all(",", "", literal=True)
+    return pl.when(text.str.contains(_GROUPED)).then(plain).when(~text.str.contains(_DOUBTFUL)).then(text)

@@ -1,0 +1,132 @@
+"""Records of goflow2, pmacct and nProbe: which way their bytes go, their times, and what is no flow."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.sources import detect
+from tests.pipeline.sources.lines import only, read
+
+CLIENT, SERVER = "10.1.0.11", "10.9.0.25"
+GOFLOW2 = {
+    "type": "NETFLOW_V9",
+    "time_received_ns": 1_795_161_665_000_000_000,
+    "sampling_rate": 0,
+    "sampler_address": "192.0.2.1",
+    "time_flow_start_ns": 1_795_161_600_250_000_000,
+    "time_flow_end_ns": 1_795_161_660_250_000_000,
+    "bytes": 5_900,
+    "packets": 6,
+    "src_addr": SERVER,
+    "dst_addr": CLIENT,
+    "etype": "IPv4",
+    "proto": "TCP",
+    "src_port": 993,
+    "dst_port": 50_001,
+    "tcp_flags": 27,
+    "forwarding_status": 64,
+}
+GOFLOW1 = {
+    "Type": "IPFIX",
+    "TimeReceived": 1_795_161_665,
+    "SamplingRate": 0,
+    "SamplerAddress": "192.0.2.1",
+    "TimeFlowStart": 1_795_161_600,
+    "TimeFlowEnd": 1_795_161_660,
+    "TimeFlowStartMs": 1_795_161_600_250,
+    "TimeFlowEndMs": 1_795_161_660_250,
+    "Bytes": 5_900,
+    "Packets": 6,
+    "SrcAddr": SERVER,
+    "DstAddr": CLIENT,
+    "Proto": 6,
+    "SrcPort": 993,
+    "DstPort": 50_001,
+    "TCPFlags": 27,
+}
+PMACCT = {
+    "event_type": "purge",
+    "peer_ip_src": "192.0.2.1",
+    "ip_src": SERVER,
+    "ip_dst": CLIENT,
+    "port_src": 993,
+    "port_dst": 50_001,
+    "tcp_flags": "27",
+    "ip_proto": "tcp",
+    "timestamp_start": "2026-11-20 09:00:00.250000",
+    "timestamp_end": "2026-11-20 09:01:00.250000",
+    "packets": 6,
+    "bytes": 5_900,
+}
+PMACCT_CSV = (
+    "PEER_SRC_IP,SRC_IP,DST_IP,SRC_PORT,DST_PORT,TCP_FLAGS,PROTOCOL,TIMESTAMP_START,TIMESTAMP_END,PACKETS,FLOWS,BYTES\n"
+    "192.0.2.1,10.9.0.25,10.1.0.11,993,50001,27,tcp,2026-11-20 09:00:00.250000,2026-11-20 09:01:00.250000,6,1,5900"
+)
+NPROBE = {
+    "IPV4_SRC_ADDR": SERVER,
+    "IPV4_DST_ADDR": CLIENT,
+    "L4_SRC_PORT": 993,
+    "L4_DST_PORT": 50_001,
+    "PROTOCOL": 6,
+    "IN_BYTES": 5_900,
+    "IN_PKTS": 6,
+    "FIRST_SWITCHED": 1_795_161_600.25,
+    "LAST_SWITCHED": 1_795_161_660.25,
+    "EXPORTER_IPV4_ADDRESS": "192.0.2.1",
+}
+RECORDS: dict[str, tuple[str, Any]] = {
+    "goflow2": ("goflow2", GOFLOW2),
+    "goflow2, version 1": ("goflow2", GOFLOW1),
+    "pmacct": ("pmacct_json", PMACCT),
+    "pmacct, epochs": (
+        "pmacct_json",
+        PMACCT | {"timestamp_start": "1795161600.250000", "timestamp_end": "1795161660.250000"},
+    ),
+    "pmacct, CSV": ("pmacct_csv", PMACCT_CSV),
+    "nprobe": ("nprobe", NPROBE),
+}
+
+
+def lines(record: Any) -> list[str]:
+    return record.split("\n") if isinstance(record, str) else [json.dumps(record)]
+
+
+@pytest.mark.parametrize("who", RECORDS)
+def test_what_a_server_sent_is_what_the_client_received(who: str) -> None:
+    encoding, record = RECORDS[who]
+    text = lines(record)
+    assert detect("\n".join(text).encode() + b"\n", "auto", "x") == encoding
+    row = only(read(encoding, *text, zone="Europe/Berlin"))
+    assert (row["src_ip"], row["src_port"], row["dest_ip"], row["dest_port"]) == (CLIENT, 50_001, SERVER, 993)
+    assert (row["ip_bytes_in"], row["ip_bytes_out"], row["packets_in"]) == (5_900, None, 6)
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00.250000+00:00", 60_000_000)
+    assert (row["transport"], row["accounting"], row["dvc"]) == ("tcp", "delta", "192.0.2.1")
+
+
+def test_a_record_of_both_directions_names_its_initiator() -> None:
+    row = only(read("nprobe", json.dumps(NPROBE | {"OUT_BYTES": 600, "OUT_PKTS": 5})))
+    assert (row["src_ip"], row["ip_bytes_out"], row["ip_bytes_in"]) == (SERVER, 5_900, 600)
+
+
+def test_flags_of_all_packets_tell_who_began_only_without_an_answer_s_ack() -> None:
+    odd = GOFLOW2 | {"src_port": 50_002}
+    assert only(read("goflow2", json.dumps(odd)))["orientation"] == "unknown"
+    row = only(read("goflow2", json.dumps(odd | {"tcp_flags": 2})))
+    assert (row["orientation"], row["src_ip"]) == ("syn", SERVER)
+
+
+def test_sampling_is_told_and_never_multiplied() -> None:
+    assert only(read("goflow2", json.dumps(GOFLOW2)))["sampling_rate"] is None
+    row = only(read("goflow2", json.dumps(GOFLOW2 | {"sampling_rate": 1_000})))
+    assert (row["sampling_rate"], row["ip_bytes_in"]) == (1_000, 5_900)
+
+
+def test_dropped_packets_and_other_records_are_no_flows() -> None:
+    parsed = read("goflow2", json.dumps(GOFLOW2 | {"forwarding_status": 128}), '{"type": "x"}')
+    assert (parsed.account.ignored, dict(parsed.account.warnings)) == (2, {"blocked": 1})
+
+
+def test_a_record_without_times_is_of_the_time_at_which_it_came() -> None:
+    row = only(read("goflow2", json.dumps(GOFLOW2 | {"time_flow_start_ns": 0, "time_flow_end_ns": 0})))
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:01:05+00:00", None)

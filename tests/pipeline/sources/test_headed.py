@@ -1,0 +1,119 @@
+"""CEF and LEEF of firewalls: what their keys mean, which way `in` goes with whom, and what cannot be believed."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.sources import detect
+from tests.pipeline.sources.lines import only, read
+
+HEAD = "<14>Nov 20 09:00:01 fw1 "
+ENDS = "src=10.1.0.11 dst=10.9.0.25 spt=50001 dpt=993"
+PAN = (
+    f"{HEAD}CEF:0|Palo Alto Networks|PAN-OS|10.1.0|end|TRAFFIC|1|rt=Nov 20 2026 08:00:00 GMT "
+    f"deviceExternalId=007 {ENDS} "
+    r"cs1Label=Rule cs1=mail \= all suser= duser=example\\jane in\=5 app=imap cn1=22751 cnt=1 proto=tcp act=allow "
+    "flexNumber1=7100 in=1200 out=5900 PanOSPacketsReceived=6 PanOSPacketsSent=5 start=Nov 20 2026 08:00:00 GMT "
+    "cn3Label=Elapsed time in seconds cn3=56 reason=tcp-fin"
+)
+SERVICE = (
+    f"{HEAD}CEF:0|Palo Alto Networks|LF|2.0|TRAFFIC|end|3|dtz=UTC rt=Nov 20 2026 08:00:09 deviceExternalId=007 "
+    f"start=Nov 20 2026 08:00:00 {ENDS} app=imap cn1=22751 proto=tcp act=allow out=1200 in=5900 "
+    "PanOSSessionStartTime=Nov 20 2026 07:59:04 cn3=56"
+)
+LEEF = (
+    f"{HEAD}LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1.6|allow|cat=TRAFFIC|"
+    "ReceiveTime=2026/11/20 09:00:00|"
+    "SerialNumber=007|Type=TRAFFIC|Subtype=end|devTime=Nov 20 2026 08:00:00 GMT|src=10.1.0.11|dst=10.9.0.25|"
+    "srcPostNAT=0.0.0.0|dstPostNAT=0.0.0.0|usrName=|Application=imap|SessionID=22751|srcPort=50001|dstPort=993|proto=tcp|"
+    "action=allow|totalBytes=7100|dstBytes=5900|srcBytes=1200|StartTime=2026/11/20 08:59:04|ElapsedTime=56|dstPackets=6"
+)
+FORTI = (
+    f"{HEAD}CEF:0|Fortinet|Fortigate|v7.4.3|00013|traffic:forward close|3|deviceExternalId=FGT1 "
+    "FTNTFGTlogid=0000000013 "
+    f"cat=traffic:forward FTNTFGTsubtype=forward FTNTFGTeventtime=1795161600000000000 {ENDS} externalId=402 proto=6 "
+    "act=close app=IMAP FTNTFGTduration=56 out=1200 in=5900 FTNTFGTsentpkt=5 FTNTFGTrcvdpkt=6"
+)
+STARTED = "2026-11-20T07:59:04+00:00"
+
+
+def told(row: dict[str, Any]) -> tuple[Any, ...]:
+    sizes = row["other_bytes_in"], row["other_bytes_out"]
+    return row["src_ip"], row["src_port"], row["dest_ip"], row["dest_port"], *sizes, row["start_time"].isoformat()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line"),
+    [
+        ("paloalto", PAN),
+        ("paloalto", SERVICE),
+        ("paloalto", LEEF),
+        ("paloalto", LEEF.replace("|cat=", "|\tcat=").replace("|src", "\tsrc").replace("|dst", "\tdst")),
+        ("fortinet", FORTI),
+        ("fortinet", FORTI.replace("FTNTFGTeventtime=1795161600000000000", "start=Nov 20 2026 08:00:00")),
+    ],
+)
+def test_a_session_is_the_same_however_it_is_written(encoding: str, line: str) -> None:
+    assert detect(f"{line}\n".encode(), "auto", "x") == encoding
+    row = only(read(encoding, line))
+    assert told(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993, 5_900, 1_200, STARTED)
+    assert (row["app"], row["transport"], row["duration"]) == ("imap", "tcp", 56_000_000)
+
+
+def test_a_device_s_own_clock_is_told_by_the_time_that_is_written_both_ways() -> None:
+    """Berlin is where the device is; the source's zone is not asked."""
+    assert told(only(read("paloalto", LEEF, zone="America/New_York")))[-1] == STARTED
+    alone = LEEF.replace("devTime=Nov 20 2026 08:00:00 GMT", "devTime=")
+    assert told(only(read("paloalto", alone, zone="Europe/Berlin")))[-1] == STARTED
+
+
+def test_ids_ports_after_translation_and_the_device_are_kept() -> None:
+    line = FORTI.replace("proto=6", "proto=6 sourceTranslatedAddress=198.51.100.4 destinationTranslatedAddress=0.0.0.0")
+    row = only(read("fortinet", line))
+    assert (row["uid"], row["dvc"], row["src_translated_ip"], row["dest_translated_ip"]) == (
+        "402",
+        "FGT1",
+        "198.51.100.4",
+        None,
+    )
+    row = only(read("paloalto", PAN))
+    assert (row["uid"], row["dvc"], row["packets_in"], row["packets_out"]) == ("007/22751", "007", 6, 5)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line", "why"),
+    [
+        ("paloalto", PAN.replace("|end|", "|start|"), "begin"),
+        ("paloalto", SERVICE.replace("|end|", "|deny|").replace("act=allow", "act=drop"), "blocked"),
+        ("paloalto", PAN.replace("in=1200 out=5900 ", ""), "no_counters"),
+        ("paloalto", SERVICE.replace("TRAFFIC|end", "THREAT|url"), None),
+        ("fortinet", FORTI.replace("act=close", "act=deny"), "blocked"),
+        ("fortinet", FORTI.replace("0000000013", "0000000015"), "begin"),
+        ("fortinet", FORTI.replace("cat=traffic:", "cat=utm:"), None),
+    ],
+)
+def test_what_is_no_session_s_end_is_ignored_by_its_reason(encoding: str, line: str, why: str | None) -> None:
+    account = read(encoding, line).account
+    assert (account.ignored, account.flows) == (1, 0)
+    assert dict(account.warnings) == ({why: 1} if why else {})
+
+
+def test_interim_records_of_a_fortigate_are_cumulative() -> None:
+    assert only(read("fortinet", FORTI.replace("0000000013", "0000000020")))["accounting"] == "cumulative"
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("paloalto", PAN), ("fortinet", FORTI)])
+@pytest.mark.parametrize("again", [" in=9", " out=9", " src=192.0.2.9", " dst=192.0.2.9"])
+def test_an_end_or_a_counter_that_is_given_twice_cannot_be_believed(encoding: str, line: str, again: str) -> None:
+    account = read(encoding, f"{line} msg=x{again}").account
+    assert (account.flows, dict(account.quarantined)) == (0, {"bad_line": 1})
+
+
+def test_lines_of_both_kinds_keep_their_order() -> None:
+    pairs = (
+        'date=2026-11-20 time=08:00:00 devid="FGT1" logid="0000000013" type="traffic" srcip=10.1.0.12 dstip=10.9.0.25 '
+        "srcport=1 dstport=993 sentbyte=1 rcvdbyte=2"
+    )
+    parsed = read("fortinet", FORTI, pairs, FORTI, "rubbish")
+    assert parsed.rows["source_line"].to_list() == [1, 2, 3]
+    assert dict(parsed.account.quarantined) == {"bad_line": 1}

@@ -1,0 +1,116 @@
+"""Values and tables as other programs' exports spell them: times, grouped digits, words for nothing, delimiters."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.sources import detect
+from tests.pipeline.sources.lines import only, read, read_blocks
+
+HEADER = "_time,src_ip,src_port,dest_ip,dest_port,transport,bytes_in,bytes_out"
+
+
+def row(time: str = "1795161600", client: str = "10.1.0.11", bytes_in: str = "5900") -> str:
+    return f'"{time}",{client},50001,10.9.0.25,993,tcp,"{bytes_in}",600'
+
+
+def one(line: str) -> dict[str, Any]:
+    return only(read("cim_csv", HEADER, line))
+
+
+@pytest.mark.parametrize(
+    ("told", "utc"),
+    [
+        ("2026/11/20 08:00:00", "2026-11-20T08:00:00"),
+        ("2026-11-20T08:00", "2026-11-20T08:00:00"),
+        ("2026-11-20 08:00", "2026-11-20T08:00:00"),
+        ("2026-11-20 08:00+02:00", "2026-11-20T06:00:00"),
+        ("2026-11-20 08:00:00,250", "2026-11-20T08:00:00.250000"),
+        ("2026-11-20T08:00:00,123456789Z", "2026-11-20T08:00:00.123456"),
+        ("2026-11-20 08:00:00 UTC", "2026-11-20T08:00:00"),
+        ("2026-11-20 08:00:00.5 +0200", "2026-11-20T06:00:00.500000"),
+        ("Nov 20, 2026 @ 08:00:00.250", "2026-11-20T08:00:00.250000"),
+        ("Nov 2, 2026 @ 08:00:00", "2026-11-02T08:00:00"),
+    ],
+)
+def test_times_that_can_be_read_in_one_way_only_are_read(told: str, utc: str) -> None:
+    assert one(row(told))["start_time"].isoformat() == f"{utc}+00:00"
+
+
+@pytest.mark.parametrize("told", ["11/12/2026 08:00:00", "11/20/26 1:02:03 PM", "2026-11-20 08:00:00 CET", "08:00:00"])
+def test_times_that_may_be_read_in_two_ways_are_not(told: str) -> None:
+    parsed = read("cim_csv", HEADER, row(told))
+    assert (dict(parsed.account.quarantined), parsed.rejects["detail"][0]) == ({"untimed": 1}, f"ts={told}")
+
+
+@pytest.mark.parametrize(
+    ("told", "count"), [("5,900", 5_900), ("1,234,567", 1_234_567), ("12,345,678,901", 12_345_678_901)]
+)
+def test_digits_grouped_by_commas_are_one_number(told: str, count: int) -> None:
+    assert one(row(bytes_in=told))["other_bytes_in"] == count
+
+
+@pytest.mark.parametrize("told", ["5,90", "5,9000", "1234,567", "5.900,0", "59.000", "5 900", ",900", "5.9K"])
+def test_other_groups_of_digits_are_no_number(told: str) -> None:
+    assert dict(read("cim_csv", HEADER, row(bytes_in=told)).account.quarantined) == {"bad_number": 1}
+
+
+@pytest.mark.parametrize("told", ["5900.0", "5900.000", "5.9e3", "5900.000000", "+5900"])
+def test_a_point_before_noughts_that_groups_nothing_is_a_decimal_one(told: str) -> None:
+    assert one(row(bytes_in=told))["other_bytes_in"] == 5_900
+
+
+@pytest.mark.parametrize("told", ["-", "null", "NULL", "N/A", "NaN", "None", "\\N"])
+def test_words_for_nothing_leave_a_counter_unknown(told: str) -> None:
+    found = one(row(bytes_in=told))
+    assert (found["other_bytes_in"], found["other_bytes_out"]) == (None, 600)
+
+
+def test_ipv6_in_brackets_is_its_address() -> None:
+    assert one(row(client="[2001:DB8::1]"))["src_ip"] == "2001:db8::1"
+    assert dict(read("cim_csv", HEADER, row(client="[10.1.0.11]")).account.quarantined) == {"bad_address": 1}
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_a_table_is_cut_at_the_delimiter_that_its_header_shows(delimiter: str) -> None:
+    lines = [
+        line.replace(",", delimiter) for line in (HEADER + ",note", row() + ",", row(client="10.1.0.12") + ',"a, b"')
+    ]
+    assert detect("\n".join(lines).encode(), "auto", "x") == "cim_csv"
+    for parsed in (read("cim_csv", *lines), read_blocks("cim_csv", [lines[:1], lines[1:2], lines[2:]])):
+        assert parsed.account.balanced
+        assert parsed.rows["src_ip"].to_list() == ["10.1.0.11", "10.1.0.12"]
+        assert parsed.rows["other_bytes_in"].sum() == 11_800
+
+
+def test_a_line_that_tells_a_spreadsheet_the_delimiter_is_a_comment() -> None:
+    parsed = read("cim_csv", "sep=;", HEADER.replace(",", ";"), row().replace(",", ";"))
+    assert (parsed.account.comments, parsed.account.flows) == (2, 1)
+
+
+def test_a_search_that_kibana_exported_is_read_as_ecs() -> None:
+    header = (
+        '"@timestamp","source.ip","source.port","destination.ip","destination.port","source.bytes","destination.bytes"'
+    )
+    line = '"Nov 20, 2026 @ 08:00:00.000","10.1.0.11","50,001","10.9.0.25",993,"1,200","59,000"'
+    assert detect(f"{header}\n{line}\n".encode(), "auto", "x") == "ecs_csv"
+    found = only(read("ecs_csv", header, line, zone="Europe/Berlin"))
+    assert (found["src_port"], found["other_bytes_in"], found["other_bytes_out"]) == (50_001, 59_000, 1_200)
+    assert found["start_time"].isoformat() == "2026-11-20T07:00:00+00:00"
+
+
+def test_a_query_over_vpc_flow_logs_is_read_as_they_are() -> None:
+    header = (
+        '"version","interface_id","srcaddr","dstaddr","srcport","dstport","protocol","bytes","start","end","action"'
+    )
+    line = '"2","eni-1","10.9.0.25","10.1.0.11","993","50001","6","5900","1795161600","1795161660","{}"'
+    assert detect(f"{header}\n{line}\n".encode(), "auto", "x") == "vpc_csv"
+    parsed = read("vpc_csv", header, line.format("ACCEPT"), line.format("REJECT"))
+    assert parsed.account.warnings["blocked"] == 1
+    found = only(parsed)
+    assert (found["src_ip"], found["dest_ip"], found["ip_bytes_in"], found["accounting"]) == (
+        "10.1.0.11",
+        "10.9.0.25",
+        5_900,
+        "delta",
+    )

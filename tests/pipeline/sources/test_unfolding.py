@@ -1,0 +1,84 @@
+"""Zip archives, UTF-16 text, and files that are no logs: what is read of them, and what is said of the rest."""
+
+import gzip
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.settings import LimitSettings
+from pipeline.sources import detect
+from pipeline.sources.reading import LineStream, compression_of
+
+TEXT = "zwölf;Boxkämpfer\r\n" * 9_000 + "last"
+
+
+def read(folder: Path, data: bytes) -> bytes:
+    path = folder / "flows.log"
+    path.write_bytes(data)
+    stream = LineStream(path, LimitSettings(), "logs/flows.log")
+    try:
+        return b"".join(b.data for b in stream.blocks(block_bytes=1_000))
+    finally:
+        stream.close()
+
+
+def zipped(**files: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("logs/", "")
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("mark", ["utf-16-le", "utf-16-be"])
+def test_text_in_utf_16_is_read_as_utf_8(tmp_path: Path, mark: str, pack: type[bytes]) -> None:
+    data = "\ufeff".encode(mark) + TEXT.encode(mark)
+    assert read(tmp_path, pack(data)) == TEXT.encode()
+
+
+def test_half_a_character_at_the_end_is_marked_and_no_error(tmp_path: Path) -> None:
+    assert read(tmp_path, "a\n".encode("utf-16") + b"b") == "a\n\ufffd".encode()
+
+
+def test_text_in_utf_16_is_not_taken_for_plain() -> None:
+    """Plain files are looked into at both ends as they lie on disk."""
+    assert compression_of("_time".encode("utf-16")[:6]) == "utf-16"
+
+
+def test_the_one_file_in_a_zip_archive_is_read(tmp_path: Path) -> None:
+    assert read(tmp_path, zipped(conn=TEXT)) == TEXT.encode()
+
+
+@pytest.mark.parametrize("files", [{}, {"a": "1", "b": "2"}])
+def test_a_zip_archive_of_another_number_of_files_is_refused_by_name(tmp_path: Path, files: dict[str, str]) -> None:
+    with pytest.raises(SourceError, match=rf"^logs/flows\.log: is a zip archive of {len(files)} files.*Unpack it"):
+        read(tmp_path, zipped(**files))
+
+
+def test_a_spoilt_zip_archive_is_refused_by_name(tmp_path: Path) -> None:
+    data = bytearray(zipped(conn=TEXT))
+    data[data.index(b"conn") + 20] ^= 0xFF
+    with pytest.raises(SourceError, match=r"^logs/flows\.log: "):
+        read(tmp_path, bytes(data))
+    with pytest.raises(SourceError, match=r"^logs/flows\.log: is a zip archive that cannot be read"):
+        read(tmp_path, bytes(data[:-30]))
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", "packet capture.*zeek"),
+        (b"conn.log".ljust(257, b"\0") + b"ustar\x0000", "tar archive"),
+        (gzip.compress(b"#fields"), "compressed twice"),
+        (b"SQLite format 3\x00", "SQLite.*CSV"),
+    ],
+)
+@pytest.mark.parametrize("wanted", ["auto", "zeek", "suricata"])
+def test_what_is_no_log_is_named(head: bytes, said: str, wanted: str) -> None:
+    with pytest.raises(SourceError, match=rf"^x: is .*{said}"):
+        detect(head, wanted, "x")
