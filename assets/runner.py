@@ -10,7 +10,6 @@ import datetime as dt
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
@@ -28,8 +27,8 @@ from pipeline import stale
 from pipeline.acceptance import FIT
 from pipeline.days import parse_day, runs_of_days, window_days
 from pipeline.errors import ConfigError
-from pipeline.landing import Landing
 from pipeline.locks import site_lock
+from pipeline.now import last_ended_day, open_landing
 from pipeline.site import Site
 from pipeline.status import DayStatus, days_status, up_to_date
 from pipeline.storage import DayRecord
@@ -50,17 +49,6 @@ class RunReport:
     def good(self) -> bool:
         """Whether every asked day is done and verified or accepted, and nothing else went wrong."""
         return not self.problems and all(d.state == "done" and d.quality in FIT for d in self.days)
-
-
-def open_landing(site: Site) -> Landing:
-    """The site's landing as of now."""
-    return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
-
-
-def last_ended_day(site: Site, now: dt.datetime | None = None) -> dt.date:
-    """Yesterday, in the site's zone."""
-    now = now or dt.datetime.now(dt.UTC)
-    return now.astimezone(ZoneInfo(site.settings.timezone)).date() - dt.timedelta(days=1)
 
 
 def check_days(site: Site, days: Sequence[dt.date]) -> None:

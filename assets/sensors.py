@@ -19,9 +19,8 @@ from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB
 from data_quality.checks import day_quality
 from pipeline import stale
-from pipeline.days import today
-from pipeline.landing import Landing
 from pipeline.locks import site_lock
+from pipeline.now import last_ended_day, open_landing
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
 from pipeline.storage import digest
@@ -77,7 +76,7 @@ def landing_job(site: Site) -> dg.JobDefinition:
     def new_logs(context: dg.OpExecutionContext) -> None:
         alive.hold(site, context.run_id)
         with final(), site_lock(site.storage.workspace, wait=True):
-            landed = _landing(site).land(stale.kept_span(site, _last_day(site)))
+            landed = open_landing(site).land(stale.kept_span(site, last_ended_day(site)))
         for problem in landed.problems:
             context.log.warning(problem.message)
         context.log.info(f"{landed.landed} of {landed.listed} logs were read, {landed.bytes_read:,} bytes")
@@ -102,7 +101,7 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
     def new_logs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = _now(site)
         alive.bury(context.instance, now)
-        found = _quiet(_landing(now).unread(stale.kept_span(now, _last_day(now))))
+        found = _quiet(open_landing(now).unread(stale.kept_span(now, last_ended_day(now))))
         asked = _Asked.of(context.cursor)
         asked.keep(["logs"] if found else [])
         signature = digest(json.dumps(sorted(found.items())))
@@ -137,7 +136,7 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
         asked = _Asked.of(context.cursor)
         if _busy(context.instance, [JOB, LANDING_JOB, "__ASSET_JOB"]):
             return _skip(asked, "a run is queued or at work; days are looked at when it has ended")
-        todo = stale.todo(now, _landing(now), day_quality, _last_day(now))
+        todo = stale.todo(now, open_landing(now), day_quality, last_ended_day(now))
         needs = todo.fill or todo.score or todo.make
         asked.keep([d.isoformat() for d in needs])
         open_needs = [d for d, signature in needs.items() if asked.may(d.isoformat(), signature)]
@@ -182,11 +181,3 @@ def _busy(instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool:
 def _now(site: Site) -> Site:
     """The site as it is configured now, as runs will find it; this process may have read it long ago."""
     return open_site(site.root, site.origin) if (site.root / CONFIG_NAME).is_file() else site
-
-
-def _landing(site: Site) -> Landing:
-    return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
-
-
-def _last_day(site: Site) -> dt.date:
-    return today(site.settings.timezone) - dt.timedelta(days=1)

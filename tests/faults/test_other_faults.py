@@ -21,6 +21,7 @@ from assets.instances import home
 from pipeline import stages
 from pipeline.errors import ConfigError, NilometerError
 from pipeline.landing import Landing
+from pipeline.now import open_landing
 from pipeline.site import PROJECT, Site, open_site
 from pipeline.storage import FOOTER_KEY, read_footer
 from tests.worlds import day, log_path, make_site
@@ -153,7 +154,7 @@ def test_a_damaged_day_is_stale_and_mended_by_run_stale(site: Site, done: Site, 
     folder = site.storage.root / table / f"day={DAYS[1]}"
     path = folder / ("flows_valid.parquet" if table == "quality" else "part.parquet")
     spoil(path, how)
-    (told,) = runner.days_status(site, runner.open_landing(site), [DAYS[1]], runner.day_quality)
+    (told,) = runner.days_status(site, open_landing(site), [DAYS[1]], runner.day_quality)
     assert told.state == "stale"
     if table == "quality":
         assert told.quality == "unverified"
