@@ -50,8 +50,14 @@ def build_defs(site: Site) -> dg.Definitions:
                 power.job(),
                 detection_quality.weekly_job(),
                 sensors.landing_job(site),
+                checks.job(site),
             ],
-            sensors=[sensors.logs_sensor(site), sensors.stale_sensor(site), *notify.sensors(site)],
+            sensors=[
+                sensors.logs_sensor(site),
+                sensors.stale_sensor(site),
+                sensors.checks_sensor(site),
+                *notify.sensors(site),
+            ],
             schedules=[
                 daily_schedule(site),
                 hourly_schedule(site),

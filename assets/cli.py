@@ -166,11 +166,13 @@ _WHY = {
 def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
     """List days: done, stale, missing or failed, and why."""
     from data_quality.checks import day_quality
+    from data_quality.judged import names_unjudged
     from pipeline.status import days_status
 
     site = open_site(folder)
     days = asked_days(day, first, last, _span(site))
-    found = [_with_standing(site, d) for d in days_status(site, open_landing(site), days, day_quality)]
+    stand = days_status(site, open_landing(site), days, day_quality, unjudged=names_unjudged)
+    found = [_with_standing(site, d) for d in stand]
     if as_json:
         screen.json_lines(d.as_dict() for d in found)
     else:

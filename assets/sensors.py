@@ -1,4 +1,4 @@
-"""Sensors: new and changed logs are read, stale days become runs, and runs that failed are told of.
+"""Sensors: new and changed logs are read, stale days become runs, and days whose checks are of other data are judged.
 
 Each looks and asks; the work is done in runs. What is stale is told by `pipeline.stale`, who is told of failures and
 how by `assets.notify`.
@@ -7,17 +7,19 @@ how by `assets.notify`.
 import datetime as dt
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import dagster as dg
 
-from assets import alive
+from assets import alive, checks
 from assets.days import POOL, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
+from assets.run_tags import DAYS
 from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB
-from data_quality.checks import day_quality
+from data_quality.checks import CheckSpec, day_quality
+from data_quality.judged import unjudged
 from pipeline import stale
 from pipeline.locks import site_lock
 from pipeline.now import last_ended_day, open_landing
@@ -34,7 +36,10 @@ QUIET_SECONDS = 300
 MAX_TRIES = 3
 """Runs for the same need; then it is left until something changes."""
 UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *alive.RUNNING]
+CHAIN_JOBS = [JOB, LANDING_JOB, checks.JOB, "__ASSET_JOB"]
+"""Runs that change what is stored."""
 _SHOWN = 3
+Look = Callable[[dg.SensorEvaluationContext], dg.SensorResult]
 
 
 @dataclass
@@ -88,16 +93,22 @@ def landing_job(site: Site) -> dg.JobDefinition:
     return nilometer_landing
 
 
-def logs_sensor(site: Site) -> dg.SensorDefinition:
-    """Looks at sizes and times of files, opens none, and asks for a run that reads those that are new."""
-
-    @dg.sensor(
-        name="new_logs",
-        job_name=LANDING_JOB,
+def _sensor(name: str, job: str, description: str) -> Callable[[Look], dg.SensorDefinition]:
+    """The decorator of every sensor here: what they all have in common."""
+    return dg.sensor(
+        name=name,
+        job_name=job,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="New, late and changed logs of days that were made: read once, so that stale days can be told.",
+        description=description,
     )
+
+
+def logs_sensor(site: Site) -> dg.SensorDefinition:
+    """Looks at sizes and times of files, opens none, and asks for a run that reads those that are new."""
+    about = "New, late and changed logs of days that were made: read once, so that stale days can be told."
+
+    @_sensor("new_logs", LANDING_JOB, about)
     def new_logs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = _now(site)
         alive.bury(context.instance, now)
@@ -122,19 +133,14 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
 
 def stale_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for runs of days that are stale, in order, and before them for what their windows lack."""
+    about = "Days that would come out differently now, failed days whose inputs changed, and missing windows."
 
-    @dg.sensor(
-        name="stale_days",
-        job_name=JOB,
-        minimum_interval_seconds=INTERVAL_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Days that would come out differently now, failed days whose inputs changed, and missing windows.",
-    )
+    @_sensor("stale_days", JOB, about)
     def stale_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = _now(site)
         alive.bury(context.instance, now)
         asked = _Asked.of(context.cursor)
-        if _busy(context.instance, [JOB, LANDING_JOB, "__ASSET_JOB"]):
+        if _busy(context.instance, CHAIN_JOBS):
             return _skip(asked, "a run is queued or at work; days are looked at when it has ended")
         todo = stale.todo(now, open_landing(now), day_quality, last_ended_day(now))
         needs = todo.fill or todo.score or todo.make
@@ -151,6 +157,39 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
         return dg.SensorResult(run_requests=requests, cursor=asked.cursor)
 
     return stale_days
+
+
+def checks_sensor(site: Site) -> dg.SensorDefinition:
+    """Asks for a run of the checks of days whose results are of other data than is stored, or are missing."""
+    about = "Days whose checks are of other data than is stored, as a run died in between: judged, not made again."
+
+    @_sensor("unjudged_days", checks.JOB, about)
+    def unjudged_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now, asked = _now(site), _Asked.of(context.cursor)
+        if _busy(context.instance, CHAIN_JOBS):
+            return _skip(asked, "a run is queued or at work; checks are looked at when it has ended")
+        found = {d: specs for d in stale.kept_span(now, last_ended_day(now)) if (specs := unjudged(now, d))}
+        needs = {d.isoformat(): _unjudged_signature(now, d, specs) for d, specs in found.items()}
+        asked.keep(needs)
+        days = [d for d, signature in needs.items() if asked.may(d, signature)]
+        if not days:
+            tried = f"; {len(needs)} were tried {MAX_TRIES} times, see the runs of {checks.JOB}" if needs else ""
+            return _skip(asked, f"every check is of what is stored{tried}")
+        asked.ask({d: needs[d] for d in days})
+        request = dg.RunRequest(
+            run_key=f"checks/{digest(*(needs[d] for d in days))[:16]}/{asked.count}",
+            tags={ORIGIN_TAG: "sensor", DAYS: f"{days[0]} to {days[-1]}"},
+            run_config=checks.config(days),
+        )
+        return dg.SensorResult(run_requests=[request], cursor=asked.cursor)
+
+    return unjudged_days
+
+
+def _unjudged_signature(site: Site, day: dt.date, specs: Sequence[CheckSpec]) -> str:
+    """Hash of what is to be judged."""
+    records = {s.name: site.storage.record(s.table, day) for s in specs}
+    return digest(*(f"{name}={record.mark}" for name, record in records.items() if record is not None))
 
 
 def _request(days: Sequence[dt.date], needs: Sequence[str], tables: Sequence[str], count: int) -> dg.RunRequest:
