@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets import (
     alerts,
+    alive,
     baseline,
     checks,
     context,
@@ -64,6 +65,6 @@ def build_defs(site: Site) -> dg.Definitions:
                 power.schedule(site),
                 detection_quality.weekly_schedule(site),
             ],
-            executor=dg.in_process_executor,
+            executor=alive.executor(site),
             loggers={"console": json_lines} if journal.as_json() else None,
         )

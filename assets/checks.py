@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets import alive, journal, metadata
+from assets import journal, metadata
 from assets.days import POOL, surge_scores
 from data_quality import checks as quality
 from data_quality.checks import CheckOutcome, CheckSpec, run_all
@@ -83,13 +83,12 @@ def job(site: Site) -> dg.JobDefinition:
 
     @dg.op(name="judge_again", pool=POOL)
     def judge_again(context: dg.OpExecutionContext, config: Days) -> None:
-        alive.hold(site, context.run_id)
         with site_lock(site.storage.workspace, wait=True):
             days = [parse_day(d) for d in config.days] or stale.kept_span(site, last_ended_day(site))
             for specs, alike in groupby(days, lambda day: unjudged(site, day)):
                 judge(context, site, specs, list(alike))
 
-    @dg.job(name=JOB, executor_def=dg.in_process_executor)
+    @dg.job(name=JOB)
     def nilometer_checks() -> None:
         judge_again()
 

@@ -237,7 +237,7 @@ class _Runner:
             if run.tags.get(SITE, self._site.root.name) != self._site.root.name:
                 continue  # Another site's, in an instance that both use.
             made |= self._made_by(run.run_id)
-            self._instance.report_run_failed(run, "The process of this run died before it ended.")
+            self._instance.report_run_failed(run, alive.DIED)
         for run_id in alive.bury(self._instance, self._site):
             made |= self._made_by(run_id)
         return made

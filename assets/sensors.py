@@ -79,14 +79,13 @@ def landing_job(site: Site) -> dg.JobDefinition:
 
     @dg.op(name="new_logs", pool=POOL, retry_policy=RETRY)
     def new_logs(context: dg.OpExecutionContext) -> None:
-        alive.hold(site, context.run_id)
         with final(), site_lock(site.storage.workspace, wait=True):
             landed = open_landing(site).land(stale.kept_span(site, last_ended_day(site)))
         for problem in landed.problems:
             context.log.warning(problem.message)
         context.log.info(f"{landed.landed} of {landed.listed} logs were read, {landed.bytes_read:,} bytes")
 
-    @dg.job(name=LANDING_JOB, executor_def=dg.in_process_executor)
+    @dg.job(name=LANDING_JOB)
     def nilometer_landing() -> None:
         new_logs()
 
