@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import dagster as dg
 from dagster._core.execution.context.system import PlanOrchestrationContext
@@ -39,8 +38,9 @@ def executor(site: Site) -> dg.ExecutorDefinition:
         assert inner.executor_creation_fn is not None
         return _Holding(site, inner.executor_creation_fn(context))
 
+    schema = inner.config_schema.as_field()
     return dg.ExecutorDefinition(
-        inner.name, config_schema=inner.config_schema, executor_creation_fn=holding, description=inner.description
+        inner.name, config_schema=schema, executor_creation_fn=holding, description=inner.description
     )
 
 
@@ -52,7 +52,7 @@ class _Holding(dg.Executor):
 
     @property
     def retries(self) -> RetryMode:
-        return cast("RetryMode", self._inner.retries)
+        return self._inner.retries
 
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
