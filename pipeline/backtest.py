@@ -111,7 +111,8 @@ def backtest(
     for number, day in enumerate(days, 1):
         holders = _holders(trials, day)
         told = [_any([t], day, holders) for t in trials]
-        found = compared(*(t.select(VERDICTS.names()) for t in told), names=names)
+        first, second = (t.select(VERDICTS.names()) for t in told)
+        found = compared(first, second, names)
         alerts.append(found)
         clients = pl.concat([v.select("client") for v in told]).n_unique()
         counts = [found.filter(pl.col("by").is_in([n, BOTH])).height for n in names]
@@ -153,8 +154,8 @@ def compared_methods(
     found = []
     for day in days:
         holders = _holders((*firsts, *seconds), day)
-        told = (_any(trials, day, holders).select(VERDICTS.names()) for trials in (firsts, seconds))
-        found.append(compared(*told, names=names))
+        first, second = (_any(trials, day, holders).select(VERDICTS.names()) for trials in (firsts, seconds))
+        found.append(compared(first, second, names))
     return pl.concat([pl.DataFrame(schema=_ALERTS), *found])
 
 
