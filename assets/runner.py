@@ -32,7 +32,7 @@ from pipeline.errors import ConfigError
 from pipeline.locks import site_lock
 from pipeline.now import last_ended_day, open_landing
 from pipeline.site import Site
-from pipeline.status import DayStatus, days_status, up_to_date
+from pipeline.status import DayStatus, days_status, snapshot, up_to_date
 from pipeline.storage import DayRecord
 from pipeline.verdicts import recover
 
@@ -154,7 +154,8 @@ class _Runner:
 
     def judge(self, days: Sequence[dt.date]) -> set[dt.date]:
         """Run the checks again whose results are of other data than is stored, and make no day; the days judged."""
-        if found := [d for d in days if names_unjudged(self._site, d)]:
+        seen = snapshot(self._site)
+        if found := [d for d in days if names_unjudged(seen, d)]:
             config = _QUIET | checks.config([d.isoformat() for d in found])
             self._execute("checks", self._checks, command_tags(self._site, found), config)
         return set(found)

@@ -25,6 +25,7 @@ from pipeline.locks import site_lock
 from pipeline.now import last_ended_day, open_landing
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
+from pipeline.status import snapshot
 from pipeline.storage import digest
 
 LANDING_JOB = "nilometer_landing"
@@ -169,7 +170,8 @@ def checks_sensor(site: Site) -> dg.SensorDefinition:
     def unjudged_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         if _busy(instance, CHAIN_JOBS):
             return "A run is queued or at work; checks are looked at when it has ended."
-        found = {d: specs for d in stale.kept_span(now, last_ended_day(now)) if (specs := unjudged(now, d))}
+        seen = snapshot(now)
+        found = {d: specs for d in stale.kept_span(seen, last_ended_day(now)) if (specs := unjudged(seen, d))}
         needs = {d.isoformat(): _unjudged_signature(now, d, specs) for d, specs in found.items()}
         asked.keep(needs)
         days = [d for d, signature in needs.items() if asked.may(d, signature)]
