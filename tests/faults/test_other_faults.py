@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from assets import flows, runner
+from assets import runner
 from assets.instances import home
 from pipeline import stages
 from pipeline.errors import ConfigError, NilometerError
@@ -227,8 +227,9 @@ def at(now: dt.datetime, patch: pytest.MonkeyPatch) -> None:
             return now if tz is not None else now.replace(tzinfo=None)
 
     shim = SimpleNamespace(datetime=Clock, UTC=dt.UTC, date=dt.date, timedelta=dt.timedelta)
-    for module in (runner, flows):
-        patch.setattr(module, "dt", shim)
+    for module in ("pipeline.now", "assets.flows"):
+        patch.setattr(f"{module}.dt", shim)
+    patch.setattr("pipeline.now.today", lambda _: now.date())
 
 
 @pytest.mark.parametrize("jump", [dt.timedelta(days=365), dt.timedelta(days=-1)])
