@@ -43,7 +43,7 @@ def build(site: Site) -> dg.AssetsDefinition:
             verdicts.open_days(site.storage, [parse_day(k) for k in context.partition_keys])
             done = run_days(context, site, "alerts", make, describe)
             verdicts.close_days(site.storage)
-        checks.judge(context, site, specs)
+        checks.judge(context, site, specs, [parse_day(k) for k in context.partition_keys])
         failures = {k: f for k in context.partition_keys if (f := site.storage.failure(parse_day(k))) is not None}
         if failures:
             named = "; ".join(f"{day} ({stage}): {reasons[0]}" for day, (stage, reasons) in failures.items())

@@ -1,7 +1,8 @@
 """Which runs still have a process: each holds an operating-system lock on a file of its own until it ends.
 
-A process that is killed gives its lock back by dying, so that its run can be told from one that works. That only one
-run writes at a time is another matter, see `pipeline.locks`.
+A process that is killed gives its lock back by dying, so that its run can be told from one that works; a run that died
+before it took the lock is told by having begun no step. That only one run writes at a time is another matter, see
+`pipeline.locks`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,51 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
 
+from assets.run_tags import SITE
 from pipeline.site import Site
 
 RUNNING = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 YOUNG_SECONDS = 60
 """A lock that nobody holds yet may be about to be taken."""
+UNBEGUN_SECONDS = 600
+"""A run without a lock that began no step for so long has no process: a step begins as soon as a run has started."""
+DIED = "The process of this run died before it ended."
 _held: dict[Path, int] = {}
+
+
+def executor(site: Site) -> dg.ExecutorDefinition:
+    """Dagster's in-process executor, which holds the run's lock from its first moment."""
+    inner = dg.in_process_executor
+
+    def holding(context: dg.InitExecutorContext) -> dg.Executor:
+        assert inner.executor_creation_fn is not None
+        return _Holding(site, inner.executor_creation_fn(context))
+
+    schema = inner.config_schema.as_field()
+    return dg.ExecutorDefinition(
+        inner.name, config_schema=schema, executor_creation_fn=holding, description=inner.description
+    )
+
+
+class _Holding(dg.Executor):
+    """An executor that is known to be alive."""
+
+    def __init__(self, site: Site, inner: dg.Executor) -> None:
+        self._site, self._inner = site, inner
+
+    @property
+    def retries(self) -> RetryMode:
+        return self._inner.retries
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        hold(self._site, plan_context.run_id)
+        yield from self._inner.execute(plan_context, execution_plan)
 
 
 def _folder(site: Site) -> Path:
@@ -47,13 +86,25 @@ def release(site: Site, run_id: str) -> None:
 
 def bury(instance: dg.DagsterInstance, site: Site) -> list[str]:
     """Mark runs whose process died as failed, as they would be waited for; the ids of these runs."""
-    running = {r.run_id: r for r in instance.get_runs(dg.RunsFilter(statuses=list(RUNNING)))}
-    dead = []
-    for run_id in _orphans(site):
-        if run_id in running:
-            instance.report_run_failed(running[run_id], "The process of this run died before it ended.")
-            dead.append(run_id)
+    records = instance.get_run_records(dg.RunsFilter(statuses=list(RUNNING)))
+    running = {
+        r.dagster_run.run_id: r for r in records if r.dagster_run.tags.get(SITE, site.root.name) == site.root.name
+    }
+    dead = [run_id for run_id in _orphans(site) if run_id in running]
+    dead += [
+        run_id for run_id, record in running.items() if run_id not in dead and _never_began(instance, site, record)
+    ]
+    for run_id in dead:
+        instance.report_run_failed(running[run_id].dagster_run, DIED)
     return dead
+
+
+def _never_began(instance: dg.DagsterInstance, site: Site, record: dg.RunRecord) -> bool:
+    """Whether a run has no lock and began no step, and had the time to."""
+    run_id, idle = record.dagster_run.run_id, time.time() - record.update_timestamp.timestamp()
+    if idle < UNBEGUN_SECONDS or (_folder(site) / f"{run_id}.lock").exists():
+        return False
+    return not instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START)
 
 
 def _orphans(site: Site) -> Iterator[str]:

@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets import (
     alerts,
+    alive,
     baseline,
     checks,
     context,
@@ -50,14 +51,20 @@ def build_defs(site: Site) -> dg.Definitions:
                 power.job(),
                 detection_quality.weekly_job(),
                 sensors.landing_job(site),
+                checks.job(site),
             ],
-            sensors=[sensors.logs_sensor(site), sensors.stale_sensor(site), *notify.sensors(site)],
+            sensors=[
+                sensors.logs_sensor(site),
+                sensors.stale_sensor(site),
+                sensors.checks_sensor(site),
+                *notify.sensors(site),
+            ],
             schedules=[
                 daily_schedule(site),
                 hourly_schedule(site),
                 power.schedule(site),
                 detection_quality.weekly_schedule(site),
             ],
-            executor=dg.in_process_executor,
+            executor=alive.executor(site),
             loggers={"console": json_lines} if journal.as_json() else None,
         )

@@ -4,22 +4,29 @@ What is checked is in `data_quality`. Blocking checks are waited for, but a fail
 not stop the scoring: a verdict must not be hidden by one bad line.
 """
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from assets import journal, metadata
-from assets.days import surge_scores
+from assets.days import POOL, surge_scores
 from data_quality import checks as quality
 from data_quality.checks import CheckOutcome, CheckSpec, run_all
+from data_quality.judged import unjudged
+from pipeline import stale
 from pipeline.days import parse_day
 from pipeline.locks import site_lock
+from pipeline.now import last_ended_day
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
 
 LAST = ALERTS.name
+JOB = "nilometer_checks"
 
 
 def build(site: Site, partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -43,7 +50,7 @@ def _step(
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.Output[None]]:
         op_context = context.op_execution_context
         wanted = [known[key.name] for key in sorted(context.selected_asset_check_keys)]
-        judge(op_context, site, wanted)
+        judge(op_context, site, wanted, [parse_day(key) for key in context.partition_keys])
         for spec in wanted:
             yield dg.Output(None, output_name=f"{table}_{spec.name}")
 
@@ -64,10 +71,44 @@ def asset_check_spec(site: Site, spec: CheckSpec, partitions: dg.PartitionsDefin
     )
 
 
-def judge(context: dg.OpExecutionContext | dg.AssetExecutionContext, site: Site, specs: Sequence[CheckSpec]) -> None:
-    """Run the checks on the days of the run, and tell Dagster each day's result."""
+class Days(dg.Config):
+    """Which days to look at."""
+
+    days: list[str] = Field(default_factory=list)
+    """YYYY-MM-DD each; none: all days that are kept."""
+
+
+def job(site: Site) -> dg.JobDefinition:
+    """Judges days again whose checks are of other data than is stored; makes no day."""
+
+    @dg.op(name="judge_again", pool=POOL)
+    def judge_again(context: dg.OpExecutionContext, config: Days) -> None:
+        with site_lock(site.storage.workspace, wait=True):
+            days = [parse_day(d) for d in config.days] or stale.kept_span(site, last_ended_day(site))
+            for specs, alike in groupby(days, lambda day: unjudged(site, day)):
+                judge(context, site, specs, list(alike))
+
+    @dg.job(name=JOB)
+    def nilometer_checks() -> None:
+        judge_again()
+
+    return nilometer_checks
+
+
+def config(days: Sequence[str]) -> dict[str, Any]:
+    """What a run of the job is given to look at these days."""
+    return {"ops": {"judge_again": {"config": {"days": list(days)}}}}
+
+
+def judge(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    site: Site,
+    specs: Sequence[CheckSpec],
+    days: Sequence[dt.date],
+) -> None:
+    """Run the checks on the days, and tell Dagster each day's result."""
     with site_lock(site.storage.workspace, wait=True):
-        outcomes = run_all(specs, site, [parse_day(key) for key in context.partition_keys])
+        outcomes = run_all(specs, site, days)
     for spec in specs:
         for day, outcome in outcomes[spec.name].items():
             if not outcome.passed:
@@ -92,7 +133,11 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetChe
         partition=day,
         severity=severity,
         description=f"failed: {', '.join(failed)}" if failed else None,
-        metadata={"expectations": dg.MetadataValue.md(metadata.table(columns, rows)), **numbers},
+        metadata={
+            "expectations": dg.MetadataValue.md(metadata.table(columns, rows)),
+            **numbers,
+            "fingerprint": outcome.fingerprint,  # As the materialization that was judged says it.
+        },
     )
 
 

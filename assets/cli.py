@@ -27,6 +27,7 @@ from assets.quality_cli import quality
 from assets.rules_cli import rules
 from pipeline.acceptance import FIT
 from pipeline.errors import ConfigError, NilometerError, RuleError
+from pipeline.now import last_ended_day, open_landing
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
 
@@ -135,7 +136,7 @@ def run(
         raise click.UsageError("--stale chooses the days itself.")
     from assets import runner
 
-    end = runner.last_ended_day(site)
+    end = last_ended_day(site)
     start = site.settings.start_date if last and not first else end
     asked = [] if stale else asked_days(day, first, last, (start, end))
     report = runner.run_stale(site) if stale else runner.run_days(site, asked, reread=reread)
@@ -169,13 +170,14 @@ _WHY = {
 @click.pass_obj
 def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
     """List days: done, stale, missing or failed, and why."""
-    from assets.runner import open_landing
     from data_quality.checks import day_quality
+    from data_quality.judged import names_unjudged
     from pipeline.status import days_status
 
     site = open_site(folder)
     days = asked_days(day, first, last, _span(site))
-    found = [_with_standing(site, d) for d in days_status(site, open_landing(site), days, day_quality)]
+    stand = days_status(site, open_landing(site), days, day_quality, unjudged=names_unjudged)
+    found = [_with_standing(site, d) for d in stand]
     if as_json:
         screen.json_lines(d.as_dict() for d in found)
     else:
@@ -192,8 +194,6 @@ def _with_standing(site: Site, day: Any) -> Any:
 
 def _span(site: Site) -> tuple[dt.date, dt.date]:
     """From the site's start to the last day that ended, or that is stored."""
-    from assets.runner import last_ended_day
-
     stored = [*site.storage.days("flows"), *site.storage.failed_days(), last_ended_day(site)]
     return site.settings.start_date, max(*stored, site.settings.start_date)
 

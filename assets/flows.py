@@ -4,6 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
+from assets import alive
 from assets.days import RETRY, chain_asset, final, land, run_days
 from assets.metadata import GROUP
 from pipeline.days import parse_day
@@ -35,6 +36,7 @@ def build(site: Site) -> dg.AssetsDefinition:
 
     @chain_asset(site, FLOWS, "bronze", ["flow_logs"], retry=RETRY, fresh=True)
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
+        alive.hold(site, context.run.run_id)
         with final(), site_lock(site.storage.workspace, wait=True):
             site.storage.remove_leftovers()
             landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))

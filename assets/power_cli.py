@@ -169,7 +169,20 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
     else:
         screen.say(f"candidate  {candidate.id} of {rule_file}\ncurrent    {current.id}\n")
         _show_backtest(found)
-    sys.exit(_name_missing(missing))
+    unwatched = _name_unwatched(site, {"candidate": candidate, "current": current}, days)
+    sys.exit(max(unwatched, _name_missing(missing)))
+
+
+def _name_unwatched(site: Site, rules: dict[str, Rule], days: Sequence[dt.date]) -> int:
+    """Say which rules look for a category that nothing had on any of the days; 1 where one does."""
+    have = set[str]().union(*(site.inventory.categories_on(d) for d in days))
+    found = {name: rule for name, rule in rules.items() if rule.category not in have}
+    for name, rule in found.items():
+        screen.warn(
+            f"the {name} {rule.id} looks for the category {rule.category!r}, which no entry of the inventory had on "
+            "these days, so it judged nobody and nothing was compared; add the entries, or mend the rule's category"
+        )
+    return 1 if found else 0
 
 
 def _current(site: Site, candidate: Rule) -> Rule:

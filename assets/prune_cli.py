@@ -6,15 +6,15 @@ What goes and what must stay is decided in `pipeline.prune` and `assets.history`
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from assets import screen
 from pipeline.errors import ConfigError
-from pipeline.prune import Pile
-from pipeline.site import open_site
+from pipeline.now import last_ended_day, open_landing
+from pipeline.site import Site, open_site
 
 
 @click.command()
@@ -23,8 +23,6 @@ from pipeline.site import open_site
 @click.pass_obj
 def prune(folder: Path, yes: bool, as_json: bool) -> None:
     """List what is older than its retention in nilometer.yaml; with --yes, delete it."""
-    from assets import history, runner
-    from assets.instances import home, open_instance
     from data_quality.checks import day_quality
     from pipeline.locks import site_lock
     from pipeline.prune import carry_out, plan
@@ -33,29 +31,33 @@ def prune(folder: Path, yes: bool, as_json: bool) -> None:
     retention = site.settings.retention
     if not retention.model_dump(exclude_none=True):
         raise ConfigError("no retention is set, so everything is kept.", remedy="Example: retention: {flows: 90d}.")
-    today = runner.last_ended_day(site) + dt.timedelta(days=1)
+    today = last_ended_day(site) + dt.timedelta(days=1)
     with site_lock(site.storage.workspace, wait=False):
-        landing = runner.open_landing(site)
+        landing = open_landing(site)
         wanted = plan(site, landing, today)
         if yes:
             carry_out(site, landing, wanted, today, day_quality, lambda *_: None)
-    past = None
+    rows = [p.as_dict() for p in wanted.piles]
     if retention.runs is not None:
-        with open_instance(site) as instance:
-            past = history.look(instance, dt.datetime.now(dt.UTC) - dt.timedelta(days=retention.runs), retention.runs)
-            if yes:
-                history.forget(instance, past)
+        rows.append(_prune_runs(site, retention.runs, yes=yes))
+    _show(rows, yes=yes, as_json=as_json)
+
+
+def _prune_runs(site: Site, keep_days: int, *, yes: bool) -> dict[str, object]:
+    """What would go of Dagster's runs, or went; only this part needs Dagster."""
+    from assets import history
+    from assets.instances import home, open_instance
+
+    with open_instance(site) as instance:
+        past = history.look(instance, dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days), keep_days)
         if yes:
-            history.shrink(home(site))
-    _show(wanted.piles, past, yes=yes, as_json=as_json)
+            history.forget(instance, past)
+    if yes:
+        history.shrink(home(site))
+    return past.as_dict()
 
 
-def _show(piles: Iterable[Pile], past: object, *, yes: bool, as_json: bool) -> None:
-    from assets.history import Past
-
-    rows = [p.as_dict() for p in piles]
-    if isinstance(past, Past):
-        rows.append(past.as_dict())
+def _show(rows: Sequence[Mapping[str, object]], *, yes: bool, as_json: bool) -> None:
     if as_json:
         screen.json_lines({**r, "deleted": yes} for r in rows)
         return

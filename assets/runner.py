@@ -10,28 +10,29 @@ import datetime as dt
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from assets import alive, journal
+from assets import alive, checks, journal
 from assets.build import build_defs
 from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, Kept, land, passing_over
 from assets.instances import history
 from assets.progress import shown
+from assets.run_tags import DAYS, SITE, command_tags
 from assets.run_tags import ORIGIN as ORIGIN_TAG
-from assets.run_tags import SITE, command_tags
 from assets.schedules import JOB
 from data_quality.checks import day_quality
+from data_quality.judged import names_unjudged
 from pipeline import stale
 from pipeline.acceptance import FIT
 from pipeline.days import parse_day, runs_of_days, window_days
 from pipeline.errors import ConfigError
-from pipeline.landing import Landing
 from pipeline.locks import site_lock
+from pipeline.now import last_ended_day, open_landing
 from pipeline.site import Site
-from pipeline.status import DayStatus, days_status, up_to_date
+from pipeline.status import DayStatus, days_status, snapshot, up_to_date
 from pipeline.storage import DayRecord
 from pipeline.verdicts import recover
 
@@ -50,17 +51,6 @@ class RunReport:
     def good(self) -> bool:
         """Whether every asked day is done and verified or accepted, and nothing else went wrong."""
         return not self.problems and all(d.state == "done" and d.quality in FIT for d in self.days)
-
-
-def open_landing(site: Site) -> Landing:
-    """The site's landing as of now."""
-    return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
-
-
-def last_ended_day(site: Site, now: dt.datetime | None = None) -> dt.date:
-    """Yesterday, in the site's zone."""
-    now = now or dt.datetime.now(dt.UTC)
-    return now.astimezone(ZoneInfo(site.settings.timezone)).date() - dt.timedelta(days=1)
 
 
 def check_days(site: Site, days: Sequence[dt.date]) -> None:
@@ -98,15 +88,16 @@ def run_stale(site: Site) -> RunReport:
         runner, made = _Runner(site, instance, refresh=True), set[dt.date]()
         runner.land(stale.kept_span(site, last_ended_day(site)))
         runner.complete(stale.scored_span(site, last_ended_day(site)))
+        judged = runner.judge(stale.kept_span(site, last_ended_day(site)))
         for _ in range(MAX_PASSES):
             span = stale.scored_span(site, last_ended_day(site))
-            states = {s.day: s.state for s in runner.report(span).days}
+            states = {s.day: s.state for s in runner.stand(span)}
             todo = [d for d, state in states.items() if state == "stale" or (state != "done" and d not in made)]
             if not todo:
                 break
             made |= set(todo)
             runner.make(todo)
-        return runner.report(sorted(made))
+        return runner.report(sorted(made | (judged & set(stale.scored_span(site, last_ended_day(site))))))
 
 
 class _Runner:
@@ -117,7 +108,8 @@ class _Runner:
         self._problems: list[str] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._job = build_defs(site).resolve_job_def(JOB)
+            defs = build_defs(site)
+            self._job, self._checks = defs.resolve_job_def(JOB), defs.resolve_job_def(checks.JOB)
         site.storage.remove_leftovers()
         self._made_before = self._bury_dead_runs()
         recover(site.storage)
@@ -127,9 +119,13 @@ class _Runner:
         self.make(days)
         return self.report(days)
 
+    def stand(self, days: Sequence[dt.date]) -> list[DayStatus]:
+        """The state of the days' tables now."""
+        return days_status(self._site, open_landing(self._site), days, day_quality)
+
     def report(self, days: Sequence[dt.date]) -> RunReport:
         """The state of the days now."""
-        status = days_status(self._site, open_landing(self._site), days, day_quality)
+        status = days_status(self._site, open_landing(self._site), days, day_quality, unjudged=names_unjudged)
         return RunReport(status, list(dict.fromkeys(self._problems)))
 
     def land(self, days: Sequence[dt.date], *, reread: bool = False) -> None:
@@ -144,6 +140,7 @@ class _Runner:
         window = self._before(days, site.history_days)
         self.land([*window, *days])
         self._fill(window, ("flows", "daily_traffic"))
+        self.judge(window)
         if site.surge_days:
             self._fill(self._before(days, site.surge_days), ("surge_scores",))
         self._ranges(days, "run", None)
@@ -154,6 +151,14 @@ class _Runner:
             self._ranges(lack, "window", [dg.AssetKey(t) for t in stale.FILLED])
         if lack := stale.uncalibrated(self._site, span):
             self._ranges(lack, "window", [dg.AssetKey("surge_scores")])
+
+    def judge(self, days: Sequence[dt.date]) -> set[dt.date]:
+        """Run the checks again whose results are of other data than is stored, and make no day; the days judged."""
+        seen = snapshot(self._site)
+        if found := [d for d in days if names_unjudged(seen, d)]:
+            config = _QUIET | checks.config([d.isoformat() for d in found])
+            self._execute("checks", self._checks, command_tags(self._site, found), config)
+        return set(found)
 
     def _before(self, days: Sequence[dt.date], lookback: int) -> list[dt.date]:
         """The days in the windows of the days that are none of them."""
@@ -170,7 +175,7 @@ class _Runner:
     def _unready(self, window: Sequence[dt.date], names: Sequence[str]) -> list[dt.date]:
         """Window days of which a table is missing or would come out differently."""
         found = []
-        for status in days_status(self._site, open_landing(self._site), window, day_quality):
+        for status in self.stand(window):
             tables = [status.tables.get(name) for name in names]
             if status.state == "failed" or any(t is None or t.stale for t in tables):
                 found.append(status.day)
@@ -185,19 +190,31 @@ class _Runner:
             tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
             tags |= command_tags(self._site, [first, last])
             tags |= {REFRESH_TAG: "stale"} if self._refresh else {}
-            with shown(title), passing_over(self._kept()), warnings.catch_warnings():
-                warnings.simplefilter("ignore", dg.BetaWarning)
-                warnings.simplefilter("ignore", dg.PreviewWarning)
-                result = self._job.execute_in_process(
-                    instance=self._instance,
-                    tags=tags,
-                    asset_selection=selection,
-                    run_config=_QUIET,
-                    raise_on_error=False,
-                )
-            alive.release(self._site, result.run_id)
-            journal.write("info", "run_ended", run_id=result.run_id, days=f"{first} to {last}", success=result.success)
-            self._problems += _faults(result)
+            with passing_over(self._kept()):
+                self._execute(title, self._job, tags, _QUIET, selection)
+
+    def _execute(
+        self,
+        title: str,
+        job: dg.JobDefinition,
+        tags: dict[str, str],
+        config: dict[str, Any],
+        selection: list[dg.AssetKey] | None = None,
+    ) -> None:
+        """One run, here and now; what went wrong by itself is kept as a problem."""
+        with shown(title), warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            result = job.execute_in_process(
+                instance=self._instance,
+                tags=tags,
+                asset_selection=selection,
+                run_config=config,
+                raise_on_error=False,
+            )
+        alive.release(self._site, result.run_id)
+        journal.write("info", "run_ended", run_id=result.run_id, days=tags[DAYS], success=result.success)
+        self._problems += _faults(result)
 
     def _kept(self) -> Kept:
         """What need not be made again: a run that died had made it, and it would come out the same now."""
@@ -221,7 +238,7 @@ class _Runner:
             if run.tags.get(SITE, self._site.root.name) != self._site.root.name:
                 continue  # Another site's, in an instance that both use.
             made |= self._made_by(run.run_id)
-            self._instance.report_run_failed(run, "The process of this run died before it ended.")
+            self._instance.report_run_failed(run, alive.DIED)
         for run_id in alive.bury(self._instance, self._site):
             made |= self._made_by(run_id)
         return made

@@ -25,7 +25,6 @@ def daily_job(site: Site, chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAss
         JOB,
         selection=dg.AssetSelection.assets(*chain),
         description="All tables and checks of a day.",
-        executor_def=dg.in_process_executor,
         tags=site_tags(site),
     )
 
@@ -36,7 +35,6 @@ def asset_job(name: str, asset: str, description: str) -> UnresolvedAssetJobDefi
         name,
         selection=dg.AssetSelection.assets(asset),
         description=description,
-        executor_def=dg.in_process_executor,
     )
 
 
@@ -81,7 +79,7 @@ def preview_job(site: Site) -> dg.JobDefinition:
         record = make_preview(site, dt.datetime.now(dt.UTC))
         context.log.info(f"{record.day}: {record.rows} clients, {record.facts['alerts']} alerts so far")
 
-    @dg.job(name="nilometer_today_so_far", executor_def=dg.in_process_executor)
+    @dg.job(name="nilometer_today_so_far")
     def nilometer_today_so_far() -> None:
         today_so_far()
 

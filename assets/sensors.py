@@ -1,4 +1,4 @@
-"""Sensors: new and changed logs are read, stale days become runs, and runs that failed are told of.
+"""Sensors: new and changed logs are read, stale days become runs, and days whose checks are of other data are judged.
 
 Each looks and asks; the work is done in runs. What is stale is told by `pipeline.stale`, who is told of failures and
 how by `assets.notify`.
@@ -7,23 +7,25 @@ how by `assets.notify`.
 import datetime as dt
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import dagster as dg
 
-from assets import alive
+from assets import alive, checks
 from assets.days import POOL, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
+from assets.run_tags import DAYS
 from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB
-from data_quality.checks import day_quality
+from data_quality.checks import CheckSpec, day_quality
+from data_quality.judged import unjudged
 from pipeline import stale
-from pipeline.days import today
-from pipeline.landing import Landing
 from pipeline.locks import site_lock
+from pipeline.now import last_ended_day, open_landing
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
+from pipeline.status import snapshot
 from pipeline.storage import digest
 
 LANDING_JOB = "nilometer_landing"
@@ -35,7 +37,11 @@ QUIET_SECONDS = 300
 MAX_TRIES = 3
 """Runs for the same need; then it is left until something changes."""
 UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *alive.RUNNING]
+CHAIN_JOBS = [JOB, LANDING_JOB, checks.JOB, "__ASSET_JOB"]
+"""Runs that change what is stored."""
 _SHOWN = 3
+Found = list[dg.RunRequest] | str
+"""What a look asks for, or why it asks for nothing."""
 
 
 @dataclass
@@ -70,88 +76,127 @@ class _Asked:
             self.tries[need] = (signature, tries + 1 if known == signature else 1)
 
 
+Look = Callable[[Site, dg.DagsterInstance, _Asked], Found]
+
+
 def landing_job(site: Site) -> dg.JobDefinition:
     """Reads new and changed logs that may hold a day that is kept; makes no day."""
 
     @dg.op(name="new_logs", pool=POOL, retry_policy=RETRY)
     def new_logs(context: dg.OpExecutionContext) -> None:
-        alive.hold(site, context.run_id)
         with final(), site_lock(site.storage.workspace, wait=True):
-            landed = _landing(site).land(stale.kept_span(site, _last_day(site)))
+            landed = open_landing(site).land(stale.kept_span(site, last_ended_day(site)))
         for problem in landed.problems:
             context.log.warning(problem.message)
         context.log.info(f"{landed.landed} of {landed.listed} logs were read, {landed.bytes_read:,} bytes")
 
-    @dg.job(name=LANDING_JOB, executor_def=dg.in_process_executor)
+    @dg.job(name=LANDING_JOB)
     def nilometer_landing() -> None:
         new_logs()
 
     return nilometer_landing
 
 
-def logs_sensor(site: Site) -> dg.SensorDefinition:
-    """Looks at sizes and times of files, opens none, and asks for a run that reads those that are new."""
+def _sensor(site: Site, name: str, job: str, description: str, look: Look) -> dg.SensorDefinition:
+    """A sensor that looks once a minute at the site as it is then, and remembers what it asked for."""
 
     @dg.sensor(
-        name="new_logs",
-        job_name=LANDING_JOB,
+        name=name,
+        job_name=job,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="New, late and changed logs of days that were made: read once, so that stale days can be told.",
+        description=description,
     )
-    def new_logs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = _now(site)
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now, asked = _now(site), _Asked.of(context.cursor)
         alive.bury(context.instance, now)
-        found = _quiet(_landing(now).unread(stale.kept_span(now, _last_day(now))))
-        asked = _Asked.of(context.cursor)
+        found = look(now, context.instance, asked)
+        if isinstance(found, str):
+            return dg.SensorResult(skip_reason=dg.SkipReason(found), cursor=asked.cursor)
+        return dg.SensorResult(run_requests=found, cursor=asked.cursor)
+
+    return sensor
+
+
+def logs_sensor(site: Site) -> dg.SensorDefinition:
+    """Looks at sizes and times of files, opens none, and asks for a run that reads those that are new."""
+    about = "New, late and changed logs of days that were made: read once, so that stale days can be told."
+
+    def new_logs(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
+        found = _quiet(open_landing(now).unread(stale.kept_span(now, last_ended_day(now))))
         asked.keep(["logs"] if found else [])
         signature = digest(json.dumps(sorted(found.items())))
         if not found:
-            return _skip(asked, "no log is new or changed")
-        if _busy(context.instance, [LANDING_JOB]):
-            return _skip(asked, "logs are being read")
+            return "No log is new or changed."
+        if _busy(instance, [LANDING_JOB]):
+            return "Logs are being read."
         if not asked.may("logs", signature):
-            return _skip(asked, f"{len(found)} logs were asked for {MAX_TRIES} times; see the runs of {LANDING_JOB}")
+            return f"{len(found)} logs were asked for {MAX_TRIES} times; see the runs of {LANDING_JOB}."
         asked.ask({"logs": signature})
         names = ", ".join(sorted(found)[:_SHOWN])
         tags = {ORIGIN_TAG: "sensor", "nilometer/logs": f"{len(found)}: {names}"[:200]}
-        request = dg.RunRequest(run_key=f"logs/{signature[:16]}/{asked.count}", tags=tags)
-        return dg.SensorResult(run_requests=[request], cursor=asked.cursor)
+        return [dg.RunRequest(run_key=f"logs/{signature[:16]}/{asked.count}", tags=tags)]
 
-    return new_logs
+    return _sensor(site, "new_logs", LANDING_JOB, about, new_logs)
 
 
 def stale_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for runs of days that are stale, in order, and before them for what their windows lack."""
+    about = "Days that would come out differently now, failed days whose inputs changed, and missing windows."
 
-    @dg.sensor(
-        name="stale_days",
-        job_name=JOB,
-        minimum_interval_seconds=INTERVAL_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Days that would come out differently now, failed days whose inputs changed, and missing windows.",
-    )
-    def stale_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = _now(site)
-        alive.bury(context.instance, now)
-        asked = _Asked.of(context.cursor)
-        if _busy(context.instance, [JOB, LANDING_JOB, "__ASSET_JOB"]):
-            return _skip(asked, "a run is queued or at work; days are looked at when it has ended")
-        todo = stale.todo(now, _landing(now), day_quality, _last_day(now))
+    def stale_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
+        if _busy(instance, CHAIN_JOBS):
+            return "A run is queued or at work; days are looked at when it has ended."
+        todo = stale.todo(now, open_landing(now), day_quality, last_ended_day(now))
         needs = todo.fill or todo.score or todo.make
         asked.keep([d.isoformat() for d in needs])
         open_needs = [d for d, signature in needs.items() if asked.may(d.isoformat(), signature)]
         if not open_needs:
-            tried = f"; {len(needs)} were tried {MAX_TRIES} times, see: nilometer status" if needs else ""
-            return _skip(asked, f"no day is stale{tried}")
+            return f"No day is stale{_tried(needs, 'see: nilometer status')}."
         tables = stale.FILLED if todo.fill else ("surge_scores",) if todo.score else ()
         requests = []
         for days in list(stale.ranges(open_needs, MAX_DAYS))[:MAX_RUNS]:
             asked.ask({d.isoformat(): needs[d] for d in days})
             requests.append(_request(days, [needs[d] for d in days], tables, asked.count))
-        return dg.SensorResult(run_requests=requests, cursor=asked.cursor)
+        return requests
 
-    return stale_days
+    return _sensor(site, "stale_days", JOB, about, stale_days)
+
+
+def checks_sensor(site: Site) -> dg.SensorDefinition:
+    """Asks for a run of the checks of days whose results are of other data than is stored, or are missing."""
+    about = "Days whose checks are of other data than is stored, as a run died in between: judged, not made again."
+
+    def unjudged_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
+        if _busy(instance, CHAIN_JOBS):
+            return "A run is queued or at work; checks are looked at when it has ended."
+        seen = snapshot(now)
+        found = {d: specs for d in stale.kept_span(seen, last_ended_day(now)) if (specs := unjudged(seen, d))}
+        needs = {d.isoformat(): _unjudged_signature(now, d, specs) for d, specs in found.items()}
+        asked.keep(needs)
+        days = [d for d, signature in needs.items() if asked.may(d, signature)]
+        if not days:
+            return f"Every check is of what is stored{_tried(needs, f'see the runs of {checks.JOB}')}."
+        asked.ask({d: needs[d] for d in days})
+        request = dg.RunRequest(
+            run_key=f"checks/{digest(*(needs[d] for d in days))[:16]}/{asked.count}",
+            tags={ORIGIN_TAG: "sensor", DAYS: f"{days[0]} to {days[-1]}"},
+            run_config=checks.config(days),
+        )
+        return [request]
+
+    return _sensor(site, "unjudged_days", checks.JOB, about, unjudged_days)
+
+
+def _tried(needs: Sized, where: str) -> str:
+    """Which needs are left alone, and where to look."""
+    return f"; {len(needs)} were tried {MAX_TRIES} times, {where}" if needs else ""
+
+
+def _unjudged_signature(site: Site, day: dt.date, specs: Sequence[CheckSpec]) -> str:
+    """Hash of what is to be judged."""
+    records = {s.name: site.storage.record(s.table, day) for s in specs}
+    return digest(*(f"{name}={record.mark}" for name, record in records.items() if record is not None))
 
 
 def _request(days: Sequence[dt.date], needs: Sequence[str], tables: Sequence[str], count: int) -> dg.RunRequest:
@@ -162,10 +207,6 @@ def _request(days: Sequence[dt.date], needs: Sequence[str], tables: Sequence[str
         tags={RANGE_START: first, RANGE_END: last, ORIGIN_TAG: "sensor", REFRESH_TAG: "stale"},
         asset_selection=[dg.AssetKey(t) for t in tables] or None,
     )
-
-
-def _skip(asked: _Asked, why: str) -> dg.SensorResult:
-    return dg.SensorResult(skip_reason=dg.SkipReason(f"{why[0].upper()}{why[1:]}."), cursor=asked.cursor)
 
 
 def _quiet(found: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
@@ -182,11 +223,3 @@ def _busy(instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool:
 def _now(site: Site) -> Site:
     """The site as it is configured now, as runs will find it; this process may have read it long ago."""
     return open_site(site.root, site.origin) if (site.root / CONFIG_NAME).is_file() else site
-
-
-def _landing(site: Site) -> Landing:
-    return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
-
-
-def _last_day(site: Site) -> dt.date:
-    return today(site.settings.timezone) - dt.timedelta(days=1)

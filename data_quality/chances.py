@@ -138,7 +138,9 @@ def silence(
     Usually there is who was there on all days of this kind but one at most (on all of three); before there are three of
     them, who was there on every one of at least seven past days. With a median count m, which varies D times as much as
     independent events do, none is seen with a chance of exp(-m / D). D is learnt from the days with any, and from the
-    others who are usually there; it is small where counts are steady.
+    others who are usually there; it is small where counts are steady. Three or four small counts look steady by luck:
+    where m of N people come, each for himself, D is 1 - m / N (the binomial's), and is never taken for less. N is the
+    largest count of any past day: on weekends it is far above m, on working days near it.
 
     Args:
         kind: the kind of the day in question.
@@ -164,8 +166,10 @@ def silence(
     common = (math.fsum(spread.values()) + 0.5 * _BEFORE) / (sum(len(c) - 1 for c in counts.values()) + _BEFORE)
     chances = {}
     for name, seen in counts.items():
-        dispersion = max(least, (spread[name] + _SHARED * common) / (len(seen) - 1 + _SHARED))
-        chances[name] = len(counts) * math.exp(-median(seen) / dispersion)
+        middle, most = median(seen), max(day.get(name, 0.0) for day in past.values())
+        crowd = 1 - middle / most
+        dispersion = max(least, crowd, (spread[name] + _SHARED * common) / (len(seen) - 1 + _SHARED))
+        chances[name] = len(counts) * math.exp(-middle / dispersion)
     chances = {name: chance for name, chance in chances.items() if name not in present}
     silent = sorted((chance, repr(name), name) for name, chance in chances.items() if chance < 1)
     return Silence(silent[0][0] if silent else 1.0, tuple(name for _, _, name in silent), len(counts))

@@ -30,7 +30,7 @@ from pipeline.pruned import kept_quality, lost_input
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.stages import STAGES, failure_before
-from pipeline.storage import DAMAGE, checked
+from pipeline.storage import DAMAGE, DayRecord, checked
 
 SUITES = Path(__file__).parent / "suites"
 NEVER_RAN = "(never ran)"
@@ -63,6 +63,8 @@ class CheckOutcome:
     outcomes: tuple[dict[str, Any], ...] = ()
     observed: Profile = field(default_factory=dict)
     """Numbers of the profile, and notes on them."""
+    fingerprint: str = ""
+    """Of the stored day that was judged; empty where there was none."""
 
 
 @cache
@@ -104,10 +106,12 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
     """Judge stored days in one validation, and keep each day's result; a fault of the check is a failed check."""
     outcomes: dict[dt.date, CheckOutcome] = {}
     profiles: dict[dt.date, Profile] = {}
+    judged: dict[dt.date, DayRecord | None] = {}
     with sharing():
         for day in days:
-            if lost_input(site, spec.table, day) or _is_pruned(site, spec.table, day):
+            if lost_input(site, spec.table, day) or is_pruned(site, spec.table, day):
                 continue  # It was judged when it was made; from what is left it would be judged wrongly.
+            judged[day] = _record(site, spec.table, day)
             try:
                 if (why := _absent(spec, site, day)) is None:
                     profiles[day] = PROFILES[spec.name](site, day)
@@ -122,9 +126,18 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
         except Exception as error:
             outcomes |= dict.fromkeys(profiles, _failed("check_ran", _text(error)))
     for day, outcome in outcomes.items():
-        outcomes[day] = _told(spec, site, day, outcome)
-        _keep(spec, site, day, outcomes[day])
+        record = judged[day]
+        outcomes[day] = replace(_told(spec, site, day, outcome), fingerprint=record.fingerprint if record else "")
+        _keep(spec, site, day, outcomes[day], record.mark if record else "")
     return outcomes
+
+
+def _record(site: Site, table: str, day: dt.date) -> DayRecord | None:
+    """What the stored day says of itself; None where there is none to judge, or none that reads."""
+    try:
+        return None if failure_before(site, day, table, own=True) else site.storage.record(table, day)
+    except StorageError:
+        return None
 
 
 def _told(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> CheckOutcome:
@@ -147,7 +160,7 @@ def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
     return "; ".join(failure) if failure else f"{spec.table} is not stored"
 
 
-def _is_pruned(site: Site, table: str, day: dt.date) -> bool:
+def is_pruned(site: Site, table: str, day: dt.date) -> bool:
     """Whether the day's rows are gone on purpose."""
     record = None if site.storage.has(table, day) else site.storage.record(table, day)
     return record is not None and bool(record.pruned)
@@ -294,9 +307,9 @@ def great_expectations() -> Any:
     return gx
 
 
-def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> None:
-    footer = {"check": spec.name, "day": day.isoformat()}
-    site.storage.write_parquet(_name(day, spec.name), _rows(spec, day, outcome), footer)
+def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome, mark: str) -> None:
+    footer = {"check": spec.name, "day": day.isoformat(), "judged": mark}
+    site.storage.write_parquet(result_name(day, spec.name), _rows(spec, day, outcome), footer)
 
 
 def _rows(spec: CheckSpec, day: dt.date, outcome: CheckOutcome) -> pl.DataFrame:
@@ -308,14 +321,15 @@ def _rows(spec: CheckSpec, day: dt.date, outcome: CheckOutcome) -> pl.DataFrame:
     return QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
 
 
-def _name(day: dt.date, check: str) -> str:
+def result_name(day: dt.date, check: str) -> str:
+    """Where the result of a check is kept, below the storage's root."""
     return f"quality/day={day}/{check}.parquet"
 
 
 def results_of(site: Site, day: dt.date, *, deciding: bool = False) -> pl.DataFrame:
     """All kept results of a day (schema QUALITY); or of the checks alone that decide its quality."""
     specs = [s for s in specs_of(site) if s.decides or not deciding]
-    found = site.storage.objects.fetch([_name(day, s.name) for s in specs])
+    found = site.storage.objects.fetch([result_name(day, s.name) for s in specs])
     kept = [_kept(site, s, day, path) for s, path in zip(specs, found, strict=True) if path is not None]
     return QUALITY.conform(pl.concat(kept)) if kept else QUALITY.empty()
 
@@ -327,7 +341,7 @@ _ADDED = ("meaning", "unexpected", "sample")
 def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame:
     """The kept result of one check; one that does not read is a check that did not pass."""
     try:
-        whole = checked(path, site.storage.objects.where(_name(day, spec.name)))
+        whole = checked(path, site.storage.objects.where(result_name(day, spec.name)))
         found = pl.read_parquet(whole, hive_partitioning=False)
         newer = [pl.lit(None, QUALITY.schema[c]).alias(c) for c in _ADDED if c not in found.columns]
         return found.with_columns(newer).select(QUALITY.schema.names())

@@ -19,6 +19,7 @@ from pipeline.context.load import load_input
 from pipeline.context.model import ContextTable
 from pipeline.days import window_days
 from pipeline.errors import NilometerError
+from pipeline.inventory import valid_on
 from pipeline.settings import InventoryEntry
 from pipeline.site import Site
 from pipeline.sources.base import REASONS
@@ -49,13 +50,12 @@ def inputs_valid(site: Site, day: dt.date) -> Profile:
 
 def inventory_on(site: Site, day: dt.date) -> list[InventoryEntry]:
     """The entries of the inventory that are valid on the day."""
-    return [e for e in site.inventory.entries if (e.valid_from or day) <= day < (e.valid_to or dt.date.max)]
+    return [e for e in site.inventory.entries if valid_on(e, day)]
 
 
 def missing_categories(site: Site, day: dt.date) -> list[str]:
     """Categories that a rule looks for and no entry has on the day."""
-    have = {c for e in inventory_on(site, day) for c in e.category}
-    return sorted({r.category for r in site.rules} - have)
+    return sorted({r.category for r in site.rules} - site.inventory.categories_on(day))
 
 
 def _context(site: Site) -> tuple[list[ContextTable], list[str]]:

@@ -104,20 +104,25 @@ def backtest(
     """Both rules on all the days, and a theft of each size at one client a day.
 
     A theft is at a client with traffic on the day and before, drawn by the seed among those that both rules judge; each
-    is planted into a copy of its own, so that none masks another.
+    is planted into a copy of its own, so that none masks another. An address and the asset that held it on the day are
+    one client, under the asset's name; a rule that judges addresses is robbed at the busiest of them.
     """
     daily, alerts, thefts, swept = [], [pl.DataFrame(schema=_ALERTS)], [], []
     for number, day in enumerate(days, 1):
-        told = [t.verdicts(day) for t in trials]
-        found = compared(told[0], told[1], names)
+        holders = _holders(trials, day)
+        told = [_any([t], day, holders) for t in trials]
+        first, second = (t.select(VERDICTS.names()) for t in told)
+        found = compared(first, second, names)
         alerts.append(found)
         clients = pl.concat([v.select("client") for v in told]).n_unique()
         counts = [found.filter(pl.col("by").is_in([n, BOTH])).height for n in names]
         daily.append((day, clients, *counts, found.filter(pl.col("by") == BOTH).height))
         plan = _plan(told, day, seed)
-        for name, of in zip(names, trials, strict=True):
-            thefts += _planted(name, of, day, plan)
-            swept += _swept(name, of, day, plan)
+        for name, of, verdicts in zip(names, trials, told, strict=True):
+            own = dict(verdicts.select("client", _OWN).iter_rows())
+            mine = {size: own[client] for size, client in plan.items()}
+            thefts += _planted(name, of, day, mine)
+            swept += _swept(name, of, day, mine)
         step(number, len(days))
     every = pl.concat(alerts)
     sizes = {"rule": pl.String, "theft_bytes": pl.Int64, "events": pl.Int64, "detected": pl.Int64}
@@ -148,19 +153,26 @@ def compared_methods(
     """
     found = []
     for day in days:
-        holders: dict[str, str] = {}
-        for t in (*firsts, *seconds):
-            holders |= t.holders(day) if isinstance(t, SurgeTrial) else {}
-        found.append(compared(_any(firsts, day, holders), _any(seconds, day, holders), names))
+        holders = _holders((*firsts, *seconds), day)
+        first, second = (_any(trials, day, holders).select(VERDICTS.names()) for trials in (firsts, seconds))
+        found.append(compared(first, second, names))
     return pl.concat([pl.DataFrame(schema=_ALERTS), *found])
 
 
+_OWN = "own"
+
+
+def _holders(trials: Sequence[Trial], day: dt.date) -> dict[str, str]:
+    """Address -> the asset that held it on the day, as far as a rule of method surge knows it."""
+    return {ip: asset for t in trials if isinstance(t, SurgeTrial) for ip, asset in t.holders(day).items()}
+
+
 def _any(trials: Sequence[Trial], day: dt.date, holders: Mapping[str, str]) -> pl.DataFrame:
-    """One verdict a client: an alert where there is one, else that of the largest volume."""
+    """One verdict a client: an alert where there is one, else of the largest volume; own: its rule's name for it."""
     every = pl.concat([pl.DataFrame(schema=VERDICTS), *(t.verdicts(day) for t in trials)])
-    every = every.with_columns(pl.col("client").replace(dict(holders))) if holders else every
+    every = every.with_columns(pl.col("client").replace(dict(holders)), pl.col("client").alias(_OWN))
     order = every.sort("alert", "bytes", "cause", descending=[True, True, False], nulls_last=True)
-    return order.group_by("client", maintain_order=True).first().select(VERDICTS.names())
+    return order.group_by("client", maintain_order=True).first().select(*VERDICTS.names(), _OWN)
 
 
 def _plan(told: Sequence[pl.DataFrame], day: dt.date, seed: int) -> dict[int, str]:

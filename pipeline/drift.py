@@ -17,6 +17,7 @@ import polars as pl
 
 from pipeline.days import window_days
 from pipeline.direction import ENOUGH
+from pipeline.inventory import valid_on
 from pipeline.mail_servers import CLIENTS
 from pipeline.schemas import FLOWS
 from pipeline.settings import InventoryEntry
@@ -233,12 +234,8 @@ def _silent(site: Site, day: dt.date, facts: Mapping[str, Any], past: Sequence[M
     if not seen:
         return []
     wanted = {r.category for r in site.rules}
-    entries = {e.address: e for e in site.settings.inventory if _valid(e, day) and wanted.intersection(e.category)}
+    entries = {e.address: e for e in site.settings.inventory if valid_on(e, day) and wanted.intersection(e.category)}
     return [_silence(e, day, past) for a, e in sorted(entries.items()) if a not in seen]
-
-
-def _valid(entry: InventoryEntry, day: dt.date) -> bool:
-    return (entry.valid_from or dt.date.min) <= day < (entry.valid_to or dt.date.max)
 
 
 def _silence(entry: InventoryEntry, day: dt.date, past: Sequence[Mapping[str, Any]]) -> Finding:

@@ -22,6 +22,11 @@ from pipeline.storage import digest
 _FIRST, _LAST = dt.date.min, dt.date.max
 
 
+def valid_on(entry: InventoryEntry, day: dt.date) -> bool:
+    """Whether an entry holds on the day."""
+    return (entry.valid_from or _FIRST) <= day < (entry.valid_to or _LAST)
+
+
 class Inventory:
     """The inventory of one site."""
 
@@ -78,8 +83,7 @@ class Inventory:
     @staticmethod
     def _valid(levels: Iterable[list[InventoryEntry]], day: dt.date) -> list[str]:
         for level in levels:
-            valid = [e for e in level if (e.valid_from or _FIRST) <= day < (e.valid_to or _LAST)]
-            if valid:
+            if valid := [e for e in level if valid_on(e, day)]:
                 return sorted({c for e in valid for c in e.category})
         return []
 
@@ -103,12 +107,11 @@ class Inventory:
             schema={"ip": pl.String, "category": pl.List(pl.String)},
         )
 
+    def categories_on(self, day: dt.date) -> set[str]:
+        """Every category that some entry has on the day."""
+        return {c for e in self.entries for c in e.category if valid_on(e, day)}
+
     def fingerprint(self, day: dt.date) -> str:
         """Hash of the entries that are valid on a day: what a day's flows depend on."""
-        valid = sorted(
-            (e.address, c)
-            for e in self.entries
-            for c in e.category
-            if (e.valid_from or _FIRST) <= day < (e.valid_to or _LAST)
-        )
+        valid = sorted((e.address, c) for e in self.entries for c in e.category if valid_on(e, day))
         return digest(json.dumps(valid))

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.context import INPUTS
 from pipeline.detections.model import Rule
-from pipeline.inventory import Inventory
+from pipeline.inventory import Inventory, valid_on
 from pipeline.landing import Landing
 from pipeline.storage import DayRecord
 
@@ -111,7 +111,7 @@ def of_inventory(inventory: Inventory, day: dt.date) -> Parts:
     """The networks of the inventory on a day, each with its categories."""
     found: dict[str, set[str]] = {}
     for entry in inventory.entries:
-        if (entry.valid_from or dt.date.min) <= day < (entry.valid_to or dt.date.max):
+        if valid_on(entry, day):
             found.setdefault(entry.address, set()).update(entry.category)
     return {address: ", ".join(sorted(found[address])) for address in sorted(found)}
 

@@ -24,6 +24,8 @@ from pipeline.site import Site
 from pipeline.storage import DayRecord, Storage, digest
 
 QualityOf = surge_days.QualityOf
+Unjudged = Callable[[Site, dt.date], Sequence[str]]
+"""Names the checks of a stored day whose results are not of what is stored."""
 _SHOWN_FILES = 3
 
 
@@ -93,7 +95,13 @@ def snapshot(site: Site) -> Site:
 
 
 def days_status(
-    site: Site, landing: Landing, days: Sequence[dt.date], quality_of: QualityOf, *, logs: bool = True
+    site: Site,
+    landing: Landing,
+    days: Sequence[dt.date],
+    quality_of: QualityOf,
+    *,
+    logs: bool = True,
+    unjudged: Unjudged | None = None,
 ) -> list[DayStatus]:
     """The status of each of the days, in order.
 
@@ -103,11 +111,22 @@ def days_status(
         days: the days asked for.
         quality_of: tells a stored day's quality.
         logs: whether to look for logs that were not read yet; else only what is stored is compared.
+        unjudged: tells whether the checks of a day are of other data, which makes it stale; else nobody asks.
     """
     seen, quality_of = snapshot(site), surge_days.remembering(quality_of)
     pending = landing.pending(days) if logs else {}
     context = _context(site)
-    return [_status(seen, landing, day, quality_of, context, pending.get(day, [])) for day in days]
+    found = [_status(seen, landing, day, quality_of, context, pending.get(day, [])) for day in days]
+    return found if unjudged is None else [_with_checks(status, unjudged(seen, status.day)) for status in found]
+
+
+def _with_checks(status: DayStatus, unjudged: Sequence[str]) -> DayStatus:
+    """The status of a day some of whose checks judged other data; one that is not made keeps its state."""
+    if not unjudged:
+        return status
+    state = "stale" if status.state == "done" else status.state
+    reason = f"checks: {', '.join(unjudged)} judged other data than is stored, or never ran"
+    return replace(status, state=state, reasons=(*status.reasons, reason))
 
 
 def up_to_date(site: Site, landing: Landing | None, table: str, day: dt.date, quality_of: QualityOf) -> bool:

@@ -62,6 +62,11 @@ class DayRecord:
             "facts": self.facts,
         }
 
+    @property
+    def mark(self) -> str:
+        """Hash of all that the record says: it differs whenever the day, or what is known of it, does."""
+        return digest(json.dumps(self.footer, sort_keys=True, default=str))
+
 
 def digest(*parts: str | bytes) -> str:
     """A short stable hash (128 bits of SHA-256, hex) of an ordered list of texts."""

@@ -158,7 +158,7 @@ def test_flows_and_alerts_are_overdue_three_hours_after_the_daily_schedule(defs:
 
 def test_the_sensors_are_on_and_none_tells_of_failures_without_a_webhook(defs: dg.Definitions) -> None:
     found = {s.name: s.default_status for s in defs.get_repository_def().sensor_defs}
-    assert found == dict.fromkeys(("new_logs", "stale_days"), dg.DefaultSensorStatus.RUNNING)
+    assert found == dict.fromkeys(("new_logs", "stale_days", "unjudged_days"), dg.DefaultSensorStatus.RUNNING)
 
 
 def test_the_sites_instance_runs_one_at_a_time_and_shows_what_is_overdue(

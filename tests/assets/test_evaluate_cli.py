@@ -8,17 +8,17 @@ from xml.etree import ElementTree
 
 import polars as pl
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from assets.cli import main
 from pipeline.site import PROJECT
+from tests import calls
 from tests.pipeline.evaluation.fleets import fleet, label_rows, name
 
 RESULT = {"method", "budget", "basket", "events", "detected", "recall", "low", "high", "days_to_detect"}
 
 
 def call(*words: object) -> Result:
-    return CliRunner().invoke(main, ["evaluate", *map(str, words)])
+    return calls.call("evaluate", *words)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from assets.instances import home
 from data_quality.checks import day_quality, results_of
 from pipeline import locks, stages
 from pipeline.errors import NilometerError
+from pipeline.now import open_landing
 from pipeline.preview import make_preview
 from pipeline.site import Site, open_site
 from tests.worlds import day, make_site
@@ -114,7 +115,7 @@ def test_a_check_result_that_does_not_read_is_a_check_that_did_not_pass(site: Si
 def test_a_flows_day_that_does_not_read_is_stale_and_not_without_data(site: Site) -> None:
     path = site.storage.path("flows", DAYS[0])
     path.write_bytes(path.read_bytes()[:50])
-    (told,) = runner.days_status(site, runner.open_landing(site), DAYS[:1], day_quality)
+    (told,) = runner.days_status(site, open_landing(site), DAYS[:1], day_quality)
     assert (told.state, told.quality) == ("stale", "unverified")
     assert runner.run_stale(site).good
 

@@ -144,3 +144,12 @@ def test_a_site_without_scored_days_says_what_to_run(tmp_path: Path) -> None:
         result = call(*command, site=tmp_path)
         assert result.exit_code == 2
         assert "nilometer run" in result.stderr
+
+
+def test_a_back_test_says_which_rule_looks_for_a_category_that_no_entry_has(ran: Path, candidate: Path) -> None:
+    assert call("backtest", "--rule", candidate, "--from", LAST, site=ran).stderr.count("no entry") == 0
+    candidate.write_text(candidate.read_text(encoding="utf-8").replace("email_server", "file_server"), encoding="utf-8")
+    result = call("backtest", "--rule", candidate, "--from", LAST, site=ran)
+    assert result.exit_code == 1
+    assert "the candidate " in result.stderr
+    assert "category 'file_server', which no entry of the inventory had on these days" in result.stderr

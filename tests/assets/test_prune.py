@@ -15,6 +15,7 @@ from assets.cli import main
 from assets.instances import open_instance
 from data_quality.checks import check_specs, day_quality
 from pipeline import prune
+from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site
 from pipeline.status import DayStatus, days_status
@@ -55,7 +56,7 @@ def piles(site: Site) -> dict[str, dict[str, Any]]:
 
 
 def status(site: Site, count: int = DAYS) -> list[DayStatus]:
-    return days_status(site, runner.open_landing(site), days(count), day_quality)
+    return days_status(site, open_landing(site), days(count), day_quality)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_a_pruned_day_that_is_run_again_comes_back_from_the_landing_with_the_sam
 def test_without_landed_rows_a_pruned_day_stays_as_it_was_until_its_logs_are_asked_for(site: Site) -> None:
     before = stored_bytes(site)
     site = pruned(site, flows=keep_from(day(5)), landing=keep_from(day(5)))
-    assert not runner.open_landing(site).pending(days(DAYS))
+    assert not open_landing(site).pending(days(DAYS))
     left = stored_bytes(site)
     assert runner.run_days(site, days(DAYS)).good
     assert stored_bytes(site) == left
@@ -240,7 +241,7 @@ def test_a_crash_between_two_deletions_does_no_harm(site: Site, monkeypatch: pyt
         patch.setattr(Storage, "remove", failing)
         with pytest.raises(KeyboardInterrupt):
             today = dt.datetime.now(dt.UTC).date()
-            landing = runner.open_landing(site)
+            landing = open_landing(site)
             wanted = prune.plan(site, landing, today)
             prune.carry_out(site, landing, wanted, today, day_quality, lambda *_: None)
     assert [(s.state, s.quality) for s in status(site)] == [("done", "verified")] * DAYS

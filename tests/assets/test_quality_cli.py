@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_quality.checks import _name, day_quality, results_of
+from data_quality.checks import day_quality, result_name, results_of
 from pipeline.site import Site, open_site
 from tests.assets.test_cli import call, objects
 from tests.worlds import CONFIG, SEED, TWIN, day, make_site, write_log
@@ -81,7 +81,7 @@ def test_control_characters_of_a_result_do_not_reach_the_terminal(copy: Path) ->
     site = open_site(copy)
     rows = results_of(site, LAST).filter(check="drift")
     evil = rows.with_columns(observed=rows["expectation"] + "\x1b[31m\u202e\r\n2026-01-01: verified")
-    site.storage.write_parquet(_name(LAST, "drift"), evil, {})
+    site.storage.write_parquet(result_name(LAST, "drift"), evil, {})
     result = call("quality", "--day", LAST, site=copy)
     assert "\\x1b[31m" in result.stdout
     assert not {"\x1b", "\u202e", "\r"} & set(result.output)
@@ -148,7 +148,7 @@ def lapsed_by_flows(site: Path) -> None:
 def lapsed_by_failures(site: Path) -> None:
     opened: Site = open_site(site)
     rows = results_of(opened, LAST).filter(check="flows_valid")
-    opened.storage.write_parquet(_name(LAST, "flows_valid"), rows.with_columns(passed=False), {})
+    opened.storage.write_parquet(result_name(LAST, "flows_valid"), rows.with_columns(passed=False), {})
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from assets.instances import open_instance
 from assets.run_tags import ORIGIN
 from data_quality.checks import check_specs
 from pipeline.locks import BusyError, site_lock
+from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
 from tests.worlds import FIRST, day, log_path, make_site, usual, write_log
@@ -162,7 +163,7 @@ def test_a_changed_rule_makes_scores_stale_but_not_flows(site: Site) -> None:
     rule = "rules: {hosts_receiving_high_volume_from_email_server: {deviation_threshold: 2}}\n"
     config.write_text(config.read_text(encoding="utf-8") + rule, encoding="utf-8")
     changed = open_site(site.root)
-    report = runner.RunReport(runner.days_status(changed, runner.open_landing(changed), days(), runner.day_quality))
+    report = runner.RunReport(runner.days_status(changed, open_landing(changed), days(), runner.day_quality))
     assert {s.state for s in report.days} == {"stale"}
     assert all(not s.tables["flows"].stale and "rule" in s.tables["anomaly_scores"].stale for s in report.days)
 

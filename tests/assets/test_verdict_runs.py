@@ -18,9 +18,10 @@ from click.testing import CliRunner, Result
 
 from assets.cli import main
 from assets.instances import open_instance
-from assets.runner import open_landing, run_days, run_stale
+from assets.runner import run_days, run_stale
 from data_quality.checks import day_quality
 from pipeline.alerts import alert_id
+from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, Table
 from pipeline.site import PROJECT, Site, open_site
 from pipeline.status import days_status

@@ -110,6 +110,32 @@ def test_small_interfaces_that_come_and_go_are_not_missed() -> None:
         assert chance is None or chance > 0.001
 
 
+def crowd(draw: random.Random, share: float) -> dict[dt.date, dict[str, int]]:
+    """Four weeks of two sensors with 24 people each, who all come on working days, and a share of them on weekends."""
+    past = {}
+    for d in PAST[-28:]:
+        come = {name: sum(draw.random() < (share if d.weekday() > 4 else 0.95) for _ in range(24)) for name in "ab"}
+        past[d] = {name: n for name, n in come.items() if n}
+    return past
+
+
+@pytest.mark.parametrize("share", [0.08, 0.12, 0.16, 0.2])
+def test_weekends_on_which_few_of_many_come_are_no_oftener_called_silent_than_the_limit_says(share: float) -> None:
+    draw, called, days = random.Random(11), 0, 2_000
+    for _ in range(days):
+        today = {name for name in "ab" if any(draw.random() < share for _ in range(24))}
+        chance = silence("Sunday", today, crowd(draw, share), KINDS, 0.38).chance
+        called += chance is not None and chance < 0.001
+    assert called <= 6  # Expected are 2.
+
+
+@pytest.mark.parametrize(("kind", "share"), [("Monday", 0.16), ("Sunday", 0.5), ("Sunday", 0.9)])
+def test_a_sensor_that_is_silent_on_a_day_when_many_come_is_found(kind: str, share: float) -> None:
+    draw = random.Random(12)
+    found = [silence(kind, {"a"}, crowd(draw, share), KINDS, 0.38) for _ in range(200)]
+    assert sum(f.silent[:1] == ("b",) and f.chance is not None and f.chance < 0.001 for f in found) >= 190
+
+
 OFFICE = (0, 0, 0, 0, 0, 0, 2, 20, 60, 80, 90, 70, 40, 60, 70, 60, 40, 15, 5, 2, 0, 0, 0, 0)
 
 

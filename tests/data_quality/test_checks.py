@@ -95,7 +95,7 @@ def decide(site: Site, days: list[dt.date]) -> None:
         for of in days:
             if spec.decides:
                 passed = {"expectation": "all", "passed": True, "limit": "", "remedy": ""}
-                checks._keep(spec, site, of, CheckOutcome(True, (passed,)))
+                checks._keep(spec, site, of, CheckOutcome(True, (passed,)), "")
 
 
 def test_whole_days_pass_every_check(site: Site) -> None:

@@ -66,21 +66,22 @@ def a_byte_more(rows: pl.DataFrame, *of: Any, **more: Any) -> pl.DataFrame:
     return raw_scores(rows.with_columns(bytes=pl.col("bytes") + (pl.col("day") == LAST)), *of, **more)
 
 
-@pytest.mark.parametrize(
-    ("part", "fault", "expectation"),
-    [
-        ("judged", with_budget(0.3), "canaries_missed"),
-        ("judged", with_budget(20.0), "canaries_false"),
-        ("raw_scores", a_byte_more, "canaries_false"),
-    ],
-)
-def test_a_moved_budget_or_a_single_byte_kills_the_surge_canary(
-    whole: Site, monkeypatch: pytest.MonkeyPatch, part: str, fault: Callable[..., Any], expectation: str
+@pytest.mark.parametrize(("factor", "expectation"), [(0.99, "canaries_missed"), (1.01, "canaries_false")])
+def test_a_budget_that_moves_by_a_hundredth_kills_the_surge_canary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float, expectation: str
 ) -> None:
-    monkeypatch.setattr(pipeline.canary, part, fault)
-    found = failing(whole)
+    # Under so small a budget the rate moves with every byte. Under that of `whole` it leaps at the canary's threshold,
+    # from over ten times the limit to under half of it, so that a budget moved a little changes no verdict there.
+    site = stored(tmp_path, f"rules: {{{SURGE}: {{budget: 80}}}}\n")
+    monkeypatch.setattr(pipeline.canary, "judged", with_budget(factor))
+    found = failing(site)
     assert set(found) == {expectation}
     assert found[expectation].endswith(SURGE)
+
+
+def test_a_single_byte_kills_the_surge_canary(whole: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline.canary, "raw_scores", a_byte_more)
+    assert set(failing(whole)) == {"canaries_false"}
 
 
 def test_surge_without_enough_scored_days_is_named_as_learning(tmp_path: Path) -> None:

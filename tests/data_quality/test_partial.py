@@ -6,11 +6,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.runner import RunReport, days_status, open_landing
+from assets.runner import RunReport
 from data_quality.checks import check_specs, day_quality, run_all
+from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site
 from pipeline.stages import make_alerts
+from pipeline.status import days_status
 from pipeline.surge_days import fit_days
 from tests.data_quality.company import LAST, SERVERS, company, log, make, record_of, write_day
 

@@ -16,11 +16,12 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from assets import flows, runner
+from assets import runner
 from assets.instances import home
 from pipeline import stages
 from pipeline.errors import ConfigError, NilometerError
 from pipeline.landing import Landing
+from pipeline.now import open_landing
 from pipeline.site import PROJECT, Site, open_site
 from pipeline.storage import FOOTER_KEY, read_footer
 from tests.worlds import day, log_path, make_site
@@ -153,7 +154,7 @@ def test_a_damaged_day_is_stale_and_mended_by_run_stale(site: Site, done: Site, 
     folder = site.storage.root / table / f"day={DAYS[1]}"
     path = folder / ("flows_valid.parquet" if table == "quality" else "part.parquet")
     spoil(path, how)
-    (told,) = runner.days_status(site, runner.open_landing(site), [DAYS[1]], runner.day_quality)
+    (told,) = runner.days_status(site, open_landing(site), [DAYS[1]], runner.day_quality)
     assert told.state == "stale"
     if table == "quality":
         assert told.quality == "unverified"
@@ -226,8 +227,9 @@ def at(now: dt.datetime, patch: pytest.MonkeyPatch) -> None:
             return now if tz is not None else now.replace(tzinfo=None)
 
     shim = SimpleNamespace(datetime=Clock, UTC=dt.UTC, date=dt.date, timedelta=dt.timedelta)
-    for module in (runner, flows):
-        patch.setattr(module, "dt", shim)
+    for module in ("pipeline.now", "assets.flows"):
+        patch.setattr(f"{module}.dt", shim)
+    patch.setattr("pipeline.now.today", lambda _: now.date())
 
 
 @pytest.mark.parametrize("jump", [dt.timedelta(days=365), dt.timedelta(days=-1)])

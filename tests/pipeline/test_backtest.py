@@ -189,6 +189,23 @@ def test_an_address_and_the_asset_that_held_it_are_one_client(tmp_path: Path) ->
     ]
 
 
+def test_a_back_test_of_both_methods_joins_and_robs_an_asset_under_each_rules_own_name(tmp_path: Path) -> None:
+    site = whole(tmp_path / "s")
+    leases = "".join(f"10.0.2.{c},host{c}\n" for c in range(30))
+    surge = SurgeTrial(
+        site, SURGE.with_numbers({"budget": 100.0}), verified, context(entities=f"address,asset\n{leases}")
+    )
+    found = backtest((SeedTrial(site, RULE), surge), SIDES, [LAST])
+    assert found.daily.select("clients", "both").row(0) == (30, 1)
+    stolen = found.alerts.filter(pl.col("client").is_in(["host7", "10.0.2.7"])).drop("bytes")
+    assert stolen.rows() == [(LAST, "host7", BOTH, "above_both_gates", "shot")]
+    largest = found.recall.filter(pl.col("theft_bytes") == 10**10)
+    assert largest.select("events", "detected").rows() == [(1, 1), (1, 1)]
+    swept = found.sweep.filter((pl.col("theft_bytes") == 10**10) & pl.col("value").is_in([1.0, 100.0]))
+    assert swept.filter(pl.col("rule") == "candidate")["detected"].max() == 1
+    assert swept.filter(pl.col("rule") == "current")["detected"].max() == 1
+
+
 def test_unverified_days_are_left_out_of_surge_alone(tmp_path: Path) -> None:
     site = whole(tmp_path / "s")
 

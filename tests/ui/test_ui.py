@@ -149,7 +149,7 @@ def test_every_schedule_and_sensor_is_on_but_the_preview(running: Running, page:
     page.get_by_text("At 03:00 AM").first.wait_for()
     page.get_by_text("At 5 minutes past the hour").first.wait_for()
     switches = page.locator("label[class*=formatSwitch] input")
-    names = ("daily", "detection_quality", "new_logs", "power_map", "stale_days", "today_so_far")
+    names = ("daily", "detection_quality", "new_logs", "power_map", "stale_days", "today_so_far", "unjudged_days")
     expect(switches).to_have_count(len(names))
     for nth, name in enumerate(names):
         page.get_by_text(name, exact=True).first.wait_for()

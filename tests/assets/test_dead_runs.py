@@ -1,0 +1,105 @@
+"""Runs of the daemon whose process is killed, at whatever point: they fail by themselves and nothing waits for them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets import alive
+from assets.build import build_defs
+from assets.instances import open_instance
+from assets.schedules import JOB
+from pipeline.site import Site
+from tests.assets.test_sensors import Ticking
+from tests.worlds import day, make_site
+
+PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+from unittest.mock import patch
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.definitions.job_base import InMemoryJob
+from assets.build import build_defs
+from assets.instances import open_instance
+from assets.schedules import JOB
+from pipeline.site import open_site
+
+def kill(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+site = open_site(Path(sys.argv[1]))
+job = build_defs(site).resolve_job_def(JOB)
+with open_instance(site) as instance, patch(sys.argv[3], kill):
+    run = instance.get_run_by_id(sys.argv[2])
+    list(execute_run_iterator(InMemoryJob(job), run, instance))
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return make_site(tmp_path / "site", 1)
+
+
+@pytest.fixture
+def instance(site: Site) -> Iterator[dg.DagsterInstance]:
+    with open_instance(site) as found:
+        yield found
+
+
+def launched(site: Site, instance: dg.DagsterInstance) -> str:
+    job = build_defs(site).resolve_job_def(JOB)
+    tags = {"dagster/partition": day(0).isoformat()}
+    return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTING, tags=tags).run_id
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
+
+
+@pytest.mark.parametrize("where", ["assets.alive._Holding.execute", "assets.flows.land"])
+def test_a_run_that_is_killed_before_its_first_step_or_as_it_reads_logs_is_marked_failed(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    run_id = launched(site, instance)
+    program = [sys.executable, "-c", PROGRAM, str(site.root), run_id, where]
+    assert subprocess.run(program, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert status(instance, run_id) == dg.DagsterRunStatus.STARTED
+    assert alive.bury(instance, site) == []  # It may be about to begin.
+    monkeypatch.setattr(alive, "UNBEGUN_SECONDS", 0)
+    monkeypatch.setattr(alive, "YOUNG_SECONDS", 0)
+    assert Ticking(site, instance, "stale_days").tick() == ([], "No day is stale.")
+    assert status(instance, run_id) == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_that_the_launcher_lost_is_marked_failed(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = launched(site, instance)
+    monkeypatch.setattr(alive, "UNBEGUN_SECONDS", 0)
+    assert alive.bury(instance, site) == [run_id]
+
+
+def test_a_run_without_a_lock_that_began_a_step_may_work_elsewhere(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alive, "UNBEGUN_SECONDS", 0)
+    run_id = launched(site, instance)
+    begun = dg.DagsterEvent(dg.DagsterEventType.STEP_START.value, JOB, step_key="flows")
+    instance.report_dagster_event(begun, run_id)
+    assert alive.bury(instance, site) == []
+    assert status(instance, run_id) == dg.DagsterRunStatus.STARTING
+
+
+def test_a_run_of_the_daemon_holds_its_lock_from_the_start(site: Site) -> None:
+    defs = build_defs(site)
+    jobs = [j.executor_def for j in defs.resolve_all_job_defs()]
+    assert len({id(e) for e in jobs}) == 1
+    assert jobs[0] is not dg.in_process_executor

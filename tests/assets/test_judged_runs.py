@@ -1,0 +1,143 @@
+"""Checks whose results are of other data than is stored: seen, told, and judged again without making a day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from assets import checks
+from assets.build import build_defs
+from assets.instances import open_instance
+from assets.runner import run_days, run_stale
+from data_quality.checks import check_specs
+from data_quality.judged import names_unjudged
+from pipeline.site import Site, open_site
+from tests.assets.test_runs import events
+from tests.assets.test_sensors import Ticking
+from tests.calls import call, objects
+from tests.worlds import day, make_site, usual, write_log
+
+DAYS = [day(n) for n in range(3)]
+LATE = DAYS[1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site whose middle day was made again from a late log; what its checks said before lies beside it."""
+    site = make_site(tmp_path_factory.mktemp("whole") / "site", len(DAYS))
+    assert run_days(site, DAYS).good
+    shutil.copytree(site.storage.root / "quality", site.root / "before")
+    write_log(site.root, LATE, usual(1) | {"10.0.0.9": 77})
+    assert run_stale(site).good
+    return site.root
+
+
+@pytest.fixture
+def killed(whole: Path, tmp_path: Path) -> Site:
+    """As a kill before the checks leaves it: the tables are new, the results old, and those of the alerts missing."""
+    site = open_site(shutil.copytree(whole, tmp_path / "site"))
+    results = site.storage.root / "quality" / f"day={LATE}"
+    shutil.rmtree(results)
+    shutil.copytree(site.root / "before" / f"day={LATE}", results)
+    (results / "alerts_valid.parquet").unlink()
+    return site
+
+
+def results(site: Site) -> dict[str, bytes]:
+    folder = site.storage.root / "quality"
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.parquet")}
+
+
+def evaluations(site: Site, check: str, table: str) -> dict[str | None, dg.AssetCheckEvaluation]:
+    """The newest result of each day."""
+    found: dict[str | None, dg.AssetCheckEvaluation] = {}
+    key = dg.AssetCheckKey(dg.AssetKey(table), check)
+    with open_instance(site) as instance:
+        for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=100):
+            assert record.event is not None
+            told = record.event.dagster_event
+            if told is not None and told.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                found.setdefault(record.partition, told.asset_check_evaluation_data)
+    return found
+
+
+def shown_fingerprints(site: Site) -> dict[tuple[str, str | None], object]:
+    return {
+        (s.name, of): e.metadata["fingerprint"].value
+        for s in check_specs()
+        for of, e in evaluations(site, s.name, s.table).items()
+    }
+
+
+def stored_fingerprints(site: Site) -> dict[tuple[str, str | None], object]:
+    records = {(s.name, d): site.storage.record(s.table, d) for s in check_specs() for d in DAYS}
+    return {(name, d.isoformat()): r.fingerprint for (name, d), r in records.items() if r is not None}
+
+
+def test_every_result_shows_the_fingerprint_of_the_data_that_it_judged(whole: Path) -> None:
+    site = open_site(whole)
+    assert shown_fingerprints(site) == stored_fingerprints(site)
+    assert [names_unjudged(site, d) for d in DAYS] == [[], [], []]
+
+
+def test_status_names_checks_that_judged_other_data_and_those_that_never_ran(killed: Site) -> None:
+    # Nothing is in flood: the alerts of the late day, none, are what they were.
+    states = {s["day"]: s for s in objects(call("status", "--json", site=killed.root))}
+    assert [states[d.isoformat()]["state"] for d in DAYS] == ["done", "stale", "done"]
+    (reason,) = states[LATE.isoformat()]["reasons"]
+    assert reason.startswith("checks: ")
+    assert reason.endswith(" judged other data than is stored, or never ran")
+    assert {"flows_valid", "daily_traffic_valid", "alerts_valid"} <= set(names_unjudged(killed, LATE))
+
+
+def test_a_stale_run_judges_such_days_again_and_makes_none(killed: Site, whole: Path) -> None:
+    made, wanted = events(killed, dg.DagsterEventType.ASSET_MATERIALIZATION), results(open_site(whole))
+    assert results(killed) != wanted
+    report = run_stale(killed)
+    assert [d.day for d in report.days] == [LATE]
+    assert report.good
+    assert results(killed) == wanted
+    assert events(killed, dg.DagsterEventType.ASSET_MATERIALIZATION) == made
+    assert shown_fingerprints(killed) == stored_fingerprints(killed)
+
+
+def test_a_run_of_a_later_day_judges_the_days_of_its_window(killed: Site, whole: Path) -> None:
+    assert run_days(killed, [DAYS[2]]).good
+    assert results(killed) == results(open_site(whole))
+
+
+def test_the_sensor_asks_for_the_checks_of_such_days_and_then_there_is_rest(killed: Site, whole: Path) -> None:
+    with open_instance(killed) as instance:
+        sensor = Ticking(killed, instance, "unjudged_days")
+        (request,), _ = sensor.tick()
+        assert request.run_config == checks.config([LATE.isoformat()])
+        assert Ticking(killed, instance, "stale_days").tick() == ([], "No day is stale.")
+        job = build_defs(killed).resolve_job_def(checks.JOB)
+        assert job.execute_in_process(instance=instance, run_config=request.run_config, tags=request.tags).success
+        assert sensor.tick() == ([], "Every check is of what is stored.")
+    assert results(killed) == results(open_site(whole))
+
+
+def test_a_result_that_does_not_read_is_made_again(killed: Site, whole: Path) -> None:
+    (killed.storage.root / "quality" / f"day={DAYS[0]}" / "drift.parquet").write_bytes(b"PAR1 nothing PAR1")
+    assert names_unjudged(killed, DAYS[0]) == ["drift"]
+    run_stale(killed)
+    assert results(killed) == results(open_site(whole))
+
+
+def test_results_of_an_earlier_version_count_as_of_the_stored_day(killed: Site) -> None:
+    for path in (killed.storage.root / "quality" / f"day={LATE}").iterdir():
+        rows = pl.read_parquet(path, hive_partitioning=False)
+        killed.storage.write_parquet(f"quality/day={LATE}/{path.name}", rows, {"check": path.stem})
+    assert names_unjudged(killed, LATE) == ["alerts_valid"]
+
+
+def test_a_pruned_day_is_not_judged_again(killed: Site) -> None:
+    for table in {s.table for s in check_specs()}:
+        killed.storage.prune_day(table, LATE, dt.date(2027, 1, 1))
+    assert names_unjudged(killed, LATE) == []
