@@ -12,7 +12,7 @@ from types import MappingProxyType
 PER = 10_000
 """Active clients that a budget, and every rate of alerts, is told for."""
 CHANNELS = ("shot", "slow", "new")
-SHARES: Mapping[str, float] = MappingProxyType({"shot": 0.7, "slow": 0.15, "new": 0.15})
+SHARES: Mapping[str, float] = MappingProxyType({"shot": 0.65, "slow": 0.2, "new": 0.15})
 
 
 @dataclass(frozen=True)
