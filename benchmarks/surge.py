@@ -18,8 +18,6 @@ from pipeline.methods.surge import Params, calibrated, raw_scores
 from pipeline.simulate.settings import BASKETS, WorldSettings
 from pipeline.simulate.world import World, make_world
 
-LEAST_HISTORY = 10
-"""Days of a world that are not scored: with fewer before it, a day's scores would spoil the calibration."""
 TICKETS = ("resync", "re_enrolment", "migration", "onboarding", "attachments", "export", "backup_full", "leave_return")
 """Causes that somebody wrote down; who holds an address is known from leases, not from tickets."""
 
@@ -47,7 +45,7 @@ def judge(world: World, explained: float, params: Params, *, leases: bool = Fals
     daily = daily_of(world, explained, leases=leases)
     days = daily["day"].unique().sort().to_list()
     after = days[world.settings.warmup_days :]
-    raw = raw_scores(daily, days[max(world.settings.warmup_days - params.calibration, LEAST_HISTORY) :], params)
+    raw = raw_scores(daily, days[max(world.settings.warmup_days - params.calibration, 0) :], params)
     verdicts = calibrated(raw, after, params).filter(pl.col("alert") & pl.col("explained_by").is_null())
     new_case = (pl.col("case_day") == pl.col("day")).any()
     alerts = verdicts.group_by("day", "client").agg(pl.lit(True).alias("alert"), new_case.alias("counts"), "channel")

@@ -23,8 +23,6 @@ from tests.oracle import surge as oracle
 
 PARAMS = Params()
 FIRST = dt.date(2026, 3, 2)
-LEAST_HISTORY = 10
-"""Days of a world that are not scored: with fewer before it, a day's scores would spoil the calibration."""
 
 
 def day(number: int) -> dt.date:
@@ -343,7 +341,7 @@ def false_rate(world: World, params: Params) -> float:
     daily = world.daily.rename({"src_ip": "client", "bytes_in": "bytes"})
     days = daily["day"].unique().sort().to_list()
     after = days[world.settings.warmup_days :]
-    raw = raw_scores(daily, days[max(world.settings.warmup_days - params.calibration, LEAST_HISTORY) :], params)
+    raw = raw_scores(daily, days[max(world.settings.warmup_days - params.calibration, 0) :], params)
     found = calibrated(raw, after, params).filter(pl.col("alert") & (pl.col("case_day") == pl.col("day")))
     active = daily.filter(pl.col("day").is_in(after)).height
     return 10_000 * found.select("day", "client").n_unique() / active
