@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 import pipeline.canary
 from data_quality.checks import check_specs, run_check
 from pipeline.firing import Firing, firing
-from pipeline.methods.surge import judged, raw_scores
+from pipeline.methods.surge import judged
+from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
 from tests.stored_days import stored_site
 from tests.worlds import SEED, TWIN, day
@@ -62,8 +64,8 @@ def with_budget(factor: float) -> Callable[..., dict[str, pl.DataFrame]]:
     return moved
 
 
-def a_byte_more(rows: pl.DataFrame, *of: Any, **more: Any) -> pl.DataFrame:
-    return raw_scores(rows.with_columns(bytes=pl.col("bytes") + (pl.col("day") == LAST)), *of, **more)
+def a_byte_more(rows: pl.DataFrame, thefts: list[Injection]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return inject(rows, [replace(theft, size=theft.size + 1) for theft in thefts])
 
 
 @pytest.mark.parametrize(("factor", "expectation"), [(0.99, "canaries_missed"), (1.01, "canaries_false")])
@@ -80,7 +82,7 @@ def test_a_budget_that_moves_by_a_hundredth_kills_the_surge_canary(
 
 
 def test_a_single_byte_kills_the_surge_canary(whole: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.canary, "raw_scores", a_byte_more)
+    monkeypatch.setattr(pipeline.canary, "inject", a_byte_more)
     assert set(failing(whole)) == {"canaries_false"}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.detections import Rule, RuleOverride, known_rules, load_rules
+from pipeline.detections.budget import Params
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.loader import BUILT_IN, read_rule
 from pipeline.errors import ConfigError, NilometerError, RuleError
@@ -252,6 +253,11 @@ def test_rules_that_filter_alike_share_a_series_however_it_is_written(tmp_path: 
     found = loaded(tmp_path)
     assert found["small"].measure.id == found["two"].measure.id
     assert found["small"].measure.id.endswith("email_server and dest_port=25,587 and app=smtp by src_ip")
+
+
+def test_the_shipped_surge_rule_has_the_numbers_that_the_method_is_evaluated_with() -> None:
+    (surge,) = (r for r in known_rules(30).values() if r.id == "mail_volume_surge")
+    assert surge.surge == Params()
 
 
 def test_the_surge_method_sums_bytes_of_a_direction_only(tmp_path: Path) -> None:
