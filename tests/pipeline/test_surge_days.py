@@ -32,13 +32,13 @@ def rule(**changes: object) -> Rule:
 
 def test_the_rule_is_off_until_a_site_asks_for_it() -> None:
     assert ID not in {r.id for r in load_rules({}, lookback_days=30)}
-    assert rule().surge.limit("shot") == 14
+    assert rule().surge.limit("shot") == 13
     for change, there in ((RuleOverride(budget=5), True), (RuleOverride(enabled=False, budget=5), False)):
         assert (ID in {r.id for r in load_rules({ID: change}, lookback_days=30)}) is there
 
 
 def test_budget_and_shares_can_be_changed_and_change_the_fingerprint() -> None:
-    assert rule(budget=5).surge.limit("slow") == 0.75
+    assert rule(budget=5).surge.limit("slow") == 1.0
     assert rule(shares={"shot": 1}).surge.limit("new") == 0
     prints = {r.fingerprint for r in (rule(), rule(budget=5), rule(shares={"shot": 1}), rule(lookback_days=20))}
     assert len(prints) == 4
@@ -63,7 +63,7 @@ def test_an_impossible_budget_is_named(tmp_path: Path, text: str, words: str) ->
 
 def test_the_rule_can_fire_unless_no_channel_has_a_share() -> None:
     assert failed_cases(rule()) == []
-    assert fireability(rule(), DAY).fleet_rows == math.ceil(10_000 / 14)
+    assert fireability(rule(), DAY).fleet_rows == math.ceil(10_000 / 13)
     assert not fireability(rule(shares={}), DAY).can_fire
 
 
