@@ -30,18 +30,25 @@ ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
 	.venv/bin/nilometer --site demo-site ui
 
 test: $(STAMP) lint types ## set up, then lint, types and all fast tests
-	$(MAKE) --no-print-directory --output-sync=target -j2 test-runs test-parts
+	$(MAKE) --no-print-directory --output-sync=target -j3 test-runs test-more-runs test-parts test-whole
 
-# Two at a time, as they take about as long; what one group leaves in memory does not slow the next.
-APART := tests/assets tests/data_quality tests/pipeline
+# Three groups at a time, the longest first: runs of the daemon wait more than they work. What one group leaves in
+# memory does not slow the next.
+RUNS := $(sort $(wildcard tests/assets/test_[a-o]*.py))
+MORE := $(sort $(wildcard tests/assets/test_[p-z]*.py)) tests/data_quality
 
-.PHONY: test-runs test-parts
+.PHONY: test-runs test-more-runs test-parts test-whole
 test-runs: $(STAMP)
-	$(PY) -m pytest tests/assets tests/data_quality
+	$(PY) -m pytest $(RUNS)
+
+test-more-runs: $(STAMP)
+	$(PY) -m pytest $(MORE)
 
 test-parts: $(STAMP)
 	$(PY) -m pytest tests/pipeline
-	$(PY) -m pytest $(addprefix --ignore=,$(APART)) tests
+
+test-whole: $(STAMP)
+	$(PY) -m pytest $(addprefix --ignore=,tests/assets tests/data_quality tests/pipeline) tests
 
 gate: $(STAMP) ## detection on five simulated worlds is no worse than it was
 	$(PY) -m pytest -m slow tests/pipeline/evaluation/test_evaluation_run.py

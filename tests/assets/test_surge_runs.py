@@ -61,7 +61,7 @@ def test_a_theft_alerts_with_what_explains_it(ran: Site) -> None:
     assert evidence["seed"][0]["rule_id"] == SEED
     assert evidence["seed"][0]["alerts"] is True
     (shot,) = (c for c in evidence["channels"] if c["channel"] == "shot")
-    assert shot["rate"] <= shot["limit"] == 14
+    assert shot["rate"] <= shot["limit"] == 13
     assert evidence["expected"] < shot["least_volume"] < 100_000_000
     assert evidence["top_flows"][0]["bytes"] == mine["bytes_in"]
 
