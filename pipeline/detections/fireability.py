@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pipeline.detections.budget import CHANNELS
 from pipeline.detections.model import Rule
 
-_FIRST_BUDGETED = 12
+_FIRST_BUDGETED = 13
+"""Days after the first: of seven days none knows clients less than half as well as the last."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _others(rule: Rule, rows: int) -> str:
 
 
 def _budget(rule: Rule, start: dt.date) -> Fireability:
-    """Five days of a client tell its spread, a week of scores how rare one is."""
+    """Five days of a client tell its spread, seven comparable ones how rare a score is, with a fleet seen every day."""
     first, days = start + dt.timedelta(days=_FIRST_BUDGETED), rule.surge.calibration
     rows = math.ceil(10_000 / max(rule.surge.limit(c) for c in CHANNELS)) if any(rule.shares.values()) else 0
     if not rows:

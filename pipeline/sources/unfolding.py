@@ -53,7 +53,7 @@ def is_utf_16(head: bytes) -> bool:
 
 def open_zip(path: Path) -> IO[bytes]:
     """The one file in a zip archive; raises SourceError when there are several, or one that cannot be read."""
-    where = Location(file=str(path))
+    where = Location(file=path.name)
     try:
         archive = zipfile.ZipFile(path)
         files = [i for i in archive.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX/")]

@@ -92,7 +92,7 @@ def test_surge_without_enough_scored_days_is_named_as_learning(tmp_path: Path) -
     assert set(found) == {"rules_that_cannot_today"}
     assert f"{SURGE}, judged at" in found["rules_that_cannot_today"]
     assert (
-        "3 of the 7 scored days before are there; 2026-10-13 is the first day it can"
+        "3 of the 7 scored days before are there; 2026-10-14 is the first day it can"
         in found["rules_that_cannot_today"]
     )
 

@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from pipeline.detections import known_rules
+from pipeline.detections.fireability import fireability
 from pipeline.methods.surge import CALIBRATED_SCHEMA, RAW_SCHEMA, Params, calibrated, raw_scores
 from pipeline.methods.surge.calibration import comparable_days, kind_budgets
 from pipeline.methods.surge.company import company
@@ -302,6 +304,8 @@ def test_a_young_fleet_alerts_nobody_before_a_week_is_scored() -> None:
     found = calibrated(raw, days, PARAMS).filter("alert")
     assert found["day"].min() >= day(13)
     assert ("10.0.0.8", day(13)) in found.select("client", "day").rows()
+    (rule,) = (r for r in known_rules(30).values() if r.method == "surge")
+    assert fireability(rule, FIRST).first_day == day(13)
 
 
 def test_the_first_weeks_of_a_site_keep_the_budget_of_each_channel() -> None:
