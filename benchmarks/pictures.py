@@ -6,6 +6,7 @@ code draws equal pictures; recall is that of the worlds kept in tests/golden/eva
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import json
 import math
@@ -150,4 +151,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Draw the pictures of docs/detection.md.")
+    parser.add_argument("folder", type=Path, help="where the pictures are written; it is made")
+    main(parser.parse_args().folder)

@@ -20,8 +20,8 @@ from pipeline.site import Site
 from pipeline.storage import digest
 from pipeline.surge_clients import client_days
 
-STAGE_VERSION = 4
-VERDICT_VERSION = 4
+STAGE_VERSION = 5
+VERDICT_VERSION = 5
 QualityOf = Callable[[Site, dt.date], str]
 
 

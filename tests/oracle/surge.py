@@ -139,7 +139,9 @@ class Raw:
 
     @property
     def new(self) -> float | None:
-        return math.log(max(self.excess, 1.0)) if self.n < 4 else None
+        if self.n == 0:
+            return math.log(max(self.excess, 1.0))
+        return self.surprise if self.n < 4 else None
 
 
 def raw_scores(rows: Sequence[Row], day: dt.date, days: int = 30) -> list[Raw]:

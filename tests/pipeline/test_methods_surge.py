@@ -90,6 +90,21 @@ def test_a_client_never_seen_alerts_in_the_new_channel() -> None:
     assert found["client"].to_list() == ["10.0.9.9"]
 
 
+def set_up_daily(client: str, last: int) -> pl.DataFrame:
+    """The fleet where a host is set up each day with 5 GB and used for two days more, and a client's two first days."""
+    rows = [(day(n), f"10.9.{n}.1", 5 * 10**9) for n in range(15, 76)]
+    rows += [(day(n + after), f"10.9.{n}.1", 15_000_000 + n * 10**5) for n in range(15, 74) for after in (1, 2)]
+    rows += [(day(n), client, 20_000_000) for n in (last - 3, last - 2)]
+    new = pl.DataFrame(rows, schema=["day", "client", "bytes"], orient="row").with_columns(role=pl.lit("client"))
+    return pl.concat([fleet(), new], how="diagonal")
+
+
+def test_large_first_days_do_not_hide_what_is_unusual_on_the_days_after() -> None:
+    robbed = pl.DataFrame({"day": [day(75)], "client": ["10.0.9.9"], "bytes": [10**9], "role": ["client"]})
+    found = alerts(pl.concat([set_up_daily("10.0.9.9", 75), robbed], how="diagonal"), 75, "new")
+    assert found["client"].to_list() == ["10.0.9.9"]
+
+
 def test_an_explained_alert_is_kept_as_low_and_leaves_no_trace_in_the_past() -> None:
     daily = with_extra(fleet(), "10.0.0.7", {70: 4_000_000_000})
     why = pl.when((pl.col("day") == day(70)) & (pl.col("client") == "10.0.0.7")).then(pl.lit("resync"))
@@ -237,10 +252,13 @@ def test_the_least_volume_of_a_client_that_speaks_for_its_group_is_exact() -> No
         assert again["alert"].item() is alert
 
 
-def test_the_least_volume_of_a_new_client_is_exact() -> None:
+@pytest.mark.parametrize("past_days", [0, 2])
+def test_the_least_volume_of_a_new_client_is_exact(past_days: int) -> None:
+    past = set_up_daily("10.0.9.9", 75) if past_days else fleet()
+
     def verdict(size: int) -> pl.DataFrame:
         newcomer = pl.DataFrame({"day": [day(75)], "client": ["10.0.9.9"], "bytes": [size]})
-        found = verdicts(pl.concat([fleet(), newcomer], how="diagonal"), 75)
+        found = verdicts(pl.concat([past, newcomer], how="diagonal"), 75)
         return found.filter((pl.col("client") == "10.0.9.9") & (pl.col("channel") == "new"))
 
     least = verdict(5 * 10**9)["least_volume"].item()

@@ -70,6 +70,7 @@ def test_raw_scores_equal_a_naive_reading(rows: list[oracle.Row]) -> None:
         assert got["surprise"] == NEAR(want.surprise, rel=1e-9, abs=1e-9)
         assert got["excess"] == NEAR(want.excess, rel=1e-9, abs=1e-2)
         assert (got["new"] is None) == (want.new is None)
+        assert got["new"] is None or got["new"] == NEAR(want.new, rel=1e-9, abs=1e-9)
 
 
 @st.composite

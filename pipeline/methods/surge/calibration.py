@@ -18,7 +18,7 @@ from pipeline.methods.surge.centre import surprising
 from pipeline.methods.surge.company import UNUSUAL_QUANTILE, company
 from pipeline.methods.surge.effects import volume_of
 from pipeline.methods.surge.rarity import ENOUGH_ROWS, Excesses
-from pipeline.methods.surge.raw import with_scores
+from pipeline.methods.surge.raw import FIRST_DAY, with_scores
 from pipeline.methods.surge.slow import slow_level
 from pipeline.methods.surge.tail import Tail, fit_tail
 
@@ -26,6 +26,8 @@ _RARITY_POWER = 3
 _COMPANY_WEIGHT = 1.5
 """High scores come more often than e^-score, as lookalikes are among them: so much in company weighs more."""
 _FEW_NEW = 30
+_FIRST_PART = 0.8
+"""The part of the new channel's budget for first days, which hosts set up anew fill: the rest is for the days after."""
 _MOST_BYTES = 2**62
 _CLOSE = 1e-9
 _LEAST_PART = 0.05
@@ -35,7 +37,7 @@ _ENOUGH_SCORES = 50
 LEAST_DAYS = 7
 """With fewer comparable days in its past a channel does not alert: a week has weekends."""
 Kind = tuple[str, str | None, bool | None]
-"""Channel, role and whether days are quiet; None stands for all."""
+"""Channel, role, and whether days are quiet or, of the new channel, a client's first; None stands for all."""
 _SHOT = pl.min_horizontal("surprise", _RARITY_POWER * pl.col("rarity")) + pl.when(
     pl.col("surprise") >= pl.col("company_from")
 ).then(_COMPANY_WEIGHT * pl.col("company")).otherwise(0.0)
@@ -70,11 +72,8 @@ class Calibration:
             alike = (pl.col("role") == role) & (True if quiet is None else pl.col("quiet") == quiet)
             tails["shot", role, quiet] = fit_tail(shot.filter(alike)["score"], size)
         tails["slow", None, None] = slow
-        new = free["new"].drop_nulls()
-        if new.len() < _FEW_NEW:
-            # Too few new clients to compare with: a new one must be rare among all.
-            new = free["excess"].clip(1).log()
-        tails["new", None, None] = fit_tail(new, past.height)
+        for first in (True, False):
+            tails["new", None, first] = _new_tail(free, past.height, first=first)
         return cls(excesses, tails, unusual, usual_rate)
 
     def with_company(self, today: pl.DataFrame) -> pl.DataFrame:
@@ -92,18 +91,18 @@ class Calibration:
             rows = rows.with_columns(score=_SHOT)
         else:
             rows = rows.with_columns(rarity=pl.lit(None, pl.Float64), score=pl.col(channel))
-        judged = rows.with_row_index("row").filter(pl.col("score").is_not_null())
+        judged = rows.with_row_index("row").filter(pl.col("score").is_not_null()).with_columns(side=_side(channel))
         parts = [
             part.with_columns(self.tail(channel, *kind).rate(part["score"]).alias("rate"))
-            for kind, part in judged.partition_by("role", "quiet", as_dict=True, maintain_order=True).items()
+            for kind, part in judged.partition_by("role", "side", as_dict=True, maintain_order=True).items()
         ]
         if not parts:
-            return judged.with_columns(rate=pl.lit(None, pl.Float64)).drop("row")
-        return pl.concat(parts).sort("row").drop("row")
+            return judged.with_columns(rate=pl.lit(None, pl.Float64)).drop("row", "side")
+        return pl.concat(parts).sort("row").drop("row", "side")
 
-    def tail(self, channel: str, role: str | None, quiet: bool | None) -> Tail:
+    def tail(self, channel: str, role: str | None, side: bool | None) -> Tail:
         """That of the role's quiet or other days where there is one, else the role's, else the fleet's."""
-        kinds: tuple[Kind, ...] = ((channel, role, quiet), (channel, role, None), (channel, None, None))
+        kinds: list[Kind] = [(channel, r, s) for r in (role, None) for s in (side, None)]
         return next(self.tails[kind] for kind in kinds if kind in self.tails)
 
     def least_volume(self, alerts: pl.DataFrame, channel: str, limit: float) -> pl.Series:
@@ -154,21 +153,21 @@ class Calibration:
 
     def _guessed(self, rows: pl.DataFrame, channel: str, limit: float) -> pl.Series:
         """About the smallest volume that alerts, by the inverse of the channel's score."""
-        kinds = rows.select("role", "quiet").unique()
+        rows = rows.with_columns(side=_side(channel))
+        kinds = rows.select("role", "side").unique()
         needs = [self.tail(channel, *kind).least_score(limit) for kind in kinds.iter_rows()]
         kinds = kinds.with_columns(pl.Series("need", needs, dtype=pl.Float64))
-        rows = rows.join(kinds, on=["role", "quiet"], how="left", nulls_equal=True, maintain_order="left")
+        rows = rows.join(kinds, on=["role", "side"], how="left", nulls_equal=True, maintain_order="left")
         if channel == "slow":
             return rows.select(volume=volume_of(slow_level(pl.col("need"))))["volume"]
         if channel == "new":
-            return rows.select(volume=pl.col("expected") + pl.col("need").exp())["volume"]
+            large, unusual = pl.col("expected") + pl.col("need").exp(), _volume_at(rows, rows["need"])
+            return rows.select(volume=pl.when(FIRST_DAY).then(large).otherwise(unusual))["volume"]
         alone = pl.col("need") - _COMPANY_WEIGHT * pl.col("company")
         rows = rows.with_columns(own=pl.min_horizontal("need", pl.max_horizontal(alone, "company_from")))
-        own = rows.select(
-            volume_of(surprising(rows["own"], rows["nu"]) * pl.col("scale") + pl.col("centre") + pl.col("shift"))
-        )
+        own = _volume_at(rows, rows["own"])
         rare = self.excesses.reach(rows.with_columns(rarity=alone / _RARITY_POWER))
-        return pl.DataFrame([own.to_series().alias("a"), (rare + rows["expected"]).alias("b")]).max_horizontal()
+        return pl.DataFrame([own.alias("a"), (rare + rows["expected"]).alias("b")]).max_horizontal()
 
     def _alerts_at(self, rows: pl.DataFrame, volume: pl.Series, channel: str, limit: float) -> pl.Series:
         """Whether each row that the channel judges would alert with another volume of the day."""
@@ -249,6 +248,28 @@ def _comparable(past: pl.DataFrame, known: str, score: str) -> pl.DataFrame:
     """The rows of these days; none where they are too few."""
     days = comparable_days(past, known, score)
     return past.filter(pl.col("day").is_in(days.implode())) if days.len() >= LEAST_DAYS else past.clear()
+
+
+def _side(channel: str) -> pl.Expr:
+    """What splits a role's client-days of a channel in two: quiet days, or the first days of clients."""
+    return FIRST_DAY if channel == "new" else pl.col("quiet")
+
+
+def _volume_at(rows: pl.DataFrame, surprises: pl.Series) -> pl.Series:
+    """The volume of the day with which each row would be as surprising."""
+    level = surprising(surprises, rows["nu"]) * pl.col("scale") + pl.col("centre") + pl.col("shift")
+    return rows.select(volume=volume_of(level))["volume"]
+
+
+def _new_tail(free: pl.DataFrame, active: int, *, first: bool) -> Tail:
+    """Scores of clients' first days, or of the few after it, against their part of the budget.
+
+    With too few of either to compare with, a new one must be rare among all.
+    """
+    like = free.filter(FIRST_DAY if first else ~FIRST_DAY)["new"].drop_nulls()
+    if like.len() < _FEW_NEW:
+        return fit_tail(free["excess"].clip(1).log() if first else free["surprise"], active)
+    return fit_tail(like, round(active * (_FIRST_PART if first else 1 - _FIRST_PART)))
 
 
 def _slow_tail(past: pl.DataFrame, params: Params) -> Tail:

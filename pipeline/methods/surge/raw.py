@@ -18,6 +18,7 @@ from pipeline.methods.surge.slow import RECENT, recent_days, slow_score
 
 NEW_DAYS = 4
 """A client with fewer past days is new."""
+FIRST_DAY = pl.col("n") == 0
 _QUIET = 0.5
 """A day with less than this part of the usual number of clients is quiet: a weekend, a holiday."""
 _OPTIONAL = ("group", "role", "explained_by")
@@ -109,11 +110,11 @@ def with_scores(today: pl.DataFrame) -> pl.DataFrame:
     """The rows with all that follows from a day's volume: excess, ratio, t, surprise, slow and new."""
     y, excess = log_volume("bytes"), pl.col("bytes") - pl.col("expected")
     today = today.with_columns(t=(y - pl.col("shift") - pl.col("centre")) / pl.col("scale"), excess=excess)
-    return today.with_columns(
-        surprise(today["t"], today["nu"]).alias("surprise"),
+    return today.with_columns(surprise(today["t"], today["nu"]).alias("surprise")).with_columns(
         ratio=(pl.col("bytes") + FLOOR_BYTES) / (pl.col("expected") + FLOOR_BYTES),
         slow=slow_score(y),
-        new=pl.when(pl.col("n") < NEW_DAYS).then(pl.col("excess").clip(1).log()),
+        # On a first day only the fleet tells what is much; a little past tells more than the size does.
+        new=pl.when(FIRST_DAY).then(pl.col("excess").clip(1).log()).when(pl.col("n") < NEW_DAYS).then("surprise"),
     )
 
 
