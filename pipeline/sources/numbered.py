@@ -6,7 +6,6 @@ readers.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import polars as pl
@@ -45,10 +44,10 @@ def cut_lines(stretch: Block) -> pl.DataFrame | None:
     if looks_compressed(data):
         return None
     try:
-        frame = pl.scan_lines(io.BytesIO(data), name="raw").collect()
+        frame = pl.scan_lines(data, name="raw").collect()
     except pl.exceptions.PolarsError:
         data = data.decode("utf-8", errors="backslashreplace").encode()
-        frame = pl.scan_lines(io.BytesIO(data), name="raw").collect()
+        frame = pl.scan_lines(data, name="raw").collect()
     if frame["raw"].str.len_bytes().sum() + frame.height != len(data):
         return None  # It drops carriage returns.
     return _numbered(frame, stretch)

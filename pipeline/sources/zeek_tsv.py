@@ -8,7 +8,6 @@ something among them is odd the reference path, which gives every line its reaso
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -178,12 +177,14 @@ class ZeekTsvReader:
         if pattern is None or frame is None:
             return None
         stretch.counted(frame.height)
-        plain = frame.select(pl.col("raw").str.contains(pattern)).to_series()
-        count = int(plain.sum() or 0)
+        plain = frame["raw"].str.contains(pattern)
+        count = int(plain.sum())
         if count <= self.least_told * frame.height:
             return None
-        ends = frame.select(pl.col("raw").filter(plain).min().alias("a"), pl.col("raw").filter(plain).max().alias("b"))
-        times = ends.select(_micros(pl.col(c).str.head(glance.TIME_LENGTH)) for c in ("a", "b"))
+        told = frame["raw"].filter(plain)
+        times = pl.DataFrame({"a": [told.min()], "b": [told.max()]}).select(
+            _micros(pl.all().str.head(glance.TIME_LENGTH))
+        )
         first, last = times.row(0)
         if last > self._options.latest_us:
             return None
@@ -225,7 +226,7 @@ class ZeekTsvReader:
         try:
             # All columns are read: of a projection, Polars lets extra fields go without a word.
             frame = pl.read_csv(
-                io.BytesIO(data),
+                data,
                 has_header=False,
                 separator=self._separator,
                 quote_char=None,
