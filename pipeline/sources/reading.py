@@ -199,6 +199,7 @@ class LineStream:
     def blocks(self, first_line: int = 1, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
         line, longest = first_line, 0
+        bytes(block_bytes + _LOOK_AHEAD)  # Let go at once: glibc then keeps pieces of this size, and maps none anew.
         while data := self.read(block_bytes + self._ahead(block_bytes)):
             longest = longest or self._longest(data)
             if not data.endswith(b"\n"):
