@@ -51,7 +51,7 @@ def _as_text(frame: pl.DataFrame) -> memoryview:
     lists = [_joined(frame[c]) for c, t in frame.schema.items() if t == pl.List]
     # Times as numbers: writing them out as dates costs more than all the rest.
     times = [pl.col(c).to_physical() for c, t in frame.schema.items() if t in (pl.Datetime, pl.Duration)]
-    plain = frame.with_columns(lists + times)
+    plain = frame.with_columns(*lists, *times)
     same = [s.name for s in plain if _is_one_value(s)]
     text = io.BytesIO(f"{frame.height} rows, {len(same)} columns of one value\n".encode())
     text.seek(0, io.SEEK_END)
