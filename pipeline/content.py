@@ -48,10 +48,10 @@ class ContentHash:
 
 def _as_text(frame: pl.DataFrame) -> memoryview:
     """What is hashed of a stretch of rows."""
-    lists = [pl.col(c).list.join("\x1f", ignore_nulls=False) for c, t in frame.schema.items() if t == pl.List]
+    lists = [_joined(frame[c]) for c, t in frame.schema.items() if t == pl.List]
     # Times as numbers: writing them out as dates costs more than all the rest.
     times = [pl.col(c).to_physical() for c, t in frame.schema.items() if t in (pl.Datetime, pl.Duration)]
-    plain = frame.with_columns(lists + times)
+    plain = frame.with_columns(*lists, *times)
     same = [s.name for s in plain if _is_one_value(s)]
     text = io.BytesIO(f"{frame.height} rows, {len(same)} columns of one value\n".encode())
     text.seek(0, io.SEEK_END)
@@ -59,6 +59,13 @@ def _as_text(frame: pl.DataFrame) -> memoryview:
         if part.width:
             part.write_csv(text, null_value="\\N", quote_style="necessary")
     return text.getbuffer()
+
+
+def _joined(lists: pl.Series) -> pl.Series:
+    """The texts of each list as one; where each holds one text or is unknown, as categories mostly are, those texts."""
+    if (lists.list.len().fill_null(1) == 1).all():
+        return lists.explode()
+    return lists.list.join("\x1f", ignore_nulls=False)
 
 
 def _is_one_value(values: pl.Series) -> bool:

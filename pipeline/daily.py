@@ -80,6 +80,7 @@ def build_daily(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure],
 
 def _series(flows: pl.LazyFrame, measure: Measure, day: dt.date) -> pl.LazyFrame:
     value, unknown = _values(measure)
+    peer = pl.col(measure.peer).cast(pl.Categorical).to_physical()  # Distinct numbers cost less than distinct texts.
     return (
         measured(flows, measure)
         .group_by(client=pl.col(measure.subject))
@@ -87,7 +88,7 @@ def _series(flows: pl.LazyFrame, measure: Measure, day: dt.date) -> pl.LazyFrame
             bytes=value,
             flows=pl.len().cast(pl.Int64),
             flows_unknown=unknown,
-            servers=pl.col(measure.peer).n_unique().cast(pl.Int64),
+            servers=peer.n_unique().cast(pl.Int64),
             first_start=pl.col("start_time").min(),
             last_start=pl.col("start_time").max(),
         )

@@ -100,7 +100,8 @@ class Inventory:
 
     def category_frame(self, ips: pl.Series, day: dt.date) -> pl.DataFrame:
         """Categories of the distinct addresses on a day: columns `ip`, `category`; only those that have one."""
-        found = [(ip, self.categories(ip, day)) for ip in ips.drop_nulls().unique().sort().to_list()]
+        covered = self.watched_frame(ips).filter("watched")["ip"]
+        found = [(ip, self.categories(ip, day)) for ip in covered.sort().to_list()]
         found = [(ip, c) for ip, c in found if c]
         return pl.DataFrame(
             {"ip": [ip for ip, _ in found], "category": [c for _, c in found]},

@@ -24,7 +24,7 @@ from pipeline.mail_servers import Servers
 from pipeline.schemas import QUARANTINE, UTC_TIME
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import READERS, detect
-from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReadOptions
+from pipeline.sources.base import Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions
 from pipeline.sources.documents import is_document
 from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
@@ -132,14 +132,18 @@ class FileLander:
                 self._read_array(blocks, block, part, reader)
                 break
             elif block.unterminated:
+                self._take_all(part, _settled(reader))
                 entry.resume = self._resume_point(offset, line, reader)
                 tail = self._tail(reader.read(block), key)
             else:
-                self._take(part, reader.read(block))
+                self._take_all(
+                    part, reader.read_on(block) if isinstance(reader, PatientReader) else [reader.read(block)]
+                )
             self._hash.update(block.data)
             if not block.unterminated:
                 offset, line = offset + len(block.data), block.first_line + block.lines
         if reader is not None and tail is None and not array:
+            self._take_all(part, _settled(reader))
             left = reader.finish()
             tail = self._tail(left, key) if left.account.quarantined else None
             entry.resume = self._resume_point(offset, line, reader)
@@ -205,6 +209,10 @@ class FileLander:
             self._store(tail, tail.key, parsed.rows)
         return tail
 
+    def _take_all(self, part: Part, found: list[Parsed]) -> None:
+        for parsed in found:
+            self._take(part, parsed)
+
     def _take(self, part: Part, parsed: Parsed) -> None:
         self._count(part, parsed)
         if parsed.rows.height:
@@ -265,6 +273,14 @@ class FileLander:
             self._storage.remove(name)
             return
         self._storage.write_parquet(name, QUARANTINE.conform(whole.head(MAX_QUARANTINE_ROWS)), {"file": entry.name})
+
+
+def _read_on(reader: Reader, block: Block) -> list[Parsed]:
+    return reader.read_on(block) if isinstance(reader, PatientReader) else [reader.read(block)]
+
+
+def _settled(reader: Reader) -> list[Parsed]:
+    return reader.settle() if isinstance(reader, PatientReader) else []
 
 
 def landed_name(file: str) -> str:

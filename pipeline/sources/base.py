@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
@@ -213,6 +214,22 @@ class Reader(Protocol):
 
 
 @runtime_checkable
+class PatientReader(Protocol):
+    """A reader that lets lines wait which need care: those of several blocks at once cost less.
+
+    It says of them what `Reader.read` says of each block alone, in the same order, only later.
+    """
+
+    def read_on(self, block: Block) -> list[Parsed]:
+        """Read one block as far as it may be; what had waited and is settled now comes before it."""
+        ...
+
+    def settle(self) -> list[Parsed]:
+        """What waits, block by block; nothing waits behind it. Asked before an unterminated block, and at the end."""
+        ...
+
+
+@runtime_checkable
 class DocumentReader(Protocol):
     """A reader that takes a file which is one JSON document, too."""
 
@@ -238,6 +255,26 @@ def merge(parts: list[Parsed]) -> Parsed:
     for part in parts:
         whole.account.add(part.account)
     return whole
+
+
+def parted(whole: Parsed, others: pl.Series, firsts: Sequence[int]) -> list[Parsed]:
+    """The result cut before the lines with these numbers; account and span stay with the first part.
+
+    Args:
+        whole: without rejects; its rows are in order of their lines.
+        others: the line numbers of its others, in order.
+        firsts: in order.
+    """
+    rows_at, others_at = (
+        pairwise([0, *lines.search_sorted(pl.Series(firsts, dtype=lines.dtype)).to_list(), len(lines)])
+        for lines in (whole.rows["source_line"], others)
+    )
+    parts = [
+        Parsed(rows=whole.rows[a:b], others=None if whole.others is None else whole.others[c:d])
+        for (a, b), (c, d) in zip(rows_at, others_at, strict=True)
+    ]
+    parts[0].account, parts[0].span = whole.account, whole.span
+    return parts
 
 
 _JSON_BEGINS = re.compile(rb'\s*(?:\{|\[\s*(?:[\[{"\]\d-]|\Z))')

@@ -10,6 +10,7 @@ import errno
 import gzip
 import io
 import lzma
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ MAX_ARRAY_BYTES = 512 * 1024 * 1024
 """Bytes of a file that is one JSON document: it must be held in memory, often as one line."""
 _ZSTD_INPUT = 1 << 10
 """Bytes given to zstd at once: they unfold to at most 32 MB, however hostile they are."""
+_LOOK_AHEAD = 1 << 14
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 PARQUET = b"PAR1"
@@ -197,7 +199,8 @@ class LineStream:
     def blocks(self, first_line: int = 1, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
         line, longest = first_line, 0
-        while data := self.read(block_bytes):
+        bytes(block_bytes + _LOOK_AHEAD)  # Let go at once: glibc then keeps pieces of this size, and maps none anew.
+        while data := self.read(block_bytes + self._ahead(block_bytes)):
             longest = longest or self._longest(data)
             if not data.endswith(b"\n"):
                 data += self._to_line_end(longest)
@@ -209,6 +212,16 @@ class LineStream:
                 line += block.lines
             if end < len(data):
                 yield Block(data[end:], line, 1, unterminated=True)
+
+    def _ahead(self, size: int) -> int:
+        """How many bytes behind so many the line goes on, so that it need not be joined from two pieces.
+
+        0 where that cannot be told without reading: in what is unfolded, and of very long lines.
+        """
+        if not isinstance(self._stream, io.BufferedReader) or not isinstance(self._stream.raw, io.FileIO):
+            return 0
+        at = self._stream.tell() + size - 1
+        return max(0, self._guard(lambda: os.pread(self._stream.fileno(), _LOOK_AHEAD, at)).find(b"\n"))
 
     def _longest(self, head: bytes) -> int:
         """Bytes that a line of a file that begins so may have."""

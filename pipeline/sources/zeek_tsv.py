@@ -8,9 +8,8 @@ something among them is odd the reference path, which gives every line its reaso
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -20,10 +19,15 @@ from pipeline.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES
 from pipeline.sources import glance
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
+from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, parted, rejects_frame
+from pipeline.sources.numbered import Lines, cut_lines, text_lines
 
 _FLOATS = ("ts", "write_ts", "duration")
 _INTS = (*zeek.COUNTERS, "src_port", "dest_port")
+
+
+WAITING_BYTES = 8 * 1024 * 1024
+"""Lines of blocks that wait to be read with care together."""
 
 
 class ZeekTsvReader:
@@ -42,6 +46,7 @@ class ZeekTsvReader:
         self._unset, self._empty = "-", "(empty)"
         self._headers = 0
         self._patterns: dict[tuple[object, ...], str | None] = {}
+        self._waiting: list[Lines] = []
 
     def state(self) -> dict[str, Any]:
         """The header in force."""
@@ -65,11 +70,33 @@ class ZeekTsvReader:
     def read(self, block: Block) -> Parsed:
         """Read one block: header lines steer, the stretches between them are data."""
         self._headers = 0
-        parts = [self._read_lines(part) for part in self._stretches(block)]
+        return self._whole(block, [self._read_lines(part) for part in self._stretches(block)])
+
+    def _whole(self, block: Block, parts: list[Parsed]) -> Parsed:
         whole = merge(parts)
         whole.account.lines = block.lines
         whole.account.comments += self._headers
         return whole
+
+    def read_on(self, block: Block) -> list[Parsed]:
+        """As read; but of a block of data alone, what a glance does not tell may wait for that of later blocks."""
+        self._headers = 0
+        if b"#" in block.data or b"\r" in block.data or not self._is_plain(block):
+            return [*self.settle(), self.read(block)]
+        if (told := self._told(block)) is None:
+            return [*self.settle(), self._whole(block, [self._with_care(block)])]
+        self._waiting.append(told[1])
+        enough = sum(len(w.text) for w in self._waiting) >= WAITING_BYTES
+        return [*(self.settle() if enough else []), self._whole(block, [told[0]])]
+
+    def settle(self) -> list[Parsed]:
+        """The lines that waited, block by block; one that is not clean leaves each block to be read by itself."""
+        waiting, self._waiting = [w for w in self._waiting if w.text], []
+        if len(waiting) > 1:
+            together = Lines(b"".join(w.text for w in waiting), pl.concat([w.numbers for w in waiting]))
+            if (fast := self._fast(together.text, together.numbers)) is not None:
+                return self._split_clean(fast, [int(w.numbers[0]) for w in waiting[1:]])
+        return [self._careful(lines) for lines in waiting]
 
     # Splitting at header lines
 
@@ -118,43 +145,50 @@ class ZeekTsvReader:
 
     # Data lines
 
+    def _is_plain(self, stretch: Block) -> bool:
+        """Whether it holds whole lines of a conn.log under a header that is known."""
+        return zeek.is_conn_path(self._path) and self._fields is not None and not stretch.unterminated
+
     def _read_lines(self, stretch: Block) -> Parsed:
         if not zeek.is_conn_path(self._path):
             return _other_log(stretch.data)
-        if self._fields is None or stretch.unterminated:
-            return self._slow(_text_lines(stretch), stretch.unterminated)
+        if not self._is_plain(stretch):
+            return self._slow(text_lines(stretch), stretch.unterminated)
         if (told := self._told(stretch)) is not None:
-            return told
+            return merge([told[0], *([self._careful(told[1])] if told[1].text else [])])
+        return self._with_care(stretch)
+
+    def _with_care(self, stretch: Block) -> Parsed:
         numbers = pl.int_range(stretch.first_line, stretch.first_line + stretch.lines, eager=True)
         if (fast := self._fast(stretch.data, numbers)) is not None:
-            return self._split_clean(fast)
-        return self._slow(_text_lines(stretch))
+            return self._split_clean(fast)[0]
+        return self._slow(text_lines(stretch))
+
+    def _careful(self, lines: Lines) -> Parsed:
+        fast = self._fast(lines.text, lines.numbers)
+        return self._slow(lines.frame) if fast is None else self._split_clean(fast)[0]
 
     # What can be told at a glance
 
-    def _told(self, stretch: Block) -> Parsed | None:
-        """The stretch read with care only where a glance does not do; None when it would not help."""
+    def _told(self, stretch: Block) -> tuple[Parsed, Lines] | None:
+        """What a glance tells, and the lines that it does not; None when it would not help."""
         pattern = self._pattern()
-        frame = None if pattern is None else _lines(stretch)
+        frame = None if pattern is None else cut_lines(stretch)
         if pattern is None or frame is None:
             return None
         stretch.counted(frame.height)
-        plain = frame.select(pl.col("raw").str.contains(pattern)).to_series()
-        count = int(plain.sum() or 0)
+        plain = frame["raw"].str.contains(pattern)
+        count = int(plain.sum())
         if count <= self.least_told * frame.height:
             return None
-        ends = frame.select(pl.col("raw").filter(plain).min().alias("a"), pl.col("raw").filter(plain).max().alias("b"))
-        times = ends.select(_micros(pl.col(c).str.head(glance.TIME_LENGTH)) for c in ("a", "b"))
+        told = frame["raw"].filter(plain)
+        times = pl.DataFrame({"a": [told.min()], "b": [told.max()]}).select(
+            _micros(pl.all().str.head(glance.TIME_LENGTH))
+        )
         first, last = times.row(0)
         if last > self._options.latest_us:
             return None
-        parts = [Parsed(span=(first, last), account=Account(others=count))]
-        rest = frame.filter(~plain)
-        if rest.height:
-            text = f"{rest['raw'].str.join(chr(10)).item()}\n".encode()
-            fast = self._fast(text, rest["source_line"])
-            parts.append(self._slow(rest) if fast is None else self._split_clean(fast))
-        return merge(parts)
+        return Parsed(span=(first, last), account=Account(others=count)), Lines.of(frame.filter(~plain))
 
     def _pattern(self) -> str | None:
         """The pattern of sound lines of nobody watched under this header, if there is one."""
@@ -192,7 +226,7 @@ class ZeekTsvReader:
         try:
             # All columns are read: of a projection, Polars lets extra fields go without a word.
             frame = pl.read_csv(
-                io.BytesIO(data),
+                data,
                 has_header=False,
                 separator=self._separator,
                 quote_char=None,
@@ -219,8 +253,11 @@ class ZeekTsvReader:
         self._options.watch.learn(pl.concat([frame["src"], frame["dest"]]))
         return frame if self._clean(frame) else None
 
-    def _split_clean(self, frame: pl.DataFrame) -> Parsed:
-        """A clean stretch split in watched flows and others; text is tidied behind it, as nine of ten are others."""
+    def _split_clean(self, frame: pl.DataFrame, firsts: Sequence[int] = ()) -> list[Parsed]:
+        """A clean stretch split in watched flows and others; text is tidied behind it, as nine of ten are others.
+
+        The result is cut before the lines with the given numbers.
+        """
         watch = self._options.watch
         hit = pl.repeat(True, frame.height, eager=True)
         if not watch.keeps_all:
@@ -235,7 +272,7 @@ class ZeekTsvReader:
             )
             parsed.span = span.row(0)
         parsed.account.others = frame.height - kept.height
-        return parsed
+        return parted(parsed, others["source_line"], firsts) if firsts else [parsed]
 
     def _tidy(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Rows of a clean stretch as TYPED."""
@@ -332,32 +369,6 @@ class ZeekTsvReader:
             account.flows, account.others = kept.height, others.height
             account.warnings.update(zeek.odd_flows(kept))
         return parsed
-
-
-def _text_lines(stretch: Block) -> pl.DataFrame:
-    """All lines with their numbers: source_line, raw; bytes that are not UTF-8 are written as escapes."""
-    text = stretch.data.decode("utf-8", errors="backslashreplace")
-    return _numbered(pl.DataFrame({"raw": text.removesuffix("\n").split("\n")}, schema={"raw": pl.String}), stretch)
-
-
-def _lines(stretch: Block) -> pl.DataFrame | None:
-    """The same, made faster; None where Polars would cut the text into lines otherwise."""
-    data = stretch.data
-    if looks_compressed(data):
-        return None
-    try:
-        frame = pl.scan_lines(io.BytesIO(data), name="raw").collect()
-    except pl.exceptions.PolarsError:
-        data = data.decode("utf-8", errors="backslashreplace").encode()
-        frame = pl.scan_lines(io.BytesIO(data), name="raw").collect()
-    if frame["raw"].str.len_bytes().sum() + frame.height != len(data):
-        return None  # It drops carriage returns.
-    return _numbered(frame, stretch)
-
-
-def _numbered(frame: pl.DataFrame, stretch: Block) -> pl.DataFrame:
-    first = stretch.first_line
-    return frame.with_columns(source_line=pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True))
 
 
 def _micros(seconds: pl.Expr) -> pl.Expr:

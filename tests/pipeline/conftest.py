@@ -1,5 +1,6 @@
 """Worlds to land, and counters of what landing reads."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,18 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def lines_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Number of the first line of every block that the reader got."""
+    blocks: list[Block] = []
     seen: list[int] = []
-    read = ZeekTsvReader.read
 
-    def counted(self: ZeekTsvReader, block: Block) -> Any:
-        seen.append(block.first_line)
-        return read(self, block)
+    def counted(method: Callable[[ZeekTsvReader, Block], Any]) -> Callable[[ZeekTsvReader, Block], Any]:
+        def read(self: ZeekTsvReader, block: Block) -> Any:
+            if not blocks or blocks[-1] is not block:  # One asks the other.
+                blocks.append(block)
+                seen.append(block.first_line)
+            return method(self, block)
 
-    monkeypatch.setattr(ZeekTsvReader, "read", counted)
+        return read
+
+    for name in ("read", "read_on"):
+        monkeypatch.setattr(ZeekTsvReader, name, counted(getattr(ZeekTsvReader, name)))
     return seen

@@ -107,6 +107,17 @@ def test_frames_hold_each_address_once_and_only_known_ones() -> None:
     assert one.category_frame(ips.clear(), DAY).schema == one.category_frame(ips, DAY).schema
 
 
+@pytest.mark.parametrize("address", ["192.0.2.10", "192.0.2.8/30", "2001:db8::/33"])
+def test_a_frame_of_categories_says_what_each_address_says_alone(address: str) -> None:
+    dated = inventory(
+        (address, "email_server", DAY, NEXT), ("2001:db8::5", "lab"), ("192.0.2.11", "office", NEXT, None)
+    )
+    ips = ["2001:db8::5", "2001:db8:8000::1", "192.0.2.10", "192.0.2.11", "192.0.2.12", "198.51.100.7"]
+    for day in (DAY, NEXT):
+        alone = [(ip, dated.categories(ip, day)) for ip in sorted(ips)]
+        assert dated.category_frame(pl.Series(ips), day).rows() == [(ip, found) for ip, found in alone if found]
+
+
 def test_covering_means_the_whole_network() -> None:
     one = inventory(("192.0.2.0/25", "office"))
     covered = {n: one.covers(n) for n in ("192.0.2.0/25", "192.0.2.8/32", "192.0.2.0/24", "203.0.113.1/32")}

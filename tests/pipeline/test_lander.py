@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from pipeline.sources.reading import LineStream
+from pipeline.sources.zeek_tsv import ZeekTsvReader
 from tests.oracle.zeek import jsonl, tsv
 from tests.pipeline.landings import World, flow
 
@@ -32,6 +33,32 @@ def test_quarantined_lines_are_all_counted_though_not_all_are_kept(
     world.land()
     assert world.entry("2026-10-01/conn.log").account.quarantined == {"bad_number": 20}
     assert [line for _, line, _ in world.quarantine()] == [6, 7, 8]
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+@pytest.mark.parametrize("odd", ["220", "x"])
+def test_rows_whose_lines_waited_are_landed_in_the_order_and_files_of_those_read_at_once(
+    world: World, cut: int, odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"id__resp_h": "203.0.113.9", "id__orig_h": "198.51.100.7", "id__resp_p": "443"}
+    flows = [flow(f"C{n}", n, **({} if n % 4 == 0 else other)) for n in range(60)]
+    flows[40]["resp_bytes"] = odd
+    monkeypatch.setattr("pipeline.lander.ROWS_PER_FILE", 4)
+    monkeypatch.setattr(LineStream.blocks, "__defaults__", (1, 600))
+    found = []
+    for folder, method in (("a", ZeekTsvReader.read_on), ("b", lambda self, block: [self.read(block)])):
+        monkeypatch.setattr(ZeekTsvReader, "read_on", method)
+        text = tsv(*flows)
+        site = World(world.root / folder, world.settings)
+        for data in (text[: len(text) // 2], text[: len(text) - cut]):
+            site.put("2026-10-01/conn.log", data)
+            site.land()
+        files = sorted((site.root / "data" / "landing").rglob("*.parquet"))
+        rows = [pl.read_parquet(f).rows() for f in files]
+        account = site.entry("2026-10-01/conn.log").account
+        found.append((len(files), sorted(map(str, rows)), account, site.quarantine(), site.received()))
+    assert found[0] == found[1]
+    assert found[0][0] > 2
 
 
 def test_every_line_of_every_file_is_accounted_for(world: World) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.content import ContentHash, content_fingerprint
+from pipeline.content import ContentHash, _joined, content_fingerprint
 from pipeline.errors import StorageError
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS, TABLES
 from pipeline.storage import (
@@ -124,6 +124,8 @@ def test_fingerprints_tell_contents_apart_to_the_last_microsecond() -> None:
     assert len(prints) == len(CHANGES) + 1
 
 
+LIST_COLUMNS = [[["a", "b"], None, [], ["a"], [None], ["a", None]], [["a"], None], [["a"], ["b"]], [[None], ["b"]]]
+LIST_COLUMNS += [[[None], None], [None], []]
 LISTS = [[["a", "b"], None], [["ab"], None], [[], None], [None, ["a", "b"]], [["b", "a"], None], [["a"], ["b"]]]
 
 
@@ -132,6 +134,12 @@ def test_fingerprints_tell_lists_and_durations_apart() -> None:
     frames = [pl.DataFrame([row], schema=schema, orient="row") for row in LISTS]
     frames += [pl.DataFrame({"d": [dt.timedelta(microseconds=n)]}, schema={"d": pl.Duration("us")}) for n in (0, 1)]
     assert len({content_fingerprint(f) for f in frames}) == len(frames)
+
+
+@pytest.mark.parametrize("rows", LIST_COLUMNS)
+def test_lists_of_one_text_are_fingerprinted_as_any_other(rows: list[list[str | None] | None]) -> None:
+    lists = pl.Series("c", rows, dtype=pl.List(pl.String))
+    assert _joined(lists).to_list() == lists.list.join("\x1f", ignore_nulls=False).to_list()
 
 
 SIZES = [[], [0], [1, 2], [16_384], [16_383, 16_385], [8_192, 32_768, 39_999], [32_768, 32_768]]

@@ -120,6 +120,19 @@ def test_blocks_of_any_size_hold_the_same_lines(
     assert [b.first_line for b in found] == starts
 
 
+@pytest.mark.parametrize("ahead", [1, 3, 1 << 14])
+@pytest.mark.parametrize("size", [4, 5, 6, 64])
+def test_looking_ahead_for_a_lines_end_cuts_the_same_blocks(
+    tmp_path: Path, size: int, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_LOOK_AHEAD", ahead)
+    for data in (b"abcd\n\nef\nghijklmnop\nq", b"\xef\xbb\xbfab\ncdefgh\n\n", b"\n\n\n", b"abc"):
+        plain, unfolded = (blocks(stored(tmp_path, d), size) for d in (data, gzip.compress(data)))
+        assert [(b.data, b.first_line, b.unterminated) for b in plain] == [
+            (b.data, b.first_line, b.unterminated) for b in unfolded
+        ]
+
+
 # Guards
 
 

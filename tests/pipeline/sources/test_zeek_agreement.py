@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry
 from pipeline.sources import json_lines as decoding
+from pipeline.sources import zeek_tsv
 from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, merge
 from pipeline.sources.watch import Watch
 from pipeline.sources.zeek_json import ZeekJsonReader
@@ -138,6 +139,17 @@ def read(reader: Callable[[ReadOptions], Reader], data: bytes, size: int = 1 << 
     return merge([made.read(b) for b in blocks_of(data, size)])
 
 
+def parts_read(reader: ZeekTsvReader, data: bytes, size: int, *, patient: bool) -> list[Parsed]:
+    """What landing gets, block by block, from a reader whose lines may wait or not."""
+    parts = []
+    for block in blocks_of(data, size):
+        if block.unterminated or not patient:
+            parts += [*(reader.settle() if patient else []), reader.read(block)]
+        else:
+            parts += reader.read_on(block)
+    return [*parts, *reader.settle()]
+
+
 def facts(parsed: Parsed) -> tuple[object, ...]:
     """All that a reader says, in an order of its own."""
     others = None if parsed.others is None else sorted(parsed.others.rows(), key=str)
@@ -239,6 +251,32 @@ def test_separators_and_marks_of_absence_do_not_mislead_a_glance(data: bytes, ma
 @given(tsv_logs(), st.sampled_from([1, 100, 300, 1000]))
 def test_block_sizes_do_not_change_what_a_tsv_log_says(data: bytes, size: int) -> None:
     assert facts(read(ZeekTsvReader, data)) == facts(read(ZeekTsvReader, data, size))
+
+
+@EXAMPLES
+@given(tsv_logs(), st.sampled_from([1, 150, 300, 1000]), st.sampled_from([1, 400, 1 << 20]))
+def test_lines_that_wait_for_those_of_later_blocks_are_read_as_in_their_own(data: bytes, size: int, wait: int) -> None:
+    patient, each = (GlancingTsvReader(ReadOptions(Watch(INVENTORY), LATEST_US)) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zeek_tsv, "WAITING_BYTES", wait)
+        later = parts_read(patient, data, size, patient=True)
+    now = parts_read(each, data, size, patient=False)
+    assert facts(merge(later)) == facts(merge(now))
+    for name in ("rows", "rejects", "others"):
+        frames = [[f for p in parts if (f := getattr(p, name)) is not None and f.height] for parts in (later, now)]
+        assert [f.rows() for f in frames[0]] == [f.rows() for f in frames[1]], name
+
+
+def test_lines_of_clean_blocks_wait_and_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail, unlisted = PLAIN.replace("203.0.113.9", "192.0.2.1"), PLAIN.replace("\t443\t", "\t25\t")
+    log = (header() + "".join(f"{PLAIN}\n{PLAIN}\n{PLAIN}\n{line}\n" for line in (mail, unlisted) * 3)).encode()
+    size, careful = 4 * len(f"{PLAIN}\n"), CarefulTsvReader(ReadOptions(Watch(INVENTORY), LATEST_US))
+    expected = merge(parts_read(careful, log, size, patient=False))
+    calls, fast = [], ZeekTsvReader._fast
+    monkeypatch.setattr(ZeekTsvReader, "_fast", lambda self, *given: calls.append(1) or fast(self, *given))
+    parts = parts_read(ZeekTsvReader(ReadOptions(Watch(INVENTORY), LATEST_US)), log, size, patient=True)
+    assert facts(merge(parts)) == facts(expected)
+    assert len(calls) < sum(1 for p in parts if p.rows.height or (p.others is not None and p.others.height))
 
 
 @EXAMPLES
