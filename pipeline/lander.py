@@ -136,9 +136,7 @@ class FileLander:
                 entry.resume = self._resume_point(offset, line, reader)
                 tail = self._tail(reader.read(block), key)
             else:
-                self._take_all(
-                    part, reader.read_on(block) if isinstance(reader, PatientReader) else [reader.read(block)]
-                )
+                self._take_all(part, _read_on(reader, block))
             self._hash.update(block.data)
             if not block.unterminated:
                 offset, line = offset + len(block.data), block.first_line + block.lines

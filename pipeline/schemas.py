@@ -284,7 +284,7 @@ SURGE_SCORES = Table(
         _c("nu", pl.Float64, "degrees of freedom of its distribution"),
         _c("surprise", pl.Float64, "-ln of the chance of such a distance: the shot channel's own part"),
         _c("slow", pl.Float64, "the recent days together against the days before: the slow channel's score"),
-        _c("new", pl.Float64, "score of the new channel: ln of the excess on a client's first day, the surprise on its next few"),
+        _c("new", pl.Float64, "the new channel's score: ln of the excess on a client's first day, then the surprise"),
         _c("centre", pl.Float64, "the expectation before the day's effect", "ln bytes"),
         _c("scale", pl.Float64, "its deviation", "ln of a factor"),
         _c("recent_days", pl.Int64, "days of the client among the recent ones", "days"),
