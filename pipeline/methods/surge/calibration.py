@@ -26,7 +26,7 @@ _RARITY_POWER = 3
 _COMPANY_WEIGHT = 1.5
 """High scores come more often than e^-score, as lookalikes are among them: so much in company weighs more."""
 _FEW_NEW = 30
-_FIRST_PART = 0.8
+_FIRST_PART = 0.85
 """The part of the new channel's budget for first days, which hosts set up anew fill: the rest is for the days after."""
 _MOST_BYTES = 2**62
 _CLOSE = 1e-9
