@@ -16,7 +16,7 @@ from pipeline.sources.envelope import OBJECTS, SIGN, EnvelopeReader, inner_text,
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
 from pipeline.sources.unfolding import refuse_kind
-from pipeline.sources.zeek_json import ZeekJsonReader
+from pipeline.sources.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.zeek_tsv import ZeekTsvReader
 
 
@@ -36,18 +36,22 @@ def _enveloped_reader(inner: ReaderFactory, key: str, options: ReadOptions) -> R
     return EnvelopeReader(inner(options), key)
 
 
+def _encodings(name: str) -> tuple[str, ...]:
+    return tuple(n for n, form in FORMS.items() if form.format == name)
+
+
 READERS = _Readers(
     {
         "zeek_tsv": ZeekTsvReader,
         "zeek_json": ZeekJsonReader,
-        **{name: partial(RecordReader, form) for name, form in FORMS.items()},
+        **{n: partial(ZeekRecords if f.format == "zeek" else RecordReader, f) for n, f in FORMS.items()},
     }
 )
 """Encoding of a format -> its reader."""
 
 FORMATS: dict[str, tuple[str, ...]] = {
-    "zeek": ("zeek_tsv", "zeek_json"),
-    **{form.format: tuple(n for n, f in FORMS.items() if f.format == form.format) for form in FORMS.values()},
+    "zeek": ("zeek_tsv", "zeek_json", *_encodings("zeek")),
+    **{form.format: _encodings(form.format) for form in FORMS.values() if form.format != "zeek"},
 }
 """Format, as nilometer.yaml names it -> its encodings."""
 
@@ -172,6 +176,8 @@ def _named(head: bytes, text: bytes, wanted: str) -> str | None:
     if wanted == "zeek":
         if begins_as_json(text):
             return "zeek_json"
+        if told := next((n for n in _encodings("zeek") if FORMS[n].marks.search(head)), None):
+            return told
         return "zeek_tsv" if b"\x00" not in head or _ZEEK_HEADER.search(head) else None
     able = [n for n in FORMATS[wanted] if FORMS[n].json == begins_as_json(text)]
     return next((n for n in able if FORMS[n].marks.search(head)), able[0] if able else None)

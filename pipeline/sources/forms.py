@@ -22,8 +22,10 @@ from pipeline.sources.silk import SILK
 from pipeline.sources.suricata import SURICATA
 from pipeline.sources.table import TABLE
 from pipeline.sources.vpc_json import VPC
+from pipeline.sources.zeek_tables import ZEEK_TABLES
 
 _ALL = (
+    *ZEEK_TABLES,
     *COLLECTORS,
     *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, *ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA),
     *(*VPC, *TABLE),
