@@ -15,6 +15,7 @@ from pipeline.sources.declared import Form
 from pipeline.sources.ecs import ECS
 from pipeline.sources.fortinet import FORTINET
 from pipeline.sources.gcp import GCP
+from pipeline.sources.juniper import JUNIPER
 from pipeline.sources.nfdump import NFDUMP
 from pipeline.sources.ocsf import OCSF
 from pipeline.sources.paloalto import PALO_ALTO
@@ -27,7 +28,7 @@ from pipeline.sources.zeek_tables import ZEEK_TABLES
 _ALL = (
     *ZEEK_TABLES,
     *COLLECTORS,
-    *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, *ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA),
+    *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, *ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA, JUNIPER),
     *(*VPC, *TABLE),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}
