@@ -40,7 +40,7 @@ from pipeline.yaml_lines import LocatedYaml, load_located
 CONFIG_NAME = "nilometer.yaml"
 FORMATS = (
     *("auto", "zeek", "suricata", "ecs", "ocsf", "cim", "vpc", "azure", "gcp"),
-    *("nfdump", "netflow", "silk", "argus", "paloalto", "fortinet", "asa", "juniper", "checkpoint", "table"),
+    *("nfdump", "netflow", "silk", "argus", "arkime", "paloalto", "fortinet", "asa", "juniper", "checkpoint", "table"),
 )
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 

@@ -66,6 +66,7 @@ _OPENED = {
     "suricata": ("event",),
     "cim_json": ("result",),
     "ecs": ("_source",),
+    "arkime": ("_source",),
     "gcp": ("data",),
     "azure_json": OBJECTS,
 }
@@ -162,7 +163,8 @@ def _recognised(head: bytes, text: bytes) -> str | None:
     """The first encoding whose marks are in the head; Zeek's own marks come before the weaker ones of others."""
     is_json = begins_as_json(text)
     marked = [(name, form.strong) for name, form in FORMS.items() if form.json == is_json and form.marks.search(head)]
-    zeek = _ZEEK_KEYS.search(head) if is_json else _ZEEK_HEADER.search(head)
+    keys = _ZEEK_SURE if marked else _ZEEK_KEYS
+    zeek = keys.search(head) if is_json else _ZEEK_HEADER.search(head)
     strong = [name for name, strong in marked if strong]
     if zeek and not strong:
         return "zeek_json" if is_json else "zeek_tsv"

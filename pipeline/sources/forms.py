@@ -6,6 +6,7 @@ A format is a module that declares a form; it becomes known by one line here. Ho
 from __future__ import annotations
 
 from pipeline.sources.argus import ARGUS
+from pipeline.sources.arkime import ARKIME
 from pipeline.sources.asa import ASA
 from pipeline.sources.azure import AZURE
 from pipeline.sources.checkpoint import CHECKPOINT
@@ -28,7 +29,23 @@ from pipeline.sources.zeek_tables import ZEEK_TABLES
 _ALL = (
     *ZEEK_TABLES,
     *COLLECTORS,
-    *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, *ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA, JUNIPER),
+    *(
+        ARKIME,
+        SURICATA,
+        OCSF,
+        *AZURE,
+        GCP,
+        *CHECKPOINT,
+        *ECS,
+        *CIM,
+        *NFDUMP,
+        SILK,
+        ARGUS,
+        FORTINET,
+        *PALO_ALTO,
+        ASA,
+        JUNIPER,
+    ),
     *(*VPC, *TABLE),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}
