@@ -41,7 +41,7 @@ _ALL = (
         *NFDUMP,
         SILK,
         ARGUS,
-        FORTINET,
+        *FORTINET,
         *PALO_ALTO,
         ASA,
         JUNIPER,
