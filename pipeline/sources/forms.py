@@ -9,6 +9,7 @@ from pipeline.sources.argus import ARGUS
 from pipeline.sources.arkime import ARKIME
 from pipeline.sources.asa import ASA
 from pipeline.sources.azure import AZURE
+from pipeline.sources.azure_analytics import AZURE_ANALYTICS
 from pipeline.sources.checkpoint import CHECKPOINT
 from pipeline.sources.cim import CIM
 from pipeline.sources.collectors import COLLECTORS
@@ -20,6 +21,7 @@ from pipeline.sources.juniper import JUNIPER
 from pipeline.sources.nfdump import NFDUMP
 from pipeline.sources.ocsf import OCSF
 from pipeline.sources.paloalto import PALO_ALTO
+from pipeline.sources.sentinel import SENTINEL
 from pipeline.sources.silk import SILK
 from pipeline.sources.suricata import SURICATA
 from pipeline.sources.table import TABLE
@@ -34,6 +36,8 @@ _ALL = (
         SURICATA,
         OCSF,
         *AZURE,
+        *AZURE_ANALYTICS,
+        *SENTINEL,
         GCP,
         *CHECKPOINT,
         *ECS,
