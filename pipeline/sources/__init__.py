@@ -67,7 +67,7 @@ _OPENED = {
     "cim_json": ("result",),
     "ecs": ("_source",),
     "arkime": ("_source",),
-    "gcp": ("data",),
+    "gcp": ("data", "message"),
     "azure_json": OBJECTS,
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""

@@ -1,8 +1,9 @@
-"""Records of NetFlow, IPFIX and sFlow as collectors write them: goflow2, pmacct and nProbe.
+"""Records of NetFlow, IPFIX and sFlow as collectors write them: goflow2, pmacct, nProbe, and by IPFIX's own names.
 
 Sources: goflow2's description of its protobuf fields and its JSON, pmacct's configuration keys and print plugin,
-nProbe's list of template fields. Counters are those of the exporter, never multiplied by its sampling; an active
-timeout cuts sessions into deltas. What nfdump writes is in `nfdump`.
+nProbe's list of template fields, IANA's list of IPFIX information elements, which super_mediator (for YAF) and
+ipfixcol2 write. Counters are those of the exporter, never multiplied by its sampling; an active timeout cuts sessions
+into deltas. What nfdump writes is in `nfdump`.
 """
 
 from __future__ import annotations
@@ -75,6 +76,38 @@ _NPROBE: json_lines.Fields = {
     "system": ("EXPORTER_IPV4_ADDRESS",),
     "src_nat": ("POST_NAT_SRC_IPV4_ADDR",),
     "dest_nat": ("POST_NAT_DST_IPV4_ADDR",),
+}
+
+
+def _ipfix(*names: str, reverse: bool = False) -> tuple[str, ...]:
+    """Information elements as super_mediator (YAF) and ipfixcol2 write them; of the other direction, if so."""
+    if reverse:
+        plain = [f"reverse{n[0].upper()}{n[1:]}" for n in names]
+        return tuple(s for n, p in zip(names, plain, strict=True) for s in (p, f"flows.{p}", f"iana@reverse:{n}"))
+    return tuple(s for n in names for s in (n, f"flows.{n}", f"iana:{n}"))
+
+
+_OCTETS, _PACKETS = ("octetDeltaCount", "octetTotalCount"), ("packetDeltaCount", "packetTotalCount")
+_UNITS = ("Nanoseconds", "Microseconds", "Milliseconds", "Seconds")
+_IPFIX: json_lines.Fields = {
+    "ts": _ipfix(*(f"flowStart{u}" for u in _UNITS)),
+    "end": _ipfix(*(f"flowEnd{u}" for u in _UNITS)),
+    "write_ts": (*_ipfix("exportTime"), "@timestamp", "ipfix:exportTime"),
+    "src": _ipfix("sourceIPv4Address", "sourceIPv6Address"),
+    "src_port": _ipfix("sourceTransportPort"),
+    "dest": _ipfix("destinationIPv4Address", "destinationIPv6Address"),
+    "dest_port": _ipfix("destinationTransportPort"),
+    "proto": _ipfix("protocolIdentifier"),
+    "orig_ip_bytes": _ipfix(*_OCTETS, "initiatorOctets"),
+    "resp_ip_bytes": (*_ipfix(*_OCTETS, reverse=True), *_ipfix("responderOctets")),
+    "orig_pkts": _ipfix(*_PACKETS, "initiatorPackets"),
+    "resp_pkts": (*_ipfix(*_PACKETS, reverse=True), *_ipfix("responderPackets")),
+    "tcp_flags": _ipfix("tcpControlBits"),
+    "sampling": _ipfix("samplingInterval"),
+    "system": _ipfix("exporterIPv4Address", "exporterIPv6Address", "collectorName"),
+    "src_nat": _ipfix("postNATSourceIPv4Address"),
+    "dest_nat": _ipfix("postNATDestinationIPv4Address"),
+    "forwarding": _ipfix("forwardingStatus"),
 }
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
@@ -172,4 +205,18 @@ _NPROBE_JSON = replace(
     decoder=json_decoder(_NPROBE),
     derive=_derive_both,
 )
-COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON)
+_IPFIX_JSON = replace(
+    _NPROBE_JSON,
+    name="ipfix_json",
+    vendor_product="IPFIX",
+    contract=Contract(
+        "reverseOctetDeltaCount",
+        "octetDeltaCount",
+        "IP",
+        "flowStartMilliseconds",
+        "`octetDeltaCount` (or `Total`) alone tells one direction; deltas",
+    ),
+    marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
+    decoder=json_decoder(_IPFIX),
+)
+COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON, _IPFIX_JSON)

@@ -12,13 +12,13 @@ from typing import Any
 
 from pipeline.sources.base import begins_as_json
 
-HELD = ("hits.hits", "results", "events", "entries")
+HELD = ("hits.hits", "results", "events", "entries", "receivedMessages")
 _COUNTED = ("recordsTotal", "recordsFiltered")
 """What Arkime's answers tell beside the list `data`, which elsewhere is a record's own."""
-"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's API; a dot goes into one."""
+"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's APIs; a dot goes into one."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
-    rb'\s*(?:\[|\{\s*"(?:records|took|_scroll_id|pit_id|preview|init_offset|results|events|entries|data|recordsTotal|recordsFiltered)"\s*:)'
+    rb'\s*(?:\[|\{\s*"(?:records|took|_scroll_id|pit_id|preview|init_offset|results|events|entries|receivedMessages|data|recordsTotal|recordsFiltered)"\s*:)'
 )
 _SMALL = 1 << 23
 """Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
