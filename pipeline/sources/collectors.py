@@ -114,7 +114,7 @@ _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets."""
-    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags")
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "write_ts")
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     return fields.with_columns(

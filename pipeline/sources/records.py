@@ -255,6 +255,7 @@ class RecordReader(JsonReader):
 
     def take(self, fields: pl.DataFrame, broken: pl.DataFrame, account: Account) -> Parsed:
         """Decoded records as flows: what is no flow is counted, what cannot be right set aside."""
+        fields = conn.unset_to_null(fields, spellings.ABSENT)
         told = [c for c in columns.TIMES if fields.schema.get(c) == pl.String]
         fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
         fields, flows = self._sifted(fields, account)
@@ -286,7 +287,7 @@ class RecordReader(JsonReader):
         told |= pl.col("src_port").is_in(mail).fill_null(False) | pl.col("dest_port").is_in(mail).fill_null(False)
         chosen = self._timed(fields.filter(told & flows).with_columns(raw=pl.lit(None, pl.String)))
         text, extras = oriented(chosen, self._form, self._options)
-        typed = conn.unset_to_null(text).select(conn.TYPED.names()).cast(conn.TYPED)
+        typed = conn.unset_to_null(text, spellings.ABSENT).select(conn.TYPED.names()).cast(conn.TYPED)
         self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         times = pl.col("ts").filter(flows)
         first, last = fields.select(times.min().alias("a"), times.max().alias("b")).row(0)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
-ABSENT = ("-", "(empty)", "null", "NULL", "Null", "N/A", "n/a", "NaN", "nan", "none", "None", "\\N", "<null>")
-"""What tables of other programs write for nothing."""
+ABSENT = ("", "-", "(empty)", "null", "NULL", "Null", "N/A", "n/a", "NaN", "nan", "none", "None", "\\N", "<null>")
+"""What exports of other programs write for nothing."""
 _GROUPED = r"^\d{1,3}(?:,\d{3})+$"
 _DOUBTFUL = r"^[1-9]\d{0,2}\.\d{3}$"
 """A thousand times as much in one country as in another."""

@@ -16,6 +16,7 @@ CELLS = ("1795161600.250000", "CtPZjS20MLrsMUOJi2", "10.1.0.11", "50001", "10.9.
          "100", "5000", "SF", "T", "F", "0", "ShADadFf", "6", "420", "8", "5420", "-")  # fmt: skip
 LOG = ("#separator \\x09", "#path\tconn", "\t".join(("#fields", *FIELDS)), "\t".join(CELLS))
 HEAD = "<134>Nov 20 08:00:02 sensor1 zeek_conn: "
+BY_SYSLOG = HEAD + "\t".join(CELLS)
 
 
 def flows(parsed: Parsed) -> pl.DataFrame:
