@@ -14,6 +14,7 @@ from pipeline.sources import csv_envelope, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.envelope import OBJECTS, SIGN, EnvelopeReader, inner_text, within
 from pipeline.sources.forms import FORMS
+from pipeline.sources.quoting import tidied
 from pipeline.sources.records import RecordReader
 from pipeline.sources.unfolding import refuse_kind
 from pipeline.sources.zeek_json import ZeekJsonReader, ZeekRecords
@@ -71,6 +72,8 @@ _OPENED = {
     "azure_json": OBJECTS,
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
+_WIDEST = 1 << 16
+_BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
 _LOOKED_INTO = 50
 """Lines whose objects are opened to find a format inside."""
 
@@ -92,13 +95,14 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     text = head.lstrip()
     if not text:
         return None
+    head = _BLANK_LINES.sub(b"", head)
     refuse_kind(head, name)
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
     if not _marked(_header_of(text) or head, found) and (inside := _enveloped(text, wanted)):
         return inside
     if begins_as_json(text) and (inside := _wrapped(text, wanted)):
         return inside
-    if found is None:
+    if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         raise _unknown(text, wanted, name)
     refuse = FORMS[found].refuse if found in FORMS else None
     if refuse is not None and (fault := refuse(head)):
@@ -171,6 +175,16 @@ def _recognised(head: bytes, text: bytes) -> str | None:
     if marked:
         return strong[0] if strong else marked[0][0]
     return "zeek_tsv" if not is_json and _ZEEK_CUT.search(head) else None
+
+
+def _by_header(text: bytes) -> str | None:
+    """The encoding of a table whose first line names a format's columns in another spelling; None when of none."""
+    first, end, _ = text[:_WIDEST].partition(b"\n")
+    if not end or begins_as_json(text):
+        return None
+    header = tidied(first.decode("utf-8", errors="replace")).encode() + end
+    marks = [(n, re.compile(f.marks.pattern, f.marks.flags | re.IGNORECASE)) for n, f in FORMS.items() if not f.json]
+    return next((n for n, m in marks if m.match(header)), None)
 
 
 def _named(head: bytes, text: bytes, wanted: str) -> str | None:

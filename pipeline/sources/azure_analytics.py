@@ -126,7 +126,6 @@ _CSV = replace(
             aliases=_NAMES,
             header=re.compile(r'(?i)(?:^|[,;\t])"?(?:BytesDestToSrc(?:_d)?|InboundBytes_d)"?(?:[,;\t]|$)'),
             unset=ABSENT,
-            others=";\t",
         )
     ),
     json=False,

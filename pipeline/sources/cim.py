@@ -97,7 +97,6 @@ _LAYOUT = Layout(
     aliases={name: [s.lower() for s in spellings] for name, spellings in _FIELDS.items()},
     header=re.compile(r'(?i)(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|$)'),
     unset=ABSENT,
-    others=";\t|",
 )
 _CSV = replace(
     _JSON,

@@ -191,7 +191,7 @@ _PMACCT_CSV = replace(
     marks=re.compile(rb"(?i)\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?=[^\n]*\b(?:TIMESTAMP_START|STAMP_INSERTED)\b)"
                      rb"[^\n]*\bBYTES\b"),
     decoder=delimited(
-        Layout(aliases=_PMACCT, header=re.compile(r"(?i)\bSRC_IP\b"), unset=ABSENT, others=";\t|")
+        Layout(aliases=_PMACCT, header=re.compile(r"(?i)\bSRC_IP\b"), unset=ABSENT)
     ),
     json=False,
     blanks=True,

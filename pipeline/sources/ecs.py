@@ -183,7 +183,6 @@ _LAYOUT = Layout(
     aliases=_NAMES,
     header=re.compile(r'(?:^|[,;\t])"?(?:source|destination)\.ip"?(?:[,;\t]|$)'),
     unset=ABSENT,
-    others=";\t",
 )
 _CSV = replace(
     _JSON,

@@ -196,7 +196,7 @@ def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contr
 def _csv(form: Form, names: Names, meaning: Meaning, marks: str) -> Form:
     aliases = {ours: [s.lower() for s in spelled] for ours, spelled in names.items()}
     column = rf'(?i)(?:^|[,;\t])"?(?:{marks})"?(?:[,;\t]|$)'
-    layout = Layout(aliases=aliases, header=re.compile(column), unset=ABSENT, others=";\t")
+    layout = Layout(aliases=aliases, header=re.compile(column), unset=ABSENT)
     return replace(
         form,
         name=f"{form.name}_csv",

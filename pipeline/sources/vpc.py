@@ -212,9 +212,7 @@ VPC_CSV = replace(
     marks=re.compile(
         rb'(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"?\w[\w-]*"?(?:[,;\t]"?\w[\w-]*"?){4,}\r?(?:\n|\Z)'
     ),
-    decoder=delimited(
-        replace(_LAYOUT, delimiter=",", others=";\t", columns=None, quoted=True, clean=None, unset=ABSENT)
-    ),
+    decoder=delimited(replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT)),
     refuse=None,
     columns=None,
     blanks=True,

@@ -26,8 +26,6 @@ _LAYOUT = Layout(
     header=re.compile(rf'(?i)(?:^|[{_DELIMITERS}])\s*"?id[._]orig_h"?\s*(?:[{_DELIMITERS}]|$)'),
     clean=lambda raw: raw.str.replace(rf"^#\s*(?:fields[{_DELIMITERS}]\s*)?", ""),
     unset=ABSENT,
-    others=";\t|",
-    trailing=True,
 )
 
 
