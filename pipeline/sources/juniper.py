@@ -96,8 +96,8 @@ def _structured(lines: pl.DataFrame) -> pl.DataFrame:
     found = [pl.col("raw").str.extract(rf'[ \[]{key}="([^"]*)"').alias(ours) for ours, key in _KEYS.items()]
     twice = pl.any_horizontal(pl.col("raw").str.count_matches(rf' {_KEYS[n]}="') > 1 for n in _ONCE)
     ended = pl.col("raw").str.contains(r'"\s*\][^"]*$')
-    fault = pl.when(~ended).then(pl.lit("cut short"))
-    fault = fault.when(twice).then(pl.lit("an end or a byte counter that is given twice"))
+    given_twice = pl.lit("an end or a byte counter that is given twice")
+    fault = pl.when(~ended).then(pl.lit("cut short")).when(twice).then(given_twice)
     return _filled(lines.with_columns(*found, fault=fault))
 
 

@@ -28,8 +28,9 @@ def plain(lines: pl.Series) -> pl.Series:
     """Lines in which ` key=` can only be a key; null where a quote does not close."""
     if lines.str.contains("\t", literal=True).any():
         lines = lines.str.replace_all("\t", " ", literal=True)
-    cells = (lines.str.contains(_CELLED) & lines.str.contains(_CELLS)).fill_null(value=False)
-    if cells.any():
+    celled = (lines.str.starts_with('"') | lines.str.contains(',"', literal=True)).fill_null(value=False)
+    if celled.any():
+        cells = lines.str.contains(_CELLED) & lines.str.contains(_CELLS)
         lines = lines.scatter(cells.arg_true(), _uncelled(lines.filter(cells)))
     text = lines.str.replace(_HEAD, " ")
     sure = text.str.contains(_PLAIN)
