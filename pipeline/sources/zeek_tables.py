@@ -1,8 +1,9 @@
-"""Zeek's conn records where they are no conn.log of Zeek's own: as an exported table, and as lines that came by syslog.
+"""Zeek's conn records where they are no conn.log of Zeek's own: an exported table, or lines that left their header.
 
-A table is known by its header, with or without Zeek's comments around it, whatever parts its cells. By syslog a record
-comes without its header, so that only the order of a stock conn.log can be meant (base/protocols/conn/main.zeek); other
-logs and messages on the same wire are ignored. Values are judged as those of a conn.log.
+A table is known by its header, with or without Zeek's comments around it, whatever parts its cells. By syslog and by
+shippers of lines a record comes without its header, so that only the order of a stock conn.log can be meant
+(base/protocols/conn/main.zeek); other logs and messages on the same wire are ignored. Values are judged as those of a
+conn.log.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ _BEGINS = (
 )
 """A conn record up to its flags of local ends, of which older releases wrote one."""
 _RECORD = _BEGINS + r"(\d+|-)\t[^\t]*\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)(?:\t|$)"
+_CONN = rf"\t(?:{_STATES.removesuffix('|-')})\t(?:[TF-]\t){{0,2}}\d+\t[a-zA-Z^-]*\t"
+"""What of a conn record no other log has: its state, the bytes missed and the history."""
+_OTHER = r"(?:^|[^\d.])\d{9,10}\.\d{1,9}\t"
+"""How records of all logs begin."""
 _NAMES = ("ts", "uid", "src", "src_port", "dest", "dest_port", "proto", "service", "duration", "orig_bytes",
           "resp_bytes", "conn_state", "missed_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts",
           "resp_ip_bytes")  # fmt: skip
@@ -61,12 +66,13 @@ _TABS = ("#011", "\\t")
 """What relays of syslog write for a tab."""
 
 
-class SyslogDecoder(Stateless):
-    """Messages of which some are conn records."""
+class LineDecoder(Stateless):
+    """Lines of which some are conn records, as they are or as messages."""
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        text = pl.col("raw")
+        comments = lines["raw"].str.starts_with("#")
+        lines, text = lines.filter(~comments), pl.col("raw")
         for written in _TABS:
             text = text.str.replace_all(written, "\t", literal=True)
         found = lines.with_columns(text=text, system=syslog.host(pl.col("raw")))
@@ -76,12 +82,15 @@ class SyslogDecoder(Stateless):
             .then(None)
             .when(pl.col("text").str.contains(_BEGINS))
             .then(pl.lit("a conn record without its counters"))
-            .when(~syslog.is_message())
-            .then(pl.lit("no message of syslog"))
+            .when(pl.col("text").str.contains(_CONN))
+            .then(pl.lit("a conn record whose fields are not those of a stock conn.log"))
+            .when(~syslog.is_message() & ~pl.col("text").str.contains(_OTHER))
+            .then(pl.lit("neither a record of Zeek's nor a message of syslog"))
         )
         bad = found.filter(pl.col("detail").is_not_null())
         broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "detail")
-        return Decoded(found.filter(pl.col("detail").is_null()).drop("text", "detail"), broken)
+        fields = found.filter(pl.col("detail").is_null()).drop("text", "detail")
+        return Decoded(fields, broken, comments=int(comments.sum()))
 
 
 _CSV = replace(
@@ -102,13 +111,16 @@ _CSV = replace(
 )
 _SYSLOG = replace(
     _CSV,
-    name="zeek_syslog",
-    contract=replace(_CSV.contract, records="one a message, in the order of a stock conn.log; others are ignored"),
+    name="zeek_lines",
+    contract=replace(_CSV.contract, records="one a line, in the order of a stock conn.log; other logs are ignored"),
     marks=re.compile(
-        r"(?m)^[^\t\n]{{0,300}}?[^\d.\t\n]\d{{9,10}}\.\d{{1,9}}{tab}C\w+{tab}[\da-fA-F:.]+{tab}\d+{tab}[\da-fA-F:.]+{tab}\d+{tab}"
-        r"[a-z_]+{tab}[^\n]{{0,200}}?{tab}(?:{states}){tab}".format(tab=r"(?:\t|#011|\\t)", states=_STATES).encode()
+        r"(?m)\A(?![\s\S]*^#(?:separator|fields|path|set_separator)\b)[\s\S]*?^(?:[^\t\n]{{0,300}}?[^\d.\t\n])?"
+        r"\d{{9,10}}\.\d{{1,9}}{tab}C\w+{tab}[\da-fA-F:.]+{tab}\d+{tab}[\da-fA-F:.]+{tab}\d+{tab}"
+        r"[a-z_]+{tab}[^\n]{{0,200}}?{tab}(?:{states}){tab}[TF-]{tab}".format(
+            tab=r"(?:\t|#011|\\t)", states=_STATES
+        ).encode()
     ),
-    decoder=lambda _: SyslogDecoder(),
+    decoder=lambda _: LineDecoder(),
     ends_lines=True,
     idle=None,
 )

@@ -18,7 +18,7 @@ LINES = {
     "checkpoint": b'<134>1 2026-11-20T00:10:00Z gw CheckPoint 1 - [action:"Accept"; src:"10.1.0.11"]',
     "azure_tuples": TUPLE,
     "juniper": JUNIPER.encode(),
-    "zeek_syslog": ZEEK.encode(),
+    "zeek_lines": ZEEK.encode(),
 }
 
 

@@ -1,5 +1,7 @@
 """Zeek's conn records as exported tables and by syslog: the same flows as from a conn.log, and every line accounted."""
 
+import json
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -93,19 +95,45 @@ def test_a_table_of_another_log_is_ignored() -> None:
 def test_a_conn_record_by_syslog_is_the_flow_of_its_log(tab: str, without: tuple[str, ...]) -> None:
     cells = [c for f, c in zip(FIELDS, CELLS, strict=True) if f not in without]
     line = HEAD + tab.join(cells)
-    assert detect(line.encode(), "auto", "x") == "zeek_syslog"
-    parsed = read("zeek_syslog", line)
+    assert detect(line.encode(), "auto", "x") == "zeek_lines"
+    parsed = read("zeek_lines", line)
     assert flows(parsed).equals(flows(read("zeek_tsv", *LOG)))
     assert only(parsed)["dvc"] == "sensor1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "encoding"),
+    [
+        ([BY_SYSLOG.removeprefix(HEAD), "#close\t2026-11-20-09-00-00"], "zeek_lines"),
+        ([json.dumps({"message": BY_SYSLOG.removeprefix(HEAD)})], "zeek_lines@message"),
+        ([json.dumps({"message": BY_SYSLOG})], "zeek_lines@message"),
+        (["_time,_raw", f'1795161600,"{BY_SYSLOG.removeprefix(HEAD)}"'], "zeek_lines@csv:_raw"),
+        ([*LOG], "zeek_tsv"),
+        ([BY_SYSLOG.removeprefix(HEAD), *LOG], "zeek_tsv"),
+    ],
+)
+def test_lines_that_left_their_header_behind_have_their_bytes(lines: list[str], encoding: str) -> None:
+    assert detect("\n".join([*lines, ""]).encode(), "auto", "x") == encoding
+    assert detect("\n".join([*lines, ""]).encode(), "zeek", "x") == encoding
+    assert read(encoding, *lines).rows["ip_bytes_in"].to_list()[-1] == 5_420
 
 
 def test_other_logs_and_messages_on_the_same_wire_are_ignored_and_broken_ones_set_aside() -> None:
     dns = HEAD.replace("conn", "dns") + "\t".join((*CELLS[:7], "1234", "-", "example.com", "1", "C_INTERNET"))
     short = HEAD + "\t".join(CELLS[:15])
     odd = HEAD + "\t".join((*CELLS[:19], "many", "-"))
-    parsed = read("zeek_syslog", HEAD + "\t".join(CELLS), dns, "<13>Nov 20 08:00:02 host cron: x", short, odd, "junk")
+    parsed = read(
+        "zeek_lines",
+        HEAD + "\t".join(CELLS),
+        dns,
+        "<13>Nov 20 08:00:02 host cron: x",
+        short,
+        odd,
+        "junk",
+        BY_SYSLOG.replace("10.1.0.11", "host1"),
+    )
     assert (parsed.account.flows, parsed.account.ignored) == (1, 2)
-    assert dict(parsed.account.quarantined) == {"bad_line": 2, "bad_number": 1}
+    assert dict(parsed.account.quarantined) == {"bad_line": 3, "bad_number": 1}
 
 
 @given(st.lists(st.sampled_from([*table(","), "#close", "", ",".join(CELLS[:-1]), '"', "x\x00y", ",,,"]), max_size=8),
@@ -120,4 +148,4 @@ def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], a
 @given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b" ")), max_size=5), st.integers(0, 120))
 def test_no_bytes_break_the_reading_of_messages(junk: list[bytes], at: int) -> None:
     line = (HEAD + "\t".join(CELLS)).encode()
-    assert read_lines("zeek_syslog", [*junk, line[:at], line[at:], line]).account.balanced
+    assert read_lines("zeek_lines", [*junk, line[:at], line[at:], line]).account.balanced
