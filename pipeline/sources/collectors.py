@@ -181,7 +181,7 @@ _PMACCT_JSON = replace(
     name="pmacct_json",
     vendor_product="pmacct",
     contract=replace(_GOFLOW.contract, counts="IP", start="timestamp_start"),
-    marks=re.compile(rb'"ip_src"\s*:\s*"[^{}]*"ip_dst"\s*:'),
+    marks=re.compile(rb'"ip_(?:src|dst)"\s*:\s*"[^{}]*"ip_(?:src|dst)"\s*:'),
     decoder=json_decoder(_PMACCT),
     local_time=True,
 )

@@ -23,6 +23,7 @@ from pipeline.sources.ocsf import OCSF
 from pipeline.sources.paloalto import PALO_ALTO
 from pipeline.sources.sentinel import SENTINEL
 from pipeline.sources.silk import SILK
+from pipeline.sources.sonicwall import SONICWALL
 from pipeline.sources.suricata import SURICATA
 from pipeline.sources.table import TABLE
 from pipeline.sources.vpc_json import VPC
@@ -49,6 +50,7 @@ _ALL = (
         *PALO_ALTO,
         ASA,
         JUNIPER,
+        SONICWALL,
     ),
     *(*VPC, *TABLE),
 )

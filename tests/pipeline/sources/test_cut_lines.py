@@ -7,6 +7,7 @@ from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.test_juniper import PLAIN as JUNIPER
+from tests.pipeline.sources.test_sonicwall import CLOSED as SONICWALL
 from tests.pipeline.sources.test_zeek_tables import BY_SYSLOG as ZEEK
 from tests.real_files import GOLDEN
 
@@ -18,6 +19,7 @@ LINES = {
     "checkpoint": b'<134>1 2026-11-20T00:10:00Z gw CheckPoint 1 - [action:"Accept"; src:"10.1.0.11"]',
     "azure_tuples": TUPLE,
     "juniper": JUNIPER.encode(),
+    "sonicwall": SONICWALL.encode(),
     "zeek_lines": ZEEK.encode(),
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.sources import detect
 from pipeline.sources.forms import FORMS
 from tests.pipeline.sources.lines import read
 
@@ -77,7 +78,8 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "checkpoint_json": (
         {"time": str(T), "loguid": "{0x1}", "src": CLIENT, "s_port": "50001", "dst": SERVER, "service": "993",
-         "proto": "6", "client_outbound_bytes": "5420", "client_inbound_bytes": "420", "origin": "192.0.2.1"},
+         "proto": "6", "originsicname": "CN=gw",
+         "client_outbound_bytes": "5420", "client_inbound_bytes": "420", "origin": "192.0.2.1"},
         "client_outbound_bytes",
     ),
     "ecs": (
@@ -145,6 +147,13 @@ def bytes_in(name: str, record: dict[str, Any]) -> list[int | None]:
 def test_every_json_format_is_tried() -> None:
     others = {"azure_json", "table_json"}  # Tuples inside a document; columns that a source names.
     assert {name for name, form in FORMS.items() if form.json} - others == set(RECORDS) - {"zeek_json"}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_is_of_its_format_and_of_no_other(name: str) -> None:
+    record, _ = RECORDS[name]
+    for shown in (record, {key: record[key] for key in reversed(record)}):
+        assert detect(json.dumps(shown).encode() + b"\n", "auto", "x") == name
 
 
 @pytest.mark.parametrize("name", RECORDS)
