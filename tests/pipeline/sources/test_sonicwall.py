@@ -1,7 +1,7 @@
 """SonicWall's connections: which way their bytes go, their times, and what is no flow."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources import detect
@@ -46,6 +46,7 @@ def test_what_quotes_hold_is_no_field() -> None:
     assert only(read("sonicwall", f'{CLOSED} usr="x rcvd=9"'))["other_bytes_in"] == 5_420
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from([CLOSED, CLOSED[:150], CLOSED.replace("src=", "src=x"), "", '"', "id= m=537"]),
                 max_size=6), st.integers(0, 6))  # fmt: skip
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources import detect
@@ -136,6 +136,7 @@ def test_other_logs_and_messages_on_the_same_wire_are_ignored_and_broken_ones_se
     assert dict(parsed.account.quarantined) == {"bad_line": 3, "bad_number": 1}
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from([*table(","), "#close", "", ",".join(CELLS[:-1]), '"', "x\x00y", ",,,"]), max_size=8),
        st.integers(0, 8))  # fmt: skip
 def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:
@@ -145,6 +146,7 @@ def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], a
     assert whole.rows.equals(parts.rows)
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b" ")), max_size=5), st.integers(0, 120))
 def test_no_bytes_break_the_reading_of_messages(junk: list[bytes], at: int) -> None:
     line = (HEAD + "\t".join(CELLS)).encode()
