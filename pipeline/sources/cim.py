@@ -25,8 +25,8 @@ def _cim(*names: str) -> tuple[str, ...]:
 
 
 _FIELDS = {
-    "ts": _cim("_time", "start_time", "timestamp"),
-    "end": _cim("endtime"),
+    "ts": (*_cim("_time", "start_time"), "timestamp", "result.timestamp"),
+    "end": ("endtime", "result.endtime"),
     "uid": _cim("session_id", "flow_id"),
     "src": _cim("src_ip", "src"),
     "src_port": _cim("src_port"),
@@ -42,13 +42,15 @@ _FIELDS = {
     "system": _cim("dvc", "dvc_ip", "host"),
     "action": _cim("action"),
     "preview": ("preview",),
-    "stack": _cim("protocol_stack"),
-    "kind": _cim("sourcetype", "source"),
+    "stack": ("protocol_stack", "result.protocol_stack"),
+    "kind": ("sourcetype", "source", "result.sourcetype", "result.source"),
 }
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     """Records of Splunk Stream with their counters the other way, and their ends, which are those of the flow."""
+    if all(fields[c].null_count() == fields.height for c in ("stack", "kind")):
+        return fields.with_columns(pl.lit(None, fields.schema["end"]).alias("end"))
     stream = pl.col("stack").is_not_null() | pl.col("kind").str.starts_with("stream:").fill_null(False)
     turned = [
         pl.when(stream).then(pl.col(b)).otherwise(pl.col(a)).alias(a)
