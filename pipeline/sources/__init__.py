@@ -14,9 +14,10 @@ from pipeline.sources import csv_envelope, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.envelope import OBJECTS, SIGN, EnvelopeReader, inner_text, within
 from pipeline.sources.forms import FORMS
+from pipeline.sources.quoting import tidied
 from pipeline.sources.records import RecordReader
 from pipeline.sources.unfolding import refuse_kind
-from pipeline.sources.zeek_json import ZeekJsonReader
+from pipeline.sources.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.zeek_tsv import ZeekTsvReader
 
 
@@ -36,18 +37,22 @@ def _enveloped_reader(inner: ReaderFactory, key: str, options: ReadOptions) -> R
     return EnvelopeReader(inner(options), key)
 
 
+def _encodings(name: str) -> tuple[str, ...]:
+    return tuple(n for n, form in FORMS.items() if form.format == name)
+
+
 READERS = _Readers(
     {
         "zeek_tsv": ZeekTsvReader,
         "zeek_json": ZeekJsonReader,
-        **{name: partial(RecordReader, form) for name, form in FORMS.items()},
+        **{n: partial(ZeekRecords if f.format == "zeek" else RecordReader, f) for n, f in FORMS.items()},
     }
 )
 """Encoding of a format -> its reader."""
 
 FORMATS: dict[str, tuple[str, ...]] = {
-    "zeek": ("zeek_tsv", "zeek_json"),
-    **{form.format: tuple(n for n, f in FORMS.items() if f.format == form.format) for form in FORMS.values()},
+    "zeek": ("zeek_tsv", "zeek_json", *_encodings("zeek")),
+    **{form.format: _encodings(form.format) for form in FORMS.values() if form.format != "zeek"},
 }
 """Format, as nilometer.yaml names it -> its encodings."""
 
@@ -62,10 +67,13 @@ _OPENED = {
     "suricata": ("event",),
     "cim_json": ("result",),
     "ecs": ("_source",),
-    "gcp": ("data",),
+    "arkime": ("_source",),
+    "gcp": ("data", "message"),
     "azure_json": OBJECTS,
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
+_WIDEST = 1 << 16
+_BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
 _LOOKED_INTO = 50
 """Lines whose objects are opened to find a format inside."""
 
@@ -87,13 +95,14 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     text = head.lstrip()
     if not text:
         return None
+    head = _BLANK_LINES.sub(b"", head)
     refuse_kind(head, name)
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
     if not _marked(_header_of(text) or head, found) and (inside := _enveloped(text, wanted)):
         return inside
     if begins_as_json(text) and (inside := _wrapped(text, wanted)):
         return inside
-    if found is None:
+    if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         raise _unknown(text, wanted, name)
     refuse = FORMS[found].refuse if found in FORMS else None
     if refuse is not None and (fault := refuse(head)):
@@ -158,7 +167,8 @@ def _recognised(head: bytes, text: bytes) -> str | None:
     """The first encoding whose marks are in the head; Zeek's own marks come before the weaker ones of others."""
     is_json = begins_as_json(text)
     marked = [(name, form.strong) for name, form in FORMS.items() if form.json == is_json and form.marks.search(head)]
-    zeek = _ZEEK_KEYS.search(head) if is_json else _ZEEK_HEADER.search(head)
+    keys = _ZEEK_SURE if marked else _ZEEK_KEYS
+    zeek = keys.search(head) if is_json else _ZEEK_HEADER.search(head)
     strong = [name for name, strong in marked if strong]
     if zeek and not strong:
         return "zeek_json" if is_json else "zeek_tsv"
@@ -167,11 +177,23 @@ def _recognised(head: bytes, text: bytes) -> str | None:
     return "zeek_tsv" if not is_json and _ZEEK_CUT.search(head) else None
 
 
+def _by_header(text: bytes) -> str | None:
+    """The encoding of a table whose first line names a format's columns in another spelling; None when of none."""
+    first, end, _ = text[:_WIDEST].partition(b"\n")
+    if not end or begins_as_json(text):
+        return None
+    header = tidied(first.decode("utf-8", errors="replace")).encode() + end
+    marks = [(n, re.compile(f.marks.pattern, f.marks.flags | re.IGNORECASE)) for n, f in FORMS.items() if not f.json]
+    return next((n for n, m in marks if m.match(header)), None)
+
+
 def _named(head: bytes, text: bytes, wanted: str) -> str | None:
     """The encoding of a format that was asked for; where its marks do not tell, the first that the content can be."""
     if wanted == "zeek":
         if begins_as_json(text):
             return "zeek_json"
+        if told := next((n for n in _encodings("zeek") if FORMS[n].marks.search(head)), None):
+            return told
         return "zeek_tsv" if b"\x00" not in head or _ZEEK_HEADER.search(head) else None
     able = [n for n in FORMATS[wanted] if FORMS[n].json == begins_as_json(text)]
     return next((n for n in able if FORMS[n].marks.search(head)), able[0] if able else None)

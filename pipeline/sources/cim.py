@@ -1,6 +1,8 @@
 """Records of Splunk's CIM Network_Traffic data model, as searches and the REST API export them.
 
 Source: the CIM manual. Which way an add-on counts is its own affair; what is read here is what the source received.
+Splunk Stream says that its bytes_in are those the client sent (its manual's page on transport protocols), so that its
+records, where they tell what they are, are turned.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ def _cim(*names: str) -> tuple[str, ...]:
 
 
 _FIELDS = {
-    "ts": _cim("_time", "start_time"),
+    "ts": (*_cim("_time", "start_time"), "timestamp", "result.timestamp"),
+    "end": ("endtime", "result.endtime"),
     "uid": _cim("session_id", "flow_id"),
     "src": _cim("src_ip", "src"),
     "src_port": _cim("src_port"),
@@ -39,7 +42,22 @@ _FIELDS = {
     "system": _cim("dvc", "dvc_ip", "host"),
     "action": _cim("action"),
     "preview": ("preview",),
+    "stack": ("protocol_stack", "result.protocol_stack"),
+    "kind": ("sourcetype", "source", "result.sourcetype", "result.source"),
 }
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records of Splunk Stream with their counters the other way, and their ends, which are those of the flow."""
+    if all(fields[c].null_count() == fields.height for c in ("stack", "kind")):
+        return fields.with_columns(pl.lit(None, fields.schema["end"]).alias("end"))
+    stream = pl.col("stack").is_not_null() | pl.col("kind").str.starts_with("stream:").fill_null(False)
+    turned = [
+        pl.when(stream).then(pl.col(b)).otherwise(pl.col(a)).alias(a)
+        for pair in (("resp_ip_bytes", "orig_ip_bytes"), ("resp_pkts", "orig_pkts"))
+        for a, b in (pair, pair[::-1])
+    ]
+    return fields.with_columns(pl.when(stream).then("end").alias("end"), *turned)
 
 
 def _row() -> pl.Expr:
@@ -65,22 +83,22 @@ _JSON = Form(
         "bytes_out",
         "as the add-on counts",
         "_time",
-        "one a row; `result` wrappers of the REST API are taken off",
+        "one a row; `result` wrappers of the REST API are taken off; Splunk Stream's are turned",
     ),
     marks=re.compile(rb'"(?:All_Traffic\.)?bytes_(?:in|out)"\s*:'),
     decoder=json_decoder(_FIELDS),
+    derive=_derive,
     columns=_FIELDS,
     json=True,
     flows=lambda: _row() & ~_blocked(),
     ignored={"blocked": lambda: _row() & _blocked()},
-    idle=frozenset(("uid", "proto", "service", "system")),
+    idle=frozenset(("uid", "proto", "service", "system", "end")),
     note=_NOTE,
 )
 _LAYOUT = Layout(
     aliases={name: [s.lower() for s in spellings] for name, spellings in _FIELDS.items()},
     header=re.compile(r'(?i)(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|$)'),
     unset=ABSENT,
-    others=";\t|",
 )
 _CSV = replace(
     _JSON,

@@ -1,8 +1,9 @@
-"""Records of NetFlow, IPFIX and sFlow as collectors write them: goflow2, pmacct and nProbe.
+"""Records of NetFlow, IPFIX and sFlow as collectors write them: goflow2, pmacct, nProbe, and by IPFIX's own names.
 
 Sources: goflow2's description of its protobuf fields and its JSON, pmacct's configuration keys and print plugin,
-nProbe's list of template fields. Counters are those of the exporter, never multiplied by its sampling; an active
-timeout cuts sessions into deltas. What nfdump writes is in `nfdump`.
+nProbe's list of template fields, IANA's list of IPFIX information elements, which super_mediator (for YAF) and
+ipfixcol2 write. Counters are those of the exporter, never multiplied by its sampling; an active timeout cuts sessions
+into deltas. What nfdump writes is in `nfdump`.
 """
 
 from __future__ import annotations
@@ -76,12 +77,44 @@ _NPROBE: json_lines.Fields = {
     "src_nat": ("POST_NAT_SRC_IPV4_ADDR",),
     "dest_nat": ("POST_NAT_DST_IPV4_ADDR",),
 }
+
+
+def _ipfix(*names: str, reverse: bool = False) -> tuple[str, ...]:
+    """Information elements as super_mediator (YAF) and ipfixcol2 write them; of the other direction, if so."""
+    if reverse:
+        plain = [f"reverse{n[0].upper()}{n[1:]}" for n in names]
+        return tuple(s for n, p in zip(names, plain, strict=True) for s in (p, f"flows.{p}", f"iana@reverse:{n}"))
+    return tuple(s for n in names for s in (n, f"flows.{n}", f"iana:{n}"))
+
+
+_OCTETS, _PACKETS = ("octetDeltaCount", "octetTotalCount"), ("packetDeltaCount", "packetTotalCount")
+_UNITS = ("Nanoseconds", "Microseconds", "Milliseconds", "Seconds")
+_IPFIX: json_lines.Fields = {
+    "ts": _ipfix(*(f"flowStart{u}" for u in _UNITS)),
+    "end": _ipfix(*(f"flowEnd{u}" for u in _UNITS)),
+    "write_ts": (*_ipfix("exportTime"), "@timestamp", "ipfix:exportTime"),
+    "src": _ipfix("sourceIPv4Address", "sourceIPv6Address"),
+    "src_port": _ipfix("sourceTransportPort"),
+    "dest": _ipfix("destinationIPv4Address", "destinationIPv6Address"),
+    "dest_port": _ipfix("destinationTransportPort"),
+    "proto": _ipfix("protocolIdentifier"),
+    "orig_ip_bytes": _ipfix(*_OCTETS, "initiatorOctets"),
+    "resp_ip_bytes": (*_ipfix(*_OCTETS, reverse=True), *_ipfix("responderOctets")),
+    "orig_pkts": _ipfix(*_PACKETS, "initiatorPackets"),
+    "resp_pkts": (*_ipfix(*_PACKETS, reverse=True), *_ipfix("responderPackets")),
+    "tcp_flags": _ipfix("tcpControlBits"),
+    "sampling": _ipfix("samplingInterval"),
+    "system": _ipfix("exporterIPv4Address", "exporterIPv6Address", "collectorName"),
+    "src_nat": _ipfix("postNATSourceIPv4Address"),
+    "dest_nat": _ipfix("postNATDestinationIPv4Address"),
+    "forwarding": _ipfix("forwardingStatus"),
+}
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets."""
-    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags")
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "write_ts")
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     return fields.with_columns(
@@ -148,7 +181,7 @@ _PMACCT_JSON = replace(
     name="pmacct_json",
     vendor_product="pmacct",
     contract=replace(_GOFLOW.contract, counts="IP", start="timestamp_start"),
-    marks=re.compile(rb'"ip_src"\s*:\s*"[^{}]*"ip_dst"\s*:'),
+    marks=re.compile(rb'"ip_(?:src|dst)"\s*:\s*"[^{}]*"ip_(?:src|dst)"\s*:'),
     decoder=json_decoder(_PMACCT),
     local_time=True,
 )
@@ -158,7 +191,7 @@ _PMACCT_CSV = replace(
     marks=re.compile(rb"(?i)\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?=[^\n]*\b(?:TIMESTAMP_START|STAMP_INSERTED)\b)"
                      rb"[^\n]*\bBYTES\b"),
     decoder=delimited(
-        Layout(aliases=_PMACCT, header=re.compile(r"(?i)\bSRC_IP\b"), unset=ABSENT, others=";\t|")
+        Layout(aliases=_PMACCT, header=re.compile(r"(?i)\bSRC_IP\b"), unset=ABSENT)
     ),
     json=False,
     blanks=True,
@@ -172,4 +205,18 @@ _NPROBE_JSON = replace(
     decoder=json_decoder(_NPROBE),
     derive=_derive_both,
 )
-COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON)
+_IPFIX_JSON = replace(
+    _NPROBE_JSON,
+    name="ipfix_json",
+    vendor_product="IPFIX",
+    contract=Contract(
+        "reverseOctetDeltaCount",
+        "octetDeltaCount",
+        "IP",
+        "flowStartMilliseconds",
+        "`octetDeltaCount` (or `Total`) alone tells one direction; deltas",
+    ),
+    marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
+    decoder=json_decoder(_IPFIX),
+)
+COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON, _IPFIX_JSON)

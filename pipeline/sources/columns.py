@@ -7,7 +7,7 @@ where the types allow it. Which fields a form has belongs to the forms, reading 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -66,7 +66,7 @@ def text_of(found: Found) -> pl.Expr:
     text = _text(found.expr, found.dtype)
     if found.dtype != pl.String and not isinstance(found.dtype, pl.Categorical | pl.Enum):
         return text
-    return pl.when(pl.all_horizontal(text != mark for mark in conn.UNSET)).then(text)
+    return pl.when(~text.is_in(conn.UNSET)).then(text)
 
 
 def _text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -113,6 +113,10 @@ class Typed:
 
     fields: dict[str, pl.Expr]
     odd: pl.Expr | None
+
+    def judged(self, idle: Collection[str]) -> dict[str, pl.Expr]:
+        """The same, but nothing of the fields that decide nothing."""
+        return {n: pl.lit(None, _type_of(n)) if n in idle else made for n, made in self.fields.items()}
 
 
 def typed(located: Mapping[str, Sequence[Found]], zone: str) -> Typed | None:

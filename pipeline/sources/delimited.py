@@ -18,7 +18,7 @@ from pipeline.addresses import canonical_address
 from pipeline.sources.base import REJECTS, ReadOptions, rejects_frame
 from pipeline.sources.cell_parts import CellParts
 from pipeline.sources.declared import Decoded, Decoder
-from pipeline.sources.quoting import MAX_RECORD_LINES, Quoting
+from pipeline.sources.quoting import MAX_RECORD_LINES, Quoting, tidied
 from pipeline.sources.sight import Cut
 
 Aliases = Mapping[str, Sequence[str]]
@@ -39,7 +39,7 @@ class Layout:
     """The columns of lines before any header; None when a header must come first."""
     quoted: bool = True
     """Whether double quotes group a cell."""
-    trailing: bool = False
+    trailing: bool = True
     """Whether lines may end in delimiters that the header lacks."""
     clean: Callable[[pl.Series], pl.Series] | None = None
     """What makes a line plain before it is cut, such as taking a syslog header off."""
@@ -49,7 +49,7 @@ class Layout:
     """What is missing to read records under a header that names these fields of ours; empty when nothing is."""
     absent: str = "no header line before it"
     """What is wrong with lines that come before any header."""
-    others: str = ""
+    others: str = ";\t|"
     """Delimiters that the first header may show instead, such as those of other countries' spreadsheets."""
     whole: re.Pattern[str] | None = None
     """Last cells that cannot be the beginning of a longer one, where the file ends without a line end."""
@@ -86,6 +86,7 @@ class DelimitedDecoder:
     def __post_init__(self) -> None:
         """Start with the columns that hold before any header."""
         self._quoting = Quoting(self.layout.delimiter)
+        self._spelled = re.compile(self.layout.header.pattern, self.layout.header.flags | re.IGNORECASE)
         self._known = {s for spellings in self.layout.aliases.values() for s in spellings}
         if self.columns is None and self.layout.columns is not None:
             self.columns = list(self.layout.columns)
@@ -154,6 +155,8 @@ class DelimitedDecoder:
         """Look at the lines that are not plainly one record each."""
         walk, width, at = _Walk(), len(self.columns) if self.columns else None, 0
         odd = text.str.contains(self.layout.header.pattern)
+        if width is None and len(odd):
+            odd[0] = True  # As a first header, it may be spelled in other ways.
         if self.layout.quoted:
             odd |= ~self._quoting.plain(text)
         for row in odd.arg_true().to_list():
@@ -176,20 +179,24 @@ class DelimitedDecoder:
 
     def _as_header(self, text: str, *, first: bool) -> list[str] | None:
         """The columns that a line names: two of ours at least, and but for the first header no address or number."""
-        if not self.layout.header.search(text):
+        if not self.layout.header.search(text) and not (first and self._spelled.search(tidied(text))):
             return None
         names = self._names(self._quoting, text)
-        for other in self.layout.others if first else "":
-            if len(self._known.intersection(names)) < 2:
-                names = self._names(Quoting(other), text)
+        for other in self.layout.others if first and not self._names_ours(names) else "":
+            if self._names_ours(found := self._names(Quoting(other), text)):
                 self._use(other)
-        if len(self._known.intersection(names)) < 2:
+                names = found
+                break
+        if not self._names_ours(names):
             return None
         return None if not first and any(_NUMBER.fullmatch(n) or canonical_address(n) for n in names) else names
 
+    def _names_ours(self, names: Sequence[str]) -> bool:
+        return len(self._known.intersection(names)) >= 2
+
     def _names(self, quoting: Quoting, text: str) -> list[str]:
         """The cells of a line as names of columns."""
-        cells = quoting.cells(text) if self.layout.quoted else text.split(self.layout.delimiter)
+        cells = quoting.cells(text) if self.layout.quoted else text.split(quoting.delimiter)
         return [c.strip(' \t"\ufeff').lower() for c in cells or ()]
 
     def _cells(self, text: str) -> list[str] | None:
@@ -204,9 +211,10 @@ class DelimitedDecoder:
         fault = self._header_fault()
         if fault is not None or reason == "incomplete_last_line":
             return self._each(lines, width, reason, fault)
-        if self.layout.trailing:
-            lines = lines.with_columns(text=self._without_trailing(lines["text"], width))
         plain = self._plain(lines["text"], width)
+        if self.layout.trailing and not plain.all():
+            lines = lines.with_columns(text=self._without_trailing(lines["text"], width))
+            plain = self._plain(lines["text"], width)
         clean = lines.filter(plain)
         cells = self._cut(clean["text"], width)
         if cells is None:
@@ -226,7 +234,10 @@ class DelimitedDecoder:
 
     def _without_trailing(self, text: pl.Series, width: int) -> pl.Series:
         """Lines without the one empty cell that they have more than the header."""
-        longer = text.str.count_matches(self.layout.delimiter, literal=True) == width
+        if self.layout.quoted:
+            longer = self._quoting.plain(text) & (self._quoting.cuts(text) == width)
+        else:
+            longer = text.str.count_matches(self.layout.delimiter, literal=True) == width
         shorter = text.str.replace(rf"{re.escape(self.layout.delimiter)}\s*$", "")
         return text.zip_with(~longer, shorter)
 

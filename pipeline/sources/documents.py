@@ -12,11 +12,13 @@ from typing import Any
 
 from pipeline.sources.base import begins_as_json
 
-HELD = ("hits.hits", "results", "events", "entries")
-"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's API; a dot goes into one."""
+HELD = ("hits.hits", "results", "events", "entries", "receivedMessages")
+_COUNTED = ("recordsTotal", "recordsFiltered")
+"""What Arkime's answers tell beside the list `data`, which elsewhere is a record's own."""
+"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's APIs; a dot goes into one."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
-    rb'\s*(?:\[|\{\s*"(?:records|took|_scroll_id|pit_id|preview|init_offset|results|events|entries)"\s*:)'
+    rb'\s*(?:\[|\{\s*"(?:records|took|_scroll_id|pit_id|preview|init_offset|results|events|entries|receivedMessages|data|recordsTotal|recordsFiltered)"\s*:)'
 )
 _SMALL = 1 << 23
 """Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
@@ -107,4 +109,11 @@ def _held(value: Any) -> list[Any] | None:
             at = at.get(step) if isinstance(at, dict) else None
         if isinstance(at, list) and all(isinstance(record, dict) for record in at):
             return at
-    return None
+    return _table(value)
+
+
+def _table(value: Any) -> list[Any] | None:
+    """The rows of an answer that is a page of a table."""
+    if not isinstance(value, dict) or not isinstance(rows := value.get("data"), list):
+        return None
+    return rows if any(key in value for key in _COUNTED) and all(isinstance(row, dict) for row in rows) else None

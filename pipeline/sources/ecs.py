@@ -51,7 +51,8 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     one_way = pl.col("resp_ip_bytes").is_null() & (pl.col("dataset").is_null() | _is(_ONE_WAY))
     # AWS shows an ACK only beside its SYN; other exporters show the flags of all packets.
     by_flags = initiator(pl.col("tcp_flags"), _is("vpcflow"))
-    nanoseconds = pl.col("duration").cast(pl.Float64, strict=False)
+    units = pl.when(pl.col("state").is_null()).then(1e9).otherwise(1)  # Security Onion keeps Zeek's seconds.
+    lasted = pl.col("duration").cast(pl.Float64, strict=False)
     side = pl.when(_is("vpcflow")).then(pl.col("side").str.to_lowercase())
     return [
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
@@ -62,7 +63,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
         .when(side.is_in(["dest", "dest_gateway", "ingress", "inbound"]))
         .then(pl.lit("dest"))
         .alias("reporter"),
-        pl.when(pl.col("end").is_null()).then((nanoseconds / 1e9).cast(duration)).alias("duration"),
+        pl.when(pl.col("end").is_null()).then((lasted / units).cast(duration)).alias("duration"),
     ]
 
 
@@ -77,9 +78,11 @@ def _blocked() -> pl.Expr:
 
 
 def _other() -> pl.Expr:
-    """Events that repeat counters of a flow: alerts, web filters and other logs than that of traffic."""
+    """Events that repeat counters of a flow: alerts, web filters, transactions, other logs than that of traffic."""
     suricata = ~pl.col("eve").is_in(["flow", "netflow"])
-    return (suricata | (pl.col("log").str.to_lowercase() != "traffic")).fill_null(False)
+    packetbeat = (pl.col("beat") == "packetbeat") & ~_is(r"(?:^|\.)flow$") & pl.col("dataset").is_not_null()
+    kinds = (suricata, pl.col("log").str.to_lowercase() != "traffic", packetbeat)
+    return pl.any_horizontal(kind.fill_null(False) for kind in kinds)
 
 
 def _accounting() -> pl.Expr:
@@ -101,20 +104,21 @@ _FIELDS: json_lines.Fields = {
         "panw.panos.flow_id",
         "fortinet.firewall.sessionid",
         "checkpoint.loguid",
+        "log.id.uid",
         "network.community_id",
     ),
-    "src": ("source.ip",),
-    "src_port": ("source.port",),
+    "src": ("source.ip", "client.ip"),
+    "src_port": ("source.port", "client.port"),
     "src_nat": ("source.nat.ip",),
-    "dest": ("destination.ip",),
-    "dest_port": ("destination.port",),
+    "dest": ("destination.ip", "server.ip"),
+    "dest_port": ("destination.port", "server.port"),
     "dest_nat": ("destination.nat.ip",),
     "proto": ("network.transport", "network.iana_number"),
     "service": ("network.protocol", "network.application"),
-    "resp_ip_bytes": ("destination.bytes",),
-    "orig_ip_bytes": ("source.bytes",),
-    "resp_pkts": ("destination.packets",),
-    "orig_pkts": ("source.packets",),
+    "resp_ip_bytes": ("destination.bytes", "server.ip_bytes", "server.bytes"),
+    "orig_ip_bytes": ("source.bytes", "client.ip_bytes", "client.bytes"),
+    "resp_pkts": ("destination.packets", "server.packets"),
+    "orig_pkts": ("source.packets", "client.packets"),
     "system": (
         "aws.vpcflow.interface_id",
         "observer.name",
@@ -132,6 +136,8 @@ _FIELDS: json_lines.Fields = {
     "types": ("event.type[]",),
     "action": ("aws.vpcflow.action", "event.action"),
     "code": ("event.code",),
+    "state": ("connection.state",),
+    "beat": ("agent.type",),
     "eve": ("suricata.eve.event_type",),
     "log": ("fortinet.firewall.type", "panw.panos.type"),
 }
@@ -154,7 +160,7 @@ _JSON = Form(
         "event.start",
         "`flow.final: false`, a start, Fortinet's code 20 and Check Point are interim; vpcflow and netflow are deltas",
     ),
-    marks=re.compile(rb'"(?:source|destination)"\s*:\s*\{|"(?:source|destination)\.ip"\s*:'),
+    marks=re.compile(rb'"(?:source|destination)"\s*:\s*\{|"(?:source|destination|client|server)\.ip"\s*:'),
     decoder=json_decoder(_FIELDS, inside=("$._source",)),
     derive=_derive,
     columns=_NAMES,
@@ -177,7 +183,6 @@ _LAYOUT = Layout(
     aliases=_NAMES,
     header=re.compile(r'(?:^|[,;\t])"?(?:source|destination)\.ip"?(?:[,;\t]|$)'),
     unset=ABSENT,
-    others=";\t",
 )
 _CSV = replace(
     _JSON,

@@ -6,8 +6,10 @@ A format is a module that declares a form; it becomes known by one line here. Ho
 from __future__ import annotations
 
 from pipeline.sources.argus import ARGUS
+from pipeline.sources.arkime import ARKIME
 from pipeline.sources.asa import ASA
 from pipeline.sources.azure import AZURE
+from pipeline.sources.azure_analytics import AZURE_ANALYTICS
 from pipeline.sources.checkpoint import CHECKPOINT
 from pipeline.sources.cim import CIM
 from pipeline.sources.collectors import COLLECTORS
@@ -15,17 +17,41 @@ from pipeline.sources.declared import Form
 from pipeline.sources.ecs import ECS
 from pipeline.sources.fortinet import FORTINET
 from pipeline.sources.gcp import GCP
+from pipeline.sources.juniper import JUNIPER
 from pipeline.sources.nfdump import NFDUMP
 from pipeline.sources.ocsf import OCSF
 from pipeline.sources.paloalto import PALO_ALTO
+from pipeline.sources.sentinel import SENTINEL
 from pipeline.sources.silk import SILK
+from pipeline.sources.sonicwall import SONICWALL
 from pipeline.sources.suricata import SURICATA
 from pipeline.sources.table import TABLE
 from pipeline.sources.vpc_json import VPC
+from pipeline.sources.zeek_tables import ZEEK_TABLES
 
 _ALL = (
+    *ZEEK_TABLES,
     *COLLECTORS,
-    *(SURICATA, OCSF, *AZURE, GCP, *CHECKPOINT, *ECS, *CIM, *NFDUMP, SILK, ARGUS, FORTINET, *PALO_ALTO, ASA),
+    *(
+        ARKIME,
+        SURICATA,
+        OCSF,
+        *AZURE,
+        *AZURE_ANALYTICS,
+        *SENTINEL,
+        GCP,
+        *CHECKPOINT,
+        *ECS,
+        *CIM,
+        *NFDUMP,
+        SILK,
+        ARGUS,
+        *FORTINET,
+        *PALO_ALTO,
+        ASA,
+        JUNIPER,
+        SONICWALL,
+    ),
     *(*VPC, *TABLE),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}

@@ -1,18 +1,18 @@
-"""FortiGate traffic logs as key=value lines or CEF, with or without a syslog header.
+"""FortiGate traffic logs as key=value lines, CEF or JSON, with or without a syslog header, and FortiAnalyzer's CSV.
 
 Sources: the FortiOS log message reference (traffic logs, message ids, long-live sessions; CEF support, in which `out`
-is what the client sent). UTM and event logs repeat byte counters and are never counted; JSON and the web interface's
-own exports are not read.
+is what the client sent). UTM and event logs repeat byte counters and are never counted; the web interface's own
+exports are not read.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from pipeline.sources import headed, key_values, syslog
+from pipeline.sources import headed, json_lines, key_values, syslog
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
@@ -61,6 +61,7 @@ _CEF = {
     "tranip": "destinationTranslatedAddress",
 }
 """Keys of ours -> those of CEF."""
+_JSON_KEYS = {key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type")}
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
@@ -136,6 +137,19 @@ class FortinetDecoder(Stateless):
         return pl.concat([fields, others], how="diagonal")
 
 
+@dataclass
+class FortinetJson(Stateless):
+    """Lines of JSON with the keys of the pairs."""
+
+    zone: str
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        found, broken = json_lines.decode(lines, _JSON_KEYS, reason)
+        fields = found.rename({"type": "kind"}).with_columns(_times(self.zone))
+        return Decoded(fields.select("source_line", "raw", "kind", *_fields()), broken)
+
+
 def _times(zone: str) -> pl.Expr:
     """`logged`, epoch microseconds: eventtime, or the device's date and time with its offset, or in the zone."""
     number = pl.col("eventtime").cast(pl.Int64, strict=False)
@@ -187,7 +201,7 @@ def _allowed() -> pl.Expr:
     return (pl.col("kind") == "traffic") & ~pl.col("blocked") & ~pl.col("begin")
 
 
-FORTINET = Form(
+_PAIRS = Form(
     name="fortinet",
     vendor_product="Fortinet FortiGate",
     layer="unknown",
@@ -215,3 +229,16 @@ FORTINET = Form(
     local_time=True,
     idle=frozenset(),
 )
+_JSON = replace(
+    _PAIRS,
+    name="fortinet_json",
+    family="fortinet",
+    marks=re.compile(rb'"(?:devid|logid|sentbyte|rcvdbyte)"\s*:[^{}]*"type"\s*:\s*"(?:traffic|utm|event)"|'
+                     rb'"type"\s*:\s*"(?:traffic|utm|event)"[^{}]*"(?:devid|logid|sentbyte|rcvdbyte)"\s*:'),
+    decoder=lambda options: FortinetJson(options.timezone),
+    json=True,
+    strong=False,
+    ends_lines=False,
+    idle=None,
+)  # fmt: skip
+FORTINET = (_PAIRS, _JSON)

@@ -1,5 +1,7 @@
 """VPC flow logs of Google Cloud, as Cloud Logging exports them: entries to files, BigQuery rows, Pub/Sub messages.
 
+A message that was pulled from Pub/Sub holds its entry as Base64, which is unfolded here.
+
 Sources: Google's page on the records of VPC Flow Logs; the LogEntry type. A record tells one direction of one interval,
 and both ends report the traffic between machines of a network.
 """
@@ -11,8 +13,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from pipeline.sources.declared import Contract, Form
-from pipeline.sources.records import json_decoder
+from pipeline.sources.declared import Contract, Decoded, Form
+from pipeline.sources.records import JsonDecoder
 
 
 def _payload(*names: str) -> tuple[str, ...]:
@@ -32,6 +34,33 @@ def _derived() -> Sequence[pl.Expr]:
     ]
 
 
+_ENCODED = r'"data"\s*:\s*"[A-Za-z0-9+/]'
+_BASE64 = "anNvblBheWxvYW|pzb25QYXlsb2Fk|qc29uUGF5bG9hZ"
+"""`jsonPayload` in Base64, whatever stands before it."""
+
+
+class GcpDecoder(JsonDecoder):
+    """Entries, some perhaps inside messages."""
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        encoded = lines["raw"].str.contains(_ENCODED)
+        if not encoded.any():
+            return super().decode(lines, reason)
+        raw = pl.col("raw")
+        data = pl.coalesce(raw.str.json_path_match("$.message.data"), raw.str.json_path_match("$.data"))
+        entry = data.str.decode("base64", strict=False).map_batches(_as_text, pl.String)
+        entry = entry.str.strip_chars()
+        opened = pl.when(entry.str.starts_with("{")).then(entry.str.replace_all(r"\s*\n\s*", " "))
+        some = lines.filter(encoded).select(pl.coalesce(opened, raw)).to_series()
+        return super().decode(lines.with_columns(raw=lines["raw"].scatter(encoded.arg_true(), some)), reason)
+
+
+def _as_text(data: pl.Series) -> pl.Series:
+    """Bytes as text."""
+    return pl.Series([None if d is None else d.decode("utf-8", errors="replace") for d in data], dtype=pl.String)
+
+
 GCP = Form(
     name="gcp",
     vendor_product="Google Cloud VPC Flow Logs",
@@ -43,9 +72,12 @@ GCP = Form(
         "start_time",
         "one a direction, interval and reporter (`SRC`, `DEST`); deltas",
     ),
-    marks=re.compile(rb'"jsonPayload"\s*:[\s\S]{0,4000}?"(?:bytes_sent|connection)"\s*:|"jsonPayload\.connection\.'),
+    marks=re.compile(
+        rb'"jsonPayload"\s*:[\s\S]{0,4000}?"(?:bytes_sent|connection)"\s*:|"jsonPayload\.connection\.|'
+        rb'"data"\s*:\s*"[A-Za-z0-9+/]*(?:' + _BASE64.encode() + rb")"
+    ),
     strong=True,
-    decoder=json_decoder(
+    decoder=lambda _: GcpDecoder(
         {
             "ts": _payload("start_time"),
             "end": _payload("end_time"),
@@ -73,5 +105,5 @@ GCP = Form(
     ignored={"encoded": lambda: pl.col("encoded").is_not_null()},
     idle=frozenset(("end", "write_ts", "record_id", "proto", "src_name", "dest_name", "project")),
     note="The log is sampled, and its counters are estimates from the sample. Entries in the Base64 text of a Pub/Sub "
-    "message are not unfolded, but counted as `encoded`.",
+    "message are unfolded; what cannot be is counted as `encoded`.",
 )

@@ -1,8 +1,8 @@
 """Lines of key=value pairs, read from left to right: what stands inside quotes is never taken for a key.
 
-Values may be quoted or not, pairs parted by spaces, tabs or commas. A line whose quotes hold nothing that looks like a
-pair is searched as it stands; of any other the doubtful quotes are emptied first. Which keys there are belongs to the
-formats.
+Values or whole pairs may be quoted or not, pairs parted by spaces, tabs or commas. A line whose quotes hold nothing
+that looks like a pair is searched as it stands; of any other the doubtful quotes are emptied first. Which keys there
+are belongs to the formats.
 """
 
 from __future__ import annotations
@@ -18,12 +18,20 @@ _PLAIN = r'^[^"]*(?:"[^"=\\]*"[^"]*)*$'
 _QUOTED = r'"(?:([^"=\\]*)"|(?:[^"\\]|\\.)*")'
 _COMMAS = r'^ \w+=(?:"[^"]*"|[^ ",]*),\w+='
 _COMMA = r'("[^"]*")|,'
+_CELLED = '(?:^|,)"\\w+='
+_CELLS = r'^(?:(?:"\w+=(?:[^"]|"")*"|\w+=[^",]*|)(?:,|$))+$'
+"""Pairs that are cells of CSV, in which a quote is written twice."""
+_CELL = r'(?:^|,)"(\w+)=((?:[^"]|"")*)"'
 
 
 def plain(lines: pl.Series) -> pl.Series:
     """Lines in which ` key=` can only be a key; null where a quote does not close."""
     if lines.str.contains("\t", literal=True).any():
         lines = lines.str.replace_all("\t", " ", literal=True)
+    celled = (lines.str.starts_with('"') | lines.str.contains(',"', literal=True)).fill_null(value=False)
+    if celled.any():
+        cells = lines.str.contains(_CELLED) & lines.str.contains(_CELLS)
+        lines = lines.scatter(cells.arg_true(), _uncelled(lines.filter(cells)))
     text = lines.str.replace(_HEAD, " ")
     sure = text.str.contains(_PLAIN)
     if not sure.all():
@@ -34,6 +42,12 @@ def plain(lines: pl.Series) -> pl.Series:
     if commas.any():
         text = text.scatter(commas.arg_true(), text.filter(commas).str.replace_all(_COMMA, "${1} "))
     return text
+
+
+def _uncelled(lines: pl.Series) -> pl.Series:
+    """Lines whose pairs are cells, with quotes around the values alone; a quote inside one becomes an apostrophe."""
+    doubled = lines.str.replace_all(r'([^,=])""', "${1}'")
+    return doubled.str.replace_all(_CELL, ' ${1}="${2}"')
 
 
 def value(column: str, key: str) -> pl.Expr:

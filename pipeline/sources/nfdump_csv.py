@@ -39,8 +39,6 @@ _LAYOUT = Layout(
         "dest_nat": ("dstxip",),
     },
     header=re.compile(r"(?:^|,)\s*(?:sa|srcAddr)\s*,"),
-    quoted=False,
-    trailing=True,
 )
 _OLD = (
     "ts", "te", "td", "sa", "da", "sp", "dp", "pr", "flg", "fwd", "stos", "ipkt", "ibyt", "opkt", "obyt", "in", "out",

@@ -6,6 +6,8 @@ apart stay as they are; `pipeline.counting` may know more of them.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import polars as pl
 
 from pipeline.schemas import MAX_FLOW_BYTES
@@ -48,15 +50,24 @@ def initiator(flags: pl.Expr, answers: pl.Expr | None = None) -> pl.Expr:
 
 def complete(fields: pl.DataFrame) -> pl.DataFrame:
     """All columns that the rest asks for; of ports with several values the first."""
-    missing = [pl.lit(None, pl.String).alias(c) for c in (*conn.ALIASES, *EXTRAS) if c not in fields.columns]
+    missing = _blanks(tuple(c for c in (*conn.ALIASES, *EXTRAS) if c not in fields.columns))
     # A field with several values is a list; of ports the first one counts.
     ports = [c for c in ("src_port", "dest_port") if fields.schema.get(c, pl.Int64) == pl.String]
     first = [pl.col(c).str.replace(r'^\[\s*"?(\d+)"?\s*[,\]].*$', "${1}") for c in ports]
     return fields.with_columns(missing).with_columns(first)
 
 
-def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(text columns as `read_text` wants them, what is known of each line besides, as columns of RAW)."""
+# Expressions are made once: of so many, making them costs as much as reading some thousand records.
+
+
+@lru_cache(maxsize=256)
+def _blanks(names: tuple[str, ...]) -> list[pl.Expr]:
+    return [pl.lit(None, pl.String).alias(c) for c in names]
+
+
+@lru_cache(maxsize=2)
+def _turned_ends(*, syn: bool) -> list[pl.Expr]:
+    """Whether the ends must change places, and how it is known; syn where only TCP flags tell the initiator."""
     two_way = pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
     one_way = ~two_way & pl.col("sent").is_not_null()
     served = [pl.col(c).cast(pl.Int64, strict=False).is_in(SERVICE_PORTS) for c in ("src_port", "dest_port")]
@@ -66,33 +77,44 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
     turned = (pl.col("initiator") == "dest") | (by_ports & served[0] & ~served[1])
     orientation = (
         pl.when(told)
-        .then(pl.lit("syn") if form.flags_tell else pl.lit("native"))
+        .then(pl.lit("syn") if syn else pl.lit("native"))
         .when(by_ports & (served[0] != served[1]).fill_null(False))
         .then(pl.lit("port_rule"))
         .when(by_ports)
         .then(pl.lit("unknown"))
         .otherwise(pl.lit("native"))
     )
+    return [
+        pl.when(one_way).then("sent").otherwise("orig_ip_bytes").alias("orig_ip_bytes"),
+        turned.fill_null(False).alias("_turned"),
+        orientation.alias("orientation"),
+    ]
+
+
+@lru_cache(maxsize=1)
+def _swaps() -> list[pl.Expr]:
+    return [
+        pl.when("_turned").then(pl.col(b)).otherwise(pl.col(a)).alias(a)
+        for pair in _SWAPPED
+        for a, b in (pair, pair[::-1])
+    ]
+
+
+def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(text columns as `read_text` wants them, what is known of each line besides, as columns of RAW)."""
     zone = options.timezone if form.local_time else "UTC"
     records = records.with_columns(
         *(
             (pl.col(c) if records.schema[c] == pl.Int64 else conn.epoch_us(c, zone)).alias(f"_{c}")
             for c in ("ts", "end")
         ),
-        pl.when(one_way).then("sent").otherwise("orig_ip_bytes").alias("orig_ip_bytes"),
-        turned.fill_null(False).alias("_turned"),
-        orientation.alias("orientation"),
+        *_turned_ends(syn=form.flags_tell),
         form.accounting().fill_null("final").alias("accounting"),
     )
-    swap = [
-        pl.when("_turned").then(pl.col(b)).otherwise(pl.col(a)).alias(a)
-        for pair in _SWAPPED
-        for a, b in (pair, pair[::-1])
-    ]
     seconds = (pl.col("_end") - pl.col("_ts")).cast(pl.Float64) / 1e6
     is_text = records.schema["ts"] == pl.String
     text = records.with_columns(
-        *swap,
+        *_swaps(),
         pl.coalesce("duration", seconds.cast(records.schema["duration"])).alias("duration"),
         pl.coalesce(pl.col("_ts").cast(pl.String), "ts").alias("ts") if form.local_time and is_text else pl.col("ts"),
     )

@@ -18,11 +18,23 @@ MAX_RECORD_LINES = 64
 csv.field_size_limit(64 * 1024 * 1024)  # A cell may be as long as a line.
 
 
+_BLANKS = re.compile(r"[ \t]*([,;|\t])[ \t]*")
+_OTHERS = ";\t|"
+"""Delimiters of other countries' spreadsheets and of other tools."""
+
+
+def tidied(header: str) -> str:
+    """A line that names columns, without quotes and blanks around its cells, and with commas between them."""
+    header = _BLANKS.sub(r"\1", header.replace('"', "").strip(" \r\ufeff"))
+    delimiter = max(f",{_OTHERS}", key=header.count)
+    return header if delimiter == "," else header.replace(delimiter, ",")
+
+
 class Quoting:
     """How one delimiter and double quotes group text into cells."""
 
     def __init__(self, delimiter: str) -> None:
-        self._delimiter = delimiter
+        self.delimiter = delimiter
         d = re.escape(delimiter)
         self._strict = rf'^(?:"(?:[^"]|"")*"|[^"{d}]*)(?:{d}(?:"(?:[^"]|"")*"|[^"{d}]*))*$'
         cell = rf'(?:"(?:[^"]|"")*+"|(?!")[^{d}]*+)'
@@ -38,7 +50,7 @@ class Quoting:
         """Delimiters between the cells of plain lines."""
         if text.str.contains('"', literal=True).any():
             text = text.str.replace_all(r'"(?:[^"]|"")*"', "")
-        return text.str.count_matches(self._delimiter, literal=True)
+        return text.str.count_matches(self.delimiter, literal=True)
 
     def opens(self, text: str) -> bool:
         """Whether the text ends inside a quoted cell."""
@@ -49,7 +61,7 @@ class Quoting:
         if self._closed.fullmatch(text) is None:
             return None
         try:
-            return next(csv.reader([text], delimiter=self._delimiter, strict=True))
+            return next(csv.reader([text], delimiter=self.delimiter, strict=True))
         except (csv.Error, StopIteration):
             return None
 

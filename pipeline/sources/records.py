@@ -27,6 +27,7 @@ from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.orienting import as_raw, complete, oriented
 from pipeline.sources.sight import Cut, Sight, Told
 
+Whole = Callable[[pl.Series], pl.DataFrame]
 _LINES = {"source_line": pl.Int64, "raw": pl.String}
 _HEAD = 50
 """Lines that are read first where a header is expected."""
@@ -180,6 +181,9 @@ class RecordReader(JsonReader):
         self.format, self._form = form.name, form
         self._strips, self.resumable = not form.blanks, not form.numbers_records
         self._decoder = form.decoder(options)
+        # Made once: making many expressions costs as much as reading some thousand records.
+        self._flows = form.flows().fill_null(False).alias("flows")
+        self._kinds = {name: condition().fill_null(False).sum() for name, condition in form.ignored.items()}
 
     def read(self, block: Block) -> Parsed:
         """Read one block of lines; with the last line of the file, a record that it leaves open is given up."""
@@ -255,6 +259,7 @@ class RecordReader(JsonReader):
 
     def take(self, fields: pl.DataFrame, broken: pl.DataFrame, account: Account) -> Parsed:
         """Decoded records as flows: what is no flow is counted, what cannot be right set aside."""
+        fields = conn.unset_to_null(fields, spellings.ABSENT)
         told = [c for c in columns.TIMES if fields.schema.get(c) == pl.String]
         fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
         fields, flows = self._sifted(fields, account)
@@ -266,13 +271,14 @@ class RecordReader(JsonReader):
         self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         return parsed
 
-    def take_typed(self, fields: pl.DataFrame, account: Account) -> Parsed | None:
+    def take_typed(self, fields: pl.DataFrame, account: Account, whole: Whole | None = None) -> Parsed | None:
         """The same for records whose numbers and times are typed already; None when anything is wrong with any.
 
         Args:
             fields: counters and ports as Int64, times as Int64 epoch microseconds, duration as Float64, the rest text;
                 `odd`, where there is one, marks values that did not fit their type.
             account: of these records; not changed when the answer is None.
+            whole: what gives all fields of the records that are chosen, where these lack what decides nothing.
         """
         counted = replace(account, warnings=account.warnings.copy(), quarantined=account.quarantined.copy())
         if "odd" in fields.columns and fields["odd"].any():
@@ -284,9 +290,11 @@ class RecordReader(JsonReader):
         watch, mail = self._options.watch, pl.Series(MAIL_PORTS, dtype=pl.Int64).implode()
         told = watch.is_watched("src") | watch.is_watched("dest")
         told |= pl.col("src_port").is_in(mail).fill_null(False) | pl.col("dest_port").is_in(mail).fill_null(False)
-        chosen = self._timed(fields.filter(told & flows).with_columns(raw=pl.lit(None, pl.String)))
+        mask = fields.select((told & flows).fill_null(False).alias("told"))["told"]
+        picked = fields.filter(mask) if whole is None else self._derived(whole(mask))
+        chosen = self._timed(picked.with_columns(raw=pl.lit(None, pl.String)))
         text, extras = oriented(chosen, self._form, self._options)
-        typed = conn.unset_to_null(text).select(conn.TYPED.names()).cast(conn.TYPED)
+        typed = conn.unset_to_null(text, spellings.ABSENT).select(conn.TYPED.names()).cast(conn.TYPED)
         self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         times = pl.col("ts").filter(flows)
         first, last = fields.select(times.min().alias("a"), times.max().alias("b")).row(0)
@@ -302,13 +310,15 @@ class RecordReader(JsonReader):
 
     def _sifted(self, fields: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series]:
         """(all fields that the rest asks for, which records are flows); the others are counted."""
-        fields = complete(fields if self._form.derive is None else self._form.derive(fields))
-        flows = fields.select(self._form.flows().fill_null(False).alias("flows"))["flows"]
+        fields = self._derived(fields)
+        flows = fields.select(self._flows)["flows"]
         account.ignored += fields.height - int(flows.sum())
-        kinds = {name: condition().fill_null(False).sum() for name, condition in self._form.ignored.items()}
-        account.warnings.update(fields.select(**kinds).row(0, named=True) if kinds else {})
+        account.warnings.update(fields.select(**self._kinds).row(0, named=True) if self._kinds else {})
         account.warnings += Counter()  # Without the kinds that there were none of.
         return fields, flows
+
+    def _derived(self, fields: pl.DataFrame) -> pl.DataFrame:
+        return complete(fields if self._form.derive is None else self._form.derive(fields))
 
     def _raw(self, kept: pl.DataFrame, extras: pl.DataFrame) -> pl.DataFrame:
         """Judged records as RAW."""

@@ -51,14 +51,17 @@ class Reverse:
         """Take up a block of records; the warnings it deserves: client records whose answers are not counted."""
         if self.settled:
             return {}
-        known = records.select(*_KEY, answered=answered.fill_null(False), both=two_way.fill_null(False))
+        # Where no record of a block has a port of one end, that column is text whatever the other is.
+        alike = records.schema["src_port"] == records.schema["dest_port"]
+        ends = _KEY if alike else [pl.col(c).cast(pl.String) for c in _KEY]
+        known = records.select(*ends, answered=answered.fill_null(False), both=two_way.fill_null(False))
         both = known.select(pl.col("both").sum()).item()
-        ends = known.filter(pl.col("answered") & ~pl.col("both")).select(_KEY)
-        mirror = ends.select(src="dest", src_port="dest_port", dest="src", dest_port="src_port")
-        self.answered += ends.height
-        self.pairs += int(both) + ends.join(mirror.unique(), on=_KEY, how="semi").height
+        sessions = known.filter(pl.col("answered") & ~pl.col("both")).select(_KEY)
+        mirror = sessions.select(src="dest", src_port="dest_port", dest="src", dest_port="src_port")
+        self.answered += sessions.height
+        self.pairs += int(both) + sessions.join(mirror.unique(), on=_KEY, how="semi").height
         served = [pl.col(c).cast(pl.Int64, strict=False).is_in(SERVICE_PORTS) for c in ("src_port", "dest_port")]
-        self.pending += int(ends.select((served[1] & ~served[0]).fill_null(False).sum()).item())
+        self.pending += int(sessions.select((served[1] & ~served[0]).fill_null(False).sum()).item())
         if self.answered < _ENOUGH or self.pairs * _RARE >= self.answered or not self.pending:
             return {}
         found, self.pending = self.pending, 0

@@ -101,7 +101,7 @@ class SilkDecoder:
     def _begin(self, delimiter: str, columns: tuple[str, ...] = _DEFAULT) -> DelimitedDecoder:
         mark = re.escape(delimiter)
         header = re.compile(rf"(?i)(?:^|{mark})\s*sip\s*(?:$|{mark})")
-        layout = Layout(_COLUMNS, header, delimiter=delimiter, columns=columns, quoted=False, trailing=True)
+        layout = Layout(_COLUMNS, header, delimiter=delimiter, columns=columns, quoted=False)
         self._delimiter, self._cells = delimiter, DelimitedDecoder(layout)
         return self._cells
 

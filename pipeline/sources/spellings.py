@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
-ABSENT = ("-", "(empty)", "null", "NULL", "Null", "N/A", "n/a", "NaN", "nan", "none", "None", "\\N", "<null>")
-"""What tables of other programs write for nothing."""
+ABSENT = ("", "-", "(empty)", "null", "NULL", "Null", "N/A", "n/a", "NaN", "nan", "none", "None", "\\N", "<null>")
+"""What exports of other programs write for nothing."""
 _GROUPED = r"^\d{1,3}(?:,\d{3})+$"
 _DOUBTFUL = r"^[1-9]\d{0,2}\.\d{3}$"
 """A thousand times as much in one country as in another."""
@@ -20,6 +20,8 @@ _TIMES = (
     (r"^(\d{4}-\d\d-\d\d[T ][0-9:.]+) (Z|[+-]\d\d:?\d\d)$", "${1}${2}"),
     (r"^(\d{4}-\d\d-\d\d[T ][0-9:.]+) (?:UTC|GMT)$", "${1}Z"),
 )
+_PORTAL = r"^(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}:\d\d:\d\d)(\.\d+)? ([AP]M)$"
+"""A date that only one country writes with a half of the day, as the Azure portal does."""
 _KIBANA = r"^([A-Z][a-z]{2} \d{1,2}, \d{4}) @ (\d\d:\d\d:\d\d(?:\.\d+)?)$"
 
 
@@ -30,7 +32,16 @@ def plain_times(text: pl.Expr) -> pl.Expr:
         text = text.str.replace(pattern, spelled)
     parts = text.str.extract_groups(_KIBANA)
     day = parts.struct.field("1").str.to_date("%b %d, %Y", strict=False).dt.to_string("%Y-%m-%d")
-    return pl.coalesce(pl.concat_str(day, pl.lit("T"), parts.struct.field("2")), text)
+    return pl.coalesce(pl.concat_str(day, pl.lit("T"), parts.struct.field("2")), _portal(text), text)
+
+
+def _portal(text: pl.Expr) -> pl.Expr:
+    """Times of the form 11/20/2026, 8:00:00.250 PM as ISO 8601; null for others."""
+    parts = text.str.extract_groups(_PORTAL)
+    month, day, year, clock, fraction, half = (parts.struct.field(str(i)) for i in range(1, 7))
+    whole = pl.concat_str([month, day, year, clock, half], separator=" ")
+    read = whole.str.to_datetime("%m %d %Y %I:%M:%S %p", strict=False).dt.to_string("%Y-%m-%dT%H:%M:%S")
+    return pl.concat_str(read, fraction.fill_null(""))
 
 
 def plain_count(text: pl.Expr) -> pl.Expr:

@@ -28,7 +28,7 @@ from pipeline.sources.zeek_json import ZEEK_COLUMNS, ZeekRecords
 
 T = TypeVar("T")
 
-BATCH_ROWS = 250_000
+BATCH_ROWS = 500_000
 """Rows held in memory at once."""
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _COUNTED = ("resp_ip_bytes", "orig_ip_bytes", "resp_bytes", "orig_bytes", "sent", "total")
@@ -159,14 +159,24 @@ class TableReader:
     ) -> Parsed:
         if typed is not None:
             odd = {} if typed.odd is None else {"odd": typed.odd}
-            fields = batch.select("source_line", **typed.fields, **odd)
-            parsed = self._records.take_typed(fields, Account(lines=batch.height))
+            fields = batch.select("source_line", **typed.judged(self._form.idle or ()), **odd)
+
+            def whole(chosen: pl.Series) -> pl.DataFrame:
+                return _rows(batch, chosen).select("source_line", **typed.fields)
+
+            parsed = self._records.take_typed(fields, Account(lines=batch.height), whole)
             if parsed is not None:
                 return parsed
         nothing = Parsed().rejects
         parsed = self._records.take(columns.as_text(batch, located), nothing, Account(lines=batch.height))
         parsed.rejects = _with_rows(parsed.rejects, batch)
         return parsed
+
+
+def _rows(batch: pl.DataFrame, chosen: pl.Series) -> pl.DataFrame:
+    """The chosen rows; those of nested columns cost less by their numbers."""
+    nested = any(dtype.is_nested() for dtype in batch.dtypes)
+    return batch[chosen.arg_true()] if nested else batch.filter(chosen)
 
 
 def _with_rows(rejects: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:

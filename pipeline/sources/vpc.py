@@ -118,7 +118,7 @@ def refuse_text(head: bytes) -> str | None:
 
 def derive(fields: pl.DataFrame) -> pl.DataFrame:
     """A record's own fields as ours: the ends, who began, whose interface reports."""
-    text = [c for c, t in fields.schema.items() if t == pl.String and c != "raw"]
+    text = [s.name for s in fields if s.dtype == pl.String and s.name != "raw" and s.null_count() < fields.height]
     fields = fields.with_columns(pl.when((pl.col(c) != "-") & (pl.col(c) != "")).then(pl.col(c)).alias(c) for c in text)
     flags = pl.when(pl.col("proto").cast(pl.String) == "6").then(pl.col("tcp_flags").cast(pl.Int64, strict=False))
     ends = [
@@ -212,9 +212,7 @@ VPC_CSV = replace(
     marks=re.compile(
         rb'(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"?\w[\w-]*"?(?:[,;\t]"?\w[\w-]*"?){4,}\r?(?:\n|\Z)'
     ),
-    decoder=delimited(
-        replace(_LAYOUT, delimiter=",", others=";\t", columns=None, quoted=True, clean=None, unset=ABSENT)
-    ),
+    decoder=delimited(replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT)),
     refuse=None,
     columns=None,
     blanks=True,

@@ -36,6 +36,9 @@ class Watch:
 
     def learn(self, spellings: pl.Series) -> None:
         """Look up the spellings that were not seen before."""
+        seen = self._seen["raw"]
+        if len(spellings) > len(seen):  # Of many most are known: what is left is told apart in less time.
+            spellings = spellings.filter(~spellings.is_in(seen.implode()).fill_null(value=False))
         fresh = spellings.unique().to_frame("raw").join(self._seen, on="raw", how="anti", nulls_equal=True)
         if fresh.is_empty():
             return

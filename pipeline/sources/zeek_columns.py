@@ -9,6 +9,7 @@ name map and scope separator write them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import polars as pl
 
@@ -256,9 +257,9 @@ def read_text(
 def all_clean(typed: pl.DataFrame, flows: pl.Series, options: ReadOptions) -> bool:
     """Whether `read_text` would find nothing wrong with any of the typed rows that are flows (`sent` included)."""
     ends = [typed[c] if flows.all() else typed[c].filter(flows) for c in ("src", "dest")]
-    options.watch.learn(pl.concat([end.unique() for end in ends]))
     if any(end.null_count() for end in ends):
         return False
+    options.watch.learn(pl.concat(ends))
     faults = [pl.col(c) < 0 for c in (*COUNTERS, "sent")]
     faults += [pl.col(c) > MAX_FLOW_BYTES for c in ("orig_ip_bytes", "resp_ip_bytes", "sent")]
     faults += [~pl.col(c).is_between(0, 65_535) for c in ("src_port", "dest_port")]
@@ -321,45 +322,47 @@ def decode(text: str) -> str:
 
 def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.DataFrame:
     """TYPED rows as RAW: canonical addresses, CIM names, microseconds; interim records are cumulative."""
-    server, client = ("orig", "resp") if options.swap_bytes else ("resp", "orig")
     typed = options.watch.canonical(typed, {"src": "src_ip", "dest": "dest_ip"})
+    return typed.select(_raw_columns(swap=options.swap_bytes, interim=interim)).cast(RAW).select(RAW.names())
+
+
+@lru_cache(maxsize=4)
+def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
+    """The columns of RAW; made once, as making so many costs as much as reading some thousand records."""
+    server, client = ("orig", "resp") if swap else ("resp", "orig")
     transport = pl.col("proto").str.to_lowercase().replace_strict(_TRANSPORT_OF, default="unknown")
     attempt = pl.col("conn_state").is_in(["S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH"])
     cumulative = pl.lit(interim) | pl.col("path").is_in(["conn_long", "open_conn"]).fill_null(False)
-    return (
-        typed.select(
-            "source_line",
-            unescape("uid").alias("uid"),
-            pl.col("ts").cast(UTC_TIME).alias("start_time"),
-            (pl.when(pl.col("duration").is_between(0, MAX_DURATION)).then(pl.col("duration")) * 1e6)
-            .round()
-            .cast(pl.Int64, strict=False)
-            .alias("duration"),
-            pl.col("write_ts").cast(UTC_TIME).alias("log_time"),
-            "src_ip",
-            "src_port",
-            "dest_ip",
-            "dest_port",
-            transport.alias("transport"),
-            unescape("service").alias("app"),
-            pl.col(f"{server}_ip_bytes").alias("ip_bytes_in"),
-            pl.col(f"{client}_ip_bytes").alias("ip_bytes_out"),
-            _plausible(f"{server}_bytes").alias("payload_bytes_in"),
-            _plausible(f"{client}_bytes").alias("payload_bytes_out"),
-            pl.col(f"{server}_pkts").alias("packets_in"),
-            pl.col(f"{client}_pkts").alias("packets_out"),
-            "missed_bytes",
-            pl.when(attempt).then(pl.lit("unknown")).otherwise(pl.lit("allowed")).alias("action"),
-            pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
-            pl.lit("native").alias("orientation"),
-            unescape("system").alias("dvc"),
-            *(pl.lit(None, pl.Int64).alias(f"other_bytes_{side}") for side in ("in", "out")),
-            *(pl.lit(None, t).alias(c) for c, t in _BEYOND.items()),
-            pl.lit(VENDOR_PRODUCT).alias("vendor_product"),
-        )
-        .cast(RAW)
-        .select(RAW.names())
-    )
+    return [
+        pl.col("source_line"),
+        unescape("uid").alias("uid"),
+        pl.col("ts").cast(UTC_TIME).alias("start_time"),
+        (pl.when(pl.col("duration").is_between(0, MAX_DURATION)).then(pl.col("duration")) * 1e6)
+        .round()
+        .cast(pl.Int64, strict=False)
+        .alias("duration"),
+        pl.col("write_ts").cast(UTC_TIME).alias("log_time"),
+        pl.col("src_ip"),
+        pl.col("src_port"),
+        pl.col("dest_ip"),
+        pl.col("dest_port"),
+        transport.alias("transport"),
+        unescape("service").alias("app"),
+        pl.col(f"{server}_ip_bytes").alias("ip_bytes_in"),
+        pl.col(f"{client}_ip_bytes").alias("ip_bytes_out"),
+        _plausible(f"{server}_bytes").alias("payload_bytes_in"),
+        _plausible(f"{client}_bytes").alias("payload_bytes_out"),
+        pl.col(f"{server}_pkts").alias("packets_in"),
+        pl.col(f"{client}_pkts").alias("packets_out"),
+        pl.col("missed_bytes"),
+        pl.when(attempt).then(pl.lit("unknown")).otherwise(pl.lit("allowed")).alias("action"),
+        pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
+        pl.lit("native").alias("orientation"),
+        unescape("system").alias("dvc"),
+        *(pl.lit(None, pl.Int64).alias(f"other_bytes_{side}") for side in ("in", "out")),
+        *(pl.lit(None, t).alias(c) for c, t in _BEYOND.items()),
+        pl.lit(VENDOR_PRODUCT).alias("vendor_product"),
+    ]
 
 
 def _plausible(column: str) -> pl.Expr:

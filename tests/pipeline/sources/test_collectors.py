@@ -75,6 +75,33 @@ NPROBE = {
     "LAST_SWITCHED": 1_795_161_660.25,
     "EXPORTER_IPV4_ADDRESS": "192.0.2.1",
 }
+SUPER_MEDIATOR = {
+    "flows": {
+        "flowStartMilliseconds": "2026-11-20 08:00:00.250",
+        "flowEndMilliseconds": "2026-11-20 08:01:00.250",
+        "sourceIPv4Address": SERVER,
+        "destinationIPv4Address": CLIENT,
+        "sourceTransportPort": 993,
+        "destinationTransportPort": 50_001,
+        "protocolIdentifier": 6,
+        "packetTotalCount": 6,
+        "octetTotalCount": 5_900,
+        "collectorName": "192.0.2.1",
+    }
+}
+IPFIXCOL = {
+    "@type": "ipfix.entry",
+    "iana:flowStartMilliseconds": 1_795_161_600_250,
+    "iana:flowEndMilliseconds": 1_795_161_660_250,
+    "iana:sourceIPv4Address": SERVER,
+    "iana:destinationIPv4Address": CLIENT,
+    "iana:sourceTransportPort": 993,
+    "iana:destinationTransportPort": 50_001,
+    "iana:protocolIdentifier": 6,
+    "iana:octetDeltaCount": 5_900,
+    "iana:packetDeltaCount": 6,
+    "iana:exporterIPv4Address": "192.0.2.1",
+}
 RECORDS: dict[str, tuple[str, Any]] = {
     "goflow2": ("goflow2", GOFLOW2),
     "goflow2, version 1": ("goflow2", GOFLOW1),
@@ -85,6 +112,8 @@ RECORDS: dict[str, tuple[str, Any]] = {
     ),
     "pmacct, CSV": ("pmacct_csv", PMACCT_CSV),
     "nprobe": ("nprobe", NPROBE),
+    "super_mediator": ("ipfix_json", SUPER_MEDIATOR),
+    "ipfixcol2": ("ipfix_json", IPFIXCOL),
 }
 
 
@@ -107,6 +136,19 @@ def test_what_a_server_sent_is_what_the_client_received(who: str) -> None:
 def test_a_record_of_both_directions_names_its_initiator() -> None:
     row = only(read("nprobe", json.dumps(NPROBE | {"OUT_BYTES": 600, "OUT_PKTS": 5})))
     assert (row["src_ip"], row["ip_bytes_out"], row["ip_bytes_in"]) == (SERVER, 5_900, 600)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        IPFIXCOL | {"iana@reverse:octetDeltaCount": 600, "iana@reverse:packetDeltaCount": 5},
+        {"flows": SUPER_MEDIATOR["flows"] | {"reverseOctetTotalCount": 600, "reversePacketTotalCount": 5}},
+        {**SUPER_MEDIATOR["flows"], "responderOctets": 600, "responderPackets": 5},
+    ],
+)
+def test_reverse_elements_of_ipfix_are_what_the_destination_sent(record: dict[str, Any]) -> None:
+    row = only(read("ipfix_json", json.dumps(record)))
+    assert (row["src_ip"], row["ip_bytes_out"], row["ip_bytes_in"], row["packets_in"]) == (SERVER, 5_900, 600, 5)
 
 
 def test_flags_of_all_packets_tell_who_began_only_without_an_answer_s_ack() -> None:

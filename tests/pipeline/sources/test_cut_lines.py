@@ -6,6 +6,9 @@ from pipeline.sources import READERS
 from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.watch import Watch
+from tests.pipeline.sources.test_juniper import PLAIN as JUNIPER
+from tests.pipeline.sources.test_sonicwall import CLOSED as SONICWALL
+from tests.pipeline.sources.test_zeek_tables import BY_SYSLOG as ZEEK
 from tests.real_files import GOLDEN
 
 TUPLE = b"1795133100,10.1.0.11,10.9.0.25,40001,993,T,O,A,C,10,600,12,5900"
@@ -15,6 +18,9 @@ LINES = {
     "asa": (GOLDEN / "asa-302014-inbound-outbound.log").read_bytes().splitlines()[-1],
     "checkpoint": b'<134>1 2026-11-20T00:10:00Z gw CheckPoint 1 - [action:"Accept"; src:"10.1.0.11"]',
     "azure_tuples": TUPLE,
+    "juniper": JUNIPER.encode(),
+    "sonicwall": SONICWALL.encode(),
+    "zeek_lines": ZEEK.encode(),
 }
 
 

@@ -5,6 +5,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -20,7 +21,7 @@ from pipeline.sources.records import RecordReader, bare_lines, whole_lines
 from pipeline.sources.watch import Watch
 
 COLUMNS = ("one", "two", "three")
-LAYOUT = Layout(aliases={c: (c,) for c in COLUMNS}, header=re.compile(r"(?i)\bone\b"))
+LAYOUT = Layout(trailing=False, aliases={c: (c,) for c in COLUMNS}, header=re.compile(r"(?i)\bone\b"))
 HEADER = "one,two,three\n"
 
 
@@ -234,3 +235,8 @@ def test_a_record_that_the_file_leaves_open_is_set_aside_line_by_line_and_the_ac
         assert parsed.account.flows == 1
         assert set(parsed.account.quarantined) == {"incomplete_last_line"}
         assert parsed.rejects["source_line"].min() == 3
+
+
+def test_a_delimiter_inside_quotes_at_the_end_of_a_line_is_no_spare_one() -> None:
+    layout = replace(LAYOUT, trailing=True)
+    assert decode(HEADER + '"",",\n",""\na,b,c,\n', layout)[0] == [(None, ",", None), ("a", "b", "c")]

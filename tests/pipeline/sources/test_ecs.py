@@ -1,9 +1,11 @@
 """Elastic Common Schema: what the datasets of Beats and Elastic's integrations are, beside what they have in common."""
 
+import json
 from typing import Any
 
 import pytest
 
+from pipeline.sources import detect
 from tests.pipeline.sources.forms_read import read, read_file, rows
 from tests.real_files import SAMPLES, needs_samples
 
@@ -29,6 +31,38 @@ def one_way(dataset: str | None, src_port: int = 993, **more: Any) -> dict[str, 
         "network": {"transport": "tcp", "bytes": 5_000, "direction": "egress"},
     }
     return document(dataset) | ends | more
+
+
+SECURITY_ONION: dict[str, Any] = {
+    "@timestamp": "2026-11-20T08:00:00.250Z",
+    "event": {"dataset": "zeek.conn", "duration": 1.5},
+    "source": {"ip": CLIENT, "port": 50_001},
+    "destination": {"ip": SERVER, "port": 993},
+    "client": {"bytes": 100, "packets": 6, "ip_bytes": 420},
+    "server": {"bytes": 5_000, "packets": 8, "ip_bytes": 5_420},
+    "network": {"transport": "tcp", "bytes": 5_100},
+    "log": {"id": {"uid": "CtPZjS20MLrsMUOJi2"}},
+    "connection": {"state": "SF"},
+}
+
+
+def test_security_onion_keeps_zeeks_counters_as_those_of_client_and_server() -> None:
+    line = json.dumps(SECURITY_ONION)
+    assert detect(line.encode(), "auto", "x") == "ecs"
+    parsed = read("ecs", SECURITY_ONION, {"_source": SECURITY_ONION})
+    columns = ("src_ip", "dest_port", "other_bytes_in", "other_bytes_out", "packets_in", "packets_out", "duration")
+    assert rows(parsed, *columns, "uid") == [(CLIENT, 993, 5_420, 420, 8, 6, 1_500_000, "CtPZjS20MLrsMUOJi2")] * 2
+
+
+def test_counters_of_source_and_destination_come_before_those_of_client_and_server() -> None:
+    parsed = read("ecs", document(client={"bytes": 7}, server={"bytes": 8, "ip_bytes": 9}))
+    assert rows(parsed, "other_bytes_in", "other_bytes_out") == [(5_000, 100)]
+
+
+@pytest.mark.parametrize(("dataset", "flows"), [("flow", 1), ("network_traffic.flow", 1), ("http", 0), ("tls", 0)])
+def test_transactions_of_packetbeat_repeat_counters_of_its_flows(dataset: str, flows: int) -> None:
+    parsed = read("ecs", document(dataset, agent={"type": "packetbeat"}))
+    assert (parsed.account.flows, parsed.account.ignored) == (flows, 1 - flows)
 
 
 @pytest.mark.parametrize("dataset", ["aws.vpcflow", "gcp.vpcflow", "netflow.log", None])

@@ -1,5 +1,6 @@
 """FortiGate traffic logs: cumulative interim records, starts from durations, and what is no flow."""
 
+import json
 from typing import Any
 
 import pytest
@@ -41,6 +42,8 @@ STYLES = [
     forti().replace('"', ""),
     ",".join(pairs(msg='"a, b"')),
     " ".join(reversed(pairs())),
+    ",".join(f'"{k}={v.strip(chr(34))}"' for k, v in RECORD.items()),
+    ",".join([*(f'"{k}={v.strip(chr(34))}"' for k, v in RECORD.items()), '"user=x"" rcvdbyte=9"']),
     forti(msg='"x rcvdbyte=999 type=utm"'),
     forti(msg=r'"x\" rcvdbyte=999 \" y"'),
     forti(url='"/a?sentbyte=1&srcip=198.51.100.1"'),
@@ -57,6 +60,19 @@ def test_one_record_in_every_style_is_the_same_flow(line: str) -> None:
     assert [row[c] for c in ("accounting", "orientation", "duration")] == ["final", "native", 300_000_000]
     assert row["start_time"].isoformat() == "2026-11-20T00:00:00+00:00"
     assert row["log_time"].isoformat() == "2026-11-20T00:05:00+00:00"
+
+
+def test_json_has_the_keys_of_the_pairs() -> None:
+    record = {k: v.strip('"') for k, v in RECORD.items()}
+    numbers = {k: int(v) for k, v in record.items() if k in ("srcport", "dstport", "proto", "sentbyte", "rcvdbyte")}
+    lines = [json.dumps(record | more) for more in ({}, numbers, {"rcvdbyte": "5900.0"})]
+    utm, begun = (json.dumps(record | more) for more in ({"type": "utm"}, {"logid": "0000000015"}))
+    assert detect(lines[0].encode(), "auto", "x") == "fortinet_json"
+    parsed = read("fortinet_json", *lines, utm, begun, "{")
+    (one,) = rows(forti())
+    expected = [one | {"source_line": i} for i in (1, 2, 3)]
+    assert parsed.rows.to_dicts() == expected
+    assert (parsed.account.ignored, dict(parsed.account.quarantined)) == (2, {"bad_json": 1})
 
 
 @pytest.mark.parametrize("line", STYLES)

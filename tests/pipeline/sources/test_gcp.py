@@ -74,12 +74,27 @@ def test_rows_of_bigquery_and_wrapped_entries_are_read(wrapped: Any) -> None:
     assert parsed.rows["log_time"].null_count() == 0
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_entries_inside_messages_that_were_pulled_are_unfolded(indent: int | None, before: int) -> None:
+    encoded = base64.b64encode((" " * before + json.dumps(entry(), indent=indent)).encode()).decode()
+    message = {"ackId": "x", "message": {"data": encoded, "messageId": "1", "publishTime": "2026-11-20T00:06:01Z"}}
+    columns = ("src_ip", "payload_bytes_in", "record_id", "dvc", "start_time")
+    expected = rows(read("gcp", entry()), *columns)
+    lines, listed = json.dumps(message).encode(), json.dumps([message]).encode()
+    answered = json.dumps({"receivedMessages": [message]}).encode()
+    assert [detect(data, "auto", "x") for data in (lines, listed, answered)] == ["gcp"] * 3
+    found = [read("gcp", message), read_document("gcp", listed), read_document("gcp", answered)]
+    assert [rows(parsed, *columns) for parsed in found] == [expected] * 3
+
+
 def test_what_is_no_flow_is_ignored_and_what_stays_encoded_is_counted() -> None:
-    encoded = base64.b64encode(json.dumps(entry()).encode()).decode()
+    encoded = base64.b64encode(b"\xff no entry").decode()
     firewall = entry(bytes_sent=None, disposition="ALLOWED")
-    parsed = read("gcp", {"message": {"data": encoded}}, firewall, {"textPayload": "hello"}, entry())
-    assert (parsed.account.flows, parsed.account.ignored) == (1, 3)
-    assert dict(parsed.account.warnings) == {"encoded": 1}
+    broken = {"message": {"data": encoded[:-1] + "!"}}
+    parsed = read("gcp", {"message": {"data": encoded}}, broken, firewall, {"textPayload": "hello"}, entry())
+    assert (parsed.account.flows, parsed.account.ignored) == (1, 4)
+    assert dict(parsed.account.warnings) == {"encoded": 2}
 
 
 @pytest.mark.parametrize("indent", [None, 2])

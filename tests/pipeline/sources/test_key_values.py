@@ -31,6 +31,8 @@ def found(line: str, *keys: str) -> tuple[str | None, ...]:
         'a=x b=1 c="two words" e=" b=9"',
         'a=x,e=",b=9,",b=1,c="two words"',
         'xa=9 a-b=8 a=x b=1 c="two words"',
+        '"a=x","b=1","c=two words","d="',
+        '"e=q"" b=9",a=x,"b=1","c=two words"',
     ],
 )
 def test_each_key_has_its_own_value(line: str) -> None:

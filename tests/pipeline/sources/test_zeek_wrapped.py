@@ -24,6 +24,7 @@ NESTED = {k: v for k, v in RECORD.items() if not k.startswith("id.")} | {
         {"time": 1, "host": "h", "event": RECORD},
         {"event": json.dumps(RECORD)},
         {"_index": "zeek", "_id": "1", "_source": RECORD},
+        {"@timestamp": "2026-11-20T08:00:00Z", "zeek": {"conn": RECORD}},
     ],
 )
 def test_a_record_is_read_whatever_is_around_it(wrapped: dict[str, Any]) -> None:

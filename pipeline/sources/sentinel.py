@@ -1,0 +1,237 @@
+"""Tables of Microsoft Sentinel that hold firewalls' sessions: CommonSecurityLog, and ASIM's network sessions.
+
+Sources: Microsoft's pages on the two tables. CommonSecurityLog keeps the keys of CEF as columns, so that each vendor's
+own meaning of them counts, and how a vendor names sessions that begin, go on or were blocked; what it has no column for
+stands in AdditionalExtensions. ASIM says itself which end sent what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from pipeline.sources import json_lines, spellings, syslog
+from pipeline.sources import zeek_columns as conn
+from pipeline.sources.declared import Contract, Decoded, Decoder, Form
+from pipeline.sources.delimited import DelimitedDecoder, Layout
+from pipeline.sources.orienting import has_counters
+from pipeline.sources.records import JsonDecoder
+from pipeline.sources.spellings import ABSENT
+
+
+def _time(name: str) -> tuple[str, str]:
+    """A time as the table and as the portal's exports name it."""
+    return name, f"{name} [UTC]"
+
+
+Names = Mapping[str, Sequence[str]]
+Meaning = Callable[[pl.DataFrame], pl.DataFrame]
+
+_CEF: Names = {
+    "ts": _time("StartTime"),
+    "end": _time("EndTime"),
+    "write_ts": _time("TimeGenerated"),
+    "src": ("SourceIP",),
+    "src_port": ("SourcePort",),
+    "dest": ("DestinationIP",),
+    "dest_port": ("DestinationPort",),
+    "proto": ("Protocol",),
+    "service": ("ApplicationProtocol",),
+    "resp_ip_bytes": ("ReceivedBytes",),
+    "orig_ip_bytes": ("SentBytes",),
+    "action": ("DeviceAction",),
+    "system": ("DeviceName", "DeviceExternalID", "Computer"),
+    "uid": ("ExternalID", "ExtID"),
+    "src_nat": ("SourceTranslatedAddress",),
+    "dest_nat": ("DestinationTranslatedAddress",),
+    "vendor": ("DeviceVendor",),
+    "product": ("DeviceProduct",),
+    "class": ("DeviceEventClassID",),
+    "activity": ("Activity",),
+    "number1": ("DeviceCustomNumber1", "FieldDeviceCustomNumber1"),
+    "number3": ("DeviceCustomNumber3", "FieldDeviceCustomNumber3"),
+    "more": ("AdditionalExtensions",),
+}
+_ASIM: Names = {
+    "ts": (*_time("EventStartTime"), *_time("TimeGenerated")),
+    "end": _time("EventEndTime"),
+    "write_ts": _time("TimeGenerated"),
+    "src": ("SrcIpAddr",),
+    "src_port": ("SrcPortNumber",),
+    "dest": ("DstIpAddr",),
+    "dest_port": ("DstPortNumber",),
+    "proto": ("NetworkProtocol",),
+    "service": ("NetworkApplicationProtocol",),
+    "resp_ip_bytes": ("DstBytes",),
+    "orig_ip_bytes": ("SrcBytes",),
+    "resp_pkts": ("DstPackets",),
+    "orig_pkts": ("SrcPackets",),
+    "total": ("NetworkBytes",),
+    "milliseconds": ("NetworkDuration",),
+    "uid": ("NetworkSessionId",),
+    "action": ("DvcAction",),
+    "src_nat": ("SrcNatIpAddr",),
+    "dest_nat": ("DstNatIpAddr",),
+    "system": ("DvcHostname", "Dvc", "DvcIpAddr"),
+    "schema": ("EventSchema",),
+    "kind": ("EventType",),
+}
+_BLOCKED = ("deny", "denied", "block", "blocked", "drop", "dropped", "reject", "rejected", "reset", "reset source",
+            "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
+            "drop packet")  # fmt: skip
+_INTERIM, _BEGINS = (20, 21), (4, 15, 16)
+"""FortiGate's message ids of sessions that go on and that begin."""
+
+
+def _vendor(name: str) -> pl.Expr:
+    return pl.col("vendor").str.to_lowercase().str.starts_with(name).fill_null(value=False)
+
+
+def _extension(key: str) -> pl.Expr:
+    """A value among the pairs of CEF that have no column of their own."""
+    return pl.col("more").str.extract(rf"(?i)(?:^|;)\s*{key}=([^;]*)")
+
+
+def _cef(fields: pl.DataFrame) -> pl.DataFrame:
+    """Times, direction and kind of records, as their vendors mean them."""
+    fortinet, palo_alto = _vendor("fortinet"), _vendor("palo alto")
+    message = pl.coalesce(_extension("(?:FTNTFGT|ad[._])logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
+    names = [pl.col(c).str.to_uppercase() for c in ("activity", "class")]
+    subtype = pl.when(names[0] == "TRAFFIC").then(names[1]).when(names[1] == "TRAFFIC").then(names[0])
+    by_device = palo_alto & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
+    lasted = pl.coalesce(_extension("(?:FTNTFGT|ad[._])?duration"), pl.when(palo_alto).then("number3"))
+    start = pl.when(~(fortinet | palo_alto)).then("ts")
+    other_fortinet = fortinet & ~pl.col("activity").str.to_lowercase().str.starts_with("traffic")
+    other_palo_alto = palo_alto & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False)
+    return _started(fields.with_columns(ts=start, duration=lasted)).with_columns(
+        resp_ip_bytes=pl.when(by_device).then("orig_ip_bytes").otherwise("resp_ip_bytes"),
+        orig_ip_bytes=pl.when(by_device).then("resp_ip_bytes").otherwise("orig_ip_bytes"),
+        uid=pl.coalesce("uid", pl.when(palo_alto).then("number1")),
+        interim=fortinet & message.is_in(_INTERIM).fill_null(value=False),
+        begin=(fortinet & message.is_in(_BEGINS)) | (palo_alto & (subtype == "START")),
+        other=other_fortinet | other_palo_alto,
+        blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED) | (palo_alto & subtype.is_in(["DENY", "DROP"])),
+    )
+
+
+def _asim(fields: pl.DataFrame) -> pl.DataFrame:
+    """Times and kind of records."""
+    lasted = (pl.col("milliseconds").cast(pl.Float64, strict=False) / 1_000).cast(pl.String)
+    return _started(fields.with_columns(duration=lasted)).with_columns(
+        interim=pl.lit(value=False),
+        begin=pl.col("kind").str.to_lowercase() == "networksessionstart",
+        other=pl.col("schema") != "NetworkSession",
+        blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED),
+    )
+
+
+def _started(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records without a start began their duration before they were logged."""
+    logged = conn.epoch_us("_written")
+    seconds = pl.col("duration").cast(pl.Float64, strict=False).fill_null(0)
+    began = syslog.as_text(logged - (seconds * 1e6).cast(pl.Int64, strict=False))
+    written = fields.with_columns(_written=spellings.plain_times(pl.col("write_ts")))
+    return written.with_columns(ts=pl.coalesce("ts", began)).drop("_written")
+
+
+@dataclass
+class SentinelDecoder:
+    """Records of a table, read by the decoder of its encoding."""
+
+    inner: Decoder
+    meaning: Meaning
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        found = self.inner.decode(lines, reason)
+        return replace(found, fields=self.meaning(conn.unset_to_null(json_lines.as_texts(found.fields))))
+
+    def state(self) -> dict[str, Any]:
+        """What the decoder inside remembers."""
+        return self.inner.state()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Give it its memory back."""
+        self.inner.resume(state)
+
+    def unfinished(self) -> list[tuple[int, str]]:
+        """What it holds back."""
+        return self.inner.unfinished()
+
+
+def _flow() -> pl.Expr:
+    ends = pl.col("src").is_not_null() & pl.col("dest").is_not_null()
+    return ends & ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in ("other", "begin", "blocked"))
+
+
+def _is(kind: str) -> pl.Expr:
+    return pl.col(kind).fill_null(value=False) & ~pl.col("other").fill_null(value=False)
+
+
+def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contract, product: str) -> Form:
+    return Form(
+        name=name,
+        family="sentinel",
+        vendor_product=product,
+        layer="unknown",
+        contract=contract,
+        marks=re.compile(rf'"(?:{marks})"\s*:'.encode()),
+        strong=True,
+        decoder=lambda _: SentinelDecoder(JsonDecoder(names), meaning),
+        json=True,
+        flows=lambda: _flow() & has_counters(),
+        ignored={
+            "begin": lambda: _is("begin"),
+            "blocked": lambda: _is("blocked") & ~_is("begin"),
+            "no_counters": lambda: _flow() & ~has_counters(),
+        },
+        accounting=lambda: pl.when(pl.col("interim")).then(pl.lit("cumulative")),
+    )
+
+
+def _csv(form: Form, names: Names, meaning: Meaning, marks: str) -> Form:
+    aliases = {ours: [s.lower() for s in spelled] for ours, spelled in names.items()}
+    column = rf'(?i)(?:^|[,;\t])"?(?:{marks})"?(?:[,;\t]|$)'
+    layout = Layout(aliases=aliases, header=re.compile(column), unset=ABSENT)
+    return replace(
+        form,
+        name=f"{form.name}_csv",
+        contract=replace(form.contract, records="as JSON; the first line names the columns"),
+        marks=re.compile(rf'(?i)\A[^\n]*?(?:^|[,;\t])"?(?:{marks})"?(?:[,;\t]|\r?\n|\Z)'.encode()),
+        decoder=lambda _: SentinelDecoder(DelimitedDecoder(layout), meaning),
+        json=False,
+        blanks=True,
+    )
+
+
+_CEF_MARKS, _ASIM_MARKS = "DeviceEventClassID|DeviceEventClassId|DeviceVendor", "SrcIpAddr"
+_LOG = _json(
+    "sentinel_cef",
+    _CEF,
+    _cef,
+    _CEF_MARKS,
+    Contract(
+        "ReceivedBytes",
+        "SentBytes",
+        "as the device counts",
+        "StartTime, or TimeGenerated - duration",
+        "as the vendor logs; PAN-OS counts the other way; FortiGate's interim records are cumulative",
+    ),
+    "Microsoft Sentinel CommonSecurityLog",
+)
+_SESSIONS = _json(
+    "sentinel_asim",
+    _ASIM,
+    _asim,
+    _ASIM_MARKS,
+    Contract("DstBytes", "SrcBytes", "as the device counts", "EventStartTime", "one a session or event of a session"),
+    "Microsoft Sentinel ASIM",
+)
+SENTINEL = (
+    *(_LOG, _csv(_LOG, _CEF, _cef, _CEF_MARKS)),
+    *(_SESSIONS, _csv(_SESSIONS, _ASIM, _asim, _ASIM_MARKS)),
+)

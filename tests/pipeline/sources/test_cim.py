@@ -1,0 +1,57 @@
+"""Splunk Stream among CIM records: its bytes_in are the client's, so that they are turned, and nobody else's."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.sources import detect
+from tests.pipeline.sources.lines import ends, only, read
+
+STREAM: dict[str, Any] = {
+    "endtime": "2026-11-20T08:00:05.000000Z",
+    "timestamp": "2026-11-20T08:00:00.250000Z",
+    "bytes": 5_840,
+    "bytes_in": 420,
+    "bytes_out": 5_420,
+    "packets_in": 6,
+    "packets_out": 8,
+    "src_ip": "10.1.0.11",
+    "src_port": 50_001,
+    "dest_ip": "10.9.0.25",
+    "dest_port": 993,
+    "protocol_stack": "ip:tcp:ssl",
+    "time_taken": 4_750_000,
+    "transport": "tcp",
+}
+SEARCHED = {"result": {k: str(v) for k, v in STREAM.items() if k != "protocol_stack"} | {"sourcetype": "stream:tcp"}}
+NAMED = {k: v for k, v in STREAM.items() if k != "protocol_stack"} | {
+    "source": "stream:Mail",
+    "_time": 1_795_161_600.25,
+}
+
+
+@pytest.mark.parametrize("record", [STREAM, SEARCHED, NAMED])
+def test_bytes_in_of_splunk_stream_are_what_the_client_sent(record: dict[str, Any]) -> None:
+    line = json.dumps(record)
+    assert detect(line.encode(), "auto", "x") == "cim_json"
+    row = only(read("cim_json", line))
+    assert ends(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993)
+    assert (row["other_bytes_in"], row["other_bytes_out"]) == (5_420, 420)
+    assert (row["packets_in"], row["packets_out"], row["duration"]) == (8, 6, 4_750_000)
+    assert row["start_time"].isoformat() == "2026-11-20T08:00:00.250000+00:00"
+
+
+def test_a_table_of_splunk_stream_and_of_others_turns_its_rows_alone() -> None:
+    header = "_time,sourcetype,src_ip,src_port,dest_ip,dest_port,bytes_in,bytes_out"
+    ends_of = "10.1.0.11,50001,10.9.0.25,993"
+    rows = read(
+        "cim_csv", header, f"1795161600,stream:tcp,{ends_of},420,5420", f"1795161600,pan:traffic,{ends_of},5420,420"
+    )
+    assert rows.rows["other_bytes_in"].to_list() == [5_420, 5_420]
+
+
+def test_records_of_other_add_ons_are_not_turned() -> None:
+    record = {k: v for k, v in STREAM.items() if k != "protocol_stack"} | {"sourcetype": "cisco:asa"}
+    row = only(read("cim_json", json.dumps(record)))
+    assert (row["other_bytes_in"], row["duration"]) == (420, None)

@@ -1,0 +1,82 @@
+"""Tables as spreadsheets, notebooks and databases save them again: the same rows come out of every spelling."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.sources import detect
+from tests.pipeline.sources.lines import read
+
+T, CLIENT, SERVER = 1_795_161_600, "10.1.0.11", "10.9.0.25"
+PALO_ALTO = (
+    "Domain,Receive Time,Serial #,Type,Threat/Content Type,Source address,Destination address,Application,Session ID,"
+    "Source Port,Destination Port,IP Protocol,Action,Bytes,Bytes Sent,Bytes Received,Start Time,Elapsed Time (sec)",
+    f"1,2026/11/20 08:00:10,007,TRAFFIC,end,{CLIENT},{SERVER},imap,77,50001,993,tcp,allow,5840,420,5420,"
+    "2026/11/20 08:00:00,10",
+)
+TABLES: dict[str, tuple[str, str]] = {
+    "cim_csv": (
+        "_time,src_ip,src_port,dest_ip,dest_port,bytes_in,bytes_out",
+        f"{T},{CLIENT},50001,{SERVER},993,5420,420",
+    ),
+    "ecs_csv": (
+        "@timestamp,source.ip,source.port,source.bytes,destination.ip,destination.port,destination.bytes",
+        f"2026-11-20T08:00:00Z,{CLIENT},50001,420,{SERVER},993,5420",
+    ),
+    "pmacct_csv": (
+        "SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,TIMESTAMP_START,PACKETS,BYTES",
+        f"{SERVER},{CLIENT},993,50001,tcp,2026-11-20 08:00:00.25,6,5420",
+    ),
+    "nfdump_csv": (
+        "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt",
+        f"2026-11-20 08:00:00,2026-11-20 08:00:05,5.0,{SERVER},{CLIENT},993,50001,TCP,...AP.SF,0,0,6,5420,0,0",
+    ),
+    "vpc_csv": (
+        "account_id,interface_id,srcaddr,dstaddr,srcport,dstport,protocol,packets,bytes,start,end,action,log_status",
+        f"1,eni-1,{SERVER},{CLIENT},993,50001,6,6,5420,{T},{T + 60},ACCEPT,OK",
+    ),
+    "azure_analytics_csv": (
+        "SubType,FlowStartTime,SrcIp,DestIp,DestPort,L4Protocol,BytesSrcToDest,BytesDestToSrc",
+        f"FlowLog,2026-11-20T08:00:00Z,{CLIENT},{SERVER},993,T,420,5420",
+    ),
+    "paloalto_csv": PALO_ALTO,
+}
+
+
+def quoted(line: str) -> str:
+    return ",".join(f'"{cell}"' for cell in line.split(","))
+
+
+SPELLINGS: dict[str, Callable[[str, str], list[str]]] = {
+    "as it is": lambda head, row: [head, row],
+    "blank lines": lambda head, row: ["", " ", head, "", row, ""],
+    "a header that comes again": lambda head, row: [head, row, head],
+    "delimiters at the ends of rows": lambda head, row: [head, f"{row},,,"],
+    "quoted names": lambda head, row: [quoted(head), row],
+    "quoted cells": lambda head, row: [quoted(head), quoted(row)],
+    "blanks behind delimiters": lambda head, row: [head.replace(",", ", "), row.replace(",", ", ")],
+    "semicolons": lambda head, row: [head.replace(",", ";"), row.replace(",", ";")],
+    "bars": lambda head, row: [head.replace(",", "|"), row.replace(",", "|")],
+    "a count as a real number": lambda head, row: [head, row.replace("5420", "5420.0")],
+    "a count with an exponent": lambda head, row: [head, row.replace("5420", "5.42e3")],
+    "a count in groups": lambda head, row: [head, row.replace("5420", '"5,420"')],
+    "names in capitals": lambda head, row: [head.upper(), row],
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_table_is_known_and_read_however_it_was_saved(name: str, spelling: str) -> None:
+    lines = SPELLINGS[spelling](*TABLES[name])
+    if (name, spelling) != ("paloalto_csv", "names in capitals"):  # Its columns are named as the device's syslog is.
+        assert detect("\n".join([*lines, ""]).encode(), "auto", "x") == name
+    parsed = read(name, *lines)
+    assert not parsed.account.quarantined
+    layers = [parsed.rows[f"{layer}_bytes_in"].to_list() for layer in ("ip", "payload", "other")]
+    assert [5_420] in layers
+
+
+def test_a_line_that_only_resembles_a_header_does_not_change_what_parts_the_cells() -> None:
+    head, row = TABLES["cim_csv"]
+    parsed = read("cim_csv", "bytes_in;total", head, row)
+    assert parsed.account.flows == 1

@@ -1,0 +1,190 @@
+"""Values as exports of any program spell them: of every JSON format the same bytes come out, and nothing breaks it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.sources import detect
+from pipeline.sources.forms import FORMS
+from tests.pipeline.sources.lines import read
+
+T, CLIENT, SERVER = 1_795_161_600, "10.1.0.11", "10.9.0.25"
+ENDS = {"src_ip": CLIENT, "src_port": 50_001, "dest_ip": SERVER, "dest_port": 993}
+BACK = {"src_ip": SERVER, "src_port": 993, "dest_ip": CLIENT, "dest_port": 50_001}
+RECORDS: dict[str, tuple[dict[str, Any], str]] = {
+    "zeek_json": (
+        {"ts": T + 0.25, "uid": "C1", "id.orig_h": CLIENT, "id.orig_p": 50_001, "id.resp_h": SERVER, "id.resp_p": 993,
+         "proto": "tcp", "duration": 1.5, "conn_state": "SF", "orig_ip_bytes": 420, "resp_ip_bytes": 5_420},
+        "resp_ip_bytes",
+    ),
+    "goflow2": (
+        {"time_flow_start_ns": T * 10**9, "time_flow_end_ns": (T + 60) * 10**9, "bytes": 5_420, "packets": 6,
+         "src_addr": SERVER, "dst_addr": CLIENT, "src_port": 993, "dst_port": 50_001, "proto": "TCP"},
+        "bytes",
+    ),
+    "pmacct_json": (
+        {"ip_src": SERVER, "ip_dst": CLIENT, "port_src": 993, "port_dst": 50_001, "ip_proto": "tcp",
+         "timestamp_start": "2026-11-20 08:00:00.25", "timestamp_end": "2026-11-20 08:01:00.25", "bytes": 5_420},
+        "bytes",
+    ),
+    "nprobe": (
+        {"IPV4_SRC_ADDR": CLIENT, "L4_SRC_PORT": 50_001, "IPV4_DST_ADDR": SERVER, "L4_DST_PORT": 993, "PROTOCOL": 6,
+         "IN_BYTES": 420, "OUT_BYTES": 5_420, "FIRST_SWITCHED": T, "LAST_SWITCHED": T + 5},
+        "OUT_BYTES",
+    ),
+    "ipfix_json": (
+        {"flowStartMilliseconds": T * 1_000, "flowEndMilliseconds": T * 1_000 + 5, "sourceIPv4Address": CLIENT,
+         "destinationIPv4Address": SERVER, "sourceTransportPort": 50_001, "destinationTransportPort": 993,
+         "protocolIdentifier": 6, "octetTotalCount": 420, "reverseOctetTotalCount": 5_420},
+        "reverseOctetTotalCount",
+    ),
+    "arkime": (
+        {"firstPacket": T * 1_000, "lastPacket": T * 1_000 + 1_500, "ipProtocol": 6,
+         "source": {"ip": CLIENT, "port": 50_001, "bytes": 420},
+         "destination": {"ip": SERVER, "port": 993, "bytes": 5_420}},
+        "destination.bytes",
+    ),
+    "suricata": (
+        {"timestamp": "2026-11-20T08:05:00.000000+0000", "event_type": "flow", **ENDS, "proto": "TCP",
+         "flow": {"bytes_toserver": 420, "bytes_toclient": 5_420, "start": "2026-11-20T08:00:00.000000+0000"}},
+        "flow.bytes_toclient",
+    ),
+    "ocsf": (
+        {"class_uid": 4001, "activity_id": 6, "start_time": T * 1_000, "time": T * 1_000,
+         "src_endpoint": {"ip": CLIENT, "port": 50_001}, "dst_endpoint": {"ip": SERVER, "port": 993},
+         "traffic": {"bytes_in": 5_420, "bytes_out": 420}},
+        "traffic.bytes_in",
+    ),
+    "azure_analytics": (
+        {"SubType": "FlowLog", "FlowStartTime": "2026-11-20T08:00:00Z", "SrcIp": CLIENT, "DestIp": SERVER,
+         "DestPort": 993, "L4Protocol": "T", "BytesSrcToDest": 420, "BytesDestToSrc": 5_420},
+        "BytesDestToSrc",
+    ),
+    "sentinel_cef": (
+        {"TimeGenerated": "2026-11-20T08:00:10Z", "DeviceVendor": "Example", "SourceIP": CLIENT, "SourcePort": 50_001,
+         "DestinationIP": SERVER, "DestinationPort": 993, "SentBytes": 420, "ReceivedBytes": 5_420},
+        "ReceivedBytes",
+    ),
+    "sentinel_asim": (
+        {"EventStartTime": "2026-11-20T08:00:00Z", "SrcIpAddr": CLIENT, "SrcPortNumber": 50_001, "DstIpAddr": SERVER,
+         "DstPortNumber": 993, "SrcBytes": 420, "DstBytes": 5_420},
+        "DstBytes",
+    ),
+    "gcp": (
+        {"insertId": "a", "jsonPayload": {"connection": BACK, "bytes_sent": "5420", "reporter": "SRC",
+                                          "start_time": "2026-11-20T08:00:00Z"}},
+        "jsonPayload.bytes_sent",
+    ),
+    "checkpoint_json": (
+        {"time": str(T), "loguid": "{0x1}", "src": CLIENT, "s_port": "50001", "dst": SERVER, "service": "993",
+         "proto": "6", "originsicname": "CN=gw",
+         "client_outbound_bytes": "5420", "client_inbound_bytes": "420", "origin": "192.0.2.1"},
+        "client_outbound_bytes",
+    ),
+    "ecs": (
+        {"@timestamp": "2026-11-20T08:00:00Z", "source": {"ip": CLIENT, "port": 50_001, "bytes": 420},
+         "destination": {"ip": SERVER, "port": 993, "bytes": 5_420}},
+        "destination.bytes",
+    ),
+    "cim_json": ({"_time": T, **ENDS, "bytes_in": 5_420, "bytes_out": 420}, "bytes_in"),
+    "nfdump_json": (
+        {"type": "FLOW", "first": "2026-11-20T08:00:00.000", "last": "2026-11-20T08:00:05.000", "in_bytes": 5_420,
+         "in_packets": 6, "proto": 6, "src4_addr": SERVER, "dst4_addr": CLIENT, "src_port": 993, "dst_port": 50_001},
+        "in_bytes",
+    ),
+    "fortinet_json": (
+        {"date": "2026-11-20", "time": "08:00:00", "logid": "0000000013", "type": "traffic", "srcip": CLIENT,
+         "srcport": 50_001, "dstip": SERVER, "dstport": 993, "action": "close", "sentbyte": 420, "rcvdbyte": 5_420},
+        "rcvdbyte",
+    ),
+    "vpc_json": (
+        {"srcaddr": SERVER, "dstaddr": CLIENT, "srcport": 993, "dstport": 50_001, "protocol": 6, "packets": 6,
+         "bytes": 5_420, "start": T, "end": T + 60, "action": "ACCEPT", "log_status": "OK"},
+        "bytes",
+    ),
+}  # fmt: skip
+ODD = (
+    None,
+    "",
+    "-",
+    "N/A",
+    "null",
+    "NaN",
+    5.5,
+    -1,
+    10**30,
+    "x" * 50,
+    [],
+    {},
+    [5_420],
+    True,
+    "2026",
+    "\u00e9\ud83d\ude00",
+)
+
+
+def changed(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    if path in record:
+        return record | {path: value}
+    step, _, rest = path.partition(".")
+    return record | {step: changed(record[step], rest, value)}
+
+
+def leaves(record: dict[str, Any], before: str = "") -> dict[str, Any]:
+    found = dict[str, Any]()
+    for key, value in record.items():
+        found |= leaves(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
+    return found
+
+
+def bytes_in(name: str, record: dict[str, Any]) -> list[int | None]:
+    rows = read(name, json.dumps(record)).rows
+    layers = [f"{layer}_bytes_in" for layer in ("ip", "payload", "other")]
+    return [next((row[c] for c in layers if row[c] is not None), None) for row in rows.to_dicts()]
+
+
+def test_every_json_format_is_tried() -> None:
+    others = {"azure_json", "table_json"}  # Tuples inside a document; columns that a source names.
+    assert {name for name, form in FORMS.items() if form.json} - others == set(RECORDS) - {"zeek_json"}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_is_of_its_format_and_of_no_other(name: str) -> None:
+    record, _ = RECORDS[name]
+    for shown in (record, {key: record[key] for key in reversed(record)}):
+        assert detect(json.dumps(shown).encode() + b"\n", "auto", "x") == name
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("value", ["5420", "5420.0", "5,420", "5.42e3", " 5420 "])
+def test_a_count_is_the_same_however_it_is_spelled(name: str, value: Any) -> None:
+    record, path = RECORDS[name]
+    assert bytes_in(name, changed(record, path, value)) == [5_420]
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("spelled", [str, float])
+def test_numbers_as_texts_or_as_reals_are_numbers(name: str, spelled: type) -> None:
+    record, _ = RECORDS[name]
+    for path, value in leaves(record).items():
+        record = changed(record, path, spelled(value)) if isinstance(value, int) else record
+    assert bytes_in(name, record) == [5_420]
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_no_value_of_any_field_breaks_a_reader(name: str) -> None:
+    record, _ = RECORDS[name]
+    for path in leaves(record):
+        lines = [json.dumps(changed(record, path, value)) for value in ODD]
+        assert read(name, *lines).account.lines == len(ODD)
+        assert read(name, lines[0]).account.lines == 1  # A field that no record of a block has.
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("nothing", [None, "", "N/A"])
+def test_a_counter_that_is_absent_is_unknown_and_not_zero(name: str, nothing: Any) -> None:
+    record, path = RECORDS[name]
+    parsed = read(name, json.dumps(changed(record, path, nothing)))
+    assert not parsed.account.quarantined
+    assert bytes_in(name, changed(record, path, nothing)) in ([None], [])

@@ -1,0 +1,119 @@
+"""Tables of Microsoft Sentinel: each vendor's bytes go the way its CEF says, and what is no session is counted so."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.sources import detect
+from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
+
+LOG: dict[str, Any] = {
+    "TimeGenerated": "2026-11-20T08:00:10.250Z",
+    "DeviceVendor": "Fortinet",
+    "DeviceProduct": "Fortigate",
+    "DeviceEventClassID": "00013",
+    "Activity": "traffic:forward close",
+    "DeviceAction": "close",
+    "SourceIP": "10.1.0.11",
+    "SourcePort": 50_001,
+    "DestinationIP": "10.9.0.25",
+    "DestinationPort": 993,
+    "Protocol": "6",
+    "SentBytes": 420,
+    "ReceivedBytes": 5_420,
+    "AdditionalExtensions": "FTNTFGTlogid=0000000013;FTNTFGTduration=10;cat=traffic:forward",
+}
+PALO_ALTO = {"DeviceVendor": "Palo Alto Networks", "DeviceCustomNumber3": 10, "DeviceEventClassID": "end",
+             "Activity": "TRAFFIC", "DeviceAction": "allow", "AdditionalExtensions": ""}  # fmt: skip
+BY_DEVICE = PALO_ALTO | {"DeviceProduct": "PAN-OS", "SentBytes": 5_420, "ReceivedBytes": 420}
+BY_SERVICE = PALO_ALTO | {"DeviceProduct": "LF", "DeviceEventClassID": "TRAFFIC", "Activity": "end"}
+ANY = {"DeviceVendor": "Example", "DeviceProduct": "Wall", "StartTime": "2026-11-20T08:00:00.250Z",
+       "EndTime": "2026-11-20T08:00:10.250Z", "AdditionalExtensions": None}  # fmt: skip
+SESSION: dict[str, Any] = {
+    "TimeGenerated": "2026-11-20T08:00:20Z",
+    "EventSchema": "NetworkSession",
+    "EventStartTime": "2026-11-20T08:00:00.250Z",
+    "EventEndTime": "2026-11-20T08:00:10.250Z",
+    "SrcIpAddr": "10.1.0.11",
+    "SrcPortNumber": 50_001,
+    "DstIpAddr": "10.9.0.25",
+    "DstPortNumber": 993,
+    "NetworkProtocol": "TCP",
+    "NetworkDuration": 10_000,
+    "SrcBytes": 420,
+    "DstBytes": 5_420,
+    "DvcAction": "Allow",
+}
+
+
+def as_csv(record: dict[str, Any]) -> list[str]:
+    return [",".join(record), ",".join("" if v is None else f'"{v}"' for v in record.values())]
+
+
+@pytest.mark.parametrize("encoding", ["", "_csv"])
+@pytest.mark.parametrize(
+    ("table", "record"),
+    [
+        ("sentinel_cef", LOG),
+        ("sentinel_cef", LOG | BY_DEVICE),
+        ("sentinel_cef", LOG | BY_SERVICE),
+        ("sentinel_cef", LOG | ANY),
+        ("sentinel_asim", SESSION),
+    ],
+)
+def test_what_the_server_sent_are_bytes_in(table: str, record: dict[str, Any], encoding: str) -> None:
+    lines = as_csv(record) if encoding else [json.dumps(record)]
+    assert detect("\n".join(lines).encode(), "auto", "x") == table + encoding
+    row = only(read(table + encoding, *lines))
+    assert ends(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993)
+    assert (row["other_bytes_in"], row["other_bytes_out"], row["transport"]) == (5_420, 420, "tcp")
+    start = row["start_time"].isoformat(timespec="milliseconds")
+    assert (start, row["duration"], row["accounting"]) == ("2026-11-20T08:00:00.250+00:00", 10_000_000, "final")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"AdditionalExtensions": "FTNTFGTlogid=0000000020;FTNTFGTduration=120"}, "cumulative"),
+        ({"DeviceEventClassID": "00015", "AdditionalExtensions": ""}, "begin"),
+        ({"DeviceAction": "deny"}, "blocked"),
+        ({"Activity": "utm:webfilter ftgd_allow passthrough"}, "ignored"),
+        (BY_DEVICE | {"DeviceEventClassID": "start"}, "begin"),
+        (BY_DEVICE | {"DeviceEventClassID": "drop", "DeviceAction": "drop"}, "blocked"),
+        (BY_DEVICE | {"DeviceEventClassID": "url", "Activity": "THREAT"}, "ignored"),
+        ({"SentBytes": None, "ReceivedBytes": None}, "no_counters"),
+    ],
+)
+def test_what_a_record_is_follows_its_vendor(changes: dict[str, Any], expected: str) -> None:
+    parsed = read("sentinel_cef", json.dumps(LOG | changes))
+    if expected == "cumulative":
+        assert only(parsed)["accounting"] == "cumulative"
+    else:
+        assert (parsed.account.flows, parsed.account.ignored) == (0, 1)
+        assert dict(parsed.account.warnings) == ({} if expected == "ignored" else {expected: 1})
+
+
+def test_sessions_of_asim_that_begin_were_denied_or_are_of_another_schema_are_no_flows() -> None:
+    changes = (
+        {"EventType": "NetworkSessionStart"},
+        {"DvcAction": "Deny"},
+        {"EventSchema": "WebSession"},
+        {"SrcBytes": 1},
+    )
+    parsed = read("sentinel_asim", *(json.dumps(SESSION | c) for c in changes))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (1, {"begin": 1, "blocked": 1})
+
+
+TABLE = [*as_csv(LOG), as_csv(LOG | BY_DEVICE)[1], "x", '"', "", '"a\nb"'.replace("\n", " ")]
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(TABLE), max_size=8), st.integers(0, 8))
+def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:
+    whole = read_lines("sentinel_cef_csv", lines)
+    parts = read_blocks("sentinel_cef_csv", [lines[:at], lines[at:]])
+    assert whole.account == parts.account
+    assert whole.rows.equals(parts.rows)

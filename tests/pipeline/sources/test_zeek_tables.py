@@ -1,0 +1,153 @@
+"""Zeek's conn records as exported tables and by syslog: the same flows as from a conn.log, and every line accounted."""
+
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.sources import detect
+from pipeline.sources.base import Parsed
+from tests.pipeline.sources.lines import only, read, read_blocks, read_lines
+
+FIELDS = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration",
+          "orig_bytes", "resp_bytes", "conn_state", "local_orig", "local_resp", "missed_bytes", "history", "orig_pkts",
+          "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "tunnel_parents")  # fmt: skip
+CELLS = ("1795161600.250000", "CtPZjS20MLrsMUOJi2", "10.1.0.11", "50001", "10.9.0.25", "993", "tcp", "ssl", "1.500000",
+         "100", "5000", "SF", "T", "F", "0", "ShADadFf", "6", "420", "8", "5420", "-")  # fmt: skip
+LOG = ("#separator \\x09", "#path\tconn", "\t".join(("#fields", *FIELDS)), "\t".join(CELLS))
+HEAD = "<134>Nov 20 08:00:02 sensor1 zeek_conn: "
+BY_SYSLOG = HEAD + "\t".join(CELLS)
+
+
+def flows(parsed: Parsed) -> pl.DataFrame:
+    assert parsed.account.balanced
+    return parsed.rows.drop("source_line", "dvc")
+
+
+def table(delimiter: str, *, named: str = "", fields: tuple[str, ...] = FIELDS) -> list[str]:
+    return [f"{named}{delimiter.join(fields)}", delimiter.join(CELLS)]
+
+
+@pytest.mark.parametrize(
+    ("named", "delimiter"), [(n, d) for n in ("", "#", "#fields") for d in ",;\t|" if (n, d) != ("#fields", "\t")]
+)
+def test_a_table_of_conn_records_gives_the_flows_of_the_log_it_came_from(delimiter: str, named: str) -> None:
+    lines = table(delimiter, named=named + (delimiter if named == "#fields" else ""))
+    assert detect("\n".join(lines).encode(), "auto", "x") == "zeek_csv"
+    parsed = read("zeek_csv", *lines)
+    assert (parsed.account.comments, parsed.account.flows) == (1, 1)
+    assert flows(parsed).equals(flows(read("zeek_tsv", *LOG)))
+    row = only(parsed)
+    assert (row["src_ip"], row["dest_ip"], row["dest_port"]) == ("10.1.0.11", "10.9.0.25", 993)
+    assert (row["ip_bytes_in"], row["ip_bytes_out"], row["payload_bytes_in"]) == (5_420, 420, 5_000)
+
+
+def test_comments_of_zeek_around_a_table_are_no_records() -> None:
+    lines = ["#separator \\x09", "#set_separator,,", "#empty_field,(empty)", *table(",", named="#fields,"),
+             "#types,time,string", ",".join(CELLS), "#close,2026-11-20-09-00-00"]  # fmt: skip
+    assert detect("\n".join(lines).encode(), "auto", "x") == "zeek_csv"
+    parsed = read("zeek_csv", *lines)
+    assert (parsed.account.lines, parsed.account.flows, parsed.account.comments) == (8, 2, 6)
+
+
+def test_a_log_that_declares_its_separator_is_read_as_zeeks_own() -> None:
+    lines = ["#separator \\x2c", "#path,conn", *table(",", named="#fields,")]
+    assert detect("\n".join(lines).encode(), "auto", "x") == "zeek_tsv"
+    assert read("zeek_tsv", *lines).account.flows == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ts", "1.79516160025e9"),
+        ("ts", "2026-11-20T08:00:00.250Z"),
+        ("resp_ip_bytes", "5420.0"),
+        ("resp_ip_bytes", '"5,420"'),
+        ("resp_ip_bytes", "5.42e3"),
+        ("service", "null"),
+        ("service", ""),
+        ("local_orig", "N/A"),
+    ],
+)
+def test_cells_as_spreadsheets_and_notebooks_spell_them(field: str, value: str) -> None:
+    cells = list(CELLS)
+    cells[FIELDS.index(field)] = value
+    row = only(read("zeek_csv", ",".join(FIELDS), ",".join(cells)))
+    assert (row["ip_bytes_in"], row["start_time"].isoformat()) == (5_420, "2026-11-20T08:00:00.250000+00:00")
+
+
+def test_an_index_column_quoted_names_blank_lines_and_a_header_that_comes_again() -> None:
+    header = "," + ",".join(f'"{f.upper().replace(".", "_")}"' for f in FIELDS)
+    rows = [f"{i}," + ",".join(CELLS) for i in range(3)]
+    parsed = read("zeek_csv", header, rows[0], "", header, rows[1], rows[2] + ",")
+    assert (parsed.account.flows, parsed.account.comments, parsed.account.lines) == (3, 3, 6)
+
+
+def test_a_table_of_another_log_is_ignored() -> None:
+    lines = ["ts,uid,id.orig_h,id.orig_p,id.resp_h,id.resp_p,query", "1795161600.25,C1,10.1.0.11,5353,10.9.0.53,53,a"]
+    assert read("zeek_csv", *lines).account.ignored == 1
+
+
+@pytest.mark.parametrize("tab", ["\t", "#011"])
+@pytest.mark.parametrize("without", [(), ("local_resp",), ("tunnel_parents",)])
+def test_a_conn_record_by_syslog_is_the_flow_of_its_log(tab: str, without: tuple[str, ...]) -> None:
+    cells = [c for f, c in zip(FIELDS, CELLS, strict=True) if f not in without]
+    line = HEAD + tab.join(cells)
+    assert detect(line.encode(), "auto", "x") == "zeek_lines"
+    parsed = read("zeek_lines", line)
+    assert flows(parsed).equals(flows(read("zeek_tsv", *LOG)))
+    assert only(parsed)["dvc"] == "sensor1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "encoding"),
+    [
+        ([BY_SYSLOG.removeprefix(HEAD), "#close\t2026-11-20-09-00-00"], "zeek_lines"),
+        ([json.dumps({"message": BY_SYSLOG.removeprefix(HEAD)})], "zeek_lines@message"),
+        ([json.dumps({"message": BY_SYSLOG})], "zeek_lines@message"),
+        (["_time,_raw", f'1795161600,"{BY_SYSLOG.removeprefix(HEAD)}"'], "zeek_lines@csv:_raw"),
+        ([*LOG], "zeek_tsv"),
+        ([BY_SYSLOG.removeprefix(HEAD), *LOG], "zeek_tsv"),
+    ],
+)
+def test_lines_that_left_their_header_behind_have_their_bytes(lines: list[str], encoding: str) -> None:
+    assert detect("\n".join([*lines, ""]).encode(), "auto", "x") == encoding
+    assert detect("\n".join([*lines, ""]).encode(), "zeek", "x") == encoding
+    assert read(encoding, *lines).rows["ip_bytes_in"].to_list()[-1] == 5_420
+
+
+def test_other_logs_and_messages_on_the_same_wire_are_ignored_and_broken_ones_set_aside() -> None:
+    dns = HEAD.replace("conn", "dns") + "\t".join((*CELLS[:7], "1234", "-", "example.com", "1", "C_INTERNET"))
+    short = HEAD + "\t".join(CELLS[:15])
+    odd = HEAD + "\t".join((*CELLS[:19], "many", "-"))
+    parsed = read(
+        "zeek_lines",
+        HEAD + "\t".join(CELLS),
+        dns,
+        "<13>Nov 20 08:00:02 host cron: x",
+        short,
+        odd,
+        "junk",
+        BY_SYSLOG.replace("10.1.0.11", "host1"),
+    )
+    assert (parsed.account.flows, parsed.account.ignored) == (1, 2)
+    assert dict(parsed.account.quarantined) == {"bad_line": 3, "bad_number": 1}
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from([*table(","), "#close", "", ",".join(CELLS[:-1]), '"', "x\x00y", ",,,"]), max_size=8),
+       st.integers(0, 8))  # fmt: skip
+def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:
+    whole = read_lines("zeek_csv", lines)
+    parts = read_blocks("zeek_csv", [lines[:at], lines[at:]])
+    assert whole.account == parts.account
+    assert whole.rows.equals(parts.rows)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b" ")), max_size=5), st.integers(0, 120))
+def test_no_bytes_break_the_reading_of_messages(junk: list[bytes], at: int) -> None:
+    line = (HEAD + "\t".join(CELLS)).encode()
+    assert read_lines("zeek_lines", [*junk, line[:at], line[at:], line]).account.balanced
