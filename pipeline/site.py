@@ -19,7 +19,7 @@ from pipeline.groups import Groups
 from pipeline.inventory import Inventory
 from pipeline.methods.surge.slow import RECENT
 from pipeline.objects import CACHE_FOLDER, cloud_objects, is_url
-from pipeline.settings import CONFIG_NAME, Settings, load_settings
+from pipeline.settings import CONFIG_NAME, Settings, load_settings, located
 from pipeline.storage import Storage
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -47,7 +47,10 @@ class Site:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, overrides applied."""
-        return in_force(self.known_rules.values(), self.settings.rules)
+        try:
+            return in_force(self.known_rules.values(), self.settings.rules)
+        except ConfigError as error:
+            raise located(error, self.root / CONFIG_NAME) from None
 
     @cached_property
     def known_rules(self) -> dict[Path, Rule]:
