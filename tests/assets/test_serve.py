@@ -14,21 +14,21 @@ from tests.worlds import make_site
 
 
 def test_a_process_of_the_ui_ends_when_the_command_is_gone() -> None:
-    words = ["-m", "assets.leash", "http.server", "--bind", "127.0.0.1", "0"]
-    process = subprocess.Popen(
-        [sys.executable, "-u", *words],
+    words = [sys.executable, "-u", "-m", "assets.leash", "http.server", "--bind", "127.0.0.1", "0"]
+    with subprocess.Popen(
+        words,
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith(b"Serving HTTP")
-    assert process.poll() is None
-    process.stdin.close()  # As the system does for a process that dies.
-    assert process.wait(10) == 0
-    process.stdout.close()
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"Serving HTTP")
+        assert process.poll() is None
+        process.stdin.close()  # As the system does for a process that dies.
+        assert process.wait(10) == 0
 
 
 def test_a_second_ui_of_a_site_is_refused_before_it_starts_a_daemon(
