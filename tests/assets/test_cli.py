@@ -264,7 +264,12 @@ def test_check_says_when_a_rule_can_never_fire(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [(("email_server", "web_server"), "category email_server"), ((f"{SERVER}, ", "192.0.2.0/99, "), "CIDR")],
+    [
+        (("email_server", "web_server"), "category email_server,"),
+        ((f"{SERVER}, ", "192.0.2.0/99, "), "CIDR"),
+        (("email_server", "email_server, valid_to: 2020-01-01"), "category email_server any more"),
+        (("start_date: 2", "start_date: 3"), "lies in the future"),
+    ],
 )
 def test_check_names_what_would_leave_the_site_blind(tmp_path: Path, change: tuple[str, str], words: str) -> None:
     (tmp_path / "nilometer.yaml").write_text(CONFIG.replace(*change), encoding="utf-8")
