@@ -52,6 +52,17 @@ class Site:
         except ConfigError as error:
             raise located(error, self.root / CONFIG_NAME) from None
 
+    def rule(self, rule_id: str) -> Rule:
+        """The rule in force of an id; raises ConfigError for one that is unknown or off."""
+        found = {r.id: r for r in self.rules}
+        if rule_id in found:
+            return found[rule_id]
+        known = rule_id in {r.id for r in self.known_rules.values()}
+        fault, switch = ("is off", f" Switch it on: rules: {{{rule_id}: true}}.") if known else ("is unknown", "")
+        raise ConfigError(
+            f"the rule {rule_id!r} {fault}.", remedy=f"Rules in force: {', '.join(sorted(found)) or 'none'}.{switch}"
+        )
+
     @cached_property
     def known_rules(self) -> dict[Path, Rule]:
         """Every rule by its file, those that are off too, as written."""
@@ -112,7 +123,7 @@ class Site:
 
 def open_site(root: Path, origin: str = "asked for") -> Site:
     """The site in a folder; raises ConfigError when it has no valid configuration."""
-    root = root.absolute()
+    root = root.resolve()  # However it is spelled, its runs are the same site's.
     if not (root / CONFIG_NAME).is_file():
         raise ConfigError(
             f"there is no {CONFIG_NAME} in this folder.",

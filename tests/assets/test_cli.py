@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.site import open_site
 from pipeline.starter import starter_text
 from tests.calls import call, objects
 from tests.worlds import CONFIG, SEED, SERVER, TWIN, day, log_path, make_site, record, write_log
@@ -138,6 +139,24 @@ def test_csv_of_one_rule_is_exactly_the_seeds_table(ran: Path) -> None:
     assert (row["src_ip"], row["_time"]) == ("10.0.0.2", f"{LAST}T00:00:00+00:00")
     assert len(rows) == 1
     assert int(row["bytes_in"]) > 1_000_000
+
+
+def test_csv_of_all_rules_has_the_zone_s_times_as_jsonl_has(copy: Path) -> None:
+    config = (copy / "nilometer.yaml").read_text(encoding="utf-8")
+    (copy / "nilometer.yaml").write_text(config.replace("timezone: UTC", "timezone: Asia/Kathmandu"), encoding="utf-8")
+    (row,) = csv.DictReader(io.StringIO(call("alerts", "--format", "csv", site=copy).stdout))
+    (alert,) = objects(call("alerts", "--format", "jsonl", site=copy))
+    assert row["_time"] == alert["_time"] == f"{LAST}T05:45:00+05:45"
+
+
+def test_alerts_of_a_rule_that_is_off_by_now_are_shown_in_every_form(copy: Path) -> None:
+    config = (copy / "nilometer.yaml").read_text(encoding="utf-8")
+    (copy / "nilometer.yaml").write_text(f"{config}rules: {{{SEED}: false}}\n", encoding="utf-8")
+    for form in ("table", "csv", "jsonl", "ocsf", "ecs", "splunk"):
+        assert "10.0.0.2" in call("alerts", "--format", form, site=copy).stdout, form
+    result = call("alerts", "--rule", SEED, site=copy)
+    assert (result.exit_code, "is off. Rules in force" in result.stderr) == (2, True)
+    assert "is unknown" in call("explain", "10.0.0.2", LAST, "--rule", "nope", site=copy).stderr
 
 
 def test_csv_without_alerts_is_a_header(ran: Path) -> None:
@@ -315,3 +334,9 @@ def test_a_demo_never_overwrites_a_site(copy: Path) -> None:
     assert result.exit_code == 2
     assert "no demo" in result.stderr
     assert (copy / "data").is_dir()
+
+
+def test_a_site_is_the_same_however_its_folder_is_spelled(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site", 1)
+    (tmp_path / "link").symlink_to(site.root)
+    assert {open_site(p).root for p in (site.root / "logs" / "..", tmp_path / "link")} == {site.root}
