@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -127,7 +128,9 @@ def init(folder: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{target} cannot be written ({error.strerror}).", remedy="Choose another folder.") from error
     screen.say(f"Wrote {target}.")
-    screen.say("Now name your logs and your email servers in it, then run: nilometer --site " + f"{folder} check")
+    screen.say(
+        "Now name your logs and your email servers in it, then run: nilometer --site " + f"{quote(str(folder))} check"
+    )
 
 
 @main.command()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 from pipeline.detections import Rule, in_force, known_rules
 from pipeline.detections.model import Measure
@@ -128,7 +129,7 @@ def open_site(root: Path, origin: str = "asked for") -> Site:
         raise ConfigError(
             f"there is no {CONFIG_NAME} in this folder.",
             where=Location(file=str(root)),
-            remedy=f"Create one with: nilometer init {root}",
+            remedy=f"Create one with: nilometer init {quote(str(root))}",
         )
     return Site(root, load_settings(root / CONFIG_NAME), origin)
 

@@ -48,6 +48,11 @@ def test_init_writes_a_configuration_that_loads_and_never_overwrites_one(tmp_pat
     assert "cannot be written (Not a directory). Choose another folder." in nowhere.stderr
 
 
+def test_a_command_to_go_on_with_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    assert f"--site '{tmp_path}/a b' check" in call("init", tmp_path / "a b").stdout
+    assert f"nilometer init '{tmp_path}/c d'" in call("status", site=tmp_path / "c d").stderr
+
+
 def test_a_name_that_is_no_address_is_told(ran: Path) -> None:
     found = call("explain", "no-such-host", LAST, site=ran)
     assert "no-such-host is no address, and no asset of that name had traffic" in found.stdout
