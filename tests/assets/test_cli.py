@@ -237,6 +237,15 @@ def test_status_shows_missing_done_stale_and_failed_days_as_they_are(copy: Path)
     assert all(word in table for word in ("failed", "stale", "missing", "done"))
 
 
+def test_a_file_that_is_read_again_for_another_reason_is_not_called_changed(copy: Path) -> None:
+    config = (copy / "nilometer.yaml").read_text(encoding="utf-8")
+    (copy / "nilometer.yaml").write_text(config.replace("timezone: UTC", "timezone: Asia/Kathmandu"), encoding="utf-8")
+    (found,) = objects(call("status", "--day", LAST, "--json", site=copy))
+    assert "flows: the time zone changed" in found["reasons"]
+    assert any(r.endswith("did not change and is to be read anew") for r in found["reasons"])
+    assert not any(r.startswith("changed file") for r in found["reasons"])
+
+
 def test_run_stale_mends_and_then_has_nothing_left_to_do(copy: Path) -> None:
     write_log(copy, day(3), {"10.0.0.1": 9})
     first = call("run", "--stale", site=copy)
