@@ -54,7 +54,7 @@ class News:
     known: bool
     """Whether it, or another content of it, was landed before."""
     same: bool = field(default=False, compare=False)
-    """Whether the file is as it was landed, and what is kept of it changed: by the inventory, the zone or the program."""
+    """Whether the file is as it was, and what is kept of it changed: by the inventory, the zone or the program."""
 
 
 class Landing:
