@@ -24,7 +24,7 @@ class _Results(io.FileIO):
 
     _broken = False
 
-    def write(self, data: Any, /) -> int | None:
+    def write(self, data: Any, /) -> int:
         if self._broken:
             return len(data)
         try:
@@ -38,7 +38,7 @@ class _Results(io.FileIO):
 class _Progress(io.FileIO):
     """Standard error, without which the work goes on: the exit code says what it came to."""
 
-    def write(self, data: Any, /) -> int | None:
+    def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError:
