@@ -40,10 +40,14 @@ THEFT = click.IntRange(0, 10**14)
 
 _ROOM = "Make room, then run the same command again: what is stored is whole."
 _RIGHTS = "Make the site's folders writable, then run the same command again: what is stored is whole."
+_DISK = "Look after the disk, then run the same command again."
+_OTHER = "A file is where a folder belongs, or a folder or link where a file does: move it away, then run it again."
 _OF_THE_DISK = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _RIGHTS),
-    errno.EIO: "Look after the disk, then run the same command again.",
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN), _DISK),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _OTHER),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n), then run it again."),
 }
 """Faults of what lies below the program, and what to do about them."""
 

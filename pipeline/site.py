@@ -48,8 +48,9 @@ class Site:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, overrides applied."""
+        known = self.known_rules.values()  # Their own faults name their own files.
         try:
-            return in_force(self.known_rules.values(), self.settings.rules)
+            return in_force(known, self.settings.rules)
         except ConfigError as error:
             raise located(error, self.root / CONFIG_NAME) from None
 

@@ -53,6 +53,24 @@ def test_a_command_to_go_on_with_can_be_pasted_whatever_the_folder_is_called(tmp
     assert f"nilometer init '{tmp_path}/c d'" in call("status", site=tmp_path / "c d").stderr
 
 
+@pytest.mark.parametrize(("name", "command"), [("data", "status"), ("data", "run"), ("dagster_home", "run")])
+def test_a_file_where_a_folder_belongs_is_told_by_its_name(tmp_path: Path, name: str, command: str) -> None:
+    make_site(tmp_path, 1)
+    (tmp_path / name).write_text("x", encoding="utf-8")
+    result = call(command, "--day", day(0), site=tmp_path)
+    assert result.exit_code == 1
+    assert re.match(rf"error: {tmp_path}/{name}\b.*move it away", result.stderr)
+
+
+def test_a_fault_of_a_rule_names_the_rule_s_own_file(tmp_path: Path) -> None:
+    make_site(tmp_path, 1)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.yaml").write_text("id: a\ntitle: [\n", encoding="utf-8")
+    result = call("check", site=tmp_path)
+    assert result.exit_code == 2
+    assert "rules/a.yaml:3: is not valid YAML" in result.stderr
+
+
 def test_a_name_that_is_no_address_is_told(ran: Path) -> None:
     found = call("explain", "no-such-host", LAST, site=ran)
     assert "no-such-host is no address, and no asset of that name had traffic" in found.stdout
