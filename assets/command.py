@@ -11,8 +11,11 @@ import signal
 import sys
 from typing import Any, TextIO
 
+from assets import journal
+
 RESULTS = "standard output"
 """The name of the file in errors of writing results."""
+_STOPPED = "stopped. What is stored is whole: the same command may be run again."
 
 
 class Stopped(BaseException):
@@ -82,7 +85,10 @@ def _text(file: io.FileIO, former: TextIO | None) -> io.TextIOWrapper:
 
 def _end_by_signal() -> None:
     """End as Ctrl-C ends a program, so that a shell's loop around the command ends too."""
-    sys.stderr.write("stopped. What is stored is whole: the same command may be run again.\n")
-    sys.stderr.flush()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if journal.as_json():
+        journal.write("warning", "message", message=_STOPPED)
+    else:
+        sys.stderr.write(f"{_STOPPED}\n")
+    sys.stderr.flush()
     os.kill(os.getpid(), signal.SIGINT)

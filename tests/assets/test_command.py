@@ -1,5 +1,6 @@
 """How the command begins and ends: outputs that are closed, full or no longer read, and Ctrl-C at any time."""
 
+import json
 import os
 import signal
 import subprocess
@@ -56,6 +57,11 @@ def test_ctrl_c_ends_with_one_line_and_by_its_signal(how: str) -> None:
     ended = run(START.format(body=how))
     assert ended.returncode == -signal.SIGINT
     assert ended.stderr.startswith("stopped.") and ended.stderr.count("\n") == 1
+
+
+def test_ctrl_c_is_told_to_machines_in_their_form() -> None:
+    ended = run(START.format(body="os.environ['NILOMETER_LOG_FORMAT'] = 'json'; raise Stopped"))
+    assert json.loads(ended.stderr)["message"].startswith("stopped.")
 
 
 def test_a_reader_who_has_seen_enough_is_told_nothing() -> None:
