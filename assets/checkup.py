@@ -75,7 +75,12 @@ def _blind_spots(site: Site, now: dt.date) -> list[str]:
     for wanted in sorted({r.category for r in site.rules} - have):
         ended = " any more" if wanted in had else ""
         found.append(f"no inventory entry has the category {wanted}{ended}, so the rules that look for it see nothing.")
-    return found
+    return found + [
+        f"{path} is not read as a rule: only files in {folder} itself whose names end in .yaml or .yml are."
+        for folder in site.rule_paths
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in {".yaml", ".yml"} and path.is_file() and path not in site.known_rules
+    ]
 
 
 def _out_of_reach(site: Site) -> list[str]:

@@ -71,6 +71,18 @@ def test_a_fault_of_a_rule_names_the_rule_s_own_file(tmp_path: Path) -> None:
     assert "rules/a.yaml:3: is not valid YAML" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["a.YAML", "mail/a.yaml"])
+def test_check_names_a_file_that_looks_like_a_rule_and_is_not_read(tmp_path: Path, name: str) -> None:
+    make_site(tmp_path, 1)
+    path = tmp_path / "rules" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("id: a\n", encoding="utf-8")
+    (tmp_path / "rules" / "notes.md").write_text("x", encoding="utf-8")
+    result = call("check", site=tmp_path)
+    assert f"{path} is not read as a rule" in result.stderr
+    assert (result.exit_code, "notes.md" in result.stderr) == (1, False)
+
+
 def test_a_name_that_is_no_address_is_told(ran: Path) -> None:
     found = call("explain", "no-such-host", LAST, site=ran)
     assert "no-such-host is no address, and no asset of that name had traffic" in found.stdout
