@@ -12,15 +12,14 @@ from data_quality.checks import day_quality
 from data_quality.standing import reason
 from pipeline.acceptance import FIT
 from pipeline.detections import Rule
-from pipeline.errors import ConfigError
-from pipeline.exports import SIEM, csv_text, json_lines, seed_csv
+from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
 
 
 def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form: str) -> int:
     """Print the alerts of the days; 1 when a day has no verdict or a doubtful one: neither is no alert."""
-    rule = _rule(site, rule_id)
+    rule = None if rule_id is None else site.rule(rule_id)
     qualities = {day: day_quality(site, day) for day in days}
     stored = [site.storage.read_day(ALERTS, d) for d in days if site.storage.has("alerts", d)]
     found = pl.concat([ALERTS.empty(), *stored]).sort("day", "rule_id", "client")
@@ -34,24 +33,22 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
     elif form == "jsonl":
         screen.raw(json_lines(found, site.settings.timezone))
     elif form in SIEM:
-        screen.raw(SIEM[form](found, site.settings.timezone, {r.id: r for r in site.rules}))
-    elif rule is not None:
-        screen.raw(seed_csv(found, rule, site.settings.timezone))
+        known = {r.id: r for r in (*site.known_rules.values(), *site.rules)}
+        screen.raw(SIEM[form](found, site.settings.timezone, known))
     else:
-        screen.raw(csv_text(found))
+        screen.raw(_csv(site, found, rule))
     for day, quality in qualities.items():
         if why := doubtful.get(day) or reason(site, day, quality):
             screen.warn(screen.one_line(f"{day}: {why if day in doubtful else f'{quality}: {why}'}"))
     return 1 if doubtful else 0
 
 
-def _rule(site: Site, rule_id: str | None) -> Rule | None:
-    if rule_id is None:
-        return site.rules[0] if len(site.rules) == 1 else None
-    known = {r.id: r for r in site.rules}
-    if rule_id not in known:
-        raise ConfigError(f"unknown rule {rule_id!r}.", remedy=f"Rules in force: {', '.join(sorted(known))}.")
-    return known[rule_id]
+def _csv(site: Site, found: pl.DataFrame, rule: Rule | None) -> str:
+    """With one rule, asked for or the only one there is, exactly the seed's columns."""
+    zone = site.settings.timezone
+    if rule is None and len(site.rules) == 1 and (found["rule_id"] == site.rules[0].id).all():
+        rule = site.rules[0]
+    return alerts_csv(found, zone) if rule is None else seed_csv(found, rule, zone)
 
 
 def _doubtful(site: Site, qualities: Mapping[dt.date, str]) -> dict[dt.date, str]:

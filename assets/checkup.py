@@ -9,6 +9,7 @@ from typing import Any
 from assets import screen
 from pipeline.context import Context, load_context
 from pipeline.context.model import ContextTable
+from pipeline.days import today
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.fireability import Fireability, fireability
 from pipeline.direction import Direction
@@ -37,7 +38,7 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
     problems += [f"rule {r.id} can fire {f.explanation}" for r, f, _ in rules if not f.can_fire]
     problems += [d.message for d in ways if d.refused]
-    problems += _blind_spots(site) + unreachable
+    problems += _blind_spots(site, today(site.settings.timezone)) + unreachable
     if as_json:
         screen.json_lines([s.as_dict() for s in sources])
         screen.json_lines([d.as_dict() for d in ways])
@@ -60,17 +61,26 @@ def _ledger(site: Site, now: dt.datetime) -> Ledger:
     return Landing(site.root, site.storage, site.settings, now).ledger
 
 
-def _blind_spots(site: Site) -> list[str]:
+def _blind_spots(site: Site, now: dt.date) -> list[str]:
     """What makes a site see nothing although every part of it is valid."""
-    found = []
+    found, start = [], site.settings.start_date
+    if start > now:
+        found.append(f"key start_date: {start} lies in the future, so no day is made until then; today is {now}.")
     if not site.settings.sources:
         found.append("no source is configured, so no log is read; add one below 'sources'.")
     if not site.rules:
         found.append("every rule is switched off, so nothing can alert.")
-    have = {c for e in site.settings.inventory for c in e.category}
+    served = [e for e in site.settings.inventory if e.valid_to is None or e.valid_to > now]
+    had, have = ({c for e in entries for c in e.category} for entries in (site.settings.inventory, served))
     for wanted in sorted({r.category for r in site.rules} - have):
-        found.append(f"no inventory entry has the category {wanted}, so the rules that look for it see nothing.")
-    return found
+        ended = " any more" if wanted in had else ""
+        found.append(f"no inventory entry has the category {wanted}{ended}, so the rules that look for it see nothing.")
+    return found + [
+        f"{path} is not read as a rule: only files in {folder} itself whose names end in .yaml or .yml are."
+        for folder in site.rule_paths
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in {".yaml", ".yml"} and path.is_file() and path not in site.known_rules
+    ]
 
 
 def _out_of_reach(site: Site) -> list[str]:

@@ -13,11 +13,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
 from assets import journal, screen, views
+from assets.command import RESULTS, Stopped
 from assets.evaluate_cli import evaluate
 from assets.explain_cli import explain
 from assets.options import Day, asked_days, day_options
@@ -38,10 +40,14 @@ THEFT = click.IntRange(0, 10**14)
 
 _ROOM = "Make room, then run the same command again: what is stored is whole."
 _RIGHTS = "Make the site's folders writable, then run the same command again: what is stored is whole."
+_DISK = "Look after the disk, then run the same command again."
+_OTHER = "A file is where a folder belongs, or a folder or link where a file does: move it away, then run it again."
 _OF_THE_DISK = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _RIGHTS),
-    errno.EIO: "Look after the disk, then run the same command again.",
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN), _DISK),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _OTHER),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n), then run it again."),
 }
 """Faults of what lies below the program, and what to do about them."""
 
@@ -49,19 +55,38 @@ _OF_THE_DISK = {
 class _Group(click.Group):
     """Turns our errors into one line on stderr and the contract's exit codes."""
 
+    def main(self, *words: Any, **options: Any) -> Any:
+        try:
+            try:
+                return super().main(*words, **options)
+            finally:
+                sys.stdout.flush()
+        except OSError as error:  # Of what waited to be written, and of --help, which is no command.
+            sys.exit(_of_the_disk(error))
+
     def invoke(self, ctx: click.Context) -> Any:
-        # Whoever closed it wants no results.
-        sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Stopped from None  # Click's own word for it is no sentence.
         except NilometerError as error:
             screen.warn(f"error: {error.message}")
             ctx.exit(MISUSE if isinstance(error, ConfigError | RuleError) else PROBLEMS)
         except OSError as error:
-            if error.errno not in _OF_THE_DISK:
-                raise
-            screen.warn(f"error: {error.filename or 'storage'}: {error.strerror}. {_OF_THE_DISK[error.errno]}")
-            ctx.exit(PROBLEMS)
+            ctx.exit(_of_the_disk(error))
+
+
+def _of_the_disk(error: OSError) -> int:
+    """Say what is wrong below the program; the exit code. What is no fault of the disk is raised."""
+    if error.errno == errno.EPIPE:  # A reader who has seen enough, such as head, is told nothing.
+        return PROBLEMS
+    if error.filename == RESULTS:
+        screen.warn(f"error: {RESULTS}: {error.strerror}. The results cannot be written there: send them elsewhere.")
+    elif error.errno in _OF_THE_DISK:
+        screen.warn(f"error: {error.filename or 'storage'}: {error.strerror}. {_OF_THE_DISK[error.errno]}")
+    else:
+        raise error
+    return PROBLEMS
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -107,7 +132,9 @@ def init(folder: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{target} cannot be written ({error.strerror}).", remedy="Choose another folder.") from error
     screen.say(f"Wrote {target}.")
-    screen.say("Now name your logs and your email servers in it, then run: nilometer --site " + f"{folder} check")
+    screen.say(
+        "Now name your logs and your email servers in it, then run: nilometer --site " + f"{quote(str(folder))} check"
+    )
 
 
 @main.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from shlex import quote
 
 import polars as pl
 
@@ -68,4 +69,4 @@ def _tell(site: Site, company: Company, alerts: pl.DataFrame) -> None:
     for message in alerts["message"].to_list():
         screen.say(message)
     name = site.root.relative_to(Path.cwd()) if site.root.is_relative_to(Path.cwd()) else site.root
-    screen.say(f"See it in the Dagster UI:  .venv/bin/nilometer --site {name} ui")
+    screen.say(f"See it in the Dagster UI:  .venv/bin/nilometer --site {quote(str(name))} ui")

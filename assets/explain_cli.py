@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,7 @@ from assets import screen
 from assets.options import Day
 from pipeline.addresses import canonical_address
 from pipeline.alerts import amount
-from pipeline.errors import ConfigError
-from pipeline.site import Site, open_site
+from pipeline.site import open_site
 
 if TYPE_CHECKING:
     from pipeline.explain import Explanation
@@ -39,7 +38,7 @@ def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_jso
     from pipeline.explain import explain as tell
 
     site = open_site(folder)
-    found = tell(site, client, day, _asked(site, rule_id))
+    found = tell(site, client, day, site.rules if rule_id is None else (site.rule(rule_id),))
     quality = day_quality(site, day)
     if as_json:
         screen.json_lines(e.as_dict() | {"quality": quality} for e in found)
@@ -53,15 +52,6 @@ def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_jso
         screen.say("")
         for line in _lines(told):
             screen.say(line)
-
-
-def _asked(site: Site, rule_id: str | None) -> Sequence[Any]:
-    if rule_id is None:
-        return site.rules
-    known = {r.id: r for r in site.rules}
-    if rule_id not in known:
-        raise ConfigError(f"unknown rule {rule_id!r}.", remedy=f"Rules in force: {', '.join(sorted(known))}.")
-    return [known[rule_id]]
 
 
 def _lines(told: Explanation) -> Iterator[str]:

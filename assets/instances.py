@@ -81,7 +81,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
         raise ConfigError(
             f"the Dagster instance cannot be opened ({_kind(error)}).",
             where=Location(file=str(folder / CONFIG)),
-            remedy="See that the database is up, and that the environment variables the file names are set.",
+            remedy="See that the file is valid, the database up, and that the environment variables it names are set.",
         ) from None
     return instance
 

@@ -50,7 +50,7 @@ def power(
     if as_json and as_csv:
         raise click.UsageError("give --json or --csv, not both.")
     site = open_site(folder)
-    rules = site.rules if rule is None else (_known(site, rule),)
+    rules = site.rules if rule is None else (site.rule(rule),)
     writable(plot_file)
     found = power_map(site, day or _last_scored(site), rules)
     covered = coverage(found)
@@ -63,13 +63,6 @@ def power(
         screen.raw(csv_text(found))
     else:
         _show_power(found, covered, [r.id for r in rules])
-
-
-def _known(site: Site, rule_id: str) -> Rule:
-    known = {r.id: r for r in site.rules}
-    if rule_id not in known:
-        raise ConfigError(f"unknown rule {rule_id!r}.", remedy=f"Rules in force: {', '.join(sorted(known))}.")
-    return known[rule_id]
 
 
 def _last_scored(site: Site) -> dt.date:
@@ -155,7 +148,7 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
 
     site = open_site(folder)
     candidate = read_rule(rule_file, site.settings.lookback_days)
-    current = _known(site, against) if against else _current(site, candidate)
+    current = site.rule(against) if against else _current(site, candidate)
     writable(asked["plot_file"])
     days, missing = _stored(site, asked["first"], asked["last"])
     quality_of = remembering(day_quality)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -125,7 +126,7 @@ def new_rule(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(template_text(file.stem), encoding="utf-8")
     screen.say(f"Wrote {file}.")
-    screen.say(f"Change it to your needs, then run: nilometer rules test {file}")
+    screen.say(f"Change it to your needs, then run: nilometer rules test {quote(str(file))}")
 
 
 @rules.command("show")

@@ -23,6 +23,7 @@ from assets.progress import shown
 from assets.run_tags import DAYS, SITE, command_tags
 from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB
+from assets.stopping import stoppable, was_stopped
 from data_quality.checks import day_quality
 from data_quality.judged import names_unjudged
 from pipeline import stale
@@ -205,16 +206,19 @@ class _Runner:
         with shown(title), warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
             warnings.simplefilter("ignore", dg.PreviewWarning)
-            result = job.execute_in_process(
-                instance=self._instance,
-                tags=tags,
-                asset_selection=selection,
-                run_config=config,
-                raise_on_error=False,
-            )
+            with stoppable():
+                result = job.execute_in_process(
+                    instance=self._instance,
+                    tags=tags,
+                    asset_selection=selection,
+                    run_config=config,
+                    raise_on_error=False,
+                )
         alive.release(self._site, result.run_id)
         journal.write("info", "run_ended", run_id=result.run_id, days=tags[DAYS], success=result.success)
         self._problems += _faults(result)
+        if was_stopped(result):
+            raise KeyboardInterrupt
 
     def _kept(self) -> Kept:
         """What need not be made again: a run that died had made it, and it would come out the same now."""

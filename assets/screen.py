@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,9 @@ from rich.text import Text
 from assets import journal
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SHORT = 24
+"""Cells up to this width never fold: days, addresses, ids and numbers are to be copied."""
+_ENDLESS = 10_000
 _STYLES = {
     "done": "green",
     "verified": "green",
@@ -69,12 +73,41 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """A table: as wide as the terminal, or as wide as it needs to be elsewhere."""
-    on_terminal = sys.stdout.isatty()
+    """A table as wide as it needs to be; on a terminal long cells fold, or each value has a line where none fits."""
+    cells = [[plain(v) for v in row] for row in rows]
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
+    heads = columns
+    if _least(heads, cells) > console.width:
+        heads = [re.sub(r"(?<=[_ ])", "\n", name) for name in columns]
+    if cells and _least(heads, cells) > console.width:
+        _one_by_one(console, columns, cells)
+        return
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        shown.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=not on_terminal)
+    for name, head, need in zip(columns, heads, _needs(heads, cells), strict=True):
+        fixed = need <= _SHORT or console.width == _ENDLESS
+        shown.add_column(head, justify="right" if name in right else "left", overflow="fold", no_wrap=fixed)
+    for row in cells:
+        shown.add_row(*(Text(c, style=_STYLES.get(c, "")) for c in row))
+    console.print(shown)
+
+
+def _needs(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column would be."""
+    return [
+        max(cell_len(line) for text in texts for line in text.split("\n")) for texts in zip(heads, *cells, strict=True)
+    ]
+
+
+def _least(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """How wide a table must be at least, when its long cells fold."""
+    return sum(min(need, _SHORT) for need in _needs(heads, cells)) + 2 * len(heads)
+
+
+def _one_by_one(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as lines of a name and a value, for a terminal that no row fits."""
+    width = max(map(len, columns)) + 2
     for row in rows:
-        cells = [plain(v) for v in row]
-        shown.add_row(*(Text(c, style=_STYLES.get(c, "")) for c in cells))
-    Console(file=sys.stdout, width=None if on_terminal else 10_000, highlight=False).print(shown)
+        for name, cell in zip(columns, row, strict=True):
+            line = Text(name.ljust(width), style="bold") + Text(cell, style=_STYLES.get(cell, ""))
+            console.print(line, soft_wrap=True)
+        console.print()

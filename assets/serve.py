@@ -16,11 +16,14 @@ from types import FrameType
 
 from assets import screen
 from assets.instances import home, open_instance
-from pipeline.errors import ConfigError, NilometerError
+from pipeline.errors import ConfigError, Location, NilometerError
+from pipeline.locks import BusyError, lock
 from pipeline.site import ENV_SITE, PROJECT, Site
 
 HOST = "127.0.0.1"
 _STOP_SECONDS = 15
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a request to end, and a terminal that is closed."""
 _START_SECONDS = 120
 
 
@@ -29,16 +32,27 @@ class _Stopped(Exception):
 
 
 def serve(site: Site, port: int) -> None:
-    """Run the UI until SIGINT or SIGTERM, then stop both processes.
+    """Run the UI until SIGINT, SIGTERM or SIGHUP, then stop both processes.
 
     Raises:
         ConfigError: the port is in use.
-        NilometerError: a process ended by itself.
+        NilometerError: a process ended by itself, or the site has a UI already.
     """
     _check_port(port)
     with open_instance(site):
-        _log(site).write_bytes(b"")
-    for number in (signal.SIGINT, signal.SIGTERM):
+        pass  # It can be.
+    twice = BusyError(
+        "another `nilometer ui` has this site open, with its daemon.",
+        where=Location(file=str(home(site))),
+        remedy="Use that one, or end it; two daemons would ask for every run twice.",
+    )
+    with lock(home(site) / "ui.lock", twice):
+        _serve(site, port)
+
+
+def _serve(site: Site, port: int) -> None:
+    _log(site).write_bytes(b"")
+    for number in _ENDING:
         signal.signal(number, _stop)
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -68,7 +82,7 @@ def _check_port(port: int) -> None:
 def _commands(port: int) -> list[list[str]]:
     target = ["-m", "assets.definitions"]
     web = ["dagster_webserver", "-h", HOST, "-p", str(port), "--log-level", "warning", *target]
-    return [[sys.executable, "-m", *web], [sys.executable, "-m", "dagster._daemon", "run", *target]]
+    return [[sys.executable, "-m", "assets.leash", *words] for words in (web, ["dagster._daemon", "run", *target])]
 
 
 def _log(site: Site) -> Path:
@@ -76,7 +90,7 @@ def _log(site: Site) -> Path:
 
 
 def _start(site: Site, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """A process in a session of its own, so that Ctrl-C reaches it from here only, and once."""
+    """A process in a session of its own, so that Ctrl-C reaches it from here only, and once; it ends when we do."""
     environment = os.environ | {
         ENV_SITE: str(site.root),
         "DAGSTER_HOME": str(home(site)),
@@ -90,7 +104,7 @@ def _start(site: Site, command: Sequence[str]) -> subprocess.Popen[bytes]:
             cwd=PROJECT,
             stdout=log,
             stderr=log,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             start_new_session=True,
         )
 
@@ -128,7 +142,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """Ask each process to end, wait, and end what is left of their sessions."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     for process in processes:
         if process.poll() is None:

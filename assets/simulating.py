@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from shlex import quote
 
 from assets import screen
 from pipeline.errors import ConfigError, Location
@@ -31,7 +32,8 @@ def write_world(folder: Path, settings: WorldSettings, logs: str | None) -> None
         write_context(world, folder)
         lines = write_logs(world.daily, folder, logs, seed=settings.seed)
         screen.say(f"{folder / 'logs'}  {lines:,} records of {logs}")
-        screen.say(f"Run them: nilometer --site {folder} run --from {settings.start} --to {world.calendar['day'][-1]}")
+        last = world.calendar["day"][-1]
+        screen.say(f"Run them: nilometer --site {quote(str(folder))} run --from {settings.start} --to {last}")
 
 
 def _clear(folder: Path) -> None:

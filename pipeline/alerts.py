@@ -227,7 +227,11 @@ def seed_table(alerts: pl.DataFrame, rule: Rule, timezone: str) -> pl.DataFrame:
         values = {field: "value", f"avg_{field}": "avg_value", f"per_source_avg_{field}": "per_source_avg_value"}
         mine = with_values(mine).with_columns(**{name: pl.col(of) for name, of in values.items()})
     found = mine.sort([pl.col("day"), pl.col(field), pl.col(rule.subject)], descending=[False, True, False])
-    times = [
-        t.astimezone(day_start(d, timezone).tzinfo).isoformat() for t, d in found.select("_time", "day").iter_rows()
-    ]
-    return found.with_columns(pl.Series("_time", times, dtype=pl.String)).select(names)
+    return found.with_columns(zoned_times(found, timezone)).select(names)
+
+
+def zoned_times(alerts: pl.DataFrame, timezone: str) -> pl.Series:
+    """The column _time as ISO text with the zone's offset."""
+    rows = alerts.select("_time", "day").iter_rows()
+    times = [t.astimezone(day_start(d, timezone).tzinfo).isoformat() for t, d in rows]
+    return pl.Series("_time", times, dtype=pl.String)

@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from pipeline.errors import Location, SourceError, StorageError
+from pipeline.globs import DAY_MARK, pattern_regex
 from pipeline.objects import CACHE_FOLDER, is_url
 from pipeline.objects.client import needs_extra
 from pipeline.settings import SourceSettings
 
-DAY_MARK = "{day}"
 _DAY_GLOB = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 _GLOB_CHARS = re.compile(r"[*?\[{]")
@@ -101,26 +101,6 @@ def split_pattern(site_root: Path, pattern: str) -> tuple[Path, str]:
     while fixed < len(parts) - 1 and not _GLOB_CHARS.search(parts[fixed]):
         fixed += 1
     return (site_root / PurePosixPath(*parts[:fixed])), str(PurePosixPath(*parts[fixed:]))
-
-
-def pattern_regex(pattern: str) -> re.Pattern[str]:
-    """A glob with {day} as a regular expression over relative paths; it captures the day of the first one."""
-    out, seen = "", False
-    for piece in re.split(r"(\{day\}|\*\*/?|\*|\?|\[[^\]]*\])", pattern):
-        if piece == DAY_MARK:
-            out += r"(?P<day>\d{4}-\d\d-\d\d)" if not seen else r"\d{4}-\d\d-\d\d"
-            seen = True
-        elif piece.startswith("**"):
-            out += "(?:.*/)?" if piece == "**/" else ".*"
-        elif piece == "*":
-            out += "[^/]*"
-        elif piece == "?":
-            out += "[^/]"
-        elif piece.startswith("["):
-            out += piece.replace("[!", "[^")
-        else:
-            out += re.escape(piece)
-    return re.compile(out + r"\Z")
 
 
 def list_files(site_root: Path, source: SourceSettings) -> Listing:

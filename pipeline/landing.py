@@ -52,7 +52,9 @@ class News:
     name: str
     """Source and file."""
     known: bool
-    """Whether another content of it was landed before."""
+    """Whether it, or another content of it, was landed before."""
+    same: bool = field(default=False, compare=False)
+    """Whether the file is as it was, and what is kept of it changed: by the inventory, the zone or the program."""
 
 
 class Landing:
@@ -176,7 +178,10 @@ class Landing:
 
     def _news(self, file: FoundFile) -> News:
         entry = self.ledger.entries.get((file.source, file.name))
-        return News(f"{file.source}/{file.name}", entry is not None and entry.state != "peeked")
+        known = entry is not None and entry.state != "peeked"
+        return News(
+            f"{file.source}/{file.name}", known, known and entry is not None and entry.identity == file.identity
+        )
 
     def _mark_missing(self, source: SourceSettings, listing: Listing) -> None:
         there = {f.name for f in listing.files}

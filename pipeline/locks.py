@@ -32,22 +32,29 @@ def site_lock(root: Path, *, wait: bool) -> Iterator[None]:
         yield
         return
     root.mkdir(parents=True, exist_ok=True)
+    busy = BusyError(
+        "another run is at work on this site.",
+        where=Location(file=str(path)),
+        remedy="Wait for it to end; a run that has died gives the lock back by itself.",
+    )
+    with lock(path, None if wait else busy) as handle:
+        _held[path] = handle
+        try:
+            yield
+        finally:
+            _held.pop(path, None)
+
+
+@contextmanager
+def lock(path: Path, busy: BusyError | None) -> Iterator[int]:
+    """Hold the lock of a file, in a folder that is there; waits for it, or raises busy where that is given."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     try:
-        _take(handle, path, wait)
-        _held[path] = handle
-        yield
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if busy is None else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            assert busy is not None
+            raise busy from error
+        yield handle
     finally:
-        _held.pop(path, None)
         os.close(handle)
-
-
-def _take(handle: int, path: Path, wait: bool) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError as error:
-        raise BusyError(
-            "another run is at work on this site.",
-            where=Location(file=str(path)),
-            remedy="Wait for it to end; a run that has died gives the lock back by itself.",
-        ) from error

@@ -32,8 +32,9 @@ from pipeline.attribution import Rule as AttributionRule
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.expectations import ExpectationSettings, distinct
+from pipeline.globs import check_glob
 from pipeline.mapping import ColumnMapping, check_delimiter, check_fields, check_time_format
-from pipeline.objects import check_options, check_options_of, is_url, parse_url, split_glob
+from pipeline.objects import check_options, check_options_of, is_url, parse_url
 from pipeline.schemas import UTC_TIME
 from pipeline.yaml_lines import LocatedYaml, load_located
 
@@ -56,18 +57,6 @@ def _zone(name: str) -> str:
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
-
-
-def _pattern(text: str) -> str:
-    if is_url(text):
-        split_glob(text)
-    if "\x00" in text or not PurePosixPath(text).name:
-        raise ValueError("must be a file path or glob, such as logs/{day}/conn*.log*")
-    if any("**" in part and part != "**" for part in PurePosixPath(text).parts):
-        raise ValueError("must have '**' only as a whole folder name, such as logs/**/conn*.log*")
-    if ".." in PurePosixPath(text).parts:
-        raise ValueError("must not climb with '..'; give the absolute path instead")
-    return text
 
 
 def _format(name: str) -> str:
@@ -123,7 +112,7 @@ class SourceSettings(_Model):
 
     name: Slug
     format: Annotated[str, AfterValidator(_format)] = "auto"
-    path: Annotated[str, AfterValidator(_pattern)]
+    path: Annotated[str, AfterValidator(check_glob)]
     """A glob: of files, or of objects (s3://, gs://, az://)."""
     storage_options: StorageOptions = Field(default_factory=dict)
     """Of a URL: options of the object store, without secrets."""
@@ -351,7 +340,7 @@ class Settings(_Model):
     """A whole site. Every field has a default, so that an empty file is a site without sources."""
 
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    start_date: Day = dt.date(2026, 1, 1)
+    start_date: Annotated[Day, Field(ge=dt.date(1970, 1, 1))] = dt.date(2026, 1, 1)
     storage: Annotated[str, AfterValidator(_storage)] = "data"
     """The root of all tables: a folder, or the URL of an object store (s3://, gs://, az://)."""
     storage_options: StorageOptions = Field(default_factory=dict)
@@ -448,3 +437,10 @@ def load_settings(path: Path) -> Settings:
             rest = "; ".join(_explain(f, located, path.name).message for f in faults[1:6])
             first = ConfigError(first.what, where=first.where, remedy=f"Also: {rest}")
         raise first from error
+
+
+def located(error: ConfigError, path: Path) -> ConfigError:
+    """An error of a key that only what the file speaks of could tell, with the file and the line of its key."""
+    key = error.where.key or ""
+    line = load_located(path).line(tuple(key.split(".")))
+    return ConfigError(error.what, where=Location(file=str(path), line=line, key=key), remedy=error.remedy)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 from pipeline.detections import Rule, in_force, known_rules
 from pipeline.detections.model import Measure
@@ -19,7 +20,7 @@ from pipeline.groups import Groups
 from pipeline.inventory import Inventory
 from pipeline.methods.surge.slow import RECENT
 from pipeline.objects import CACHE_FOLDER, cloud_objects, is_url
-from pipeline.settings import CONFIG_NAME, Settings, load_settings
+from pipeline.settings import CONFIG_NAME, Settings, load_settings, located
 from pipeline.storage import Storage
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -47,7 +48,22 @@ class Site:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, overrides applied."""
-        return in_force(self.known_rules.values(), self.settings.rules)
+        known = self.known_rules.values()  # Their own faults name their own files.
+        try:
+            return in_force(known, self.settings.rules)
+        except ConfigError as error:
+            raise located(error, self.root / CONFIG_NAME) from None
+
+    def rule(self, rule_id: str) -> Rule:
+        """The rule in force of an id; raises ConfigError for one that is unknown or off."""
+        found = {r.id: r for r in self.rules}
+        if rule_id in found:
+            return found[rule_id]
+        known = rule_id in {r.id for r in self.known_rules.values()}
+        fault, switch = ("is off", f" Switch it on: rules: {{{rule_id}: true}}.") if known else ("is unknown", "")
+        raise ConfigError(
+            f"the rule {rule_id!r} {fault}.", remedy=f"Rules in force: {', '.join(sorted(found)) or 'none'}.{switch}"
+        )
 
     @cached_property
     def known_rules(self) -> dict[Path, Rule]:
@@ -109,12 +125,12 @@ class Site:
 
 def open_site(root: Path, origin: str = "asked for") -> Site:
     """The site in a folder; raises ConfigError when it has no valid configuration."""
-    root = root.absolute()
+    root = root.resolve()  # However it is spelled, its runs are the same site's.
     if not (root / CONFIG_NAME).is_file():
         raise ConfigError(
             f"there is no {CONFIG_NAME} in this folder.",
             where=Location(file=str(root)),
-            remedy=f"Create one with: nilometer init {root}",
+            remedy=f"Create one with: nilometer init {quote(str(root))}",
         )
     return Site(root, load_settings(root / CONFIG_NAME), origin)
 

@@ -174,6 +174,8 @@ def _status(
 
 
 def _news_text(news: News, scored: bool) -> str:
+    if news.same:
+        return f"file {news.name} did not change and is to be read anew"
     kind = "changed file" if news.known else "late file" if scored else "new file"
     return f"{kind} {news.name}"
 

@@ -65,7 +65,9 @@ def load_located(path: Path) -> LocatedYaml:
             remedy="Create one with: nilometer init DIR.",
         ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError("is not UTF-8 text.", where=Location(file=str(path))) from error
+        where = Location(file=str(path), line=raw.count(b"\n", 0, error.start) + 1)
+        shown = f"byte 0x{raw[error.start]:02x}"
+        raise ConfigError(f"is not UTF-8 text ({shown}).", where=where, remedy="Save it as UTF-8.") from error
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"is larger than {MAX_BYTES:,} bytes.", where=Location(file=str(path)))
     try:
@@ -81,6 +83,10 @@ def load_located(path: Path) -> LocatedYaml:
         raise ConfigError(
             f"is not valid YAML: {error.problem}.", where=Location(file=str(path), line=mark.line + 1 if mark else None)
         ) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        shown = f"character U+{int(error.character):04X} is not allowed"
+        raise ConfigError(f"is not valid YAML: {shown}.", where=Location(file=str(path), line=line)) from error
     except (yaml.YAMLError, ValueError) as error:
         text = " ".join(str(error).split())
         raise ConfigError(f"is not valid YAML: {text}.", where=Location(file=str(path))) from error
@@ -105,6 +111,12 @@ def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int
                 raise ConfigError(
                     "a key must be plain text, not a list or a mapping.",
                     where=Location(file=str(path), line=key.start_mark.line + 1),
+                )
+            if not key.tag.endswith(":str"):
+                raise ConfigError(
+                    "a key must be text, and this is not text as YAML reads it.",
+                    where=Location(file=str(path), line=key.start_mark.line + 1, key=key.value),
+                    remedy="Put it in quotes.",
                 )
             here = (*at, key.value)
             if here in lines:

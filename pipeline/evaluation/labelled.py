@@ -18,6 +18,8 @@ from pipeline.storage import DAMAGE, checked
 
 WARMUP_DAYS = 45
 """The first days of a world teach; nothing in them is judged."""
+MAX_DAYS = 3_660
+"""Of a world, from its first to its last: what is longer holds a stray day."""
 DAILY = pl.Schema({"day": pl.Date, "src_ip": pl.String, "bytes_in": pl.Int64, "group": pl.String, "role": pl.String})
 """One row a client-day with traffic; group and role may be null."""
 LABELS = pl.Schema(
@@ -67,37 +69,62 @@ def make_labelled(
 
     Raises:
         ConfigError: a column is missing or of another type, a value is null, negative or there twice, a theft has no
-            basket or two, a labelled client is unknown, or no day is left after the warm-up.
+            basket or two, no labelled client is known, or the days are too few or too far apart.
     """
     rows, told = _Frame(daily, daily_name).daily(), _Frame(labels, labels_name).labels()
-    strange = told.join(rows, on="src_ip", how="anti")
-    if not strange.is_empty():
-        raise ConfigError(
-            f"client {strange['src_ip'][0]!r} has labels and no traffic on any day.",
-            where=Location(file=labels_name, column="src_ip"),
-            remedy=f"Spell clients as in {daily_name}, or take the {strange.height} rows out.",
-        )
-    start = _first_day(rows) + dt.timedelta(days=WARMUP_DAYS)
-    if rows["day"].max() < start:  # type: ignore[operator]
-        raise ConfigError(
-            f"the days end before {start}: the first {WARMUP_DAYS} only warm up.",
-            where=Location(file=daily_name, column="day"),
-            remedy=f"Give more than {WARMUP_DAYS} days.",
-        )
+    _refuse_strangers(told, rows, daily_name, labels_name)
     quiet = rows.filter(pl.col("bytes_in") == 0).height
     rows = rows.filter(pl.col("bytes_in") > 0)
+    start = _checked_start(rows, daily_name)
     return LabelledWorld(rows, told, events, _notes(rows, told, start, quiet))
+
+
+def _refuse_strangers(labels: pl.DataFrame, daily: pl.DataFrame, daily_name: str, labels_name: str) -> None:
+    """Clients that are all unknown are spelled in another way; single ones had no traffic, which a note says."""
+    clients = labels["src_ip"].unique(maintain_order=True)
+    if len(clients) and not clients.is_in(daily["src_ip"].unique().implode()).any():
+        raise ConfigError(
+            f"no labelled client has traffic on any day; the first is {clients[0]!r}.",
+            where=Location(file=labels_name, column="src_ip"),
+            remedy=f"Spell clients as in {daily_name}, such as {daily['src_ip'][0]!r}.",
+        )
+
+
+def _checked_start(rows: pl.DataFrame, name: str) -> dt.date:
+    """The first day that is judged; raises ConfigError where there is none, or where a stray day is far away."""
+    where = Location(file=name, column="day")
+    if rows.is_empty():
+        raise ConfigError("no row has bytes.", where=Location(file=name, column="bytes_in"), remedy="Give traffic.")
+    first, last = _first_day(rows), rows["day"].max()
+    assert isinstance(last, dt.date)
+    if (last - first).days >= MAX_DAYS:
+        raise ConfigError(
+            f"the days from {first} to {last} are more than {MAX_DAYS:,}, of which {rows['day'].n_unique():,} have "
+            "traffic.",
+            where=where,
+            remedy="Take a stray day out, or judge the world in parts.",
+        )
+    start = first + dt.timedelta(days=WARMUP_DAYS)
+    if last < start:
+        raise ConfigError(
+            f"the days end before {start}: the first {WARMUP_DAYS} only warm up.",
+            where=where,
+            remedy=f"Give more than {WARMUP_DAYS} days.",
+        )
+    return start
 
 
 def _notes(daily: pl.DataFrame, labels: pl.DataFrame, start: dt.date, quiet: int) -> tuple[str, ...]:
     thefts = labels.filter(pl.col("attack_id").is_not_null())
     early = thefts.group_by("attack_id").agg(pl.col("day").min()).filter(pl.col("day") < start).height
+    strange = labels.join(daily, on="src_ip", how="anti")["src_ip"].n_unique()
     silent = thefts.join(daily, on=list(_KEY), how="anti").height
     empty = labels.filter(pl.col("attack_id").is_null() & pl.col("cause").is_null()).height
     found = {
         "rows of 0 bytes are no traffic and left out": quiet,
         f"thefts begin before {start}, in the warm-up, and are not judged": early,
         "rows of thefts have no traffic, so no alert can stand there": silent,
+        "labelled clients have no traffic on any day": strange,
         "rows of labels name neither a theft nor a cause and say nothing": empty,
     }
     return tuple(f"{n:,} {text}." for text, n in found.items() if n)
@@ -174,10 +201,17 @@ class _Frame:
             found = values.cast(kind)
             whole = bool((found.cast(values.dtype) == values).all())
         except pl.exceptions.PolarsError as error:
-            raise self._error(name, f"a value is no {kind}.", f"Write the column as {kind}.") from error
+            shown = f"a value is no {kind}{self._first_bad(values, kind)}."
+            raise self._error(name, shown, f"Write the column as {kind}.") from error
         if not whole:
             raise self._error(name, f"a value has more to it than a {kind} holds.", f"Write the column as {kind}.")
         return pl.select(pl.when(found != "").then(found).alias(name)).to_series() if kind == pl.String else found
+
+    def _first_bad(self, values: pl.Series, kind: pl.DataType) -> str:
+        text = values.dtype == pl.String
+        found = values.str.to_date("%Y-%m-%d", strict=False) if text else values.cast(kind, strict=False)
+        bad = values.filter(found.is_null() & values.is_not_null())
+        return f" (the first: {bad[0]!r}; {len(bad):,} rows)" if len(bad) else ""
 
     def _refuse(self, rows: pl.DataFrame, column: str, fault: str, remedy: str, shown: str = "day") -> None:
         if not rows.is_empty():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipeline.alerts import seed_table
+from pipeline.alerts import seed_table, zoned_times
 from pipeline.detections.model import Rule
 
 _FORMULA = r"^[=+\-@\t\r]"
@@ -22,6 +22,11 @@ def csv_text(frame: pl.DataFrame) -> str:
         for c in texts
     ]
     return frame.with_columns(marked + lists).write_csv()
+
+
+def alerts_csv(alerts: pl.DataFrame, timezone: str) -> str:
+    """Alerts of any rules with all their columns; _time is ISO with the zone's offset, as everywhere."""
+    return csv_text(alerts.with_columns(zoned_times(alerts, timezone)))
 
 
 def seed_csv(alerts: pl.DataFrame, rule: Rule, timezone: str) -> str:

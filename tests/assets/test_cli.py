@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.site import open_site
 from pipeline.starter import starter_text
 from tests.calls import call, objects
 from tests.worlds import CONFIG, SEED, SERVER, TWIN, day, log_path, make_site, record, write_log
@@ -45,6 +46,41 @@ def test_init_writes_a_configuration_that_loads_and_never_overwrites_one(tmp_pat
     nowhere = call("init", tmp_path / "new" / "nilometer.yaml" / "site")
     assert nowhere.exit_code == 2
     assert "cannot be written (Not a directory). Choose another folder." in nowhere.stderr
+
+
+def test_a_command_to_go_on_with_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    assert f"--site '{tmp_path}/a b' check" in call("init", tmp_path / "a b").stdout
+    assert f"nilometer init '{tmp_path}/c d'" in call("status", site=tmp_path / "c d").stderr
+
+
+@pytest.mark.parametrize(("name", "command"), [("data", "status"), ("data", "run"), ("dagster_home", "run")])
+def test_a_file_where_a_folder_belongs_is_told_by_its_name(tmp_path: Path, name: str, command: str) -> None:
+    make_site(tmp_path, 1)
+    (tmp_path / name).write_text("x", encoding="utf-8")
+    result = call(command, "--day", day(0), site=tmp_path)
+    assert result.exit_code == 1
+    assert re.match(rf"error: {tmp_path}/{name}\b.*move it away", result.stderr)
+
+
+def test_a_fault_of_a_rule_names_the_rule_s_own_file(tmp_path: Path) -> None:
+    make_site(tmp_path, 1)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.yaml").write_text("id: a\ntitle: [\n", encoding="utf-8")
+    result = call("check", site=tmp_path)
+    assert result.exit_code == 2
+    assert "rules/a.yaml:3: is not valid YAML" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["a.YAML", "mail/a.yaml"])
+def test_check_names_a_file_that_looks_like_a_rule_and_is_not_read(tmp_path: Path, name: str) -> None:
+    make_site(tmp_path, 1)
+    path = tmp_path / "rules" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("id: a\n", encoding="utf-8")
+    (tmp_path / "rules" / "notes.md").write_text("x", encoding="utf-8")
+    result = call("check", site=tmp_path)
+    assert f"{path} is not read as a rule" in result.stderr
+    assert (result.exit_code, "notes.md" in result.stderr) == (1, False)
 
 
 def test_a_name_that_is_no_address_is_told(ran: Path) -> None:
@@ -140,6 +176,24 @@ def test_csv_of_one_rule_is_exactly_the_seeds_table(ran: Path) -> None:
     assert int(row["bytes_in"]) > 1_000_000
 
 
+def test_csv_of_all_rules_has_the_zone_s_times_as_jsonl_has(copy: Path) -> None:
+    config = (copy / "nilometer.yaml").read_text(encoding="utf-8")
+    (copy / "nilometer.yaml").write_text(config.replace("timezone: UTC", "timezone: Asia/Kathmandu"), encoding="utf-8")
+    (row,) = csv.DictReader(io.StringIO(call("alerts", "--format", "csv", site=copy).stdout))
+    (alert,) = objects(call("alerts", "--format", "jsonl", site=copy))
+    assert row["_time"] == alert["_time"] == f"{LAST}T05:45:00+05:45"
+
+
+def test_alerts_of_a_rule_that_is_off_by_now_are_shown_in_every_form(copy: Path) -> None:
+    config = (copy / "nilometer.yaml").read_text(encoding="utf-8")
+    (copy / "nilometer.yaml").write_text(f"{config}rules: {{{SEED}: false}}\n", encoding="utf-8")
+    for form in ("table", "csv", "jsonl", "ocsf", "ecs", "splunk"):
+        assert "10.0.0.2" in call("alerts", "--format", form, site=copy).stdout, form
+    result = call("alerts", "--rule", SEED, site=copy)
+    assert (result.exit_code, "is off. Rules in force" in result.stderr) == (2, True)
+    assert "is unknown" in call("explain", "10.0.0.2", LAST, "--rule", "nope", site=copy).stderr
+
+
 def test_csv_without_alerts_is_a_header(ran: Path) -> None:
     result = call("alerts", "--day", day(5), "--rule", TWIN, "--format", "csv", site=ran)
     assert result.exit_code == 0
@@ -213,6 +267,15 @@ def test_status_shows_missing_done_stale_and_failed_days_as_they_are(copy: Path)
     assert all(word in table for word in ("failed", "stale", "missing", "done"))
 
 
+def test_a_file_that_is_read_again_for_another_reason_is_not_called_changed(copy: Path) -> None:
+    config = (copy / "nilometer.yaml").read_text(encoding="utf-8")
+    (copy / "nilometer.yaml").write_text(config.replace("timezone: UTC", "timezone: Asia/Kathmandu"), encoding="utf-8")
+    (found,) = objects(call("status", "--day", LAST, "--json", site=copy))
+    assert "flows: the time zone changed" in found["reasons"]
+    assert any(r.endswith("did not change and is to be read anew") for r in found["reasons"])
+    assert not any(r.startswith("changed file") for r in found["reasons"])
+
+
 def test_run_stale_mends_and_then_has_nothing_left_to_do(copy: Path) -> None:
     write_log(copy, day(3), {"10.0.0.1": 9})
     first = call("run", "--stale", site=copy)
@@ -264,7 +327,12 @@ def test_check_says_when_a_rule_can_never_fire(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [(("email_server", "web_server"), "category email_server"), ((f"{SERVER}, ", "192.0.2.0/99, "), "CIDR")],
+    [
+        (("email_server", "web_server"), "category email_server,"),
+        ((f"{SERVER}, ", "192.0.2.0/99, "), "CIDR"),
+        (("email_server", "email_server, valid_to: 2020-01-01"), "category email_server any more"),
+        (("start_date: 2", "start_date: 3"), "lies in the future"),
+    ],
 )
 def test_check_names_what_would_leave_the_site_blind(tmp_path: Path, change: tuple[str, str], words: str) -> None:
     (tmp_path / "nilometer.yaml").write_text(CONFIG.replace(*change), encoding="utf-8")
@@ -310,3 +378,9 @@ def test_a_demo_never_overwrites_a_site(copy: Path) -> None:
     assert result.exit_code == 2
     assert "no demo" in result.stderr
     assert (copy / "data").is_dir()
+
+
+def test_a_site_is_the_same_however_its_folder_is_spelled(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site", 1)
+    (tmp_path / "link").symlink_to(site.root)
+    assert {open_site(p).root for p in (site.root / "logs" / "..", tmp_path / "link")} == {site.root}

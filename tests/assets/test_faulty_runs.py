@@ -2,7 +2,9 @@
 
 import datetime as dt
 import errno
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import polars as pl
@@ -71,6 +73,25 @@ def test_a_step_that_fails_by_itself_is_told_whichever_it_is(
     monkeypatch.setattr(f"assets.{stage}.run_days", broken)
     report = runner.run_days(site, DAYS)
     assert any(p.startswith(f"step {stage} failed") and "this cannot be" in p for p in report.problems)
+
+
+def test_ctrl_c_ends_the_command_and_no_later_range_begins(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, seen = stages.make_scores, list[dt.date]()
+
+    def stopped(of: Site, when: dt.date) -> object:
+        seen.append(when)
+        os.kill(os.getpid(), signal.SIGINT)
+        return make(of, when)
+
+    monkeypatch.setattr("assets.scores.make_scores", stopped)
+    monkeypatch.setattr("assets.runner.runs_of_days", lambda days: [(d, d) for d in days])
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_days(site, DAYS)
+    signal.signal(signal.SIGTERM, before)
+    assert seen == DAYS[:1]
+    monkeypatch.undo()
+    assert runner.run_days(site, DAYS).good
 
 
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS, errno.EIO])

@@ -13,6 +13,7 @@ from pipeline.detections.budget import Params
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.loader import BUILT_IN, read_rule
 from pipeline.errors import ConfigError, NilometerError, RuleError
+from pipeline.site import open_site
 
 RULES = load_rules({}, lookback_days=30)
 SEED = "hosts_receiving_high_volume_from_email_server"
@@ -106,6 +107,12 @@ def test_cases_speak_of_the_rule_s_own_numbers_whatever_the_site_sets(change: di
 def test_an_override_of_no_known_rule_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=f"key rules.nope: unknown rule 'nope'.*{SEED}"):
         load_rules({"nope": RuleOverride()}, lookback_days=30)
+
+
+def test_an_override_that_no_rule_takes_names_its_line_in_the_site(tmp_path: Path) -> None:
+    (tmp_path / "nilometer.yaml").write_text("timezone: UTC\nrules:\n  nope: {}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"nilometer.yaml:3, key rules.nope: unknown rule"):
+        _ = open_site(tmp_path).rules
 
 
 @pytest.mark.parametrize(

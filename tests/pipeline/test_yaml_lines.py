@@ -75,7 +75,11 @@ REFUSED = [
     ("\ta: 1\n", 1, "is not valid YAML"),
     ("a: 1\n---\nb: 2\n", 2, "is not valid YAML"),
     ("a: 1\n b: 2\n", 2, "is not valid YAML"),
-    ("<<: 5\n", 1, "is not valid YAML"),
+    ("<<: 5\n", 1, "a key must be text"),
+    ("a: 1\n5: 6\n", 2, "key 5: a key must be text"),
+    ("a: 1\nb:\n  on: 6\n", 3, "Put it in quotes"),
+    ("a: 1\n~: 6\n", 2, "a key must be text"),
+    ("a: 1\nb: \x00\n", 2, "character U+0000 is not allowed"),
 ]
 
 
@@ -90,7 +94,7 @@ def test_what_is_not_plain_data_is_refused_with_its_line(tmp_path: Path, text: s
 
 @pytest.mark.parametrize("text", [b"a: \xff\n", b"\x00", b"a: \x01\n", "a: 1\n".encode("utf-16")])
 def test_what_is_not_text_is_refused(tmp_path: Path, text: bytes) -> None:
-    with pytest.raises(ConfigError, match=r"x\.yaml: is not (UTF-8 text|valid YAML)[^\n]*$"):
+    with pytest.raises(ConfigError, match=r"x\.yaml:1: is not (UTF-8 text|valid YAML)[^\n]*$"):
         load(tmp_path, text)
 
 

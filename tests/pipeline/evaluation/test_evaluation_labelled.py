@@ -110,9 +110,25 @@ def test_a_theft_has_one_basket() -> None:
     assert text.startswith("l.parquet, column attack_id: this spans several baskets (attack_id t1")
 
 
-def test_labels_speak_of_known_clients_only() -> None:
+def test_clients_that_are_spelled_in_another_way_are_refused_and_single_ones_without_traffic_told() -> None:
     text = refused(labels=lambda f: f.with_columns(src_ip=pl.lit("192.0.2.77")))
-    assert text.startswith("l.parquet, column src_ip: client '192.0.2.77' has labels and no traffic")
+    assert text.startswith("l.parquet, column src_ip: no labelled client has traffic on any day")
+    assert name(0) in text
+    other = label_rows([("t2", "slow", 50, 2)]).with_columns(src_ip=pl.lit("192.0.2.77"))
+    world = make_labelled(fleet(4, 60), pl.concat([label_rows([THEFT]), other]))
+    assert any(n.startswith("1 labelled clients have no traffic") for n in world.notes)
+    assert world.labels.height == 2
+
+
+def test_a_world_without_a_byte_or_with_a_stray_day_is_refused() -> None:
+    assert "column bytes_in: no row has bytes" in refused(lambda f: f.with_columns(bytes_in=pl.lit(0)))
+    stray = refused(lambda f: pl.concat([f, f.head(1).with_columns(day=pl.date(1970, 1, 1))]))
+    assert "from 1970-01-01 to" in stray
+    assert "61 have traffic" in stray
+
+
+def test_the_first_value_that_is_of_another_type_is_shown() -> None:
+    assert "(the first: '06.01.2026'; 240 rows)" in refused(lambda f: f.with_columns(day=pl.lit("06.01.2026")))
 
 
 def test_a_world_is_longer_than_its_warmup() -> None:

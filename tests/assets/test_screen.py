@@ -1,0 +1,52 @@
+"""Tables on terminals of any width: what is to be copied is never broken into pieces."""
+
+import io
+import re
+import sys
+
+import pytest
+
+from assets import screen
+
+COLUMNS = ["day", "client", "rule", "alert"]
+ROWS = [["2026-11-25", "2001:db8::10", "hosts_receiving_high_volume_from_email_server", "nilo-0123456789abcdef"]]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, width: int, out: io.StringIO) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys, "stdout", out)
+    screen.table(COLUMNS, ROWS)
+    return re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 100, 120, 200])
+def test_ids_and_addresses_stay_whole_on_a_terminal_of_any_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    text = "\n".join(shown(monkeypatch, width, Terminal()))
+    for whole in (ROWS[0][0], ROWS[0][1], ROWS[0][3]):
+        assert whole in text
+
+
+def test_a_row_that_fits_is_one_line_and_a_long_cell_folds_before_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(shown(monkeypatch, 200, Terminal())) == 2
+    folded = shown(monkeypatch, 90, Terminal())
+    assert 3 <= len(folded) <= 4
+    assert all(len(line) <= 90 for line in folded)
+
+
+def test_heads_break_before_rows_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "COLUMNS", ["day", "client of_the rule", "sd from_fleet", "alert_id"])
+    monkeypatch.setattr(sys.modules[__name__], "ROWS", [["2026-11-25", "10.0.0.1", "2.5", "nilo-0123456789abcdef"]])
+    lines = shown(monkeypatch, 60, Terminal())
+    assert lines[-1].split() == ROWS[0]
+    assert lines[0].split() == ["client"]
+
+
+def test_elsewhere_than_on_a_terminal_a_row_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown(monkeypatch, 20, io.StringIO())
+    assert len(lines) == 2
+    assert lines[1].split() == ROWS[0]
