@@ -96,8 +96,8 @@ class CsvDecoder:
         self._reverse, self._named = Reverse(**state["reverse"]), bool(state["named"])
 
     def unfinished(self) -> list[tuple[int, str]]:
-        """No record spans lines."""
-        return []
+        """See Decoder; of what was saved with quotes again, a record may span lines."""
+        return self._cells.unfinished()
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
