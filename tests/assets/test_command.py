@@ -10,6 +10,7 @@ import pytest
 
 START = """
 import os, signal, sys, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # It may have been inherited as ignored.
 import click
 commands = types.ModuleType("assets.cli")
 def main():

@@ -64,7 +64,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(ROWS, st.sampled_from(get_args(Rule)))
 def test_the_days_add_up_to_the_whole_whatever_the_rule(rows: list[dict[str, Any]], rule: str) -> None:
     held = days_held(pl.DataFrame(rows, schema=SCHEMA), ZONE, rule)
@@ -78,7 +78,7 @@ def test_the_days_add_up_to_the_whole_whatever_the_rule(rows: list[dict[str, Any
     assert sum(sum(v) for v in found.values()) == sum(r["bytes"] or 0 for r in rows)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(ROWS)
 def test_a_day_gets_the_share_of_the_time_rounded_to_the_byte(rows: list[dict[str, Any]]) -> None:
     first, end = day_bounds_utc(DAY, ZONE)

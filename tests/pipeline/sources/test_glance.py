@@ -13,7 +13,7 @@ from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry
 from pipeline.sources import glance
 
-MANY = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+MANY = settings(max_examples=120, deadline=None, derandomize=True, database=None)
 
 
 def fits(pattern: str | None, texts: list[str]) -> list[bool]:

@@ -314,7 +314,7 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
 
 
 @settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(frame=frames(), watched=st.sampled_from([None, SERVER, "10.1.0.0/28"]), keep_untimed=st.booleans())
 def test_the_typed_way_comes_to_what_the_text_of_the_values_says(
