@@ -31,6 +31,8 @@ _MIRRORED = (
     ("packets_in", "packets_out"),
     *((f"{layer}_bytes_in", f"{layer}_bytes_out") for layer in _LAYERS),
 )
+_MOST = 2.0**62
+"""No estimate is larger; a float beyond cannot be a whole number of 64 bits."""
 _SKEW = dt.timedelta(seconds=60)
 """Two sensors tell of one flow when what they saw overlaps but for this: clocks differ, and stretches are cut apart."""
 _ROUNDING = dt.timedelta(seconds=2)
@@ -68,6 +70,12 @@ class Dropped:
     def plus(self, other: Dropped) -> Dropped:
         """Both together."""
         return Dropped(**{k: v + asdict(other)[k] for k, v in asdict(self).items()})
+
+
+def estimated(column: str) -> pl.Expr:
+    """A counter of 1 in n packets times n (`sampling_rate`), to the next whole number; exact where all are counted."""
+    times = (pl.col(column).cast(pl.Float64) * pl.col("sampling_rate")).round().clip(upper_bound=_MOST)
+    return pl.when(pl.col("sampling_rate") > 1).then(times.cast(pl.Int64)).otherwise(column).alias(column)
 
 
 def count_once(

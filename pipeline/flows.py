@@ -18,7 +18,7 @@ import polars as pl
 
 from pipeline import day_facts
 from pipeline.attribution import Attribution
-from pipeline.counting import Dropped, Rules, count_once, needs_sessions
+from pipeline.counting import COUNTS, Dropped, Rules, count_once, estimated, needs_sessions
 from pipeline.errors import Location, SourceError
 from pipeline.inventory import Inventory
 from pipeline.lander import landed_name
@@ -97,6 +97,8 @@ def build_flows(
     made = DayFlows(flow_inputs(landing, settings, inventory, day), _account(entries))
     part = Attribution.of(day, settings.timezone, settings.counting.attribute)
     raw = _landed_rows(landing, entries, day, part, _rules(settings).window)
+    if settings.counting.sampled == "multiplied":
+        raw = raw.with_columns(estimated(c) for c in COUNTS)
     job = _Job(settings, inventory, day, part, slice_rows, landing.storage.workspace)
     made.facts["drift"] = day_facts.file_facts(entries, day)
     made.slices = _slices(raw, job, made.facts)

@@ -36,6 +36,7 @@ from pipeline.globs import check_glob
 from pipeline.mapping import ColumnMapping, check_delimiter, check_fields, check_time_format
 from pipeline.objects import check_options, check_options_of, is_url, parse_url
 from pipeline.schemas import UTC_TIME
+from pipeline.wording import fault_text
 from pipeline.yaml_lines import LocatedYaml, load_located
 
 CONFIG_NAME = "nilometer.yaml"
@@ -213,6 +214,8 @@ class CountingSettings(_Model):
     """Sensors (dvc) or sources in order of preference, where several saw one flow; the others come after them."""
     window_seconds: Whole = Field(600, ge=0, le=86_400)
     """Records of the same ends and ports that lie no farther apart may be of one session."""
+    sampled: Literal["kept", "multiplied"] = "kept"
+    """What becomes of the counters of flows told from 1 in n packets, where the exporter has not multiplied them."""
 
 
 _PERIOD = re.compile(r"([1-9][0-9]{0,4})\s*d")
@@ -370,22 +373,12 @@ class Settings(_Model):
         return self
 
 
-_ALLOWED = {
-    "extra_forbidden": "unknown key",
-    "missing": "this key is required",
-    "model_type": "must be a mapping of keys to values",
-    "dict_type": "must be a mapping of keys to values",
-    "tuple_type": "must be a list",
-    "string_type": "must be text; put it in quotes if it looks like a number",
-}
-
-
 def _explain(error: Any, located: LocatedYaml, file: str) -> ConfigError:
     """One pydantic error as ours: file, line, key, value, and what is allowed."""
     loc = tuple(p for p in error["loc"] if not (isinstance(p, str) and p.startswith(("function-", "tuple["))))
     key = ".".join(str(p) for p in loc) or "(top level)"
     kind, allowed = error["type"], _allowed_keys(loc) if error["type"] == "extra_forbidden" else ""
-    text = _ALLOWED.get(kind, error["msg"].removeprefix("Value error, "))
+    text = fault_text(error)
     shown = "" if kind in ("missing", "value_error") and not loc else f" (got {_short(error.get('input'))})"
     if kind == "missing" or _may_be_secret(loc, error.get("input")):
         shown = ""

@@ -69,6 +69,7 @@ inventory:               # the addresses that matter, and since when
 #   attribute: start     # which day owns a flow: start, end, or spread (each day its share)
 #   sensors: []          # sensors or sources in order of preference, where several saw one flow
 #   window_seconds: 600  # records of the same ends no farther apart than this may be one session
+#   sampled: kept        # multiplied: counters of 1 in n packets times n, where the exporter left that to you
 
 # limits:                # a file beyond these is refused, and said so
 #   max_line_bytes: 1048576

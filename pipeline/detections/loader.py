@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from pipeline.detections.model import NUMBERS_OF, Rule, RuleOverride, RuleTest
 from pipeline.errors import ConfigError, Location, RuleError
+from pipeline.wording import fault_text
 from pipeline.yaml_lines import load_located
 
 BUILT_IN = Path(__file__).parent
@@ -94,7 +95,7 @@ def _explain(fault: Any) -> str:
         model = RuleTest if len(fault["loc"]) > 1 else Rule
         return f"unknown key. Allowed: {', '.join(sorted(model.model_fields))}."
     shown = repr(fault.get("input"))
-    return f"{fault['msg'].removeprefix('Value error, ')} (got {shown if len(shown) <= 80 else shown[:77] + '...'})."
+    return f"{fault_text(fault)} (got {shown if len(shown) <= 80 else shown[:77] + '...'})."
 
 
 def _in_force(rule: Rule, change: RuleOverride | None) -> bool:

@@ -56,6 +56,24 @@ def _within_budget(shares: dict[str, float]) -> dict[str, float]:
     return shares
 
 
+def _technique(attack_id: str) -> str:
+    if not re.fullmatch(r"T\d{4}(\.\d{3})?", attack_id, re.ASCII):
+        raise ValueError("must be the id of an ATT&CK technique, such as T1114 or T1114.002")
+    return attack_id
+
+
+def _tactic(name: str) -> str:
+    if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name):
+        raise ValueError("must be the short name of an ATT&CK tactic, such as collection or command-and-control")
+    return name
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty: analysts read it")
+    return text
+
+
 GAP = -1
 """In a case: a day without a row, which is written "-"."""
 
@@ -190,19 +208,19 @@ NUMBERS_OF = {
     "surge": frozenset({"budget", "shares"}),
 }
 """The numbers that decide a verdict of one method only."""
-_SEED_ONLY = (*_JUDGING, "dest_port", "app", "transport")
+_SEED_ONLY = (*NUMBERS_OF["seed"], "dest_port", "app", "transport")
 
 
 class Rule(_Model):
     """One detection rule."""
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
-    title: str
-    description: str
+    title: Annotated[str, AfterValidator(_not_blank)]
+    description: Annotated[str, AfterValidator(_not_blank)]
     version: int = Field(1, ge=1)
     status: Literal["stable", "test", "experimental"] = "stable"
-    attack: tuple[str, ...] = Field(min_length=1)
-    tactic: str = "collection"
+    attack: tuple[Annotated[str, AfterValidator(_technique)], ...] = Field(min_length=1)
+    tactic: Annotated[str, AfterValidator(_tactic)] = "collection"
     enabled: bool = True
     """Whether it is in force where a site says nothing of it."""
     method: Literal["seed", "surge"] = "seed"
@@ -245,6 +263,13 @@ class Rule(_Model):
         if info.data.get("method") == "surge" and (info.field_name != "field" or not value.startswith("bytes_")):
             allowed = "; allowed here: bytes_in, bytes_out" if info.field_name == "field" else ""
             raise ValueError(f"is for rules of method seed{allowed}")
+        return value
+
+    @field_validator(*NUMBERS_OF["surge"])
+    @classmethod
+    def _of_surge_only(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("method") == "seed":
+            raise ValueError("is for rules of method surge")
         return value
 
     @model_validator(mode="after")

@@ -169,7 +169,7 @@ class JsonReader(ABC):
         kept, others = conn.select_watched(typed, self._options)
         parsed.rows, parsed.others = raw(kept), conn.mail_port_others(others, self._options)
         parsed.account.flows, parsed.account.others = kept.height, others.height
-        parsed.account.warnings.update(conn.odd_flows(kept))
+        parsed.account.warnings.update(conn.odd_flows(kept) | conn.sampled_flows(parsed.rows))
 
 
 class RecordReader(JsonReader):

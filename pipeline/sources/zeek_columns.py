@@ -370,6 +370,12 @@ def _plausible(column: str) -> pl.Expr:
     return pl.when(pl.col(column) <= MAX_FLOW_BYTES).then(pl.col(column))
 
 
+def sampled_flows(rows: pl.DataFrame) -> dict[str, int]:
+    """The count of flows (RAW) whose counters are of some packets only."""
+    sampled = (rows["sampling_rate"] > 1).sum()
+    return {"sampled_counters": int(sampled)} if sampled else {}
+
+
 def odd_flows(typed: pl.DataFrame) -> dict[str, int]:
     """Counts of kept flows that are odd: impossible durations, bytes missed, payload larger than what carried it."""
     row = typed.select(

@@ -142,6 +142,10 @@ def test_an_override_that_no_rule_takes_names_its_line_in_the_site(tmp_path: Pat
         ("method: surge\nfill: zero", 10, "fill", "is for rules of method seed"),
         ("method: surge\ndest_port: 25", 10, "dest_port", "is for rules of method seed"),
         ("tests: [{name: x, rows: {a: [gap]}, expect: []}]", 9, "tests.0.rows.a.0", "valid integer"),
+        ("budget: 5", 9, "budget", "is for rules of method surge"),
+        ("method: surge\nnull_client: drop", 10, "null_client", "is for rules of method seed"),
+        ("tactic: Collection", 9, "tactic", "the short name of an ATT&CK tactic"),
+        ("references: one", 9, "references", "must be a list (got 'one')"),
         ("colour: red", 9, "colour", "unknown key. Allowed: app, attack, budget, category"),
         ("tests: [{name: x, rows: {a: [1, -1]}, expect: []}]", 9, "tests.0.rows.a.1", "greater than or equal to 0"),
         ("tests: [{name: x, rows: {a: []}, expect: []}]", 9, "tests.0.rows.a", "at least 1 item"),
@@ -157,6 +161,27 @@ def test_a_wrong_rule_names_file_line_key_and_what_is_allowed(
     with pytest.raises(RuleError) as caught:
         loaded(tmp_path)
     assert caught.value.message.startswith(f"{path}:{number}, key {key}: ")
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key", "words"),
+    [
+        ("title: ' '", "title", "must not be empty"),
+        ("description: ''", "description", "must not be empty"),
+        ("attack: [T1114, T1105x]", "attack.1", "the id of an ATT&CK technique, such as T1114 or T1114.002"),
+        ("attack: [T1114.2]", "attack.0", "the id of an ATT&CK technique"),
+        ("attack: T1114", "attack", "must be a list"),
+        ("title: 5", "title", "must be text; put it in quotes"),
+    ],
+)
+def test_texts_for_people_and_attack_ids_must_be_ones(tmp_path: Path, wrong: str, key: str, words: str) -> None:
+    name = wrong.split(":")[0]
+    lines = [wrong if line.startswith(f"{name}:") else line for line in SMALL.splitlines()]
+    path = write(tmp_path, "\n".join(lines))
+    with pytest.raises(RuleError) as caught:
+        loaded(tmp_path)
+    assert caught.value.message.startswith(f"{path}:{lines.index(wrong) + 1}, key {key}: ")
     assert words in caught.value.message
 
 

@@ -1,6 +1,7 @@
 """A day's flows: day attribution, counting once, byte layers, categories and provenance."""
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pipeline.errors import StorageError
 from pipeline.flows import DayFlows, build_flows, feeding, flow_inputs
 from pipeline.inventory import Inventory
 from pipeline.schemas import FLOWS
-from pipeline.settings import Settings
+from pipeline.settings import CountingSettings, Settings
 from tests.oracle.zeek import CLIENT, FIELDS, SERVER, conn, jsonl, rows, tsv
 from tests.pipeline.landings import D1, D2, World, flow, settings
 
@@ -261,3 +262,43 @@ def test_a_damaged_landed_part_is_an_error_that_names_it(world: World) -> None:
     part.write_bytes(part.read_bytes()[:-20])
     with pytest.raises(StorageError, match=part.name):
         world.received()
+
+
+def sampled(port: int, size: int, rate: int, start: int) -> str:
+    """A goflow2 record of what the server sent, some seconds after the day's noon."""
+    noon = int(dt.datetime.combine(D1, dt.time(12), dt.UTC).timestamp())
+    record = {
+        "type": "NETFLOW_V9",
+        "sampling_rate": rate,
+        "sampler_address": "192.0.2.1",
+        "time_flow_start_ns": (noon + start) * 10**9,
+        "time_flow_end_ns": (noon + start + 1) * 10**9,
+        "bytes": size,
+        "packets": 3,
+        "src_addr": SERVER,
+        "dst_addr": CLIENT,
+        "proto": "TCP",
+        "src_port": 993,
+        "dst_port": port,
+    }
+    return json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("choice", "received"), [("kept", [4, 300, 5_900]), ("multiplied", [5_900, 300_000, 2**62])]
+)
+def test_counters_of_sampled_packets_are_multiplied_where_the_site_asks_for_it(
+    world: World, choice: str, received: list[int]
+) -> None:
+    """One flow of all packets, one whose estimate is beyond counting, and one of two stretches."""
+    lines = (sampled(50_001, 5_900, 1, 0), sampled(50_002, 4, 2**62, 5))
+    stretches = (sampled(50_003, 100, 1_000, 10), sampled(50_003, 200, 1_000, 12))
+    world.settings = settings("logs/*", format="netflow").model_copy(
+        update={"counting": CountingSettings(sampled=choice)}
+    )
+    world.put("flows.json", "\n".join((*lines, *stretches)).encode() + b"\n")
+    found = made(world)
+    rows = found.collect()
+    assert sorted(rows["bytes_in"].to_list()) == sorted(received)
+    assert sorted(rows["sampling_rate"].to_list()) == [1.0, 1_000.0, 2.0**62]
+    assert found.facts["warnings"]["sampled_counters"] == 3
