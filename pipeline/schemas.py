@@ -91,7 +91,7 @@ FLOWS = Table(
         _c("packets_out", pl.Int64, "packets src -> dest", "packets"),
         _c("duration", pl.Duration("us"), "end - start as the sensor measured it", "microseconds"),
         _c("action", pl.String, "what happened to the flow: " + ", ".join(ACTIONS), null=False),
-        _c("sampling_rate", pl.Float64, "n of 1:n packet sampling; counters are times n only where the site asks for it", null=False),
+        _c("sampling_rate", pl.Float64, "n of 1:n packet sampling; counters times n on request only", null=False),
         _c("bytes_layer", pl.String, "what the byte counters count: " + ", ".join(BYTES_LAYERS), null=False),
         _c("accounting", pl.String, "how records of one session add up: " + ", ".join(ACCOUNTINGS), null=False),
         _c(

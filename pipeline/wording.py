@@ -19,4 +19,4 @@ _WORDS = {
 
 def fault_text(fault: Any) -> str:
     """What one of pydantic's error details says, in our words where it has some."""
-    return _WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    return _WORDS.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))

@@ -146,7 +146,11 @@ class LineStream:
                 "is a folder.", where=self._where, remedy="Name the files in it, such as with folder/*.log."
             )
         if not self._path.is_file():
-            raise SourceError("is not a regular file.", where=self._where, remedy="Name regular files only; write what comes through a pipe into one first.")
+            raise SourceError(
+                "is not a regular file.",
+                where=self._where,
+                remedy="Name regular files only; write what comes through a pipe into one first.",
+            )
 
     def _looks_like_table(self) -> bool:
         with self._path.open("rb") as handle:

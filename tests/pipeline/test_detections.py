@@ -176,7 +176,7 @@ def test_a_wrong_rule_names_file_line_key_and_what_is_allowed(
     ],
 )
 def test_texts_for_people_and_attack_ids_must_be_ones(tmp_path: Path, wrong: str, key: str, words: str) -> None:
-    name = wrong.split(":")[0]
+    name = wrong.partition(":")[0]
     lines = [wrong if line.startswith(f"{name}:") else line for line in SMALL.splitlines()]
     path = write(tmp_path, "\n".join(lines))
     with pytest.raises(RuleError) as caught:

@@ -284,9 +284,7 @@ def sampled(port: int, size: int, rate: int, start: int) -> str:
     return json.dumps(record)
 
 
-@pytest.mark.parametrize(
-    ("choice", "received"), [("kept", [4, 300, 5_900]), ("multiplied", [5_900, 300_000, 2**62])]
-)
+@pytest.mark.parametrize(("choice", "received"), [("kept", [4, 300, 5_900]), ("multiplied", [5_900, 300_000, 2**62])])
 def test_counters_of_sampled_packets_are_multiplied_where_the_site_asks_for_it(
     world: World, choice: str, received: list[int]
 ) -> None:
