@@ -48,7 +48,7 @@ test-parts: $(STAMP)
 	POLARS_MAX_THREADS=1 $(PY) -m pytest tests/pipeline
 
 test-whole: $(STAMP)
-	$(PY) -m pytest $(addprefix --ignore=,tests/assets tests/data_quality tests/pipeline) tests
+	POLARS_MAX_THREADS=1 $(PY) -m pytest $(addprefix --ignore=,tests/assets tests/data_quality tests/pipeline) tests
 
 gate: $(STAMP) ## detection on five simulated worlds is no worse than it was
 	$(PY) -m pytest -m slow tests/pipeline/evaluation/test_evaluation_run.py

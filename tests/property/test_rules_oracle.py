@@ -151,8 +151,8 @@ def judgings(draw: st.DrawFn) -> oracle.Judging:
 def rule_of(judging: oracle.Judging) -> Rule:
     return Rule(
         id="any",
-        title="",
-        description="",
+        title="Any",
+        description="Any.",
         attack=("T1114",),
         subject="src_ip",
         field="flows",
