@@ -42,7 +42,7 @@ test-runs: $(STAMP)
 	$(PY) -m pytest $(RUNS)
 
 test-more-runs: $(STAMP)
-	$(PY) -m pytest $(MORE)
+	POLARS_MAX_THREADS=1 $(PY) -m pytest $(MORE)
 
 test-parts: $(STAMP)
 	POLARS_MAX_THREADS=1 $(PY) -m pytest tests/pipeline
