@@ -95,6 +95,25 @@ class LucidDecoder(Protocol):
         ...
 
 
+@dataclass
+class Wrapped:
+    """What decoders have in common that read the records of another one in a way of their own."""
+
+    inner: Decoder
+
+    def state(self) -> dict[str, Any]:
+        """What the decoder inside remembers."""
+        return self.inner.state()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Give it its memory back."""
+        self.inner.resume(state)
+
+    def unfinished(self) -> list[tuple[int, str]]:
+        """What it holds back."""
+        return self.inner.unfinished()
+
+
 class Stateless:
     """What decoders have in common of which every line carries all it needs."""
 

@@ -10,13 +10,12 @@ import csv
 import io
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 
 from pipeline.sources import paloalto_headed, syslog
 from pipeline.sources.base import rejected
-from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Stateless
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless, Wrapped
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import has_counters
 
@@ -281,29 +280,16 @@ _EXPORT = Layout(
 
 
 @dataclass
-class ExportDecoder:
+class ExportDecoder(Wrapped):
     """An export with a header line; a record without a type or subtype is a session that ended."""
 
-    cells: Decoder
     zone: str
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        found = self.cells.decode(lines, reason)
+        found = self.inner.decode(lines, reason)
         fields = found.fields.with_columns(pl.col("type").fill_null("TRAFFIC"), pl.col("subtype").fill_null("end"))
         return replace(found, fields=_settled(fields, _precise(fields), self.zone))
-
-    def state(self) -> dict[str, Any]:
-        """What the cutting of cells remembers."""
-        return self.cells.state()
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Give it its memory back."""
-        self.cells.resume(state)
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """The lines of a record that did not come to its end."""
-        return self.cells.unfinished()
 
 
 EXPORT = replace(

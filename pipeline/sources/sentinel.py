@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 
 from pipeline.sources import json_lines, spellings, syslog
 from pipeline.sources import zeek_columns as conn
-from pipeline.sources.declared import Contract, Decoded, Decoder, Form
+from pipeline.sources.declared import Contract, Decoded, Form, Wrapped
 from pipeline.sources.delimited import DelimitedDecoder, Layout
 from pipeline.sources.orienting import has_counters
 from pipeline.sources.records import JsonDecoder
@@ -139,28 +138,15 @@ def _started(fields: pl.DataFrame) -> pl.DataFrame:
 
 
 @dataclass
-class SentinelDecoder:
+class SentinelDecoder(Wrapped):
     """Records of a table, read by the decoder of its encoding."""
 
-    inner: Decoder
     meaning: Meaning
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         found = self.inner.decode(lines, reason)
         return replace(found, fields=self.meaning(conn.unset_to_null(json_lines.as_texts(found.fields))))
-
-    def state(self) -> dict[str, Any]:
-        """What the decoder inside remembers."""
-        return self.inner.state()
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Give it its memory back."""
-        self.inner.resume(state)
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """What it holds back."""
-        return self.inner.unfinished()
 
 
 def _flow() -> pl.Expr:

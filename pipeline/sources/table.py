@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 
@@ -17,7 +16,7 @@ from pipeline.errors import Location, SourceError
 from pipeline.mapping import NAMES, ColumnMapping
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.columns import TIMES
-from pipeline.sources.declared import Contract, Decoded, Decoder, Form
+from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Wrapped
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
@@ -66,10 +65,9 @@ def layout(mapping: ColumnMapping) -> Layout:
 
 
 @dataclass
-class _TimedDecoder:
+class _TimedDecoder(Wrapped):
     """A decoder whose times are written in a format of their own; those that are not stay as they are."""
 
-    inner: Decoder
     time_format: str
     zone: str
 
@@ -85,18 +83,6 @@ class _TimedDecoder:
         if "%z" not in self.time_format and "%:z" not in self.time_format:
             time = in_zone(time, self.zone)
         return pl.coalesce(time.dt.epoch("us").cast(pl.String), text).alias(column)
-
-    def state(self) -> dict[str, Any]:
-        """What the decoder below remembers."""
-        return self.inner.state()
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Give it its memory back."""
-        self.inner.resume(state)
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """What it has left."""
-        return self.inner.unfinished()
 
 
 def _timed(decoder: Callable[[ReadOptions], Decoder], time_format: str | None) -> Callable[[ReadOptions], Decoder]:
