@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 from data_quality import drift, own
+from data_quality.between import quick
 from data_quality.compared import Profile, note
 from data_quality.profiles import PROFILES
 from data_quality.samples import sample
@@ -222,7 +223,7 @@ def _unexpected(spec: CheckSpec, profiles: Mapping[dt.date, Profile]) -> list[se
     rows = [{c: None if (v := p.get(c)) is None else float(v) for c in columns} for p in profiles.values()]
     frame = pd.DataFrame(rows, columns=columns, dtype="float64")
     frame["day"] = [d.isoformat() for d in profiles]
-    suite = gx.ExpectationSuite(name=spec.name, expectations=[dict(e) for e in spec.expectations])
+    suite = gx.ExpectationSuite(name=spec.name, expectations=[quick(gx, dict(e)) for e in spec.expectations])
     wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["day"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
