@@ -42,7 +42,8 @@ from pipeline.yaml_lines import LocatedYaml, load_located
 CONFIG_NAME = "nilometer.yaml"
 FORMATS = (
     *("auto", "zeek", "suricata", "ecs", "ocsf", "cim", "vpc", "azure", "gcp", "sentinel", "arkime", "juniper"),
-    *("nfdump", "netflow", "silk", "argus", "paloalto", "fortinet", "asa", "checkpoint", "sonicwall", "table"),
+    *("nfdump", "netflow", "silk", "argus", "paloalto", "fortinet", "asa", "checkpoint", "sonicwall", "sophos"),
+    *("watchguard", "conntrack", "table"),
 )
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 

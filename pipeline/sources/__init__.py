@@ -12,7 +12,8 @@ from functools import partial
 from pipeline.errors import Location, SourceError
 from pipeline.sources import csv_envelope, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
-from pipeline.sources.envelope import OBJECTS, SIGN, EnvelopeReader, inner_text, within
+from pipeline.sources.documents import beginning
+from pipeline.sources.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
 from pipeline.sources.forms import FORMS
 from pipeline.sources.quoting import tidied
 from pipeline.sources.records import RecordReader
@@ -20,15 +21,21 @@ from pipeline.sources.unfolding import refuse_kind
 from pipeline.sources.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.zeek_tsv import ZeekTsvReader
 
+_KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK}){SIGN}")
+"""Where keys begin in the name of an encoding; a column may itself be named so."""
+
 
 class _Readers(dict[str, ReaderFactory]):
-    """Readers by encoding; "encoding@key" is one whose lines lie in the objects of who shipped them."""
+    """Readers by encoding; "encoding@key" is one whose lines lie in the objects of who shipped them.
+
+    An envelope in another one has two keys, that of the inner one first.
+    """
 
     def __missing__(self, encoding: str) -> ReaderFactory:
-        inner, sign, key = encoding.partition(SIGN)
-        if not sign:
+        *inner, key = _KEYS_OF.split(encoding)
+        if not inner:
             raise KeyError(encoding)
-        return partial(_enveloped_reader, self[inner], key)
+        return partial(_enveloped_reader, self[SIGN.join(inner)], key)
 
 
 def _enveloped_reader(inner: ReaderFactory, key: str, options: ReadOptions) -> Reader:
@@ -72,6 +79,8 @@ _OPENED = {
     "azure_json": OBJECTS,
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
+_COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
+"""What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
 _WIDEST = 1 << 16
 _BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
 _LOOKED_INTO = 50
@@ -98,7 +107,8 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     head = _BLANK_LINES.sub(b"", head)
     refuse_kind(head, name)
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
-    if not _marked(_header_of(text) or head, found) and (inside := _enveloped(text, wanted)):
+    sure = _marked(_header_of(text) or head, found) and not (found == "ecs" and _COUNTS.search(head) is None)
+    if not sure and (inside := _enveloped(text, wanted)):
         return inside
     if begins_as_json(text) and (inside := _wrapped(text, wanted)):
         return inside
@@ -141,16 +151,20 @@ def _marked(head: bytes, encoding: str | None) -> bool:
     return marks.search(head) is not None
 
 
-def _enveloped(text: bytes, wanted: str) -> str | None:
-    """The encoding of what lies inside the first lines' objects, with its key."""
+def _enveloped(text: bytes, wanted: str, more: int = 1) -> str | None:
+    """The encoding of what lies inside the first lines' objects, with its key; more is how many others may be there."""
     lines = text.split(b"\n")[:_LOOKED_INTO]
-    opened = _cells(lines) or [pair for line in lines if (pair := inner_text(line))]
-    for key in dict.fromkeys(k for k, _ in opened):
+    opened = _cells(lines) or [pair for line in lines for pair in inner_texts(line)]
+    if not opened and begins_as_json(text):
+        opened = [pair for record in beginning(text, _LOOKED_INTO) for pair in inner_texts(record)]
+    for key in sorted(dict.fromkeys(k for k, _ in opened), key=(*KEYS, *(k for k, _ in opened)).index):
         inner = "".join(f"{t}\n" for k, t in opened if k == key).encode("utf-8", errors="surrogatepass")
         found = _named(inner, inner, wanted) if wanted != "auto" else _recognised(inner, inner)
         if found is not None and _marked(inner, found):
             refuse = FORMS[found].refuse if found in FORMS else None
             return None if refuse is not None and refuse(inner) else f"{found}{SIGN}{key}"
+        if more and begins_as_json(inner) and (nested := _enveloped(inner, wanted, more - 1)):
+            return f"{nested}{SIGN}{key}"
     return None
 
 

@@ -157,7 +157,7 @@ ARGUS = Form(
         "DstBytes", "SrcBytes", "frames (l2)", "StartTime", "TotBytes - SrcBytes where DstBytes is absent; deltas"
     ),
     marks=re.compile(
-        rb"(?i)\A\s*+(?=[^\n]*\b(?:starttime|stime|lasttime|ltime)\b)(?=[^\n]*\b(?:srcaddr|saddr)\b)"
+        rb"(?i)\A\s*+(?![^\n]*\b(?:log[-_]?status|interface[-_]?id)\b)(?=[^\n]*\b(?:starttime|stime|lasttime|ltime)\b)(?=[^\n]*\b(?:srcaddr|saddr)\b)"
         rb"(?=[^\n]*\b(?:totbytes|srcbytes|dstbytes|[sd]?bytes)\b)(?=[^\n]*\b(?:dstaddr|daddr)\b)"
     ),
     strong=True,

@@ -27,8 +27,8 @@ _BUILT = ("302013", "302015", "302017", "302035", "302303", "302305")
 _TEARDOWN = ("302014", "302016", "302018", "302036", "302304", "302306")
 _WITHOUT_BYTES = ("302021",)
 _EVENT, _EVENT_BEGINS = "430003", "430002"
-_TAG = r"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX)-(?:[A-Za-z_]+-)?-?\d-(\d{6}): "
-_HEAD = r"^(.*?)(?:%?(?:ASA|FTD|FWSM|PIX)-|SFIMS: )"
+_TAG = r"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX|NGIPS)-(?:[A-Za-z_]+-)?-?\d-(\d{6}): "
+_HEAD = r"^(.*?)(?:%?(?:ASA|FTD|FWSM|PIX|NGIPS)-|SFIMS: )"
 _END = r"[^:()/]+: ?(?P<{0}>[^/()\s]+)(?:/(?P<{0}_port>[^()\s]+))?"
 _MAPPED = r" ?\((?P<{0}_nat>[^/()\s]+)(?:/[^()]*)?\)"
 _USER = r"(?: ?\([^()]*\))*"
@@ -146,7 +146,8 @@ ASA = Form(
         "FTD's connection events (430003); teardowns have only a total of both directions",
     ),
     marks=re.compile(
-        rb"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX)-(?:[A-Za-z_]+-)?-?\d-\d{6}: |\bSFIMS: [^\n]{0,4000}?\bConnectType: "
+        rb"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX|NGIPS)-(?:[A-Za-z_]+-)?-?\d-\d{6}: "
+        rb"|\bSFIMS: [^\n]{0,4000}?\bConnectType: "
     ),
     strong=True,
     ends_lines=True,

@@ -17,6 +17,7 @@ import polars as pl
 
 from pipeline.sources.base import REJECTS, cut, rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
+from pipeline.sources.envelope import OBJECTS
 
 BATCH_TUPLES = 200_000
 """Tuples that are decoded at once."""
@@ -27,6 +28,7 @@ _DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,\]}]*")
 _OPENING = re.compile(r'\[|\{\s*"records"\s*:\s*\[')
 _RECORD = re.compile(r'\{\s*"(?:time|category|systemId|resourceId|macAddress|flowLogVersion|records)"\s*:')
+_OWN = ("records", "properties", "flowRecords")
 _COLUMNS = 13
 """Columns of a tuple with counters; version 1 has 8."""
 _GROUPS = pl.Schema({"first": pl.Int64, "n": pl.Int64, "mac": pl.String, "system": pl.String, "write_ts": pl.String})
@@ -62,6 +64,13 @@ def _records(text: str) -> Iterator[Any]:
             at = end
             continue
         yield record
+
+
+def _opened(record: Any) -> Any:
+    """A record without what a collector put around it."""
+    if not isinstance(record, dict) or any(key in record for key in _OWN):
+        return record
+    return next((inner for key in OBJECTS if isinstance(inner := record.get(key), dict)), record)
 
 
 def _skip(text: str, at: int) -> int:
@@ -103,6 +112,7 @@ class _Batch:
 
     def take(self, record: Any, reason: str) -> None:
         """Add one record, or the fault in its place."""
+        record = _opened(record)
         if isinstance(record, str):
             self._add([record], None, {})
         elif isinstance(record, _Fault):

@@ -277,11 +277,11 @@ def parted(whole: Parsed, others: pl.Series, firsts: Sequence[int]) -> list[Pars
     return parts
 
 
-_JSON_BEGINS = re.compile(rb'\s*(?:\{|\[\s*(?:[\[{"\]\d-]|\Z))')
+_JSON_BEGINS = re.compile(rb'(?!\s*\[\s*\d+\.\d+\s*\][ \t]+\S)\s*(?:\{|\[\s*(?:[\[{"\]\d-]|\Z))')
 
 
 def begins_as_json(data: bytes) -> bool:
-    """Whether the bytes begin as an object or an array does; a bracket alone may as well be a log's own."""
+    """Whether the bytes begin as an object or an array does; a bracket alone, or around a time, may be a log's own."""
     return _JSON_BEGINS.match(data) is not None
 
 

@@ -85,7 +85,9 @@ _JSON = Form(
         "_time",
         "one a row; `result` wrappers of the REST API are taken off; Splunk Stream's are turned",
     ),
-    marks=re.compile(rb'"(?:All_Traffic\.)?bytes_(?:in|out)"\s*:'),
+    marks=re.compile(
+        rb'"(?:All_Traffic\.)?bytes_(?:in|out)"\s*:|"fields"\s*:\s*\[[^\]]*"(?:All_Traffic\.)?bytes_(?:in|out)"'
+    ),
     decoder=json_decoder(_FIELDS),
     derive=_derive,
     columns=_FIELDS,

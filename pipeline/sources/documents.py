@@ -22,7 +22,8 @@ _LONG = re.compile(
 )
 _SMALL = 1 << 23
 """Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
-_BETWEEN = re.compile(r"[\s,\x1e]*")
+_BETWEEN = re.compile(r"[\s,\x1e\0]*")
+"""What stands between values: RFC 7464's mark, or the NUL that ends Graylog's messages, too."""
 _NEXT = re.compile(r"\n(?=\{)")
 """Where to go on behind a value that is broken."""
 _EXTRA = "Extra data"
@@ -85,6 +86,19 @@ def records(data: bytes) -> list[str]:
     return found
 
 
+def beginning(data: bytes, most: int) -> list[str]:
+    """The first records of a document that may be cut at its end, each as one line."""
+    text, decoder, found, at = data.decode("utf-8", errors="replace"), json.JSONDecoder(), list[str](), 0
+    at = len(text) - len(text.lstrip("[ \t\r\n"))
+    while len(found) < most and (at := _behind(text, at)) < len(text):
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        found += [_line(r) for r in _opened(value)]
+    return found
+
+
 def _behind(text: str, at: int) -> int:
     """Where the next value begins."""
     between = _BETWEEN.match(text, at)
@@ -98,7 +112,16 @@ def _line(record: Any) -> str:
 def _opened(value: Any) -> list[Any]:
     """The records of a list, or of what holds one."""
     found = value if isinstance(value, list) else _held(value)
-    return [value] if found is None else found
+    return [value] if found is None else [_plain(record) for record in found]
+
+
+def _plain(record: Any) -> Any:
+    """A hit of Elasticsearch that gives its fields as lists (`fields`, and no `_source`) as a record."""
+    if not isinstance(record, dict) or "_source" in record or not isinstance(fields := record.get("fields"), dict):
+        return record
+    if not all(isinstance(values, list) for values in fields.values()):
+        return record
+    return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
 
 
 def _held(value: Any) -> list[Any] | None:
@@ -109,7 +132,20 @@ def _held(value: Any) -> list[Any] | None:
             at = at.get(step) if isinstance(at, dict) else None
         if isinstance(at, list) and all(isinstance(record, dict) for record in at):
             return at
-    return _table(value)
+    return _columns(value) or _table(value)
+
+
+def _columns(value: Any) -> list[Any] | None:
+    """The rows of an answer of Splunk's that names its fields once (output modes json_rows and json_cols)."""
+    if not isinstance(value, dict) or not isinstance(fields := value.get("fields"), list):
+        return None
+    names = [f.get("name") if isinstance(f, dict) else f for f in fields]
+    rows, columns = value.get("rows"), value.get("columns")
+    if isinstance(columns, list) and len(columns) == len(names) and all(isinstance(c, list) for c in columns):
+        rows = [list(row) for row in zip(*columns, strict=False)]
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        return None
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _table(value: Any) -> list[Any] | None:

@@ -160,7 +160,11 @@ _JSON = Form(
         "event.start",
         "`flow.final: false`, a start, Fortinet's code 20 and Check Point are interim; vpcflow and netflow are deltas",
     ),
-    marks=re.compile(rb'"(?:source|destination)"\s*:\s*\{|"(?:source|destination|client|server)\.ip"\s*:'),
+    # An object of either name without an address is a shipper's: log.source, the sender of a line.
+    marks=re.compile(
+        rb'"(?:source|destination)"\s*:\s*\{[\s\S]{0,4000}?"(?:ip|bytes|packets)"\s*:'
+        rb'|"(?:source|destination|client|server)\.ip"\s*:'
+    ),
     decoder=json_decoder(_FIELDS, inside=("$._source",)),
     derive=_derive,
     columns=_NAMES,

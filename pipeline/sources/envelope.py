@@ -2,8 +2,10 @@
 
 Shippers of logs (Filebeat, Fluent Bit, Docker, the journal, Splunk's raw exports, Google's textPayload) put each line
 they read into an object. Such an object is taken off here, line by line, and the reader of the format inside does the
-rest. So is what stands before an object that begins within its line, as where JSON travels by syslog. Objects
-that hold records as objects are opened where the format does not do so itself.
+rest. So is what stands before an object that begins within its line, as where JSON travels by syslog. An envelope may
+lie in another one. Objects
+that hold records as objects are opened where the format does not do so itself. What an envelope knows and its line
+lacks, such as the time, is in `shipped`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.sources import documents
+from pipeline.sources import documents, shipped
 from pipeline.sources.base import Block, Parsed, Reader, merge
 
 KEYS = (
@@ -31,8 +33,22 @@ KEYS = (
     "result._raw",
     "_source.message",
     "_source.event.original",
+    "full_message",
+    "short_message",
+    "full_log",
+    "Message",
+    "msg",
+    "rawmsg",
+    "value",
+    "payload",
+    "body",
+    "jsonPayload.message",
+    "SyslogMessage",
+    "RawData",
+    "attributes.message",
 )
-"""Where shippers put the line, the first that holds a text; a dot goes into an object."""
+"""Where shippers put the line, the first that holds one: Beats, Docker, Splunk, the journal, Google, Graylog, Wazuh,
+NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Datadog; a dot goes into an object."""
 OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "payload", "log")
 """Where shippers and stores put a record as an object, which formats do not all look for themselves."""
 HEADER = "header"
@@ -45,17 +61,17 @@ _VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _FAULTS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-def inner_text(line: bytes | str) -> tuple[str, str] | None:
-    """(key, text) of the first key of a line's object that holds a text, or of an object behind a header; else None."""
+def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
+    """(key, text) of every key of a line's object that holds a text, or of an object behind a header."""
     data = line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass")
     if head := _HEADED.match(data):
-        return HEADER, data[head.end() :].decode("utf-8", errors="replace")
+        return [(HEADER, data[head.end() :].decode("utf-8", errors="replace"))]
     try:
         found = msgspec.json.decode(line)
     except _FAULTS:
-        return None
+        return []
     texts = ((key, _at(found, key.split("."))) for key in KEYS)
-    return next(((key, text) for key, text in texts if text is not None and text.strip()), None)
+    return [(key, shipped.with_tag(found, text)) for key, text in texts if text is not None and text.strip()]
 
 
 def _at(value: Any, path: Iterable[str]) -> str | None:
@@ -120,12 +136,16 @@ class EnvelopeReader:
         if self._path == [HEADER]:
             return _behind_header(line)
         if self._object:
-            return _object_at(line, self._object)
+            return _object_at(line, self._object, self.format)
         try:
-            text = _at(msgspec.json.decode(line), self._path)
+            text = _at(found := msgspec.json.decode(line), self._path)
         except _FAULTS:
             return line
-        return line if text is None else text.encode("utf-8", errors="surrogatepass")
+        if text is None:
+            return line
+        if self.format in shipped.UNTIMED:
+            text = shipped.with_time(found, shipped.with_tag(found, text))
+        return text.encode("utf-8", errors="surrogatepass")
 
 
 def _behind_header(line: bytes) -> bytes:
@@ -134,10 +154,14 @@ def _behind_header(line: bytes) -> bytes:
     return line[at:] if at >= 0 else b"{}" if line.strip() else line
 
 
-def _object_at(line: bytes, key: str) -> bytes:
+def _object_at(line: bytes, key: str, inside: str) -> bytes:
     """The object under a key of a line's, as it is written; the line where there is none."""
     try:
-        inner = bytes(_VALUES.decode(line)[key])
+        found = _VALUES.decode(line)
+        inner = bytes(found[key])
     except (*_FAULTS, KeyError):
         return line
-    return b" ".join(inner.splitlines()) if inner.startswith(b"{") else line
+    if not inner.startswith(b"{"):
+        return line
+    inner = b" ".join(inner.splitlines())
+    return shipped.with_own_time(found, inner) if inside == "cim_json" else inner

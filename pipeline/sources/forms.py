@@ -13,20 +13,24 @@ from pipeline.sources.azure_analytics import AZURE_ANALYTICS
 from pipeline.sources.checkpoint import CHECKPOINT
 from pipeline.sources.cim import CIM
 from pipeline.sources.collectors import COLLECTORS
+from pipeline.sources.conntrack import CONNTRACK
 from pipeline.sources.declared import Form
 from pipeline.sources.ecs import ECS
 from pipeline.sources.fortinet import FORTINET
-from pipeline.sources.gcp import GCP
+from pipeline.sources.gcp import GCP, GCP_CSV
 from pipeline.sources.juniper import JUNIPER
 from pipeline.sources.nfdump import NFDUMP
 from pipeline.sources.ocsf import OCSF
 from pipeline.sources.paloalto import PALO_ALTO
+from pipeline.sources.paloalto_service import SERVICE
 from pipeline.sources.sentinel import SENTINEL
 from pipeline.sources.silk import SILK
 from pipeline.sources.sonicwall import SONICWALL
+from pipeline.sources.sophos import SOPHOS
 from pipeline.sources.suricata import SURICATA
 from pipeline.sources.table import TABLE
 from pipeline.sources.vpc_json import VPC
+from pipeline.sources.watchguard import WATCHGUARD
 from pipeline.sources.zeek_tables import ZEEK_TABLES
 
 _ALL = (
@@ -40,6 +44,7 @@ _ALL = (
         *AZURE_ANALYTICS,
         *SENTINEL,
         GCP,
+        GCP_CSV,
         *CHECKPOINT,
         *ECS,
         *CIM,
@@ -48,9 +53,13 @@ _ALL = (
         ARGUS,
         *FORTINET,
         *PALO_ALTO,
+        SERVICE,
         ASA,
         JUNIPER,
         SONICWALL,
+        SOPHOS,
+        WATCHGUARD,
+        *CONNTRACK,
     ),
     *(*VPC, *TABLE),
 )

@@ -10,15 +10,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from pipeline.sources.declared import Contract, Decoded, Form
+from pipeline.sources.declared import Contract, Decoded, Form, Wrapped
+from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import JsonDecoder
+from pipeline.sources.spellings import ABSENT
 
 
 def _payload(*names: str) -> tuple[str, ...]:
     return tuple(f"jsonPayload.{name}" for name in names)
+
+
+_FIELDS = {
+    "ts": _payload("start_time"),
+    "end": _payload("end_time"),
+    "write_ts": ("timestamp", "receiveTimestamp"),
+    "record_id": ("insertId",),
+    "src": _payload("connection.src_ip"),
+    "src_port": _payload("connection.src_port"),
+    "dest": _payload("connection.dest_ip"),
+    "dest_port": _payload("connection.dest_port"),
+    "proto": _payload("connection.protocol"),
+    "sent": _payload("bytes_sent"),
+    "orig_pkts": _payload("packets_sent"),
+    "reporter": _payload("reporter"),
+    "src_name": _payload("src_instance.vm_name", "src_gateway.name"),
+    "dest_name": _payload("dest_instance.vm_name", "dest_gateway.name"),
+    "project": ("resource.labels.project_id", "resource.labels.resource_container"),
+    "encoded": ("message.data",),
+}
 
 
 def _derived() -> Sequence[pl.Expr]:
@@ -78,24 +101,7 @@ GCP = Form(
     ),
     strong=True,
     decoder=lambda _: GcpDecoder(
-        {
-            "ts": _payload("start_time"),
-            "end": _payload("end_time"),
-            "write_ts": ("timestamp", "receiveTimestamp"),
-            "record_id": ("insertId",),
-            "src": _payload("connection.src_ip"),
-            "src_port": _payload("connection.src_port"),
-            "dest": _payload("connection.dest_ip"),
-            "dest_port": _payload("connection.dest_port"),
-            "proto": _payload("connection.protocol"),
-            "sent": _payload("bytes_sent"),
-            "orig_pkts": _payload("packets_sent"),
-            "reporter": _payload("reporter"),
-            "src_name": _payload("src_instance.vm_name", "src_gateway.name"),
-            "dest_name": _payload("dest_instance.vm_name", "dest_gateway.name"),
-            "project": ("resource.labels.project_id", "resource.labels.resource_container"),
-            "encoded": ("message.data",),
-        },
+        _FIELDS,
         _derived,
         inside=("$.data",),
     ),
@@ -106,4 +112,43 @@ GCP = Form(
     idle=frozenset(("end", "write_ts", "record_id", "proto", "src_name", "dest_name", "project")),
     note="The log is sampled, and its counters are estimates from the sample. Entries in the Base64 text of a Pub/Sub "
     "message are unfolded; what cannot be is counted as `encoded`.",
+)
+_TABLE_FIELDS = {ours: (*names, *(n.replace(".", "_") for n in names)) for ours, names in _FIELDS.items()}
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    typed = {c: fields[c] for c in ("ts", "end", "write_ts") if fields.schema[c] != pl.String}
+    text = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in typed)
+    return text.with_columns(_derived()).with_columns(*typed.values())
+
+
+GCP_COLUMNS = replace(GCP, columns=_TABLE_FIELDS, derive=_derive, idle=None, json=False)
+"""Entries as columns of any type, as BigQuery exports them."""
+_LAYOUT = Layout(
+    aliases={ours: [n.lower() for n in names] for ours, names in _TABLE_FIELDS.items()},
+    header=re.compile(r"(?i)jsonpayload[._]connection[._]src_ip"),
+    unset=ABSENT,
+)
+
+
+@dataclass
+class TableDecoder(Wrapped):
+    """Entries whose fields are cells."""
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        found = self.inner.decode(lines, reason)
+        return replace(found, fields=found.fields.with_columns(_derived()))
+
+
+GCP_CSV = replace(
+    GCP,
+    name="gcp_csv",
+    family="gcp",
+    contract=replace(GCP.contract, records="as JSON; the first line names the columns"),
+    marks=re.compile(rb"(?i)\A(?=[^\n]*jsonpayload[._]bytes_sent)[^\n]*jsonpayload[._]connection[._]src_ip"),
+    decoder=lambda options: TableDecoder(delimited(_LAYOUT)(options)),
+    json=False,
+    blanks=True,
+    idle=None,
 )

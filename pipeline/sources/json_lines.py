@@ -1,4 +1,4 @@
-"""JSON lines as columns: one object a line, fields named by dotted paths, nested or written with dots.
+"""JSON lines as columns: one object a line, fields named by dotted paths, nested, written with dots, or partly both.
 
 Plain lines are decoded to the fields in use alone, odd ones by Python's own decoder, to the same values; a line that is
 not one JSON object is set aside alone. Which fields a format has, and what they mean, belongs to the formats.
@@ -78,7 +78,7 @@ def _decode_some(lines: pl.DataFrame, fields: Fields, reason: str) -> tuple[pl.D
 
 def _shape_of(raw: pl.Series, fields: Fields) -> _Shape:
     """How lines with these fields are decoded; keys that are written with dots are looked for where there are any."""
-    starts = sorted({f'"{s.split(".")[0]}.' for spellings in fields.values() for s in spellings if "." in s})
+    starts = sorted({f'"{step}.' for spellings in fields.values() for s in spellings for step in s.split(".")[:-1]})
     dotted = bool(starts) and bool(raw.str.contains_any(starts).any())
     return _shape(tuple((n, tuple(s)) for n, s in fields.items()), dotted)
 
@@ -132,16 +132,31 @@ def _shape(fields: tuple[tuple[str, tuple[str, ...]], ...], dotted: bool) -> _Sh
     others = {s for name, s in spelled if name not in _NUMBERS}
     numeric = frozenset(s for _, s in spelled if s not in others)
     tree: dict[str, Any] = {}
-    for _, spelling in spelled:
-        at, (*path, name) = tree, spelling.split(".")
-        for step in path:
-            at = at.setdefault(step, {})
-        kind = _LIST if name.endswith(_LIST) else "number" if spelling in numeric else "text"
-        at[name.removesuffix(_LIST)] = kind
-        if path and dotted:
-            tree[spelling.removesuffix(_LIST)] = kind
+    for nested in (True, False) if dotted else (True,):
+        for _, spelling in spelled:
+            kind = _LIST if spelling.endswith(_LIST) else "number" if spelling in numeric else "text"
+            for way in ways(spelling)[:1] if nested else ways(spelling)[1:]:
+                _plant(tree, way, kind)
     root = _node(tree)
     return _Shape(dict(fields), root, msgspec.json.Decoder(root.type), numeric)
+
+
+def ways(spelling: str) -> list[tuple[str, ...]]:
+    """The keys that lead to a value, as writers split a dotted name: nested, in two parts, and as one name."""
+    steps = spelling.removesuffix(_LIST).split(".")
+    halves = [(".".join(steps[:i]), ".".join(steps[i:])) for i in range(1, len(steps))]
+    return list(dict.fromkeys([tuple(steps), *halves, (".".join(steps),)]))
+
+
+def _plant(tree: dict[str, Any], way: Sequence[str], kind: str) -> None:
+    """Add a way to what is decoded, where no other has a value in its path."""
+    at, (*path, name) = tree, way
+    for step in path:
+        at = at.setdefault(step, {})
+        if not isinstance(at, dict):
+            return
+    if not isinstance(at.get(name), dict):
+        at[name] = kind
 
 
 _PLAIN = str | int | float | bool | None
@@ -189,23 +204,19 @@ class _Found:
         return whole
 
     def _values(self, spelling: str) -> Iterable[list[Any]]:
-        """The values at a path, and those under the dotted name itself; without those that are all absent."""
-        name = spelling.removesuffix(_LIST)
-        *path, last = name.split(".")
-        for at, key in (tuple(path), last), ((), name):
-            node = self._node(at)
+        """The values at each way to a field; without those that are all absent."""
+        for *path, key in ways(spelling):
+            node = self._node(at := tuple(path))
             objects = self._objects(at) if node is not None and key in node.keys else None
             if node is not None and objects is not None:
                 values = list(map(attrgetter(node.keys[key][0]), objects))
                 if values.count(None) < self.height:
                     yield values
-            if not path:
-                return
 
     def _node(self, path: tuple[str, ...]) -> _Node | None:
         node: _Node | None = self.shape.root
         for step in path:
-            node = node.keys[step][1] if node is not None else None
+            node = node.keys[step][1] if node is not None and step in node.keys else None
         return node
 
     def _objects(self, path: tuple[str, ...]) -> list[Any] | None:
@@ -313,13 +324,15 @@ def read_object(raw: str, fields: Fields) -> dict[str, str | None]:
 
 
 def _walk(record: dict[str, Any], spelling: str) -> Any:
-    """The value at a dotted path, or under the dotted name itself."""
-    name = spelling.removesuffix(_LIST)
-    at: Any = record
-    for step in name.split("."):
-        at = at.get(step) if isinstance(at, dict) else None
-    at = record.get(name) if at is None else at
-    return at[0] if name != spelling and isinstance(at, list) and len(at) == 1 else at
+    """The value at the first way to a field that has one."""
+    at: Any = None
+    for way in ways(spelling):
+        at = record
+        for step in way:
+            at = at.get(step) if isinstance(at, dict) else None
+        if at is not None:
+            break
+    return at[0] if spelling.endswith(_LIST) and isinstance(at, list) and len(at) == 1 else at
 
 
 class _Huge(str):

@@ -342,9 +342,12 @@ def whole_lines(block: Block) -> pl.DataFrame:
 
 
 def bare_lines(lines: pl.DataFrame, *, strip: bool = True) -> tuple[pl.DataFrame, Account]:
-    """Lines without carriage returns, and without blanks around them, but for blank ones; and their account so far."""
+    """Lines without carriage returns, and without blanks around them, but for blank ones; and their account so far.
+
+    Some devices end their messages with a NUL, which a syslog server keeps.
+    """
     raw = lines["raw"]
-    bare = raw.str.strip_chars(" \t\r")
+    bare = raw.str.strip_chars(" \t\r\0")
     sizes = bare.str.len_bytes()
     account = Account(lines=lines.height)
     if sizes.min() and (sizes.sum() == raw.str.len_bytes().sum() or not (strip or raw.str.ends_with("\r").any())):

@@ -24,15 +24,36 @@ _PORTAL = r"^(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}:\d\d:\d\d)(\.\d+)? ([AP]M)$"
 """A date that only one country writes with a half of the day, as the Azure portal does."""
 _KIBANA = r"^([A-Z][a-z]{2} \d{1,2}, \d{4}) @ (\d\d:\d\d:\d\d(?:\.\d+)?)$"
 
+_CLOCK = r"(\d\d:\d\d:\d\d(?:\.\d+)?)"
+_MONTH_FIRST = rf"^(?:[A-Z][a-z]{{2}},? )?([A-Z][a-z]{{2}}) +(\d{{1,2}}),? (?:(\d{{4}}) )?{_CLOCK}(?: (\d{{4}}))?$"
+"""Nov 20, 2026 08:00:00, or as C's ctime writes it: Fri Nov 20 08:00:00 2026."""
+_DAY_FIRST = (
+    rf"^(?:[A-Z][a-z]{{2}}, )?(\d{{1,2}})[ /]([A-Z][a-z]{{2}})[ /](\d{{4}})[ :]{_CLOCK}(?: (Z|GMT|UTC|[+-]\d{{4}}))?$"
+)
+"""Fri, 20 Nov 2026 08:00:00 GMT, or as web servers write it: 20/Nov/2026:08:00:00 +0000."""
+
 
 def plain_times(text: pl.Expr) -> pl.Expr:
-    """Times with digits as ISO 8601 has them, and those of Kibana; all others as they are."""
+    """Times with digits as ISO 8601 has them, those of Kibana and those with a month's name; all others as they are."""
     text = text.str.strip_chars()
     for pattern, spelled in _TIMES:
         text = text.str.replace(pattern, spelled)
     parts = text.str.extract_groups(_KIBANA)
     day = parts.struct.field("1").str.to_date("%b %d, %Y", strict=False).dt.to_string("%Y-%m-%d")
-    return pl.coalesce(pl.concat_str(day, pl.lit("T"), parts.struct.field("2")), _portal(text), text)
+    return pl.coalesce(pl.concat_str(day, pl.lit("T"), parts.struct.field("2")), _portal(text), *_named(text), text)
+
+
+def _named(text: pl.Expr) -> list[pl.Expr]:
+    """Times whose month is a name as ISO 8601; null for others."""
+    month, day, early, clock, late = (text.str.extract(_MONTH_FIRST, n) for n in range(1, 6))
+    found = [_joined(day, month, pl.coalesce(early, late), clock, pl.lit(""))]
+    day, month, year, clock, zone = (text.str.extract(_DAY_FIRST, n) for n in range(1, 6))
+    return [*found, _joined(day, month, year, clock, zone.replace({"GMT": "Z", "UTC": "Z"}).fill_null(""))]
+
+
+def _joined(day: pl.Expr, month: pl.Expr, year: pl.Expr, clock: pl.Expr, zone: pl.Expr) -> pl.Expr:
+    date = pl.concat_str(day, month, year, separator=" ").str.to_date("%d %b %Y", strict=False)
+    return pl.concat_str(date.dt.to_string("%Y-%m-%d"), pl.lit("T"), clock, zone)
 
 
 def _portal(text: pl.Expr) -> pl.Expr:

@@ -21,6 +21,7 @@ from pipeline.sources.cim import CIM
 from pipeline.sources.declared import Form
 from pipeline.sources.ecs import ECS
 from pipeline.sources.fields import Layout, layout_of_columns
+from pipeline.sources.gcp import GCP_COLUMNS
 from pipeline.sources.ocsf import OCSF
 from pipeline.sources.records import RecordReader
 from pipeline.sources.table import TABLE_JSON
@@ -36,7 +37,7 @@ _COUNTED = ("resp_ip_bytes", "orig_ip_bytes", "resp_bytes", "orig_bytes", "sent"
 
 FORMS: Mapping[str, Form] = {
     f"{form.format}_parquet": replace(form, name=f"{form.format}_parquet", family=form.format)
-    for form in (ZEEK_COLUMNS, vpc.VPC_TEXT, OCSF, ECS[0], CIM[0], TABLE_JSON)
+    for form in (ZEEK_COLUMNS, vpc.VPC_TEXT, OCSF, ECS[0], CIM[0], GCP_COLUMNS, TABLE_JSON)
 }
 """Encoding of a table -> its form, in the order in which a file's columns are compared with them."""
 FORMATS: Mapping[str, str] = {name: form.format for name, form in FORMS.items()}

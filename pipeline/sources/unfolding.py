@@ -1,4 +1,4 @@
-"""Bytes that are no log as they stand: zip archives of one file, UTF-16 text from Windows, and what is no log at all.
+"""Bytes that are no log as they stand: zip archives of one file, UTF-16 text, gzip in gzip, and what is no log at all.
 
 An archive or text is recognised by its first bytes and read as a stream, so memory stays flat. What can hold no flow
 record, such as a packet capture, is named, so that its owner knows what to do with it.
@@ -7,6 +7,7 @@ record, such as a packet capture, is named, so that its owner knows what to do w
 from __future__ import annotations
 
 import codecs
+import gzip
 import io
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO, cast
 from pipeline.errors import Location, SourceError
 
 ZIP = b"PK\x03\x04"
+_GZIP = b"\x1f\x8b"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_32 = codecs.BOM_UTF32_LE
 _CHUNK = 1 << 16
@@ -27,7 +29,7 @@ _KINDS = (
     ),
     (257, b"ustar", "a tar archive", _UNPACK),
     (0, ZIP, "a zip archive within a compressed file", _UNPACK),
-    (0, b"\x1f\x8b", "compressed twice", "Unfold it once."),
+    (0, b"\x1f\x8b", "compressed more than twice", "Unfold it once."),
     (0, b"\x28\xb5\x2f\xfd", "compressed twice", "Unfold it once."),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     (0, b"Rar!", "a rar archive", _UNPACK),
@@ -92,6 +94,14 @@ class Recoded(io.RawIOBase):
         """Close the stream below, too."""
         self._stream.close()
         super().close()
+
+
+def once_more(stream: IO[bytes]) -> IO[bytes]:
+    """A stream, unfolded where gzip lies in it, as where a delivery stream compresses what is compressed already."""
+    peeked = stream.peek(len(_GZIP)) if hasattr(stream, "peek") else b""
+    if not peeked.startswith(_GZIP) or (isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO)):
+        return stream
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=stream, mode="rb"))
 
 
 def as_utf_8(stream: IO[bytes]) -> IO[bytes]:

@@ -55,7 +55,12 @@ def spellings(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*plain, *(f"${{{n}}}" for n in plain), name.replace("-", ""))))
 
 
-FIELDS: Mapping[str, tuple[str, ...]] = {ours: spellings(name) for ours, name in _NAMES.items()}
+_INSIGHTS = {"ts": ("starttime",), "end": ("endtime",)}
+"""Names that CloudWatch Logs Insights gives to fields that it discovers, where they are others."""
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    ours: (*spellings(name), *_INSIGHTS.get(ours, ())) for ours, name in _NAMES.items()
+}
 
 REMEDY = "Add these fields to the log's format, and deliver it with its header."
 
@@ -71,6 +76,8 @@ _EXPORTED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)[ \t]+
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
 _TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
 _HEADER_LINE = re.compile(rf"(?m)^(?=[^\n]*\b(?:{_TELLING})\b)[ \t]*{_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$")
+HEADER_LINE = rf"^[ \t]*version {_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$"
+"""A header as the first line of a delivered file, where every line became a message."""
 
 
 def missing(has: frozenset[str]) -> str:
@@ -210,7 +217,7 @@ VPC_CSV = replace(
     name="vpc_csv",
     contract=replace(VPC_TEXT.contract, records="as text; what queries over the logs (Athena) export"),
     marks=re.compile(
-        rb'(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"?\w[\w-]*"?(?:[,;\t]"?\w[\w-]*"?){4,}\r?(?:\n|\Z)'
+        rb'(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"?@?\w[\w-]*"?(?:[,;\t]"?@?\w[\w-]*"?){4,}\r?(?:\n|\Z)'
     ),
     decoder=delimited(replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT)),
     refuse=None,

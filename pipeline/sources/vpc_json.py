@@ -17,7 +17,17 @@ from pipeline.sources.base import rejects_frame
 from pipeline.sources.declared import Decoded
 from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.sight import Cut
-from pipeline.sources.vpc import DEFAULT, DEFAULT_LINE, FIELDS, REMEDY, VPC_CSV, VPC_TEXT, cannot_hold, missing
+from pipeline.sources.vpc import (
+    DEFAULT,
+    DEFAULT_LINE,
+    FIELDS,
+    HEADER_LINE,
+    REMEDY,
+    VPC_CSV,
+    VPC_TEXT,
+    cannot_hold,
+    missing,
+)
 
 _FILTER = {  # Names that AWS's own example of a subscription filter gives.
     "srcaddr": ("source",),
@@ -178,6 +188,8 @@ def _with_messages(fields: pl.DataFrame, *, first: bool) -> tuple[pl.DataFrame, 
             (pl.coalesce(cell, pl.col(ours)) if first else pl.coalesce(pl.col(ours), cell)).alias(ours)
             for ours, cell in held.items()
         )
+    header = pl.col("message").str.contains(HEADER_LINE).fill_null(False)
+    fields = fields.with_columns(pl.when(header).then(pl.lit(_OTHER)).otherwise("message").alias("message"))
     structured = pl.any_horizontal(pl.col(c).is_not_null() for c in ("srcaddr", "pkt_srcaddr", "log_status"))
     lost = fields.select((~structured & (pl.col("message") != _OTHER)).fill_null(False)).to_series()
     bad = fields.filter(lost)
@@ -208,13 +220,15 @@ def refuse(head: bytes) -> str | None:
 
 _KEY = rb'"(?:aws\.vpc\.)?(?:pkt[-_])?(?:srcaddr|dstaddr)"\s*:'
 _MESSAGE = rb'"(?:@?message|body)"\s*:\s*"\d{1,2} [^"]*\beni-'
+_HEADED = rb'\A(?![\s\S]*?"(?:@?message|body)"\s*:\s*"[^"\\]*\b(?:srcaddr|interface-id|log-status)\b)[\s\S]*?'
+"""Not so where a header comes as a message, too: its layout is known to the reader of text."""
 VPC_JSON = replace(
     VPC_TEXT,
     name="vpc_json",
     contract=replace(
         VPC_TEXT.contract, records="as text; `logEvents` of CloudWatch, or fields (`aws.vpc.*`) of structured records"
     ),
-    marks=re.compile(_KEY + b"|" + _MESSAGE),
+    marks=re.compile(_KEY + b"|" + _HEADED + _MESSAGE),
     decoder=lambda _: VpcJsonDecoder(),
     refuse=refuse,
     columns=None,

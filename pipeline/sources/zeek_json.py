@@ -22,9 +22,10 @@ _OWN = r'"(?:ts|uid|id[._]orig_h)"'
 """What stands beside the wrapper's name only where it is none."""
 _PREVIEW = r'^\{\s*"preview"\s*:\s*true\b'
 """Splunk's results so far, which come again."""
-_INSIDE = ("$.result._raw", "$.result", "$.event", "$._source", "$.zeek.conn")
-"""Where Splunk's exports and collectors, Elasticsearch's exports and Elastic's shippers put a record."""
-_NOT_PLAIN = ("preview", "result", "event", "_source", "zeek")
+_INSIDE = ("$.result._raw", "$.result", "$.event", "$._source", "$.zeek.conn", "$.conn")
+"""Where Splunk's exports and collectors, Elasticsearch's exports, Elastic's shippers and Zeek's writer to Kafka (with
+`tag_json`) put a record."""
+_NOT_PLAIN = ("preview", "result", "event", "_source", "zeek", "conn")
 _IDLE = frozenset(("uid", "proto", "service", "conn_state", "write_ts", "system"))
 """Fields that decide nothing about a flow of nobody watched."""
 _CONN_MARKS = ("conn_state", "orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes")

@@ -184,6 +184,9 @@ def test_a_connection_event_tells_the_bytes_of_each_direction() -> None:
     assert [row[c] for c in counters] == [5_900, 600, 10, 9, None, 50_000_000]
     assert [str(r["start_time"])[:19] for r in (row, other)] == ["2026-11-20 00:00:05", "2026-11-20 00:00:10"]
     assert dict(parsed.account.warnings) == {}
+    other_name = event().replace("%FTD-", "%NGIPS-")
+    assert detect(f"{other_name}\n".encode(), "auto", "x") == "asa"
+    assert read("asa", other_name).rows["other_bytes_in"].to_list() == [5_900]
 
 
 def test_an_event_that_a_management_center_relays_is_the_same() -> None:

@@ -260,3 +260,11 @@ def test_no_bytes_break_the_reader(found: list[Any], mac: Any, at: int, junk: by
     read_document("azure_json", data)
     read_bytes("azure_json", data + b"\n")
     read_bytes("azure_tuples", junk + b"\n" + "\n".join(map(str, found)).encode(errors="replace") + b"\n")
+
+
+@pytest.mark.parametrize("key", ["event", "data", "_source"])
+@pytest.mark.parametrize("inside", [nsg(END), {"records": [nsg(END)]}])
+def test_a_record_that_a_collector_wrapped_is_read(inside: dict[str, Any], key: str) -> None:
+    line = json.dumps({"time": 1795133400, "host": "x", key: inside})
+    assert detect(line.encode(), "auto", "x") == "azure_json"
+    assert sums(read_bytes("azure_json", f"{line}\n".encode())) == (60, 100)

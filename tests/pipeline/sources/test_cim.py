@@ -1,11 +1,13 @@
-"""Splunk Stream among CIM records: its bytes_in are the client's, so that they are turned, and nobody else's."""
+"""CIM records as Splunk hands them out, and Splunk Stream's among them, whose bytes_in are the client's."""
 
 import json
 from typing import Any
 
 import pytest
 
-from pipeline.sources import detect
+from pipeline.sources import detect, format_of
+from pipeline.sources.documents import is_document
+from tests.pipeline.sources.forms_read import read_document
 from tests.pipeline.sources.lines import ends, only, read
 
 STREAM: dict[str, Any] = {
@@ -55,3 +57,32 @@ def test_records_of_other_add_ons_are_not_turned() -> None:
     record = {k: v for k, v in STREAM.items() if k != "protocol_stack"} | {"sourcetype": "cisco:asa"}
     row = only(read("cim_json", json.dumps(record)))
     assert (row["other_bytes_in"], row["duration"]) == (420, None)
+
+
+ROW = {"src": "10.1.0.11", "src_port": "50001", "dest": "10.9.0.25", "dest_port": "993", "bytes_in": "5420"}
+MODEL = {f"All_Traffic.{name}": value for name, value in ROW.items()}
+TIME = "2026-11-20T08:00:00.250+00:00"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"preview": False, "offset": 0, "result": {"_time": TIME, **MODEL}},  # json over the export endpoint
+        {"time": 1_795_161_600.25, "event": ROW},  # as sent to the HTTP Event Collector
+        {"preview": False, "init_offset": 0, "results": [{"_time": TIME, **MODEL}]},  # json
+        {"preview": False, "fields": ["_time", *MODEL], "rows": [[TIME, *MODEL.values()]]},  # json_rows
+        {
+            "fields": [{"name": name} for name in ("_time", *ROW)],
+            "columns": [[TIME], *([v] for v in ROW.values())],
+        },  # json_cols
+    ],
+)
+def test_every_form_of_an_answer_of_splunk_is_the_same_record(answer: dict[str, Any]) -> None:
+    data = json.dumps(answer).encode()
+    name = detect(data, "auto", "x")
+    assert name is not None
+    assert format_of(name) == "cim"
+    row = only(read_document(name, data) if is_document(data) else read(name, data))
+    assert ends(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993)
+    assert row["other_bytes_in"] == 5_420
+    assert row["start_time"].isoformat() == "2026-11-20T08:00:00.250000+00:00"

@@ -6,8 +6,11 @@ from pipeline.sources import READERS
 from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.watch import Watch
+from tests.pipeline.sources.test_conntrack import ENDED as CONNTRACK
 from tests.pipeline.sources.test_juniper import PLAIN as JUNIPER
 from tests.pipeline.sources.test_sonicwall import CLOSED as SONICWALL
+from tests.pipeline.sources.test_sophos import DEVICE as SOPHOS
+from tests.pipeline.sources.test_watchguard import ENDED as WATCHGUARD
 from tests.pipeline.sources.test_zeek_tables import BY_SYSLOG as ZEEK
 from tests.real_files import GOLDEN
 
@@ -20,6 +23,9 @@ LINES = {
     "azure_tuples": TUPLE,
     "juniper": JUNIPER.encode(),
     "sonicwall": SONICWALL.encode(),
+    "sophos": SOPHOS.encode(),
+    "watchguard": WATCHGUARD.encode(),
+    "conntrack": CONNTRACK.encode(),
     "zeek_lines": ZEEK.encode(),
 }
 

@@ -119,3 +119,11 @@ def test_two_objects_that_share_the_first_line_of_a_large_file_do_not_make_it_a_
     assert is_document(glued + LINES[2].encode() + b"\n")
     assert not is_document(glued + (LINES[2] + "\n").encode() * 40_000)
     assert is_document(LINES[0].encode() * 40_000)
+
+
+def test_hits_that_give_their_fields_as_lists_are_records() -> None:
+    hit = {"_index": "x", "fields": {"source.ip": ["10.1.0.11"], "tags": ["a", "b"]}}
+    answer = json.dumps({"hits": {"hits": [hit, hit | {"_source": {"a": 1}}]}}).encode()
+    first, second = map(json.loads, records(answer))
+    assert first == {"source.ip": "10.1.0.11", "tags": ["a", "b"]}
+    assert second["_source"] == {"a": 1}

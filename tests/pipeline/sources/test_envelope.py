@@ -53,7 +53,8 @@ def golden(name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "encoding", "key"),
     # VPC's own JSON form knows lines under message.
-    [(EVE, "suricata", k) for k in KEYS] + [(VPC, "vpc_text", k) for k in KEYS if not k.endswith("message")],
+    [(EVE, "suricata", k) for k in KEYS]
+    + [(VPC, "vpc_text", k) for k in KEYS if k != "body" and not k.endswith("message")],
 )
 def test_a_line_is_found_under_every_key(key: str, line: str, encoding: str) -> None:
     text = f"{wrapped(line, key)}\n".encode()
@@ -226,3 +227,83 @@ def test_a_format_opens_the_objects_that_it_knows_itself(key: str) -> None:
 def test_an_object_beside_a_record_s_own_marks_is_no_envelope() -> None:
     record = {**json.loads(EVE), "data": json.loads(EVE)}
     assert detect(json.dumps(record).encode(), "auto", "x") == "suricata"
+
+
+ASA = "%ASA-6-302014: Teardown TCP connection 7 for o:192.0.2.7/50123 to d:10.9.0.25/993 duration 0:01:00 bytes 6500"
+SRX = (
+    'RT_FLOW_SESSION_CLOSE [junos@2636.1.1.1.2.129 source-address="192.0.2.7" source-port="50123" '
+    'destination-address="10.9.0.25" destination-port="993" protocol-id="6" bytes-from-client="600" '
+    'bytes-from-server="5900" elapsed-time="60"]'
+)
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("asa", ASA), ("juniper", SRX)])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"@timestamp": "2026-11-20T10:01:00.000Z", "host": {"name": "fw1"}},
+        {"timereported": "2026-11-20T11:01:00+01:00", "fromhost": "fw1"},
+        {"time": 1795168860, "host": "fw1", "sourcetype": "cisco:asa"},
+        {"time": "1795168860.000", "host": "fw1"},
+        {"__REALTIME_TIMESTAMP": "1795168860000000", "_HOSTNAME": "fw1"},
+    ],
+)
+def test_a_message_without_its_header_has_the_time_and_host_of_its_envelope(
+    told: dict[str, object], encoding: str, line: str
+) -> None:
+    record = json.dumps({**told, "message": line})
+    assert detect(record.encode(), "auto", "x") == f"{encoding}@message"
+    row = only(read(f"{encoding}@message", record))
+    assert (row["start_time"].isoformat(), row["dvc"]) == ("2026-11-20T10:00:00+00:00", "fw1")
+    headed = json.dumps({**told, "message": f"Nov 20 2026 09:01:00 fw2 : {line}"})
+    assert only(read(f"{encoding}@message", headed))["start_time"].hour == 9
+
+
+@pytest.mark.parametrize(("key", "tag"), [("syslogtag", "%ASA-6-302014:"), ("ident", "ASA-6-302014")])
+def test_a_message_s_number_that_a_server_took_for_a_program_is_put_back(key: str, tag: str) -> None:
+    record = json.dumps({"@timestamp": "2026-11-20T10:01:00Z", key: tag, "msg": f" {ASA.partition(': ')[2]}"})
+    assert detect(record.encode(), "auto", "x") == "asa@msg"
+    assert only(read("asa@msg", record))["total_bytes"] == 6500
+
+
+@pytest.mark.parametrize("inside", [{"log": {"source": {"address": "192.0.2.1:514"}}}, {"source": {"ip": "192.0.2.1"}}])
+def test_a_sender_is_no_end_of_a_flow(inside: dict[str, object]) -> None:
+    record = json.dumps({"@timestamp": "2026-11-20T10:01:00Z", **inside, "message": EVE, "event": {"dataset": "x"}})
+    assert detect(record.encode(), "auto", "x") == "suricata@message"
+    assert only(read("suricata@message", record))["other_bytes_in"] == 120_000
+
+
+def test_of_several_texts_the_one_that_holds_a_flow_is_read() -> None:
+    record = json.dumps({"version": "1.1", "short_message": "a flow", "full_message": EVE, "message": "a flow"})
+    assert detect(record.encode(), "auto", "x") == "suricata@full_message"
+
+
+def test_envelopes_behind_each_other_are_told() -> None:
+    data = (wrapped(VPC, "event") * 2).encode()
+    assert detect(data, "auto", "x") == "vpc_text@event"
+    reader = READERS["vpc_text@event"](ReadOptions(Watch(None), LATEST))
+    assert isinstance(reader, DocumentReader)
+    assert reader.read_array(data).account.flows == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "encoding"),
+    [
+        (f"2026-11-02T10:00:11+00:00\tsyslog.fw\t{wrapped(EVE, 'message')}", "suricata@message@header"),
+        (json.dumps({"log": wrapped(VPC, "event"), "stream": "stdout"}), "vpc_text@event@log"),
+        (json.dumps({"message": wrapped(ASA, "message")}), "asa@message@message"),
+    ],
+)
+def test_an_envelope_in_another_is_opened_too(line: str, encoding: str) -> None:
+    assert detect(f"{line}\n".encode(), "auto", "x") == encoding
+    parsed = read(encoding, line)
+    assert (parsed.account.flows, format_of(encoding)) == (1, encoding.split("@", maxsplit=1)[0].removesuffix("_text"))
+
+
+def test_a_nul_behind_a_message_is_none_of_it() -> None:
+    assert only(read("suricata", f"{EVE}\0"))["other_bytes_in"] == 120_000
+    data = (f"{wrapped(EVE, 'full_message')}\0" * 2).encode()
+    assert detect(data, "auto", "x") == "suricata@full_message"
+    reader = READERS["suricata@full_message"](ReadOptions(Watch(None), LATEST))
+    assert isinstance(reader, DocumentReader)
+    assert reader.read_array(data).account.flows == 2

@@ -1,15 +1,21 @@
 """Google Cloud's VPC flow logs: both directions, both reporters, and every shape that exports give them."""
 
 import base64
+import datetime as dt
 import json
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources import detect
+from pipeline.sources.base import merge
+from pipeline.sources.tables import TableReader, table_encoding
 from tests.pipeline.sources.forms_read import read, read_bytes, read_document, read_file, rows
+from tests.pipeline.sources.lines import options
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
 CLIENT, SERVER = {"src_ip": "10.1.0.11", "src_port": 40_001}, {"dest_ip": "10.9.0.25", "dest_port": 993}
@@ -146,3 +152,33 @@ def test_no_value_breaks_the_reader(changes: list[dict[str, Any]], junk: bytes, 
     lines = [json.dumps(entry(**change)).encode() for change in changes] + [junk.replace(b"\n", b" ")]
     lines.append(lines[0][:cut])
     assert read_bytes("gcp", b"\n".join(lines) + b"\n").account.lines == len(lines)
+
+
+def test_entries_as_columns_are_those_of_json(tmp_path: Path) -> None:
+    entries = [entry(), entry(connection=CLIENT | SERVER | {"protocol": 6}, bytes_sent="300") | {"insertId": "b"}]
+    columns = (
+        "start_time",
+        "src_ip",
+        "dest_ip",
+        "dest_port",
+        "payload_bytes_in",
+        "payload_bytes_out",
+        "reporter",
+        "dvc",
+    )
+    wanted = rows(read("gcp", *entries), *columns)
+    start = "2026-11-20T00:00:00.000000001Z"
+    for number, time in enumerate((start, dt.datetime(2026, 11, 20, tzinfo=dt.UTC))):
+        made = [e | {"jsonPayload": e["jsonPayload"] | {"start_time": time}} for e in entries]
+        path = tmp_path / f"{number}.parquet"
+        pl.DataFrame(made).write_parquet(path)
+        reader = TableReader(table_encoding(path, "auto", "x"), options())
+        assert rows(merge(list(reader.read_table(path))), *columns) == wanted
+    for dot in ("_", "."):
+        names = ("insertId", *(f"jsonPayload{dot}{n.replace('.', dot)}" for n in (
+            "connection.src_ip", "connection.src_port", "connection.dest_ip", "connection.dest_port", "bytes_sent",
+            "reporter", "start_time", "src_instance.vm_name", "dest_instance.vm_name")))  # fmt: skip
+        cells = [f"a,10.9.0.25,993,10.1.0.11,40001,5000,SRC,{start},mail1,pc1",
+                 f"b,10.1.0.11,40001,10.9.0.25,993,300,SRC,{start},mail1,pc1"]  # fmt: skip
+        assert detect("\n".join([",".join(names), *cells, ""]).encode(), "auto", "x") == "gcp_csv"
+        assert rows(read("gcp_csv", ",".join(names), *cells), *columns) == wanted

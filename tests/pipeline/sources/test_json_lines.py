@@ -17,17 +17,31 @@ FIELDS = {
     "types": ("event.type[]",),
     "final": ("flow.final",),
     "write_ts": ("@timestamp",),
+    "uid": ("event.flow.id",),
 }
 VALUES = st.sampled_from(
     [
         "null", "true", "false", "0", "-0", "-0.0", "7", "1.5", "1500.0", "1e3", "1E-7", "1e20", "1e400",
         "9007199254740993", "9007199254740993.0", f"{2**63}", "1" * 40, "1" * 500, '""', '"-"', '"x"', '"1795132800"',
         '"\\u00e9"', '"\\ud83d\\ude00"', '"\\ud800"', '"\\u0000"', '"a\\"b"', "[]", '["a"]', '["a","b"]', "[1]",
-        "[[1]]", "{}", '{"in":1}', '["\\u00e9","x"]',
+        "[[1]]", "{}", '{"in":1}', '["\\u00e9","x"]', '{"id":"a"}', '{"flow":{"id":"b"},"flow.id":"c"}',
     ]
 )  # fmt: skip
-KEYS = ("event", "source", "flow", "src", "in", "@timestamp", "event.start", "flow.in", "other", "flow.final")
-INNER = ("start", "type", "ip", "in", "lasted", "final", "other")
+KEYS = (
+    "event",
+    "source",
+    "flow",
+    "src",
+    "in",
+    "@timestamp",
+    "event.start",
+    "flow.in",
+    "other",
+    "flow.final",
+    "event.flow",
+    "event.flow.id",
+)
+INNER = ("flow", "flow.id", "start", "type", "ip", "in", "lasted", "final", "other")
 OBJECTS = st.lists(st.tuples(st.sampled_from(INNER), VALUES), max_size=4).map(
     lambda pairs: "{" + ",".join(f'"{k}":{v}' for k, v in pairs) + "}"
 )

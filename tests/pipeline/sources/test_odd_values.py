@@ -98,6 +98,17 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
          "srcport": 50_001, "dstip": SERVER, "dstport": 993, "action": "close", "sentbyte": 420, "rcvdbyte": 5_420},
         "rcvdbyte",
     ),
+    "paloalto_json": (
+        {"LogType": "TRAFFIC", "Subtype": "end", "SourceAddress": CLIENT, "SourcePort": 50_001, "Action": "allow",
+         "DestinationAddress": SERVER, "DestinationPort": 993, "BytesSent": 420, "BytesReceived": 5_420,
+         "SessionStartTime": "2026-11-20T08:00:00Z"},
+        "BytesReceived",
+    ),
+    "conntrack_json": (
+        {"src_ip": CLIENT, "orig.l4.sport": 50_001, "dest_ip": SERVER, "orig.l4.dport": 993, "flow.start.sec": T,
+         "flow.end.sec": T + 10, "orig.raw.pktlen": 420, "reply.raw.pktlen": 5_420},
+        "reply.raw.pktlen",
+    ),
     "vpc_json": (
         {"srcaddr": SERVER, "dstaddr": CLIENT, "srcport": 993, "dstport": 50_001, "protocol": 6, "packets": 6,
          "bytes": 5_420, "start": T, "end": T + 60, "action": "ACCEPT", "log_status": "OK"},

@@ -1,8 +1,10 @@
 """Zip archives, UTF-16 text, and files that are no logs: what is read of them, and what is said of the rest."""
 
+import bz2
 import gzip
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,14 @@ def test_text_in_utf_16_is_read_as_utf_8(tmp_path: Path, mark: str, pack: type[b
     assert read(tmp_path, pack(data)) == TEXT.encode()
 
 
+@pytest.mark.parametrize("outer", [gzip.compress, bz2.compress])
+def test_what_was_compressed_twice_is_unfolded_twice(tmp_path: Path, outer: Callable[[bytes], bytes]) -> None:
+    inner = gzip.compress(b"one\n") + gzip.compress(b"two\n")
+    assert read(tmp_path, outer(inner)) == b"one\ntwo\n"
+    with pytest.raises(SourceError, match=r"^logs/flows\.log: cannot be read"):
+        read(tmp_path, outer(inner[:-6]))
+
+
 def test_half_a_character_at_the_end_is_marked_and_no_error(tmp_path: Path) -> None:
     assert read(tmp_path, "a\n".encode("utf-16") + b"b") == "a\n\ufffd".encode()
 
@@ -74,7 +84,7 @@ def test_a_spoilt_zip_archive_is_refused_by_name(tmp_path: Path) -> None:
     [
         (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", "packet capture.*zeek"),
         (b"conn.log".ljust(257, b"\0") + b"ustar\x0000", "tar archive"),
-        (gzip.compress(b"#fields"), "compressed twice"),
+        (gzip.compress(b"#fields"), "compressed more than twice"),
         (b"SQLite format 3\x00", "SQLite.*CSV"),
     ],
 )

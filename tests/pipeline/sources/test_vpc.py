@@ -318,3 +318,21 @@ def test_what_cloudwatch_puts_before_a_line_is_taken_off(before: str) -> None:
     line = f"{before}2 123456789010 eni-0a1b2c 10.9.0.25 10.1.0.11 993 50001 6 12 5900 1795161600 1795161655 ACCEPT OK"
     assert detect(f"{line}\n".encode(), "auto", "x") == "vpc_text"
     assert only(read_lines("vpc_text", [line]))["ip_bytes_in"] == 5_900
+
+
+def test_a_header_among_messages_tells_their_layout_and_is_no_record() -> None:
+    layout = ("version", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "bytes", "start", "end")
+    records = [" ".join(layout), " ".join(VALUES[c] for c in layout)]
+    shipped = [json.dumps({"bucket": "b", "message": text, "object": "x.log.gz"}) for text in records]
+    assert detect("\n".join(shipped).encode(), "auto", "x") == "vpc_text@message"
+    assert only(read_lines("vpc_text@message", shipped))["ip_bytes_in"] == 5900
+    late = [json.dumps({"message": text}) for text in (line(), HEADER)]
+    parsed = read_lines("vpc_json", late)
+    assert (parsed.account.flows, parsed.account.ignored, parsed.account.quarantined.total()) == (1, 1, 0)
+
+
+def test_fields_that_logs_insights_discovers_are_read() -> None:
+    names = "@timestamp,srcAddr,dstAddr,srcPort,dstPort,protocol,bytes,packets,startTime,endTime,action,logStatus"
+    row = f"2026-11-20 00:00:00.000,{SERVER},{CLIENT},993,40001,6,5900,10,1795132800,1795132860,ACCEPT,OK"
+    assert detect(f"{names}\n{row}\n".encode(), "auto", "x") == "vpc_csv"
+    assert only(read_lines("vpc_csv", [names, row]))["ip_bytes_in"] == 5900

@@ -25,6 +25,7 @@ NESTED = {k: v for k, v in RECORD.items() if not k.startswith("id.")} | {
         {"event": json.dumps(RECORD)},
         {"_index": "zeek", "_id": "1", "_source": RECORD},
         {"@timestamp": "2026-11-20T08:00:00Z", "zeek": {"conn": RECORD}},
+        {"conn": RECORD},
     ],
 )
 def test_a_record_is_read_whatever_is_around_it(wrapped: dict[str, Any]) -> None:

@@ -1,0 +1,76 @@
+"""What the envelope of a shipper knows and the line inside lacks: the time and the host of a syslog header, its tag.
+
+Syslog servers take the header off a message and keep it beside what is left (rsyslog, Fluentd, Filebeat, Splunk's HTTP
+Event Collector); formats whose times stand in that header ask here for them. Opening envelopes belongs to `envelope`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+UNTIMED = ("asa", "juniper")
+"""Formats whose messages tell no time of their own."""
+_TIMES = ("@timestamp", "timestamp", "time", "_time", "date", "timereported", "__REALTIME_TIMESTAMP", "TimeGenerated")
+_HOSTS = ("host.name", "host", "hostname", "logsource", "fromhost", "HostName", "Computer", "_HOSTNAME")
+_TAGS = ("syslogtag", "syslog-tag", "syslog_tag", "ident", "tag", "program", "programname", "process.name")
+_OUTER = ("", "_source.", "result.")
+_HEAD = 48
+"""Characters in which a header's time begins, if there is one."""
+_TIMED = re.compile(r"\d\d:\d\d:\d\d")
+_WITH_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)? ?(?:Z|[+-]\d\d:?\d\d)")
+_NAMED_ID = re.compile(r"%[A-Z]+-(?:[A-Za-z_]+-)?-?\d-\d{6}")
+_OWN_TIMES = (b'"_time"', b'"start_time"', b'"timestamp"')
+
+
+def with_tag(record: Any, text: str) -> str:
+    """The text behind the message's number, where a syslog server took that for the name of a program."""
+    if _NAMED_ID.search(text):
+        return text
+    tags = (str(_at(record, key) or "").strip(": ") for key in _TAGS)
+    tag = next((t for t in tags if _NAMED_ID.fullmatch(t if t.startswith("%") else f"%{t}")), None)
+    return text if tag is None else f"{tag}: {text.lstrip(': ')}"
+
+
+def with_time(record: Any, text: str) -> str:
+    """The text behind the time of its envelope and the host there, where none stands before it."""
+    if _TIMED.search(text[:_HEAD]) or text.startswith("{"):
+        return text
+    told = (_iso(_at(record, f"{outer}{key}")) for outer in _OUTER for key in _TIMES)
+    if (time := next((t for t in told if t), None)) is None:
+        return text
+    names = (_at(record, f"{outer}{key}") for outer in _OUTER for key in _HOSTS)
+    host = next((n for n in names if isinstance(n, str) and re.fullmatch(r"[\w.-]+", n)), "-")
+    return f"{time} {host} {text}"
+
+
+def with_own_time(envelope: Mapping[str, msgspec.Raw], inner: bytes) -> bytes:
+    """An object of a record that tells no time, with that of Splunk's HTTP Event Collector around it."""
+    if "time" not in envelope or any(name in inner for name in _OWN_TIMES) or not inner[1:].strip(b" \t}"):
+        return inner
+    return b'{"_time":' + bytes(envelope["time"]) + b"," + inner[1:]
+
+
+def _at(record: Any, path: str) -> Any:
+    """The value at a dotted path."""
+    for step in path.split("."):
+        record = record.get(step) if isinstance(record, dict) else None
+    return record
+
+
+def _iso(value: Any) -> str | None:
+    """A time with a zone, or seconds, milliseconds or microseconds since 1970, as ISO 8601; None for others."""
+    if isinstance(value, str) and _WITH_ZONE.fullmatch(value.strip()):
+        return value.strip().replace(" ", "T", 1).replace(",", ".").replace(" ", "")
+    try:
+        number = float(value)
+        for scale in (1, 1e3, 1e6):
+            if 1e8 <= number / scale < 1e10:
+                return dt.datetime.fromtimestamp(number / scale, dt.UTC).isoformat(timespec="microseconds")
+    except (TypeError, ValueError):
+        pass
+    return None

@@ -1,0 +1,50 @@
+"""WatchGuard's connections that ended: which way their bytes go, their times, and what is no flow."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.sources import detect
+from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
+
+ENDED = (
+    '<142>Nov 20 09:00:10 fb1 FVE1 (2026-11-20T08:00:10) firewall[10]: msg_id="3000-0151" Allow 1-Trusted 0-External '
+    'tcp 10.1.0.11 198.51.100.25 50001 993 src_ip_nat="203.0.113.9" duration="10" sent_bytes="420" rcvd_bytes="5420" '
+    "(IMAP-00)"
+)
+PROXIED = ENDED.replace("firewall[10]", "https-proxy[20]").replace("3000-0151", "3000-0176")
+
+
+@pytest.mark.parametrize("line", [ENDED, PROXIED, ENDED.replace("1-Trusted", "Any Trusted")])
+def test_what_came_back_are_bytes_in_and_the_time_is_of_utc(line: str) -> None:
+    assert detect(f"{line}\n".encode(), "auto", "x") == "watchguard"
+    row = only(read("watchguard", line, zone="Europe/Berlin"))
+    assert ends(row) == ("10.1.0.11", 50_001, "198.51.100.25", 993)
+    assert (row["other_bytes_in"], row["other_bytes_out"], row["transport"]) == (5_420, 420, "tcp")
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00+00:00", 10_000_000)
+    assert (row["dvc"], row["src_translated_ip"]) == ("fb1", "203.0.113.9")
+
+
+def test_ipv6_ends_are_read() -> None:
+    row = only(read("watchguard", ENDED.replace("10.1.0.11", "2001:db8::11").replace("198.51.100.25", "2001:db8::25")))
+    assert ends(row) == ("2001:db8::11", 50_001, "2001:db8::25", 993)
+
+
+def test_packets_requests_and_refused_connections_are_no_flows_and_torn_ones_are_set_aside() -> None:
+    packet = ENDED.replace('duration="10" sent_bytes="420" rcvd_bytes="5420" ', "").replace("0151", "0148")
+    request = ENDED.replace('duration="10"', 'elapsed_time="0.5 sec(s)"').replace("3000-0151", "1AFF-0024")
+    denied = ENDED.replace("Allow", "Deny")
+    torn, twice = ENDED.replace(" 198.51.100.25", ""), ENDED.replace("(IMAP", 'rcvd_bytes="9" (IMAP')
+    parsed = read("watchguard", packet, request, denied, "<13>Nov 20 08:00:10 host cron: x", torn, twice, "junk")
+    assert (parsed.account.flows, parsed.account.ignored) == (0, 4)
+    assert dict(parsed.account.warnings) == {"blocked": 1}
+    assert dict(parsed.account.quarantined) == {"bad_line": 3}
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from([ENDED, PROXIED, ENDED[:200], ENDED.replace("10.1.0.11", "10.1"), "", '"']),
+                max_size=6), st.integers(0, 6))  # fmt: skip
+def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:
+    whole, parts = read_lines("watchguard", lines), read_blocks("watchguard", [lines[:at], lines[at:]])
+    assert whole.account == parts.account
+    assert whole.account.balanced
