@@ -31,7 +31,7 @@ from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.sources.tables import TableReader, table_encoding, table_layout
 from pipeline.storage import Storage, digest
 
-CODE_VERSION = 7
+CODE_VERSION = 8
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
 QUARANTINED = "quarantine"
