@@ -119,8 +119,8 @@ def _attempt(what: str, act: Callable[[], None]) -> None:
 
 
 def _write_file(site: Site, path: Path, samples: Sequence[Sample]) -> None:
-    """Replace the file that node_exporter's textfile collector reads."""
-    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile  # noqa: PLC0415 - an extra
+    """Replace the file that node_exporter's textfile collector reads, as a user of its own, whatever our umask."""
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest  # noqa: PLC0415 - an extra
 
     registry, gauges = CollectorRegistry(), dict[str, Gauge]()
     for s in samples:
@@ -128,7 +128,13 @@ def _write_file(site: Site, path: Path, samples: Sequence[Sample]) -> None:
             gauges[s.name] = Gauge(f"nilometer_{s.name}", s.help, ["site", *s.labels], registry=registry)
         gauges[s.name].labels(site=site.root.name, **s.labels).set(s.value)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_to_textfile(str(path), registry)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(generate_latest(registry))
+        draft.chmod(0o644)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _send(site: Site, samples: Sequence[Sample]) -> None:

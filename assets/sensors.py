@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import dagster as dg
 
-from assets import alive, checks
+from assets import alive, checks, daemons
 from assets.days import POOL, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
 from assets.run_tags import DAYS
 from assets.run_tags import ORIGIN as ORIGIN_TAG
@@ -108,6 +108,11 @@ def _sensor(site: Site, name: str, job: str, description: str, look: Look) -> dg
         description=description,
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        if (other := daemons.put_down(site, context.instance)) is not None:
+            return dg.SensorResult(
+                skip_reason=dg.SkipReason(f"Another daemon looks at this site: {other}. End one of them."),
+                cursor=context.cursor,
+            )
         now, asked = _now(site), _Asked.of(context.cursor)
         alive.bury(context.instance, now)
         found = look(now, context.instance, asked)

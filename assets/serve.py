@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from assets import screen
+from assets import daemons, screen
 from assets.instances import home, open_instance
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.locks import BusyError, lock
@@ -36,7 +36,7 @@ def serve(site: Site, port: int) -> None:
 
     Raises:
         ConfigError: the port is in use.
-        NilometerError: a process ended by itself, or the site has a UI already.
+        NilometerError: a process ended by itself, or the site has a UI or a daemon already.
     """
     _check_port(port)
     with open_instance(site):
@@ -47,6 +47,13 @@ def serve(site: Site, port: int) -> None:
         remedy="Use that one, or end it; two daemons would ask for every run twice.",
     )
     with lock(home(site) / "ui.lock", twice):
+        if (other := daemons.looking(site)) is not None:
+            raise BusyError(
+                f"a daemon looks at this site already ({other}).",
+                where=Location(file=str(daemons.note(site))),
+                remedy="Open its web server, or end it; two daemons would ask for every run twice. One on another "
+                f"machine counts as gone after {daemons.SILENT_SECONDS // 60} minutes of silence.",
+            )
         _serve(site, port)
 
 

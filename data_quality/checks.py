@@ -343,7 +343,7 @@ def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame
     """The kept result of one check; one that does not read is a check that did not pass."""
     try:
         whole = checked(path, site.storage.objects.where(result_name(day, spec.name)))
-        found = pl.read_parquet(whole, hive_partitioning=False)
+        found = pl.read_parquet(whole, glob=False, hive_partitioning=False)
         newer = [pl.lit(None, QUALITY.schema[c]).alias(c) for c in _ADDED if c not in found.columns]
         return found.with_columns(newer).select(QUALITY.schema.names())
     except (StorageError, *DAMAGE) as error:

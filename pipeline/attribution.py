@@ -45,7 +45,8 @@ class Attribution:
             return starts_here
         if self.rule == "end":
             return (end >= self.first) & (end < self.end)
-        return starts_here | ((start < self.first) & (end > self.first))
+        # A day that the zone left out has no length, and so no share of anything.
+        return starts_here | ((start < self.first) & (end > self.first) & (self.first < self.end))
 
     def cut(self, records: pl.DataFrame, counts: Sequence[str]) -> pl.DataFrame:
         """Records of the day as they count in it; none starts before the day.

@@ -72,7 +72,12 @@ def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day:
 
 def feeding(landing: Landing, day: dt.date) -> list[Entry]:
     """The landed files that belong to a day, in order."""
-    return [e for _, e in sorted(landing.ledger.entries.items()) if e.feeds(day)]
+    return landing.ledger.feeding(day)
+
+
+def set_aside(landing: Landing, day: dt.date) -> list[Entry]:
+    """The landed files that hold a day and that no source names any more, in order."""
+    return [e for _, e in sorted(landing.ledger.entries.items()) if e.left_out and e.holds(day)]
 
 
 def failed_files(landing: Landing, day: dt.date, timezone: str) -> list[Entry]:
@@ -184,7 +189,7 @@ def _landed_rows(
     ]
     paths = landing.storage.whole([landed_name(f) for _, f in stretches])
     frames = [
-        pl.scan_parquet(path, hive_partitioning=False)
+        pl.scan_parquet(path, glob=False, hive_partitioning=False)
         .filter(near)
         .with_columns(
             source=pl.lit(entry.source),

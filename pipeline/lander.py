@@ -265,7 +265,7 @@ class FileLander:
             for r in self._rejects
         ]
         for path in self._storage.paths([name]) if first_line > 1 else ():
-            frames.insert(0, pl.read_parquet(path).filter(pl.col("source_line") < first_line))
+            frames.insert(0, pl.read_parquet(path, glob=False).filter(pl.col("source_line") < first_line))
         whole = pl.concat(frames) if frames else QUARANTINE.empty()
         if whole.is_empty():
             self._storage.remove(name)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline import upkeep
+from pipeline import left_out, redating, upkeep
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.files import FoundFile, Listing, list_files
 from pipeline.inventory import Inventory
@@ -67,6 +67,7 @@ class Landing:
         self._site_root, self._settings, self._now = site_root, settings, now
         self._inventory = Inventory(settings.inventory)
         self.ledger = Ledger.load(self.storage)
+        self._moved = left_out.settle(self.ledger, settings.sources, site_root)
         upkeep.drop_lost(self.ledger, self.storage)
         self._watches: dict[str, Watch] = {}
         self._gone: list[str] = []
@@ -82,6 +83,8 @@ class Landing:
         """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
         report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
         self.unlisted = []
+        self.ledger.changed()
+        left_out.move_quarantine(self.storage, self._moved)
         upkeep.sweep(self.ledger, self.storage)
         if self.ledger.damaged:
             report.problems.append(self._damaged_ledger())
@@ -96,6 +99,7 @@ class Landing:
                 self.unlisted += listing.problems
             found |= {(f.source, f.name): (source, f) for f in listing.files}
             todo += [(source, f) for f in listing.files if self._wanted(source, f, days, reread)]
+        redating.redate(self.ledger, self.storage, self._settings)
         done = 0
         while todo:
             source, file = todo.popleft()
@@ -127,7 +131,7 @@ class Landing:
         Raises:
             StorageError: such a log is gone.
         """
-        broken = {(e.source, e.name): why for e in self._feeding(day) if (why := upkeep.damage(e, self.storage))}
+        broken = {(e.source, e.name): why for e in self.ledger.feeding(day) if (why := upkeep.damage(e, self.storage))}
         there = {(f.source, f.name) for s in self._settings.sources for f in list_files(self._site_root, s).files}
         for key, why in broken.items():
             if key not in there:
@@ -141,9 +145,6 @@ class Landing:
         if broken:
             self.land([day])
         return bool(broken)
-
-    def _feeding(self, day: dt.date) -> list[Entry]:
-        return [e for e in self.ledger.entries.values() if e.feeds(day)]
 
     def pending(self, days: Collection[dt.date]) -> dict[dt.date, list[News]]:
         """Files that a landing would read now, by the asked days that they may hold."""
@@ -384,7 +385,7 @@ class Landing:
         del self.ledger.entries[(gone.source, gone.name)]
         former = quarantine_name(gone)
         for path in self.storage.paths([former]):
-            lines = pl.read_parquet(path).with_columns(source_file=pl.lit(heir.name))
+            lines = pl.read_parquet(path, glob=False).with_columns(source_file=pl.lit(heir.name))
             self.storage.write_parquet(quarantine_name(heir), lines, {"file": heir.name})
             self._gone.append(former)
 

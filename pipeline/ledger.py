@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pipeline.days import day_range
 from pipeline.sources.base import Account
 from pipeline.storage import Storage
 
@@ -83,6 +84,8 @@ class Entry:
     """Of an object: the store's tag of this version."""
     layout: list[Any] = field(default_factory=list)
     """Which fields its records have (Layout.as_list); empty when it names none."""
+    left_out: bool = False
+    """No source names the file any more (`pipeline.left_out`): its rows stay and count in no day."""
 
     @property
     def identity(self) -> tuple[int, int, str]:
@@ -110,7 +113,7 @@ class Entry:
 
     def may_hurt(self, days: Collection[dt.date]) -> bool:
         """Whether the file could not be read and belongs to one of the days, or to a day that nobody can tell."""
-        if self.state != "failed" or self.missing:
+        if self.state != "failed" or self.missing or self.left_out:
             return False
         return self.day is None or self.day in {d.isoformat() for d in days}
 
@@ -135,8 +138,23 @@ class Entry:
             total.add(part.account)
         return total
 
+    @property
+    def days_held(self) -> set[str]:
+        """The days it belongs to, ISO, by its flows or by its path: those that `holds` is true for."""
+        days = {self.day} if self.day else set[str]()
+        for part in self.all_parts:
+            days.update(part.rows)
+            if part.first_day is not None and part.last_day is not None:
+                span = dt.date.fromisoformat(part.first_day), dt.date.fromisoformat(part.last_day)
+                days.update(d.isoformat() for d in day_range(*span))
+        return days
+
     def feeds(self, day: dt.date) -> bool:
         """Whether the file was read and belongs to this day, by its flows or by its path."""
+        return not self.left_out and self.holds(day)
+
+    def holds(self, day: dt.date) -> bool:
+        """The same, whether or not a source still names the file."""
         if self.state != "landed":
             return False
         return any(p.covers(day) for p in self.all_parts) or self.day == day.isoformat()
@@ -148,13 +166,30 @@ class Ledger:
 
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     networks: dict[str, list[str]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    """The path of each source, as it was configured last."""
     damaged: int = 0
     """Lines of the stored ledger that did not read."""
+    _by_day: dict[str, list[Entry]] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def feeding(self, day: dt.date) -> list[Entry]:
+        """The landed files that belong to a day, in order; from an index that holds until `changed`."""
+        if self._by_day is None:
+            self._by_day = {}
+            for _, entry in sorted(self.entries.items()):
+                for held in entry.days_held if entry.state == "landed" and not entry.left_out else ():
+                    self._by_day.setdefault(held, []).append(entry)
+        return list(self._by_day.get(day.isoformat(), ()))
+
+    def changed(self) -> None:
+        """Entries were added, replaced or taken away, or hold other days."""
+        self._by_day = None
 
     def save(self, storage: Storage) -> None:
         """Replace the stored ledger."""
-        lines = [json.dumps({"networks": self.networks}, sort_keys=True)]
+        lines = [json.dumps({"networks": self.networks, "sources": self.sources}, sort_keys=True)]
         lines += [json.dumps(_plain(self.entries[k]), sort_keys=True) for k in sorted(self.entries)]
+        self.changed()
         storage.write_text(LEDGER, "\n".join(lines) + "\n")
 
     @classmethod
@@ -169,7 +204,8 @@ class Ledger:
             return ledger
         first, *lines = data.splitlines() or [b""]
         try:
-            ledger.networks = dict(json.loads(first)["networks"])
+            header = json.loads(first)
+            ledger.networks, ledger.sources = dict(header["networks"]), dict(header.get("sources", {}))
         except _UNREADABLE:
             ledger.damaged += 1
         for line in lines:

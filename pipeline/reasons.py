@@ -15,12 +15,14 @@ from pipeline.context import INPUTS
 from pipeline.detections.model import Rule
 from pipeline.inventory import Inventory, valid_on
 from pipeline.landing import Landing
-from pipeline.storage import DayRecord
+from pipeline.storage import DayRecord, digest
 
 Parts = Mapping[str, str]
 """What stands behind one input: a name -> its content, in short."""
 Details = Mapping[str, Parts]
 """Input -> its parts."""
+LEFT_OUT = "left out"
+"""In the place of a file's contents: no source names it any more."""
 
 MOST_PARTS = 1_000
 """Of an input with more parts none is kept: footers stay small, and the reason names no part."""
@@ -39,6 +41,7 @@ _WORDS = {
     "site_groups": "the groups changed",
     "days_read": "other days of its window were read",
     "texts": "a rule's text changed",
+    "written": "a rule changed",
     "quality": "the day's quality changed",
     "surge_rules": "a rule of method surge changed",
     "surge_stage": "the program changed",
@@ -50,12 +53,14 @@ _KINDS = {
     "rules": "rule",
     "surge_rules": "rule",
     "texts": "rule",
+    "written": "rule",
     "stage": "program",
     "surge_stage": "program",
     "inventory": "inventory",
     "quality": "quality",
 } | dict.fromkeys(INPUTS, "context")
-_SINGLE = {"files": "log", "inventory": "inventory entry"} | dict.fromkeys(("rules", "surge_rules", "texts"), "rule")
+_RULES = ("rules", "surge_rules", "texts", "written")
+_SINGLE = {"files": "log", "inventory": "inventory entry"} | dict.fromkeys(_RULES, "rule")
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,16 @@ def of_flows(landing: Landing, inventory: Inventory, day: dt.date) -> Details:
     """The files that feed a day's flows, each with the contents of its stretches, and the inventory on the day."""
     files = {
         f"{entry.source}/{entry.name}": ",".join(p.content[:12] for p in entry.parts_of(day)) + f" {entry.watched}"
-        for _, entry in sorted(landing.ledger.entries.items())
-        if entry.feeds(day)
+        for entry in landing.ledger.feeding(day)
     }
     return _small({"files": files, "inventory": of_inventory(inventory, day)})
+
+
+def with_left_out(details: Details, landing: Landing, day: dt.date) -> Details:
+    """The same, and the files that would feed the day if a source named them still."""
+    named = [e for e in landing.ledger.entries.values() if e.left_out and e.holds(day)]
+    left = {f"{e.source}/{e.name}": LEFT_OUT for e in named} if "files" in details else {}
+    return {**details, "files": {**left, **details["files"]}} if left else details
 
 
 def of_inventory(inventory: Inventory, day: dt.date) -> Parts:
@@ -126,6 +137,11 @@ def of_texts(rules: Iterable[Rule]) -> Parts:
     return {r.id: f"{r.version} {r.title}" for r in rules}
 
 
+def of_writing(rules: Iterable[Rule]) -> Parts:
+    """Rules with their versions and what their alerts quote of them: thresholds, techniques, what to do."""
+    return {r.id: f"{r.version} {digest(r.fingerprint, *r.attack, '', *r.runbook)[:12]}" for r in rules}
+
+
 def _small(details: Details) -> Details:
     return {name: parts for name, parts in details.items() if len(parts) <= MOST_PARTS}
 
@@ -136,6 +152,10 @@ def _small(details: Details) -> Details:
 def differences(stored: Made, now: Made) -> list[Reason]:
     """Why a table would come out differently: what changed, by name where that is known; empty when nothing did."""
     changed = sorted(k for k in {*stored.inputs, *now.inputs} if stored.inputs.get(k) != now.inputs.get(k))
+    both = {*stored.inputs} & {*now.inputs}
+    if "stage" in changed:  # What another version did not ask for has not changed.
+        changed = [k for k in changed if "/" in k or k in both]
+    changed = [k for k in changed if k != "surge_stage" or k in both]  # A method that is switched on is no program.
     found = []
     for key in (k for k in changed if "/" not in k):
         was, will = stored.details.get(key), now.details.get(key)
@@ -180,9 +200,22 @@ def _named(key: str, was: Parts, now: Parts) -> list[Reason]:
     """The parts of an input that changed."""
     kind = _KINDS.get(key, "setting")
     names = [n for n in sorted({*was, *now}) if was.get(n) != now.get(n)]
-    if key == "files" and names and all(_content(was.get(n)) == _content(now.get(n)) for n in names):
-        return [Reason(kind, "", "its logs are read in another way")]
+    if key == "files":
+        if names and all(_content(was.get(n)) == _content(now.get(n)) for n in names):
+            return [Reason(kind, "", "its logs are read in another way")]
+        if renamed := _renamed({n: was[n] for n in names if n in was}, {n: now[n] for n in names if n in now}):
+            return [Reason("setting", "sources", f"source {old} is called {new} now") for old, new in renamed]
+        names = [n for n in names if n in was or now[n] != LEFT_OUT]
     return [Reason(kind, n, _part_text(key, n, was.get(n), now.get(n))) for n in names]
+
+
+def _renamed(was: Parts, now: Parts) -> list[tuple[str, str]]:
+    """Sources by their old and new names, where nothing else changed of the files: each is SOURCE/NAME."""
+    pairs = {(n.partition("/")[2], part): n.partition("/")[0] for n, part in was.items()}
+    news = {(n.partition("/")[2], part): n.partition("/")[0] for n, part in now.items()}
+    if not pairs or set(pairs) != set(news) or len(pairs) != len(was) or len(news) != len(now):
+        return []
+    return sorted({(pairs[k], news[k]) for k in pairs})
 
 
 def _content(part: str | None) -> str | None:
@@ -208,6 +241,8 @@ def _part_text(key: str, name: str, was: str | None, now: str | None) -> str:
 def _file_text(name: str, was: str | None, now: str | None) -> str:
     if was is None:
         return f"late file {name}"
+    if now == LEFT_OUT:
+        return f"file {name} is of no source any more"
     if now is None:
         return f"file {name} holds the day no longer"
     old, new = _content(was), _content(now)

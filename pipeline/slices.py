@@ -39,14 +39,14 @@ def by_ends(
         place = Path(name)
         _part(raw, buckets, place)
         for bucket in sorted(place.glob("_bucket=*")):
-            made = work(pl.scan_ipc(sorted(bucket.rglob("*.ipc"))).collect())
+            made = work(pl.scan_ipc(sorted(bucket.rglob("*.ipc")), glob=False).collect())
             for n, (first, end) in enumerate(stretches):
                 part = made.filter((pl.col("start_time") >= first) & (pl.col("start_time") < end))
                 if part.height:
                     part.write_ipc(place / f"{n:05d}-{bucket.name}.ipc")
         for n in range(len(stretches)):
             if files := sorted(place.glob(f"{n:05d}-*.ipc")):
-                yield pl.scan_ipc(files).collect()
+                yield pl.scan_ipc(files, glob=False).collect()
 
 
 def _part(raw: pl.LazyFrame, buckets: int, place: Path) -> None:

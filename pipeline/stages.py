@@ -17,7 +17,7 @@ from pipeline import alerts, baseline, daily, reasons, surge_alerts, surge_days,
 from pipeline.context import load_context
 from pipeline.days import window_days
 from pipeline.errors import Location, NilometerError, SourceError, StorageError
-from pipeline.flows import build_flows, feeding
+from pipeline.flows import build_flows, feeding, set_aside
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
 from pipeline.methods.surroundings import Surroundings
@@ -68,7 +68,7 @@ def _make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
     if (kept := kept_day(site, "flows", day, landing)) is not None:
         return kept
     made = build_flows(landing, site.settings, site.inventory, day)
-    if not made.facts["files"]:
+    if not made.facts["files"] and not set_aside(landing, day):
         _keep_what_was_read(site, day)
     made.facts |= {"source_files": source_files(landing, day), "details": details(site, "flows", day, landing)}
     return site.storage.write_slices(FLOWS, day, made.slices, inputs=made.inputs, facts=made.facts)
@@ -110,7 +110,8 @@ def details(site: Site, table: str, day: dt.date, landing: Landing | None = None
         known = reasons.of_inventory(site.inventory, day)
         return {"rules": reasons.of_rules(site.rules_of("surge")), "inventory": known}
     if table == "alerts":
-        return {"texts": reasons.of_texts(site.rules), "surge_rules": reasons.of_rules(site.rules_of("surge"))}
+        surge = reasons.of_rules(site.rules_of("surge"))
+        return {"texts": reasons.of_texts(site.rules), "written": reasons.of_writing(site.rules), "surge_rules": surge}
     return {}
 
 
@@ -231,6 +232,8 @@ def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
         "flows": _need(site, "flows", day).fingerprint,
         "quality": quality,
         "texts": digest(*(f"{r.id}/{r.version}/{r.title}" for r in site.rules)),
+        "written": digest(*(f"{rule}/{how}" for rule, how in reasons.of_writing(site.rules).items())),
+        "timezone": site.settings.timezone,
         "stage": str(alerts.STAGE_VERSION),
     }
 

@@ -22,6 +22,7 @@ from pipeline.landing import Landing, News
 from pipeline.pruned import lost_input
 from pipeline.site import Site
 from pipeline.storage import DayRecord, Storage, digest
+from pipeline.unseen import unseen
 
 QualityOf = surge_days.QualityOf
 Unjudged = Callable[[Site, dt.date], Sequence[str]]
@@ -163,13 +164,15 @@ def _status(
     news = [_news_text(n, scored) for n in pending[:_SHOWN_FILES]]
     if len(pending) > _SHOWN_FILES:
         news.append(f"{len(pending) - _SHOWN_FILES} more new or changed files")
+    notes = [f"{name}: {t.note}" for name, t in tables.items() if t.note]
+    if tables and (less := unseen(landing, site.inventory, day)):
+        notes.append(f"flows: {less}")
     if not scored:
         reason = "not scored; flows and daily traffic are there for later days" if tables else "never run"
-        return DayStatus(day, "missing", quality, (reason, *news), tables)
+        return DayStatus(day, "missing", quality, (reason, *news, *notes), tables)
     if site.rules_of("surge") and "surge_scores" not in tables:
         news.append("surge_scores: never made")
     stale = [f"{name}: {t.stale}" for name, t in tables.items() if t.stale]
-    notes = [f"{name}: {t.note}" for name, t in tables.items() if t.note]
     return DayStatus(day, "stale" if stale or news else "done", quality, (*stale, *news, *notes), tables)
 
 
@@ -199,7 +202,10 @@ def _table(
         now = inputs[name]()
         changed, lost = "", lost_input(site, name, day, landing)
         if now != dict(record.inputs):
-            made = reasons.Made(now, stages.details(site, name, day, landing))
+            known = stages.details(site, name, day, landing)
+            if name == "flows" and landing is not None:
+                known = reasons.with_left_out(known, landing, day)
+            made = reasons.Made(now, known)
             changed = reasons.texts(reasons.differences(reasons.Made.of(record), made))
     except NilometerError as error:
         return TableStatus(0, "", error.message)

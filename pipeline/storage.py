@@ -307,7 +307,7 @@ class Storage:
             )
         where = self.objects.where(name)
         try:
-            return pl.read_parquet(fitting(path, table.name, where), hive_partitioning=False)
+            return pl.read_parquet(fitting(path, table.name, where), glob=False, hive_partitioning=False)
         except DAMAGE as error:
             raise _unreadable(where, error) from error
 
@@ -318,7 +318,7 @@ class Storage:
         paths = [fitting(p, table.name, self.objects.where(n)) for n, p in found if p is not None]
         if not paths:
             return table.empty().lazy()
-        return pl.scan_parquet(paths, hive_partitioning=False)
+        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
 
     def first_damage(self, days: Iterable[dt.date]) -> StorageError | None:
         """The first stored table of the days that does not read to its end; for after a fault, as it reads all."""

@@ -61,7 +61,7 @@ def damage(entry: Entry, storage: Storage) -> str:
     for name in (landed_name(f) for p in entry.all_parts for f in p.files):
         where = storage.objects.where(name)
         try:
-            found = pl.read_parquet(storage.whole([name])[0], hive_partitioning=False)
+            found = pl.read_parquet(storage.whole([name])[0], glob=False, hive_partitioning=False)
             if lacking := sorted(set(RAW) - set(found.columns)):
                 return f"{where}: lacks {', '.join(lacking)}"
         except StorageError as error:

@@ -140,7 +140,7 @@ def _read(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise ConfigError("there is no such file.", where=Location(file=str(path)), remedy="Name a Parquet file.")
     try:
-        return pl.read_parquet(checked(path), hive_partitioning=False)
+        return pl.read_parquet(checked(path), glob=False, hive_partitioning=False)
     except (StorageError, *DAMAGE) as error:
         raise ConfigError(
             "this cannot be read as Parquet.", where=Location(file=str(path)), remedy="Write it again as Parquet."

@@ -177,7 +177,7 @@ def test_the_text_file_is_what_prometheus_reads(tmp_path: Path) -> None:
     assert {q: found["nilometer_day_quality", q] for q in QUALITIES} == {q: float(q == "verified") for q in QUALITIES}
     assert found["nilometer_newest_done_day_timestamp_seconds",] == day_end(DAYS - 1)
     assert found["nilometer_newest_done_day_age_seconds",] > 0
-    assert [p.name for p in (site.root / "out").iterdir()] == ["nilometer.prom"]
+    assert [(p.name, oct(p.stat().st_mode)[-3:]) for p in (site.root / "out").iterdir()] == [("nilometer.prom", "644")]
 
 
 def day_end(number: int) -> float:

@@ -54,7 +54,7 @@ class World:
 
     def quarantine(self) -> list[tuple[str, int, str]]:
         paths = sorted((self.root / "data" / "quarantine").rglob("*.parquet"))
-        frames = [pl.read_parquet(p).select("source_file", "source_line", "reason") for p in paths]
+        frames = [pl.read_parquet(p, glob=False).select("source_file", "source_line", "reason") for p in paths]
         return sorted(pl.concat(frames).rows()) if frames else []
 
     def parquet(self) -> set[str]:

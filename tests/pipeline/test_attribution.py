@@ -40,6 +40,14 @@ def test_a_flow_that_spans_midnight_belongs_where_the_rule_says(rule: str, befor
     assert sums == [before, after]
 
 
+@pytest.mark.parametrize("rule", get_args(Rule))
+def test_a_day_that_the_zone_left_out_has_no_flow(rule: Rule) -> None:
+    day, frame = dt.date(2011, 12, 30), pl.DataFrame(SPANNING, schema=SCHEMA)
+    here = Attribution.of(day, "Pacific/Apia", rule)
+    shift = here.first - MIDNIGHT
+    assert frame.with_columns(pl.col("start_time") + shift).filter(here.holds()).is_empty()
+
+
 @pytest.mark.parametrize("rule", ["end", "spread"])
 def test_no_flow_of_a_day_starts_before_it(rule: str) -> None:
     (row,) = part(SPANNING, DAY + dt.timedelta(days=1), rule).to_dicts()

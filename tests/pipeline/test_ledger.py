@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger import LEDGER, Ledger
+from pipeline.ledger import LEDGER, Entry, Ledger, Part
 from pipeline.settings import Settings
 from pipeline.sources.reading import LineStream
 from pipeline.storage import Storage
@@ -171,3 +171,30 @@ def test_a_failure_late_in_a_large_file_leaves_no_parts(world: World, monkeypatc
     world.put("2026-10-01/conn.log", gzip.compress(tsv(*(flow(f"C{n}") for n in range(50))))[:-9])
     world.land()
     assert world.parquet() == set()
+
+
+@pytest.mark.parametrize("day", [None, "2026-10-09"])
+@pytest.mark.parametrize("span", [(None, None), ("2026-10-02", "2026-10-04"), ("2026-10-02", "2026-10-02")])
+@pytest.mark.parametrize("rows", [{}, {"2026-10-01": 3}, {"2026-10-05": 1, "2026-10-07": 2}])
+def test_the_index_of_days_knows_what_entries_hold(
+    day: str | None, span: tuple[str | None, str | None], rows: dict[str, int]
+) -> None:
+    entry = Entry("core", "a.log", 1, 1, "landed", "", day=day)
+    entry.parts = [Part("a", rows=rows), Part("b", first_day=span[0], last_day=span[1])]
+    ledger = Ledger({("core", "a.log"): entry})
+    days = [D1 + dt.timedelta(days=n) for n in range(-2, 12)]
+    assert [ledger.feeding(d) == [entry] for d in days] == [entry.feeds(d) for d in days]
+    entry.left_out = True
+    ledger.changed()
+    assert not any(ledger.feeding(d) for d in days)
+
+
+def test_a_landing_that_goes_on_knows_what_it_landed_since(world: World) -> None:
+    landing = world.landing()
+    assert landing.ledger.feeding(D1) == []
+    world.put("2026-10-01/conn.log", tsv(flow("C1")))
+    landing.land([D1])
+    assert [e.name for e in landing.ledger.feeding(D1)] == ["logs/2026-10-01/conn.log"]
+    world.put("2026-10-01/conn2.log", tsv(flow("C2", 7)))
+    landing.land([D1])
+    assert len(landing.ledger.feeding(D1)) == 2
