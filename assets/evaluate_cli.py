@@ -41,10 +41,15 @@ class _Request:
     ablations: bool
 
     def report(self) -> Report:
-        """The figures."""
-        return self._files() if self.daily else self._built_in()
+        """The figures, once what a reader must know beside them is told."""
+        from pipeline.evaluation.run import coarse
 
-    def _files(self) -> Report:
+        found, days = self._files() if self.daily else self._built_in()
+        if text := coarse(found, days):
+            screen.warn(f"note: {text}")
+        return found
+
+    def _files(self) -> tuple[Report, int]:
         from pipeline.evaluation.labelled import read_world
         from pipeline.evaluation.run import judge_labelled
 
@@ -53,9 +58,9 @@ class _Request:
         world = read_world(self.daily, self.labels)
         for note in world.notes:
             screen.warn(f"note: {note}")
-        return judge_labelled(world, self.explained, ablations=self.ablations)
+        return judge_labelled(world, self.explained, ablations=self.ablations), world.days_judged
 
-    def _built_in(self) -> Report:
+    def _built_in(self) -> tuple[Report, int]:
         from pipeline.evaluation.run import base_settings, judge_worlds, tasks
 
         try:
@@ -65,7 +70,7 @@ class _Request:
         seeds = range(self.seed, self.seed + self.worlds)
         work = tasks(seeds, base, self.explained, sensitivity=self.sensitivity, ablations=self.ablations)
         with progress.shown("evaluate"):
-            return judge_worlds(work, _PROCESSES, progress.report)
+            return judge_worlds(work, _PROCESSES, progress.report), self.days - base.warmup_days
 
 
 @click.command()
@@ -141,11 +146,13 @@ def show(found: Report) -> None:
         own = [cells.get((*key, basket)) for basket in baskets]
         name = [cost["method"], "own" if cost["budget"] is None else f"{cost['budget']:g}"]
         realised, within = (_percent(cost[c]) for c in ("realised", "within"))
-        rows.append([*name, f"{cost['per_day_per_10k']:.1f}", realised, within, *map(_recall, own)])
-        more.append([*name, *map(_delay, own)])
+        rows.append([*name, _rate(cost), realised, within, *map(_recall, own)])
+        more.append([*name, *(_delay(row, cost) for row in own)])
     columns = ["method", "budget", "false/day", "of budget", "x/2..2x", *baskets]
-    screen.say("Recall in % (95 % interval); false alerts a day per 10,000 active clients:")
+    screen.say("Recall in %, false alerts a day per 10,000 active clients (95 % intervals):")
     screen.table(columns, rows, right=columns[1:])
+    if not baskets:
+        return
     screen.say("\nWorking days to detect, and precision in % at one theft a week per 10,000 clients:")
     screen.table(["method", "budget", *baskets], more, right=["budget", *baskets])
 
@@ -158,7 +165,17 @@ def _recall(row: dict[str, Any] | None) -> str:
     return f"{100 * row['recall']:.0f} ({100 * row['low']:.0f}-{100 * row['high']:.0f})" if row else "-"
 
 
-def _delay(row: dict[str, Any] | None) -> str:
-    if not row or row["days_to_detect"] is None or row["precision"] is None:
+def _rate(cost: dict[str, Any]) -> str:
+    return f"{cost['per_day_per_10k']:.1f} ({cost['per_day_low']:.1f}-{cost['per_day_high']:.1f})"
+
+
+def _delay(row: dict[str, Any] | None, cost: dict[str, Any]) -> str:
+    """Without any false alert a precision has but a lower bound: that of as many as could have been missed."""
+    if not row or row["days_to_detect"] is None:
         return "-"
-    return f"{row['days_to_detect']:.1f} d, {100 * row['precision']:.2g}"
+    precision, bound = row["precision"], ""
+    if precision is None:
+        from pipeline.evaluation.report import precision_at
+
+        bound, precision = ">", precision_at(row["recall"], cost["per_day_high"])
+    return f"{row['days_to_detect']:.1f} d, {bound}{100 * precision:.2g}"

@@ -15,7 +15,7 @@ from assets.metadata import GROUP, TECHNIQUES, table
 from assets.schedules import asset_job, running_schedule
 from pipeline.alerts import human
 from pipeline.locks import site_lock
-from pipeline.power import coverage, power_inputs, power_map
+from pipeline.power import power_inputs, power_map, protected
 from pipeline.schemas import POWER_MAP
 from pipeline.site import Site
 
@@ -60,7 +60,7 @@ def _make(site: Site, day: dt.date) -> dict[str, Any]:
         "clients that can alert": can,
         "fingerprint": record.fingerprint,
         "rules without clients": ", ".join(silent) or "none",
-        "protected by size of theft": dg.MetadataValue.md(_plot(coverage(found))),
+        "protected by size of theft": dg.MetadataValue.md(_plot(protected(found, site.rules))),
     }
 
 

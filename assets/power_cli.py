@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import polars as pl
 from assets import progress, screen
 from assets.evaluate_cli import writable, write_text
 from assets.options import Day, asked_days
-from pipeline.alerts import human
+from pipeline.alerts import amount, human
 from pipeline.detections import Rule, RuleOverride, load_rules
 from pipeline.errors import ConfigError
 from pipeline.exports import csv_text
@@ -44,8 +44,11 @@ _SIDES = ("candidate", "current")
 def power(
     folder: Path, day: dt.date | None, rule: str | None, as_json: bool, as_csv: bool, plot_file: Path | None
 ) -> None:
-    """Print the power map of a day: the fewest extra bytes that would alert, and who is protected from what."""
-    from pipeline.power import coverage, power_map
+    """Print the power map of a day: the fewest extra bytes that would alert, and who is protected from what.
+
+    Of rules that count flows, other ends or ports it is how many more of those.
+    """
+    from pipeline.power import power_map, protected
 
     if as_json and as_csv:
         raise click.UsageError("give --json or --csv, not both.")
@@ -53,7 +56,7 @@ def power(
     rules = site.rules if rule is None else (site.rule(rule),)
     writable(plot_file)
     found = power_map(site, day or _last_scored(site), rules)
-    covered = coverage(found)
+    covered = protected(found, rules)
     if plot_file:
         write_text(plot_file, _coverage_picture(covered))
     if as_json:
@@ -62,7 +65,7 @@ def power(
     elif as_csv:
         screen.raw(csv_text(found))
     else:
-        _show_power(found, covered, [r.id for r in rules])
+        _show_power(found, covered, rules)
 
 
 def _last_scored(site: Site) -> dt.date:
@@ -87,16 +90,39 @@ def _coverage_picture(covered: pl.DataFrame) -> str:
     return picture(rows, "stolen on the day, MB")
 
 
-def _show_power(found: pl.DataFrame, covered: pl.DataFrame, asked: Sequence[str]) -> None:
+def _show_power(found: pl.DataFrame, covered: pl.DataFrame, asked: Sequence[Rule]) -> None:
     """Coverage by size of theft, then who can never alert, and why; rules under which nobody had traffic by name."""
-    from pipeline.power import REASONS
-
     if found.is_empty():
         screen.say("No client had traffic on the day, so that nobody could alert.")
         return
-    if silent := [rule for rule in asked if rule not in found["rule_id"]]:
+    if silent := [rule.id for rule in asked if rule.id not in found["rule_id"]]:
         screen.say(f"Nobody had traffic that these rules judge, so nobody could alert: {', '.join(silent)}\n")
-    day, rules = found["day"][0], covered["rule_id"].unique(maintain_order=True).to_list()
+    _show_coverage(found["day"][0], covered)
+    fields = {rule.id: rule.field for rule in asked}
+    counts = found.group_by("rule_id", "reason", "bound_by").agg(
+        clients=pl.len(), median=pl.col("extra").median(), least=pl.col("extra").min()
+    )
+    rows = [
+        [r["rule_id"], f"{r['clients']:,}", r["reason"] or f"can, bound by {r['bound_by']}", _extra(r, fields)]
+        for r in counts.sort("rule_id", "clients", "bound_by", descending=[False, True, False]).iter_rows(named=True)
+    ]
+    screen.table(["rule", "clients", "alert", "why, or how much more"], rows, right=["clients"])
+
+
+def _extra(row: dict[str, Any], fields: Mapping[str, str]) -> str:
+    from pipeline.power import REASONS
+
+    if row["reason"]:
+        return REASONS[row["reason"]]
+    least, median = (amount(row[c], fields[row["rule_id"]]) for c in ("least", "median"))
+    return f"from {least}, half within {median}"
+
+
+def _show_coverage(day: dt.date, covered: pl.DataFrame) -> None:
+    """A line a size of theft, and a column a rule that judges bytes."""
+    if covered.is_empty():
+        return
+    rules = covered["rule_id"].unique(maintain_order=True).to_list()
     cells = {(r["rule_id"], r["theft_bytes"]): r["protected"] for r in covered.iter_rows(named=True)}
     sizes = covered["theft_bytes"].unique().sort()
     screen.say(f"Clients that would alert on {day}, by what is stolen on top of their own traffic:")
@@ -104,19 +130,6 @@ def _show_power(found: pl.DataFrame, covered: pl.DataFrame, asked: Sequence[str]
         ["theft", *rules], [[human(x), *(f"{cells[r, x]:.1%}" for r in rules)] for x in sizes], right=["theft", *rules]
     )
     screen.say("")
-    counts = found.group_by("rule_id", "reason", "bound_by").agg(
-        clients=pl.len(), median=pl.col("extra").median(), least=pl.col("extra").min()
-    )
-    rows = [
-        [
-            r["rule_id"],
-            f"{r['clients']:,}",
-            r["reason"] or f"can, bound by {r['bound_by']}",
-            f"{REASONS[r['reason']]}" if r["reason"] else f"from {human(r['least'])}, half below {human(r['median'])}",
-        ]
-        for r in counts.sort("rule_id", "clients", "bound_by", descending=[False, True, False]).iter_rows(named=True)
-    ]
-    screen.table(["rule", "clients", "alert", "why or extra bytes"], rows, right=["clients"])
 
 
 @click.command()
@@ -162,8 +175,14 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
     else:
         screen.say(f"candidate  {candidate.id} of {rule_file}\ncurrent    {current.id}\n")
         _show_backtest(found)
+    _name_counting(candidate, current)
     unwatched = _name_unwatched(site, {"candidate": candidate, "current": current}, days)
     sys.exit(max(unwatched, _name_missing(missing)))
+
+
+def _name_counting(*rules: Rule) -> None:
+    for rule in dict.fromkeys(r.id for r in rules if not r.in_bytes):
+        screen.warn(f"note: no theft is planted under {rule}: it counts, and a theft is so many bytes.")
 
 
 def _name_unwatched(site: Site, rules: dict[str, Rule], days: Sequence[dt.date]) -> int:

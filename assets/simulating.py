@@ -26,14 +26,25 @@ def write_world(folder: Path, settings: WorldSettings, logs: str | None) -> None
     world = make_world(settings)
     for name, rows in write_tables(world, folder).items():
         screen.say(f"{folder / name}.parquet  {rows:,} rows")
-    if settings.attacks and not world.thefts.height:
-        screen.warn(f"No theft is planted: the first {settings.warmup_days} days stay without, make more --days.")
+    _tell_missing(settings, world.thefts.height)
     if logs:
         write_context(world, folder)
         lines = write_logs(world.daily, folder, logs, seed=settings.seed)
         screen.say(f"{folder / 'logs'}  {lines:,} records of {logs}")
         last = world.calendar["day"][-1]
         screen.say(f"Run them: nilometer --site {quote(str(folder))} run --from {settings.start} --to {last}")
+
+
+def _tell_missing(settings: WorldSettings, planted: int) -> None:
+    """Thefts that were asked for and have no place: nobody is robbed twice, and nobody while the world warms up."""
+    asked = sum(attack.count for attack in settings.attacks)
+    if asked and not planted:
+        screen.warn(f"No theft is planted: the first {settings.warmup_days} days stay without, make more --days.")
+    elif planted < asked:
+        screen.warn(
+            f"{planted:,} of {asked:,} thefts are planted: {settings.clients:,} clients and "
+            f"{settings.days - settings.warmup_days} days after the warm-up have no room for more."
+        )
 
 
 def _clear(folder: Path) -> None:

@@ -64,7 +64,7 @@ class Traffic:
         parts = [_behind(flows, m, addresses, literal=rule.null_client == "literal") for m in rule.measures]
         picked = pl.concat(parts).collect(engine="streaming").with_columns(whose)
         servers = picked.group_by("client", ip="server").agg(bytes=known_sum("bytes"), flows=pl.len())
-        by = "bytes" if rule.field.startswith("bytes") else "flows"
+        by = "bytes" if rule.in_bytes else "flows"
         return cls(_largest(servers, by, "ip"), _largest(picked, "bytes", "source", "source_file", "source_line"))
 
 

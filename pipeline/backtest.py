@@ -105,7 +105,8 @@ def backtest(
 
     A theft is at a client with traffic on the day and before, drawn by the seed among those that both rules judge; each
     is planted into a copy of its own, so that none masks another. An address and the asset that held it on the day are
-    one client, under the asset's name; a rule that judges addresses is robbed at the busiest of them.
+    one client, under the asset's name; a rule that judges addresses is robbed at the busiest of them. Rules that count
+    flows, other ends or ports are not robbed: so many bytes say nothing of those.
     """
     daily, alerts, thefts, swept = [], [pl.DataFrame(schema=_ALERTS)], [], []
     for number, day in enumerate(days, 1):
@@ -120,7 +121,7 @@ def backtest(
         plan = _plan(told, day, seed)
         for name, of, verdicts in zip(names, trials, told, strict=True):
             own = dict(verdicts.select("client", _OWN).iter_rows())
-            mine = {size: own[client] for size, client in plan.items()}
+            mine = {size: own[client] for size, client in plan.items()} if of.rule.in_bytes else {}
             thefts += _planted(name, of, day, mine)
             swept += _swept(name, of, day, mine)
         step(number, len(days))

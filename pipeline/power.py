@@ -204,8 +204,17 @@ def surge_power(raw: pl.DataFrame, rule: Rule, day: dt.date, calibration: Calibr
     )
 
 
+def protected(power: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+    """The coverage of those rules that judge bytes: so many stolen ones say nothing of flows, other ends or ports."""
+    return coverage(power.filter(pl.col("rule_id").is_in([r.id for r in rules if r.in_bytes])))
+
+
 def coverage(power: pl.DataFrame, sizes: Sequence[int] = GRID) -> pl.DataFrame:
     """One row a (rule, size): the share of the day's clients whose theft of so many bytes would have alerted.
+
+    Args:
+        power: rows of POWER_MAP of rules that judge bytes.
+        sizes: of thefts.
 
     Returns:
         rule_id, theft_bytes, clients, protected (a share of 0..1; clients that alert without it are among them).

@@ -17,6 +17,8 @@ from pipeline.wording import fault_text
 from pipeline.yaml_lines import load_located
 
 BUILT_IN = Path(__file__).parent
+_SHOWN = 80
+"""Characters of a value that a message repeats; a longer one is a part of the file, which the line names."""
 _ENDINGS = (".yaml", ".yml")
 
 
@@ -95,7 +97,7 @@ def _explain(fault: Any) -> str:
         model = RuleTest if len(fault["loc"]) > 1 else Rule
         return f"unknown key. Allowed: {', '.join(sorted(model.model_fields))}."
     shown = repr(fault.get("input"))
-    return f"{fault_text(fault)} (got {shown if len(shown) <= 80 else shown[:77] + '...'})."
+    return f"{fault_text(fault)} (got {shown})." if len(shown) <= _SHOWN else f"{fault_text(fault)}."
 
 
 def _in_force(rule: Rule, change: RuleOverride | None) -> bool:

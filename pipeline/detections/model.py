@@ -24,7 +24,6 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
-    model_validator,
 )
 
 from pipeline.detections.budget import CHANNELS, SHARES, Params
@@ -65,6 +64,26 @@ def _technique(attack_id: str) -> str:
 def _tactic(name: str) -> str:
     if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name):
         raise ValueError("must be the short name of an ATT&CK tactic, such as collection or command-and-control")
+    return name
+
+
+def _is_address(client: str) -> bool:
+    try:
+        ip_address(client)
+    except ValueError:
+        return False
+    return True
+
+
+def _id(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]+", text):
+        raise ValueError("must be lower-case letters, digits and underscores, such as mail_volume")
+    return text
+
+
+def _category(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+        raise ValueError("must be one category of nilometer.yaml's inventory, such as email_server")
     return name
 
 
@@ -126,6 +145,7 @@ SUMMED = ("bytes_in", "bytes_out", "bytes", "flows")
 """Fields whose days add up; distinct counts do not."""
 Reference = Literal["fleet_and_own", "fleet", "own", "group_and_own", "group"]
 """What a day is compared with: everybody, the client's own past, its peer group, and which of them together."""
+_BY_GROUP = ("group", "group_and_own")
 Fill = Literal["none", "zero"]
 Floor = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 
@@ -214,7 +234,7 @@ _SEED_ONLY = (*NUMBERS_OF["seed"], "dest_port", "app", "transport")
 class Rule(_Model):
     """One detection rule."""
 
-    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    id: Annotated[str, AfterValidator(_id)]
     title: Annotated[str, AfterValidator(_not_blank)]
     description: Annotated[str, AfterValidator(_not_blank)]
     version: int = Field(1, ge=1)
@@ -226,7 +246,7 @@ class Rule(_Model):
     method: Literal["seed", "surge"] = "seed"
     subject: Literal["src_ip", "dest_ip"]
     field: MeasureField
-    category: str
+    category: Annotated[str, AfterValidator(_category)]
     category_side: Literal["src", "dest"]
     dest_port: Ports = ()
     app: Apps = ()
@@ -272,18 +292,18 @@ class Rule(_Model):
             raise ValueError("is for rules of method surge")
         return value
 
-    @model_validator(mode="after")
-    def _cases_that_can_be_run(self) -> Rule:
-        if self.tests and self.method != "seed":
+    @field_validator("tests")
+    @classmethod
+    def _cases_that_can_be_run(cls, tests: tuple[RuleTest, ...], info: ValidationInfo) -> tuple[RuleTest, ...]:
+        if tests and info.data.get("method") == "surge":
             raise ValueError("tests are for rules of method seed: a budget says nothing of a few rows")
-        if self.by_group:
-            for client in {c for case in self.tests for c in case.rows}:
-                try:
-                    ip_address(client)
-                except ValueError:
-                    text = f"tests of a rule with groups need addresses as clients, such as 10.0.0.1, not {client!r}"
-                    raise ValueError(text) from None
-        return self
+        for case in tests:
+            if strange := sorted(set(case.expect) - set(case.rows)):
+                raise ValueError(f"case {case.name!r} expects {strange[0]!r}, which has no rows in it")
+            if info.data.get("reference") in _BY_GROUP and (named := [c for c in case.rows if not _is_address(c)]):
+                text = f"a rule with groups needs addresses as clients, such as 10.0.0.1, not {named[0]!r}"
+                raise ValueError(f"case {case.name!r}: {text}")
+        return tests
 
     def with_numbers(self, changes: Mapping[str, Any]) -> Rule:
         """The rule with a site's numbers; what the file says is kept, for the cases that speak of it."""
@@ -335,7 +355,7 @@ class Rule(_Model):
     @property
     def by_group(self) -> bool:
         """Whether a client is compared with its peer group in place of the fleet."""
-        return self.reference in ("group", "group_and_own")
+        return self.reference in _BY_GROUP
 
     @property
     def asks_others(self) -> bool:
@@ -352,6 +372,11 @@ class Rule(_Model):
         """What of the judging differs from the seed's, by key; the series' own differences are in its id."""
         defaults = {name: type(self).model_fields[name].default for name in _JUDGING}
         return {name: getattr(self, name) for name in _JUDGING if getattr(self, name) != defaults[name]}
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether its values are bytes, so that a theft of so many of them means something; else it counts."""
+        return self.field.startswith("bytes")
 
     @property
     def like_seed(self) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.errors import ConfigError, Location, StorageError
+from pipeline.evaluation.notes import QUIET, REPEATED, world_notes
 from pipeline.storage import DAMAGE, checked
 
 WARMUP_DAYS = 45
@@ -44,6 +45,13 @@ class LabelledWorld:
         """The first day after the warm-up."""
         return _first_day(self.daily) + dt.timedelta(days=WARMUP_DAYS)
 
+    @property
+    def days_judged(self) -> int:
+        """Calendar days from there to the last."""
+        last = self.daily["day"].max()
+        assert isinstance(last, dt.date)
+        return (last - self.first_judged).days + 1
+
 
 def read_world(daily: Path, labels: Path) -> LabelledWorld:
     """The world of two Parquet files; raises ConfigError or StorageError naming the file and the column."""
@@ -62,21 +70,22 @@ def make_labelled(
 
     Args:
         daily: day, src_ip, bytes_in, and optionally group and role.
-        labels: day, src_ip, and attack_id with basket, cause, or both.
+        labels: day, src_ip, and attack_id with basket, cause, or both; a row given twice counts once.
         events: known events (EVENTS), where the world tells them itself.
         daily_name: what messages call the first frame.
         labels_name: what messages call the second frame.
 
     Raises:
-        ConfigError: a column is missing or of another type, a value is null, negative or there twice, a theft has no
-            basket or two, no labelled client is known, or the days are too few or too far apart.
+        ConfigError: a column is missing or of another type, a value is null or negative, a client's day is there
+            twice, a theft has no basket or two, no labelled client is known, or the days are too few or too far apart.
     """
-    rows, told = _Frame(daily, daily_name).daily(), _Frame(labels, labels_name).labels()
-    _refuse_strangers(told, rows, daily_name, labels_name)
-    quiet = rows.filter(pl.col("bytes_in") == 0).height
+    rows, given = _Frame(daily, daily_name).daily(), _Frame(labels, labels_name).labels()
+    _refuse_strangers(given, rows, daily_name, labels_name)
+    told = given.unique((*_KEY, "attack_id", "cause"), keep="first", maintain_order=True)
+    left_out = {QUIET: rows.filter(pl.col("bytes_in") == 0).height, REPEATED: given.height - told.height}
     rows = rows.filter(pl.col("bytes_in") > 0)
     start = _checked_start(rows, daily_name)
-    return LabelledWorld(rows, told, events, _notes(rows, told, start, quiet))
+    return LabelledWorld(rows, told, events, world_notes(rows, told, start, left_out))
 
 
 def _refuse_strangers(labels: pl.DataFrame, daily: pl.DataFrame, daily_name: str, labels_name: str) -> None:
@@ -112,22 +121,6 @@ def _checked_start(rows: pl.DataFrame, name: str) -> dt.date:
             remedy=f"Give more than {WARMUP_DAYS} days.",
         )
     return start
-
-
-def _notes(daily: pl.DataFrame, labels: pl.DataFrame, start: dt.date, quiet: int) -> tuple[str, ...]:
-    thefts = labels.filter(pl.col("attack_id").is_not_null())
-    early = thefts.group_by("attack_id").agg(pl.col("day").min()).filter(pl.col("day") < start).height
-    strange = labels.join(daily, on="src_ip", how="anti")["src_ip"].n_unique()
-    silent = thefts.join(daily, on=list(_KEY), how="anti").height
-    empty = labels.filter(pl.col("attack_id").is_null() & pl.col("cause").is_null()).height
-    found = {
-        "rows of 0 bytes are no traffic and left out": quiet,
-        f"thefts begin before {start}, in the warm-up, and are not judged": early,
-        "rows of thefts have no traffic, so no alert can stand there": silent,
-        "labelled clients have no traffic on any day": strange,
-        "rows of labels name neither a theft nor a cause and say nothing": empty,
-    }
-    return tuple(f"{n:,} {text}." for text, n in found.items() if n)
 
 
 def _first_day(daily: pl.DataFrame) -> dt.date:
@@ -172,7 +165,6 @@ class _Frame:
         baskets = rows.filter(theft).group_by("attack_id").agg(pl.col("basket").n_unique().alias("n"))
         twice = rows.join(baskets.filter(pl.col("n") > 1), on="attack_id")
         self._refuse(twice, "attack_id", "spans several baskets", "Give each theft an id of its own.", "attack_id")
-        self._refuse_twice(rows, (*_KEY, "attack_id", "cause"), "Leave one of them.")
         return rows.sort(*_KEY, "attack_id", "cause")
 
     def _conform(self, schema: pl.Schema, needed: Sequence[str]) -> pl.DataFrame:
@@ -192,19 +184,22 @@ class _Frame:
         values = self.frame[name]
         if isinstance(values.dtype, pl.Datetime):
             values = values.dt.replace_time_zone(None)  # a day is the local one
-        accepted = values.dtype == pl.Null or _ACCEPTED[kind](values.dtype)
-        if not accepted:
-            raise self._error(name, f"this is {values.dtype}, not {kind}.", f"Write the column as {kind}.")
+        if isinstance(values.dtype, pl.Categorical | pl.Enum):
+            values = values.cast(pl.String)
+        remedy = f"Write the column as {_SPELLED[kind]}."
+        if values.dtype != pl.Null and not _ACCEPTED[kind](values.dtype):
+            raise self._error(name, f"this is {values.dtype}, not {kind}.", remedy)
         try:
             if kind == pl.Date and values.dtype == pl.String:
                 return values.str.to_date("%Y-%m-%d")
             found = values.cast(kind)
-            whole = bool((found.cast(values.dtype) == values).all())
+            back = found.cast(values.dtype)
         except pl.exceptions.PolarsError as error:
             shown = f"a value is no {kind}{self._first_bad(values, kind)}."
-            raise self._error(name, shown, f"Write the column as {kind}.") from error
-        if not whole:
-            raise self._error(name, f"a value has more to it than a {kind} holds.", f"Write the column as {kind}.")
+            raise self._error(name, shown, remedy) from error
+        if len(more := values.filter(back != values)):
+            shown = f"(the first: {more[0]}; {len(more):,} rows)"
+            raise self._error(name, f"a value has more to it than {_HOLDS[kind]} holds {shown}.", remedy)
         return pl.select(pl.when(found != "").then(found).alias(name)).to_series() if kind == pl.String else found
 
     def _first_bad(self, values: pl.Series, kind: pl.DataType) -> str:
@@ -230,16 +225,19 @@ def _is_day(kind: pl.DataType) -> bool:
     return kind in (pl.Date, pl.String) or isinstance(kind, pl.Datetime)
 
 
-def _is_text(kind: pl.DataType) -> bool:
-    return kind == pl.String or isinstance(kind, pl.Categorical | pl.Enum)
+def _is_name(kind: pl.DataType) -> bool:
+    """Text, or whole numbers that number things."""
+    return kind == pl.String or kind.is_integer()
 
 
 def _is_number(kind: pl.DataType) -> bool:
     return kind.is_numeric()
 
 
+_HOLDS = {pl.Date(): "a day", pl.Int64(): "a whole number", pl.String(): "a text"}
+_SPELLED = {pl.Date(): "Date, or as text such as 2026-10-31", pl.Int64(): "Int64", pl.String(): "String"}
 _ACCEPTED: dict[pl.DataType, Callable[[pl.DataType], bool]] = {
     pl.Date(): _is_day,
     pl.Int64(): _is_number,
-    pl.String(): _is_text,
+    pl.String(): _is_name,
 }

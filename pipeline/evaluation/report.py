@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from scipy.stats import chi2
 
 from pipeline.detections.budget import PER
 from pipeline.evaluation.judge import COST, FOUND
@@ -39,12 +40,17 @@ FALSE_ALERTS = pl.Schema(
         "method": pl.String,
         "budget": pl.Float64,
         "per_day_per_10k": pl.Float64,
+        "per_day_low": pl.Float64,
+        "per_day_high": pl.Float64,
+        "false_alerts": pl.Int64,
+        "client_days": pl.Int64,
         "realised": pl.Float64,
         "worlds": pl.Int64,
         "within": pl.Float64,
     }
 )
-"""By method and budget; realised: of the budget; within: share of worlds that realise half to twice the budget."""
+"""By method and budget; per_day_low and per_day_high: the 95 % interval of the rate; realised: of the budget; within:
+share of worlds that realise half to twice the budget."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,9 @@ class Report:
         return {"results": results, "false_alerts": self.false_alerts.select(*_BY, "per_day_per_10k").to_dicts()}
 
     def flat(self) -> pl.DataFrame:
-        """One table of all: results with what their alerts cost."""
-        return self.results.join(self.false_alerts, on=_BY, how="left", nulls_equal=True, maintain_order="left")
+        """One table of all: results with what their alerts cost, which is told without a theft, too."""
+        rows = self.false_alerts.join(self.results, on=_BY, how="left", nulls_equal=True, maintain_order="left_right")
+        return rows.select(*RESULTS, *(c for c in FALSE_ALERTS if c not in _BY))
 
 
 def report(found: Sequence[pl.DataFrame], cost: Sequence[pl.DataFrame]) -> Report:
@@ -93,21 +100,39 @@ def wilson(detected: pl.Expr, events: pl.Expr) -> list[pl.Expr]:
     return [pl.when(events > 0).then(e).alias(name) for name, e in parts.items()]
 
 
+def precision_at(recall: float, rate: float) -> float:
+    """The share of thefts among the alerts, were there one theft a week per 10,000 clients; the rate is above 0."""
+    return THEFTS_A_DAY * recall / (THEFTS_A_DAY * recall + rate)
+
+
 def precision() -> pl.Expr:
-    """The share of thefts among the alerts, were there one a week per 10,000 clients."""
-    true = THEFTS_A_DAY * pl.col("recall")
-    return pl.when(true + pl.col("per_day_per_10k") > 0).then(true / (true + pl.col("per_day_per_10k")))
+    """The same of each row; null without a false alert: none among few client-days is no proof of none ever."""
+    true, rate = THEFTS_A_DAY * pl.col("recall"), pl.col("per_day_per_10k")
+    return pl.when(rate > 0).then(true / (true + rate))
+
+
+def poisson(count: int) -> tuple[float, float]:
+    """The 95 % interval of the mean that a count was drawn with (Garwood 1936): as if alerts fell independently."""
+    low = float(chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
+    return low, float(chi2.ppf(0.975, 2 * count + 2)) / 2
 
 
 def _false_alerts(costs: pl.DataFrame) -> pl.DataFrame:
     rate = PER * pl.col("false_alerts") / pl.col("client_days")
     within = rate.is_between(pl.col("budget") / 2, pl.col("budget") * 2)
     sums = costs.group_by(_BY).agg(
-        per_day_per_10k=PER * pl.col("false_alerts").sum() / pl.col("client_days").sum(),
+        pl.col("false_alerts", "client_days").sum(),
         worlds=pl.len().cast(pl.Int64),
         within=pl.when(pl.col("budget").first().is_not_null()).then(within.mean()),
     )
-    return sums.with_columns(realised=pl.col("per_day_per_10k") / pl.col("budget"))
+    counts, clients = sums["false_alerts"].to_list(), PER / pl.col("client_days")
+    bounds = pl.DataFrame([poisson(n) for n in counts], schema=["low", "high"], orient="row")
+    told = sums.hstack(bounds).with_columns(
+        per_day_per_10k=pl.col("false_alerts") * clients,
+        per_day_low=pl.col("low") * clients,
+        per_day_high=pl.col("high") * clients,
+    )
+    return told.with_columns(realised=pl.col("per_day_per_10k") / pl.col("budget"))
 
 
 def _ordered(rows: pl.DataFrame, methods: list[str], *then: str) -> pl.DataFrame:

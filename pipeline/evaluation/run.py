@@ -15,8 +15,10 @@ import polars as pl
 
 from pipeline.evaluation.context import offered
 from pipeline.evaluation.detectors import Detector, native_seed, scored
+from pipeline.evaluation.grid import CALIBRATION_DAYS
 from pipeline.evaluation.judge import BUDGETS, judge
 from pipeline.evaluation.labelled import WARMUP_DAYS, LabelledWorld, make_labelled
+from pipeline.evaluation.notes import coarseness
 from pipeline.evaluation.report import Report, report
 from pipeline.evaluation.scores import METHODS
 from pipeline.evaluation.surge import ablated, surge
@@ -83,6 +85,12 @@ def judge_labelled(world: LabelledWorld, explained: float, *, ablations: bool = 
     """The figures of one labelled world."""
     found, cost = _judge(world, explained, all_detectors(ablations=ablations))
     return report([found], [cost])
+
+
+def coarse(found: Report, days: int) -> str | None:
+    """A sentence where worlds of so many days judged are too small for the smallest budget."""
+    cost = found.false_alerts.row(0, named=True)
+    return coarseness(cost["client_days"], days * cost["worlds"], CALIBRATION_DAYS, min(BUDGETS))
 
 
 def _each(work: Sequence[Task], processes: int) -> Iterator[Judged]:

@@ -68,7 +68,21 @@ def test_tables_name_methods_and_baskets_and_files_hold_all_figures(files: tuple
     rows = pl.read_csv(table)
     assert rows.height == 1 + 3 * 6
     assert {*RESULT, "precision", "per_day_per_10k", "realised", "within"} <= set(rows.columns)
+    assert "note: 28 days hold some 700 client-days" in result.stderr
+    assert {"1e+02", "100%"}.isdisjoint(result.stdout.rpartition("precision")[2].split())
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+
+
+def test_a_world_without_thefts_tells_its_false_alerts_and_the_file_too(files: tuple[str, ...], tmp_path: Path) -> None:
+    none, table = tmp_path / "none.parquet", tmp_path / "figures.csv"
+    label_rows().write_parquet(none)
+    result = call(*files[:2], "--labels", none, "--csv", table)
+    assert result.exit_code == 0, result.output
+    assert "note: No theft is judged" in result.stderr
+    assert "precision" not in result.stdout
+    rows = pl.read_csv(table)
+    assert rows.height == 1 + 3 * 6
+    assert rows["client_days"].unique().to_list() == [25 * 5]
 
 
 def test_built_in_worlds_are_named_by_their_seed() -> None:
@@ -84,7 +98,7 @@ def test_thefts_nobody_can_judge_are_noted(files: tuple[str, ...], tmp_path: Pat
     label_rows([("t", "material", 3, 1), ("u", "material", 48, 1)]).write_parquet(early)
     result = call(*files[:2], "--labels", early, "--json")
     assert result.exit_code == 0
-    assert "note: 1 thefts begin before" in result.stderr
+    assert "note: 1 theft begins before" in result.stderr
 
 
 @pytest.mark.parametrize(

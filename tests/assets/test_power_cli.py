@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.detections.loader import BUILT_IN
+from pipeline.site import open_site
+from pipeline.stages import make_baseline, make_daily, make_scores
 from tests.calls import call, objects
 from tests.worlds import SEED, TWIN, day, make_site
 
@@ -74,6 +76,26 @@ def test_rules_of_another_series_are_named_as_not_compared_and_the_others_are(ra
     assert result.exit_code == 0
     assert f"{other}: not compared, its series is none of surge's: bytes_out where" in result.stderr
     assert {o["seed"] for o in objects(result) if o["client"] == STOLEN} >= {"above_its_gate"}
+
+
+def test_rules_that_count_are_told_in_their_own_unit_and_no_theft_of_bytes_is_planted_under_them(
+    ran: Path, tmp_path: Path
+) -> None:
+    site, counting = shutil.copytree(ran, tmp_path / "copy"), "hosts_making_many_mail_flows"
+    with (site / "nilometer.yaml").open("a", encoding="utf-8") as config:
+        config.write(f"rules: {{{counting}: {{reference: own, minimum_data_samples: 1, floor: 7}}}}\n")
+    opened = open_site(site)
+    for when in (day(DAYS - 2), LAST):
+        make_daily(opened, when)
+    for make in (make_baseline, make_scores):
+        make(opened, LAST)
+    shown = call("power", "--rule", counting, site=site).stdout
+    assert "bound by floor  from 6 flows, half within 6 flows" in shown
+    assert "stolen" not in shown
+    result = call("backtest", "--rule", BUILT_IN / f"{counting}.yaml", "--against", SEED, "--json", site=site)
+    assert {o["rule"] for o in objects(result) if o["what"] == "recall"} == {"current"}
+    assert {o["events"] for o in objects(result) if o["what"] == "sweep" and o["rule"] == "candidate"} == {0}
+    assert f"note: no theft is planted under {counting}: it counts" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import main
+from pipeline.simulate.settings import default_attacks
 from pipeline.simulate.world_site import LOGS
 
 SMALL = ("--clients", 40, "--days", 6)
@@ -31,6 +32,14 @@ def test_a_world_is_written_and_told_with_its_settings(tmp_path: Path) -> None:
 
 def test_a_world_too_short_for_thefts_is_told_so(tmp_path: Path) -> None:
     assert "first 45 days" in call("simulate", tmp_path / "w", *SMALL).stderr
+
+
+def test_thefts_that_had_no_place_are_told(tmp_path: Path) -> None:
+    result = call("simulate", tmp_path / "w", "--clients", 5, "--days", 50, "--thefts", 1)
+    planted = pl.read_parquet(tmp_path / "w" / "thefts.parquet").height
+    asked = sum(attack.count for attack in default_attacks(1))
+    assert 0 < planted < asked
+    assert f"{planted} of {asked} thefts are planted: 5 clients and 5 days after the warm-up" in result.stderr
 
 
 @pytest.mark.parametrize("form", ["zeek", "suricata"])

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.evaluation.labelled import DAILY, LABELS, make_labelled, read_world
+from pipeline.evaluation.notes import coarseness
 from tests.pipeline.evaluation.fleets import day, fleet, label_rows, name
 
 THEFT = ("t1", "material", 50, 1)
@@ -61,9 +62,9 @@ def test_labels_need_a_client_a_day_and_something_to_say() -> None:
         ("day", pl.lit("yesterday"), "no Date"),
         ("day", pl.lit("2026-03-02T07:00:00").str.to_datetime(), "more to it"),
         ("day", pl.lit(None, pl.Date), "is null"),
-        ("src_ip", pl.lit(1), "not String"),
+        ("src_ip", pl.lit(1.5), "not String"),
         ("src_ip", pl.lit(""), "is null"),
-        ("group", pl.lit(1), "not String"),
+        ("group", pl.lit(True), "not String"),
     ],
 )
 def test_values_of_another_kind_are_refused_by_column(column: str, value: pl.Expr, fault: str) -> None:
@@ -81,6 +82,7 @@ def test_values_of_another_kind_are_refused_by_column(column: str, value: pl.Exp
     [
         pl.col("day").cast(pl.Datetime("ns")),
         pl.col("day").cast(pl.String),
+        pl.col("day").cast(pl.String).cast(pl.Categorical),
         pl.col("day").cast(pl.Datetime("ms")).dt.replace_time_zone("Europe/Berlin"),
     ],
 )
@@ -98,9 +100,29 @@ def test_a_client_and_day_stands_once() -> None:
     text = refused(lambda f: pl.concat([f, f.head(1)]))
     assert "d.parquet, column day and src_ip: this is there more than once" in text
     assert name(0) in text
-    assert "l.parquet" in refused(labels=lambda f: pl.concat([f, f]))
     both = [("t1", "material", 50, 1), ("t2", "material", 50, 1)]
     make_labelled(fleet(4, 60), label_rows(both, [("resync", 50, 1)]))
+
+
+def test_labels_given_twice_count_once_and_are_told() -> None:
+    labels = label_rows([THEFT], [("resync", 50, 1)])
+    once, twice = (make_labelled(fleet(4, 60), frame) for frame in (labels, pl.concat([labels, labels])))
+    assert twice.labels.equals(once.labels)
+    assert twice.notes == ("2 rows of labels repeat others and are left out.",)
+
+
+def test_numbers_name_thefts_groups_and_clients_as_well_as_texts() -> None:
+    ids = pl.col("src_ip").str.split(".").list.last().cast(pl.UInt32)
+    labels = label_rows([THEFT]).with_columns(ids.alias("src_ip"), attack_id=pl.lit(17))
+    world = make_labelled(fleet(4, 60).with_columns(ids.alias("src_ip"), group=pl.lit(3, pl.Int8)), labels)
+    assert world.daily.row(1, named=True) | {"day": None, "bytes_in": 0} == {
+        "day": None,
+        "src_ip": "1",
+        "bytes_in": 0,
+        "group": "3",
+        "role": None,
+    }
+    assert world.labels["attack_id"].to_list() == ["17"]
 
 
 def test_a_theft_has_one_basket() -> None:
@@ -116,7 +138,7 @@ def test_clients_that_are_spelled_in_another_way_are_refused_and_single_ones_wit
     assert name(0) in text
     other = label_rows([("t2", "slow", 50, 2)]).with_columns(src_ip=pl.lit("192.0.2.77"))
     world = make_labelled(fleet(4, 60), pl.concat([label_rows([THEFT]), other]))
-    assert any(n.startswith("1 labelled clients have no traffic") for n in world.notes)
+    assert any(n == "1 labelled client has no traffic on any day." for n in world.notes)
     assert world.labels.height == 2
 
 
@@ -128,7 +150,12 @@ def test_a_world_without_a_byte_or_with_a_stray_day_is_refused() -> None:
 
 
 def test_the_first_value_that_is_of_another_type_is_shown() -> None:
-    assert "(the first: '06.01.2026'; 240 rows)" in refused(lambda f: f.with_columns(day=pl.lit("06.01.2026")))
+    text = refused(lambda f: f.with_columns(day=pl.lit("06.01.2026")))
+    assert "(the first: '06.01.2026'; 240 rows)" in text
+    assert "such as 2026-10-31" in text
+    assert "than a whole number holds (the first: 1.5; 240 rows)" in refused(
+        lambda f: f.with_columns(bytes_in=pl.lit(1.5))
+    )
 
 
 def test_a_world_is_longer_than_its_warmup() -> None:
@@ -145,8 +172,32 @@ def test_what_is_left_out_is_told() -> None:
     labels = label_rows([("t1", "slow", 44, 1), ("t1", "slow", 46, 1), ("t2", "material", 50, 3)])
     nothing = labels.head(1).with_columns(pl.lit(None, pl.String).alias(c) for c in ("attack_id", "basket"))
     world = make_labelled(daily, pl.concat([labels, nothing]))
-    assert [n.split(" ", 1)[0] for n in world.notes] == ["1"] * 4
+    assert world.notes == (
+        "1 row of 0 bytes is no traffic and left out.",
+        "1 theft begins before 2026-04-16, in the warm-up, and is not judged.",
+        "1 row of a theft has no traffic, so no alert can stand there.",
+        "1 theft has no row with traffic and counts as missed.",
+        "1 row of labels names neither a theft nor a cause and says nothing.",
+    )
     assert world.daily.height == 4 * 60 - 1
+
+
+def test_a_world_without_a_judged_theft_and_days_without_traffic_are_told() -> None:
+    labels = label_rows([("t1", "slow", 3, 1)])
+    quiet = make_labelled(fleet(4, 60), labels.clear())
+    assert quiet.notes == ("No theft is judged: there are false alerts to tell, and no recall.",)
+    stray = pl.concat([fleet(4, 60), fleet(4, 1).with_columns(day=day(-100))])
+    assert make_labelled(stray.filter(pl.col("day") != day(50)), labels).notes == (
+        "100 of the 160 days from 2025-11-22 to 2026-04-30 have no traffic, 44 of them of the 45 that warm up.",
+    )
+
+
+@pytest.mark.parametrize(("clients", "told"), [(357, True), (358, False)])
+def test_budgets_that_the_past_cannot_tell_are_noted(clients: int, told: bool) -> None:
+    """10,000 / 28 = 357.1 clients a day hold one score in 10,000 of 28 days."""
+    text = coarseness(clients * 30, 30, 28, 1.0)
+    assert (text is not None) is told
+    assert text is None or "rarer than 1 a day per 10,000 clients" in text
 
 
 def test_files_are_read_and_broken_ones_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.evaluation.judge import COST, FOUND
 from pipeline.evaluation.plot import svg
-from pipeline.evaluation.report import Report, report, wilson
+from pipeline.evaluation.report import Report, poisson, report, wilson
 
 CONTRACT = [
     "method",
@@ -56,7 +56,8 @@ def test_worlds_are_pooled_and_methods_keep_their_order() -> None:
 
 
 def test_false_alerts_are_told_a_day_and_10_000_clients_beside_their_budget() -> None:
-    rows = two_worlds().false_alerts.rows()
+    columns = ("method", "budget", "per_day_per_10k", "realised", "worlds", "within")
+    rows = two_worlds().false_alerts.select(columns).rows()
     assert rows[0] == ("surge", 5.0, 7.0, 1.4, 2, 0.5)  # 3 and 11 a day; 11 is above twice the budget
     assert rows[1] == ("own", None, 0.5, None, 2, None)
 
@@ -64,6 +65,24 @@ def test_false_alerts_are_told_a_day_and_10_000_clients_beside_their_budget() ->
 def test_precision_is_that_of_one_theft_a_week() -> None:
     slow = two_worlds().results.row(1, named=True)
     assert slow["precision"] == pytest.approx((2 / 3 / 7) / (2 / 3 / 7 + 7.0))
+
+
+def test_without_a_false_alert_no_precision_is_claimed() -> None:
+    thefts = found(("surge", 5.0, "slow", "a", 4))
+    told = report([thefts], [cost(("surge", 5.0, 0, 450))])
+    assert told.results["precision"].to_list() == [None]
+    high = told.false_alerts["per_day_high"].item()
+    assert high == pytest.approx(1e4 * -math.log(0.025) / 450)  # none comes by chance once in forty times
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 40])
+def test_a_rate_s_interval_is_where_the_count_just_becomes_too_unlikely(count: int) -> None:
+    def at_most(n: int, mean: float) -> float:
+        return math.fsum(math.exp(-mean) * mean**i / math.factorial(i) for i in range(n + 1))
+
+    low, high = poisson(count)
+    assert at_most(count, high) == pytest.approx(0.025)
+    assert 1 - at_most(count - 1, low) == pytest.approx(0.025) if count else low == 0
 
 
 def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
@@ -77,7 +96,10 @@ def test_no_thefts_give_no_results_and_still_the_cost() -> None:
     quiet = report([found()], [cost(("surge", 5.0, 3, 10_000))])
     assert quiet.results.is_empty()
     assert quiet.false_alerts.height == 1
-    assert quiet.flat().is_empty()
+    flat = quiet.flat()
+    assert flat.select("method", "budget", "basket", "false_alerts", "client_days").rows() == [
+        ("surge", 5.0, None, 3, 10_000)
+    ]
     ElementTree.fromstring(svg(quiet))
 
 
