@@ -13,6 +13,7 @@ from data_quality.standing import reason
 from pipeline.acceptance import FIT
 from pipeline.detections import Rule
 from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
+from pipeline.now import how_to_make
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
 
@@ -37,9 +38,8 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
         screen.raw(SIEM[form](found, site.settings.timezone, known))
     else:
         screen.raw(_csv(site, found, rule))
-    for day, quality in qualities.items():
-        if why := doubtful.get(day) or reason(site, day, quality):
-            screen.warn(screen.one_line(f"{day}: {why if day in doubtful else f'{quality}: {why}'}"))
+    standing = {d: f"{q}: {why}" for d, q in qualities.items() if d not in doubtful and (why := reason(site, d, q))}
+    screen.warn_days(doubtful | standing)
     return 1 if doubtful else 0
 
 
@@ -66,4 +66,4 @@ def _no_verdict(site: Site, day: dt.date) -> str | None:
     failure = site.storage.failure(day)
     if failure is not None:
         return f"its last run failed ({failure[0]}: {failure[1][0]})"
-    return None if site.storage.has("alerts", day) else f"not scored; run it: nilometer run --day {day}"
+    return None if site.storage.has("alerts", day) else f"not scored; {how_to_make(site, day)}"

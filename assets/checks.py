@@ -74,8 +74,19 @@ def asset_check_spec(site: Site, spec: CheckSpec, partitions: dg.PartitionsDefin
 class Days(dg.Config):
     """Which days to look at."""
 
-    days: list[str] = Field(default_factory=list)
-    """YYYY-MM-DD each; none: all days that are kept."""
+    days: list[str] = Field(default_factory=list, description="YYYY-MM-DD each; none: all days that are kept.")
+
+
+def _days(asked: Sequence[str]) -> list[dt.date]:
+    """The days of a run's configuration, which people write in the launchpad too."""
+    found = []
+    for text in asked:
+        try:
+            found.append(parse_day(text))
+        except ValueError:
+            told = f"config days: {text!r} is not a day of the form YYYY-MM-DD. Launch the job again with such days."
+            raise dg.Failure(told, allow_retries=False) from None
+    return found
 
 
 def job(site: Site) -> dg.JobDefinition:
@@ -84,11 +95,11 @@ def job(site: Site) -> dg.JobDefinition:
     @dg.op(name="judge_again", pool=POOL)
     def judge_again(context: dg.OpExecutionContext, config: Days) -> None:
         with site_lock(site.storage.workspace, wait=True):
-            days = [parse_day(d) for d in config.days] or stale.kept_span(site, last_ended_day(site))
+            days = _days(config.days) or stale.kept_span(site, last_ended_day(site))
             for specs, alike in groupby(days, lambda day: unjudged(site, day)):
                 judge(context, site, specs, list(alike))
 
-    @dg.job(name=JOB)
+    @dg.job(name=JOB, description="Runs checks again whose results are missing or of other data; makes no day.")
     def nilometer_checks() -> None:
         judge_again()
 

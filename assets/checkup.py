@@ -20,6 +20,7 @@ from pipeline.ledger import Ledger
 from pipeline.sampling import directions, samples
 from pipeline.site import Site
 from pipeline.survey import SourceSurvey, survey
+from pipeline.wording import counted
 
 
 def check_site(site: Site, *, as_json: bool) -> bool:
@@ -101,11 +102,11 @@ def _print(
     screen.say(
         f"days       from {s.start_date}, {s.timezone}; each is run at {s.schedule.hour:02}:{s.schedule.minute:02}"
     )
-    screen.say(f"inventory  {len(s.inventory)} entries")
+    screen.say(f"inventory  {counted(len(s.inventory), 'entry', 'entries')}")
     for found in sources:
         formats = ", ".join(f"{n} {name}" for name, n in sorted(found.formats.items())) or "nothing"
         of = "" if found.looked_into == found.files else f" ({found.looked_into} looked into)"
-        screen.say(f"source     {found.source}: {found.files:,} files, {found.bytes:,} bytes; {formats}{of}")
+        screen.say(f"source     {found.source}: {counted(found.files, 'file')}, {found.bytes:,} bytes; {formats}{of}")
         if found.first:
             screen.say(f"           flows from {found.first} to {found.last}")
     for way in ways:
@@ -126,6 +127,6 @@ def _print_context(site: Site, known: Context) -> None:
         facts = _context_facts(table)
         out = f", {facts['excluded']:,} exclude" if facts.get("excluded") else ""
         others = f"; columns not read: {', '.join(table.unread)}" if table.unread else ""
-        screen.say(f"context    {table.name}: {table.rows:,} rows{out} ({table.file}){others}")
+        screen.say(f"context    {table.name}: {counted(table.rows, 'row')}{out} ({table.file}){others}")
     if known.tables and not site.rules_of("surge"):
         screen.say("           It is not used: no rule of method surge is on, such as mail_volume_surge.")

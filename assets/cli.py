@@ -22,7 +22,7 @@ from assets import journal, screen, views
 from assets.command import RESULTS, Stopped
 from assets.evaluate_cli import evaluate
 from assets.explain_cli import explain
-from assets.options import Day, asked_days, day_options
+from assets.options import Day, Moment, asked_days, day_options
 from assets.power_cli import backtest, compare, power
 from assets.prune_cli import prune
 from assets.quality_cli import quality
@@ -32,6 +32,7 @@ from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.now import last_ended_day, open_landing
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
+from pipeline.wording import counted
 
 PROBLEMS, MISUSE = 1, 2
 FORMATS = ("table", "csv", "jsonl", "ocsf", "ecs", "splunk")
@@ -174,10 +175,10 @@ def _told(days: Sequence[Any], problems: Sequence[str]) -> int:
     """Say what a run came to; the exit code."""
     bad = [d for d in days if d.state != "done" or d.quality not in FIT]
     rows = sum(d.tables["alerts"].rows for d in days if "alerts" in d.tables)
-    screen.say(f"{len(days)} days: {len(days) - len(bad)} good, {len(bad)} with problems; {rows} alerts.")
-    for d in bad:
-        why = "; ".join(d.reasons) or _WHY.get(d.quality, "")
-        screen.warn(f"{d.day}: {d.state}, {d.quality}{': ' + why if why else ''}")
+    good, alerts = len(days) - len(bad), counted(rows, "alert")
+    screen.say(f"{counted(len(days), 'day')}: {good:,} good, {len(bad):,} with problems; {alerts}.")
+    why = {d.day: "; ".join(d.reasons) or _WHY.get(d.quality, "").replace("DAY", str(d.day)) for d in bad}
+    screen.warn_days({d.day: f"{d.state}, {d.quality}{': ' + why[d.day] if why[d.day] else ''}" for d in bad})
     for problem in problems:
         screen.warn(f"problem: {problem}")
     return PROBLEMS if bad or problems else 0
@@ -228,21 +229,31 @@ def _span(site: Site) -> tuple[dt.date, dt.date]:
 @main.command()
 @day_options
 @click.option("--rule", help="Only this rule's alerts.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMATS), show_default="table")
 @click.option("--history", "alert_id", metavar="ID", help="Instead, all that became of one alert, withdrawn ones too.")
+@click.option("--changes", is_flag=True, help="Instead, how verdicts of the days changed: raised, withdrawn, and why.")
+@click.option("--since", type=Moment(), help="With --changes: only what was noted then or later.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @click.pass_obj
-def alerts(folder: Path, /, rule: str | None, form: str, alert_id: str | None, as_json: bool, **days: Any) -> None:
+def alerts(folder: Path, /, rule: str | None, form: str | None, alert_id: str | None, **asked: Any) -> None:
     """Print the alerts of the days; with one rule, csv has exactly the seed's columns."""
     from assets.alerting import print_alerts
-    from assets.verdict_history import print_history
+    from assets.verdict_history import print_changes, print_history
 
-    form = "jsonl" if as_json else form
-    site, day, first, last = open_site(folder), days["day"], days["first"], days["last"]
+    form = _form(form, as_json=asked["as_json"])
+    site, day, first, last = open_site(folder), asked["day"], asked["first"], asked["last"]
+    if (asked["changes"] or alert_id is not None) and form not in ("table", "jsonl"):
+        raise click.UsageError(f"--history and --changes have --format table or jsonl, not {form}.")
+    if asked["since"] and not asked["changes"]:
+        raise click.UsageError("--since belongs to --changes.")
     if alert_id is not None:
-        if form == "csv" or day or first or last or rule:
+        if day or first or last or rule or asked["changes"]:
             raise click.UsageError("--history takes an alert's id and --format table or jsonl, and nothing else.")
         print_history(site, alert_id, as_json=form == "jsonl")
+        return
+    if asked["changes"]:
+        ends = (site.settings.start_date, _span(site)[1])
+        print_changes(site, asked_days(day, first, last, ends), rule, asked["since"], as_json=form == "jsonl")
         return
     scored = site.storage.days("alerts")
     if not scored and not (day or first or last):
@@ -250,6 +261,13 @@ def alerts(folder: Path, /, rule: str | None, form: str, alert_id: str | None, a
         sys.exit(PROBLEMS)
     ends = (scored[0], scored[-1]) if scored else (site.settings.start_date, site.settings.start_date)
     sys.exit(print_alerts(site, asked_days(day, first, last, ends), rule, form))
+
+
+def _form(form: str | None, *, as_json: bool) -> str:
+    """The asked format; --json is a word for one of them, and no other can be meant beside it."""
+    if as_json and form not in (None, "jsonl"):
+        raise click.UsageError(f"--json is --format jsonl; leave it out for {form}.")
+    return "jsonl" if as_json else form or "table"
 
 
 @main.command()

@@ -23,6 +23,7 @@ from pipeline.settings import CONFIG_NAME
 from pipeline.simulate.company import Company
 from pipeline.simulate.site import MARK, config_text, write_demo_site
 from pipeline.site import Site, open_site
+from pipeline.wording import counted
 
 
 def run_demo(folder: Path, company: Company) -> RunReport:
@@ -54,7 +55,7 @@ def _prepare(folder: Path, company: Company) -> None:
         raise ConfigError(
             "this folder is not empty.", where=Location(file=str(folder)), remedy="Choose another folder."
         )
-    screen.warn(f"simulating {company.days} days of {company.clients} clients ...")
+    screen.warn(f"simulating {counted(company.days, 'day')} of {counted(company.clients, 'client')} ...")
     folder.mkdir(parents=True, exist_ok=True)
     made = write_demo_site(folder, company)
     screen.warn(f"{made.lines:,} connections written to {folder / 'logs'}")
@@ -65,7 +66,8 @@ def _tell(site: Site, company: Company, alerts: pl.DataFrame) -> None:
     views.show_alerts(alerts)
     planted = human(company.theft_bytes) if company.theft_bytes else "nothing"
     screen.say("")
-    screen.say(f"Planted on {company.last_day}: {planted}. Read from the stored table alerts of {company.days} days.")
+    read = f"Read from the stored table alerts of {counted(company.days, 'day')}."
+    screen.say(f"Planted on {company.last_day}: {planted}. {read}")
     for message in alerts["message"].to_list():
         screen.say(message)
     name = site.root.relative_to(Path.cwd()) if site.root.is_relative_to(Path.cwd()) else site.root

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "detection_quality"
 JOB = "nilometer_detection_quality"
+_TELLS = "Judges how well each method finds planted thefts in simulated worlds."
 SHOWN_BUDGET = 20.0
 
 
@@ -89,9 +90,9 @@ def _shown(report: "Report") -> dict[str, Any]:
 
 def weekly_job() -> UnresolvedAssetJobDefinition:
     """The asset alone."""
-    return asset_job(JOB, NAME, "Judges the methods on simulated worlds.")
+    return asset_job(JOB, NAME, _TELLS)
 
 
 def weekly_schedule(site: Site) -> dg.ScheduleDefinition:
     """Sundays, before the day's work."""
-    return running_schedule(site, NAME, JOB, "30 1 * * 0")
+    return running_schedule(site, NAME, JOB, "30 1 * * 0", _TELLS)

@@ -17,7 +17,9 @@ from assets import screen
 from assets.options import Day
 from pipeline.addresses import canonical_address
 from pipeline.alerts import amount
-from pipeline.site import open_site
+from pipeline.inventory import Inventory
+from pipeline.site import Site, open_site
+from pipeline.wording import counted, rate
 
 if TYPE_CHECKING:
     from pipeline.explain import Explanation
@@ -37,6 +39,7 @@ def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_jso
     from data_quality.checks import day_quality
     from pipeline.explain import explain as tell
 
+    client = client.encode("utf-8", "backslashreplace").decode("utf-8")  # An argument's bytes may be no text.
     site = open_site(folder)
     found = tell(site, client, day, site.rules if rule_id is None else (site.rule(rule_id),))
     quality = day_quality(site, day)
@@ -48,10 +51,18 @@ def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_jso
         screen.say("No log was read for this day, so that nothing said here tells that nothing happened.")
     if canonical_address(client) is None and all(e.value is None for e in found):
         screen.say(f"{client} is no address, and no asset of that name had traffic on the day.")
+    if listed := _listed(site, client, day):
+        screen.say(f"It stands in the inventory as {', '.join(listed)}: what it serves is told of its clients.")
     for told in found:
         screen.say("")
         for line in _lines(told):
             screen.say(line)
+
+
+def _listed(site: Site, client: str, day: dt.date) -> list[str]:
+    """The categories of an address in the inventory of the day."""
+    address = canonical_address(client)
+    return Inventory(site.settings.inventory).categories(address, day) if address else []
 
 
 def _lines(told: Explanation) -> Iterator[str]:
@@ -99,7 +110,7 @@ def _compared(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]
         if not isinstance(found, dict):
             continue
         if name in ("samples", "floor"):
-            had = f"{found['n']} days of at least " if name == "samples" else "at least "
+            had = f"{counted(found['n'], 'day')} of at least " if name == "samples" else "at least "
             yield name, f"{had}{found['least']:,}: {_PASSED[found['passed']]}"
             continue
         if found["avg"] is None:
@@ -110,7 +121,7 @@ def _compared(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]
         away = "" if found["deviations"] is None else f", {found['deviations']:,.2f} deviations away"
         yield (
             name,
-            f"mean {amount(found['avg'], field)}, deviation {spread} of {found['n']:,} days{gate}{away}: "
+            f"mean {amount(found['avg'], field)}, deviation {spread} of {counted(found['n'], 'day')}{gate}{away}: "
             f"{_PASSED[found['passed']]}",
         )
     if "expected" in compared:
@@ -121,7 +132,7 @@ def _expected(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]
     if compared["expected"] is not None:
         yield (
             "expected",
-            f"{amount(compared['expected'], field)} after {compared['n']} days, as a {compared['role']} of "
+            f"{amount(compared['expected'], field)} after {counted(compared['n'], 'day')}, as a {compared['role']} of "
             f"{compared['group']}",
         )
     for channel in compared["channels"]:
@@ -129,7 +140,8 @@ def _expected(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]
             passed = "alerts" if channel["alert"] else "does not alert"
             yield (
                 channel["channel"],
-                f"as rare as {channel['rate']:.3g} in 10,000 clients a day, of {channel['limit']:g} allowed: {passed}",
+                f"as rare as {rate(channel['rate'])} in 10,000 clients a day, of {rate(channel['limit'])} allowed: "
+                f"{passed}",
             )
     if compared["explained_by"]:
         yield "explained", str(compared["explained_by"])
@@ -141,4 +153,4 @@ def _past(told: Explanation) -> str:
     top = max(values, default=0) or 1
     bars = "".join("·" if v is None else _BARS[min(7, v * 8 // (top + 1))] for _, v in told.past)
     first, last = told.past[0][0], told.past[-1][0]
-    return f"{bars}  {len(told.past)} days from {first} to {last}, up to {amount(top, told.rule.field)}"
+    return f"{bars}  {counted(len(told.past), 'day')} from {first} to {last}, up to {amount(top, told.rule.field)}"

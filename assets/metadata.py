@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from data_quality.checks import day_quality
 from data_quality.standing import reason
+from pipeline.alerts import with_values
 from pipeline.reasons import texts
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
@@ -43,9 +44,16 @@ def changes_of(changes: Sequence[Change]) -> dict[str, Any]:
     """What a run changed of the verdicts known before, as a table, with its causes."""
     if not changes:
         return {}
-    rows = [[c.alert_id, c.client, c.rule_id, c.change, texts(c.reasons)] for c in changes[:SHOWN_ALERTS]]
+    # The rule's id is left out: it cannot break, and makes the page wider than a screen; the alert's id says it all.
+    rows = [[c.alert_id, c.client, c.change, texts(c.reasons)] for c in changes[:SHOWN_ALERTS]]
     told = {"verdicts_changed": dg.MetadataValue.int(len(changes))}
-    return told | {"verdict_changes": dg.MetadataValue.md(table(["alert", "client", "rule", "change", "why"], rows))}
+    return told | {"verdict_changes": dg.MetadataValue.md(table(["alert", "client", "change", "why"], rows))}
+
+
+def _line(alert: Mapping[str, Any]) -> str:
+    """One alert, and the command that tells its evidence down to the line of the log."""
+    why = f"nilometer explain {quote(alert['client'])} {alert['day']}"
+    return f"- {cell(alert['message'])} {cell(alert['rule_title'])}. Why: {cell(why)}"
 
 
 def alerts_of(site: Site, day: dt.date) -> dict[str, Any]:
@@ -56,9 +64,8 @@ def alerts_of(site: Site, day: dt.date) -> dict[str, Any]:
     standing = {"verdict": dg.MetadataValue.md(cell(f"{quality}{': ' if why else ''}{why}"))}
     if found.is_empty():
         return standing
-    volume = pl.coalesce("bytes_in", "bytes_out").alias("volume")
-    largest = found.with_columns(volume).sort(["volume", "client"], descending=[True, False]).head(SHOWN_ALERTS)
-    lines = [f"- {cell(a['message'])} {cell(a['rule_title'])}." for a in largest.iter_rows(named=True)]
+    largest = with_values(found).sort(["value", "client"], descending=[True, False]).head(SHOWN_ALERTS)
+    lines = [_line(a) for a in largest.iter_rows(named=True)]
     todo = [f"- {cell(step)}" for rule in site.rules if rule.id in found["rule_id"] for step in rule.runbook]
     more = (
         [f"- {found.height - SHOWN_ALERTS} more: `nilometer alerts --day {day}`"] if found.height > SHOWN_ALERTS else []

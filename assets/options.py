@@ -25,6 +25,22 @@ class Day(click.ParamType[dt.date]):
             self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
 
 
+class Moment(click.ParamType[dt.datetime]):
+    """A moment in ISO form, with its offset from UTC; Z is UTC."""
+
+    name = "YYYY-MM-DDTHH:MM:SSZ"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
+        """The moment; fails as click does."""
+        try:
+            found = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(value)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None:
+            self.fail(f"{value!r} is no time such as 2026-10-02T03:00:00Z, with its zone.", param, ctx)
+        return found
+
+
 def day_options(function: F) -> F:
     """--day, --from and --to, as day, first and last."""
     for name, text in (("--to", "last day"), ("--from", "first day"), ("--day", "one day")):

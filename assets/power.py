@@ -21,6 +21,7 @@ from pipeline.site import Site
 
 NAME = POWER_MAP.name
 JOB = "nilometer_power_map"
+_TELLS = "Tells which theft would be seen at whom, on the last day that is scored."
 _BAR = 20
 
 
@@ -79,10 +80,10 @@ def _bar(share: float) -> str:
 
 def job() -> UnresolvedAssetJobDefinition:
     """The asset alone."""
-    return asset_job(JOB, NAME, "Tells who is protected from which theft.")
+    return asset_job(JOB, NAME, _TELLS)
 
 
 def schedule(site: Site) -> dg.ScheduleDefinition:
     """An hour after the day's work begins."""
     when = site.settings.schedule
-    return running_schedule(site, NAME, JOB, f"{when.minute} {(when.hour + 1) % 24} * * *")
+    return running_schedule(site, NAME, JOB, f"{when.minute} {(when.hour + 1) % 24} * * *", _TELLS)

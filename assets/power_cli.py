@@ -20,8 +20,9 @@ from assets.evaluate_cli import writable, write_text
 from assets.options import Day, asked_days
 from pipeline.alerts import amount, human
 from pipeline.detections import Rule, RuleOverride, load_rules
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StorageError
 from pipeline.exports import csv_text
+from pipeline.now import how_to_make
 from pipeline.site import Site, open_site
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def power(
     site = open_site(folder)
     rules = site.rules if rule is None else (site.rule(rule),)
     writable(plot_file)
+    if day and not site.storage.has("daily_traffic", day):
+        raise StorageError(f"{day} is not stored: {how_to_make(site, day)}.")
     found = power_map(site, day or _last_scored(site), rules)
     covered = protected(found, rules)
     if plot_file:
@@ -71,7 +74,7 @@ def power(
 def _last_scored(site: Site) -> dt.date:
     scored = site.storage.days("anomaly_scores")
     if not scored:
-        raise ConfigError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
+        raise StorageError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
     return scored[-1]
 
 
@@ -177,7 +180,7 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
         _show_backtest(found)
     _name_counting(candidate, current)
     unwatched = _name_unwatched(site, {"candidate": candidate, "current": current}, days)
-    sys.exit(max(unwatched, _name_missing(missing)))
+    sys.exit(max(unwatched, _name_missing(site, missing)))
 
 
 def _name_counting(*rules: Rule) -> None:
@@ -213,15 +216,14 @@ def _stored(site: Site, first: dt.date | None, last: dt.date | None) -> tuple[li
     """The asked days that have daily traffic, and those that have none."""
     scored = site.storage.days("anomaly_scores")
     if not scored:
-        raise ConfigError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
+        raise StorageError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
     days = asked_days(None, first, last, (scored[0], scored[-1]))
     there = [d for d in days if site.storage.has("daily_traffic", d)]
     return there, sorted(set(days) - set(there))
 
 
-def _name_missing(days: Sequence[dt.date]) -> int:
-    for day in days:
-        screen.warn(f"{day}: not stored, so not judged; run it: nilometer run --day {day}")
+def _name_missing(site: Site, days: Sequence[dt.date]) -> int:
+    screen.warn_days({d: f"not stored, so not judged; {how_to_make(site, d)}" for d in days})
     return 1 if days else 0
 
 
@@ -291,7 +293,7 @@ def compare(folder: Path, first: dt.date | None, last: dt.date | None, as_json: 
         _show_compared(shown, by_cause(found))
     for rule in others:
         screen.warn(f"{rule.id}: not compared, its series is none of surge's: {rule.measure.id}")
-    sys.exit(_name_missing(missing))
+    sys.exit(_name_missing(site, missing))
 
 
 def _comparable(site: Site) -> tuple[list[Rule], list[Rule]]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from assets import screen
 from assets.options import Day, asked_days, day_options
+from pipeline.now import how_to_make
 from pipeline.site import Site, open_site
 
 _COLUMNS = ("day", "table", "check", "expectation", "result", "severity", "observed", "limit", "meaning", "remedy")
@@ -87,6 +88,9 @@ def _say_standing(site: Site, days: Sequence[dt.date]) -> None:
     from data_quality.standing import reason
 
     for day in days:
+        if not site.storage.has("flows", day) and not site.storage.failure(day):
+            screen.say(f"{day}: never made; {how_to_make(site, day)}")
+            continue
         state = day_quality(site, day)
         why = reason(site, day, state)
         screen.say(f"{day}: {state}{': ' + why if why else ''}")

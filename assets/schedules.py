@@ -38,12 +38,13 @@ def asset_job(name: str, asset: str, description: str) -> UnresolvedAssetJobDefi
     )
 
 
-def running_schedule(site: Site, name: str, job: str, cron: str) -> dg.ScheduleDefinition:
+def running_schedule(site: Site, name: str, job: str, cron: str, description: str) -> dg.ScheduleDefinition:
     """A schedule in the site's zone that is on from the start."""
     return dg.ScheduleDefinition(
         name=name,
         job_name=job,
         cron_schedule=cron,
+        description=description,
         execution_timezone=site.settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
@@ -57,6 +58,7 @@ def daily_schedule(site: Site) -> dg.ScheduleDefinition:
         job_name=JOB,
         name="daily",
         cron_schedule=f"{when.minute} {when.hour} * * *",
+        description="Makes and judges the day that ended: all tables, checks and alerts.",
         execution_timezone=site.settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
@@ -79,7 +81,7 @@ def preview_job(site: Site) -> dg.JobDefinition:
         record = make_preview(site, dt.datetime.now(dt.UTC))
         context.log.info(f"{record.day}: {record.rows} clients, {record.facts['alerts']} alerts so far")
 
-    @dg.job(name="nilometer_today_so_far")
+    @dg.job(name="nilometer_today_so_far", description="Judges the day in progress into the table preview; no history.")
     def nilometer_today_so_far() -> None:
         today_so_far()
 
@@ -93,6 +95,7 @@ def hourly_schedule(site: Site) -> dg.ScheduleDefinition:
         name="today_so_far",
         job_name="nilometer_today_so_far",
         cron_schedule="5 * * * *",
+        description="Judges the day in progress every hour, into a preview that never enters the history.",
         execution_timezone=site.settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED,
     )

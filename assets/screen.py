@@ -5,6 +5,8 @@ Results go to stdout, all else to stderr. What is printed is decided in the comm
 
 from __future__ import annotations
 
+import datetime as dt
+import io
 import json
 import re
 import sys
@@ -22,6 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 _SHORT = 24
 """Cells up to this width never fold: days, addresses, ids and numbers are to be copied."""
 _ENDLESS = 10_000
+_THE_DAY = "--day DAY"
 _STYLES = {
     "done": "green",
     "verified": "green",
@@ -61,8 +64,28 @@ def warn(text: str) -> None:
     sys.stderr.write(plain(text) + "\n")
 
 
+def warn_days(told: Mapping[dt.date, str]) -> None:
+    """What is to be said of days that are no result: one line for days in a row of which the same is said."""
+    runs: list[tuple[dt.date, dt.date, str]] = []
+    for day, text in sorted(told.items()):
+        alike = text.replace(f"--day {day}", _THE_DAY)
+        if runs and runs[-1][1] + dt.timedelta(days=1) == day and runs[-1][2] == alike:
+            runs[-1] = (runs[-1][0], day, alike)
+        else:
+            runs.append((day, day, alike))
+    for first, last, text in runs:
+        days, asked = (f"{first}", f"--day {first}") if first == last else (f"{first} to {last}", _range(first, last))
+        warn(one_line(f"{days}: {text.replace(_THE_DAY, asked)}"))
+
+
+def _range(first: dt.date, last: dt.date) -> str:
+    return f"--from {first} --to {last}"
+
+
 def raw(text: str) -> None:
-    """A result in a format of its own, as it is."""
+    """A result in a format of its own, as it is: in UTF-8, which JSON asks for, whatever the terminal speaks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.stdout.write(text)
 
 

@@ -90,7 +90,7 @@ def landing_job(site: Site) -> dg.JobDefinition:
             context.log.warning(problem.message)
         context.log.info(f"{landed.landed} of {landed.listed} logs were read, {landed.bytes_read:,} bytes")
 
-    @dg.job(name=LANDING_JOB)
+    @dg.job(name=LANDING_JOB, description="Reads new, late and changed logs of days that are kept; makes no day.")
     def nilometer_landing() -> None:
         new_logs()
 

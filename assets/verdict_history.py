@@ -1,7 +1,11 @@
-"""`nilometer alerts --history`: what became of one alert, change by change. The ledger is in `pipeline.verdicts`."""
+"""`nilometer alerts --history` and `--changes`: what became of one alert, or of all, change by change.
+
+The ledger is in `pipeline.verdicts`.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from assets import screen
@@ -10,7 +14,7 @@ from pipeline.errors import StorageError
 from pipeline.reasons import texts
 from pipeline.site import Site
 from pipeline.verdict import Verdict
-from pipeline.verdicts import Change, history
+from pipeline.verdicts import Change, day_changes, history, known_days
 
 
 def print_history(site: Site, alert_id: str, *, as_json: bool) -> None:
@@ -29,6 +33,40 @@ def print_history(site: Site, alert_id: str, *, as_json: bool) -> None:
         screen.json_lines(c.as_dict() for c in changes)
     else:
         _show(changes)
+
+
+def print_changes(
+    site: Site, days: Sequence[dt.date], rule_id: str | None, since: dt.datetime | None, *, as_json: bool
+) -> None:
+    """Print all changes of the verdicts of the days as they became known; what is not noted yet comes last.
+
+    With since only those that were noted then or later, and those not noted yet.
+
+    Raises:
+        StorageError: the history of one of the days is damaged.
+    """
+    asked = set(days)
+    found = [c for d in known_days(site.storage) if d in asked for c in day_changes(site.storage, d)]
+    found = [c for c in found if rule_id in (None, c.rule_id) and _noted_from(c, since)]
+    found.sort(key=lambda c: (c.known_at is None, c.known_at or "", c.day, c.rule_id, c.client, c.number))
+    if as_json:
+        screen.json_lines(c.as_dict() for c in found)
+    elif not found:
+        screen.say("No verdict changed.")
+    else:
+        rows = [
+            [c.known_at or "not noted yet", c.day, c.client, c.change, *_cells(c.verdict)[:2], *_told(c)] for c in found
+        ]
+        columns = ["known at (UTC)", "day", "client", "change", "value", "usually", "rule", "alert", "why"]
+        screen.table(columns, rows, right=columns[4:6])
+
+
+def _told(change: Change) -> list[str]:
+    return [change.rule_id, change.alert_id, texts(change.reasons)]
+
+
+def _noted_from(change: Change, since: dt.datetime | None) -> bool:
+    return since is None or change.known_at is None or dt.datetime.fromisoformat(change.known_at) >= since
 
 
 def _show(changes: Sequence[Change]) -> None:

@@ -26,7 +26,10 @@ def show_days(days: Sequence[DayStatus]) -> None:
 def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
     """One line an alert, the largest volume of a day first; doubtful days are those whose silence means nothing."""
     if alerts.is_empty():
-        but = f" But {doubtful} of the days have no verdict, or one that rests on doubtful data." if doubtful else ""
+        have = "has" if doubtful == 1 else "have"
+        but = (
+            f" But {doubtful:,} of the days {have} no verdict, or one that rests on doubtful data." if doubtful else ""
+        )
         screen.say(f"No alert.{but}")
         return
     rows = []

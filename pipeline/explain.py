@@ -21,6 +21,7 @@ from pipeline.detections.model import Rule
 from pipeline.errors import StorageError
 from pipeline.methods.seed import NULL_CLIENT
 from pipeline.methods.surge import calibrated
+from pipeline.now import how_to_make
 from pipeline.power import power_map
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
 from pipeline.site import Site
@@ -103,7 +104,7 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
         StorageError: the day is not scored.
     """
     if not site.storage.has("alerts", day):
-        raise StorageError(f"{day} is not scored.", remedy=f"Run it: nilometer run --day {day}.")
+        raise StorageError(f"{day} is not scored: {how_to_make(site, day)}.")
     address = canonical_address(client)
     name, found = address or client, []
     hosts = [address] if address else _addresses(site, client, day) or [client]

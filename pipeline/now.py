@@ -18,6 +18,16 @@ def open_landing(site: Site) -> Landing:
     return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
 
 
+def how_to_make(site: Site, day: dt.date) -> str:
+    """What is to be done about a day that is not stored, or why nothing can be."""
+    start, last = site.settings.start_date, last_ended_day(site)
+    if day < start:
+        return f"it lies before the site's start_date {start}"
+    if day > last:
+        return f"it has not ended yet; the last day that has is {last} ({site.settings.timezone})"
+    return f"run it: nilometer run --day {day}"
+
+
 def last_ended_day(site: Site) -> dt.date:
     """Yesterday, in the site's zone."""
     return today(site.settings.timezone) - dt.timedelta(days=1)

@@ -61,14 +61,17 @@ class DayStatus:
     tables: Mapping[str, TableStatus] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The command line's contract: day, state, reasons, and rows and fingerprint of each table."""
+        """The command line's contract: day, state, reasons, and rows and fingerprint of each table.
+
+        A day that was never made has no quality: no_data is said of days whose logs were looked for.
+        """
         tables = {
             name: {"rows": t.rows, "fingerprint": t.fingerprint, "state": t.state} for name, t in self.tables.items()
         }
         return {
             "day": self.day.isoformat(),
             "state": self.state,
-            "quality": self.quality,
+            "quality": None if self.state == "missing" and not self.tables else self.quality,
             "reasons": list(self.reasons),
             "tables": tables,
         }

@@ -19,6 +19,7 @@ from pipeline.methods.surge import calibrated
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.surge_days import verdict_days
+from pipeline.wording import rate
 
 _SERVER = "num_standard_deviations_away_from_server_average"
 _CLIENT = "num_standard_deviations_away_from_client_average"
@@ -109,7 +110,7 @@ def _message(row: dict[str, Any], quality: str) -> str:
     text = (
         f"{row['client']}{_at(row)} received {human(row['bytes'])} from email servers on {row['day']}, where "
         f"{human(row['expected'])} was expected ({_CHANNELS[first['channel']]}, {_severity(row)}); as much or more is "
-        f"expected of {first['rate']:.2g} in 10,000 clients a day."
+        f"expected of {rate(first['rate'])} in 10,000 clients a day."
     )
     if first["explained_by"]:
         text += f" Explained by: {first['explained_by']}."

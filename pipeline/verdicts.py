@@ -121,10 +121,14 @@ def day_changes(storage: Storage, day: dt.date) -> list[Change]:
     return (ledger or _load(storage, day)).changes
 
 
+def known_days(storage: Storage) -> list[dt.date]:
+    """The days on which there was ever a verdict, whether they are stored by now or not, in order."""
+    return sorted({_day(n) for n in storage.names(FOLDER) if n != _OPEN} | set(storage.days("alerts")))
+
+
 def history(storage: Storage, alert_id: str) -> list[Change]:
     """All changes of one alert, first to last; empty when none of that id was ever published."""
-    days = {_day(n) for n in storage.names(FOLDER) if n != _OPEN} | set(storage.days("alerts"))
-    for day in sorted(days, reverse=True):
+    for day in reversed(known_days(storage)):
         if found := [c for c in day_changes(storage, day) if c.alert_id == alert_id]:
             return found
     return []

@@ -1,6 +1,6 @@
-"""What our messages call the faults that pydantic finds in a file that people write.
+"""Words that many messages share: a number with its noun, and the faults that pydantic finds in a file people write.
 
-Only words that hold for every such file are here; where a fault is, and what is allowed there, is told by its reader.
+Only words that hold everywhere are here; where a fault is, and what is allowed there, is told by its reader.
 """
 
 from __future__ import annotations
@@ -37,3 +37,13 @@ def fault_text(fault: Any) -> str:
     for theirs, ours in _MUST:
         text = re.sub(theirs, ours, text, flags=re.DOTALL)
     return _WORDS.get(fault["type"], text)
+
+
+def counted(number: int, noun: str, several: str = "") -> str:
+    """A number with its noun, in the singular for one."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
+
+
+def rate(number: float) -> str:
+    """A rate or chance in three digits at most, and never as a power of ten where it is large."""
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"

@@ -18,12 +18,30 @@ from pipeline.days import day_bounds_utc
 from pipeline.detections.model import Rule
 
 PRODUCT = "nilometer"
-OCSF_VERSION, ECS_VERSION = "1.3.0", "8.17.0"
+OCSF_VERSION, ECS_VERSION = "1.4.0", "8.17.0"
+"""1.4 is the first OCSF whose findings have is_alert."""
 _SEVERITIES = ("low", "medium", "high", "critical")
 _OCSF_SEVERITY = dict(zip(_SEVERITIES, range(2, 6), strict=True))
 _ELASTIC_SEVERITY = dict(zip(_SEVERITIES, (21, 47, 73, 99), strict=True))
 """What Elastic's own rules give for the four words."""
-_FRAMEWORK = "MITRE ATT&CK"
+_FRAMEWORK, _ATTACK_URL = "MITRE ATT&CK", "https://attack.mitre.org"
+_TACTICS = {
+    "reconnaissance": "TA0043",
+    "resource-development": "TA0042",
+    "initial-access": "TA0001",
+    "execution": "TA0002",
+    "persistence": "TA0003",
+    "privilege-escalation": "TA0004",
+    "defense-evasion": "TA0005",
+    "credential-access": "TA0006",
+    "discovery": "TA0007",
+    "lateral-movement": "TA0008",
+    "collection": "TA0009",
+    "command-and-control": "TA0011",
+    "exfiltration": "TA0010",
+    "impact": "TA0040",
+}
+"""ATT&CK's ids of its enterprise tactics, by their short names."""
 _OCSF_IP, _OCSF_NAME = 2, 1
 """Type of an observable: an address, or the name of a host."""
 
@@ -80,12 +98,24 @@ def _address(row: Told) -> str | None:
     return canonical_address(row["src_ip"] or row["dest_ip"])
 
 
+def _tactic(rule: Rule | None) -> tuple[str | None, str | None]:
+    """(id, name) of a rule's tactic; None for what is not known."""
+    if rule is None:
+        return None, None
+    return _TACTICS.get(rule.tactic), rule.tactic.replace("-", " ").title().replace(" And ", " and ")
+
+
+def _page(technique: str) -> str:
+    return f"{_ATTACK_URL}/techniques/{technique.replace('.', '/')}/"
+
+
 def _values(row: Told) -> Told:
     """What no schema has a word for."""
     names = ("quality", "window_complete", "bytes_in", "bytes_out", "avg_bytes_in", "avg_bytes_out")
     more = ("per_source_avg_bytes_in", "per_source_avg_bytes_out")
     away = (f"num_standard_deviations_away_from_{w}_average" for w in ("server", "client"))
-    return {n: row[n] for n in (*names, *more, *away)} | {"evidence": row["evidence"], "client": row["client"]}
+    who = {"client": row["client"], "address": _address(row)}
+    return {n: row[n] for n in (*names, *more, *away)} | {"evidence": row["evidence"]} | who
 
 
 def _ocsf(row: Told, rule: Rule | None) -> Told:
@@ -106,8 +136,10 @@ def _ocsf(row: Told, rule: Rule | None) -> Told:
         },
     }
     name = row["client"] if row["client"] != _address(row) else None
-    watched = [{"name": "client", "type_id": _OCSF_IP, "type": "IP Address", "value": _address(row)}]
-    watched += [{"name": "client", "type_id": _OCSF_NAME, "type": "Hostname", "value": name}] if name else []
+    # An observable is called by the path of what it repeats.
+    place = f"unmapped.{PRODUCT}"
+    watched = [{"name": f"{place}.address", "type_id": _OCSF_IP, "type": "IP Address", "value": _address(row)}]
+    watched += [{"name": f"{place}.client", "type_id": _OCSF_NAME, "type": "Hostname", "value": name}] if name else []
     return {
         "class_uid": 2004,
         "class_name": "Detection Finding",
@@ -141,10 +173,11 @@ def _ocsf(row: Told, rule: Rule | None) -> Told:
 
 def _ocsf_attack(technique: str, rule: Rule | None) -> Told:
     main, _, sub = technique.partition(".")
+    uid, name = _tactic(rule)
     return {
-        "tactic": {"name": rule.tactic.replace("-", " ").title()} if rule else None,
-        "technique": {"uid": main},
-        "sub_technique": {"uid": technique} if sub else None,
+        "tactic": {"uid": uid, "name": name},
+        "technique": {"uid": main, "src_url": _page(main)},
+        "sub_technique": {"uid": technique, "src_url": _page(technique)} if sub else None,
     }
 
 
@@ -155,7 +188,9 @@ def _ocsf_evidence(row: Told, flow: Told) -> Told:
 
 
 def _ecs(row: Told, rule: Rule | None) -> Told:
-    ids = [t for t in row["techniques"] if "." not in t] or [t.partition(".")[0] for t in row["techniques"]]
+    ids = sorted({t.partition(".")[0] for t in row["techniques"]})
+    parts = [t for t in row["techniques"] if "." in t]
+    tactic, name = _tactic(rule)
     servers = [s["ip"] for s in row["evidence"].get("top_servers", [])]
     known = sorted({a for a in (_address(row), *servers) if a})
     return {
@@ -184,10 +219,11 @@ def _ecs(row: Told, rule: Rule | None) -> Told:
         },
         "threat": {
             "framework": _FRAMEWORK,
-            "tactic": {"name": [rule.tactic.replace("-", " ").title()] if rule else None},
+            "tactic": {"id": [tactic] if tactic else None, "name": [name] if name else None},
             "technique": {
                 "id": ids,
-                "subtechnique": {"id": [t for t in row["techniques"] if "." in t]},
+                "reference": [_page(t) for t in ids],
+                "subtechnique": {"id": parts, "reference": [_page(t) for t in parts]},
             },
         },
         "source": {"ip": _address(row) if row["src_ip"] else None},

@@ -134,6 +134,12 @@ def test_every_key_of_the_starter_is_valid_when_its_comment_is_taken_away(tmp_pa
         ["run", "--day", "2100-01-01"],
         ["alerts", "--format", "pdf"],
         ["alerts", "--rule", "nonesuch"],
+        ["alerts", "--json", "--format", "csv"],
+        ["alerts", "--history", "nilo-0", "--format", "ocsf"],
+        ["alerts", "--history", "nilo-0", "--changes"],
+        ["alerts", "--changes", "--format", "splunk"],
+        ["alerts", "--since", "2026-10-01T00:00:00Z"],
+        ["alerts", "--changes", "--since", "2026-10-01"],
         ["identify"],
         ["identify", "--format", "pcap", "x"],
         ["nonesuch"],
@@ -161,7 +167,7 @@ def test_a_wrong_key_names_file_line_and_what_is_allowed(tmp_path: Path) -> None
 
 def test_run_tells_how_many_days_are_good_on_stdout_and_progress_on_stderr(copy: Path) -> None:
     result = call("run", "--day", LAST, site=copy)
-    assert result.stdout == "1 days: 1 good, 0 with problems; 1 alerts.\n"
+    assert result.stdout == "1 day: 1 good, 0 with problems; 1 alert.\n"
     assert "alerts, 1 done" in result.stderr
 
 
@@ -226,6 +232,22 @@ def test_alerts_of_an_unscored_day_exits_1_and_names_it(ran: Path) -> None:
     assert f"{day(20)}: not scored" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [["alerts", "--day"], ["quality", "--day"], ["power", "--day"], ["explain", "10.0.0.1"]]
+)
+def test_a_day_that_nothing_can_make_is_told_so_and_no_run_is_advised(ran: Path, words: list[str]) -> None:
+    for asked, why in (("2100-01-01", "has not ended yet"), (day(-1), "lies before the site's start_date")):
+        result = call(*words, asked, site=ran)
+        assert why in result.output
+        assert "nilometer run" not in result.output
+
+
+def test_days_in_a_row_with_the_same_cause_are_one_line(ran: Path) -> None:
+    result = call("alerts", "--from", day(DAYS), "--to", day(DAYS + 3), site=ran)
+    asked = f"--from {day(DAYS)} --to {day(DAYS + 3)}"
+    assert result.stderr == f"{day(DAYS)} to {day(DAYS + 3)}: not scored; run it: nilometer run {asked}\n"
+
+
 def test_alerts_of_a_day_without_logs_exits_1_as_no_data_is_not_no_alert(copy: Path) -> None:
     shutil.rmtree(log_path(copy, day(6)).parent)
     (copy / "data" / "landing" / "ledger.jsonl").unlink()
@@ -262,6 +284,7 @@ def test_status_shows_missing_done_stale_and_failed_days_as_they_are(copy: Path)
     found = {o["day"]: o for o in objects(call("status", "--from", day(0), "--to", day(DAYS), "--json", site=copy))}
     states = {n: found[day(n).isoformat()]["state"] for n in (0, 1, 3, DAYS)}
     assert states == {0: "done", 1: "failed", 3: "stale", DAYS: "missing"}
+    assert found[day(DAYS).isoformat()]["quality"] is None  # no_data is said of days whose logs were looked for.
     assert "conn.log" in " ".join(found[day(1).isoformat()]["reasons"])
     table = call("status", "--from", day(0), "--to", day(DAYS), site=copy).stdout
     assert all(word in table for word in ("failed", "stale", "missing", "done"))

@@ -156,6 +156,21 @@ def test_flows_and_alerts_are_overdue_three_hours_after_the_daily_schedule(defs:
     assert policy.lower_bound_delta == dt.timedelta(hours=3)
 
 
+def test_schedules_sensors_and_jobs_say_what_they_do(defs: dg.Definitions) -> None:
+    known = defs.get_repository_def()
+    jobs = [j for j in known.get_all_jobs() if not j.name.startswith("__")]
+    things = [*known.schedule_defs, *known.sensor_defs, *jobs]
+    assert len(things) > 10
+    assert [t.name for t in things if not (t.description or "").endswith(".")] == []
+
+
+def test_a_day_that_is_none_in_the_launchpad_is_told_with_what_to_write(defs: dg.Definitions) -> None:
+    job = defs.get_job_def("nilometer_checks")
+    config = {"ops": {"judge_again": {"config": {"days": ["yesterday"]}}}}
+    with pytest.raises(dg.Failure, match="'yesterday' is not a day of the form YYYY-MM-DD"):
+        job.execute_in_process(run_config=config)
+
+
 def test_the_sensors_are_on_and_none_tells_of_failures_without_a_webhook(defs: dg.Definitions) -> None:
     found = {s.name: s.default_status for s in defs.get_repository_def().sensor_defs}
     assert found == dict.fromkeys(("new_logs", "stale_days", "unjudged_days"), dg.DefaultSensorStatus.RUNNING)

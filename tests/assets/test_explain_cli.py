@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import main
-from tests.worlds import SEED, day, make_site
+from tests.worlds import SEED, SERVER, day, make_site
 
 DAYS = 14
 LAST = day(DAYS - 1)
@@ -51,6 +51,17 @@ def test_a_day_without_a_verdict_exits_with_1_and_an_unknown_rule_with_2(ran: Pa
     assert call("explain", "10.0.0.1", day(DAYS + 3), site=ran).exit_code == 1
     assert call("explain", "10.0.0.1", LAST, "--rule", "none", site=ran).exit_code == 2
     assert call("explain", "10.0.0.1", "yesterday", site=ran).exit_code == 2
+
+
+def test_a_server_is_told_to_be_one(ran: Path) -> None:
+    assert "stands in the inventory as email_server" in call("explain", SERVER, LAST, site=ran).stdout
+    assert "inventory" not in call("explain", "10.0.0.2", LAST, site=ran).stdout
+
+
+def test_a_name_that_is_no_text_is_an_unknown_client(ran: Path) -> None:
+    found = call("explain", "\udcff", LAST, site=ran)
+    assert found.exit_code == 0
+    assert "is no address, and no asset of that name" in found.stdout
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(ran: Path) -> None:

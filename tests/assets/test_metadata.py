@@ -51,6 +51,7 @@ def test_the_largest_alerts_come_first_and_the_rest_is_counted(tmp_path: Path) -
     assert f"10.0.0.{SHOWN_ALERTS + 4} " in lines[0]
     assert f"5 more: `nilometer alerts --day {day(0)}`" in text
     assert "What to do:" in text
+    assert f"nilometer explain 10.0.0.{SHOWN_ALERTS + 4} {day(0)}" in lines[0]
 
 
 def test_a_day_without_alerts_and_without_data_says_that_this_is_not_no_alert(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_only_what_failed_in_a_range_of_days(ran: Path) -> None:
 def test_days_on_which_no_check_ran_are_named_as_such(ran: Path) -> None:
     result = call("quality", "--day", day(20), site=ran)
     assert "No check has run" in result.stdout
-    assert f"{day(20)}: no_data" in result.stdout
+    assert f"{day(20)}: never made; run it: nilometer run --day {day(20)}" in result.stdout
 
 
 def test_control_characters_of_a_result_do_not_reach_the_terminal(copy: Path) -> None:
@@ -117,7 +117,7 @@ def test_an_accepted_day_counts_as_fit_everywhere_and_says_so(copy: Path) -> Non
     (status,) = objects(call("status", "--day", LAST, "--json", site=copy))
     assert (status["state"], status["quality"]) == ("stale", "accepted")  # Its alerts still say unverified.
     again = call("run", "--stale", site=copy)
-    assert (again.exit_code, again.stdout) == (0, "1 days: 1 good, 0 with problems; 1 alerts.\n")
+    assert (again.exit_code, again.stdout) == (0, "1 day: 1 good, 0 with problems; 1 alert.\n")
     (alert,) = objects(call("alerts", "--format", "jsonl", "--day", LAST, site=copy))
     assert "failed a check and was accepted by a person" in alert["message"]
     (status,) = objects(call("status", "--day", LAST, "--json", site=copy))

@@ -1,6 +1,7 @@
 """Tables on terminals of any width: what is to be copied is never broken into pieces."""
 
 import io
+import json
 import re
 import sys
 
@@ -44,6 +45,14 @@ def test_heads_break_before_rows_are_taken_apart(monkeypatch: pytest.MonkeyPatch
     lines = shown(monkeypatch, 60, Terminal())
     assert lines[-1].split() == ROWS[0]
     assert lines[0].split() == ["client"]
+
+
+def test_a_result_for_programs_is_utf_8_on_any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "ascii", "backslashreplace"))
+    screen.raw('{"client": "münchen"}\n')
+    sys.stdout.flush()
+    assert json.loads(out.getvalue()) == {"client": "münchen"}
 
 
 def test_elsewhere_than_on_a_terminal_a_row_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,21 @@ def test_a_verdict_that_goes_and_comes_is_kept_with_its_causes(site: Site) -> No
     assert lines[0]["verdict"]["value"] > 1_000_000
     assert lines[1]["verdict"] is None
     assert dt.datetime.fromisoformat(lines[1]["known_at"]).tzinfo is not None
+    assert_changes_are_those_of_all_days(site)
+
+
+def assert_changes_are_those_of_all_days(site: Site) -> None:
+    def told(*words: str) -> list[dict[str, Any]]:
+        return [json.loads(x) for x in call("alerts", "--changes", *words, site=site.root).stdout.splitlines()]
+
+    every = [c.as_dict() for d in site.storage.days("alerts") for c in day_changes(site.storage, d)]
+    shown = told("--json")
+    assert sorted(shown, key=json.dumps) == sorted(json.loads(json.dumps(every)), key=json.dumps)
+    times = [c["known_at"] for c in shown]
+    assert times == sorted(times)
+    assert [c["known_at"] for c in told("--json", "--since", times[-1])] == [t for t in times if t == times[-1]]
+    assert told("--json", "--since", "2100-01-01T00:00:00+01:00") == []
+    assert ID in call("alerts", "--changes", site=site.root).stdout
 
 
 def test_running_again_adds_nothing_and_every_scored_day_agrees_with_its_ledger(site: Site) -> None:
