@@ -172,7 +172,7 @@ class Landing:
     def _could_hold(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
         """Whether the file may hold one of the days, by its path and by what is remembered of it."""
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is not None and any(entry.feeds(d) for d in days):
+        if entry is not None and any(entry.concerns(d) for d in days):
             return True
         seen = entry is not None and entry.peek and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns)
         return self._may_hold(source, file, days) if file.day is not None or seen else bool(days)
@@ -212,7 +212,7 @@ class Landing:
     def _concerns(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
         """Whether the file holds one of the days, as it is now or as it was when it was landed."""
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is not None and any(entry.feeds(d) for d in days):
+        if entry is not None and any(entry.concerns(d) for d in days):
             return True
         return self._may_hold(source, file, days)
 
@@ -328,6 +328,7 @@ class Landing:
                 self._as_copy(entry, twin)
         except SourceError as error:
             self._as_failed(source, file, entry, error)
+            entry.former = _former_days(old)
         file.release()
         if entry.state != "landed":
             self._gone += [landed_name(f) for f in lander.written]
@@ -402,7 +403,7 @@ class Landing:
             return None
         copy = next((e for e in self._others_like(old) if e.state == "duplicate" and not e.missing), None)
         if copy is not None:
-            copy.state = "peeked"
+            copy.state, entry.former = "peeked", []
         return copy
 
     def _save(self) -> None:
@@ -412,6 +413,13 @@ class Landing:
         for name in sorted(set(self._gone) - upkeep.used_files(self.ledger)):
             self.storage.remove(name)
         self._gone = []
+
+
+def _former_days(old: Entry | None) -> list[str]:
+    """The days that a file held when it could last be read."""
+    if old is None:
+        return []
+    return sorted(old.days_held) if old.state == "landed" else old.former
 
 
 def _content_size(path: Path, size: int) -> int | None:

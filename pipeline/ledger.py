@@ -84,6 +84,8 @@ class Entry:
     """Of an object: the store's tag of this version."""
     layout: list[Any] = field(default_factory=list)
     """Which fields its records have (Layout.as_list); empty when it names none."""
+    former: list[str] = field(default_factory=list)
+    """Of a failed file the days, ISO, that it held when it could be read: they lack its rows."""
     left_out: bool = False
     """No source names the file any more (`pipeline.left_out`): its rows stay and count in no day."""
 
@@ -115,10 +117,12 @@ class Entry:
         """Whether the file could not be read and belongs to one of the days, or to a day that nobody can tell."""
         if self.state != "failed" or self.missing or self.left_out:
             return False
-        return self.day is None or self.day in {d.isoformat() for d in days}
+        return self.day is None or not {self.day, *self.former}.isdisjoint(d.isoformat() for d in days)
 
     def fails(self, day: dt.date, timezone: str) -> bool:
-        """Whether the file could not be read and surely belongs to the day: by its path, or by its first lines."""
+        """Whether the file could not be read and surely belongs to the day: by its path, its first lines, its past."""
+        if self.may_hurt([day]) and day.isoformat() in self.former:
+            return True
         if not self.may_hurt([day]) or (self.day is None and self.peek is None):
             return False
         if self.day is not None or self.peek is None:
@@ -152,6 +156,10 @@ class Entry:
     def feeds(self, day: dt.date) -> bool:
         """Whether the file was read and belongs to this day, by its flows or by its path."""
         return not self.left_out and self.holds(day)
+
+    def concerns(self, day: dt.date) -> bool:
+        """Whether it belongs to this day, or did while it could be read."""
+        return self.feeds(day) or day.isoformat() in self.former
 
     def holds(self, day: dt.date) -> bool:
         """The same, whether or not a source still names the file."""

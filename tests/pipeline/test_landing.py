@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from pipeline.errors import SourceError
 from tests.oracle.zeek import header, rows, tsv
 from tests.pipeline.landings import D1, D2, World, flow
 
@@ -142,6 +143,35 @@ def test_a_replaced_file_supersedes_its_old_rows(world: World) -> None:
     world.land()
     assert (world.received(), world.quarantine()) == ([5], [])
     assert len(world.parquet()) == 1
+
+
+def test_a_file_that_can_be_read_no_more_fails_every_day_it_held(world: World) -> None:
+    name, whole = "2026-10-02/conn.log.gz", gzip.compress(tsv(flow("C1"), flow("C2", 7, day=D2)))
+    world.put(name, whole)
+    world.land()
+    world.put(name, whole[:-12] + b"x")
+    for _ in range(2):  # Seen for the first time, and tried again.
+        world.land(D1)
+        assert world.entry(name).state == "failed"
+        for day in (D1, D2):
+            with pytest.raises(SourceError, match=r"conn\.log\.gz"):
+                world.received(day)
+    assert world.received(D1 - dt.timedelta(days=1)) == []
+    world.put(name, whole)
+    world.land(D1)
+    assert (world.received(D1), world.received(D2)) == ([220], [7])
+    assert world.entry(name).former == []
+
+
+def test_days_of_a_file_that_can_be_read_no_more_are_those_of_its_copy(flat: World) -> None:
+    whole = gzip.compress(tsv(flow("C1"), flow("C2", 7, day=D2)))
+    flat.put("a.log.gz", whole)
+    flat.put("b.log.gz", whole)
+    flat.land()
+    flat.put("a.log.gz", whole[:-12] + b"x")
+    flat.land()
+    assert flat.entry("b.log.gz").state == "landed"
+    assert flat.entry("a.log.gz").former == []
 
 
 def test_a_file_replaced_by_one_of_other_days_gives_its_old_day_up(flat: World) -> None:
