@@ -187,7 +187,7 @@ def joined(head: str, lines: list[str], end: str = "\n") -> bytes:
     return "".join(line + end for line in [*head.splitlines(), *lines]).encode("utf-8", errors="surrogatepass")
 
 
-@pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_no_spoilt_line_is_told_otherwise_at_a_glance(name: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of plain lines come first, so that there are templates; then the spoilt ones give theirs."""

@@ -143,7 +143,7 @@ def read(name: str, lines: list[str], chosen: ReadOptions, *, typed: bool) -> Pa
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     made=records(),
     watched=st.sampled_from([None, SERVER, "10.1.0.0/28"]),
