@@ -11,8 +11,8 @@ from pipeline.files import Listing, list_files
 from pipeline.settings import SourceSettings
 
 
-def listed(site: Path, pattern: str) -> Listing:
-    return list_files(site, SourceSettings(name="core", path=pattern))
+def listed(site: Path, pattern: str, **more: bool) -> Listing:
+    return list_files(site, SourceSettings.model_validate({"name": "core", "path": pattern, **more}))
 
 
 def names(listing: Listing) -> list[str]:
@@ -91,6 +91,13 @@ def test_a_glob_without_files_is_a_problem_that_says_so(tmp_path: Path) -> None:
     found = listed(tmp_path, "logs/*.log")
     assert found.files == []
     assert "key sources.core.path: source core: no file matches 'logs/*.log'." in messages(found)
+
+
+@pytest.mark.parametrize("folder", ["logs", "other"])
+def test_of_a_retired_source_no_file_is_expected(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    found = listed(tmp_path, "logs/*.log", retired=True)
+    assert (found.files, found.problems, found.whole) == ([], [], True)
 
 
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import zstandard
 
 from pipeline.errors import SourceError
 from tests.oracle.zeek import header, rows, tsv
-from tests.pipeline.landings import D1, D2, World, flow
+from tests.pipeline.landings import D1, D2, World, flow, settings
 
 # Once in its life
 
@@ -255,6 +255,8 @@ def test_a_vanished_file_keeps_its_rows_and_is_marked(world: World) -> None:
     report = world.land()
     assert (world.received(), world.entry("2026-10-01/conn.log").missing) == ([220], True)
     assert "no file matches" in report.problems[0].message
+    retired = World(world.root, settings(retired=True))
+    assert (retired.land().problems, retired.received()) == ([], [220])
     world.put("2026-10-01/conn.log", tsv(flow("C1")))
     world.land()
     assert (world.received(), world.entry("2026-10-01/conn.log").missing) == ([220], False)
