@@ -147,13 +147,14 @@ def silent_sensors(site: Site, day: dt.date) -> Silence[Sensor]:
     """The sensors, by (source, dvc), that are usually there and had no flow on the day, and sources without any line.
 
     Only days of the rules' windows count: what they hold is part of what the day's tables are made from. A sensor
-    counts for its clients, a source for its own lines of the day. A day without any flow, whose logs were written, is a
-    matter of its traffic and not of its sensors.
+    counts for its clients, a source for its own lines of the day; none of a source that is retired by then. A day
+    without any flow, whose logs were written, is a matter of its traffic and not of its sensors.
     """
     today, past = flows_pass(site, day).counts, past_flow_counts(site, day)
     first = day - dt.timedelta(days=site.longest_lookback)
-    window = {d: c.clients for d, c in past.items() if d >= first}
-    written = {d: _own_lines(site, d) for d in (*window, day)}
+    gone = {s.name for s in site.settings.sources if s.retired is not None and s.retired <= day}
+    window = {d: {s: n for s, n in c.clients.items() if s[0] not in gone} for d, c in past.items() if d >= first}
+    written = {d: {s: n for s, n in _own_lines(site, d).items() if s not in gone} for d in (*window, day)}
     present = set(today.sensors)
     if not today.flows:
         present |= {s for clients in window.values() for s in clients if s[0] in written[day]}

@@ -109,7 +109,7 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
         return _list_objects(site_root, source)
     root, pattern = split_pattern(site_root, source.path)
     listing = Listing()
-    if source.retired and not root.exists():
+    if source.retired is not None and not root.exists():
         return listing
     where = Location(key=f"sources.{source.name}.path")
     day_of = pattern_regex(pattern) if DAY_MARK in pattern else None
@@ -132,7 +132,7 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
 
 
 def _said(listing: Listing, source: SourceSettings, remedy: str = "") -> Listing:
-    if not listing.files and not listing.problems and not source.retired:
+    if not listing.files and not listing.problems and source.retired is None:
         listing.problems.append(
             SourceError(
                 f"source {source.name}: no file matches {source.path!r}.",

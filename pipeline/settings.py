@@ -123,8 +123,8 @@ class SourceSettings(_Model):
     """Zone of times that carry none, in formats that write the device's own."""
     max_session_days: Whole = Field(1, ge=0, le=366)
     """Days a session may last; a log of day D+1 .. D+n may hold flows that started on D."""
-    retired: bool = False
-    """Whether no log comes any more: that there is none is no fault, and what was read stays."""
+    retired: Day | None = None
+    """The first day without logs: none is expected from then on, and what was read stays."""
     swap_bytes: bool = False
     """Whether the exporter means bytes in and bytes out the other way."""
     fields: Annotated[dict[str, str], AfterValidator(_fields)] | None = None

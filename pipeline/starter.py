@@ -26,7 +26,7 @@ sources:                 # flow logs; several are read as one
     # keep: inventory    # inventory: only flows of the addresses below; all: every flow
     # timezone: UTC      # of times without a zone, where devices write their own
     # max_session_days: 1      # a log of a day may hold sessions that began so many days before
-    # retired: true      # no log comes any more: that there is none is no fault, and what was read stays
+    # retired: 2027-01-01      # first day without logs: none is expected from then on, and what was read stays
 
 inventory:               # the addresses that matter, and since when
   - address: 192.0.2.10        # REPLACE: address or network (CIDR), v4 or v6; the longest prefix wins

@@ -1,5 +1,6 @@
 """A day on which a sensor was silent is partial, after no_data and unverified and before verified, and says so."""
 
+import datetime as dt
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,20 @@ def test_a_failed_blocking_expectation_weighs_more_than_a_silent_sensor(site: Si
     site.storage.write_day(DAILY_TRAFFIC, LAST, rows, inputs={})
     run_all(check_specs(), site, [LAST])
     assert day_quality(site, LAST) == "unverified"
+
+
+@pytest.mark.parametrize(("after", "quality"), [(0, "verified"), (1, "partial")])
+def test_a_sensor_is_not_missed_from_the_day_on_that_its_source_is_retired(
+    site: Site, after: int, quality: str
+) -> None:
+    config = site.root / "nilometer.yaml"
+    text = config.read_text(encoding="utf-8")
+    retired = text.replace("name: edge,", f"name: edge, retired: {LAST + dt.timedelta(days=after)},")
+    assert retired != text
+    config.write_text(retired, encoding="utf-8")
+    changed = open_site(site.root)
+    run_all(check_specs(), changed, [LAST])
+    assert day_quality(changed, LAST) == quality
 
 
 def test_a_day_without_a_line_is_no_data_whoever_was_silent(site: Site) -> None:

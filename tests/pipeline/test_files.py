@@ -11,7 +11,7 @@ from pipeline.files import Listing, list_files
 from pipeline.settings import SourceSettings
 
 
-def listed(site: Path, pattern: str, **more: bool) -> Listing:
+def listed(site: Path, pattern: str, **more: str) -> Listing:
     return list_files(site, SourceSettings.model_validate({"name": "core", "path": pattern, **more}))
 
 
@@ -96,7 +96,7 @@ def test_a_glob_without_files_is_a_problem_that_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["logs", "other"])
 def test_of_a_retired_source_no_file_is_expected(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
-    found = listed(tmp_path, "logs/*.log", retired=True)
+    found = listed(tmp_path, "logs/*.log", retired="2026-10-02")
     assert (found.files, found.problems, found.whole) == ([], [], True)
 
 

@@ -255,7 +255,7 @@ def test_a_vanished_file_keeps_its_rows_and_is_marked(world: World) -> None:
     report = world.land()
     assert (world.received(), world.entry("2026-10-01/conn.log").missing) == ([220], True)
     assert "no file matches" in report.problems[0].message
-    retired = World(world.root, settings(retired=True))
+    retired = World(world.root, settings(retired="2026-10-02"))
     assert (retired.land().problems, retired.received()) == ([], [220])
     world.put("2026-10-01/conn.log", tsv(flow("C1")))
     world.land()
