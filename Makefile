@@ -30,9 +30,9 @@ ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
 	.venv/bin/nilometer --site demo-site ui
 
 test: $(STAMP) lint types ## set up, then lint, types and all fast tests
-	$(MAKE) --no-print-directory --output-sync=target -j3 test-runs test-more-runs test-parts test-whole
+	$(MAKE) --no-print-directory --output-sync=target -j4 test-runs test-more-runs test-parts test-whole
 
-# Three groups at a time, the longest first: runs of the daemon wait more than they work. What one group leaves in
+# All groups at once, as runs of the daemon wait more than they work. What one group leaves in
 # memory does not slow the next. Of frames of a few rows, a second thread costs a fifth more and brings nothing.
 RUNS := $(sort $(wildcard tests/assets/test_[a-p]*.py))
 MORE := $(sort $(wildcard tests/assets/test_[q-z]*.py)) tests/data_quality

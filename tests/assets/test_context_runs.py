@@ -123,7 +123,7 @@ def test_a_broken_input_fails_the_surge_day_and_never_the_seed(copied: Site) -> 
 
 def test_check_names_a_broken_input_and_shows_sound_ones(copied: Site) -> None:
     said = CliRunner().invoke(main, ["--site", str(copied.root), "check"])
-    assert "context    host_roles: 1 rows, 1 exclude (context/host_roles.csv)" in said.output
+    assert "context    host_roles: 1 row, 1 exclude (context/host_roles.csv)" in said.output
     write_context(copied.root, calendar="day\nsoon\n")
     said = CliRunner().invoke(main, ["--site", str(copied.root), "check"])
     assert said.exit_code == 2
