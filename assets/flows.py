@@ -8,7 +8,6 @@ from assets import alive
 from assets.days import RETRY, chain_asset, final, land, run_days
 from assets.metadata import GROUP
 from pipeline.days import parse_day
-from pipeline.flows import feeding
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.schemas import FLOWS
@@ -48,7 +47,7 @@ def build(site: Site) -> dg.AssetsDefinition:
                 return make_flows(site, landing, day)
 
             def reads(day: dt.date) -> list[str]:
-                parts = [p for e in feeding(landing, day) for p in e.parts_of(day)]
+                parts = [p for e in landing.ledger.feeding(day) for p in e.parts_of(day)]
                 return [f"landing/{name}" for p in parts for name in p.files]
 
             return run_days(context, site, "flows", make, reads=reads, landing=landing)

@@ -60,7 +60,7 @@ class DayFlows:
 
 def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> dict[str, str]:
     """Fingerprints of all that a day's flows are made from."""
-    files = sorted((e.source, e.watched, p.content) for e in feeding(landing, day) for p in e.parts_of(day))
+    files = sorted((e.source, e.watched, p.content) for e in landing.ledger.feeding(day) for p in e.parts_of(day))
     return {
         "files": digest(json.dumps(files)),
         "inventory": inventory.fingerprint(day),
@@ -68,16 +68,6 @@ def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day:
         "counting": settings.counting.model_dump_json(),
         "stage": str(STAGE_VERSION),
     }
-
-
-def feeding(landing: Landing, day: dt.date) -> list[Entry]:
-    """The landed files that belong to a day, in order."""
-    return landing.ledger.feeding(day)
-
-
-def set_aside(landing: Landing, day: dt.date) -> list[Entry]:
-    """The landed files that hold a day and that no source names any more, in order."""
-    return [e for _, e in sorted(landing.ledger.entries.items()) if e.left_out and e.holds(day)]
 
 
 def failed_files(landing: Landing, day: dt.date, timezone: str) -> list[Entry]:
@@ -98,7 +88,7 @@ def build_flows(
     if bad := failed_files(landing, day, settings.timezone):
         more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
         raise SourceError(f"{bad[0].reason}{more}", where=Location(day=day.isoformat()))
-    entries = feeding(landing, day)
+    entries = landing.ledger.feeding(day)
     made = DayFlows(flow_inputs(landing, settings, inventory, day), _account(entries))
     part = Attribution.of(day, settings.timezone, settings.counting.attribute)
     raw = _landed_rows(landing, entries, day, part, _rules(settings).window)

@@ -121,12 +121,12 @@ class Entry:
 
     def fails(self, day: dt.date, timezone: str) -> bool:
         """Whether the file could not be read and surely belongs to the day: by its path, its first lines, its past."""
-        if self.may_hurt([day]) and day.isoformat() in self.former:
-            return True
-        if not self.may_hurt([day]) or (self.day is None and self.peek is None):
+        if not self.may_hurt([day]):
             return False
-        if self.day is not None or self.peek is None:
+        if day.isoformat() in {self.day, *self.former}:
             return True
+        if self.day is not None or self.peek is None:
+            return False
         first, last = (dt.datetime.fromtimestamp(us / 1e6, ZoneInfo(timezone)).date() for us in self.peek)
         return first <= day <= last
 
@@ -188,6 +188,10 @@ class Ledger:
                 for held in entry.days_held if entry.state == "landed" and not entry.left_out else ():
                     self._by_day.setdefault(held, []).append(entry)
         return list(self._by_day.get(day.isoformat(), ()))
+
+    def set_aside(self, day: dt.date) -> list[Entry]:
+        """The landed files that hold a day and that no source names any more, in order."""
+        return [e for _, e in sorted(self.entries.items()) if e.left_out and e.holds(day)]
 
     def changed(self) -> None:
         """Entries were added, replaced or taken away, or hold other days."""

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 from pipeline.days import window_days
 from pipeline.errors import Location, StorageError
-from pipeline.flows import feeding
 from pipeline.landing import Landing
 from pipeline.site import Site
 from pipeline.storage import DayRecord
@@ -60,7 +59,7 @@ def lost_input(site: Site, stage: str, day: dt.date, landing: Landing | None = N
 
 
 def _lost_rows(site: Site, landing: Landing, day: dt.date) -> str:
-    entries = feeding(landing, day)
+    entries = landing.ledger.feeding(day)
     if any(p.pruned for e in entries for p in e.parts_of(day)):
         return "the landed rows of its logs were pruned"
     record = None if site.storage.has("flows", day) else site.storage.record("flows", day)

@@ -113,8 +113,7 @@ def of_flows(landing: Landing, inventory: Inventory, day: dt.date) -> Details:
 
 def with_left_out(details: Details, landing: Landing, day: dt.date) -> Details:
     """The same, and the files that would feed the day if a source named them still."""
-    named = [e for e in landing.ledger.entries.values() if e.left_out and e.holds(day)]
-    left = {f"{e.source}/{e.name}": LEFT_OUT for e in named} if "files" in details else {}
+    left = {f"{e.source}/{e.name}": LEFT_OUT for e in landing.ledger.set_aside(day)} if "files" in details else {}
     return {**details, "files": {**left, **details["files"]}} if left else details
 
 

@@ -17,7 +17,7 @@ from pipeline import alerts, baseline, daily, reasons, surge_alerts, surge_days,
 from pipeline.context import load_context
 from pipeline.days import window_days
 from pipeline.errors import Location, NilometerError, SourceError, StorageError
-from pipeline.flows import build_flows, feeding, set_aside
+from pipeline.flows import build_flows
 from pipeline.landing import Landing
 from pipeline.methods import METHODS, seed
 from pipeline.methods.surroundings import Surroundings
@@ -68,7 +68,7 @@ def _make_flows(site: Site, landing: Landing, day: dt.date) -> DayRecord:
     if (kept := kept_day(site, "flows", day, landing)) is not None:
         return kept
     made = build_flows(landing, site.settings, site.inventory, day)
-    if not made.facts["files"] and not set_aside(landing, day):
+    if not made.facts["files"] and not landing.ledger.set_aside(day):
         _keep_what_was_read(site, day)
     made.facts |= {"source_files": source_files(landing, day), "details": details(site, "flows", day, landing)}
     return site.storage.write_slices(FLOWS, day, made.slices, inputs=made.inputs, facts=made.facts)
@@ -94,7 +94,7 @@ def _keep_what_was_read(site: Site, day: dt.date) -> None:
 
 def source_files(landing: Landing, day: dt.date) -> dict[str, dict[str, str | int]]:
     """The files behind a day with the size and hash of their content; nothing where they are too many to name."""
-    fed = feeding(landing, day)
+    fed = landing.ledger.feeding(day)
     if len(fed) > reasons.MOST_PARTS:
         return {}
     return {f"{e.source}/{e.name}": {"bytes": e.content_bytes, "sha256": e.content} for e in fed}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from pipeline.flows import feeding
 from pipeline.inventory import Inventory, valid_on
 from pipeline.landing import Landing
 from pipeline.settings import InventoryEntry
@@ -19,7 +18,7 @@ _SHOWN = 3
 
 def unseen(landing: Landing, inventory: Inventory, day: dt.date) -> str:
     """Which addresses of a day vanished logs lack, and what to do; empty when there are none."""
-    gone = [e for e in feeding(landing, day) if e.missing and not e.watched.endswith("*")]
+    gone = [e for e in landing.ledger.feeding(day) if e.missing and not e.watched.endswith("*")]
     kept = {e.watched: landing.ledger.networks.get(e.watched) for e in gone}
     lacking = {k: _gained(inventory, had, day) for k, had in kept.items() if had is not None}
     networks = sorted({a for found in lacking.values() for a in found})

@@ -70,8 +70,7 @@ class AsaDecoder:
             "an end or a byte counter that is given twice": forged,
         }
         bad = pl.concat(f.select("source_line", "raw", detail=pl.lit(why)) for why, f in faults.items())
-        reasons = pl.Series([reason] * bad.height, dtype=pl.String)
-        broken = rejected(bad, reasons, "detail")
+        broken = rejected(bad, reason, "detail")
         taken = pl.concat(f.select("source_line") for f in (bad, closed, events))
         others = lines.join(taken, on="source_line", how="anti")
         records = self._records(opened.filter(pl.col("uid").is_not_null()), closed.filter(pl.col("uid").is_not_null()))

@@ -303,8 +303,10 @@ def rejects_frame(lines: pl.Series, reason: pl.Series, detail: pl.Series, raw: p
     )
 
 
-def rejected(lines: pl.DataFrame, reason: pl.Series, detail: str) -> pl.DataFrame:
-    """Quarantine rows of lines (source_line, raw) whose fault is told in the column named detail."""
+def rejected(lines: pl.DataFrame, reason: pl.Series | str, detail: str) -> pl.DataFrame:
+    """Quarantine rows of lines (source_line, raw), of one reason or one each; the column detail tells the fault."""
+    if isinstance(reason, str):
+        reason = pl.Series([reason] * lines.height, dtype=pl.String)
     return rejects_frame(lines["source_line"], reason, lines[detail], lines["raw"])
 
 

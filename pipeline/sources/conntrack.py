@@ -53,7 +53,7 @@ class ConntrackDecoder(Stateless):
         torn = found.filter(pl.col("src").is_null()).select("source_line", "raw")
         faults = ((strange, "no event of conntrack"), (torn, "an event without its two tuples"))
         bad = pl.concat(frame.with_columns(fault=pl.lit(why)) for frame, why in faults).sort("source_line")
-        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "fault")
+        broken = rejected(bad, reason, "fault")
         records = _records(found.filter(pl.col("src").is_not_null()))
         others = frame.filter(pl.col("kind").ne_missing("DESTROY")).join(bad, on="source_line", how="anti")
         return Decoded(pl.concat([records, others], how="diagonal").sort("source_line"), broken)

@@ -94,7 +94,7 @@ class FortinetDecoder(Stateless):
         bad = lines.filter(is_traffic & pl.col("twice")).with_columns(
             detail=pl.lit("an end or a byte counter that is given twice")
         )
-        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "detail")
+        broken = rejected(bad, reason, "detail")
         traffic = lines.filter(is_traffic & ~pl.col("twice"))
         traffic = traffic.with_columns(headed.value("raw", theirs).alias(ours) for ours, theirs in _CEF.items())
         stamp = headed.wall(pl.coalesce(headed.value("raw", key) for key in ("start", "rt")))
@@ -120,8 +120,7 @@ class FortinetDecoder(Stateless):
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())
-        reasons = pl.Series([reason] * bad.height, dtype=pl.String)
-        broken = rejected(bad, reasons, "detail")
+        broken = rejected(bad, reason, "detail")
         return Decoded(self._fields(good), broken)
 
     def _fields(self, good: pl.DataFrame) -> pl.DataFrame:

@@ -68,7 +68,7 @@ class JuniperDecoder(Stateless):
                 strange.select("source_line", "raw", fault=pl.lit("no message of syslog")),
             ]
         ).sort("source_line")
-        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "fault")
+        broken = rejected(bad, reason, "fault")
         fields, assumed = self._records(read.filter(pl.col("fault").is_null()).drop("fault").sort("source_line"))
         others = lines.filter((pl.col("kind") != _CLOSE) | (pl.col("kind").is_null() & syslog.is_message()))
         fields = pl.concat([fields, others], how="diagonal").sort("source_line")

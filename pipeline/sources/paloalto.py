@@ -83,7 +83,7 @@ class PaloAltoDecoder(Stateless):
         bad = lines.filter(pl.col("traffic") & pl.col("twice")).with_columns(
             fault=pl.lit("an end or a byte counter that is given twice")
         )
-        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "fault")
+        broken = rejected(bad, reason, "fault")
         records = paloalto_headed.records(lines.filter(pl.col("traffic") & ~pl.col("twice")))
         fields = _settled(records, records["offset"], self.zone).with_columns(type=pl.lit("TRAFFIC"))
         others = lines.filter(~pl.col("traffic")).select("source_line", "raw", type=pl.lit("other"))

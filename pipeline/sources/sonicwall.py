@@ -53,7 +53,7 @@ class SonicWallDecoder(Stateless):
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())
-        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "detail")
+        broken = rejected(bad, reason, "detail")
         records = self._records(good.filter(closed))
         others = good.filter(closed.not_().fill_null(value=True)).select("source_line", "raw", "kind")
         return Decoded(pl.concat([records, others], how="diagonal").sort("source_line"), broken)

@@ -68,7 +68,7 @@ class SophosDecoder(Stateless):
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())
-        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "detail")
+        broken = rejected(bad, reason, "detail")
         others = good.filter(firewall.not_().fill_null(value=True)).select("source_line", "raw", "kind")
         fields = pl.concat([self._records(good.filter(firewall)), others], how="diagonal")
         return Decoded(fields.sort("source_line"), broken)

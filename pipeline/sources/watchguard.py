@@ -61,7 +61,7 @@ class WatchGuardDecoder(Stateless):
                 strange.select("source_line", "raw", fault=pl.lit("no message of syslog")),
             ]
         ).sort("source_line")
-        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "fault")
+        broken = rejected(bad, reason, "fault")
         records = _records(found.filter(pl.col("fault").is_null()).drop("fault"))
         others = frame.filter(~pl.col("ended")).join(bad, on="source_line", how="anti")
         return Decoded(pl.concat([records, others], how="diagonal").sort("source_line"), broken)

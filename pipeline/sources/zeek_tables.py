@@ -88,7 +88,7 @@ class LineDecoder(Stateless):
             .then(pl.lit("neither a record of Zeek's nor a message of syslog"))
         )
         bad = found.filter(pl.col("detail").is_not_null())
-        broken = rejected(bad, pl.Series([reason] * bad.height, dtype=pl.String), "detail")
+        broken = rejected(bad, reason, "detail")
         fields = found.filter(pl.col("detail").is_null()).drop("text", "detail")
         return Decoded(fields, broken, comments=int(comments.sum()))
 
