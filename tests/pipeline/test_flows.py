@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.flows import DayFlows, build_flows, feeding, flow_inputs
+from pipeline.flows import DayFlows, build_flows, flow_inputs
 from pipeline.inventory import Inventory
 from pipeline.schemas import FLOWS
 from pipeline.settings import CountingSettings, Settings
@@ -241,8 +241,8 @@ def test_an_entry_of_another_time_leaves_a_days_inputs_alone(world: World) -> No
 def test_a_day_without_input_is_told_from_a_quiet_day(world: World) -> None:
     world.put("2026-10-01/conn.log", tsv())
     world.land()
-    assert [e.name for e in feeding(world.landing(), D1)] == ["logs/2026-10-01/conn.log"]
-    assert feeding(world.landing(), D2) == []
+    assert [e.name for e in world.landing().ledger.feeding(D1)] == ["logs/2026-10-01/conn.log"]
+    assert world.landing().ledger.feeding(D2) == []
     assert (made(world, D1).facts["files"], made(world, D2).facts["files"]) == (1, 0)
 
 
