@@ -57,9 +57,9 @@ def ours(name: str, path: Path) -> tuple[int, Mapping[str, int], float]:
     from pipeline.inventory import Inventory
     from pipeline.mapping import ColumnMapping
     from pipeline.settings import InventoryEntry, LimitSettings
-    from pipeline.sources import READERS
     from pipeline.sources.base import ReadOptions
     from pipeline.sources.reading import LineStream
+    from pipeline.sources.registry import READERS
     from pipeline.sources.tables import TableReader
     from pipeline.sources.watch import Watch
 

@@ -6,26 +6,26 @@ their footers belong to `pipeline.storage`.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator
 
 import polars as pl
+from blake3 import blake3
 
-_HASHED_ROWS = 16_384
-"""Rows that are hashed at once: few enough for their text to stay near the processor. A part of the definition."""
+_HASHED_ROWS = 65_536
+"""Rows that are hashed at once: few enough to stay near the processor. A part of the definition."""
 
 
 class ContentHash:
     """Hash of a table's logical content, slice by slice: names, order and values, not the bytes of its file.
 
-    SHA-256 over stretches of so many rows, counted from the first row, so that slices do not show. Of each stretch:
-    its rows; the columns that hold one value throughout, as CSV of one row; the others as CSV of all rows. Times and
-    durations are written as numbers.
+    BLAKE3 over stretches of so many rows, counted from the first row, so that slices do not show. Of each stretch:
+    its rows; the columns that hold one value throughout, as CSV of one row; the others as Arrow writes them to a file,
+    with nothing for what is unknown, and which values are. Times and durations are numbers, lists are texts.
     """
 
     def __init__(self) -> None:
-        self._hasher = hashlib.sha256()
+        self._hasher = blake3()
         self._rest: pl.DataFrame | None = None
         self.rows = 0
 
@@ -34,7 +34,7 @@ class ContentHash:
         known = [frame] if self._rest is None else [self._rest, frame]
         *whole, self._rest = in_groups(known, _HASHED_ROWS)
         for stretch in whole:
-            self._hasher.update(_as_text(stretch))
+            self._hasher.update(_as_bytes(stretch))
         self.rows += frame.height
 
     @property
@@ -42,30 +42,46 @@ class ContentHash:
         """128 bits, hex."""
         hasher = self._hasher.copy()
         if self._rest is not None:
-            hasher.update(_as_text(self._rest))
+            hasher.update(_as_bytes(self._rest))
         return hasher.hexdigest()[:32]
 
 
-def _as_text(frame: pl.DataFrame) -> memoryview:
+def _as_bytes(frame: pl.DataFrame) -> memoryview:
     """What is hashed of a stretch of rows."""
-    lists = [_joined(frame[c]) for c, t in frame.schema.items() if t == pl.List]
-    # Times as numbers: writing them out as dates costs more than all the rest.
-    times = [pl.col(c).to_physical() for c, t in frame.schema.items() if t in (pl.Datetime, pl.Duration)]
+    lists = [s for c, t in frame.schema.items() if t == pl.List for s in _texts(frame[c])]
+    times = [pl.col(c).to_physical() for c, t in frame.schema.items() if t.is_temporal()]
     plain = frame.with_columns(*lists, *times)
     same = [s.name for s in plain if _is_one_value(s)]
-    text = io.BytesIO(f"{frame.height} rows, {len(same)} columns of one value\n".encode())
-    text.seek(0, io.SEEK_END)
-    for part in (plain.select(same).head(1), plain.drop(same)):
-        if part.width:
-            part.write_csv(text, null_value="\\N", quote_style="necessary")
-    return text.getbuffer()
+    found = io.BytesIO(f"{frame.height} rows, {len(same)} columns of one value\n".encode())
+    found.seek(0, io.SEEK_END)
+    if same:
+        plain.select(same).head(1).write_csv(found, null_value="\\N", quote_style="necessary")
+    if len(same) < plain.width:
+        _filled(plain.drop(same)).write_ipc(found, compression="uncompressed", compat_level=pl.CompatLevel.oldest())
+    return found.getbuffer()
 
 
-def _joined(lists: pl.Series) -> pl.Series:
-    """The texts of each list as one; where each holds one text or is unknown, as categories mostly are, those texts."""
-    if (lists.list.len().fill_null(1) == 1).all():
-        return lists.explode()
-    return lists.list.join("\x1f", ignore_nulls=False)
+def _filled(frame: pl.DataFrame) -> pl.DataFrame:
+    """With nothing (0, an empty text) where a value is unknown, which may else hold anything, and columns of which."""
+    # As bits, truths would end in some of what lay in memory before.
+    frame = frame.with_columns(pl.col(pl.Boolean).cast(pl.UInt8))
+    unknown = [s for s in frame if s.null_count()]
+    filled = [s.fill_null("" if s.dtype == pl.String else 0) for s in unknown]
+    which = [s.is_null().cast(pl.UInt8).alias(f"{s.name} is unknown") for s in unknown]
+    return frame.with_columns(*filled, *which).rechunk()
+
+
+def _texts(lists: pl.Series) -> list[pl.Series]:
+    """Lists of texts as columns that tell them apart: the texts of each as one and, where needed, how many they are.
+
+    Where each holds one text or is unknown, as categories mostly are, it is that text.
+    """
+    count = lists.list.len().alias(f"{lists.name} count")
+    if (count.fill_null(1) == 1).all():
+        texts = lists.explode()
+        return [texts] if texts.null_count() == lists.null_count() else [texts, count]
+    named = lists.list.eval(pl.element().fill_null("\x00"))
+    return [named.list.join("\x1f"), count]
 
 
 def _is_one_value(values: pl.Series) -> bool:

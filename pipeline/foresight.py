@@ -21,7 +21,7 @@ from pipeline.reading_options import options_for
 from pipeline.sampling import Sample
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
-from pipeline.sources import READERS, detect
+from pipeline.sources import detect, reader_of
 from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.fields import HEAD_BYTES, Layout, layout_of
 from pipeline.sources.reading import LineStream
@@ -87,7 +87,7 @@ def _look(site: Site, source: SourceSettings, file: FoundFile, options: ReadOpti
         name = detect(head, source.format, file.name)
         if name is None:
             return None
-        reader = READERS[name](options)
+        reader = reader_of(name)(options)
         lines = head[: head.rfind(b"\n") + 1]
         if lines:
             reader.read(Block(lines, 1))

@@ -22,9 +22,10 @@ from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.layers import choose_layer
 from pipeline.reading_options import latest_us
 from pipeline.settings import LimitSettings
-from pipeline.sources import READERS, detect, format_of
+from pipeline.sources import detect, reader_of
 from pipeline.sources.base import RAW, Account, Block, DocumentReader, Parsed, Reader, ReadOptions
 from pipeline.sources.reading import LineStream
+from pipeline.sources.registry import format_of
 from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.sources.watch import Watch
 from pipeline.suggest import suggestion
@@ -124,7 +125,7 @@ def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) 
             fresh = reader is None
             if reader is None:
                 encoding = detect(block.data[:HEAD_BYTES], wanted, found.name)
-                reader = READERS[encoding](options) if encoding else None
+                reader = reader_of(encoding)(options) if encoding else None
             parsed = (
                 _read_array(reader, block, blocks, found.name) if fresh and is_array(block) else _read(reader, block)
             )

@@ -6,12 +6,12 @@ Which files are parsed, and when, is decided in `pipeline.landing`; what a line 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
+from blake3 import blake3
 
 from pipeline.attribution import days_held
 from pipeline.days import day_of
@@ -23,12 +23,11 @@ from pipeline.ledger import LANDING, Entry, Part
 from pipeline.mail_servers import Servers
 from pipeline.schemas import QUARANTINE, UTC_TIME
 from pipeline.settings import Settings, SourceSettings
-from pipeline.sources import READERS, detect
+from pipeline.sources import detect, reader_of
 from pipeline.sources.base import Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions
 from pipeline.sources.documents import is_document
 from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
-from pipeline.sources.tables import TableReader, table_encoding, table_layout
 from pipeline.storage import Storage, digest
 
 CODE_VERSION = 8
@@ -50,7 +49,7 @@ class FileLander:
     ) -> None:
         self._storage, self._settings, self._source = storage, settings, source
         self._file, self._options = file, options
-        self._hash = hashlib.sha256()
+        self._hash = blake3()
         self._rows: list[pl.DataFrame] = []
         self._height = 0
         self._rejects: list[pl.DataFrame] = []
@@ -73,7 +72,7 @@ class FileLander:
                 resume = self._skip_known(stream, entry, old)
                 if resume is None:
                     stream.close()
-                    stream, self._hash = self._open(), hashlib.sha256()
+                    stream, self._hash = self._open(), blake3()
                 self._read(stream, entry, resume)
         finally:
             stream.close()
@@ -101,6 +100,8 @@ class FileLander:
 
     def _read_table(self, stream: LineStream, entry: Entry) -> None:
         """A Parquet file, whole; one that changes is read anew."""
+        from pipeline.sources.tables import TableReader, table_encoding, table_layout  # noqa: PLC0415 - loads its formats
+
         while data := stream.read(CHUNK_BYTES):
             self._hash.update(data)
         entry.encoding = table_encoding(self._file.path, self._source.format, self._file.name)
@@ -158,7 +159,7 @@ class FileLander:
         entry.encoding = entry.encoding or detect(block.data[:HEAD_BYTES], self._source.format, entry.name)
         if entry.encoding is None:
             return None
-        reader = READERS[entry.encoding](self._options)
+        reader = reader_of(entry.encoding)(self._options)
         if resume:
             reader.resume(resume["reader"])
         return reader

@@ -7,7 +7,6 @@ at all. Rows stay raw here: de-duplication, byte layers and categories are decid
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable, Collection
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+from blake3 import blake3
 
 from pipeline import left_out, redating, upkeep
 from pipeline.errors import Location, SourceError, StorageError
@@ -437,7 +437,7 @@ def _content_size(path: Path, size: int) -> int | None:
 
 def _hash_content(file: FoundFile, limits: LimitSettings) -> tuple[str, int]:
     """Hash and size of the decompressed content."""
-    stream, hasher = LineStream(file.path, limits, file.name), hashlib.sha256()
+    stream, hasher = LineStream(file.path, limits, file.name), blake3()
     try:
         while data := stream.read(CHUNK_BYTES):
             hasher.update(data)

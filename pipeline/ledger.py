@@ -64,7 +64,7 @@ class Entry:
     first_seen: str
     reason: str = ""
     content: str = ""
-    """Hash of the decompressed content."""
+    """BLAKE3 of the decompressed content, without a byte order mark."""
     content_bytes: int = 0
     encoding: str | None = None
     watched: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pipeline.errors import SourceError
 from pipeline.files import FoundFile
 from pipeline.settings import LimitSettings
-from pipeline.sources import READERS, detect
+from pipeline.sources import detect, reader_of
 from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, begins_as_json
 from pipeline.sources.reading import LineStream, compression_of
 
@@ -28,7 +28,7 @@ def peek(
         encoding = detect(head, wanted, file.name)
         if encoding is None or (head.lstrip().startswith(b"[") and begins_as_json(head)):
             return None
-        reader = READERS[encoding](options)
+        reader = reader_of(encoding)(options)
     except SourceError:
         return None
     spans = [_read(reader, _whole_lines(head)).span]

@@ -25,7 +25,7 @@ from pipeline.mail_servers import Servers
 from pipeline.reading_options import options_for
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
-from pipeline.sources import READERS, detect
+from pipeline.sources import detect, reader_of
 from pipeline.sources.base import DocumentReader, Parsed, ReadOptions
 from pipeline.sources.reading import LineStream
 from pipeline.sources.tables import TableReader, table_encoding
@@ -99,7 +99,7 @@ def _read(site: Site, source: SourceSettings, file: FoundFile, options: ReadOpti
         encoding = detect(first.data[:HEAD_BYTES], source.format, file.name) if first else None
         if first is None or encoding is None:
             return []
-        reader = READERS[encoding](options)
+        reader = reader_of(encoding)(options)
         if is_array(first) and isinstance(reader, DocumentReader):
             return [reader.read_array(b"".join([first.data, *(b.data for b in blocks)]))]
         return [reader.read(first), *(reader.read(b) for b in islice(blocks, BLOCKS - 1))]

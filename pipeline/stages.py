@@ -97,7 +97,7 @@ def source_files(landing: Landing, day: dt.date) -> dict[str, dict[str, str | in
     fed = landing.ledger.feeding(day)
     if len(fed) > reasons.MOST_PARTS:
         return {}
-    return {f"{e.source}/{e.name}": {"bytes": e.content_bytes, "sha256": e.content} for e in fed}
+    return {f"{e.source}/{e.name}": {"bytes": e.content_bytes, "blake3": e.content} for e in fed}
 
 
 def details(site: Site, table: str, day: dt.date, landing: Landing | None = None) -> reasons.Details:

@@ -19,11 +19,22 @@ MAX_BYTES = 4_000_000
 _RESOLVED_HERE = ("timestamp", "int", "float")
 
 
+class _NamedNodeError(yaml.MarkedYAMLError):
+    """A node has a name, or refers to one."""
+
+
 class _Loader(yaml.SafeLoader):
     """Plain data only: days stay text, so that an impossible one is an error of its key, and numbers are decimal.
 
     YAML 1.1 would take 010 for 8, and addresses such as 2001:10:20:30:40:50:10:20 for numbers of base 60.
     """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """The next node; refused before it is made where it has a name, or refers to one."""
+        event: yaml.NodeEvent = self.peek_event()
+        if event.anchor is not None:
+            raise _NamedNodeError(problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -71,13 +82,15 @@ def load_located(path: Path) -> LocatedYaml:
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"is larger than {MAX_BYTES:,} bytes.", where=Location(file=str(path)))
     try:
-        _refuse_anchors(text, path)
         loader = _Loader(text)
         node = loader.get_single_node()
         lines: dict[tuple[Any, ...], int] = {}
         if node is not None:
             _walk(node, (), lines, path)
         return LocatedYaml(None if node is None else loader.construct_document(node), lines)
+    except _NamedNodeError as error:
+        where = Location(file=str(path), line=mark.line + 1 if (mark := error.problem_mark) else None)
+        raise ConfigError("anchors and aliases are not allowed.", where=where, remedy="Write the value out.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise ConfigError(
@@ -92,16 +105,6 @@ def load_located(path: Path) -> LocatedYaml:
         raise ConfigError(f"is not valid YAML: {text}.", where=Location(file=str(path))) from error
     except RecursionError as error:
         raise ConfigError("is nested too deeply.", where=Location(file=str(path))) from error
-
-
-def _refuse_anchors(text: str, path: Path) -> None:
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise ConfigError(
-                "anchors and aliases are not allowed.",
-                remedy="Write the value out.",
-                where=Location(file=str(path), line=mark.line + 1 if (mark := event.start_mark) else None),
-            )
 
 
 def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int], path: Path) -> None:

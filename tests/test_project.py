@@ -106,8 +106,8 @@ def test_suites_and_rules_are_data_beside_their_code() -> None:
 
 def test_the_documentation_holds_the_direction_contracts_as_the_readers_declare_them() -> None:
     from pipeline.settings import FORMATS as named
-    from pipeline.sources import FORMATS as known
     from pipeline.sources.contracts import table
+    from pipeline.sources.registry import FORMATS as known
 
     text = (PROJECT / "docs" / "formats.md").read_text(encoding="utf-8")
     assert set(named) == {"auto", *known}

@@ -33,6 +33,8 @@ MAX_ARRAY_BYTES = 512 * 1024 * 1024
 _ZSTD_INPUT = 1 << 10
 """Bytes given to zstd at once: they unfold to at most 32 MB, however hostile they are."""
 _LOOK_AHEAD = 1 << 14
+_KEPT_PIECE = (1 << 25) - (1 << 13)
+"""The largest piece that teaches glibc, when it is let go, to keep pieces of up to its size and to map none anew."""
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 PARQUET = b"PAR1"
@@ -203,7 +205,7 @@ class LineStream:
     def blocks(self, first_line: int = 1, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
         line, longest = first_line, 0
-        bytes(block_bytes + _LOOK_AHEAD)  # Let go at once: glibc then keeps pieces of this size, and maps none anew.
+        bytes(max(block_bytes + _LOOK_AHEAD, _KEPT_PIECE))  # Let go at once: see there.
         while data := self.read(block_bytes + self._ahead(block_bytes)):
             longest = longest or self._longest(data)
             if not data.endswith(b"\n"):

@@ -12,7 +12,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["pipeline"]):
-    from pipeline.sources import READERS
+    from pipeline.sources.registry import READERS
     from tests.property.test_no_bytes_crash import read
 
 ENCODINGS = sorted(READERS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources import READERS
+from pipeline.sources.registry import READERS
 from tests.property.mangled import seeds
 
 SECONDS = 60

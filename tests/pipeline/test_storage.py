@@ -11,8 +11,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.content import ContentHash, _joined, content_fingerprint
+from pipeline.content import ContentHash, content_fingerprint
 from pipeline.errors import StorageError
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS, TABLES
 from pipeline.storage import (
@@ -125,7 +127,17 @@ def test_fingerprints_tell_contents_apart_to_the_last_microsecond() -> None:
 
 
 LIST_COLUMNS = [[["a", "b"], None, [], ["a"], [None], ["a", None]], [["a"], None], [["a"], ["b"]], [[None], ["b"]]]
-LIST_COLUMNS += [[[None], None], [None], []]
+LIST_COLUMNS += [
+    [[None], None],
+    [None, [None]],
+    [[None]],
+    [None],
+    [[]],
+    [[""]],
+    [],
+    [[], ["a", "b"]],
+    [[""], ["a", "b"]],
+]
 LISTS = [[["a", "b"], None], [["ab"], None], [[], None], [None, ["a", "b"]], [["b", "a"], None], [["a"], ["b"]]]
 
 
@@ -136,29 +148,72 @@ def test_fingerprints_tell_lists_and_durations_apart() -> None:
     assert len({content_fingerprint(f) for f in frames}) == len(frames)
 
 
-@pytest.mark.parametrize("rows", LIST_COLUMNS)
-def test_lists_of_one_text_are_fingerprinted_as_any_other(rows: list[list[str | None] | None]) -> None:
-    lists = pl.Series("c", rows, dtype=pl.List(pl.String))
-    assert _joined(lists).to_list() == lists.list.join("\x1f", ignore_nulls=False).to_list()
+def test_fingerprints_tell_columns_of_lists_apart() -> None:
+    """Whether the short way or the long one is taken depends on all lists of a column."""
+    frames = [pl.DataFrame({"c": rows}, schema={"c": pl.List(pl.String)}) for rows in LIST_COLUMNS]
+    assert len({content_fingerprint(f) for f in frames}) == len(frames)
 
 
-SIZES = [[], [0], [1, 2], [16_384], [16_383, 16_385], [8_192, 32_768, 39_999], [32_768, 32_768]]
+SIZES = [[], [0], [1, 2], [65_536], [65_535, 65_537], [32_768, 131_072, 159_999], [131_072, 131_072]]
 
 
 @pytest.mark.parametrize("cut", SIZES)
 def test_fingerprints_do_not_show_the_slices(cut: list[int]) -> None:
-    frame = pl.select(n=pl.int_range(40_000), same=pl.lit("a,b"), none=pl.lit(None, pl.String), half=pl.lit(0))
-    frame = frame.with_columns(half=pl.when(pl.col("n") > 20_000).then(pl.lit(1)).otherwise("half"))
+    frame = pl.select(n=pl.int_range(160_000), same=pl.lit("a,b"), none=pl.lit(None, pl.String), half=pl.lit(0))
+    frame = frame.with_columns(half=pl.when(pl.col("n") > 80_000).then(pl.lit(1)).otherwise("half"))
     content = ContentHash()
     for first, last in pairwise([0, *cut, frame.height]):
         content.update(frame.slice(first, last - first))
-    assert (content.rows, content.fingerprint) == (40_000, content_fingerprint(frame))
+    assert (content.rows, content.fingerprint) == (160_000, content_fingerprint(frame))
+
+
+MIXED = {
+    "text": st.none() | st.text(max_size=20),
+    "whole": st.none() | st.integers(-(2**40), 2**40),
+    "real": st.none() | st.floats(allow_nan=False).map(lambda x: x + 0.0),
+    "truth": st.none() | st.booleans(),
+    "time": st.none() | st.dates(dt.date(2026, 1, 1)),
+    "list": st.none() | st.lists(st.none() | st.sampled_from("abc"), max_size=3),
+}
+MIXED_TYPES = dict(
+    zip(
+        MIXED,
+        (pl.String, pl.Int64, pl.Float64, pl.Boolean, pl.Date, pl.List(pl.String)),
+        strict=True,
+    )
+)
+
+
+@given(st.lists(st.fixed_dictionaries(MIXED), max_size=40), st.data())
+def test_fingerprints_do_not_show_how_a_frame_came_about(rows: list[dict[str, object]], data: st.DataObject) -> None:
+    """Cut out of larger frames, put together, filtered: what lies in memory beside the values differs each time."""
+    frame = pl.DataFrame(rows, schema=MIXED_TYPES)
+    more = pl.DataFrame(data.draw(st.lists(st.fixed_dictionaries(MIXED), max_size=9)), schema=MIXED_TYPES)
+    cut = data.draw(st.integers(0, frame.height))
+    others = [
+        pl.concat([more, frame, more])[more.height : more.height + frame.height],
+        pl.concat([frame[:cut], frame[cut:]], rechunk=False),
+        pl.concat([frame[:cut], more, frame[cut:]]).filter(
+            pl.Series([True] * cut + [False] * more.height + [True] * (frame.height - cut), dtype=pl.Boolean)
+        ),
+        pl.concat([frame, more]).sort(pl.int_range(pl.len()), descending=True).reverse().head(frame.height),
+    ]
+    assert {content_fingerprint(f) for f in others} == {content_fingerprint(frame)}
+
+
+@given(st.lists(st.fixed_dictionaries(MIXED), min_size=1, max_size=6), st.data())
+def test_fingerprints_show_every_change_of_a_value(rows: list[dict[str, object]], data: st.DataObject) -> None:
+    row, column = data.draw(st.integers(0, len(rows) - 1)), data.draw(st.sampled_from(sorted(MIXED)))
+    other = [dict(r) for r in rows]
+    other[row][column] = data.draw(MIXED[column])
+    one, two = (pl.DataFrame(r, schema=MIXED_TYPES) for r in (rows, other))
+    assert (content_fingerprint(one) == content_fingerprint(two)) == one.equals(two)
 
 
 def test_fingerprints_tell_apart_what_differs_in_one_value_of_many() -> None:
-    same = pl.select(n=pl.repeat(7, 40_000), text=pl.repeat("x", 40_000))
+    same = pl.select(n=pl.repeat(7, 160_000), text=pl.repeat("x", 160_000))
     frames = [same, same[1:], same.rename({"n": "m"}), same.select("text", "n"), same.select("n")]
-    for row in (0, 16_383, 16_384, 39_999):
+    for row in (0, 65_535, 65_536, 159_999):
         here = pl.int_range(pl.len()) == row
         frames += [same.with_columns(n=pl.when(here).then(other).otherwise("n")) for other in (8, None)]
         frames.append(same.with_columns(text=pl.when(here).then(pl.lit("")).otherwise("text")))

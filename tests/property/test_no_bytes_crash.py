@@ -11,8 +11,8 @@ from pipeline.errors import SourceError
 from pipeline.lander import is_array
 from pipeline.mapping import ColumnMapping
 from pipeline.schemas import MAX_FLOW_BYTES
-from pipeline.sources import READERS, detect
 from pipeline.sources.base import RAW, REASONS, Account, Block, DocumentReader, ReadOptions
+from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
 from tests.property.mangled import mangle, seeds
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.sources import detect
 from pipeline.sources.base import Block, DocumentReader, Parsed
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import reader
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.sources import READERS
 from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, merge
+from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
 
 LATEST = 4_000_000_000_000_000

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.sources import detect
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import ends, only, read_blocks, read_lines, starts
 
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"

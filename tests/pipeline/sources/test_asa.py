@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import asa, detect
+from pipeline.sources import asa
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import read, reader
 from tests.real_files import GOLDEN
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import READERS, azure, detect
+from pipeline.sources import azure
 from pipeline.sources.base import Block, Parsed
+from pipeline.sources.registry import READERS, detect
 from tests.pipeline.sources.forms_read import read, read_bytes, read_document, read_file, rows
 from tests.pipeline.sources.lines import options
 from tests.real_files import GOLDEN, SAMPLES, needs_samples

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import checkpoint, detect
+from pipeline.sources import checkpoint
 from pipeline.sources.base import Parsed
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.forms_read import read, read_bytes, read_file, rows
 from tests.real_files import SAMPLES, needs_samples
 

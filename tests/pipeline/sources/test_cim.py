@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources import detect, format_of
 from pipeline.sources.documents import is_document
+from pipeline.sources.registry import detect, format_of
 from tests.pipeline.sources.forms_read import read_document
 from tests.pipeline.sources.lines import ends, only, read
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources import detect
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import only, read
 
 CLIENT, SERVER = "10.1.0.11", "10.9.0.25"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import detect
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import ends, ip_bytes, only, read, read_blocks, read_lines
 
 ENDED = (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, merge
+from pipeline.sources.registry import READERS, detect
 from tests.pipeline.sources.lines import options, read_lines
 
 PAIRS = (

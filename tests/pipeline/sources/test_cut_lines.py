@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.sources import READERS
 from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
+from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.test_conntrack import ENDED as CONNTRACK
 from tests.pipeline.sources.test_juniper import PLAIN as JUNIPER

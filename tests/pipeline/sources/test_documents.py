@@ -8,10 +8,10 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.lander import is_array
 from pipeline.settings import LimitSettings
-from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, DocumentReader, Parsed
 from pipeline.sources.documents import is_document, may_be_long, records
 from pipeline.sources.reading import LineStream
+from pipeline.sources.registry import READERS, detect
 from tests.pipeline.sources.lines import options
 
 EVENTS = [

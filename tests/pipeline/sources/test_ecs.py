@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources import detect
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.forms_read import read, read_file, rows
 from tests.real_files import SAMPLES, needs_samples
 

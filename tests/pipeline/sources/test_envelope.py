@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.sources import READERS, detect, format_of
 from pipeline.sources.base import Block, DocumentReader, ReadOptions
 from pipeline.sources.envelope import KEYS, SIGN
+from pipeline.sources.registry import READERS, detect, format_of
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.lines import LATEST, only, read, read_blocks, read_lines
 from tests.real_files import GOLDEN

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline.counting import count_once
 from pipeline.layers import choose_layer
-from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions
+from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
 
 LATEST = 4_000_000_000_000_000

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import detect
 from pipeline.sources.base import merge
+from pipeline.sources.registry import detect
 from pipeline.sources.tables import TableReader, table_encoding
 from tests.pipeline.sources.forms_read import read, read_bytes, read_document, read_file, rows
 from tests.pipeline.sources.lines import options

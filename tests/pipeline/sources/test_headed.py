@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources import detect
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import only, read
 
 HEAD = "<14>Nov 20 09:00:01 fw1 "

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from pipeline.settings import LimitSettings
-from pipeline.sources import READERS, detect
 from pipeline.sources.base import DocumentReader, ReadOptions, merge
 from pipeline.sources.reading import LineStream
+from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.lines import LATEST
 from tests.real_files import SAMPLES, needs_samples

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.counting import count_once
 from pipeline.errors import SourceError
-from pipeline.sources import READERS, detect, nfcapd
+from pipeline.sources import nfcapd
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions
+from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
 from tests.netflow_tools import MISSING, Session, collect, export, write_pcap
 from tests.pipeline.sources.lines import LATEST

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import READERS, detect
 from pipeline.sources.base import DocumentReader, ReadOptions
 from pipeline.sources.forms import FORMS
+from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.lines import LATEST, ends, ip_bytes, only, read_blocks, read_lines, starts
 

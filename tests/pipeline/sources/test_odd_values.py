@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources import detect
 from pipeline.sources.forms import FORMS
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import read
 
 T, CLIENT, SERVER = 1_795_161_600, "10.1.0.11", "10.9.0.25"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import detect
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import read
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 

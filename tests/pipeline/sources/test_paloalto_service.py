@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources import detect
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import ends, only, read
 
 RECORD: dict[str, Any] = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources import detect
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import only, read, read_blocks
 
 HEADER = "_time,src_ip,src_port,dest_ip,dest_port,transport,bytes_in,bytes_out"

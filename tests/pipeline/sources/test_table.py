@@ -9,9 +9,9 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.mapping import NAMES, ColumnMapping, check_delimiter, check_fields
 from pipeline.settings import SourceSettings
-from pipeline.sources import READERS, detect
 from pipeline.sources.base import RAW, Block, Parsed, ReadOptions, merge
 from pipeline.sources.declared import EXTRAS
+from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
 from pipeline.sources.zeek_columns import ALIASES
 from tests.oracle.zeek import SERVER as INVENTORY

@@ -14,9 +14,10 @@ from pipeline.errors import SourceError
 from pipeline.inventory import Inventory
 from pipeline.mapping import ColumnMapping
 from pipeline.settings import InventoryEntry
-from pipeline.sources import READERS, tables
+from pipeline.sources import tables
 from pipeline.sources.base import Block, Parsed, ReadOptions, merge
 from pipeline.sources.records import RecordReader
+from pipeline.sources.registry import READERS
 from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.sources.watch import Watch
 from tests.oracle.zeek import conn, jsonl

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pipeline.inventory import Inventory
 from pipeline.mapping import ColumnMapping
 from pipeline.settings import InventoryEntry
-from pipeline.sources import READERS, columns
+from pipeline.sources import columns
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Block, Parsed, ReadOptions
 from pipeline.sources.records import RecordReader
+from pipeline.sources.registry import READERS
 from pipeline.sources.vpc import DEFAULT
 from pipeline.sources.watch import Watch
 

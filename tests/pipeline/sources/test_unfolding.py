@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.settings import LimitSettings
-from pipeline.sources import detect
 from pipeline.sources.reading import LineStream, compression_of
+from pipeline.sources.registry import detect
 
 TEXT = "zwölf;Boxkämpfer\r\n" * 9_000 + "last"
 

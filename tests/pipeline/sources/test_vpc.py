@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.sources import READERS, detect
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions, merge
+from pipeline.sources.registry import READERS, detect
 from pipeline.sources.vpc import DEFAULT
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.lines import only, read_lines

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import detect
 from pipeline.sources.base import Parsed
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import only, read, read_blocks, read_lines
 
 FIELDS = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration",

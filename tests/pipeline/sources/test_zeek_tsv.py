@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry
-from pipeline.sources import READERS
 from pipeline.sources.base import REASONS, Block, Parsed, ReadOptions, merge
+from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
 from pipeline.sources.zeek_tsv import ZeekTsvReader
 from tests.oracle.zeek import CLIENT, FIELDS, SERVER, conn, header, rows, tsv

@@ -1,0 +1,222 @@
+"""All formats: the registry that finds the right one by content or by name.
+
+A format is a module with a reader class; it becomes known by one line in READERS. Nothing of days, storage or
+detections belongs here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from pipeline.errors import Location, SourceError
+from pipeline.sources import csv_envelope, tables
+from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
+from pipeline.sources.documents import beginning
+from pipeline.sources.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
+from pipeline.sources.forms import FORMS
+from pipeline.sources.quoting import tidied
+from pipeline.sources.records import RecordReader
+from pipeline.sources.unfolding import refuse_kind
+from pipeline.sources.zeek_json import ZeekJsonReader, ZeekRecords
+from pipeline.sources.zeek_tsv import ZeekTsvReader
+
+_KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK}){SIGN}")
+"""Where keys begin in the name of an encoding; a column may itself be named so."""
+
+
+class _Readers(dict[str, ReaderFactory]):
+    """Readers by encoding; "encoding@key" is one whose lines lie in the objects of who shipped them.
+
+    An envelope in another one has two keys, that of the inner one first.
+    """
+
+    def __missing__(self, encoding: str) -> ReaderFactory:
+        *inner, key = _KEYS_OF.split(encoding)
+        if not inner:
+            raise KeyError(encoding)
+        return partial(_enveloped_reader, self[SIGN.join(inner)], key)
+
+
+def _enveloped_reader(inner: ReaderFactory, key: str, options: ReadOptions) -> Reader:
+    if key.startswith(csv_envelope.MARK):
+        return csv_envelope.CsvEnvelopeReader(inner(options), key.removeprefix(csv_envelope.MARK))
+    return EnvelopeReader(inner(options), key)
+
+
+def _encodings(name: str) -> tuple[str, ...]:
+    return tuple(n for n, form in FORMS.items() if form.format == name)
+
+
+READERS = _Readers(
+    {
+        "zeek_tsv": ZeekTsvReader,
+        "zeek_json": ZeekJsonReader,
+        **{n: partial(ZeekRecords if f.format == "zeek" else RecordReader, f) for n, f in FORMS.items()},
+    }
+)
+"""Encoding of a format -> its reader."""
+
+FORMATS: dict[str, tuple[str, ...]] = {
+    "zeek": ("zeek_tsv", "zeek_json", *_encodings("zeek")),
+    **{form.format: _encodings(form.format) for form in FORMS.values() if form.format != "zeek"},
+}
+"""Format, as nilometer.yaml names it -> its encodings."""
+
+_ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"\s*:')
+_ZEEK_SURE = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes)"\s*:')
+"""Those of its keys that no record of a shipper has beside the line it holds."""
+_ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
+_ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
+_ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
+_OPENED = {
+    "zeek_json": ("_source", "event", "result"),
+    "suricata": ("event",),
+    "cim_json": ("result",),
+    "ecs": ("_source",),
+    "arkime": ("_source",),
+    "gcp": ("data", "message"),
+    "azure_json": OBJECTS,
+}
+"""Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
+_COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
+"""What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
+_WIDEST = 1 << 16
+_BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
+_LOOKED_INTO = 50
+"""Lines whose objects are opened to find a format inside."""
+
+
+def format_of(encoding: str) -> str:
+    """The format, as nilometer.yaml names it, that an encoding belongs to."""
+    encoding = encoding.partition(SIGN)[0]
+    if encoding in tables.FORMATS:
+        return tables.FORMATS[encoding]
+    return next(name for name, encodings in FORMATS.items() if encoding in encodings)
+
+
+def detect(head: bytes, wanted: str, name: str) -> str | None:
+    """The encoding of a file by its first bytes, or None when it has no data at all.
+
+    Raises:
+        SourceError: the content is of no known format, or not of the one that was asked for.
+    """
+    text = head.lstrip()
+    if not text:
+        return None
+    head = _BLANK_LINES.sub(b"", head)
+    refuse_kind(head, name)
+    found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
+    sure = _marked(_header_of(text) or head, found) and not (found == "ecs" and _COUNTS.search(head) is None)
+    if not sure and (inside := _enveloped(text, wanted)):
+        return inside
+    if begins_as_json(text) and (inside := _wrapped(text, wanted)):
+        return inside
+    if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
+        raise _unknown(text, wanted, name)
+    refuse = FORMS[found].refuse if found in FORMS else None
+    if refuse is not None and (fault := refuse(head)):
+        raise SourceError(fault, where=Location(file=name))
+    return found
+
+
+def _wrapped(text: bytes, wanted: str) -> str | None:
+    """The encoding of records that lie as objects under a key which their format does not open itself."""
+    head = text.decode("utf-8", errors="replace")
+    for key in OBJECTS:
+        inside, rest = within(head, key)
+        data = "".join(f"{line}\n" for line in inside).encode("utf-8", errors="surrogatepass")
+        found = (_named(data, data, wanted) if wanted != "auto" else _recognised(data, data)) if inside else None
+        if found is None or key in _OPENED.get(found, ()) or not _marked(data, found):
+            continue
+        if not _marked(rest.encode("utf-8", errors="surrogatepass"), found):
+            return f"{found}{SIGN}{{{key}}}"
+    return None
+
+
+def _header_of(text: bytes) -> bytes | None:
+    """The first line, where it is the header of a table that may hold another log's lines in a column."""
+    first, _, more = text.partition(b"\n")
+    column = csv_envelope.column_of(first.decode("utf-8", errors="replace")) if more else None
+    return first + b"\n" if column else None
+
+
+def _marked(head: bytes, encoding: str | None) -> bool:
+    """Whether the first bytes show that they are of the encoding, which may just have been asked for."""
+    if encoding is None:
+        return False
+    if encoding == "zeek_tsv":
+        return (_ZEEK_HEADER.search(head) or _ZEEK_CUT.search(head)) is not None
+    marks = _ZEEK_SURE if encoding == "zeek_json" else FORMS[encoding].marks
+    return marks.search(head) is not None
+
+
+def _enveloped(text: bytes, wanted: str, more: int = 1) -> str | None:
+    """The encoding of what lies inside the first lines' objects, with its key; more is how many others may be there."""
+    lines = text.split(b"\n")[:_LOOKED_INTO]
+    opened = _cells(lines) or [pair for line in lines for pair in inner_texts(line)]
+    if not opened and begins_as_json(text):
+        opened = [pair for record in beginning(text, _LOOKED_INTO) for pair in inner_texts(record)]
+    for key in sorted(dict.fromkeys(k for k, _ in opened), key=(*KEYS, *(k for k, _ in opened)).index):
+        inner = "".join(f"{t}\n" for k, t in opened if k == key).encode("utf-8", errors="surrogatepass")
+        found = _named(inner, inner, wanted) if wanted != "auto" else _recognised(inner, inner)
+        if found is not None and _marked(inner, found):
+            refuse = FORMS[found].refuse if found in FORMS else None
+            return None if refuse is not None and refuse(inner) else f"{found}{SIGN}{key}"
+        if more and begins_as_json(inner) and (nested := _enveloped(inner, wanted, more - 1)):
+            return f"{nested}{SIGN}{key}"
+    return None
+
+
+def _cells(lines: list[bytes]) -> list[tuple[str, str]]:
+    """(key, text) of the cells that hold lines of a log, where the first line is the header of a table with them."""
+    header, *records = (line.decode("utf-8", errors="replace") for line in lines)
+    if (column := csv_envelope.column_of(header)) is None:
+        return []
+    texts = csv_envelope.Cells(column).take([header, *records])
+    return [(f"{csv_envelope.MARK}{column}", text) for text in texts if text]
+
+
+def _recognised(head: bytes, text: bytes) -> str | None:
+    """The first encoding whose marks are in the head; Zeek's own marks come before the weaker ones of others."""
+    is_json = begins_as_json(text)
+    marked = [(name, form.strong) for name, form in FORMS.items() if form.json == is_json and form.marks.search(head)]
+    keys = _ZEEK_SURE if marked else _ZEEK_KEYS
+    zeek = keys.search(head) if is_json else _ZEEK_HEADER.search(head)
+    strong = [name for name, strong in marked if strong]
+    if zeek and not strong:
+        return "zeek_json" if is_json else "zeek_tsv"
+    if marked:
+        return strong[0] if strong else marked[0][0]
+    return "zeek_tsv" if not is_json and _ZEEK_CUT.search(head) else None
+
+
+def _by_header(text: bytes) -> str | None:
+    """The encoding of a table whose first line names a format's columns in another spelling; None when of none."""
+    first, end, _ = text[:_WIDEST].partition(b"\n")
+    if not end or begins_as_json(text):
+        return None
+    header = tidied(first.decode("utf-8", errors="replace")).encode() + end
+    marks = [(n, re.compile(f.marks.pattern, f.marks.flags | re.IGNORECASE)) for n, f in FORMS.items() if not f.json]
+    return next((n for n, m in marks if m.match(header)), None)
+
+
+def _named(head: bytes, text: bytes, wanted: str) -> str | None:
+    """The encoding of a format that was asked for; where its marks do not tell, the first that the content can be."""
+    if wanted == "zeek":
+        if begins_as_json(text):
+            return "zeek_json"
+        if told := next((n for n in _encodings("zeek") if FORMS[n].marks.search(head)), None):
+            return told
+        return "zeek_tsv" if b"\x00" not in head or _ZEEK_HEADER.search(head) else None
+    able = [n for n in FORMATS[wanted] if FORMS[n].json == begins_as_json(text)]
+    return next((n for n in able if FORMS[n].marks.search(head)), able[0] if able else None)
+
+
+def _unknown(text: bytes, wanted: str, name: str) -> SourceError:
+    what = "is of no known format" if wanted == "auto" else f"does not look like {wanted}"
+    return SourceError(
+        f"{what}; it starts with {text[:40]!r}.",
+        where=Location(file=name),
+        remedy=f"Known formats: {', '.join(FORMATS)}. Narrow the source's path, or name the format.",
+    )
