@@ -18,10 +18,11 @@ from benchmarks import format_files
 from pipeline.inventory import Inventory
 from pipeline.mapping import ColumnMapping
 from pipeline.settings import InventoryEntry
+from pipeline.sources import sight
 from pipeline.sources.base import Parsed, ReadOptions, merge
 from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.records import JsonDecoder, JsonReader
-from pipeline.sources.registry import READERS, sight
+from pipeline.sources.registry import READERS
 from pipeline.sources.sight import Cut, Sight
 from pipeline.sources.suricata import SURICATA
 from pipeline.sources.templates import Maker, Slot
