@@ -19,8 +19,8 @@ MAX_BYTES = 4_000_000
 _RESOLVED_HERE = ("timestamp", "int", "float")
 
 
-class _NamedNodeError(yaml.MarkedYAMLError):
-    """A node has a name, or refers to one."""
+class _NamedNodeError(Exception):
+    """A node has a name, or refers to one; its argument is the line."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,9 +31,9 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """The next node; refused before it is made where it has a name, or refers to one."""
-        event: yaml.NodeEvent = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if event.anchor is not None:
-            raise _NamedNodeError(problem_mark=event.start_mark)
+            raise _NamedNodeError(event.start_mark.line + 1)
         return super().compose_node(parent, index)
 
 
@@ -89,7 +89,7 @@ def load_located(path: Path) -> LocatedYaml:
             _walk(node, (), lines, path)
         return LocatedYaml(None if node is None else loader.construct_document(node), lines)
     except _NamedNodeError as error:
-        where = Location(file=str(path), line=mark.line + 1 if (mark := error.problem_mark) else None)
+        where = Location(file=str(path), line=error.args[0])
         raise ConfigError("anchors and aliases are not allowed.", where=where, remedy="Write the value out.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
