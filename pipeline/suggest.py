@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.sources.envelope import SIGN
 from pipeline.sources.forms import FORMS
 
 _ISO_DAY = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)")
@@ -43,7 +44,7 @@ def suggestion(path: Path, family: str, encoding: str, servers: Sequence[Mapping
     """YAML for `sources` and `inventory`; the inventory only where mail servers were seen."""
     name = _NAME.sub("-", _wild(path.name.split(".")[0]).replace("*", "")).strip("-_") or family
     source: dict[str, Any] = {"name": name[:64], "format": family, "path": pattern_of(path)}
-    form = FORMS.get(encoding)
+    form = FORMS.get(encoding.partition(SIGN)[0])
     if form is not None and form.local_time:
         source["timezone"] = "UTC"
     if swapped:

@@ -1,4 +1,4 @@
-"""Records of NetFlow, IPFIX and sFlow as collectors write them: goflow2, pmacct, nProbe, and by IPFIX's own names.
+"""Records of NetFlow, IPFIX and sFlow as collectors write them: goflow2, pmacct, nProbe, vFlow, and by IPFIX's names.
 
 Sources: goflow2's description of its protobuf fields and its JSON, pmacct's configuration keys and print plugin,
 nProbe's list of template fields, IANA's list of IPFIX information elements, which super_mediator (for YAF) and
@@ -14,11 +14,13 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.sources import json_lines
+from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import initiator
-from pipeline.sources.records import json_decoder
+from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT
+from pipeline.sources.vflow import VflowDecoder
 
 
 def _both(*names: str) -> tuple[str, ...]:
@@ -39,7 +41,7 @@ _GOFLOW2: json_lines.Fields = {
     "orig_pkts": _both("packets"),
     "tcp_flags": (*_both("tcp_flags"), "TCPFlags"),
     "sampling": _both("sampling_rate"),
-    "system": _both("sampler_address"),
+    "system": (*_both("sampler_address"), "ExporterAddress"),
     "forwarding": _both("forwarding_status"),
 }
 _PMACCT = {
@@ -133,6 +135,13 @@ def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
     return told
 
 
+def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
+    """As `_derive`; a database's rows tell the time at which a flow came in words, in UTC."""
+    if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
+        fields = fields.with_columns(pl.coalesce("ts", conn.epoch_us("write_ts")).alias("ts"))
+    return _derive(fields)
+
+
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
     """Records without the other direction are of one."""
     one_way = pl.col("resp_ip_bytes").is_null()
@@ -166,9 +175,12 @@ _GOFLOW = Form(
         "time_flow_start_ns",
         "one a direction; deltas; sampled counters are not multiplied",
     ),
-    marks=re.compile(rb'"(?:time_flow_start(?:_[mn]s)?|TimeFlowStart(?:Ms|Ns)?)"\s*:'),
+    marks=re.compile(
+        rb'"(?:time_flow_start(?:_[mn]s)?|TimeFlowStart(?:Ms|Ns)?)"\s*:|'
+        rb'"TimeReceived"\s*:[^{}]*"SrcAddr"\s*:|"SrcAddr"\s*:[^{}]*"TimeReceived"\s*:'
+    ),
     decoder=json_decoder(_GOFLOW2),
-    derive=_derive,
+    derive=_derive_goflow2,
     json=True,
     strong=True,
     flows=lambda: _told() & ~_blocked(),
@@ -183,6 +195,7 @@ _PMACCT_JSON = replace(
     contract=replace(_GOFLOW.contract, counts="IP", start="timestamp_start"),
     marks=re.compile(rb'"ip_(?:src|dst)"\s*:\s*"[^{}]*"ip_(?:src|dst)"\s*:'),
     decoder=json_decoder(_PMACCT),
+    derive=_derive,
     local_time=True,
 )
 _PMACCT_CSV = replace(
@@ -219,4 +232,17 @@ _IPFIX_JSON = replace(
     marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
     decoder=json_decoder(_IPFIX),
 )
-COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON, _IPFIX_JSON)
+_VFLOW = replace(
+    _IPFIX_JSON,
+    name="vflow",
+    vendor_product="vFlow",
+    contract=replace(
+        _IPFIX_JSON.contract,
+        bytes_in="responderOctets, or element 1 of RFC 5103",
+        records="a datagram a line; `octetDeltaCount` (element 1) alone tells one direction; deltas",
+    ),
+    marks=re.compile(rb'"DataSets"\s*:\s*\[\s*\[\s*\{\s*"I"\s*:'),
+    decoder=lambda _: VflowDecoder(JsonDecoder(_IPFIX)),
+    numbers_records=True,
+)
+COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON, _IPFIX_JSON, _VFLOW)

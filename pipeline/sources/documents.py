@@ -10,15 +10,18 @@ import json
 import re
 from typing import Any
 
+from pipeline.sources import carriers
 from pipeline.sources.base import begins_as_json
 
 HELD = ("hits.hits", "results", "events", "entries", "receivedMessages")
-_COUNTED = ("recordsTotal", "recordsFiltered")
-"""What Arkime's answers tell beside the list `data`, which elsewhere is a record's own."""
 """Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's APIs; a dot goes into one."""
+_COUNTED = ("recordsTotal", "recordsFiltered", "meta")
+"""What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
-    rb'\s*(?:\[|\{\s*"(?:records|took|_scroll_id|pit_id|preview|init_offset|results|events|entries|receivedMessages|data|recordsTotal|recordsFiltered)"\s*:)'
+    rb'\s*(?:\[|\{\s*"(?:took|meta|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|data|recordsTotal|recordsFiltered|'
+    + "|".join(carriers.KEYS).encode()
+    + rb')"\s*:)'
 )
 _SMALL = 1 << 23
 """Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
@@ -94,9 +97,10 @@ def beginning(data: bytes, most: int) -> list[str]:
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            break
+            rest = carriers.held(carriers.mended(text[at:]), cut=True)
+            return [*found, *(_line(r) for r in rest or ())][:most]
         found += [_line(r) for r in _opened(value)]
-    return found
+    return found[:most]
 
 
 def _behind(text: str, at: int) -> int:
@@ -132,7 +136,7 @@ def _held(value: Any) -> list[Any] | None:
             at = at.get(step) if isinstance(at, dict) else None
         if isinstance(at, list) and all(isinstance(record, dict) for record in at):
             return at
-    return _columns(value) or _table(value)
+    return _columns(value) or _table(value) or carriers.held(value)
 
 
 def _columns(value: Any) -> list[Any] | None:

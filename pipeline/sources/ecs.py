@@ -33,6 +33,8 @@ _REFUSED = (
     "flow_denied",
     "flow_dropped",
 )
+_ZSCALER = "zscaler_zia.firewall"
+"""A dataset whose pipeline keeps what came in, `inbytes`, as the source's bytes."""
 _INTERIM_CODE = "0000000020"
 """Fortinet's log of traffic so far."""
 
@@ -146,6 +148,10 @@ _NAMES = {name: [s.removesuffix("[]") for s in spellings] for name, spellings in
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    if fields["dataset"].eq(_ZSCALER).any():
+        turned = (pl.col("dataset") == _ZSCALER).fill_null(value=False)
+        sides = (("resp_ip_bytes", "orig_ip_bytes"), ("orig_ip_bytes", "resp_ip_bytes"))
+        fields = fields.with_columns(pl.when(turned).then(b).otherwise(a).alias(a) for a, b in sides)
     return fields.with_columns(_derived(fields.schema["duration"]))
 
 

@@ -12,6 +12,7 @@ from pipeline.sources.azure import AZURE
 from pipeline.sources.azure_analytics import AZURE_ANALYTICS
 from pipeline.sources.checkpoint import CHECKPOINT
 from pipeline.sources.cim import CIM
+from pipeline.sources.clouds import CLOUDS
 from pipeline.sources.collectors import COLLECTORS
 from pipeline.sources.conntrack import CONNTRACK
 from pipeline.sources.declared import Form
@@ -19,6 +20,7 @@ from pipeline.sources.ecs import ECS
 from pipeline.sources.fortinet import FORTINET
 from pipeline.sources.gcp import GCP, GCP_CSV
 from pipeline.sources.juniper import JUNIPER
+from pipeline.sources.logstash import LOGSTASH
 from pipeline.sources.nfdump import NFDUMP
 from pipeline.sources.ocsf import OCSF
 from pipeline.sources.paloalto import PALO_ALTO
@@ -27,15 +29,18 @@ from pipeline.sources.sentinel import SENTINEL
 from pipeline.sources.silk import SILK
 from pipeline.sources.sonicwall import SONICWALL
 from pipeline.sources.sophos import SOPHOS
+from pipeline.sources.stormshield import STORMSHIELD
 from pipeline.sources.suricata import SURICATA
 from pipeline.sources.table import TABLE
 from pipeline.sources.vpc_json import VPC
 from pipeline.sources.watchguard import WATCHGUARD
 from pipeline.sources.zeek_tables import ZEEK_TABLES
+from pipeline.sources.zscaler import ZSCALER
 
 _ALL = (
     *ZEEK_TABLES,
     *COLLECTORS,
+    LOGSTASH,
     *(
         ARKIME,
         SURICATA,
@@ -45,6 +50,7 @@ _ALL = (
         *SENTINEL,
         GCP,
         GCP_CSV,
+        *CLOUDS,
         *CHECKPOINT,
         *ECS,
         *CIM,
@@ -59,6 +65,8 @@ _ALL = (
         SONICWALL,
         SOPHOS,
         WATCHGUARD,
+        STORMSHIELD,
+        *ZSCALER,
         *CONNTRACK,
     ),
     *(*VPC, *TABLE),

@@ -1,8 +1,8 @@
 """FortiGate traffic logs as key=value lines, CEF or JSON, with or without a syslog header, and FortiAnalyzer's CSV.
 
 Sources: the FortiOS log message reference (traffic logs, message ids, long-live sessions; CEF support, in which `out`
-is what the client sent). UTM and event logs repeat byte counters and are never counted; the web interface's own
-exports are not read.
+is what the client sent; that of FortiOS 4.0 for the keys of old). UTM and event logs repeat byte counters and are never
+counted; the web interface's own exports are not read.
 """
 
 from __future__ import annotations
@@ -24,14 +24,22 @@ _KEYS = ("logid", "eventtime", "srcip", "srcport", "dstip", "dstport", "proto", 
          "sentbyte", "rcvdbyte", "sentpkt", "rcvdpkt", "sessionid", "devname", "transip", "tranip")  # fmt: skip
 _INSTEAD = {"eventtime": ("date", "time", "tz"), "devname": ("devid",), "logid": ("rcvddelta",)}
 """Keys that are asked only where another is absent."""
+_OLD = {
+    **{"srcip": "src", "srcport": "src_port", "dstip": "dst", "dstport": "dst_port", "sentbyte": "sent"},
+    **{"rcvdbyte": "rcvd", "sentpkt": "sent_pkt", "rcvdpkt": "rcvd_pkt", "transip": "tran_sip", "tranip": "tran_ip"},
+    **{"sessionid": "SN", "logid": "log_id", "devid": "device_id", "action": "status"},
+}
+"""Keys -> what FortiOS 4 called them; 5.0 still said `status`."""
 _JUDGED = {
     **{"ts": ("eventtime",), LASTED: ("duration",), "src": ("srcip",), "dest": ("dstip",), "src_port": ("srcport",)},
     **{"dest_port": ("dstport",), "resp_ip_bytes": ("rcvdbyte",), "orig_ip_bytes": ("sentbyte",)},
     **{"resp_pkts": ("rcvdpkt",), "orig_pkts": ("sentpkt",)},
     **{name: (name,) for name in ("type", "logid", "action", "rcvddelta")},
+    **{f"of old: {name}": (name,) for name in _OLD.values()},
 }
 """Fields that decide what becomes of a line -> their keys; nothing of the other keys does where these are plain."""
 _COUNTED = ("sentbyte", "rcvdbyte")
+_MARK = "(?:dev(?:ice_)?id|log_?id)"
 _BEGINS = (4, 15, 16)
 """Message ids of sessions that start: of another subtype, forward, local."""
 _INTERIM = (20, 21)
@@ -108,8 +116,9 @@ class FortinetDecoder(Stateless):
         frame = lines.with_columns(text=key_values.plain(lines["raw"]))
         frame = frame.with_columns(kind=key_values.value("text", "type"))
         traffic = pl.col("kind") == "traffic"
-        told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in _COUNTED)
-        other = pl.col("kind").is_null() & ~(syslog.is_message() & ~pl.col("text").str.contains(" (?:logid|devid)="))
+        counters = (*_COUNTED, *(_OLD[key] for key in _COUNTED))
+        told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in counters)
+        other = pl.col("kind").is_null() & ~(syslog.is_message() & ~pl.col("text").str.contains(f" {_MARK}="))
         detail = (
             pl.when(pl.col("text").is_null())
             .then(pl.lit("a quote that does not close"))
@@ -131,6 +140,9 @@ class FortinetDecoder(Stateless):
         traffic = key_values.values(traffic, "text", lacking)
         absent = [k for keys in _INSTEAD.values() for k in keys if k not in lacking]
         traffic = traffic.with_columns(pl.lit(None, pl.String).alias(k) for k in absent)
+        old = {key: name for key, name in _OLD.items() if traffic[key].has_nulls()}
+        traffic = key_values.values(traffic, "text", list(old.values()))
+        traffic = traffic.with_columns(pl.coalesce(key, name).alias(key) for key, name in old.items())
         fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
         others = good.filter((pl.col("kind") != "traffic").fill_null(value=True)).select("source_line", "raw", "kind")
         return pl.concat([fields, others], how="diagonal")
@@ -213,7 +225,7 @@ _PAIRS = Form(
     ),
     marks=re.compile(
         rb"CEF: ?\d+\|Fortinet\|Forti[Gg]ate|"
-        rb'(?m:^(?=[^\n]{0,2000}?\b(?:devid|logid)="?\w)[^\n]{0,2000}?\btype="?(?:traffic|utm|event)\b)'
+        rb"(?m:^(?=[^\n]{0,2000}?\b" + _MARK.encode() + rb'="?\w)[^\n]{0,2000}?\btype="?(?:traffic|utm|event)\b)'
     ),
     strong=True,
     ends_lines=True,

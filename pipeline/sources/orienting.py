@@ -49,12 +49,21 @@ def initiator(flags: pl.Expr, answers: pl.Expr | None = None) -> pl.Expr:
 
 
 def complete(fields: pl.DataFrame) -> pl.DataFrame:
-    """All columns that the rest asks for; of ports with several values the first."""
+    """All columns that the rest asks for; of ports with several values the first, of addresses the only one."""
     missing = _blanks(tuple(c for c in (*conn.ALIASES, *EXTRAS) if c not in fields.columns))
     # A field with several values is a list; of ports the first one counts.
     ports = [c for c in ("src_port", "dest_port") if fields.schema.get(c, pl.Int64) == pl.String]
     first = [pl.col(c).str.replace(r'^\[\s*"?(\d+)"?\s*[,\]].*$', "${1}") for c in ports]
-    return fields.with_columns(missing).with_columns(first)
+    ends = [c for c in ("src", "dest") if fields.schema.get(c) == pl.String and fields[c].str.starts_with("[").any()]
+    only = [_only(c).alias(c) for c in ends]
+    return fields.with_columns(missing).with_columns(*first, *only)
+
+
+def _only(column: str) -> pl.Expr:
+    """The one address of a list of texts, which may tell it several times; any other value as it is."""
+    told = pl.col(column).str.extract_all(r'"[^"\s]+"').list.unique()
+    one = pl.col(column).str.starts_with("[") & (told.list.len() == 1)
+    return pl.when(one).then(told.list.first().str.strip_chars('"')).otherwise(column)
 
 
 # Expressions are made once: of so many, making them costs as much as reading some thousand records.

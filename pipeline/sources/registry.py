@@ -10,7 +10,7 @@ import re
 from functools import partial
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import csv_envelope, tables
+from pipeline.sources import byteless, csv_envelope, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.documents import beginning
 from pipeline.sources.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
@@ -76,6 +76,7 @@ _OPENED = {
     "ecs": ("_source",),
     "arkime": ("_source",),
     "gcp": ("data", "message"),
+    "oci": ("data",),
     "azure_json": OBJECTS,
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
@@ -214,6 +215,8 @@ def _named(head: bytes, text: bytes, wanted: str) -> str | None:
 
 
 def _unknown(text: bytes, wanted: str, name: str) -> SourceError:
+    if found := byteless.told(text):
+        return SourceError(f"is {found[0]}.", where=Location(file=name), remedy=found[1])
     what = "is of no known format" if wanted == "auto" else f"does not look like {wanted}"
     return SourceError(
         f"{what}; it starts with {text[:40]!r}.",

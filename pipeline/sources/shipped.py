@@ -63,12 +63,12 @@ def _at(record: Any, path: str) -> Any:
 
 
 def _iso(value: Any) -> str | None:
-    """A time with a zone, or seconds, milliseconds or microseconds since 1970, as ISO 8601; None for others."""
+    """A time with a zone, or seconds or parts of them since 1970, as ISO 8601; None for others."""
     if isinstance(value, str) and _WITH_ZONE.fullmatch(value.strip()):
         return value.strip().replace(" ", "T", 1).replace(",", ".").replace(" ", "")
     try:
         number = float(value)
-        for scale in (1, 1e3, 1e6):
+        for scale in (1, 1e3, 1e6, 1e9):
             if 1e8 <= number / scale < 1e10:
                 return dt.datetime.fromtimestamp(number / scale, dt.UTC).isoformat(timespec="microseconds")
     except (TypeError, ValueError):

@@ -39,3 +39,9 @@ def test_a_suggested_source_finds_the_file_it_was_made_from(tmp_path: Path, name
     assert [f.path for f in list_files(tmp_path, settings.sources[0]).files] == [path]
     assert [(e.address, e.category) for e in settings.inventory] == [("192.0.2.10/32", ("email_server",))]
     assert settings.sources[0].format == "suricata"
+
+
+@pytest.mark.parametrize("encoding", ["fortinet", "fortinet@message", "zscaler_json@{event}"])
+def test_a_log_whose_times_have_no_zone_is_asked_for_one_in_whatever_it_lies(encoding: str) -> None:
+    text = suggestion(Path("a.log"), "fortinet", encoding, [], swapped=False)
+    assert yaml.safe_load(text)["sources"][0]["timezone"] == "UTC"

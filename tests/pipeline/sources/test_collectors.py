@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.sources.registry import detect
+from tests.pipeline.sources.forms_read import read_document, rows
 from tests.pipeline.sources.lines import only, read
 
 CLIENT, SERVER = "10.1.0.11", "10.9.0.25"
@@ -172,3 +173,15 @@ def test_dropped_packets_and_other_records_are_no_flows() -> None:
 def test_a_record_without_times_is_of_the_time_at_which_it_came() -> None:
     row = only(read("goflow2", json.dumps(GOFLOW2 | {"time_flow_start_ns": 0, "time_flow_end_ns": 0})))
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:01:05+00:00", None)
+
+
+def test_akvorado_s_rows_are_of_the_time_at_which_they_came() -> None:
+    row = {"TimeReceived": "2026-11-20 08:00:00", "SamplingRate": "1000", "ExporterAddress": "::ffff:192.0.2.1",
+           "SrcAddr": "::ffff:198.51.100.25", "DstAddr": "::ffff:10.1.0.11", "SrcPort": 993, "DstPort": 50_001,
+           "Proto": 6, "Bytes": "5400", "Packets": "8"}  # fmt: skip
+    answer = json.dumps({"meta": [{"name": "SrcAddr", "type": "IPv6"}], "data": [row, row], "rows": 2}).encode()
+    assert detect(json.dumps(row).encode() + b"\n", "auto", "x") == detect(answer, "auto", "x") == "goflow2"
+    parsed = read_document("goflow2", answer)
+    told = rows(parsed, "src_ip", "dest_ip", "ip_bytes_in", "sampling_rate")
+    assert told == [("10.1.0.11", "198.51.100.25", 5_400, 1_000.0)] * 2
+    assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-20T08:00:00+00:00"}

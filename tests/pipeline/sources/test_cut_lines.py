@@ -10,8 +10,10 @@ from tests.pipeline.sources.test_conntrack import ENDED as CONNTRACK
 from tests.pipeline.sources.test_juniper import PLAIN as JUNIPER
 from tests.pipeline.sources.test_sonicwall import CLOSED as SONICWALL
 from tests.pipeline.sources.test_sophos import DEVICE as SOPHOS
+from tests.pipeline.sources.test_stormshield import LINE as STORMSHIELD
 from tests.pipeline.sources.test_watchguard import ENDED as WATCHGUARD
 from tests.pipeline.sources.test_zeek_tables import BY_SYSLOG as ZEEK
+from tests.pipeline.sources.test_zscaler import as_pairs
 from tests.real_files import GOLDEN
 
 TUPLE = b"1795133100,10.1.0.11,10.9.0.25,40001,993,T,O,A,C,10,600,12,5900"
@@ -25,6 +27,8 @@ LINES = {
     "sonicwall": SONICWALL.encode(),
     "sophos": SOPHOS.encode(),
     "watchguard": WATCHGUARD.encode(),
+    "stormshield": STORMSHIELD.encode(),
+    "zscaler": as_pairs().encode(),
     "conntrack": CONNTRACK.encode(),
     "zeek_lines": ZEEK.encode(),
 }

@@ -194,3 +194,19 @@ def test_packetbeats_interim_record_is_cumulative() -> None:
     assert rows(parsed, "other_bytes_in", "other_bytes_out", "total_bytes", "accounting", "duration") == [
         (5_558, 2_008, 7_566, "cumulative", 3_966_000)
     ]
+
+
+def test_an_end_may_be_a_list_of_one_address_and_of_several_none_is_believed() -> None:
+    one = document(
+        source={"ip": [CLIENT], "port": [40_001], "bytes": 100},
+        destination={"ip": [SERVER, SERVER], "port": 993, "bytes": 5_000},
+    )
+    several = document(destination={"ip": [SERVER, "198.51.100.7"], "port": 993, "bytes": 5_000})
+    parsed = read("ecs", one, several)
+    assert rows(parsed, "src_ip", "src_port", "other_bytes_in") == [(CLIENT, 40_001, 5_000)]
+    assert dict(parsed.account.quarantined) == {"bad_address": 1}
+
+
+def test_zscalers_dataset_has_what_came_in_as_the_source_s_bytes() -> None:
+    parsed = read("ecs", document("zscaler_zia.firewall"), document("panw.panos"))
+    assert rows(parsed, "other_bytes_in", "other_bytes_out") == [(100, 5_000), (5_000, 100)]

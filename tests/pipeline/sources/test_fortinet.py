@@ -224,3 +224,29 @@ def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(
     lines += [good[:at] + j + good[at:] for j in junk] + junk
     lines = [line.replace(b"\n", b" ") for line in lines]
     assert read("fortinet", *lines, good).account.lines == len(lines) + 1
+
+
+OLD = (
+    "date=2026-11-20 time=00:05:00 devname=fw1 device_id=FG1 log_id=0021000002 type=traffic subtype=allowed pri=notice "
+    f"vd=root status=accept src={CLIENT} src_port=40001 dst={SERVER} dst_port=993 tran_ip=0.0.0.0 tran_sip=203.0.113.9 "
+    "service=IMAPS proto=6 duration=300 sent=600 rcvd=5900 sent_pkt=9 rcvd_pkt=10 SN=777 user=N/A"
+)
+
+
+def test_keys_of_fortios_4_mean_what_those_of_today_do() -> None:
+    assert detect(f"<189>{OLD}\n".encode(), "auto", "x") == "fortinet"
+    (row,) = rows(OLD)
+    ends = ("src_ip", "src_port", "dest_ip", "dest_port", "transport", "app", "dvc", "uid", "src_translated_ip")
+    assert [row[c] for c in ends] == [CLIENT, 40_001, SERVER, 993, "tcp", "imaps", "fw1", "777", "203.0.113.9"]
+    assert [row[c] for c in ("other_bytes_in", "other_bytes_out", "packets_in")] == [5_900, 600, 10]
+    assert row["start_time"].isoformat() == "2026-11-20T00:00:00+00:00"
+
+
+def test_a_status_of_fortios_4_or_5_0_tells_what_is_no_session() -> None:
+    denied = OLD.replace("status=accept", "status=deny")
+    begun = forti(action=None, status="start", logid='"0000000013"', eventtime=None)
+    twice = f"{OLD} rcvd=7"
+    parsed = read("fortinet", denied, begun, twice, forti(action=None, status="close", eventtime=None))
+    assert parsed.rows.height == 1
+    assert dict(parsed.account.warnings) == {"begin": 1, "blocked": 1}
+    assert dict(parsed.account.quarantined) == {"bad_line": 1}

@@ -109,6 +109,29 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
          "flow.end.sec": T + 10, "orig.raw.pktlen": 420, "reply.raw.pktlen": 5_420},
         "reply.raw.pktlen",
     ),
+    "logstash_netflow": (
+        {"@timestamp": "2026-11-20T08:00:15.000Z", "netflow": {
+            "ipv4_src_addr": SERVER, "ipv4_dst_addr": CLIENT, "l4_src_port": 993, "l4_dst_port": 50_001, "protocol": 6,
+            "in_bytes": 5_420, "first_switched": "2026-11-20T08:00:00.000Z"}},
+        "netflow.in_bytes",
+    ),
+    "zscaler_json": (
+        {"datetime": "Fri Nov 20 08:00:10 2026", "csip": CLIENT, "csport": 50_001, "cdip": SERVER, "cdport": 993,
+         "proto": "TCP", "action": "Allow", "inbytes": 5_420, "outbytes": 420, "duration": 10, "numsessions": 1},
+        "inbytes",
+    ),
+    "oci": (
+        {"logContent": {"data": {
+            "sourceAddress": SERVER, "sourcePort": 993, "destinationAddress": CLIENT, "destinationPort": 50_001,
+            "bytesOut": 5_420, "startTime": T, "endTime": T + 60, "protocol": 6, "action": "ACCEPT"}}},
+        "logContent.data.bytesOut",
+    ),
+    "ibm": (
+        {"start_time": "2026-11-20T08:00:00Z", "direction": "O", "action": "accepted", "initiator_ip": CLIENT,
+         "target_ip": SERVER, "initiator_port": 50_001, "target_port": 993, "transport_protocol": 6,
+         "bytes_from_initiator": 420, "bytes_from_target": 5_420},
+        "bytes_from_target",
+    ),
     "vpc_json": (
         {"srcaddr": SERVER, "dstaddr": CLIENT, "srcport": 993, "dstport": 50_001, "protocol": 6, "packets": 6,
          "bytes": 5_420, "start": T, "end": T + 60, "action": "ACCEPT", "log_status": "OK"},
@@ -156,7 +179,7 @@ def bytes_in(name: str, record: dict[str, Any]) -> list[int | None]:
 
 
 def test_every_json_format_is_tried() -> None:
-    others = {"azure_json", "table_json"}  # Tuples inside a document; columns that a source names.
+    others = {"azure_json", "table_json", "vflow"}  # Tuples and lists in a document; columns that a source names.
     assert {name for name, form in FORMS.items() if form.json} - others == set(RECORDS) - {"zeek_json"}
 
 

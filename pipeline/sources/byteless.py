@@ -1,0 +1,50 @@
+"""Logs of firewalls that tell no bytes of connections: named where they are given, and never read as 0.
+
+They tell of packets, or of connections that begin. Sources: Cisco Meraki's page on syslog event types, pfSense's on raw
+filter logs, netfilter's LOG target, RouterOS' page on logging, Microsoft's on the firewall's log, OpenVPN's manual.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NETFLOW = "Let the device export NetFlow or IPFIX, and give what a collector (nfcapd, goflow2) writes."
+_KINDS = (
+    (
+        re.compile(rb"\b(?:flows|firewall|ip_flow_start|ip_flow_end)(?: \w+)? src=[\da-fA-F.:]+ dst=[\da-fA-F.:]+ "),
+        "a Cisco Meraki's log of flows, which tells no bytes",
+        _NETFLOW,
+    ),
+    (
+        re.compile(rb"\bfilterlog(?:\[\d+\])?:?(?: \d+ - (?:-|\[[^\]\n]*\]))? \d*,"),
+        "the packet filter's log of pfSense or OPNsense, which tells of packets and no bytes of connections",
+        "Let softflowd or pflow export NetFlow, or Suricata write its flow events.",
+    ),
+    (
+        re.compile(rb"\bIN=\S* OUT=\S* (?:[A-Z]+=\S* )*?SRC=\S+ DST=\S+ LEN=\d+ "),
+        "netfilter's log of packets (iptables, UFW, UniFi), which tells no bytes of connections",
+        "Log connections that end: `conntrack -E -o timestamp`, or ulogd.",
+    ),
+    (
+        re.compile(
+            rb"\b(?:forward|input|output|(?:pre|post)routing): in:\S* out:[^\n]{0,100}?, (?:src-mac|proto|NAT)\b"
+        ),
+        "the firewall's log of a MikroTik, which tells of packets and no bytes of connections",
+        "Let RouterOS' Traffic Flow export IPFIX, and give what a collector (nfcapd, goflow2) writes.",
+    ),
+    (
+        re.compile(rb"(?m)^#Fields: date time action protocol src-ip dst-ip "),
+        "the log of the Windows firewall, which tells of packets and no bytes of connections",
+        "Take the logs of a sensor or of a firewall on the way to the mail server.",
+    ),
+    (
+        re.compile(rb"(?m)^(?:CLIENT_LIST[,\t]|Common Name,Real Address,Bytes Received,Bytes Sent)"),
+        "the status of an OpenVPN server, which tells the bytes of tunnels and not whom they went to",
+        "Take the logs of a sensor or of a firewall behind the tunnel's end.",
+    ),
+)
+
+
+def told(head: bytes) -> tuple[str, str] | None:
+    """(what a file that begins so is, what to do instead), where it is such a log."""
+    return next(((what, remedy) for marks, what, remedy in _KINDS if marks.search(head)), None)

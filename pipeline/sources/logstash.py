@@ -1,0 +1,112 @@
+"""Records of Logstash's netflow codec: NetFlow 5 and 9, IPFIX and Cisco's NSEL, under `netflow` in JSON.
+
+Source: the codec's tables of names (those of NetFlow 9 in small letters, those of IPFIX as IANA has them). `out_bytes`
+alone is the same direction as counted on the way out; beside `in_bytes` it is the other one, as probes export both.
+NSEL tells both ends' octets: those of updates count since a flow's beginning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipeline.sources import json_lines
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.orienting import has_counters, initiator
+from pipeline.sources.records import json_decoder
+from pipeline.sources.spellings import ABSENT
+
+
+def _netflow(*names: str) -> tuple[str, ...]:
+    return tuple(f"netflow.{name}" for name in names)
+
+
+_FIELDS: json_lines.Fields = {
+    "ts": (*_netflow("first_switched", "flowStartMilliseconds", "flowStartSeconds", "flow_start_msec"), "@timestamp"),
+    "end": _netflow("last_switched", "flowEndMilliseconds", "flowEndSeconds"),
+    "write_ts": ("@timestamp",),
+    "src": _netflow("ipv4_src_addr", "ipv6_src_addr", "sourceIPv4Address", "sourceIPv6Address"),
+    "src_port": _netflow("l4_src_port", "sourceTransportPort"),
+    "dest": _netflow("ipv4_dst_addr", "ipv6_dst_addr", "destinationIPv4Address", "destinationIPv6Address"),
+    "dest_port": _netflow("l4_dst_port", "destinationTransportPort"),
+    "proto": _netflow("protocol", "protocolIdentifier"),
+    "in": _netflow("in_bytes", "octetDeltaCount", "octetTotalCount"),
+    "out": _netflow("out_bytes"),
+    "fwd": _netflow("fwd_flow_delta_bytes", "initiatorOctets"),
+    "rev": _netflow("rev_flow_delta_bytes", "responderOctets"),
+    "orig_pkts": _netflow("in_pkts", "packetDeltaCount", "packetTotalCount"),
+    "tcp_flags": _netflow("tcp_flags", "tcpControlBits"),
+    "sampling": _netflow("sampling_interval", "samplingInterval"),
+    "event": _netflow("fw_event"),
+    "uid": _netflow("conn_id", "flowId"),
+    "system": ("host[]", "host.name", "host.ip[]"),
+}
+_DENIED, _CREATED, _UPDATED = "3", "1", "5"
+
+
+def _counted(column: str) -> pl.Expr:
+    """A counter that counted something."""
+    text = pl.col(column).str.strip_chars()
+    nothing = text.is_in(ABSENT) | (text.cast(pl.Float64, strict=False) == 0).fill_null(value=False)
+    return pl.when(~nothing).then(text)
+
+
+def _derived() -> Sequence[pl.Expr]:
+    """Which way the counters go, and who began: by the record's own ends where it tells both directions."""
+    out, into = _counted("out"), _counted("in")
+    both = out.is_not_null() & into.is_not_null()
+    ends = pl.col("fwd").is_not_null() | pl.col("rev").is_not_null()
+    rate = pl.col("sampling").cast(pl.Float64, strict=False)
+    return [
+        pl.when(ends).then("fwd").when(both).then(into).alias("orig_ip_bytes"),
+        pl.when(ends).then("rev").when(both).then(out).alias("resp_ip_bytes"),
+        pl.when(~ends & ~both).then(pl.coalesce(into, out, "in", "out")).alias("sent"),
+        initiator(pl.col("tcp_flags"), pl.lit(value=False)).alias("initiator"),
+        pl.when(rate > 0).then("sampling").alias("sampling"),
+        pl.col("event").str.replace(r"\.0$", ""),
+    ]
+
+
+def _event(kind: str) -> pl.Expr:
+    return pl.col("src").is_not_null() & (pl.col("event") == kind).fill_null(value=False)
+
+
+def _told() -> pl.Expr:
+    ends = pl.col("src").is_not_null() & pl.col("dest").is_not_null()
+    return ends & ~_event(_DENIED) & ~_event(_CREATED)
+
+
+def _counts() -> pl.Expr:
+    return pl.col("sent").is_not_null() | has_counters()
+
+
+LOGSTASH = Form(
+    name="logstash_netflow",
+    family="netflow",
+    vendor_product="Logstash netflow codec",
+    layer="ip",
+    contract=Contract(
+        "rev_flow_delta_bytes, or out_bytes beside in_bytes",
+        "fwd_flow_delta_bytes, or in_bytes",
+        "IP",
+        "first_switched",
+        "one counter alone tells one direction; deltas; updates of NSEL are cumulative",
+    ),
+    marks=re.compile(
+        rb'"netflow"\s*:\s*\{[^{}]*"(?:ipv[46]_(?:src|dst)_addr|(?:source|destination)IPv[46]Address)"\s*:'
+    ),
+    strong=True,
+    decoder=json_decoder(_FIELDS, _derived),
+    json=True,
+    flows=lambda: _told() & _counts(),
+    accounting=lambda: pl.when(_event(_UPDATED)).then(pl.lit("cumulative")).when(pl.col("event").is_null())
+    .then(pl.lit("delta")),
+    ignored={
+        "blocked": lambda: _event(_DENIED),
+        "begin": lambda: _event(_CREATED),
+        "no_counters": lambda: _told() & ~_counts(),
+    },
+    flags_tell=True,
+)  # fmt: skip

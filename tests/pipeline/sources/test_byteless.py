@@ -1,0 +1,38 @@
+"""Logs that tell no bytes are named, with what to do instead, and what they lie beside is read."""
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.sources.registry import detect
+from tests.pipeline.sources.test_sophos import DEVICE
+
+LOGS = {
+    "Meraki": [
+        "<134>1 1795161600.997155282 MX ip_flow_start src=10.1.0.11 dst=198.51.100.25 protocol=tcp sport=5 dport=993",
+        "<134>1 1795161600.289402144 MX flows allow src=10.1.0.11 dst=198.51.100.25 mac=00:00:5E:00:53:01 protocol=udp",
+        "<134>1 1795161600.721741837 MX firewall src=2001:db8::1 dst=2001:db8::2 protocol=udp pattern: allow all",
+    ],
+    "pfSense": [
+        "Nov 20 08:00:00 fw filterlog[123]: 4,,,1000000103,igb0,match,pass,out,4,0x0,,64,0,0,DF,6,tcp,60,10.1.0.11",
+        "<134>Nov 20 08:00:00 filterlog: 4,,,1000000103,igb0,match,pass,out,4,0x0,,64,0,0,DF,6,tcp,60,10.1.0.11",
+        '<134>1 2026-11-20T08:00:00+00:00 fw filterlog 12 - [meta sequenceId="1"] 4,,,02,igb0,match,pass,out,4',
+    ],
+    "netfilter": [
+        "Nov 20 08:00:00 fw kernel: [1.2] [UFW ALLOW] IN= OUT=eth0 MAC=x SRC=10.1.0.11 DST=198.51.100.25 LEN=60 "
+    ],
+    "MikroTik": ["Nov 20 08:00:00 r1 forward: in:bridge out:ether1, connection-state:new src-mac x, proto TCP (SYN), "],
+    "Windows": ["#Version: 1.5\n#Fields: date time action protocol src-ip dst-ip src-port dst-port size"],
+    "OpenVPN": [
+        "OpenVPN CLIENT LIST\nUpdated,2026-11-20 08:00:00\nCommon Name,Real Address,Bytes Received,Bytes Sent,Since"
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "line"), [(name, line) for name, lines in LOGS.items() for line in lines])
+def test_a_log_without_bytes_is_named(name: str, line: str) -> None:
+    with pytest.raises(SourceError, match=rf"x\b.*is .*{name}.*tells.* bytes"):
+        detect(f"{line}\n".encode(), "auto", "x")
+
+
+def test_beside_a_log_that_can_be_read_it_is_a_line_of_another_program() -> None:
+    assert detect(f"{LOGS['pfSense'][0]}\n<30>{DEVICE}\n".encode(), "auto", "x") == "sophos"

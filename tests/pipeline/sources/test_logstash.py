@@ -1,0 +1,47 @@
+"""Records of Logstash's netflow codec: which counter is which direction, and what NSEL's events are."""
+
+from typing import Any
+
+from pipeline.sources.registry import detect
+from tests.pipeline.sources.forms_read import read, rows
+
+CLIENT, SERVER = "10.1.0.11", "10.9.0.25"
+V9 = {"ipv4_src_addr": SERVER, "ipv4_dst_addr": CLIENT, "l4_src_port": 993, "l4_dst_port": 50_001, "protocol": 6,
+      "tcp_flags": 27, "in_bytes": 5_420, "in_pkts": 8, "first_switched": "2026-11-20T08:00:00.250Z",
+      "last_switched": "2026-11-20T08:00:10.250Z"}  # fmt: skip
+NSEL = {"ipv4_src_addr": CLIENT, "ipv4_dst_addr": SERVER, "l4_src_port": 50_001, "l4_dst_port": 993, "protocol": 6,
+        "flow_start_msec": 1_795_161_600_250, "fw_event": 2, "conn_id": 7, "fwd_flow_delta_bytes": 420,
+        "rev_flow_delta_bytes": 5_420}  # fmt: skip
+
+
+def record(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    flow = {name: value for name, value in (base | changes).items() if value is not None}
+    return {"@timestamp": "2026-11-20T08:00:15.000Z", "host": "192.0.2.1", "netflow": {"version": 9, **flow}}
+
+
+def test_one_counter_tells_one_direction_wherever_it_was_counted() -> None:
+    ipfix = {"sourceIPv6Address": "2001:db8::25", "destinationIPv6Address": "2001:db8::11", "sourceTransportPort": 993,
+             "destinationTransportPort": 50_001, "octetDeltaCount": 7, "flowStartSeconds": 1_795_161_600}  # fmt: skip
+    parsed = read("logstash_netflow", record(V9), record(V9, in_bytes=0, out_bytes=9), record(ipfix))
+    told = rows(parsed, "src_ip", "dest_port", "ip_bytes_in", "ip_bytes_out", "accounting", "dvc")
+    assert told == [
+        (CLIENT, 993, 5_420, None, "delta", "192.0.2.1"),
+        (CLIENT, 993, 9, None, "delta", "192.0.2.1"),
+        ("2001:db8::11", 993, 7, None, "delta", "192.0.2.1"),
+    ]
+    assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T08:00:00.250000+00:00"
+
+
+def test_probes_count_both_directions_in_one_record() -> None:
+    ends = {"ipv4_src_addr": CLIENT, "ipv4_dst_addr": SERVER, "l4_src_port": 50_001, "l4_dst_port": 993}
+    parsed = read("logstash_netflow", record(V9, **ends, in_bytes=420, out_bytes=5_420))
+    assert rows(parsed, "src_ip", "ip_bytes_in", "ip_bytes_out") == [(CLIENT, 5_420, 420)]
+
+
+def test_nsel_tells_both_ends_octets_and_what_began_or_was_denied_is_no_flow() -> None:
+    assert detect(str(record(NSEL)).replace("'", '"').encode() + b"\n", "auto", "x") == "logstash_netflow"
+    parsed = read("logstash_netflow", record(NSEL), record(NSEL, fw_event=5), record(NSEL, fw_event=1),
+                  record(NSEL, fw_event=3), record(V9, in_bytes=None))  # fmt: skip
+    told = rows(parsed, "ip_bytes_in", "ip_bytes_out", "accounting", "uid")
+    assert told == [(5_420, 420, "final", "7"), (5_420, 420, "cumulative", "7")]
+    assert dict(parsed.account.warnings) == {"begin": 1, "blocked": 1, "no_counters": 1}
