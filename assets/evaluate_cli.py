@@ -45,7 +45,7 @@ class _Request:
         from pipeline.evaluation.run import coarse
 
         found, days = self._files() if self.daily else self._built_in()
-        if text := coarse(found, days):
+        for text in coarse(found, days):
             screen.warn(f"note: {text}")
         return found
 

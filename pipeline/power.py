@@ -25,7 +25,7 @@ from pipeline.stages import score_inputs, surroundings
 from pipeline.storage import digest
 from pipeline.surge_days import verdict_days
 
-STAGE_VERSION = 5
+STAGE_VERSION = 6
 REASONS = {
     "no_history": "no known day in the window before",
     "too_few_samples": "fewer days than minimum_data_samples",

@@ -16,6 +16,7 @@ import polars as pl
 from pipeline.errors import ConfigError, Location, StorageError
 from pipeline.evaluation.notes import QUIET, REPEATED, world_notes
 from pipeline.storage import DAMAGE, checked
+from pipeline.wording import counted
 
 WARMUP_DAYS = 45
 """The first days of a world teach; nothing in them is judged."""
@@ -186,32 +187,34 @@ class _Frame:
             values = values.dt.replace_time_zone(None)  # a day is the local one
         if isinstance(values.dtype, pl.Categorical | pl.Enum):
             values = values.cast(pl.String)
+        if kind == pl.String and values.dtype.is_float():
+            values = _numbers(values)
         remedy = f"Write the column as {_SPELLED[kind]}."
         if values.dtype != pl.Null and not _ACCEPTED[kind](values.dtype):
             raise self._error(name, f"this is {values.dtype}, not {kind}.", remedy)
         try:
             if kind == pl.Date and values.dtype == pl.String:
-                return values.str.to_date("%Y-%m-%d")
+                return _midnights(values).str.to_date("%Y-%m-%d")
             found = values.cast(kind)
             back = found.cast(values.dtype)
         except pl.exceptions.PolarsError as error:
             shown = f"a value is no {kind}{self._first_bad(values, kind)}."
             raise self._error(name, shown, remedy) from error
         if len(more := values.filter(back != values)):
-            shown = f"(the first: {more[0]}; {len(more):,} rows)"
+            shown = f"(the first: {more[0]}; {counted(len(more), 'row')})"
             raise self._error(name, f"a value has more to it than {_HOLDS[kind]} holds {shown}.", remedy)
         return pl.select(pl.when(found != "").then(found).alias(name)).to_series() if kind == pl.String else found
 
     def _first_bad(self, values: pl.Series, kind: pl.DataType) -> str:
         text = values.dtype == pl.String
-        found = values.str.to_date("%Y-%m-%d", strict=False) if text else values.cast(kind, strict=False)
+        found = _midnights(values).str.to_date("%Y-%m-%d", strict=False) if text else values.cast(kind, strict=False)
         bad = values.filter(found.is_null() & values.is_not_null())
-        return f" (the first: {bad[0]!r}; {len(bad):,} rows)" if len(bad) else ""
+        return f" (the first: {bad[0]!r}; {counted(len(bad), 'row')})" if len(bad) else ""
 
     def _refuse(self, rows: pl.DataFrame, column: str, fault: str, remedy: str, shown: str = "day") -> None:
         if not rows.is_empty():
             first = ", ".join(f"{c} {rows[c][0]}" for c in dict.fromkeys((shown, *_KEY)))
-            raise self._error(column, f"this {fault} ({first}; {rows.height:,} rows).", remedy)
+            raise self._error(column, f"this {fault} ({first}; {counted(rows.height, 'row')}).", remedy)
 
     def _refuse_twice(self, rows: pl.DataFrame, key: Sequence[str], remedy: str) -> None:
         twice = rows.filter(pl.struct(key).is_duplicated())
@@ -219,6 +222,17 @@ class _Frame:
 
     def _error(self, column: str, what: str, remedy: str) -> ConfigError:
         return ConfigError(what, where=Location(file=self.name, column=column), remedy=remedy)
+
+
+def _numbers(values: pl.Series) -> pl.Series:
+    """Whole numbers that a column with gaps turned into floats; as they are where any has a fraction."""
+    known = values.fill_nan(None)
+    return known.cast(pl.Int64) if (known.is_finite() & (known == known.round())).all() else values
+
+
+def _midnights(values: pl.Series) -> pl.Series:
+    """Text without a midnight behind its day."""
+    return values.str.replace(r"[ T]00:00(:00(\.0+)?)?Z?$", "")
 
 
 def _is_day(kind: pl.DataType) -> bool:

@@ -6,11 +6,13 @@ Sentences only; nothing is refused or judged here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from pipeline.detections.budget import PER
+from pipeline.detections.budget import PER, Params
+from pipeline.methods.surge.tail import RAREST
+from pipeline.wording import rate
 
 QUIET = "row of 0 bytes is no traffic and left out", "rows of 0 bytes are no traffic and left out"
 REPEATED = "row of labels repeats another one and is left out", "rows of labels repeat others and are left out"
@@ -25,6 +27,9 @@ _EMPTY = (
     "row of labels names neither a theft nor a cause and says nothing",
     "rows of labels name neither a theft nor a cause and say nothing",
 )
+_LEAST_PAST, _PAST_DAYS = 3, 30
+_STRANGERS = 0.5
+"""From this share of client-days on that hardly any method can judge, a reader must know."""
 _NO_THEFT = "No theft is judged: there are false alerts to tell, and no recall."
 
 
@@ -51,7 +56,23 @@ def world_notes(
         _EMPTY: labels.filter(pl.col("attack_id").is_null() & pl.col("cause").is_null()).height,
     }
     told = [f"{n:,} {one if n == 1 else many}." for (one, many), n in found.items() if n]
-    return (*told, *_gaps(daily["day"].unique(), start), *([_NO_THEFT] if judged.is_empty() else []))
+    empty = [_NO_THEFT] if judged.is_empty() else []
+    return (*told, *_gaps(daily["day"].unique(), start), *_strangers(daily, start), *empty)
+
+
+def _strangers(daily: pl.DataFrame, start: dt.date) -> list[str]:
+    """Addresses that change all the time have no past to be compared with, which looks like a world without alerts."""
+    earlier = pl.col("day") - pl.col("day").shift(_LEAST_PAST).over("src_ip", order_by="day")
+    strange = (earlier > dt.timedelta(days=_PAST_DAYS)).fill_null(True)
+    judged = daily.select("day", strange=strange).filter(pl.col("day") >= start)["strange"]
+    share = judged.sum() / judged.len()
+    if share < _STRANGERS:
+        return []
+    return [
+        f"{share:.0%} of the client-days judged have fewer than {_LEAST_PAST} days of their client in the "
+        f"{_PAST_DAYS} days before: all methods but surge cannot judge them, and surge only as new clients, beside "
+        "others that it knows. Name devices in place of addresses that change."
+    ]
 
 
 def _gaps(days: pl.Series, start: dt.date) -> list[str]:
@@ -82,3 +103,29 @@ def coarseness(client_days: int, days: int, calibration: int, budget: float) -> 
         f"{PER / max(past, 1):,.0f} a day per 10,000 clients: at smaller budgets all methods but surge alert on every "
         "score higher than any before, and may cost more than the budget."
     )
+
+
+def muteness(client_days: int, days: int, budgets: Sequence[float]) -> str | None:
+    """Where so few clients are seen that channels of the surge method cannot alert within a budget.
+
+    Args:
+        client_days: client-days judged.
+        days: calendar days judged, of all worlds.
+        budgets: those that are judged.
+    """
+    past = client_days * Params().calibration / days
+    least = PER * RAREST / (past + 1)
+    mute = {b: [c for c, share in Params().shares.items() if b * share < least] for b in budgets}
+    told = [f"at a budget of {b:g} in {_channels(channels)}" for b, channels in mute.items() if channels]
+    if not told:
+        return None
+    return (
+        f"surge tells no rate below {rate(least)} a day per 10,000 clients from the {past:,.0f} client-days or so of "
+        f"{Params().calibration} days, so it cannot alert {', '.join(told)}."
+    )
+
+
+def _channels(names: Sequence[str]) -> str:
+    if len(names) == len(Params().shares):
+        return "any channel"
+    return f"the {'channel' if len(names) == 1 else 'channels'} {' and '.join(names)}"

@@ -18,7 +18,7 @@ from pipeline.evaluation.detectors import Detector, native_seed, scored
 from pipeline.evaluation.grid import CALIBRATION_DAYS
 from pipeline.evaluation.judge import BUDGETS, judge
 from pipeline.evaluation.labelled import WARMUP_DAYS, LabelledWorld, make_labelled
-from pipeline.evaluation.notes import coarseness
+from pipeline.evaluation.notes import coarseness, muteness
 from pipeline.evaluation.report import Report, report
 from pipeline.evaluation.scores import METHODS
 from pipeline.evaluation.surge import ablated, surge
@@ -87,10 +87,12 @@ def judge_labelled(world: LabelledWorld, explained: float, *, ablations: bool = 
     return report([found], [cost])
 
 
-def coarse(found: Report, days: int) -> str | None:
-    """A sentence where worlds of so many days judged are too small for the smallest budget."""
+def coarse(found: Report, days: int) -> list[str]:
+    """Sentences where worlds of so many days judged are too small for the smallest budgets."""
     cost = found.false_alerts.row(0, named=True)
-    return coarseness(cost["client_days"], days * cost["worlds"], CALIBRATION_DAYS, min(BUDGETS))
+    size = cost["client_days"], days * cost["worlds"]
+    told = coarseness(*size, CALIBRATION_DAYS, min(BUDGETS)), muteness(*size, BUDGETS)
+    return [text for text in told if text]
 
 
 def _each(work: Sequence[Task], processes: int) -> Iterator[Judged]:

@@ -217,3 +217,16 @@ def slow_counts(pool: Sequence[Raw], threshold: float) -> int:
     """Cases at the threshold, or at the higher one that gives most: a lower threshold never means fewer."""
     scores = {r.slow for r in pool if r.row.explained_by is None and r.slow is not None and r.slow >= threshold}
     return max((case_starts(pool, s) for s in scores), default=0)
+
+
+def bounded_count(settled: Sequence[Sequence[float]], lately: Sequence[float], threshold: float) -> float:
+    """Scores at or above the threshold; those of a settled day up to eight times the mean of such days, and one."""
+    days = [sum(s >= threshold for s in scores) for scores in settled]
+    total = float(sum(days))
+    for _ in range(50):
+        bound = max(1.0, 8 * total / len(days))
+        lower = sum(min(n, bound) for n in days)
+        if lower == total:
+            break
+        total = lower
+    return round(total) + sum(s >= threshold for s in lately)

@@ -128,6 +128,22 @@ def test_many_clients_of_a_group_are_folded_into_one_campaign() -> None:
     assert found["campaign"].drop_nulls().unique().to_list() == [6]
 
 
+def test_a_day_that_befell_many_does_not_hide_a_theft_weeks_later() -> None:
+    quiet = with_extra(fleet(), "10.0.0.7", {75: 600_000_000})
+    many = (pl.col("day") == day(60)) & pl.col("client").str.contains("[58]$")
+    loud = quiet.with_columns(bytes=pl.col("bytes") + pl.when(many).then(10**9).otherwise(0))
+    assert all("10.0.0.7" in alerts(daily, 75, "shot")["client"].to_list() for daily in (quiet, loud))
+
+
+def test_the_second_day_of_what_befalls_many_is_no_second_flood() -> None:
+    daily = fleet()
+    for number, ends in ((60, "58"), (61, "36")):
+        many = (pl.col("day") == day(number)) & pl.col("client").str.contains(f"[{ends}]$")
+        daily = daily.with_columns(bytes=pl.col("bytes") + pl.when(many).then(10**9).otherwise(0))
+    first, second = (alerts(daily, number, "shot").height for number in (60, 61))
+    assert second < first / 2
+
+
 def day_of(groups: dict[str | None, list[tuple[float, str | None]]]) -> pl.DataFrame:
     """One day's rows of company: surprise and explanation of each member of some groups."""
     schema = {"day": pl.Date, "role": pl.String, "group": pl.String, "surprise": pl.Float64, "explained_by": pl.String}

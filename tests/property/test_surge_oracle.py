@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -101,6 +102,22 @@ def test_the_slow_tail_counts_cases_as_a_naive_reading_does(pool: list[oracle.Ra
     at = tail.points.search_sorted(threshold, side="left")
     seen = tail.counts[at] if at < tail.counts.len() else 0
     assert seen == oracle.slow_counts(pool, threshold)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 60))
+def test_what_befell_many_on_one_day_counts_as_a_naive_reading_does(seed: int, days: int, flood: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = [np.round(rng.exponential(1.0, 40), 1) for _ in range(days + 1)]
+    scores[-2] = np.concatenate([scores[-2], np.round(rng.uniform(3, 9, flood), 1)])
+    days_of = [LAST - dt.timedelta(i + 9) if i < days else None for i, s in enumerate(scores) for _ in s]
+    tail = fit_tail(pl.Series(np.concatenate(scores)), 1000, days=pl.Series(days_of, dtype=pl.Date))
+    highest = tail.points.len() - int(tail.points.len() * 0.1)
+    for place in range(highest, tail.points.len()):
+        if place == 0 or tail.points[place] != tail.points[place - 1]:
+            threshold = tail.points[place]
+            wanted = oracle.bounded_count([s.tolist() for s in scores[:-1]], scores[-1].tolist(), threshold)
+            assert tail.counts[place] == wanted
 
 
 @settings(max_examples=100, deadline=None)

@@ -36,6 +36,8 @@ _ENOUGH_SCORES = 50
 """A role with so many past client-days has scores of its own: a single gateway has, after two months."""
 LEAST_DAYS = 7
 """With fewer comparable days in its past a channel does not alert: a week has weekends."""
+_WAVE_DAYS = 7
+"""What befalls many clients may go on for some days, in which it counts as often as it came: later, as one story."""
 Kind = tuple[str, str | None, bool | None]
 """Channel, role, and whether days are quiet or, of the new channel, a client's first; None stands for all."""
 _SHOT = pl.min_horizontal("surprise", _RARITY_POWER * pl.col("rarity")) + pl.when(
@@ -58,6 +60,7 @@ class Calibration:
     def before(cls, raw: pl.DataFrame, day: dt.date, params: Params) -> Calibration:
         """From the raw scores of the past days of the calibration."""
         past = raw.filter(pl.col("day").is_between(day - dt.timedelta(days=params.calibration), day, closed="left"))
+        past = past.with_columns(settled=pl.when(pl.col("day") < day - dt.timedelta(days=_WAVE_DAYS)).then("day"))
         slow = _slow_tail(_comparable(past, "base_days", "slow"), params)
         past = _comparable(past, "n", "surprise")
         free = _free(past)
@@ -66,11 +69,12 @@ class Calibration:
         unusual = math.inf if found is None else float(found)
         usual_rate = free.filter(pl.col("surprise") >= unusual).height / max(free.height, 1)
         free = _free(past.hstack(company(past, unusual, usual_rate)))
-        shot = free.with_columns(excesses.rarity(free, past=True).alias("rarity")).select("role", "quiet", score=_SHOT)
-        tails: dict[Kind, Tail] = {("shot", None, None): fit_tail(shot["score"], past.height)}
+        shot = free.with_columns(excesses.rarity(free, past=True).alias("rarity")).with_columns(score=_SHOT)
+        tails: dict[Kind, Tail] = {("shot", None, None): fit_tail(shot["score"], past.height, days=shot["settled"])}
         for (role, quiet), size in kind_budgets(past).items():
             alike = (pl.col("role") == role) & (True if quiet is None else pl.col("quiet") == quiet)
-            tails["shot", role, quiet] = fit_tail(shot.filter(alike)["score"], size)
+            part = shot.filter(alike)
+            tails["shot", role, quiet] = fit_tail(part["score"], size, days=part["settled"])
         tails["slow", None, None] = slow
         for first in (True, False):
             tails["new", None, first] = _new_tail(free, past.height, first=first)
@@ -266,10 +270,10 @@ def _new_tail(free: pl.DataFrame, active: int, *, first: bool) -> Tail:
 
     With too few of either to compare with, a new one must be rare among all.
     """
-    like = free.filter(FIRST_DAY if first else ~FIRST_DAY)["new"].drop_nulls()
-    if like.len() < _FEW_NEW:
-        return fit_tail(free["excess"].clip(1).log() if first else free["surprise"], active)
-    return fit_tail(like, round(active * (_FIRST_PART if first else 1 - _FIRST_PART)))
+    like = free.filter((FIRST_DAY if first else ~FIRST_DAY) & pl.col("new").is_not_null())
+    if like.height < _FEW_NEW:
+        return fit_tail(free["excess"].clip(1).log() if first else free["surprise"], active, days=free["settled"])
+    return fit_tail(like["new"], round(active * (_FIRST_PART if first else 1 - _FIRST_PART)), days=like["settled"])
 
 
 def _slow_tail(past: pl.DataFrame, params: Params) -> Tail:
@@ -277,4 +281,4 @@ def _slow_tail(past: pl.DataFrame, params: Params) -> Tail:
     active, free = past.height, past.filter(pl.col("explained_by").is_null())
     known = free.filter(pl.col("slow").is_not_null()).sort("client", "day")
     before = pl.col("slow").rolling_max_by("day", window_size=f"{params.case_days}d", closed="left").over("client")
-    return fit_tail(known["slow"], active, known.select(before=before)["before"])
+    return fit_tail(known["slow"], active, known.select(before=before)["before"], known["settled"])

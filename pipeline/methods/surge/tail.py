@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.detections.budget import PER
+from pipeline.methods.surge.crowds import bounded_counts
 
 _FEW = 4
 """With fewer past scores as high, the rate is taken from the tail."""
@@ -18,7 +19,7 @@ _TAIL_SHARE, _LEAST_TAIL = 0.02, 30
 _HEAVIEST = 0.5
 _HIGHEST, _HALVINGS = 1e5, 70
 """No score is as high; so many halvings of twice that leave what a float can tell."""
-_RAREST = 0.1
+RAREST = 0.1
 """A tail is not believed beyond a tenth of an alert in all of the past it was fitted to."""
 
 
@@ -49,7 +50,7 @@ class Tail:
             seen_or_tail = pl.when(beyond > 0).then(self.anchor_count * survival).otherwise("seen") / self.active
         else:
             seen_or_tail = (pl.col("seen") + 1) / (self.active + 1)
-        return frame.select(rate=PER * seen_or_tail.clip(_RAREST / (self.active + 1)))["rate"]
+        return frame.select(rate=PER * seen_or_tail.clip(RAREST / (self.active + 1)))["rate"]
 
     def least_score(self, limit: float) -> float:
         """About the smallest score with a rate within the limit; infinite where no score has one."""
@@ -63,7 +64,7 @@ class Tail:
         return high
 
 
-def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None) -> Tail:
+def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None, days: pl.Series | None = None) -> Tail:
     """The tail of a channel's past scores.
 
     Args:
@@ -71,12 +72,20 @@ def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None) ->
         active: client-days of the same past with traffic.
         before: where scores fold into cases, the highest score that could have opened the same case earlier (null:
             none); a threshold then gives one alert a case.
+        days: the day of each score that was not lately (null: lately): where many share a day, a bounded number counts.
     """
     points = scores.sort()
     counts = _at_least(points, points)
     if before is not None:
         inner = pl.DataFrame({"a": scores, "b": before}).drop_nulls().select(pl.min_horizontal("a", "b"))
         counts = (counts - _at_least(inner.to_series().sort(), points)).cum_max(reverse=True)
+    if days is not None:
+        folded = pl.lit(None, pl.Float64) if before is None else before
+        bounded = bounded_counts(pl.select(score=scores, day=days, folded=folded), points)
+        highest = pl.DataFrame({"a": counts.tail(bounded.len()), "b": bounded})
+        counts = pl.concat(
+            [counts.head(points.len() - bounded.len()), highest.select(pl.min_horizontal("a", "b")).to_series()]
+        )
     many = counts.filter(counts >= _FEW)
     if many.is_empty() or points.len() < _LEAST_TAIL:
         return Tail(points, counts, active)

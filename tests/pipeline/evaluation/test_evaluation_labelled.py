@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.evaluation.labelled import DAILY, LABELS, make_labelled, read_world
-from pipeline.evaluation.notes import coarseness
+from pipeline.evaluation.notes import coarseness, muteness
 from tests.pipeline.evaluation.fleets import day, fleet, label_rows, name
 
 THEFT = ("t1", "material", 50, 1)
@@ -125,6 +125,24 @@ def test_numbers_name_thefts_groups_and_clients_as_well_as_texts() -> None:
     assert world.labels["attack_id"].to_list() == ["17"]
 
 
+def test_numbers_with_gaps_name_thefts_as_floats_do_in_pandas() -> None:
+    given = label_rows([THEFT], [("resync", 51, 2)])
+    whole = given.with_columns(attack_id=pl.Series([17.0, None]), basket=pl.Series([3.0, float("nan")]))
+    found = make_labelled(fleet(4, 60), whole).labels.select("attack_id", "basket")
+    assert found.rows() == [("17", "3"), (None, None)]
+    text = refused(labels=lambda f: f.with_columns(attack_id=pl.lit(1.5)))
+    assert "l.parquet, column attack_id: this is Float64, not String" in text
+
+
+def test_days_may_have_a_midnight_behind_them() -> None:
+    plain = fleet(4, 60)
+    for form in ("%Y-%m-%dT00:00:00", "%Y-%m-%d 00:00:00.000000", "%Y-%m-%d 00:00", "%Y-%m-%dT00:00:00Z"):
+        other = make_labelled(plain.with_columns(pl.col("day").dt.strftime(form)), label_rows([THEFT]))
+        assert other.daily["day"].equals(make_labelled(plain, label_rows([THEFT])).daily["day"])
+    text = refused(lambda f: f.with_columns(pl.col("day").dt.strftime("%Y-%m-%d 07:00:00")))
+    assert "a value is no Date" in text
+
+
 def test_a_theft_has_one_basket() -> None:
     text = refused(labels=lambda f: f.with_columns(basket=pl.lit(None, pl.String)))
     assert text.startswith("l.parquet, column basket: this is null on a row of a theft (attack_id t1")
@@ -192,12 +210,42 @@ def test_a_world_without_a_judged_theft_and_days_without_traffic_are_told() -> N
     )
 
 
+def test_a_world_whose_addresses_change_daily_says_that_nobody_has_a_past() -> None:
+    """Without a word a world in which nothing can be told looks like one without alerts."""
+    plain = fleet(4, 60)
+    daily = pl.col("src_ip") + "-" + pl.col("day").cast(pl.String)
+    few = pl.when(pl.col("src_ip") == name(0)).then(daily).otherwise("src_ip")
+    text = "of the client-days judged have fewer than 3 days of their client in the 30 days before"
+    for rename, told in ((daily, f"100% {text}"), (few, "")):
+        notes = " ".join(make_labelled(plain.with_columns(src_ip=rename), label_rows([]), events=None).notes)
+        assert (text in notes) is bool(told)
+        assert told in notes
+    sparse = plain.filter((pl.col("day") - day(0)).dt.total_days() % 11 == 0)
+    assert "100% of the client-days" in " ".join(make_labelled(sparse, label_rows([])).notes)
+
+
 @pytest.mark.parametrize(("clients", "told"), [(357, True), (358, False)])
 def test_budgets_that_the_past_cannot_tell_are_noted(clients: int, told: bool) -> None:
     """10,000 / 28 = 357.1 clients a day hold one score in 10,000 of 28 days."""
     text = coarseness(clients * 30, 30, 28, 1.0)
     assert (text is not None) is told
     assert text is None or "rarer than 1 a day per 10,000 clients" in text
+
+
+@pytest.mark.parametrize(
+    ("clients", "told"),
+    [
+        (14, "in any channel, at a budget of 5 in the channels slow and new."),
+        (20, "in any channel, at a budget of 5 in the channel new."),
+        (90, "at a budget of 1 in the channel new."),
+        (120, None),
+    ],
+)
+def test_a_fleet_in_which_a_channel_of_surge_cannot_alert_is_noted(clients: int, told: str | None) -> None:
+    """A tenth of an alert in 56 x 20 client-days is .89 a day per 10,000."""
+    text = muteness(clients * 30, 30, [1.0, 5.0, 20.0])
+    assert (text is None) if told is None else (text is not None and text.endswith(told))
+    assert clients != 20 or "no rate below 0.892 a day" in (text or "")
 
 
 def test_files_are_read_and_broken_ones_named(tmp_path: Path) -> None:
