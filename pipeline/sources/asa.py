@@ -29,7 +29,9 @@ _WITHOUT_BYTES = ("302021",)
 _EVENT, _EVENT_BEGINS = "430003", "430002"
 _TAG = r"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX|NGIPS)-(?:[A-Za-z_]+-)?-?\d-(\d{6}): "
 _HEAD = r"^(.*?)(?:%?(?:ASA|FTD|FWSM|PIX|NGIPS)-|SFIMS: )"
-_END = r"[^:()/]+: ?(?P<{0}>[^/()\s]+)(?:/(?P<{0}_port>[^()\s]+))?"
+_ADDRESS = r"\d+\.\d+\.\d+\.\d+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*|[^/():\s]+"
+_END = r"[^()]+?: ?(?P<{0}>" + _ADDRESS + r")(?:/(?P<{0}_port>[^()/\s]+))?"
+"""An interface, whose name may hold colons and slashes, and an address, or what stands for one."""
 _MAPPED = r" ?\((?P<{0}_nat>[^/()\s]+)(?:/[^()]*)?\)"
 _USER = r"(?: ?\([^()]*\))*"
 _ENDS = _END.format("src") + "{0}" + _USER + " to " + _END.format("dest") + "{1}" + _USER
@@ -40,7 +42,7 @@ _OPENED = (
 _CLOSED = (
     r"\d-\d{6}: Teardown (?P<proto>\S+?)(?: state-bypass)? connection (?P<uid>\d+) (?:for|from) "
     + _ENDS.replace("{0}", "").replace("{1}", "")
-    + r" duration (?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d),? bytes (?P<total>\d+)(?:[ ,]|$)"
+    + r" duration +(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d),? bytes (?P<total>\d+)(?:[ ,]|$)"
 )
 _KNOWN = pl.Schema({"key": pl.String, "initiator": pl.String, "src_nat": pl.String, "dest_nat": pl.String})
 

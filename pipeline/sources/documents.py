@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from pipeline.sources import carriers
+from pipeline.sources import carriers, json_text
 from pipeline.sources.base import begins_as_json
 
 HELD = ("hits.hits", "results", "events", "entries", "receivedMessages")
@@ -25,6 +25,8 @@ _LONG = re.compile(
 )
 _SMALL = 1 << 23
 """Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
+_SHORT = 1 << 12
+"""Bytes up to which an answer may tell of what was asked for, beside that there is nothing of it."""
 _BETWEEN = re.compile(r"[\s,\x1e\0]*")
 """What stands between values: RFC 7464's mark, or the NUL that ends Graylog's messages, too."""
 _NEXT = re.compile(r"\n(?=\{)")
@@ -70,7 +72,7 @@ def records(data: bytes) -> list[str]:
 
     Of objects behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
     """
-    text = data.decode("utf-8", errors="replace").strip()
+    text = json_text.as_utf_8(data).decode().strip()
     if text.startswith("["):
         return [_line(r) for r in _opened(json.loads(text))]
     decoder, at, found = json.JSONDecoder(), 0, list[str]()
@@ -89,9 +91,20 @@ def records(data: bytes) -> list[str]:
     return found
 
 
+def holds_nothing(text: bytes) -> bool:
+    """Whether a whole file is an answer or a list without any record, as of an hour in which nothing happened."""
+    if len(text) > _SHORT or not begins_as_json(text):
+        return False
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return found == [] or (isinstance(found, dict) and [] in (found.get("records"), _held(found)))
+
+
 def beginning(data: bytes, most: int) -> list[str]:
     """The first records of a document that may be cut at its end, each as one line."""
-    text, decoder, found, at = data.decode("utf-8", errors="replace"), json.JSONDecoder(), list[str](), 0
+    text, decoder, found, at = json_text.as_utf_8(data).decode(), json.JSONDecoder(), list[str](), 0
     at = len(text) - len(text.lstrip("[ \t\r\n"))
     while len(found) < most and (at := _behind(text, at)) < len(text):
         try:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.sources import documents, shipped
+from pipeline.sources import documents, json_text, shipped
 from pipeline.sources.base import Block, Parsed, Reader, merge
 
 KEYS = (
@@ -58,7 +58,6 @@ SIGN = "@"
 """Between an encoding and the key it was found under, in the name of both together."""
 _JSON = json.JSONDecoder()
 _VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_FAULTS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
@@ -67,8 +66,8 @@ def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
     if head := _HEADED.match(data):
         return [(HEADER, data[head.end() :].decode("utf-8", errors="replace"))]
     try:
-        found = msgspec.json.decode(line)
-    except _FAULTS:
+        found = json_text.loads(line)
+    except json_text.FAULTS:
         return []
     texts = ((key, _at(found, key.split("."))) for key in KEYS)
     return [(key, shipped.with_tag(found, text)) for key, text in texts if text is not None and text.strip()]
@@ -78,7 +77,15 @@ def _at(value: Any, path: Iterable[str]) -> str | None:
     """The text at a path, as one line."""
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None
+    value = _bytes_as_text(value) if isinstance(value, list) else value
     return " ".join(value.splitlines()) if isinstance(value, str) else None
+
+
+def _bytes_as_text(value: list[Any]) -> str | None:
+    """What journalctl writes as a list of bytes: text with a control character, or that is no UTF-8."""
+    if not all(isinstance(byte, int) and 0 <= byte < 256 for byte in value):
+        return None
+    return bytes(value).decode("utf-8", errors="replace")
 
 
 def within(text: str, key: str, most: int = 50) -> tuple[list[str], str]:
@@ -138,8 +145,8 @@ class EnvelopeReader:
         if self._object:
             return _object_at(line, self._object, self.format)
         try:
-            text = _at(found := msgspec.json.decode(line), self._path)
-        except _FAULTS:
+            text = _at(found := json_text.loads(line), self._path)
+        except json_text.FAULTS:
             return line
         if text is None:
             return line
@@ -157,9 +164,9 @@ def _behind_header(line: bytes) -> bytes:
 def _object_at(line: bytes, key: str, inside: str) -> bytes:
     """The object under a key of a line's, as it is written; the line where there is none."""
     try:
-        found = _VALUES.decode(line)
+        found = _VALUES.decode(json_text.without_halves(line))
         inner = bytes(found[key])
-    except (*_FAULTS, KeyError):
+    except (*json_text.FAULTS, KeyError):
         return line
     if not inner.startswith(b"{"):
         return line

@@ -23,7 +23,8 @@ from pipeline.sources.columns import COUNTS, REALS, TIMES
 Fields = Mapping[str, Sequence[str]]
 """Our name of a field -> its spellings, the first with a value wins; a dot goes into an object.
 
-A spelling that ends in [] may hold a list of texts: one is taken as it is, of several their JSON."""
+A spelling that ends in [] may hold a list of texts: one is taken as it is, of several their JSON. Anywhere else a list
+of one value, or of one again and again, is that value."""
 
 _LIST = "[]"
 _NUMBERS = (*COUNTS, *REALS, *TIMES)
@@ -332,7 +333,16 @@ def _walk(record: dict[str, Any], spelling: str) -> Any:
             at = at.get(step) if isinstance(at, dict) else None
         if at is not None:
             break
-    return at[0] if spelling.endswith(_LIST) and isinstance(at, list) and len(at) == 1 else at
+    return _single(at, spelling) if isinstance(at, list) else at
+
+
+def _single(values: list[Any], spelling: str) -> Any:
+    """What a list says: fields of Elasticsearch and Splunk may be lists, of one value or of one again and again."""
+    if spelling.endswith(_LIST):
+        return values[0] if len(values) == 1 else values
+    first = values[0] if values else None
+    plain = first is not None and not isinstance(first, dict | list)
+    return first if plain and all(v == first for v in values) else values
 
 
 class _Huge(str):

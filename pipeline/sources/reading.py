@@ -22,7 +22,7 @@ import zstandard
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
 from pipeline.sources import nfcapd, unfolding
-from pipeline.sources.base import Block
+from pipeline.sources.base import Block, begins_as_json
 from pipeline.sources.documents import may_be_long
 
 T = TypeVar("T")
@@ -207,7 +207,9 @@ class LineStream:
         line, longest = first_line, 0
         bytes(max(block_bytes + _LOOK_AHEAD, _KEPT_PIECE))  # Let go at once: see there.
         while data := self.read(block_bytes + self._ahead(block_bytes)):
-            longest = longest or self._longest(data)
+            if not longest:
+                self._check_ends(data)
+                longest = self._longest(data)
             if not data.endswith(b"\n"):
                 data += self._to_line_end(longest)
             self._check_lines(data, line, longest)
@@ -240,6 +242,15 @@ class LineStream:
         self.bytes_read += len(more)
         self._check_bounds()
         return more
+
+    def _check_ends(self, data: bytes) -> None:
+        """Refuse text whose lines end in carriage returns alone: all of it would be one line, or one comment."""
+        if b"\n" not in data and data.count(b"\r") > 1 and not begins_as_json(data):
+            raise SourceError(
+                "has lines that end in carriage returns alone, as old Macs wrote them.",
+                where=self._where,
+                remedy="Give it line feeds, such as with: tr '\\r' '\\n'",
+            )
 
     def _check_lines(self, data: bytes, first_line: int, longest: int) -> None:
         """Refuse a line that is too long, wherever the block ends."""

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipeline.direction import MAIL_PORTS
-from pipeline.sources import columns, documents, json_lines, spellings
+from pipeline.sources import columns, documents, json_lines, json_text, spellings
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
@@ -27,6 +27,8 @@ from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.orienting import as_raw, complete, oriented
 from pipeline.sources.sight import Cut, Sight, Told
 
+_ESCAPED_END = r"[ \t]*(?:#(?:000|012|015))+$"
+"""A NUL or a line end as rsyslog writes control characters: # and three octal digits."""
 Whole = Callable[[pl.Series], pl.DataFrame]
 _LINES = {"source_line": pl.Int64, "raw": pl.String}
 _HEAD = 50
@@ -71,6 +73,8 @@ class JsonReader(ABC):
     resumable = True
     _strips = True
     """Whether blanks at both ends of a line mean nothing."""
+    _json = True
+    """Whether lines are JSON."""
 
     _decoder: Any = None
     """What remembers anything from line to line."""
@@ -92,7 +96,7 @@ class JsonReader(ABC):
 
     def read(self, block: Block) -> Parsed:
         """Read one block of lines: at a glance where that does, all others with care."""
-        lines = whole_lines(block)
+        lines = whole_lines(block, json=self._json)
         if block.unterminated:
             return self._careful(lines, "incomplete_last_line")
         if self._expects_header() and lines.height > max(2 * _HEAD, Sight.least_lines):
@@ -179,7 +183,7 @@ class RecordReader(JsonReader):
         super().__init__(options)
         form = form if form.fitted is None else form.fitted(form, options)
         self.format, self._form = form.name, form
-        self._strips, self.resumable = not form.blanks, not form.numbers_records
+        self._strips, self._json, self.resumable = not form.blanks, form.json, not form.numbers_records
         self._decoder = form.decoder(options)
         # Made once: making many expressions costs as much as reading some thousand records.
         self._flows = form.flows().fill_null(False).alias("flows")
@@ -253,7 +257,7 @@ class RecordReader(JsonReader):
         """See JsonReader; a decoder that hands out pieces reads the document itself, as far as it goes."""
         if not isinstance(self._decoder, PiecewiseDecoder):
             return super().read_array(data)
-        text = data.decode("utf-8", errors="replace").strip()
+        text = json_text.as_utf_8(data).decode().strip()
         lines = pl.DataFrame({"source_line": [1], "raw": [text]}, schema={"source_line": pl.Int64, "raw": pl.String})
         return self._read(lines, Account(lines=1), "bad_json")
 
@@ -333,9 +337,14 @@ def _cut(lines: pl.DataFrame, account: Account) -> Parsed:
     return Parsed(account=account, rejects=rejects_frame(lines["source_line"], reasons, nothing, lines["raw"]))
 
 
-def whole_lines(block: Block) -> pl.DataFrame:
-    """The block's lines (source_line, raw) as they stand; bytes that are not UTF-8 are written as escapes."""
-    raw = _split(block.data)
+def whole_lines(block: Block, *, json: bool = False) -> pl.DataFrame:
+    """The block's lines (source_line, raw) as they stand; bytes that are not UTF-8 are written as escapes.
+
+    In JSON such an escape would spoil the line: there U+FFFD stands for them.
+    """
+    raw = _split(
+        json_text.without_halves(block.data) if json else block.data, "replace" if json else "backslashreplace"
+    )
     block.counted(len(raw))
     numbers = pl.int_range(block.first_line, block.first_line + len(raw), dtype=pl.Int64, eager=True)
     return pl.DataFrame({"source_line": numbers, "raw": raw})
@@ -344,10 +353,12 @@ def whole_lines(block: Block) -> pl.DataFrame:
 def bare_lines(lines: pl.DataFrame, *, strip: bool = True) -> tuple[pl.DataFrame, Account]:
     """Lines without carriage returns, and without blanks around them, but for blank ones; and their account so far.
 
-    Some devices end their messages with a NUL, which a syslog server keeps.
+    Some devices end their messages with a NUL or a line end, which a syslog server keeps, or writes as rsyslog does.
     """
     raw = lines["raw"]
     bare = raw.str.strip_chars(" \t\r\0")
+    if strip and bare.str.contains(_ESCAPED_END).any():
+        bare = bare.str.replace(_ESCAPED_END, "")
     sizes = bare.str.len_bytes()
     account = Account(lines=lines.height)
     if sizes.min() and (sizes.sum() == raw.str.len_bytes().sum() or not (strip or raw.str.ends_with("\r").any())):
@@ -357,7 +368,7 @@ def bare_lines(lines: pl.DataFrame, *, strip: bool = True) -> tuple[pl.DataFrame
     return lines.with_columns(text.alias("raw")).filter(bare != ""), account
 
 
-def _split(data: bytes) -> pl.Series:
+def _split(data: bytes, errors: str) -> pl.Series:
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
     if b"\r" not in data and not looks_compressed(data):
@@ -365,7 +376,7 @@ def _split(data: bytes) -> pl.Series:
             return pl.scan_lines(io.BytesIO(data), name="raw").collect()["raw"]
         except pl.exceptions.PolarsError:
             pass
-    text = data.decode("utf-8", errors="backslashreplace")
+    text = data.decode("utf-8", errors=errors)
     return pl.Series("raw", text.removesuffix("\n").split("\n"), dtype=pl.String)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pipeline.errors import Location, SourceError
 from pipeline.sources import byteless, csv_envelope, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
-from pipeline.sources.documents import beginning
+from pipeline.sources.documents import beginning, holds_nothing
 from pipeline.sources.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
 from pipeline.sources.forms import FORMS
 from pipeline.sources.quoting import tidied
@@ -114,6 +114,8 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     if begins_as_json(text) and (inside := _wrapped(text, wanted)):
         return inside
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
+        if holds_nothing(text):
+            return None
         raise _unknown(text, wanted, name)
     refuse = FORMS[found].refuse if found in FORMS else None
     if refuse is not None and (fault := refuse(head)):

@@ -17,7 +17,17 @@ UNTIMED = ("asa", "juniper")
 """Formats whose messages tell no time of their own."""
 _TIMES = ("@timestamp", "timestamp", "time", "_time", "date", "timereported", "__REALTIME_TIMESTAMP", "TimeGenerated")
 _HOSTS = ("host.name", "host", "hostname", "logsource", "fromhost", "HostName", "Computer", "_HOSTNAME")
-_TAGS = ("syslogtag", "syslog-tag", "syslog_tag", "ident", "tag", "program", "programname", "process.name")
+_TAGS = (
+    "syslogtag",
+    "syslog-tag",
+    "syslog_tag",
+    "ident",
+    "tag",
+    "program",
+    "programname",
+    "process.name",
+    "SYSLOG_IDENTIFIER",
+)
 _OUTER = ("", "_source.", "result.")
 _HEAD = 48
 """Characters in which a header's time begins, if there is one."""

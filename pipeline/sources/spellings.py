@@ -8,11 +8,31 @@ from __future__ import annotations
 
 import polars as pl
 
-ABSENT = ("", "-", "(empty)", "null", "NULL", "Null", "N/A", "n/a", "NaN", "nan", "none", "None", "\\N", "<null>")
+ABSENT = (
+    "",
+    "-",
+    "(empty)",
+    "null",
+    "NULL",
+    "Null",
+    "N/A",
+    "n/a",
+    "NaN",
+    "nan",
+    "none",
+    "None",
+    "\\N",
+    "<null>",
+    "<NA>",
+    "NaT",
+)
 """What exports of other programs write for nothing."""
 _GROUPED = r"^\d{1,3}(?:,\d{3})+$"
 _DOUBTFUL = r"^[1-9]\d{0,2}\.\d{3}$"
 """A thousand times as much in one country as in another."""
+ROUNDED = r"^\d(?:\.\d{1,5})?E\+(?:0[6-9]|[1-9]\d)$"
+"""A large number as a spreadsheet shows and saves it: 1.79513E+09 is any second of three hours."""
+_LASTED = r"^(?:(-?\d+) days? \+?)?(\d+):(\d\d):(\d\d(?:\.\d+)?)$"
 _TIMES = (
     (r"^(\d{4})/(\d\d)/(\d\d)", "${1}-${2}-${3}"),  # 2026/11/20
     (r"(:\d\d),(\d{1,9})", "${1}.${2}"),  # a decimal comma
@@ -68,4 +88,14 @@ def _portal(text: pl.Expr) -> pl.Expr:
 def plain_count(text: pl.Expr) -> pl.Expr:
     """Whole numbers without the commas that group their digits by three; null where a point may do the same."""
     plain = text.str.replace_all(",", "", literal=True)
-    return pl.when(text.str.contains(_GROUPED)).then(plain).when(~text.str.contains(_DOUBTFUL)).then(text)
+    doubtful = text.str.contains(f"{_DOUBTFUL}|{ROUNDED}")
+    return pl.when(text.str.contains(_GROUPED)).then(plain).when(~doubtful).then(text)
+
+
+def seconds(text: pl.Expr) -> pl.Expr:
+    """A duration in seconds; also one in days, hours, minutes and seconds, as pandas writes it: 0 days 00:01:00.5."""
+    days, *clock = (text.str.extract(_LASTED, n).cast(pl.Float64, strict=False) for n in range(1, 5))
+    hours, minutes, rest = clock
+    return pl.coalesce(
+        text.cast(pl.Float64, strict=False), days.fill_null(0.0) * 86_400 + hours * 3_600 + minutes * 60 + rest
+    )

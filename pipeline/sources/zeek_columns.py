@@ -51,6 +51,11 @@ EARLIEST_US = 631_152_000_000_000
 """1990-01-01; no flow log is older."""
 MAX_DURATION = 10 * 366 * 86_400
 """Seconds a flow may claim to have lasted; more is a fault of the sensor, and the duration is then unknown."""
+_WRAP, _NEAR = 2**32 / 1_000, 3_600.0
+"""Seconds at which an exporter's uptime in 32 bits of milliseconds begins anew, and how near a duration comes to that
+where it did so between start and end (RFC 3954 counts so); no flow lasts just so long."""
+_AHEAD_US = 86_400_000_000
+"""How much later than its record a flow may begin, for clocks in other zones."""
 TRANSPORT_NUMBERS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp", "132": "sctp"}
 """IANA protocol numbers and names that stand for a transport of ours."""
 _TRANSPORT_OF = {**TRANSPORT_NUMBERS, **{name: name for name in ("tcp", "udp", "icmp", "sctp")}}
@@ -113,7 +118,7 @@ def epoch_us(column: str, zone: str = "UTC") -> pl.Expr:
     beginning skips.
     """
     text = pl.col(column).str.strip_chars()
-    number = text.cast(pl.Float64, strict=False)
+    number = pl.when(~text.str.contains(spellings.ROUNDED)).then(text).cast(pl.Float64, strict=False)
     whole = text.cast(pl.Int64, strict=False)
     iso = text.str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
     zoned = iso.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
@@ -172,7 +177,7 @@ def whole_number(real: pl.Expr) -> pl.Expr:
 
 def _typed(text: pl.DataFrame) -> pl.DataFrame:
     ints = [_count(c).alias(c) for c in (*COUNTERS, "src_port", "dest_port")]
-    real = pl.col("duration").str.strip_chars().cast(pl.Float64, strict=False)
+    real = spellings.seconds(pl.col("duration").str.strip_chars())
     return (
         text.select(
             "source_line",
@@ -337,7 +342,7 @@ def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
         pl.col("source_line"),
         unescape("uid").alias("uid"),
         pl.col("ts").cast(UTC_TIME).alias("start_time"),
-        (pl.when(pl.col("duration").is_between(0, MAX_DURATION)).then(pl.col("duration")) * 1e6)
+        (pl.when((pl.col("duration") >= 0) & ~_impossible()).then(pl.col("duration")) * 1e6)
         .round()
         .cast(pl.Int64, strict=False)
         .alias("duration"),
@@ -365,6 +370,11 @@ def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
     ]
 
 
+def _impossible() -> pl.Expr:
+    """Whether no flow lasts as long as this one says."""
+    return (pl.col("duration") > MAX_DURATION) | ((pl.col("duration") - _WRAP).abs() < _NEAR)
+
+
 def _plausible(column: str) -> pl.Expr:
     """A payload counter, null when it claims the impossible: it comes from sequence numbers and may be absurd."""
     return pl.when(pl.col(column) <= MAX_FLOW_BYTES).then(pl.col(column))
@@ -377,10 +387,11 @@ def sampled_flows(rows: pl.DataFrame) -> dict[str, int]:
 
 
 def odd_flows(typed: pl.DataFrame) -> dict[str, int]:
-    """Counts of kept flows that are odd: impossible durations, bytes missed, payload larger than what carried it."""
+    """Counts of kept flows that are odd: impossible times, bytes missed, payload larger than what carried it."""
     row = typed.select(
         negative_duration=(pl.col("duration") < 0).sum(),
-        implausible_duration=(pl.col("duration") > MAX_DURATION).sum(),
+        implausible_duration=_impossible().sum(),
+        starts_after_record=(pl.col("ts") - pl.col("write_ts") > _AHEAD_US).sum(),
         missed_bytes=(pl.col("missed_bytes") > 0).sum(),
         payload_above_ip=(
             (pl.col("resp_bytes") > pl.col("resp_ip_bytes")) | (pl.col("orig_bytes") > pl.col("orig_ip_bytes"))

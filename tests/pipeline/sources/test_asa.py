@@ -285,3 +285,19 @@ def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(
     by = reader("asa")
     assert read("asa", *lines, torn(), by=by).account.lines == len(lines) + 1
     json.dumps(by.state())
+
+
+@pytest.mark.parametrize("client", ["203.0.113.7", "2001:db8::7", "::ffff:203.0.113.7"])
+@pytest.mark.parametrize("name", ["v1:outside", "VLAN10/20", "a:lan", "Gi0/0:x/1", "out-side.1", "abc"])
+def test_names_of_interfaces_may_hold_colons_and_slashes(name: str, client: str) -> None:
+    lines = [
+        line.replace("outside:", f"{name}:") for line in (built(first=f"{client}/50001"), torn(first=f"{client}/50001"))
+    ]
+    (row,) = rows(*lines)
+    assert (row["src_ip"], row["src_port"], row["orientation"]) == (client.removeprefix("::ffff:"), 50_001, "native")
+
+
+def test_a_connection_with_state_bypass_may_have_two_blanks_before_its_duration() -> None:
+    line = torn().replace("302014: Teardown TCP connection", "302304: Teardown TCP state-bypass connection")
+    (row,) = rows(line.replace(" for outside", " from outside").replace("duration ", "duration  "))
+    assert (row["total_bytes"], row["duration"]) == (6_500, 60_000_000)

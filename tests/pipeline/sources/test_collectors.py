@@ -175,6 +175,23 @@ def test_a_record_without_times_is_of_the_time_at_which_it_came() -> None:
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:01:05+00:00", None)
 
 
+WRAP_NS = 2**32 * 1_000_000
+"""After so long an uptime of 32 bits in milliseconds begins anew."""
+
+
+def test_a_start_that_lies_behind_its_own_record_is_warned_of() -> None:
+    late = GOFLOW2 | {f"time_flow_{end}_ns": GOFLOW2[f"time_flow_{end}_ns"] + WRAP_NS for end in ("start", "end")}
+    assert read("goflow2", json.dumps(late)).account.warnings == {"starts_after_record": 1}
+    assert read("goflow2", json.dumps(GOFLOW2)).account.warnings == {}
+
+
+@pytest.mark.parametrize("off", [-60, 0, 60])
+def test_a_duration_of_a_whole_round_of_the_uptime_is_unknown_and_warned_of(off: int) -> None:
+    end = GOFLOW2["time_flow_start_ns"] + WRAP_NS + off * 10**9
+    parsed = read("goflow2", json.dumps(GOFLOW2 | {"time_flow_end_ns": end, "time_received_ns": end}))
+    assert (parsed.rows["duration"].to_list(), parsed.account.warnings) == ([None], {"implausible_duration": 1})
+
+
 def test_akvorado_s_rows_are_of_the_time_at_which_they_came() -> None:
     row = {"TimeReceived": "2026-11-20 08:00:00", "SamplingRate": "1000", "ExporterAddress": "::ffff:192.0.2.1",
            "SrcAddr": "::ffff:198.51.100.25", "DstAddr": "::ffff:10.1.0.11", "SrcPort": 993, "DstPort": 50_001,

@@ -6,6 +6,7 @@ from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
+from tests.pipeline.sources.lines import read
 from tests.pipeline.sources.test_conntrack import ENDED as CONNTRACK
 from tests.pipeline.sources.test_juniper import PLAIN as JUNIPER
 from tests.pipeline.sources.test_sonicwall import CLOSED as SONICWALL
@@ -55,3 +56,11 @@ def test_bare_tuples_keep_the_numbers_of_their_lines() -> None:
     assert parsed.rows["source_line"].to_list() == [3]
     assert parsed.rejects["source_line"].to_list() == [5]
     assert parsed.account.balanced
+
+
+@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("end", [b"#000", b"#015#012", b" #012", b"\0"])
+def test_the_end_of_a_message_that_a_syslog_server_kept_is_no_part_of_it(name: str, end: bytes) -> None:
+    plain, kept = (read(name, LINES[name] + e) for e in (b"", end))
+    assert kept.account == plain.account
+    assert kept.rows.equals(plain.rows)

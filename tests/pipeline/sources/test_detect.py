@@ -69,3 +69,22 @@ def test_a_bracket_that_begins_a_log_s_own_data_is_no_json() -> None:
     assert detect(line, "checkpoint", "x") == "checkpoint"
     assert not is_array(Block(line, 1, 1))
     assert is_array(Block(b'[{"a": 1}]', 1, 0))
+
+
+EMPTY = ["[]", "[\n]\n", '{"events":[],"searchedLogStreams":[]}', '{"results": []}', '{"records":[]}', '{"entries":[]}']
+EMPTY += [
+    '{"took":1,"hits":{"total":{"value":0},"hits":[]}}',
+    '{"preview":false,"fields":[],"messages":[],"results":[]}',
+]
+
+
+@pytest.mark.parametrize("answer", EMPTY)
+@pytest.mark.parametrize("wanted", ["auto", "checkpoint", "asa"])
+def test_an_answer_without_any_record_is_no_unknown_format(answer: str, wanted: str) -> None:
+    assert detect(answer.encode(), wanted, "x") in (None, "checkpoint_json")
+
+
+@pytest.mark.parametrize("text", ["{}", "null", "[1]", '{"events":[{"message":"hello"}]}', '{"a":[]}', "[] and more"])
+def test_other_small_json_is_of_no_known_format(text: str) -> None:
+    with pytest.raises(SourceError, match="known format"):
+        detect(text.encode(), "auto", "x")

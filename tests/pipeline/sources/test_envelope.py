@@ -307,3 +307,30 @@ def test_a_nul_behind_a_message_is_none_of_it() -> None:
     reader = READERS["suricata@full_message"](ReadOptions(Watch(None), LATEST))
     assert isinstance(reader, DocumentReader)
     assert reader.read_array(data).account.flows == 2
+
+
+@pytest.mark.parametrize("note", [b"caf\xe9", b"\\ud800"], ids=repr)
+@pytest.mark.parametrize(("name", "around"), [("suricata@message", "text"), ("suricata@{_source}", "object")])
+def test_an_envelope_with_text_that_is_no_unicode_is_opened(name: str, around: str, note: bytes) -> None:
+    inner = EVE if around == "text" else json.loads(EVE)
+    line = json.dumps({"note": "NOTE", name.partition(SIGN)[2].strip("{}"): inner}).encode().replace(b"NOTE", note)
+    assert detect(line + b"\n", "auto", "x") == name
+    assert only(read_lines(name, [line]))["other_bytes_in"] == 120_000
+
+
+def test_a_message_that_the_journal_writes_as_a_list_of_bytes_is_text() -> None:
+    text = "Nov 20 2026 00:01:00 fw1 : %ASA-6-302014: Teardown TCP connection 1 for outside:203.0.113.7/50001 to "
+    text += "dmz:10.9.0.25/993 duration 0:01:00 bytes 6500 TCP FINs\r"
+    line = json.dumps({"__REALTIME_TIMESTAMP": "1795132860000000", "MESSAGE": list(text.encode())})
+    assert detect(line.encode() + b"\n", "auto", "x") == "asa@MESSAGE"
+    assert only(read("asa@MESSAGE", line))["total_bytes"] == 6_500
+    other = json.dumps({"MESSAGE": [300, 1]})
+    assert read("asa@MESSAGE", other).account.quarantined == {"bad_line": 1}
+
+
+def test_a_tag_that_the_journal_took_for_a_name_is_put_back() -> None:
+    text = "Teardown TCP connection 1 for outside:203.0.113.7/50001 to dmz:10.9.0.25/993 duration 0:01:00 bytes 6500"
+    told = {"__REALTIME_TIMESTAMP": "1795132860000000", "SYSLOG_IDENTIFIER": "%ASA-6-302014", "MESSAGE": text}
+    line = json.dumps(told)
+    assert detect(line.encode() + b"\n", "auto", "x") == "asa@MESSAGE"
+    assert only(read("asa@MESSAGE", line))["total_bytes"] == 6_500

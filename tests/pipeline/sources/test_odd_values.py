@@ -216,6 +216,24 @@ def test_no_value_of_any_field_breaks_a_reader(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("text", [b"caf\xe9", b"\xff\xfe", b"x\\ud800y", b"\\udc00", b"\\uD83D"], ids=repr)
+def test_text_that_is_no_unicode_does_not_cost_the_flow(name: str, text: bytes) -> None:
+    record, _ = RECORDS[name]
+    lines = [json.dumps({**record, "note": note}).encode() for note in ("plain", "NOTE", "\\ud800 \U0001f600")]
+    parsed = read(name, *(line.replace(b"NOTE", text) for line in lines))
+    assert (parsed.account.lines, parsed.account.ignored, parsed.account.quarantined) == (3, 0, {})
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_list_of_one_value_is_that_value(name: str) -> None:
+    record, path = RECORDS[name]
+    for shown, value in leaves(record).items():
+        for several in ([value], [value, value]):
+            assert bytes_in(name, changed(record, shown, several)) == [5_420], shown
+    assert bytes_in(name, changed(record, path, [5_420, 5_421])) == []
+
+
+@pytest.mark.parametrize("name", RECORDS)
 @pytest.mark.parametrize("nothing", [None, "", "N/A"])
 def test_a_counter_that_is_absent_is_unknown_and_not_zero(name: str, nothing: Any) -> None:
     record, path = RECORDS[name]

@@ -190,3 +190,13 @@ def test_a_file_beyond_the_allowed_size_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_file_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceError, match=r"No such file.*name|is a folder.*files in it"):
         stream(tmp_path / name)
+
+
+def test_lines_that_end_in_carriage_returns_alone_are_refused_and_not_taken_for_one(tmp_path: Path) -> None:
+    path = tmp_path / "conn.log"
+    path.write_bytes(TEXT.replace(b"\n", b"\r"))
+    with pytest.raises(SourceError, match="carriage returns alone"):
+        blocks(path)
+    for fine in (b"a line that is still written\r", TEXT.replace(b"\n", b"\r\n"), b'[\r{"a":1},\r{"a":2}]'):
+        path.write_bytes(fine)
+        assert b"".join(b.data for b in blocks(path)) == fine

@@ -118,3 +118,42 @@ def test_a_query_over_vpc_flow_logs_is_read_as_they_are() -> None:
         5_900,
         "delta",
     )
+
+
+@pytest.mark.parametrize("told", ["1.79513E+09", "1.80E+09", "1.8E+12", "2E+09"])
+def test_a_number_that_a_spreadsheet_rounded_is_neither_a_time_nor_a_count(told: str) -> None:
+    parsed = read("cim_csv", HEADER, row(), row(told), row(bytes_in=told))
+    assert sorted(parsed.rejects["reason"]) == ["bad_number", "untimed"]
+    assert parsed.account.flows == 1
+
+
+def test_a_number_with_all_its_digits_may_have_an_exponent() -> None:
+    assert one(row("1.7951616E9"))["start_time"].isoformat() == "2026-11-20T08:00:00+00:00"
+    assert one(row("1.7951616e+09"))["start_time"].isoformat() == "2026-11-20T08:00:00+00:00"
+    assert one(row("1.795161600E+09"))["start_time"].isoformat() == "2026-11-20T08:00:00+00:00"
+    assert one(row(bytes_in="5.9E+03"))["other_bytes_in"] == 5_900
+
+
+ZEEK = "ts,uid,id.orig_h,id.orig_p,id.resp_h,id.resp_p,proto,duration,orig_bytes,orig_ip_bytes,resp_ip_bytes"
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("0 days 00:01:00", 60.0),
+        ("0 days 00:00:00.000250", 0.00025),
+        ("1 days 01:00:00", 90_000.0),
+        ("00:01:00.5", 60.5),
+        ("-1 days +23:59:59", None),
+    ],
+)
+def test_durations_and_gaps_are_read_as_pandas_writes_them(told: str, seconds: float | None) -> None:
+    found = only(read("zeek_csv", ZEEK, f"1795161600,C1,10.1.0.11,50001,10.9.0.25,993,tcp,{told},<NA>,600,5900"))
+    assert (found["ip_bytes_in"], found["payload_bytes_out"]) == (5_900, None)
+    assert found["duration"] == (None if seconds is None else round(seconds * 1e6))
+
+
+@pytest.mark.parametrize("told", ["1:00", "0 days", "a days 00:00:00", "0 days 00:00:0x"])
+def test_other_durations_are_no_number(told: str) -> None:
+    parsed = read("zeek_csv", ZEEK, f"1795161600,C1,10.1.0.11,50001,10.9.0.25,993,tcp,{told},1,600,5900")
+    assert dict(parsed.account.quarantined) == {"bad_number": 1}
