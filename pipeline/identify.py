@@ -24,6 +24,7 @@ from pipeline.reading_options import latest_us
 from pipeline.settings import LimitSettings
 from pipeline.sources import detect, reader_of
 from pipeline.sources.base import RAW, Account, Block, DocumentReader, Parsed, Reader, ReadOptions
+from pipeline.sources.foreign import WARNING
 from pipeline.sources.reading import LineStream
 from pipeline.sources.registry import format_of
 from pipeline.sources.tables import TableReader, table_encoding
@@ -65,7 +66,8 @@ class Identified:
         if self.format is None or self.encoding is None:
             return None
         swapped = self.direction is not None and self.direction.verdict == "swapped"
-        return suggestion(Path(self.file), self.format, self.encoding, self.servers, swapped=swapped)
+        also = [w.removeprefix(WARNING) for w in sorted(self.account.warnings) if w.startswith(WARNING)]
+        return suggestion(Path(self.file), self.format, self.encoding, self.servers, swapped=swapped, also=also)
 
     def as_dict(self) -> dict[str, Any]:
         """The command line's contract: lines = flows + comments + ignored + rejected.

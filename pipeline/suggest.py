@@ -40,8 +40,19 @@ def _wild(text: str) -> str:
     return re.sub(r"\*+", "*", re.sub(r"\d+(?:[-_.:T]*\d+)*", "*", text))
 
 
-def suggestion(path: Path, family: str, encoding: str, servers: Sequence[Mapping[str, Any]], *, swapped: bool) -> str:
-    """YAML for `sources` and `inventory`; the inventory only where mail servers were seen."""
+def suggestion(
+    path: Path,
+    family: str,
+    encoding: str,
+    servers: Sequence[Mapping[str, Any]],
+    *,
+    swapped: bool,
+    also: Sequence[str] = (),
+) -> str:
+    """YAML for `sources` and `inventory`; the inventory only where mail servers were seen.
+
+    Other formats whose lines are in the file, too, have a source each with the same path.
+    """
     name = _NAME.sub("-", _wild(path.name.split(".")[0]).replace("*", "")).strip("-_") or family
     source: dict[str, Any] = {"name": name[:64], "format": family, "path": pattern_of(path)}
     form = FORMS.get(encoding.partition(SIGN)[0])
@@ -49,7 +60,8 @@ def suggestion(path: Path, family: str, encoding: str, servers: Sequence[Mapping
         source["timezone"] = "UTC"
     if swapped:
         source["swap_bytes"] = True
-    found: dict[str, Any] = {"sources": [source]}
+    rest = [{"name": f"{name[:50]}-{other}", "format": other, "path": source["path"]} for other in also]
+    found: dict[str, Any] = {"sources": [source, *rest]}
     addresses = list(dict.fromkeys(s["ip"] for s in servers))
     if addresses:
         found["inventory"] = [{"address": ip, "category": "email_server"} for ip in addresses]

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipeline.direction import MAIL_PORTS
-from pipeline.sources import columns, documents, json_lines, json_text, spellings
+from pipeline.sources import columns, documents, foreign, json_lines, json_text, spellings
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
@@ -319,6 +319,8 @@ class RecordReader(JsonReader):
         account.ignored += fields.height - int(flows.sum())
         account.warnings.update(fields.select(**self._kinds).row(0, named=True) if self._kinds else {})
         account.warnings += Counter()  # Without the kinds that there were none of.
+        if self._form.ends_lines and "raw" in fields.columns:
+            account.warnings.update(foreign.told(self._form, fields.filter(~flows)["raw"]))
         return fields, flows
 
     def _derived(self, fields: pl.DataFrame) -> pl.DataFrame:
