@@ -70,11 +70,23 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Stopped from None  # Click's own word for it is no sentence.
+        except click.NoSuchOption as error:
+            raise _of_all_commands(self, error) from None
         except NilometerError as error:
             screen.warn(f"error: {error.message}")
             ctx.exit(MISUSE if isinstance(error, ConfigError | RuleError) else PROBLEMS)
         except OSError as error:
             ctx.exit(_of_the_disk(error))
+
+
+def _of_all_commands(group: click.Group, error: click.NoSuchOption) -> click.UsageError:
+    """The same, but for an option that every command has, behind its name instead of before it."""
+    before = {name for p in group.params if isinstance(p, click.Option) for name in p.opts}
+    if error.option_name not in before or error.ctx is None:
+        return error
+    words = error.ctx.command_path.split(maxsplit=1)
+    right = f"{words[0]} {error.option_name} ... {' '.join(words[1:])}"
+    return click.UsageError(f"{error.option_name} stands before the command: {right}", error.ctx)
 
 
 def _of_the_disk(error: OSError) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any, TypeVar
 
 import click
@@ -22,7 +23,9 @@ class Day(click.ParamType[dt.date]):
         try:
             return value if isinstance(value, dt.date) else parse_day(value)
         except ValueError:
-            self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
+            formed = re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII)
+            fault = "in no calendar" if formed else "not a day of the form YYYY-MM-DD"
+            self.fail(f"{value!r} is {fault}.", param, ctx)
 
 
 class Moment(click.ParamType[dt.datetime]):

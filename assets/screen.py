@@ -111,7 +111,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
         shown.add_column(head, justify="right" if name in right else "left", overflow="fold", no_wrap=fixed)
     for row in cells:
         shown.add_row(*(Text(c, style=_STYLES.get(c, "")) for c in row))
-    console.print(shown)
+    if sys.stdout.isatty():
+        console.print(shown)
+        return
+    with console.capture() as lines:
+        console.print(shown)
+    # One long cell would else make every line as long: a page of blanks for whoever folds lines.
+    sys.stdout.write(re.sub(r" +$", "", lines.get(), flags=re.MULTILINE))
 
 
 def _needs(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:

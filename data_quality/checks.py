@@ -344,8 +344,10 @@ def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame
     try:
         whole = checked(path, site.storage.objects.where(result_name(day, spec.name)))
         found = pl.read_parquet(whole, glob=False, hive_partitioning=False)
-        newer = [pl.lit(None, QUALITY.schema[c]).alias(c) for c in _ADDED if c not in found.columns]
-        return found.with_columns(newer).select(QUALITY.schema.names())
+        if newer := [pl.lit(None, QUALITY.schema[c]).alias(c) for c in _ADDED if c not in found.columns]:
+            found = found.with_columns(newer)
+        names = QUALITY.schema.names()
+        return found if found.columns == names else found.select(names)  # Every look at a day comes by here.
     except (StorageError, *DAMAGE) as error:
         text = error.what if isinstance(error, StorageError) else str(error)
         return _rows(spec, day, _failed("result_is_readable", text[:300]))
@@ -377,7 +379,13 @@ def day_quality(site: Site, day: dt.date) -> str:
 def _silent(found: pl.DataFrame) -> bool:
     """Whether an expectation failed that says a part of the day is missing."""
     told = {(s.name, e["kwargs"]["column"]) for s in check_specs() for e in s.expectations if e["meta"].get("partial")}
-    return bool(told & set(found.filter(~pl.col("passed")).select("check", "expectation").iter_rows()))
+    return any(name in told and not passed for name, _, passed in _results(found))
+
+
+def _results(found: pl.DataFrame) -> list[tuple[tuple[str, str], bool, bool]]:
+    """((check, expectation), blocking, passed) of each; of a few rows, no query is as quick as this."""
+    names = zip(found["check"].to_list(), found["expectation"].to_list(), strict=True)
+    return list(zip(names, found["blocking"].to_list(), found["passed"].to_list(), strict=True))
 
 
 def blocking_failures(site: Site, day: dt.date) -> tuple[str, ...]:
@@ -386,11 +394,11 @@ def blocking_failures(site: Site, day: dt.date) -> tuple[str, ...]:
 
 
 def _blocking_failures(site: Site, found: pl.DataFrame) -> tuple[str, ...]:
-    bad = found.filter(pl.col("blocking") & ~pl.col("passed"))
-    failed = {f"{check}/{name}" for check, name in bad.select("check", "expectation").iter_rows()}
-    ran = set(found["check"].to_list())
+    results = _results(found)
+    failed = {f"{check}/{name}" for (check, name), blocking, passed in results if blocking and not passed}
+    judged = {name for name, _, _ in results}
+    ran = {check for check, _ in judged}
     failed |= {f"{s.name} {NEVER_RAN}" for s in check_specs() if s.blocking and s.name not in ran}
-    judged = set(found.select("check", "expectation").iter_rows())
     whole = {check for check, name in judged if name in RESERVED}
     asked = {(own.group_of(e), e.name) for e in site.settings.expectations if e.blocking}
     failed |= {f"{c}/{n} {NEVER_RAN}" for c, n in asked - judged if c not in whole}

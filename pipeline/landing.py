@@ -30,6 +30,8 @@ from pipeline.sources.reading import LineStream, compression_of
 from pipeline.sources.watch import Watch
 from pipeline.storage import Storage, digest
 
+SAVED, SAVED_PART = 64, 8
+"""The ledger, which is written whole, is stored after so many files, but not before an eighth of those it knows."""
 Progress = Callable[[str, int, int], None]
 """Called with (stage, files done, files in all)."""
 
@@ -100,7 +102,7 @@ class Landing:
             found |= {(f.source, f.name): (source, f) for f in listing.files}
             todo += [(source, f) for f in listing.files if self._wanted(source, f, days, reread)]
         redating.redate(self.ledger, self.storage, self._settings)
-        done = 0
+        done = saved = 0
         while todo:
             source, file = todo.popleft()
             entry, copy = self._land_file(source, file)
@@ -111,8 +113,9 @@ class Landing:
                 progress("landing", done, done + len(todo))
             report.landed += entry.state == "landed"
             report.bytes_read += file.size
-            if done % 64 == 0:
+            if done - saved >= max(SAVED, len(self.ledger.entries) // SAVED_PART):
                 self._save()
+                saved = done
         self._save()
         report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.may_hurt(days)]
         return report

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -230,14 +230,12 @@ class Ledger:
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
-    data = asdict(entry)
-    data["parts"] = [_plain_part(p) for p in entry.parts]
-    data["tail"] = _plain_part(entry.tail) if entry.tail else None
-    return data
+    tail = _plain_part(entry.tail) if entry.tail else None
+    return {**vars(entry), "parts": [_plain_part(p) for p in entry.parts], "tail": tail}
 
 
 def _plain_part(part: Part) -> dict[str, Any]:
-    return {**asdict(part), "account": part.account.as_dict()}
+    return {**vars(part), "account": part.account.as_dict()}
 
 
 def _entry(data: dict[str, Any]) -> Entry:

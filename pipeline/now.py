@@ -18,6 +18,11 @@ def open_landing(site: Site) -> Landing:
     return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
 
 
+def can_be_made(site: Site, day: dt.date) -> bool:
+    """Whether the day is a partition of the site, and over."""
+    return site.settings.start_date <= day <= last_ended_day(site)
+
+
 def how_to_make(site: Site, day: dt.date) -> str:
     """What is to be done about a day that is not stored, or why nothing can be."""
     start, last = site.settings.start_date, last_ended_day(site)

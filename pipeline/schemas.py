@@ -7,6 +7,7 @@ all made from here. How a table is computed does not belong here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -44,9 +45,9 @@ class Table:
     key: tuple[str, ...]
     row_group_size: int | None = None
 
-    @property
+    @cached_property
     def schema(self) -> pl.Schema:
-        """Column names and Polars types, in order."""
+        """Column names and Polars types, in order; not to be changed."""
         return pl.Schema({c.name: c.dtype for c in self.columns})
 
     def empty(self) -> pl.DataFrame:

@@ -127,12 +127,19 @@ def open_site(root: Path, origin: str = "asked for") -> Site:
     """The site in a folder; raises ConfigError when it has no valid configuration."""
     root = root.resolve()  # However it is spelled, its runs are the same site's.
     if not (root / CONFIG_NAME).is_file():
-        raise ConfigError(
-            f"there is no {CONFIG_NAME} in this folder.",
-            where=Location(file=str(root)),
-            remedy=f"Create one with: nilometer init {quote(str(root))}",
-        )
+        raise _no_site(root)
     return Site(root, load_settings(root / CONFIG_NAME), origin)
+
+
+def _no_site(root: Path) -> ConfigError:
+    """Why this is no site: a file, such as its own configuration, or a folder that has none."""
+    where = Location(file=str(root))
+    if root.is_file():
+        named = f" Name its folder: {quote(str(root.parent))}" if root.name == CONFIG_NAME else ""
+        return ConfigError("is a file, and a site is a folder.", where=where, remedy=named.strip())
+    fault = f"there is no {CONFIG_NAME} in this folder." if root.is_dir() else "there is no such folder."
+    remedy = f"Name the site's with --site, or create one with: nilometer init {quote(str(root))}"
+    return ConfigError(fault, where=where, remedy=remedy)
 
 
 def find_site(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Site:

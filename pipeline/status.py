@@ -19,6 +19,7 @@ from pipeline.context.model import Context
 from pipeline.errors import NilometerError
 from pipeline.flows import flow_inputs
 from pipeline.landing import Landing, News
+from pipeline.now import can_be_made, how_to_make
 from pipeline.pruned import lost_input
 from pipeline.site import Site
 from pipeline.storage import DayRecord, Storage, digest
@@ -28,6 +29,7 @@ QualityOf = surge_days.QualityOf
 Unjudged = Callable[[Site, dt.date], Sequence[str]]
 """Names the checks of a stored day whose results are not of what is stored."""
 _SHOWN_FILES = 3
+_UNSCORED = "not scored; flows and daily traffic are there for later days"
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def _status(
     if tables and (less := unseen(landing, site.inventory, day)):
         notes.append(f"flows: {less}")
     if not scored:
-        reason = "not scored; flows and daily traffic are there for later days" if tables else "never run"
+        reason = _UNSCORED if tables else "never run" if can_be_made(site, day) else how_to_make(site, day)
         return DayStatus(day, "missing", quality, (reason, *news, *notes), tables)
     if site.rules_of("surge") and "surge_scores" not in tables:
         news.append("surge_scores: never made")

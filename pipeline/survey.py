@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
@@ -22,9 +23,12 @@ from pipeline.sources.base import ReadOptions
 from pipeline.sources.reading import LineStream
 from pipeline.sources.tables import table_encoding
 from pipeline.sources.watch import Watch
+from pipeline.wording import counted
 
 SAMPLE = 20
 """Files of a source that are looked into."""
+_Owners = dict[Path, SourceSettings]
+"""Which source has a file first."""
 
 
 @dataclass
@@ -49,14 +53,14 @@ class SourceSurvey:
 
 def survey(site: Site, now: dt.datetime) -> list[SourceSurvey]:
     """Every source of the site."""
-    limits = site.settings.limits
-    return [_survey(site, s, options_for(s, limits, now, Watch(None))) for s in site.settings.sources]
+    limits, owners = site.settings.limits, _Owners()
+    return [_survey(site, s, options_for(s, limits, now, Watch(None)), owners) for s in site.settings.sources]
 
 
-def _survey(site: Site, source: SourceSettings, options: ReadOptions) -> SourceSurvey:
+def _survey(site: Site, source: SourceSettings, options: ReadOptions, owners: _Owners) -> SourceSurvey:
     listing = list_files(site.root, source)
     found = SourceSurvey(source.name, len(listing.files), sum(f.size for f in listing.files))
-    found.problems = [p.message for p in listing.problems]
+    found.problems = [p.message for p in listing.problems] + _read_twice(source, listing.files, owners)
     spans: list[int] = []
     for file in _sample(listing.files):
         found.looked_into += 1
@@ -71,6 +75,20 @@ def _survey(site: Site, source: SourceSettings, options: ReadOptions) -> SourceS
             dt.datetime.fromtimestamp(t / 1e6, dt.UTC).isoformat() for t in (min(spans), max(spans))
         )
     return found
+
+
+def _read_twice(source: SourceSettings, files: list[FoundFile], owners: _Owners) -> list[str]:
+    """What is to be said of files that sources named before have too; owners learns those that none has."""
+    paths = [f.place for f in files if isinstance(f.place, Path)]
+    others = [owners[path] for path in paths if path in owners]
+    # A relay's file of several vendors has a source for each.
+    shared = Counter(o.name for o in others if o.format == source.format or "auto" in (o.format, source.format))
+    owners.update((path, source) for path in paths if path not in owners)
+    return [
+        f"key sources.{source.name}.path: {n} of its {counted(len(files), 'file')} {'is' if n == 1 else 'are'} source "
+        f"{other}'s too: each is read twice, as if two sensors had seen its flows, which count once. Narrow one path."
+        for other, n in shared.items()
+    ]
 
 
 def _sample(files: list[FoundFile]) -> list[FoundFile]:

@@ -59,3 +59,4 @@ def test_elsewhere_than_on_a_terminal_a_row_is_one_line(monkeypatch: pytest.Monk
     lines = shown(monkeypatch, 20, io.StringIO())
     assert len(lines) == 2
     assert lines[1].split() == ROWS[0]
+    assert [line.rstrip() for line in lines] == lines

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -82,3 +84,19 @@ def test_the_sensors_logs_make_the_day_verified_when_they_come(site: Site) -> No
     make(site, [LAST])
     run_all(check_specs(), site, [LAST])
     assert day_quality(site, LAST) == "verified"
+
+
+def test_the_quality_of_a_day_is_told_by_reading_its_results_and_no_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look of a sensor asks for it, day by day."""
+    queries: list[str] = []
+
+    def counting(name: str) -> Callable[..., Any]:
+        query = getattr(pl.DataFrame, name)
+        return lambda *what, **how: (queries.append(name), query(*what, **how))[1]
+
+    for name in ("select", "filter", "with_columns"):
+        monkeypatch.setattr(pl.DataFrame, name, counting(name))
+    assert day_quality(site, LAST) == "partial"
+    assert queries == ["select"]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from pipeline import landing
 from pipeline.errors import SourceError
+from pipeline.ledger import Ledger
 from tests.oracle.zeek import header, rows, tsv
 from tests.pipeline.landings import D1, D2, World, flow, settings
 
@@ -260,3 +262,15 @@ def test_a_vanished_file_keeps_its_rows_and_is_marked(world: World) -> None:
     world.put("2026-10-01/conn.log", tsv(flow("C1")))
     world.land()
     assert (world.received(), world.entry("2026-10-01/conn.log").missing) == ([220], False)
+
+
+def test_storing_the_ledger_of_many_files_costs_no_more_a_file(flat: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored, save = [], Ledger.save
+    monkeypatch.setattr(landing, "SAVED", 2)
+    monkeypatch.setattr(Ledger, "save", lambda self, to: (stored.append(len(self.entries)), save(self, to))[1])
+    for number in range(120):
+        flat.put(f"{number:03}.log", tsv(flow(f"C{number}")))
+    assert flat.land(D1).landed == 120
+    assert stored[-1] == 120  # and before it now and then, for a run that dies
+    assert len(stored) > 4
+    assert sum(stored) < 15 * 120

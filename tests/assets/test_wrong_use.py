@@ -1,0 +1,77 @@
+"""What a person gets who calls the command wrongly in the first days: which word is wrong, and the right one."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from tests.calls import call
+from tests.worlds import CONFIG, day, make_site
+
+
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        (["status", "--site", "s"], "nilometer --site ... status"),
+        (["quality", "accept", "2026-10-01", "--site", "s"], "nilometer --site ... quality accept"),
+        (["run", "--log-format", "json"], "nilometer --log-format ... run"),
+    ],
+)
+def test_an_option_of_all_commands_behind_one_is_shown_before_it(words: list[str], right: str) -> None:
+    result = call(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{right}\n" in result.stderr.replace("main ", "nilometer ")
+
+
+def test_an_option_that_no_command_has_is_told_as_ever() -> None:
+    assert "No such option '--sight'" in call("status", "--sight", "s").stderr
+
+
+def test_a_site_named_by_its_configuration_is_told_the_folder(tmp_path: Path) -> None:
+    make_site(tmp_path / "a b", 1)
+    result = call("status", site=tmp_path / "a b" / "nilometer.yaml")
+    assert result.exit_code == 2
+    assert f"nilometer.yaml: is a file, and a site is a folder. Name its folder: '{tmp_path}/a b'" in result.stderr
+    assert "init" not in result.stderr
+    (tmp_path / "notes.md").write_text("x", encoding="utf-8")
+    assert call("status", site=tmp_path / "notes.md").stderr.strip().endswith("a site is a folder.")
+
+
+def test_a_folder_that_is_not_there_is_told_from_one_that_is_no_site(tmp_path: Path) -> None:
+    assert "there is no such folder. Name the site's with --site" in call("status", site=tmp_path / "no").stderr
+    assert "there is no nilometer.yaml in this folder." in call("status", site=tmp_path).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("2026-11-31", "in no calendar"), ("2026-1-1", "not a day of the form"), ("tomorrow", "not a day of the form")],
+)
+def test_a_day_that_no_month_has_is_told_from_one_of_another_form(text: str, fault: str) -> None:
+    assert f"'{text}' is {fault}" in call("status", "--day", text).stderr
+
+
+def test_status_advises_no_run_of_days_that_cannot_be_made(tmp_path: Path) -> None:
+    make_site(tmp_path, 2)
+    before = day(0) - dt.timedelta(days=1)
+    assert "it has not ended yet" in call("status", "--day", "2100-01-01", site=tmp_path).stdout
+    assert "before the site's start_date" in call("status", "--day", before, site=tmp_path).stdout
+    assert "never run" in call("status", "--day", day(0), site=tmp_path).stdout
+
+
+def test_check_names_logs_that_two_sources_have(tmp_path: Path) -> None:
+    second = "  - {name: again, path: 'logs/**/*.log'}\n  - {name: alone, path: 'others/*.log'}\ninventory:"
+    make_site(tmp_path, 2, config=CONFIG.replace("inventory:", second))
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "c.log").write_text((tmp_path / "logs" / str(day(0)) / "conn.log").read_text())
+    result = call("check", site=tmp_path)
+    assert result.exit_code == 1
+    assert "key sources.again.path: 2 of its 2 files are source core's too" in result.stderr
+    assert "sources.alone" not in result.stderr
+
+
+def test_sources_of_other_formats_may_have_the_same_logs(tmp_path: Path) -> None:
+    second = "  - {name: again, format: asa, path: 'logs/**/*.log'}\ninventory:"
+    make_site(
+        tmp_path, 2, config=CONFIG.replace("name: core", "name: core\n    format: zeek").replace("inventory:", second)
+    )
+    assert "are source core's too" not in call("check", site=tmp_path).stderr
