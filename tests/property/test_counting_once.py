@@ -48,7 +48,7 @@ def comparable(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return sorted(tuple(str(r[n]) for n in names) for r in rows)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=360, deadline=None, derandomize=True)
 @given(st.lists(records(), max_size=9), st.sampled_from([(), ("t2",), ("edge", "t1")]), st.booleans())
 def test_every_record_is_counted_as_the_rules_say(
     rows: list[dict[str, Any]], sensors: tuple[str, ...], cut: bool
@@ -63,7 +63,7 @@ def test_every_record_is_counted_as_the_rules_say(
     assert len(inside) == found.height + sum(asdict(dropped).values())
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=140, deadline=None, derandomize=True)
 @given(st.lists(records(), max_size=9), st.randoms(use_true_random=False))
 def test_the_order_in_which_records_are_read_changes_nothing(rows: list[dict[str, Any]], random: Any) -> None:
     rows = [r | {"source_line": n} for n, r in enumerate(rows, 1)]

@@ -267,7 +267,7 @@ def test_the_documented_case_knows_the_mail_server_as_a_client() -> None:
 JUNK = st.one_of(st.binary(max_size=20), st.text("():/%-: 1Tx\t\x00é", max_size=20).map(str.encode))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=70, deadline=None, derandomize=True)
 @given(
     cuts=st.lists(st.integers(0, 200), max_size=3),
     junk=st.lists(JUNK, max_size=4),

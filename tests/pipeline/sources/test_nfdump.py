@@ -329,7 +329,7 @@ def test_each_encoding_is_known_by_its_content(encoding: str, lines: list[str]) 
     assert detect(("\n\n" + "\n".join(lines)).encode(), "nfdump", "x") == encoding
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=70, deadline=None, derandomize=True)
 @given(data=st.data(), encoding=st.sampled_from(sorted(REAL)))
 def test_no_bytes_break_a_reader_and_every_line_is_accounted_for(data: st.DataObject, encoding: str) -> None:
     real = st.sampled_from(REAL[encoding]).map(str.encode)
