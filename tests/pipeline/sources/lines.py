@@ -32,16 +32,16 @@ def read_lines(encoding: str, lines: Sequence[str | bytes], zone: str = "UTC") -
 
 
 def read_blocks(encoding: str, blocks: Sequence[Sequence[str | bytes]], zone: str = "UTC") -> Parsed:
-    """Every block by a new reader that takes up the state of the last one."""
-    parts, state, first = [], None, 1
+    """Every block by a new reader that takes up the state of the last one; with what the last one is left with."""
+    parts, state, first, left = [], None, 1, Parsed()
     for lines in blocks:
         by = reader(encoding, zone)
         if state is not None:
             by.resume(json.loads(json.dumps(state)))
         data = b"".join((x.encode() if isinstance(x, str) else x.replace(b"\n", b" ")) + b"\n" for x in lines)
         parts.append(by.read(Block(data, first, len(lines))))
-        first, state = first + len(lines), by.state()
-    return merge(parts)
+        first, state, left = first + len(lines), by.state(), by.finish()
+    return merge([*parts, left])
 
 
 def ends(row: dict[str, Any]) -> tuple[Any, ...]:
