@@ -129,6 +129,22 @@ class Stateless:
         return []
 
 
+@dataclass
+class Numbering(Stateless):
+    """What decoders have in common that number records behind each other, as a line may hold several."""
+
+    beyond: int = field(default=0, kw_only=True)
+    """Records so far beyond one a line."""
+
+    def state(self) -> dict[str, Any]:
+        """How far record numbers are ahead of line numbers."""
+        return {"beyond": self.beyond}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on numbering."""
+        self.beyond = int(state["beyond"])
+
+
 @dataclass(frozen=True)
 class Contract:
     """What a format says of itself, for the documentation: which field is responder-to-initiator above all."""

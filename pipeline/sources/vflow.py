@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from pipeline.sources.base import rejected
-from pipeline.sources.declared import Decoded
+from pipeline.sources.declared import Decoded, Numbering
 from pipeline.sources.records import JsonDecoder
 
 _ELEMENTS = {
@@ -60,24 +60,10 @@ _FAULTS = (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError
 
 
 @dataclass
-class VflowDecoder:
+class VflowDecoder(Numbering):
     """Lines as records, numbered behind each other."""
 
     inner: JsonDecoder
-    beyond: int = 0
-    """Records so far beyond one a line."""
-
-    def state(self) -> dict[str, Any]:
-        """How far record numbers are ahead of line numbers."""
-        return {"beyond": self.beyond}
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on numbering."""
-        self.beyond = int(state["beyond"])
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """No record spans lines."""
-        return []
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder; a datagram without records, such as one of templates alone, is a comment."""

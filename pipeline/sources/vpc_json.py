@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.base import rejects_frame
-from pipeline.sources.declared import Decoded
+from pipeline.sources.declared import Decoded, Numbering
 from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.sight import Cut
 from pipeline.sources.vpc import (
@@ -62,23 +61,8 @@ _OTHER = "other message"
 
 
 @dataclass
-class VpcJsonDecoder:
+class VpcJsonDecoder(Numbering):
     """Lines of JSON as records, those of an envelope numbered behind each other."""
-
-    beyond: int = 0
-    """Records so far beyond one a line."""
-
-    def state(self) -> dict[str, Any]:
-        """How far record numbers are ahead of line numbers."""
-        return {"beyond": self.beyond}
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on numbering."""
-        self.beyond = int(state["beyond"])
-
-    def unfinished(self) -> list[tuple[int, str]]:
-        """No record spans lines."""
-        return []
 
     expects_header = False
 
