@@ -31,18 +31,20 @@ class ContentHash:
 
     def update(self, frame: pl.DataFrame) -> None:
         """Take in the next rows."""
-        known = [frame] if self._rest is None else [self._rest, frame]
-        *whole, self._rest = in_groups(known, _HASHED_ROWS)
-        for stretch in whole:
-            self._hasher.update(_as_bytes(stretch))
         self.rows += frame.height
+        if self._rest is not None and self._rest.height:
+            frame = pl.concat([self._rest, frame])
+        whole = frame.height // _HASHED_ROWS * _HASHED_ROWS
+        for start in range(0, whole, _HASHED_ROWS):
+            self._hasher.update(_as_bytes(frame.slice(start, _HASHED_ROWS).rechunk()))
+        self._rest = frame.slice(whole)
 
     @property
     def fingerprint(self) -> str:
         """128 bits, hex."""
         hasher = self._hasher.copy()
-        if self._rest is not None:
-            hasher.update(_as_bytes(self._rest))
+        if self._rest is not None and (self._rest.height or not self.rows):
+            hasher.update(_as_bytes(self._rest.rechunk()))
         return hasher.hexdigest()[:32]
 
 

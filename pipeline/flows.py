@@ -21,6 +21,7 @@ from pipeline.attribution import Attribution
 from pipeline.counting import COUNTS, Dropped, Rules, count_once, estimated, needs_sessions
 from pipeline.errors import Location, SourceError
 from pipeline.inventory import Inventory
+from pipeline.landed import scan_landed
 from pipeline.lander import landed_name
 from pipeline.landing import Landing
 from pipeline.layers import choose_layer, layer_name, layers_of
@@ -179,7 +180,7 @@ def _landed_rows(
     ]
     paths = landing.storage.whole([landed_name(f) for _, f in stretches])
     frames = [
-        pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        scan_landed(path)
         .filter(near)
         .with_columns(
             source=pl.lit(entry.source),

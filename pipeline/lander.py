@@ -19,6 +19,7 @@ from pipeline.direction import MAIL_PORTS
 from pipeline.errors import Location, SourceError
 from pipeline.files import FoundFile
 from pipeline.inventory import Inventory
+from pipeline.landed import write_landed
 from pipeline.ledger import LANDING, Entry, Part
 from pipeline.mail_servers import Servers
 from pipeline.schemas import QUARANTINE, UTC_TIME
@@ -255,7 +256,7 @@ class FileLander:
         order = ("start_time", "source_line")
         ordered = rows if all(rows[c].is_sorted() for c in order) else rows.sort(order, maintain_order=True)
         self.written.append(relative)
-        self._storage.write_parquet(landed_name(relative), ordered, {"code": CODE_VERSION}, row_group_size=65_536)
+        write_landed(self._storage, landed_name(relative), ordered, CODE_VERSION)
         part.files.append(relative)
 
     def _write_quarantine(self, entry: Entry, first_line: int) -> None:

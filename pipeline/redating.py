@@ -12,9 +12,9 @@ import re
 from collections import Counter
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
 from pipeline.attribution import days_held
+from pipeline.errors import StorageError
+from pipeline.landed import scan_landed
 from pipeline.lander import landed_name
 from pipeline.ledger import Ledger, Part
 from pipeline.settings import Settings
@@ -35,7 +35,7 @@ def redate(ledger: Ledger, storage: Storage, settings: Settings) -> None:
             continue
         try:
             held = [_days(part, storage, zone, rule) for part in entry.all_parts]
-        except DAMAGE:
+        except (StorageError, *DAMAGE):
             continue  # What reads the rows says so.
         for part, days in zip(entry.all_parts, held, strict=True):
             _put(part, days, ZoneInfo(found["zone"]), ZoneInfo(zone))
@@ -48,7 +48,7 @@ def _days(part: Part, storage: Storage, zone: str, rule: str) -> dict[str, int]:
     """Kept rows of a stretch a site day."""
     total: Counter[str] = Counter()
     for path in storage.whole([landed_name(f) for f in part.files]):
-        rows = pl.read_parquet(path, columns=["start_time", "duration"], glob=False, hive_partitioning=False)
+        rows = scan_landed(path).select("start_time", "duration").collect()
         total.update(days_held(rows, zone, rule))
     return dict(sorted(total.items()))
 

@@ -6,9 +6,8 @@ and from which file, is decided in `pipeline.landing`.
 
 from __future__ import annotations
 
-import polars as pl
-
 from pipeline.errors import StorageError
+from pipeline.landed import scan_landed
 from pipeline.lander import QUARANTINED, landed_name, quarantine_name
 from pipeline.ledger import LANDING, LEDGER, Entry, Ledger
 from pipeline.sources.base import RAW
@@ -61,7 +60,7 @@ def damage(entry: Entry, storage: Storage) -> str:
     for name in (landed_name(f) for p in entry.all_parts for f in p.files):
         where = storage.objects.where(name)
         try:
-            found = pl.read_parquet(storage.whole([name])[0], glob=False, hive_partitioning=False)
+            found = scan_landed(storage.whole([name])[0]).collect()
             if lacking := sorted(set(RAW) - set(found.columns)):
                 return f"{where}: lacks {', '.join(lacking)}"
         except StorageError as error:

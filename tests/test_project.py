@@ -3,8 +3,10 @@
 import ast
 import ipaddress
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,13 @@ def test_the_documentation_holds_the_direction_contracts_as_the_readers_declare_
     text = (PROJECT / "docs" / "formats.md").read_text(encoding="utf-8")
     assert set(named) == {"auto", *known}
     assert table() in text, "write the table of `python -m pipeline.sources.contracts` into docs/formats.md"
+
+
+@pytest.mark.parametrize("package", ["assets", "benchmarks", "data_quality"])
+def test_every_package_sets_up_the_allocator_before_polars_reads_how(package: str) -> None:
+    asked = f"import {package}, os, sys; print('polars' in sys.modules, os.environ['_RJEM_MALLOC_CONF'])"
+    environment = {k: v for k, v in os.environ.items() if k != "_RJEM_MALLOC_CONF"}
+    told = subprocess.run(
+        [sys.executable, "-c", asked], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.startswith("False dirty_decay_ms:10000,narenas:")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import StorageError
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.stages import make_flows
@@ -117,3 +118,19 @@ def test_an_address_that_came_after_the_day_is_not_missed_on_it(tmp_path: Path) 
     )
     made(world)
     assert notes(world) == ("done", [])
+
+
+@pytest.mark.parametrize("left", [0, 12, -20])
+def test_damaged_rows_of_a_vanished_log_are_told_when_they_are_read_not_when_the_zone_changes(
+    tmp_path: Path, left: int
+) -> None:
+    world = World(tmp_path, configured())
+    logs(world)
+    made(world)
+    (tmp_path / "logs/conn.log").unlink()
+    (part,) = (tmp_path / "data/landing").rglob("*.parquet")
+    part.write_bytes(part.read_bytes()[:left])
+    world.settings = configured("Asia/Kolkata")
+    world.land(*DAYS)
+    with pytest.raises(StorageError, match=part.name):
+        world.received()
