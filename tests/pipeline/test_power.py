@@ -29,7 +29,7 @@ SURGE = next(r for r in load_rules({"mail_volume_surge": RuleOverride()}, lookba
 FIRST, DAY = dt.date(2026, 6, 1), dt.date(2026, 7, 2)
 
 
-@settings(PROFILE, max_examples=1_000)
+@settings(PROFILE, max_examples=600)
 @given(
     st.lists(st.one_of(st.integers(0, 9), st.integers(0, 10**15)), max_size=30),
     st.sampled_from(["0", "0.5", "1", "3", "7/2", "100"]),

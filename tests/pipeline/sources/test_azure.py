@@ -246,7 +246,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     st.lists(st.one_of(tuples(), JUNK), max_size=4),
     JUNK,

@@ -237,7 +237,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=90, deadline=None, derandomize=True)
 @given(
     name=st.sampled_from(["suricata", "ecs", "ocsf", "cim_json"]),
     changes=st.lists(

@@ -126,7 +126,7 @@ def test_records_of_clients_alone_are_warned_of() -> None:
 REAL = [TITLES, padded(TITLES), row(), padded(row()), row().replace("|", ",")]
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(data: st.DataObject) -> None:
     real = st.sampled_from(REAL).map(str.encode)
