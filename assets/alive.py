@@ -20,6 +20,7 @@ from dagster._core.execution.retries import RetryMode
 
 from assets.run_tags import SITE
 from pipeline.site import Site
+from pipeline.unchanged import ALIVE
 
 RUNNING = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 YOUNG_SECONDS = 60
@@ -62,7 +63,7 @@ class _Holding(dg.Executor):
 
 
 def _folder(site: Site) -> Path:
-    return site.storage.workspace / "alive"
+    return site.storage.workspace / ALIVE
 
 
 def hold(site: Site, run_id: str) -> None:

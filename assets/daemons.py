@@ -17,6 +17,7 @@ from pathlib import Path
 import dagster as dg
 
 from pipeline.site import Site
+from pipeline.unchanged import ALIVE
 
 SILENT_SECONDS = 300
 """A daemon that has not looked for so long is gone; on this machine one is gone with its process."""
@@ -75,7 +76,7 @@ def looking(site: Site) -> Daemon | None:
 
 def note(site: Site) -> Path:
     """Where a daemon is put down."""
-    return site.storage.workspace / "alive" / "daemon.json"
+    return site.storage.workspace / ALIVE / "daemon.json"
 
 
 def _is_running(process: int) -> bool:

@@ -20,7 +20,7 @@ from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB
 from data_quality.checks import CheckSpec, day_quality
 from data_quality.judged import unjudged
-from pipeline import stale
+from pipeline import stale, unchanged
 from pipeline.locks import site_lock
 from pipeline.now import last_ended_day, open_landing
 from pipeline.settings import CONFIG_NAME
@@ -30,6 +30,8 @@ from pipeline.storage import digest
 
 LANDING_JOB = "nilometer_landing"
 INTERVAL_SECONDS = 60
+REST_SECONDS = 3_600
+"""After this long, all days are looked at although no file of the site changed."""
 MAX_RUNS, MAX_DAYS = 4, 31
 """Runs that one look may ask for, and days of one run."""
 QUIET_SECONDS = 300
@@ -74,6 +76,23 @@ class _Asked:
         for need, signature in needs.items():
             known, tries = self.tries.get(need, ("", 0))
             self.tries[need] = (signature, tries + 1 if known == signature else 1)
+
+
+@dataclass
+class _Rest:
+    """At which mark of the site the last look found nothing to do: the next need not look while it stands.
+
+    Once in a while it does all the same. Known to this process alone, as another may be of another version.
+    """
+
+    mark: str | None = None
+    since: float = 0.0
+
+    def keep(self, mark: str | None) -> None:
+        self.mark, self.since = mark, time.monotonic()
+
+    def holds(self, mark: str) -> bool:
+        return mark == self.mark and time.monotonic() - self.since < REST_SECONDS
 
 
 Look = Callable[[Site, dg.DagsterInstance, _Asked], Found]
@@ -148,12 +167,17 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
 def stale_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for runs of days that are stale, in order, and before them for what their windows lack."""
     about = "Days that would come out differently now, failed days whose inputs changed, and missing windows."
+    rest = _Rest()
 
     def stale_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         if _busy(instance, CHAIN_JOBS):
             return "A run is queued or at work; days are looked at when it has ended."
+        if (mark := unchanged.mark(now, last_ended_day(now))) is not None and rest.holds(mark):
+            asked.keep([])
+            return "No day is stale; nothing changed since the last look."
         todo = stale.todo(now, open_landing(now), day_quality, last_ended_day(now))
         needs = todo.fill or todo.score or todo.make
+        rest.keep(None if needs else mark)
         asked.keep([d.isoformat() for d in needs])
         open_needs = [d for d, signature in needs.items() if asked.may(d.isoformat(), signature)]
         if not open_needs:
@@ -171,13 +195,18 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
 def checks_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for a run of the checks of days whose results are of other data than is stored, or are missing."""
     about = "Days whose checks are of other data than is stored, as a run died in between: judged, not made again."
+    rest = _Rest()
 
     def unjudged_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         if _busy(instance, CHAIN_JOBS):
             return "A run is queued or at work; checks are looked at when it has ended."
+        if (mark := unchanged.mark(now, last_ended_day(now))) is not None and rest.holds(mark):
+            asked.keep([])
+            return "Every check is of what is stored; nothing changed since the last look."
         seen = snapshot(now)
         found = {d: specs for d in stale.kept_span(seen, last_ended_day(now)) if (specs := unjudged(seen, d))}
         needs = {d.isoformat(): _unjudged_signature(now, d, specs) for d, specs in found.items()}
+        rest.keep(None if needs else mark)
         asked.keep(needs)
         days = [d for d, signature in needs.items() if asked.may(d, signature)]
         if not days:

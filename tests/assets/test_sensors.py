@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ import pytest
 from assets import alive, sensors
 from assets.build import build_defs
 from assets.instances import open_instance
+from assets.run_tags import DAYS as DAYS_TAG
 from assets.runner import ORIGIN_TAG, run_days
 from assets.schedules import JOB
-from pipeline import landing
+from pipeline import landing, stale
+from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
 from tests.worlds import CONFIG, SEED, day, log_path, make_site, usual, write_log
@@ -56,10 +58,12 @@ class Ticking:
 
     def __init__(self, site: Site, instance: dg.DagsterInstance, name: str) -> None:
         self.site, self.instance, self.name, self.cursor = site, instance, name, ""
+        self.defs: dg.Definitions | None = None
+        """Those of a process that goes on; else each look is that of a new one."""
 
     def look(self) -> tuple[list[dg.RunRequest], str, str]:
         """(requests, why there is none, cursor), leaving the cursor as it is."""
-        defs = build_defs(self.site)
+        defs = self.defs or build_defs(self.site)
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor or None, repository_def=defs.get_repository_def()
         ) as context:
@@ -211,6 +215,47 @@ def test_a_changed_rule_is_noticed_without_a_restart_and_days_come_in_order_a_fe
     assert asked(second) == [span(4, 5)]
     assert len({r.run_key for r in [*first, *second]}) == 3
     assert all(r.tags[ORIGIN_TAG] == "sensor" for r in first)
+
+
+def _lost(site: Site) -> None:
+    (site.root / "data/alerts" / f"day={day(2)}" / "part.parquet").unlink()
+
+
+def _late(site: Site) -> None:
+    path = write_log(site.root, day(3), {"10.0.0.7": 77})
+    path.rename(path.with_name("conn-late.log"))
+    write_log(site.root, day(3), usual(3))
+    open_landing(open_site(site.root)).land([day(3)])
+
+
+@pytest.mark.parametrize("change", [change_rule, _lost, _late])
+def test_a_site_that_did_not_change_since_a_look_is_not_looked_at_again_for_a_while(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, change: Callable[[Site], None]
+) -> None:
+    looks = []
+    monkeypatch.setattr(sensors.stale, "todo", lambda *a, look=stale.todo: looks.append(a) or look(*a))
+    days = Ticking(site, instance, "stale_days")
+    days.defs = build_defs(site)
+    assert days.tick() == ([], "No day is stale.")
+    assert days.tick() == ([], "No day is stale; nothing changed since the last look.")
+    assert len(looks) == 1
+    change(site)
+    assert [days.tick()[0] != [] for _ in range(2)] == [True, True]
+    assert len(looks) == 3
+    monkeypatch.setattr(sensors, "REST_SECONDS", 0)
+    for number in range(2):
+        days.tick()
+        assert len(looks) == 4 + number
+
+
+def test_checks_are_not_looked_at_again_until_something_changes(site: Site, instance: dg.DagsterInstance) -> None:
+    checks = Ticking(site, instance, "unjudged_days")
+    checks.defs = build_defs(site)
+    assert checks.tick() == ([], "Every check is of what is stored.")
+    assert checks.tick() == ([], "Every check is of what is stored; nothing changed since the last look.")
+    (site.root / "data/quality" / f"day={day(2)}" / "flows_valid.parquet").unlink()
+    (request,), _ = checks.tick()
+    assert request.tags[DAYS_TAG] == f"{day(2)} to {day(2)}"
 
 
 def test_a_day_that_keeps_failing_is_left_until_its_log_changes(site: Site, instance: dg.DagsterInstance) -> None:
