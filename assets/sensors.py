@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import dagster as dg
@@ -48,19 +48,32 @@ Found = list[dg.RunRequest] | str
 
 @dataclass
 class _Asked:
-    """The cursor: how many requests there were, and how often each need was asked for in vain."""
+    """The cursor: how many requests there were, how often each need was asked for in vain, and when there was none."""
 
     count: int = 0
     tries: dict[str, tuple[str, int]] = field(default_factory=dict)
+    rest: str = ""
+    """The site's mark when a look found nothing to do."""
+    since: float = 0.0
+    """When that was, in seconds of the epoch."""
 
     @classmethod
     def of(cls, cursor: str | None) -> Self:
         data: dict[str, Any] = json.loads(cursor) if cursor else {"count": 0, "tries": {}}
-        return cls(data["count"], {k: (s, n) for k, (s, n) in data["tries"].items()})
+        tries = {k: (s, n) for k, (s, n) in data["tries"].items()}
+        return cls(data["count"], tries, data.get("rest", ""), data.get("since", 0.0))
 
     @property
     def cursor(self) -> str:
-        return json.dumps({"count": self.count, "tries": self.tries}, sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def rests(self, mark: str | None) -> bool:
+        """Whether nothing changed since a look found nothing to do, and that is not long ago."""
+        return bool(mark) and mark == self.rest and 0 <= time.time() - self.since < REST_SECONDS
+
+    def keep_rest(self, mark: str | None) -> None:
+        """Remember the mark that was found before a look which found nothing to do."""
+        self.rest, self.since = mark or "", time.time()
 
     def keep(self, needs: Iterable[str]) -> None:
         """Forget what is no longer needed."""
@@ -76,23 +89,6 @@ class _Asked:
         for need, signature in needs.items():
             known, tries = self.tries.get(need, ("", 0))
             self.tries[need] = (signature, tries + 1 if known == signature else 1)
-
-
-@dataclass
-class _Rest:
-    """At which mark of the site the last look found nothing to do: the next need not look while it stands.
-
-    Once in a while it does all the same. Known to this process alone, as another may be of another version.
-    """
-
-    mark: str | None = None
-    since: float = 0.0
-
-    def keep(self, mark: str | None) -> None:
-        self.mark, self.since = mark, time.monotonic()
-
-    def holds(self, mark: str) -> bool:
-        return mark == self.mark and time.monotonic() - self.since < REST_SECONDS
 
 
 Look = Callable[[Site, dg.DagsterInstance, _Asked], Found]
@@ -167,17 +163,15 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
 def stale_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for runs of days that are stale, in order, and before them for what their windows lack."""
     about = "Days that would come out differently now, failed days whose inputs changed, and missing windows."
-    rest = _Rest()
 
     def stale_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         if _busy(instance, CHAIN_JOBS):
             return "A run is queued or at work; days are looked at when it has ended."
-        if (mark := unchanged.mark(now, last_ended_day(now))) is not None and rest.holds(mark):
-            asked.keep([])
+        if asked.rests(mark := unchanged.mark(now, last_ended_day(now))):
             return "No day is stale; nothing changed since the last look."
         todo = stale.todo(now, open_landing(now), day_quality, last_ended_day(now))
         needs = todo.fill or todo.score or todo.make
-        rest.keep(None if needs else mark)
+        asked.keep_rest(None if needs else mark)
         asked.keep([d.isoformat() for d in needs])
         open_needs = [d for d, signature in needs.items() if asked.may(d.isoformat(), signature)]
         if not open_needs:
@@ -195,18 +189,16 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
 def checks_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for a run of the checks of days whose results are of other data than is stored, or are missing."""
     about = "Days whose checks are of other data than is stored, as a run died in between: judged, not made again."
-    rest = _Rest()
 
     def unjudged_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         if _busy(instance, CHAIN_JOBS):
             return "A run is queued or at work; checks are looked at when it has ended."
-        if (mark := unchanged.mark(now, last_ended_day(now))) is not None and rest.holds(mark):
-            asked.keep([])
+        if asked.rests(mark := unchanged.mark(now, last_ended_day(now))):
             return "Every check is of what is stored; nothing changed since the last look."
         seen = snapshot(now)
         found = {d: specs for d in stale.kept_span(seen, last_ended_day(now)) if (specs := unjudged(seen, d))}
         needs = {d.isoformat(): _unjudged_signature(now, d, specs) for d, specs in found.items()}
-        rest.keep(None if needs else mark)
+        asked.keep_rest(None if needs else mark)
         asked.keep(needs)
         days = [d for d, signature in needs.items() if asked.may(d, signature)]
         if not days:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.objects.local import LocalObjects
-from pipeline.site import Site
+from pipeline.site import PROJECT, Site
 from pipeline.storage import digest
 
+ROOMS = ("pipeline", "data_quality", "assets")
+"""The program's packages, which lie side by side."""
 ALIVE = "alive"
 """The folder of what tells which processes there are: its files change at every look."""
 
 
 def mark(site: Site, last: dt.date) -> str | None:
-    """Hash of all that a look at a site's stored days depends on, logs excepted.
+    """Hash of all that a look at a site's stored days depends on, logs excepted; the program's own files are a part.
 
     None where that cannot be told: files come and go meanwhile, or the tables lie in an object store, where to list
     them costs what a look does.
@@ -33,22 +34,24 @@ def mark(site: Site, last: dt.date) -> str | None:
         return None
     context = (site.root / name for name in site.settings.context.files.values())
     try:
-        files = [*sorted(_below(site.storage.root, ALIVE)), *map(_stamp, context)]
+        files = [*_below(site.storage.root, ALIVE), *map(_stamp, context)]
+        files += [line for room in ROOMS for line in _below(PROJECT / room, "__pycache__")]
     except OSError:
         return None
     return digest(repr(site.settings), repr(site.known_rules), last.isoformat(), *files)
 
 
-def _below(folder: Path, but: str) -> Iterator[str]:
+def _below(folder: Path, but: str) -> list[str]:
     """A line for each file at any depth, but in folders of that name; what begins with a dot is unfinished."""
-    waiting = [str(folder)]
+    waiting, lines = [str(folder)], []
     while waiting:
         with os.scandir(waiting.pop()) as found:
             for each in found:
                 if each.is_dir(follow_symlinks=False):
                     waiting += [each.path] if each.name != but else []
                 elif not each.name.startswith("."):
-                    yield _line(each.path, each.stat())
+                    lines.append(_line(each.path, each.stat()))
+    return sorted(lines)
 
 
 def _stamp(path: Path) -> str:

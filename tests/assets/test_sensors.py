@@ -58,12 +58,10 @@ class Ticking:
 
     def __init__(self, site: Site, instance: dg.DagsterInstance, name: str) -> None:
         self.site, self.instance, self.name, self.cursor = site, instance, name, ""
-        self.defs: dg.Definitions | None = None
-        """Those of a process that goes on; else each look is that of a new one."""
 
     def look(self) -> tuple[list[dg.RunRequest], str, str]:
         """(requests, why there is none, cursor), leaving the cursor as it is."""
-        defs = self.defs or build_defs(self.site)
+        defs = build_defs(self.site)
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor or None, repository_def=defs.get_repository_def()
         ) as context:
@@ -235,7 +233,6 @@ def test_a_site_that_did_not_change_since_a_look_is_not_looked_at_again_for_a_wh
     looks = []
     monkeypatch.setattr(sensors.stale, "todo", lambda *a, look=stale.todo: looks.append(a) or look(*a))
     days = Ticking(site, instance, "stale_days")
-    days.defs = build_defs(site)
     assert days.tick() == ([], "No day is stale.")
     assert days.tick() == ([], "No day is stale; nothing changed since the last look.")
     assert len(looks) == 1
@@ -250,7 +247,6 @@ def test_a_site_that_did_not_change_since_a_look_is_not_looked_at_again_for_a_wh
 
 def test_checks_are_not_looked_at_again_until_something_changes(site: Site, instance: dg.DagsterInstance) -> None:
     checks = Ticking(site, instance, "unjudged_days")
-    checks.defs = build_defs(site)
     assert checks.tick() == ([], "Every check is of what is stored.")
     assert checks.tick() == ([], "Every check is of what is stored; nothing changed since the last look.")
     (site.root / "data/quality" / f"day={day(2)}" / "flows_valid.parquet").unlink()
@@ -309,7 +305,16 @@ def test_a_cursor_is_small_and_forgets_what_is_done(site: Site, instance: dg.Dag
     assert set(json.loads(days.cursor)["tries"]) == {day(n).isoformat() for n in range(DAYS)}
     days.carry_out(request)
     days.tick()
-    assert json.loads(days.cursor) == {"count": 1, "tries": {}}
+    cursor = json.loads(days.cursor)
+    assert (cursor["count"], cursor["tries"]) == (1, {})
+    assert len(days.cursor) < 150
+
+
+def test_cursors_of_an_earlier_version_are_gone_on_with(site: Site, instance: dg.DagsterInstance) -> None:
+    days = Ticking(site, instance, "stale_days")
+    days.cursor = json.dumps({"count": 7, "tries": {}})
+    days.tick()
+    assert json.loads(days.cursor)["count"] == 7
 
 
 def test_faults_of_the_machine_are_tried_again_and_bad_data_is_not(
