@@ -14,6 +14,7 @@ from pipeline.acceptance import FIT
 from pipeline.detections import Rule
 from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
 from pipeline.now import how_to_make
+from pipeline.outdated import ADDED, outdated
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
 
@@ -40,7 +41,18 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
         screen.raw(_csv(site, found, rule))
     standing = {d: f"{q}: {why}" for d, q in qualities.items() if d not in doubtful and (why := reason(site, d, q))}
     screen.warn_days(doubtful | standing)
-    return 1 if doubtful else 0
+    behind = _behind(site, [d for d in days if d not in doubtful], site.rules if rule is None else [rule])
+    screen.warn_days(behind)
+    return 1 if doubtful or (behind and rule) else 0
+
+
+def _behind(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[dt.date, str]:
+    """The scored days that some rules in force never judged: their silence there is not no alert."""
+    found = {}
+    for day in days:
+        if added := [r for r, how in outdated(site, day, rules).items() if how == ADDED]:
+            found[day] = f"{', '.join(added)} {ADDED}; make it again: nilometer run --stale"
+    return found
 
 
 def _csv(site: Site, found: pl.DataFrame, rule: Rule | None) -> str:

@@ -77,7 +77,8 @@ def _blind_spots(site: Site, now: dt.date) -> list[str]:
         ended = " any more" if wanted in had else ""
         found.append(f"no inventory entry has the category {wanted}{ended}, so the rules that look for it see nothing.")
     return found + [
-        f"{path} is not read as a rule: only files in {folder} itself whose names end in .yaml or .yml are."
+        f"{path} is not read as a rule: only files in {folder} itself whose names end in .yaml or .yml, and begin with "
+        "no dot, are."
         for folder in site.rule_paths
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in {".yaml", ".yml"} and path.is_file() and path not in site.known_rules
@@ -119,6 +120,9 @@ def _context_facts(table: ContextTable) -> dict[str, Any]:
     facts = {"what": "context", "input": table.name, "file": table.file, "rows": table.rows}
     if "exclude" in table.frame.columns:
         facts["excluded"] = table.frame["exclude"].sum()
+    if table.name == "known_events":
+        undated = (table.frame["start"] == dt.date.min) & (table.frame["end"] == dt.date.max)
+        facts["always"] = int(undated.sum())
     return facts | {"fingerprint": table.fingerprint, "columns_not_read": list(table.unread)}
 
 
@@ -126,6 +130,7 @@ def _print_context(site: Site, known: Context) -> None:
     for table in known.tables.values():
         facts = _context_facts(table)
         out = f", {facts['excluded']:,} exclude" if facts.get("excluded") else ""
+        out += f", {facts['always']:,} of all days" if facts.get("always") else ""
         others = f"; columns not read: {', '.join(table.unread)}" if table.unread else ""
         screen.say(f"context    {table.name}: {counted(table.rows, 'row')}{out} ({table.file}){others}")
     if known.tables and not site.rules_of("surge"):

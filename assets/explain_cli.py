@@ -37,6 +37,7 @@ _PASSED = {True: "passed", False: "not passed", None: "cannot be told"}
 def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_json: bool) -> None:
     """Say why CLIENT (an address or an asset) alerted on DAY, or why it did not, rule by rule."""
     from data_quality.checks import day_quality
+    from pipeline.explain import NOT_SCORED
     from pipeline.explain import explain as tell
 
     client = client.encode("utf-8", "backslashreplace").decode("utf-8")  # An argument's bytes may be no text.
@@ -49,7 +50,8 @@ def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_jso
     screen.say(f"{client} on {day} ({site.settings.timezone}); the day's data is {quality}.")
     if quality == "no_data":
         screen.say("No log was read for this day, so that nothing said here tells that nothing happened.")
-    if canonical_address(client) is None and all(e.value is None for e in found):
+    told_of = [e for e in found if e.state != NOT_SCORED]
+    if canonical_address(client) is None and told_of and all(e.value is None for e in told_of):
         screen.say(f"{client} is no address, and no asset of that name had traffic on the day.")
     if listed := _listed(site, client, day):
         screen.say(f"It stands in the inventory as {', '.join(listed)}: what it serves is told of its clients.")
@@ -78,10 +80,16 @@ def _lines(told: Explanation) -> Iterator[str]:
 
 
 def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
+    from pipeline.explain import NOT_SCORED
+    from pipeline.outdated import CHANGED
     from pipeline.power import REASONS
 
     field = told.rule.field
     yield "why", why
+    if told.changed:
+        yield "note", f"the rule {CHANGED}; here is some of then and some of now: nilometer run --stale"
+    elif told.state == NOT_SCORED:
+        yield "to do", "nilometer run --stale"
     if told.message:
         yield "alert", told.message
     if told.value is not None:

@@ -33,6 +33,7 @@ _SURGE = "mail_volume_surge"
 _SHOWN = 20
 _ONLY = ("seed only", "surge only")
 _SIDES = ("candidate", "current")
+_SERIES = ("subject", "category_side", "category", "field", "dest_port", "app", "transport")
 
 
 @click.command()
@@ -49,6 +50,7 @@ def power(
 
     Of rules that count flows, other ends or ports it is how many more of those.
     """
+    from pipeline.outdated import ADDED, outdated
     from pipeline.power import power_map, protected
 
     if as_json and as_csv:
@@ -58,7 +60,11 @@ def power(
     writable(plot_file)
     if day and not site.storage.has("daily_traffic", day):
         raise StorageError(f"{day} is not stored: {how_to_make(site, day)}.")
-    found = power_map(site, day or _last_scored(site), rules)
+    day = day or _last_scored(site)
+    behind = [r for r, how in outdated(site, day, rules).items() if how == ADDED]
+    found = power_map(site, day, rules)
+    lost = set(behind) - set(found["rule_id"])
+    rules = tuple(r for r in rules if r.id not in lost)
     covered = protected(found, rules)
     if plot_file:
         write_text(plot_file, _coverage_picture(covered))
@@ -67,8 +73,11 @@ def power(
         screen.json_lines({"what": "coverage", **row} for row in covered.to_dicts())
     elif as_csv:
         screen.raw(csv_text(found))
-    else:
+    elif rules:
         _show_power(found, covered, rules)
+    for rule_id in sorted(lost):
+        screen.warn(f"{rule_id} {ADDED}, so nothing is known of its series; make it again: nilometer run --stale")
+    sys.exit(1 if lost else 0)
 
 
 def _last_scored(site: Site) -> dt.date:
@@ -189,7 +198,9 @@ def _name_counting(*rules: Rule) -> None:
 
 
 def _name_unwatched(site: Site, rules: dict[str, Rule], days: Sequence[dt.date]) -> int:
-    """Say which rules look for a category that nothing had on any of the days; 1 where one does."""
+    """Say which rules look for a category that nothing had on any of the days, if there are any; 1 where one does."""
+    if not days:
+        return 0
     have = set[str]().union(*(site.inventory.categories_on(d) for d in days))
     found = {name: rule for name, rule in rules.items() if rule.category not in have}
     for name, rule in found.items():
@@ -202,9 +213,9 @@ def _name_unwatched(site: Site, rules: dict[str, Rule], days: Sequence[dt.date])
 
 def _current(site: Site, candidate: Rule) -> Rule:
     """The rule in force that the candidate would take the place of."""
-    likeness = [
-        (r.id == candidate.id, r.method == candidate.method, r.measure == candidate.measure) for r in site.rules
-    ]
+    alike = [sum(getattr(r, key) == getattr(candidate, key) for key in _SERIES) for r in site.rules]
+    same = [(r.id == candidate.id, r.method == candidate.method) for r in site.rules]
+    likeness = list(zip(same, alike, strict=True))
     if not likeness:
         raise ConfigError(
             "every rule is switched off, so there is none to compare with.", remedy="Switch one on below 'rules'."

@@ -17,8 +17,9 @@ from assets import screen
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.fireability import fireability
 from pipeline.detections.loader import BUILT_IN, read_rule, rule_files
+from pipeline.detections.model import Rule
 from pipeline.detections.template import template_text
-from pipeline.errors import ConfigError, RuleError
+from pipeline.errors import ConfigError, Location, RuleError
 from pipeline.settings import CONFIG_NAME, Settings
 from pipeline.site import Site, open_site
 
@@ -92,17 +93,32 @@ def test_rules(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
 
 def _read(files: tuple[Path, ...]) -> tuple[list[tuple[Path, Any]], list[ConfigError | RuleError]]:
     """The rules of the files, and what is wrong with the others; one bad file hides no other."""
-    found, faults = [], []
+    found: dict[Path, Rule] = {}
+    faults: list[ConfigError | RuleError] = []
     for given in files:
         try:
-            for path in rule_files(given):
+            paths = rule_files(given)
+            if not paths:
+                faults.append(RuleError("holds no rule file (.yaml or .yml).", where=Location(file=str(given))))
+            for path in paths:
                 try:
-                    found.append((path, read_rule(path, Settings().lookback_days)))
+                    found[path] = read_rule(path, Settings().lookback_days)
                 except (ConfigError, RuleError) as error:
                     faults.append(error)
         except RuleError as error:
             faults.append(error)
-    return found, faults
+    return list(found.items()), faults + _given_twice(found)
+
+
+def _given_twice(found: Mapping[Path, Rule]) -> list[RuleError]:
+    """Rules that a site could not have together, or beside the built-in ones."""
+    files = {path.stem: path for path in rule_files(BUILT_IN)}
+    faults = []
+    for path, rule in found.items():
+        if not files.setdefault(rule.id, path).samefile(path):
+            what = f"rule id {rule.id} is given twice; the other file is {files[rule.id]}."
+            faults.append(RuleError(what, where=Location(file=str(path), key="id"), remedy="Give it an id of its own."))
+    return faults
 
 
 def _tell(told: Mapping[str, Any]) -> None:
@@ -121,6 +137,8 @@ def new_rule(file: Path) -> None:
     """Write a commented rule into FILE, a .yaml file, that passes its own cases."""
     if file.suffix not in (".yaml", ".yml"):
         raise click.UsageError(f"{file} must end in .yaml or .yml.")
+    if file.name.startswith("."):
+        raise click.UsageError(f"{file} begins with a dot: hidden files are not read as rules.")
     if file.exists():
         raise ConfigError(f"{file} is there already.", remedy="Edit it, or choose another name.")
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -22,6 +22,7 @@ from pipeline.errors import StorageError
 from pipeline.methods.seed import NULL_CLIENT
 from pipeline.methods.surge import calibrated
 from pipeline.now import how_to_make
+from pipeline.outdated import ADDED, outdated
 from pipeline.power import power_map
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
 from pipeline.site import Site
@@ -29,7 +30,11 @@ from pipeline.surge_days import verdict_days
 from pipeline.trial import CAUSES, seed_cause
 
 NO_TRAFFIC = "no_traffic"
-WHY = CAUSES | {NO_TRAFFIC: "it had no traffic of this rule's series on the day"}
+NOT_SCORED = "not_scored"
+WHY = CAUSES | {
+    NO_TRAFFIC: "it had no traffic of this rule's series on the day",
+    NOT_SCORED: f"nobody was: the rule {ADDED}",
+}
 _EXPECTED = ("expected", "excess", "ratio", "n", "role", "group", "group_p50", "own_p50", "own_p95", "own_max")
 _CHANNEL = ("channel", "rate", "limit", "alert")
 
@@ -42,7 +47,7 @@ class Explanation:
     client: str
     day: dt.date
     state: str
-    """alert, normal, learning, no_history or no_traffic."""
+    """alert, normal, learning, no_history, no_traffic or not_scored."""
     cause: str
     """One of WHY."""
     value: int | None = None
@@ -62,6 +67,8 @@ class Explanation:
     flows: tuple[dict[str, Any], ...] = ()
     message: str | None = None
     """The alert's sentence, where there is one."""
+    changed: bool = False
+    """Whether the rule was another one when it judged the day."""
 
     @property
     def alert(self) -> str | None:
@@ -85,6 +92,7 @@ class Explanation:
             "compared": self.compared,
             "least": self.least,
             "least_reason": self.least_reason,
+            "rule_changed": self.changed,
             "alert_id": self.alert,
             "message": self.message,
             "past": [{"day": d.isoformat(), "value": v} for d, v in self.past],
@@ -108,9 +116,14 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
     address = canonical_address(client)
     name, found = address or client, []
     hosts = [address] if address else _addresses(site, client, day) or [client]
+    behind = outdated(site, day, rules)
     for rule in rules:
+        if behind.get(rule.id) == ADDED:
+            found.append(Explanation(rule, name, day, NOT_SCORED, NOT_SCORED))
+            continue
         surge = rule.method == "surge"
-        found += [_surge(site, name, day, rule)] if surge else [_seed(site, h, day, rule) for h in hosts]
+        told = [_surge(site, name, day, rule)] if surge else [_seed(site, h, day, rule) for h in hosts]
+        found += [replace(e, changed=rule.id in behind) for e in told]
     return found
 
 

@@ -117,8 +117,18 @@ def details(site: Site, table: str, day: dt.date, landing: Landing | None = None
 
 def daily_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """What a day's daily_traffic is made from."""
-    measures = digest(*sorted(m.id for m in site.measures))
-    return {"flows": _need(site, "flows", day).fingerprint, "measures": measures, "stage": str(daily.STAGE_VERSION)}
+    flows = _need(site, "flows", day).fingerprint
+    return {"flows": flows, "measures": _series(site), "stage": str(daily.STAGE_VERSION)}
+
+
+def _series(site: Site) -> str:
+    return digest(*sorted(m.id for m in site.measures))
+
+
+def holds_series(site: Site, day: dt.date) -> bool:
+    """Whether the stored daily traffic of a day was made for the very series of the rules in force."""
+    record = site.storage.record("daily_traffic", day)
+    return record is not None and record.inputs.get("measures") == _series(site)
 
 
 def make_daily(site: Site, day: dt.date) -> DayRecord:

@@ -7,8 +7,9 @@ of two rules' verdicts belongs to `pipeline.backtest`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
@@ -26,7 +27,7 @@ from pipeline.power import seed_power, surge_power
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
-from pipeline.stages import days_read
+from pipeline.stages import days_read, holds_series
 from pipeline.surge_clients import client_days
 from pipeline.surge_days import QualityOf, fit_days
 
@@ -65,15 +66,37 @@ def trial(site: Site, rule: Rule, quality_of: QualityOf) -> SeedTrial | SurgeTri
     return SurgeTrial(site, rule, quality_of, load_context(site.root, site.settings.context))
 
 
-def history(site: Site, measures: Sequence[Measure], days: Sequence[dt.date]) -> pl.LazyFrame:
-    """Rows of DAILY_TRAFFIC of the stored ones of the days; a series that the site does not keep is made from flows."""
-    known = {m.id for m in site.measures}
-    kept = site.storage.scan(DAILY_TRAFFIC, days).filter(pl.col("measure").is_in([m.id for m in measures]))
-    strange = [m for m in measures if m.id not in known]
-    if not strange:
-        return kept
-    made = [build_daily(site.storage.scan(FLOWS, [d]), strange, d) for d in days if site.storage.has("flows", d)]
-    return pl.concat([kept, *(f.lazy() for f in made)])
+@dataclass(frozen=True)
+class History:
+    """A site's stored days under any series.
+
+    What the site does not keep, or did not yet when a day was made, is made from the day's flows.
+    """
+
+    site: Site
+    _whole: dict[dt.date, bool] = field(default_factory=dict)
+
+    def rows(self, measures: Sequence[Measure], days: Sequence[dt.date]) -> pl.LazyFrame:
+        """Rows of DAILY_TRAFFIC of the stored ones of the days."""
+        storage, wanted = self.site.storage, {m.id: m for m in measures}
+        kept = storage.scan(DAILY_TRAFFIC, days).filter(pl.col("measure").is_in(list(wanted)))
+        parts = [kept]
+        for day in days:
+            lacking = self._lacking(day, wanted)
+            if lacking and storage.has("flows", day):
+                parts.append(build_daily(storage.scan(FLOWS, [day]), lacking, day).lazy())
+        return pl.concat(parts)
+
+    def _lacking(self, day: dt.date, wanted: Mapping[str, Measure]) -> list[Measure]:
+        """The wanted series that the stored day was not made for, as far as its rows do not show them."""
+        if day not in self._whole:
+            self._whole[day] = holds_series(self.site, day)
+        if self._whole[day]:
+            kept = {m.id for m in self.site.measures}
+        else:
+            stored = self.site.storage.scan(DAILY_TRAFFIC, [day])
+            kept = set(stored.select(pl.col("measure").unique()).collect().to_series())
+        return [m for name, m in wanted.items() if name not in kept]
 
 
 @dataclass(frozen=True)
@@ -84,12 +107,16 @@ class SeedTrial:
     rule: Rule
     _inputs: dict[dt.date, SeedInputs] = field(default_factory=dict)
 
+    @cached_property
+    def _history(self) -> History:
+        return History(self.site)
+
     def inputs(self, day: dt.date) -> SeedInputs:
         """What the day is judged from; that of one day is kept."""
         if day not in self._inputs:
             start, lookback = self.site.settings.start_date, self.rule.lookback_days
             present = [d for d in window_days(day, lookback, start) if self.site.storage.has("daily_traffic", d)]
-            rows = history(self.site, [self.rule.measure], [*present, day])
+            rows = self._history.rows([self.rule.measure], [*present, day])
             series = [(self.rule.measure, lookback)]
             past = build_baseline(rows, day, series, start=start, present=present)
             around = Surroundings(days_read(self.site, present), self.site.groups)
@@ -159,6 +186,10 @@ class SurgeTrial:
     _rows: dict[dt.date, pl.DataFrame] = field(default_factory=dict)
     _calibrations: dict[dt.date, Calibration] = field(default_factory=dict)
 
+    @cached_property
+    def _history(self) -> History:
+        return History(self.site)
+
     def rows(self, day: dt.date) -> pl.DataFrame:
         """What the day's raw scores are made from: its window's days, unverified ones left out; one day's are kept."""
         if day not in self._rows:
@@ -168,12 +199,12 @@ class SurgeTrial:
 
     def _read(self, day: dt.date) -> pl.DataFrame:
         fit = fit_days(self.site, day, self.rule.surge.window + RECENT, self.quality_of)
-        kept = history(self.site, self.rule.measures, fit)
+        kept = self._history.rows(self.rule.measures, fit)
         return client_days(kept, self.rule, self.site.inventory, day, self.context, self.site.groups).rows
 
     def holders(self, day: dt.date) -> dict[str, str]:
         """Address -> the asset that held it on the day, where one is known: what the day's clients go by."""
-        seen = history(self.site, self.rule.measures, [day]).select("day", ip="client").drop_nulls().unique().collect()
+        seen = self._history.rows(self.rule.measures, [day]).select("day", ip="client").drop_nulls().unique().collect()
         known = self.context.with_assets(seen).drop_nulls("asset")
         return dict(known.select("ip", "asset").iter_rows())
 

@@ -9,13 +9,14 @@ import csv
 import difflib
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from pipeline.context.columns import Column, Input
+from pipeline.addresses import canonical_address
+from pipeline.context.columns import END, LAST, START, Column, Input
 from pipeline.errors import ConfigError, Location
 from pipeline.storage import DAMAGE
 
@@ -30,6 +31,10 @@ _ALIKE = 0.75
 _BATCH = 50_000
 _UNCLEAR = ("end", "until", "end_date")
 """Whether such a day is included can only be guessed."""
+_SAMPLE = 1_000
+"""Rows whose unread values are looked at."""
+_A_DAY = r"^\d{4}-\d\d?-\d\d?(?:[T ].*)?$|^\d\d?[./]\d\d?[./]\d{4}(?: .*)?$"
+_WHO = ("client", "host", "hostname", "user", "device", "computer", "machine", "mailbox")
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,10 @@ def _parquet(data: bytes, file: str, kind: Input) -> RawRows:
     frame = pl.read_parquet(io.BytesIO(data), columns=list(picked.values()))
     texts = frame.select(pl.col(given).cast(pl.String).alias(name) for name, given in picked.items())
     unread = tuple(c for c in schema if c not in picked.values())
+    told = [c for c in unread if schema[c] in (pl.String, pl.Date, pl.Datetime)]
+    seen = pl.scan_parquet(io.BytesIO(data)).select(pl.col(told).cast(pl.String)).head(_SAMPLE).collect()
+    others = {c: seen[c] if c in told else pl.Series(dtype=pl.String) for c in unread}
+    _passed_over(others, picked, Location(file=file), kind)
     return RawRows(file, _clean(texts.with_row_index(PLACE, 1)), unread, numbered=True)
 
 
@@ -116,6 +125,9 @@ def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
                 where=Location(file=file, line=uneven[0]),
                 remedy="Put values with the delimiter into double quotes.",
             )
+        if len(frames) == 1:
+            seen = {h: pl.Series([row[i] for _, row in batch[:_SAMPLE]]) for i, h in enumerate(header) if i not in at}
+            _passed_over(seen, picked, Location(file=file, line=place), kind)
         columns = [[p for p, _ in batch], *([row[i] for _, row in batch] for i in at)]
         frames.append(_clean(pl.DataFrame(columns, schema=schema)))
         if sum(f.height for f in frames) > MAX_ROWS:
@@ -181,6 +193,37 @@ def _misspelt(others: Sequence[str], picked: dict[str, str], where: Location, ki
         if close := difflib.get_close_matches(other.strip().casefold()[:64], ours, n=1, cutoff=_ALIKE):
             raise ConfigError(
                 f"has an unknown column {other[:64]!r}.", where=where, remedy=f"Is {close[0]} meant? Rename it."
+            )
+
+
+def _passed_over(others: Mapping[str, pl.Series], picked: Mapping[str, str], where: Location, kind: Input) -> None:
+    """Refuse events whose days or hosts stand in columns that are not read: they would explain far more than meant.
+
+    Args:
+        others: the columns that are not read, with values of the first rows.
+        picked: the columns that are.
+        where: the file, and the line of the columns' names.
+        kind: the input; only where a row need not say whom it is about.
+    """
+    if kind.needs_subject or not kind.subjects:
+        return
+    dated = START in picked and (END in picked or LAST in picked)
+    named = any(c in picked for c in kind.subjects)
+    for name, values in others.items():
+        text = values.str.strip_chars()
+        text = text.filter(text != "")
+        if not dated and text.len() and text.str.contains(_A_DAY).all():
+            raise ConfigError(
+                f"has days in a column {name[:64]!r}, which is not read: its events would hold always.",
+                where=where,
+                remedy="Call the first day valid_from and the last one last; an event of one day has both.",
+            )
+        alike = text.len() > 0 and all(canonical_address(t.partition("/")[0]) for t in text.unique())
+        if not named and (alike or name.strip().casefold() in _WHO):
+            raise ConfigError(
+                f"has a column {name[:64]!r}, which is not read: its events would be everybody's.",
+                where=where,
+                remedy="Call it address or asset.",
             )
 
 

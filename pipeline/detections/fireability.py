@@ -44,10 +44,14 @@ def days_needed(rule: Rule) -> int:
 
     They are days with traffic, or with fill: zero days that were read.
     """
+    return max(rule.minimum_data_samples, _days_to_compare(rule))
+
+
+def _days_to_compare(rule: Rule) -> int:
     known = 1 if rule.stdev_of_one == "zero" else 2
     own = 1 + known if rule.asks_own else 1
     others = 2 if rule.asks_others and not rule.fleet_includes_day else 1
-    return max(rule.minimum_data_samples, own, others)
+    return max(own, others)
 
 
 def fireability(rule: Rule, start: dt.date) -> Fireability:
@@ -57,9 +61,10 @@ def fireability(rule: Rule, start: dt.date) -> Fireability:
     rows, days, needed = _rows(rule), rule.lookback_days + 1, days_needed(rule)
     first = start + dt.timedelta(days=needed - 1)
     if needed > days:
+        # Only an unknown deviation asks for more days than every window holds.
+        instead = "lower minimum_data_samples" if _days_to_compare(rule) <= days else "take stdev_of_one: zero"
         text = (
-            f"never: it needs {needed} days of a client, and its window holds {days}; "
-            "raise lookback_days or lower minimum_data_samples"
+            f"never: it needs {needed} days of a client, and its window holds {days}; raise lookback_days or {instead}"
         )
         return Fireability(rule.id, False, text, rows, first)
     text = f"yes, from {first} on: a client needs {needed} {'day' if needed == 1 else 'days'}{_others(rule, rows)}"

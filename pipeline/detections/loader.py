@@ -62,9 +62,15 @@ def known_rules(lookback_days: int, paths: Sequence[Path] = ()) -> dict[Path, Ru
 
 
 def rule_files(path: Path) -> list[Path]:
-    """The rule files of a folder, by name, or the file itself; raises RuleError when there is neither."""
+    """The rule files of a folder, by name, or the file itself; raises RuleError when there is neither.
+
+    Hidden files are what editors and other systems leave beside rules.
+    """
     if path.is_dir():
-        return [p for p in sorted(path.iterdir()) if p.suffix in _ENDINGS and p.is_file()]
+        found = [p for p in sorted(path.iterdir()) if p.suffix in _ENDINGS and not p.name.startswith(".")]
+        if lost := [p for p in found if not p.exists()]:
+            raise RuleError("is a link to nothing.", where=Location(file=str(lost[0])), remedy="Remove or mend it.")
+        return [p for p in found if p.is_file()]
     if not path.is_file():
         raise RuleError(
             "there is no such rule file or folder.",

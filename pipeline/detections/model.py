@@ -46,6 +46,13 @@ def _decimal_text(value: Any) -> Any:
     return text
 
 
+def _no_switch(value: Any) -> Any:
+    """A number as it is: YAML's yes and no would be taken for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number; YAML reads yes, no, on and off as true and false")
+    return value
+
+
 def _within_budget(shares: dict[str, float]) -> dict[str, float]:
     """Shares of known channels that together spend the budget at most once."""
     if strange := sorted(set(shares) - set(CHANNELS)):
@@ -124,7 +131,8 @@ def _app(name: str) -> str:
     return name.strip().lower()
 
 
-CaseValue = Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, WrapValidator(_gap)]
+Whole = Annotated[int, BeforeValidator(_no_switch)]
+CaseValue = Annotated[Annotated[Whole, Field(ge=0, lt=2**63)] | None, WrapValidator(_gap)]
 Ports = Annotated[
     tuple[Annotated[int, Field(strict=True, ge=0, le=65_535)], ...], BeforeValidator(_some), AfterValidator(_sorted)
 ]
@@ -133,9 +141,11 @@ Transports = Annotated[
 ]
 Apps = Annotated[tuple[Annotated[str, AfterValidator(_app)], ...], BeforeValidator(_some), AfterValidator(_sorted)]
 Threshold = Annotated[str, BeforeValidator(_decimal_text)]
-Budget = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+Budget = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False), BeforeValidator(_no_switch)]
 """False alerts a day per 10,000 active clients."""
-Shares = Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], AfterValidator(_within_budget)]
+Shares = Annotated[
+    dict[str, Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_switch)]], AfterValidator(_within_budget)
+]
 """Each channel's part of the budget."""
 NullClient = Literal["drop", "literal"]
 StdevOfOne = Literal["zero", "null"]
@@ -161,8 +171,8 @@ class RuleOverride(_Model):
     budget: Budget | None = None
     shares: Shares | None = None
     deviation_threshold: Threshold | None = None
-    minimum_data_samples: int | None = Field(None, ge=1)
-    lookback_days: int | None = Field(None, ge=1, le=3_660)
+    minimum_data_samples: Whole | None = Field(None, ge=1)
+    lookback_days: Whole | None = Field(None, ge=1, le=3_660)
     null_client: NullClient | None = None
     stdev_of_one: StdevOfOne | None = None
     reference: Reference | None = None
@@ -237,7 +247,7 @@ class Rule(_Model):
     id: Annotated[str, AfterValidator(_id)]
     title: Annotated[str, AfterValidator(_not_blank)]
     description: Annotated[str, AfterValidator(_not_blank)]
-    version: int = Field(1, ge=1)
+    version: Whole = Field(1, ge=1)
     status: Literal["stable", "test", "experimental"] = "stable"
     attack: tuple[Annotated[str, AfterValidator(_technique)], ...] = Field(min_length=1)
     tactic: Annotated[str, AfterValidator(_tactic)] = "collection"
@@ -261,8 +271,8 @@ class Rule(_Model):
     """zero: days whose logs were read and that hold nothing of a client count as 0 in its own past."""
     floor: Floor = 0
     """Below this value nothing alerts."""
-    lookback_days: int = Field(30, ge=1, le=3_660)
-    minimum_data_samples: int = Field(4, ge=1)
+    lookback_days: Whole = Field(30, ge=1, le=3_660)
+    minimum_data_samples: Whole = Field(4, ge=1)
     deviation_threshold: Threshold = "3"
     budget: Budget = Params.budget
     """Of the surge method only, as are the shares."""

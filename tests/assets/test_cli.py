@@ -71,7 +71,7 @@ def test_a_fault_of_a_rule_names_the_rule_s_own_file(tmp_path: Path) -> None:
     assert "rules/a.yaml:3: is not valid YAML" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["a.YAML", "mail/a.yaml"])
+@pytest.mark.parametrize("name", ["a.YAML", "mail/a.yaml", "._a.yaml"])
 def test_check_names_a_file_that_looks_like_a_rule_and_is_not_read(tmp_path: Path, name: str) -> None:
     make_site(tmp_path, 1)
     path = tmp_path / "rules" / name

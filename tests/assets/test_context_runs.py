@@ -122,8 +122,10 @@ def test_a_broken_input_fails_the_surge_day_and_never_the_seed(copied: Site) -> 
 
 
 def test_check_names_a_broken_input_and_shows_sound_ones(copied: Site) -> None:
+    write_context(copied.root, known_events=FILES["known_events"] + "10.0.0.7,sync,,\n")
     said = CliRunner().invoke(main, ["--site", str(copied.root), "check"])
     assert "context    host_roles: 1 row, 1 exclude (context/host_roles.csv)" in said.output
+    assert "context    known_events: 2 rows, 1 of all days (context/known_events.csv)" in said.output
     write_context(copied.root, calendar="day\nsoon\n")
     said = CliRunner().invoke(main, ["--site", str(copied.root), "check"])
     assert said.exit_code == 2

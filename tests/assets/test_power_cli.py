@@ -12,6 +12,7 @@ import pytest
 from pipeline.detections.loader import BUILT_IN
 from pipeline.site import open_site
 from pipeline.stages import make_baseline, make_daily, make_scores
+from pipeline.trial import SeedTrial
 from tests.calls import call, objects
 from tests.worlds import SEED, TWIN, day, make_site
 
@@ -65,6 +66,32 @@ def test_csv_and_table_tell_the_same_day(ran: Path, tmp_path: Path) -> None:
 def test_rules_that_nobody_could_trip_are_named(ran: Path) -> None:
     assert f"nobody could alert: {TWIN}\n" in call("power", site=ran).stdout
     assert TWIN not in call("power", "--rule", SEED, site=ran).stdout
+
+
+def test_a_candidate_is_compared_with_the_rule_whose_series_is_most_like_its_own(ran: Path) -> None:
+    counting = BUILT_IN / "hosts_making_many_mail_flows.yaml"
+    assert f"current    {SEED}\n" in call("backtest", "--rule", counting, "--from", LAST, site=ran).stdout
+
+
+def test_a_rule_that_came_after_a_day_was_judged_is_told_from_one_that_found_nothing(ran: Path, tmp_path: Path) -> None:
+    site = shutil.copytree(ran, tmp_path / "copy")
+    new, told = "email_server_serving_many_clients", "was not in force when the day was judged"
+    with (site / "nilometer.yaml").open("a", encoding="utf-8") as config:
+        config.write(f"rules: {{{new}: true, {SEED}: {{deviation_threshold: 2}}}}\n")
+    for command in ("alerts", "power"):
+        silent = call(command, "--rule", new, "--day", LAST, site=site)
+        assert silent.exit_code == 1
+        assert f"{new} {told}" in silent.stderr
+        assert told not in call(command, "--rule", SEED, "--day", LAST, site=site).stderr
+    every = call("alerts", "--day", LAST, site=site)
+    assert (every.exit_code, told in every.stderr) == (0, True)
+    rows = {o["rule_id"]: o for o in objects(call("explain", STOLEN, LAST, "--json", site=site))}
+    assert (rows[new]["state"], rows[SEED]["rule_changed"], rows[TWIN]["rule_changed"]) == ("not_scored", True, False)
+    assert "the rule has changed since" in call("explain", STOLEN, LAST, "--rule", SEED, site=site).stdout
+    rule = open_site(site).rule(new)
+    late, apart = (SeedTrial(open_site(folder), rule).verdicts(LAST) for folder in (site, ran))
+    assert late.height == 1
+    assert late.equals(apart)
 
 
 def test_rules_of_another_series_are_named_as_not_compared_and_the_others_are(ran: Path, tmp_path: Path) -> None:

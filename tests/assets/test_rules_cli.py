@@ -70,9 +70,29 @@ def test_a_bad_file_hides_no_other_and_the_exit_code_is_2(site: Path) -> None:
     assert "gone.yaml: there is no such rule file or folder." in result.stderr
 
 
+def test_a_folder_without_rules_is_no_success(site: Path) -> None:
+    (site / "empty").mkdir()
+    result = call("rules", "test", site / "empty", site / "rules")
+    assert result.exit_code == 2
+    assert "empty: holds no rule file (.yaml or .yml)." in result.stderr
+    assert "own: 2 of 2 cases hold" in result.stdout
+
+
+def test_ids_that_a_site_could_not_have_together_are_named(site: Path) -> None:
+    own = (site / "rules" / "own.yaml").read_text(encoding="utf-8")
+    (site / "rules" / "twin.yaml").write_text(own, encoding="utf-8")
+    (site / "rules" / "seed.yaml").write_text(own.replace("id: own", f"id: {SEED}"), encoding="utf-8")
+    result = call("rules", "test", site / "rules", site / "rules" / "own.yaml")
+    assert result.exit_code == 2
+    assert "twin.yaml, key id: rule id own is given twice; the other file is " in result.stderr
+    assert f"seed.yaml, key id: rule id {SEED} is given twice; the other file is " in result.stderr
+    assert len(result.stderr.splitlines()) == 2
+
+
 def test_new_never_overwrites_and_asks_for_the_right_ending(site: Path) -> None:
     assert call("rules", "new", site / "rules" / "own.yaml").exit_code == 2
     assert call("rules", "new", site / "rules" / "own.txt").exit_code == 2
+    assert call("rules", "new", site / "rules" / ".own.yaml").exit_code == 2
 
 
 @pytest.mark.parametrize("uncomment", [False, True])

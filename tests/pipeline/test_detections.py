@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.detections import Rule, RuleOverride, known_rules, load_rules
 from pipeline.detections.budget import Params
@@ -75,6 +76,15 @@ def test_both_yaml_endings_are_read_and_other_files_are_not(tmp_path: Path) -> N
     write(tmp_path, SMALL.replace("id: small", "id: other"), "b.yaml")
     write(tmp_path, "not a rule", "README.md")
     assert list(loaded(tmp_path))[-2:] == ["small", "other"]
+
+
+def test_hidden_files_are_no_rules_and_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    write(tmp_path, "not a rule", "._small.yaml")
+    assert list(loaded(tmp_path))[-1] == "small"
+    (tmp_path / "gone.yaml").symlink_to("nowhere.yaml")
+    with pytest.raises(RuleError, match=r"gone\.yaml: is a link to nothing"):
+        loaded(tmp_path)
 
 
 def test_a_rule_takes_the_site_s_lookback_only_where_it_has_none(tmp_path: Path) -> None:
@@ -191,6 +201,21 @@ def test_texts_for_people_and_attack_ids_must_be_ones(tmp_path: Path, wrong: str
         loaded(tmp_path)
     assert caught.value.message.startswith(f"{path}:{lines.index(wrong) + 1}, key {key}: ")
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize("key", ["version", "lookback_days", "minimum_data_samples", "budget", "shares.shot"])
+def test_yes_is_no_number(tmp_path: Path, key: str) -> None:
+    name, _, inner = key.partition(".")
+    text = f"{name}: {{{inner}: yes}}\n" if inner else f"{name}: yes\n"
+    path = write(tmp_path, SMALL + ("method: surge\n" if name in ("budget", "shares") else "") + text)
+    with pytest.raises(RuleError, match="must be a number") as caught:
+        read_rule(path, 30)
+    assert caught.value.where.key == key
+    assert caught.value.where.line == path.read_text().count("\n")
+    change = {inner: True} if inner else True
+    if name != "version":
+        with pytest.raises(ValidationError, match="must be a number"):
+            RuleOverride.model_validate({name: change})
 
 
 @pytest.mark.parametrize("key", ["id", "title", "attack", "subject", "field", "category", "category_side"])

@@ -53,6 +53,11 @@ def test_rows_needed_follow_the_threshold(k: str, rows: int) -> None:
     assert rows_to_exceed(rule(deviation_threshold=k)) == rows
 
 
+def test_what_would_let_a_rule_alert_is_what_it_lacks() -> None:
+    short = rule(lookback_days=1, minimum_data_samples=1, stdev_of_one="null")
+    assert fireability(short, START).explanation.endswith("raise lookback_days or take stdev_of_one: zero")
+
+
 def best_case_alerts(of: Rule, days: int, clients: int) -> bool:
     """The most favourable site of so many days: nobody gets anything, then one client gets one byte."""
     last = START + dt.timedelta(days=days - 1)

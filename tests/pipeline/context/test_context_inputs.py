@@ -58,6 +58,19 @@ def test_a_calendar_row_without_an_end_is_one_day_and_is_off() -> None:
     assert found.rows() == [(False, D(2026, 1, 3), D(2026, 1, 4)), (True, D(2026, 1, 1), D(2026, 1, 2))]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "first,last,asset,cause,opened\n2026-01-05,2026-01-06,a,x,2025-12-24\n",
+        "first,last,cause,note\n2026-01-05,2026-01-06,x,planned 2025-12-24\n",
+        "asset,cause,client\na,x,10.0.0.1\n",
+        "first,last,cause,at\n2026-01-05,2026-01-06,x,10:20:30\n",
+    ],
+)
+def test_columns_beside_days_and_hosts_of_events_may_hold_anything(text: str) -> None:
+    assert read("known_events", text).height == 1
+
+
 @pytest.mark.parametrize("sign", [";", "\t"])
 def test_other_delimiters_and_a_byte_order_mark_are_understood(sign: str) -> None:
     text = "\ufeffaddress,Group,note\r\n10.0.0.1,sales,x\r\n".replace(",", sign)
@@ -122,6 +135,20 @@ WRONG = [
         "an event of everybody (no address or asset or group) needs its first and last",
     ),
     ("known_events", "cause,asset\na\u200bb,x\n", "without control characters"),
+    (
+        "known_events",
+        "day,address,cause\n2026-01-05,10.0.0.1,x\n",
+        "x.csv:1: has days in a column 'day', which is not read: its events would hold always.",
+    ),
+    ("known_events", "Datum;asset;cause\n05.01.2026;a;x\n;a;x\n", "has days in a column 'Datum'"),
+    ("known_events", "from,valid_until,asset,cause\n2026-01-05,2026-01-06,a,x\n", "days in a column 'valid_until'"),
+    ("known_events", parquet(date=[D(2026, 1, 5)], asset=["a"], cause=["x"]), "x.csv: has days in a column 'date'"),
+    (
+        "known_events",
+        "first,last,client,cause\n2026-01-05,2026-01-06,a,x\n",
+        "x.csv:1: has a column 'client', which is not read: its events would be everybody's.",
+    ),
+    ("known_events", "first,last,adr,cause\n2026-01-05,2026-01-06,2001:db8::1,x\n", "has a column 'adr', which"),
     ("entities", "address,asset\n10.0.0.0/24,a\n", "must be one IPv4 or IPv6 address"),
     ("entities", "address,asset\n10.0.0.1,10.0.0.2\n", "must be a name, not an address"),
     ("groups", parquet(address=[["10.0.0.1"]], group=["a"]), "column address: has the type List(String)."),
