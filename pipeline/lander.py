@@ -31,7 +31,7 @@ from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.storage import Storage, digest
 
-CODE_VERSION = 8
+CODE_VERSION = 9
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
 QUARANTINED = "quarantine"

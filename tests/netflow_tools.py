@@ -12,7 +12,8 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,26 +102,80 @@ def _listening(port: int) -> bool:
     return False
 
 
-def collect(pcap: Path, folder: Path, *options: str) -> Path:
-    """The nfcapd file of what softflowd, with these options, exports of a capture."""
+@contextmanager
+def _collecting(folder: Path) -> Iterator[int]:
+    """nfcapd, with the port at which it listens; what came is in the folder after it."""
     folder.mkdir()
     port = _free_port()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    collector = subprocess.Popen(["nfcapd", "-w", str(folder), "-p", str(port), "-b", "127.0.0.1"], **quiet)
+    command = ["nfcapd", "-w", str(folder), "-p", str(port), "-b", "127.0.0.1"]
+    collector = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
             if _listening(port):
                 break
             time.sleep(0.05)
-        control = ["-d", "-c", "none", "-p", str(folder.parent / "softflowd.pid")]
-        command = ["softflowd", "-r", str(pcap), "-n", f"127.0.0.1:{port}", "-6", *control, *options]
-        subprocess.run(command, check=True, timeout=60, **quiet)
+        yield port
         time.sleep(0.5)  # What lies in the socket's buffer is read.
     finally:
         collector.terminate()
         collector.wait(timeout=30)
+
+
+def _collected(folder: Path) -> Path:
     (found,) = (p for p in folder.iterdir() if p.name.startswith("nfcapd.2"))
     return found
+
+
+def collect(pcap: Path, folder: Path, *options: str) -> Path:
+    """The nfcapd file of what softflowd, with these options, exports of a capture."""
+    with _collecting(folder) as port:
+        control = ["-d", "-c", "none", "-p", str(folder.parent / "softflowd.pid")]
+        command = ["softflowd", "-r", str(pcap), "-n", f"127.0.0.1:{port}", "-6", *control, *options]
+        subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return _collected(folder)
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of a firewall's NSEL about a connection that began before; octets of its initiator and of answers."""
+
+    kind: int
+    ends: tuple[str, int, str, int]
+    began: int
+    at: int
+    sent: int = 0
+    answered: int = 0
+
+    def record(self) -> bytes:
+        """The event in the fields of the template."""
+        client, client_port, server, server_port = self.ends
+        ports = (client_port, server_port)
+        addresses = (socket.inet_aton(client), socket.inet_aton(server))
+        times = (self.at * 1_000, self.began * 1_000)
+        head = struct.pack("!I4s4sHHBB", 7, *addresses, *ports, 6, self.kind)
+        return head + struct.pack("!QQII", *times, self.sent, self.answered)
+
+
+_NSEL = ((148, 4), (8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (233, 1), (323, 8), (152, 8), (231, 4), (232, 4))
+"""Fields of NetFlow 9 and their sizes, as a Cisco ASA exports them."""
+
+
+def collect_events(folder: Path, events: Iterable[Event]) -> Path:
+    """The nfcapd file of events that a firewall exports."""
+    template = struct.pack("!HH", 263, len(_NSEL)) + b"".join(struct.pack("!HH", *f) for f in _NSEL)
+    records = [e.record() for e in events]
+    data = b"".join(records)
+    data += bytes(-len(data) % 4)
+    sets = (
+        (1, struct.pack("!HH", 0, 4 + len(template)) + template),
+        (len(records), struct.pack("!HH", 263, 4 + len(data)) + data),
+    )
+    with _collecting(folder) as port, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        for number, (count, content) in enumerate(sets):
+            head = struct.pack("!HHIIII", 9, count, 10**6, int(time.time()), number, 1)
+            device.sendto(head + content, ("127.0.0.1", port))
+            time.sleep(0.2)
+    return _collected(folder)
 
 
 def export(file: Path, *options: str) -> bytes:

@@ -1,7 +1,8 @@
-"""Logs of firewalls that tell no bytes of connections: named where they are given, and never read as 0.
+"""Logs of firewalls and agents that tell no bytes of connections: named where they are given, and never read as 0.
 
 They tell of packets, or of connections that begin. Sources: Cisco Meraki's page on syslog event types, pfSense's on raw
-filter logs, netfilter's LOG target, RouterOS' page on logging, Microsoft's on the firewall's log, OpenVPN's manual.
+filter logs, netfilter's LOG target, RouterOS' page on logging, Microsoft's on the firewall's log, on Azure Firewall and
+on DeviceNetworkEvents, OpenVPN's manual, Cilium's on Hubble, VMware's on NSX (whose counts are of no named direction).
 """
 
 from __future__ import annotations
@@ -36,6 +37,28 @@ _KINDS = (
         re.compile(rb"(?m)^#Fields: date time action protocol src-ip dst-ip "),
         "the log of the Windows firewall, which tells of packets and no bytes of connections",
         "Take the logs of a sensor or of a firewall on the way to the mail server.",
+    ),
+    (
+        re.compile(
+            rb'\bDeviceNetworkEvents\b|(?i:\A[^\n]*\bActionType\b[^\n]*\bRemoteIP\b)|"ActionType"\s*:\s*"Connection'
+        ),
+        "Microsoft Defender's log of connections (DeviceNetworkEvents), which tells no bytes",
+        "Take the logs of a sensor or of a firewall on the way to the mail server.",
+    ),
+    (
+        re.compile(rb"\bAZFW(?:Network|Application|Nat)Rule\b|\bAzureFirewall(?:Network|Application)Rule\b"),
+        "Azure Firewall's log of rules, which tells no bytes of connections",
+        "Take the flow logs of the virtual networks.",
+    ),
+    (
+        re.compile(rb'"verdict"\s*:\s*"(?:FORWARDED|DROPPED|AUDIT)"'),
+        "what Cilium's Hubble saw, which tells no bytes of connections",
+        _NETFLOW,
+    ),
+    (
+        re.compile(rb"\bINET6? (?:(?:reason-)?match|TERM) (?:[A-Z]+ )?\S+ (?:IN|OUT) "),
+        "VMware NSX's log of packets, which tells no bytes of a named direction",
+        "Let NSX export IPFIX, and give what a collector (nfcapd, goflow2) writes.",
     ),
     (
         re.compile(rb"(?m)^(?:CLIENT_LIST[,\t]|Common Name,Real Address,Bytes Received,Bytes Sent)"),

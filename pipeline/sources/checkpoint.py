@@ -67,8 +67,8 @@ _SUSPECT = r'\\"|[:=]"(?:[;\] ]|$)'
 _PAIR = re.compile(r'\s*([^":=;\[\]]+?)(?:::?|=)"((?:[^"\\]|\\.)*)"\s*;?')
 _BAR = re.compile(r"((?:[^|\\]|\\.)*)(?:\||$)")
 _REFUSED = ("drop", "reject", "block", "prevent", "deny", "quarantine")
-_BLADES = ("smartdefense", "ips", "anti malware", "anti-malware", "anti-bot", "anti-virus", "new anti virus", "dlp",
-           "threat emulation", "threat extraction", "zero phishing", "https inspection", "mta")  # fmt: skip
+BLADES = ("smartdefense", "ips", "anti malware", "anti-malware", "anti-bot", "anti-virus", "new anti virus", "dlp",
+          "threat emulation", "threat extraction", "zero phishing", "https inspection", "mta")  # fmt: skip
 """Products whose logs repeat counters of a connection that the firewall logs, too."""
 
 
@@ -224,7 +224,7 @@ def _blocked() -> pl.Expr:
 
 
 def _blade() -> pl.Expr:
-    return pl.col("product").str.to_lowercase().is_in(_BLADES).fill_null(False)
+    return pl.col("product").str.to_lowercase().is_in(BLADES).fill_null(False)
 
 
 _TEXT = Form(

@@ -15,7 +15,11 @@ import polars as pl
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
-from pipeline.sources.spellings import ABSENT
+from pipeline.sources.spellings import ABSENT, seconds
+from pipeline.sources.starts import put_back
+
+_LOGGED_AT_END = r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall)"
+"""Sourcetypes of firewalls that log a session when it ends, which is then its `_time`."""
 
 
 def _cim(*names: str) -> tuple[str, ...]:
@@ -37,20 +41,31 @@ _FIELDS = {
     "duration": _cim("duration"),
     "resp_ip_bytes": _cim("bytes_in"),
     "orig_ip_bytes": _cim("bytes_out"),
+    "total": _cim("bytes"),
     "resp_pkts": _cim("packets_in"),
     "orig_pkts": _cim("packets_out"),
     "system": _cim("dvc", "dvc_ip", "host"),
     "action": _cim("action"),
     "preview": ("preview",),
     "stack": ("protocol_stack", "result.protocol_stack"),
-    "kind": ("sourcetype", "source", "result.sourcetype", "result.source"),
+    "kind": ("sourcetype", "result.sourcetype", "source", "result.source"),
 }
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
-    """Records of Splunk Stream with their counters the other way, and their ends, which are those of the flow."""
+    """Records of Splunk Stream with their counters the other way, and their ends; firewalls' with their starts.
+
+    `bytes` are those of both directions: they count where neither is told, as of an ASA.
+    """
+    alone = pl.col("resp_ip_bytes").is_null() & pl.col("orig_ip_bytes").is_null()
+    fields = fields.with_columns(total=pl.when(alone).then("total"))
     if all(fields[c].null_count() == fields.height for c in ("stack", "kind")):
         return fields.with_columns(pl.lit(None, fields.schema["end"]).alias("end"))
+    at_end = fields["kind"].str.contains(_LOGGED_AT_END).fill_null(value=False)
+    if at_end.any():
+        plain = fields.schema["duration"] != pl.String
+        lasted = (pl.col("duration") if plain else seconds(pl.col("duration").str.strip_chars())) * 1e6
+        fields = put_back(fields, pl.lit(at_end), lasted)
     stream = pl.col("stack").is_not_null() | pl.col("kind").str.starts_with("stream:").fill_null(False)
     turned = [
         pl.when(stream).then(pl.col(b)).otherwise(pl.col(a)).alias(a)
@@ -60,8 +75,12 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     return fields.with_columns(pl.when(stream).then("end").alias("end"), *turned)
 
 
+def _kept() -> pl.Expr:
+    return (pl.col("preview").cast(pl.String) != "true").fill_null(True)
+
+
 def _row() -> pl.Expr:
-    return pl.col("src").is_not_null() & (pl.col("preview").cast(pl.String) != "true").fill_null(True)
+    return pl.col("src").is_not_null() & _kept()
 
 
 def _blocked() -> pl.Expr:
@@ -93,7 +112,11 @@ _JSON = Form(
     columns=_FIELDS,
     json=True,
     flows=lambda: _row() & ~_blocked(),
-    ignored={"blocked": lambda: _row() & _blocked()},
+    ignored={
+        "blocked": lambda: _row() & _blocked(),
+        "no_ends": lambda: pl.col("src").is_null() & _kept(),
+        "preview": lambda: ~_kept(),
+    },
     idle=frozenset(("uid", "proto", "service", "system", "end")),
     note=_NOTE,
 )

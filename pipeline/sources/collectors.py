@@ -110,13 +110,17 @@ _IPFIX: json_lines.Fields = {
     "src_nat": _ipfix("postNATSourceIPv4Address"),
     "dest_nat": _ipfix("postNATDestinationIPv4Address"),
     "forwarding": _ipfix("forwardingStatus"),
+    "event": _ipfix("firewallEvent"),
+    "flow": _ipfix("flowId"),
 }
+_DENIED, _UPDATED = 3, 5
+"""Firewalls' events (element 233)."""
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets."""
-    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "write_ts")
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "write_ts", "event", "nsel")
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     return fields.with_columns(
@@ -143,24 +147,44 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
 
 
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
-    """Records without the other direction are of one."""
+    """Records without the other direction are of one; with it and a firewall's event they are of Cisco's NSEL."""
     one_way = pl.col("resp_ip_bytes").is_null()
     split = [
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
         pl.when(~one_way).then("orig_ip_bytes").alias("orig_ip_bytes"),
     ]
+    if "event" in fields.columns:
+        split += [pl.when(~one_way).then("event").alias("nsel"), pl.when(~one_way).then("flow").alias("uid")]
     return _derive(fields.with_columns(split))
 
 
-def _told() -> pl.Expr:
-    """Whether a record tells the ends and a count of bytes."""
-    counts = pl.any_horizontal(pl.col(c).is_not_null() for c in ("sent", "orig_ip_bytes", "resp_ip_bytes"))
-    return pl.col("src").is_not_null() & pl.col("dest").is_not_null() & counts
+def _is(column: str, event: int) -> pl.Expr:
+    return (pl.col(column).cast(pl.Float64, strict=False) == event).fill_null(value=False)
+
+
+def _accounting() -> pl.Expr:
+    """Counters of NSEL are those since a flow's beginning, all others deltas."""
+    return (
+        pl.when(_is("nsel", _UPDATED))
+        .then(pl.lit("cumulative"))
+        .when(pl.col("nsel").is_not_null())
+        .then(pl.lit("final"))
+        .otherwise(pl.lit("delta"))
+    )
+
+
+def _counts() -> pl.Expr:
+    return pl.any_horizontal(pl.col(c).is_not_null() for c in ("sent", "orig_ip_bytes", "resp_ip_bytes"))
+
+
+def _ends() -> pl.Expr:
+    return pl.col("src").is_not_null() & pl.col("dest").is_not_null()
 
 
 def _blocked() -> pl.Expr:
-    """Packets that the exporter dropped: forwarding status 2 in its first two bits (RFC 7270)."""
-    return pl.col("forwarding").cast(pl.Int64, strict=False).is_between(128, 191).fill_null(value=False)
+    """What the exporter dropped, forwarding status 2 in its first two bits (RFC 7270), or a firewall denied."""
+    dropped = pl.col("forwarding").cast(pl.Int64, strict=False).is_between(128, 191).fill_null(value=False)
+    return dropped | _is("event", _DENIED)
 
 
 _GOFLOW = Form(
@@ -183,9 +207,9 @@ _GOFLOW = Form(
     derive=_derive_goflow2,
     json=True,
     strong=True,
-    flows=lambda: _told() & ~_blocked(),
-    ignored={"blocked": _blocked},
-    accounting=lambda: pl.lit("delta"),
+    flows=lambda: _ends() & _counts() & ~_blocked(),
+    ignored={"blocked": _blocked, "no_counters": lambda: _ends() & ~_counts() & ~_blocked()},
+    accounting=_accounting,
     flags_tell=True,
 )
 _PMACCT_JSON = replace(

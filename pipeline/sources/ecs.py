@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from pipeline.sources import json_lines
+from pipeline.sources import elastic, json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import initiator
@@ -33,10 +33,14 @@ _REFUSED = (
     "flow_denied",
     "flow_dropped",
 )
-_ZSCALER = "zscaler_zia.firewall"
-"""A dataset whose pipeline keeps what came in, `inbytes`, as the source's bytes."""
-_INTERIM_CODE = "0000000020"
-"""Fortinet's log of traffic so far."""
+_SUMMED = r"^azure_network_watcher_(?:vnet|nsg)\."
+"""Datasets with a blob's flows in one document: lists of all ends and of all different counts."""
+_PACKETS = r"^(?:pfsense|opnsense|iptables)\."
+"""Datasets of packet filters, whose counts are the size of one packet."""
+_NSEL_DENIED, _NSEL_UPDATED = 3, 5
+"""Events of Cisco's NSEL, whose counters are those since a flow's beginning."""
+_INTERIM_CODE = r"^(?:00000)?0002[01]$"
+"""Fortinet's logs of traffic so far, also as CEF shortens their numbers."""
 
 
 def _is(dataset: str) -> pl.Expr:
@@ -50,7 +54,8 @@ def _has(kind: str) -> pl.Expr:
 
 def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     """One direction where that is all the record tells, and who made it; times where only the duration is known."""
-    one_way = pl.col("resp_ip_bytes").is_null() & (pl.col("dataset").is_null() | _is(_ONE_WAY))
+    told = pl.col("dataset").is_null() | _is(_ONE_WAY) | pl.col("exporter").is_not_null()
+    one_way = pl.col("resp_ip_bytes").is_null() & told
     # AWS shows an ACK only beside its SYN; other exporters show the flags of all packets.
     by_flags = initiator(pl.col("tcp_flags"), _is("vpcflow"))
     units = pl.when(pl.col("state").is_null()).then(1e9).otherwise(1)  # Security Onion keeps Zeek's seconds.
@@ -69,6 +74,28 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     ]
 
 
+def _exported(fields: pl.DataFrame) -> pl.DataFrame:
+    """What Filebeat's netflow input keeps under the exporter's names: of NSEL both ends' octets, elsewhere one way's.
+
+    Before 7.5 its only ECS field of a record of one direction was the sum.
+    """
+    kind = fields.schema["resp_ip_bytes"]
+    said = [pl.col(c).cast(kind, strict=False) for c in ("initiated", "responded", "total")]
+    ends = pl.col("initiated").is_not_null() | pl.col("responded").is_not_null()
+    none = pl.col("orig_ip_bytes").is_null() & pl.col("resp_ip_bytes").is_null()
+    alone = pl.when(none & ~ends & pl.col("exporter").is_not_null()).then(said[2])
+    return fields.with_columns(
+        orig_ip_bytes=pl.coalesce("orig_ip_bytes", said[0], alone),
+        resp_ip_bytes=pl.coalesce("resp_ip_bytes", said[1]),
+        nsel=pl.when(ends).then(pl.col("firewall_event").cast(pl.Float64, strict=False)),
+    )
+
+
+def _tracking() -> pl.Expr:
+    """Juniper's application tracking, which tells of the firewall's sessions once more."""
+    return pl.col("tag").str.starts_with("APPTRACK").fill_null(False)
+
+
 def _counts() -> pl.Expr:
     return pl.any_horizontal(pl.col(c).is_not_null() for c in ("resp_ip_bytes", "orig_ip_bytes", "sent", "total"))
 
@@ -76,6 +103,7 @@ def _counts() -> pl.Expr:
 def _blocked() -> pl.Expr:
     """Whether the device let nothing through."""
     denied = _has("denied") & ~_is("fortinet")  # Said there of a session with one blocked file, too.
+    denied |= (pl.col("firewall_event").cast(pl.Float64, strict=False) == _NSEL_DENIED).fill_null(value=False)
     return denied | pl.col("action").str.to_lowercase().is_in(_REFUSED).fill_null(False)
 
 
@@ -84,19 +112,31 @@ def _other() -> pl.Expr:
     suricata = ~pl.col("eve").is_in(["flow", "netflow"])
     packetbeat = (pl.col("beat") == "packetbeat") & ~_is(r"(?:^|\.)flow$") & pl.col("dataset").is_not_null()
     kinds = (suricata, pl.col("log").str.to_lowercase() != "traffic", packetbeat)
-    return pl.any_horizontal(kind.fill_null(False) for kind in kinds)
+    named = (elastic.repeats(), elastic.requests(), _tracking(), _is(_SUMMED), _is(_PACKETS))
+    return pl.any_horizontal(kind.fill_null(False) for kind in (*kinds, *named))
 
 
 def _accounting() -> pl.Expr:
     """Counters so far are cumulative, those of a stretch deltas, all others final."""
-    so_far = (pl.col("final") == "false") | (pl.col("code") == _INTERIM_CODE) | _is("^checkpoint")
+    so_far = (
+        (pl.col("final") == "false")
+        | (pl.col("code").str.contains(_INTERIM_CODE) & elastic.fortinet())
+        | _is("^checkpoint")
+    )
+    so_far |= pl.col("phase") == "Interim"
     begun = _has("start") & ~_has("end")
-    return pl.when(so_far.fill_null(False) | begun).then(pl.lit("cumulative")).when(_is(_ONE_WAY)).then(pl.lit("delta"))
+    stretch = (_is(_ONE_WAY) | pl.col("exporter").is_not_null()) & pl.col("nsel").is_null()
+    return (
+        pl.when(so_far.fill_null(False) | begun | (pl.col("nsel") == _NSEL_UPDATED))
+        .then(pl.lit("cumulative"))
+        .when(stretch)
+        .then(pl.lit("delta"))
+    )
 
 
 _FIELDS: json_lines.Fields = {
-    "ts": ("event.start", "@timestamp"),
-    "end": ("event.end",),
+    "ts": ("event.start", "netflow.flow_start_milliseconds", "@timestamp"),
+    "end": ("event.end", "netflow.flow_end_milliseconds"),
     "duration": ("event.duration",),
     "write_ts": ("@timestamp",),
     "uid": (
@@ -142,16 +182,31 @@ _FIELDS: json_lines.Fields = {
     "beat": ("agent.type",),
     "eve": ("suricata.eve.event_type",),
     "log": ("fortinet.firewall.type", "panw.panos.type"),
+    "tag": ("juniper.srx.tag",),
+    "product": ("observer.product",),
+    "phase": ("sophos.xg.con_event", "sophos.xg.connevent"),
+    "kind": ("sophos.xg.log_type",),
+    "cef_vendor": ("cef.device.vendor",),
+    "cef_product": ("cef.device.product",),
+    "cef_name": ("cef.name",),
+    "cef_version": ("cef.version",),
+    "vendor": ("observer.vendor",),
+    "event_id": ("event.id",),
+    "exporter": ("netflow.type",),
+    "firewall_event": ("netflow.firewall_event",),
+    "initiated": ("netflow.initiator_octets",),
+    "responded": ("netflow.responder_octets",),
 }
 
 _NAMES = {name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()}
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
-    if fields["dataset"].eq(_ZSCALER).any():
-        turned = (pl.col("dataset") == _ZSCALER).fill_null(value=False)
-        sides = (("resp_ip_bytes", "orig_ip_bytes"), ("orig_ip_bytes", "resp_ip_bytes"))
-        fields = fields.with_columns(pl.when(turned).then(b).otherwise(a).alias(a) for a, b in sides)
+    fields = elastic.mended(fields)
+    if fields["exporter"].null_count() < fields.height:
+        fields = _exported(fields)
+    else:
+        fields = fields.with_columns(nsel=pl.lit(None, pl.Float64))
     return fields.with_columns(_derived(fields.schema["duration"]))
 
 
@@ -182,10 +237,16 @@ _JSON = Form(
         "lost_data": lambda: pl.col("status") == "SKIPDATA",
         "no_data": lambda: pl.col("status") == "NODATA",
         "no_counters": lambda: pl.col("src").is_not_null() & ~_counts() & ~_blocked() & ~_other(),
+        "apptrack": _tracking,
+        "other_blades": elastic.repeats,
+        "requests": elastic.requests,
+        "several_flows": lambda: _is(_SUMMED),
+        "packets": lambda: _is(_PACKETS) & ~_blocked(),
+        "direction_by_date": lambda: pl.col("doubted"),
     },
     flags_tell=True,
     idle=frozenset(
-        ("end", "write_ts", "uid", "src_nat", "dest_nat", "proto", "service", "system", "side", "tcp_flags")
+        ("end", "write_ts", "uid", "event_id", "src_nat", "dest_nat", "proto", "service", "system", "side", "tcp_flags")
     ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",
 )

@@ -12,13 +12,16 @@ from pipeline.sources.azure import AZURE
 from pipeline.sources.azure_analytics import AZURE_ANALYTICS
 from pipeline.sources.checkpoint import CHECKPOINT
 from pipeline.sources.cim import CIM
+from pipeline.sources.cloudflare import CLOUDFLARE
 from pipeline.sources.clouds import CLOUDS
 from pipeline.sources.collectors import COLLECTORS
 from pipeline.sources.conntrack import CONNTRACK
 from pipeline.sources.declared import Form
 from pipeline.sources.ecs import ECS
+from pipeline.sources.encore import ENCORE
 from pipeline.sources.fortinet import FORTINET
 from pipeline.sources.gcp import GCP, GCP_CSV
+from pipeline.sources.huawei import HUAWEI
 from pipeline.sources.juniper import JUNIPER
 from pipeline.sources.logstash import LOGSTASH
 from pipeline.sources.nfdump import NFDUMP
@@ -51,6 +54,7 @@ _ALL = (
         GCP,
         GCP_CSV,
         *CLOUDS,
+        CLOUDFLARE,
         *CHECKPOINT,
         *ECS,
         *CIM,
@@ -61,6 +65,8 @@ _ALL = (
         *PALO_ALTO,
         SERVICE,
         ASA,
+        *ENCORE,
+        HUAWEI,
         JUNIPER,
         SONICWALL,
         SOPHOS,

@@ -128,7 +128,10 @@ JUNIPER = Form(
         "syslog time - elapsed-time",
         "one a session, RT_FLOW_SESSION_CLOSE",
     ),
-    marks=re.compile(rb"\bRT_FLOW_SESSION_(?:CLOSE|CREATE|DENY)(?:_LS)?(?:: session |(?: \[junos@))"),
+    marks=re.compile(
+        rb"\bRT_FLOW_SESSION_(?:CLOSE|CREATE|DENY)(?:_LS)?(?:: session |(?: \[junos@))"
+        rb"|\bAPPTRACK_SESSION_[A-Z_]+(?:: AppTrack |(?: \[junos@))"
+    ),
     strong=True,
     ends_lines=True,
     decoder=lambda options: JuniperDecoder(options.timezone),

@@ -66,6 +66,7 @@ def _derived() -> Sequence[pl.Expr]:
         initiator(pl.col("tcp_flags"), pl.lit(value=False)).alias("initiator"),
         pl.when(rate > 0).then("sampling").alias("sampling"),
         pl.col("event").str.replace(r"\.0$", ""),
+        (~ends & (into.is_not_null() | out.is_not_null())).alias("stretch"),
     ]
 
 
@@ -73,9 +74,14 @@ def _event(kind: str) -> pl.Expr:
     return pl.col("src").is_not_null() & (pl.col("event") == kind).fill_null(value=False)
 
 
+def _nsel(kind: str) -> pl.Expr:
+    """Whether a record of NSEL is of the kind; other firewalls number their deltas so, too."""
+    return _event(kind) & ~pl.col("stretch")
+
+
 def _told() -> pl.Expr:
     ends = pl.col("src").is_not_null() & pl.col("dest").is_not_null()
-    return ends & ~_event(_DENIED) & ~_event(_CREATED)
+    return ends & ~_event(_DENIED) & ~_nsel(_CREATED)
 
 
 def _counts() -> pl.Expr:
@@ -101,11 +107,11 @@ LOGSTASH = Form(
     decoder=json_decoder(_FIELDS, _derived),
     json=True,
     flows=lambda: _told() & _counts(),
-    accounting=lambda: pl.when(_event(_UPDATED)).then(pl.lit("cumulative")).when(pl.col("event").is_null())
-    .then(pl.lit("delta")),
+    accounting=lambda: pl.when(_nsel(_UPDATED)).then(pl.lit("cumulative"))
+    .when(pl.col("event").is_null() | pl.col("stretch")).then(pl.lit("delta")),
     ignored={
         "blocked": lambda: _event(_DENIED),
-        "begin": lambda: _event(_CREATED),
+        "begin": lambda: _nsel(_CREATED),
         "no_counters": lambda: _told() & ~_counts(),
     },
     flags_tell=True,

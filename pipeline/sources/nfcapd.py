@@ -24,7 +24,11 @@ PROGRAM = "nfdump"
 PATIENCE = 300.0
 """Seconds without a byte from the program after which it is given up."""
 _TAGS = ("tsr", "ter", "pr", "sa", "da", "sp", "dp", "flg", "fwd", "ipkt", "ibyt", "opkt", "obyt", "ra")
-_FORMAT = "fmt:" + ",".join(f"%{tag}" for tag in _TAGS)
+_EVENTS = ("evt", "msec")
+"""What a firewall's event was and when, which an nfdump that was built without NSEL does not know."""
+_PLAIN = "fmt:" + ",".join(f"%{tag}" for tag in _TAGS)
+_FORMAT = _PLAIN + "".join(f",%{tag}" for tag in _EVENTS)
+_UNKNOWN_TAG = "Output format parse error"
 _INSTALL = "Install nfdump (package nfdump), or export the file with `nfdump -r FILE -o csv`."
 
 
@@ -53,12 +57,17 @@ class _ProgramStream(io.RawIOBase):
     """What nfdump prints of one file; its end is only an end when nfdump ended well and silently."""
 
     def __init__(self, program: str, path: Path, patience: float) -> None:
-        self._path, self._patience, self._head = path, patience, ",".join(_TAGS).encode() + b"\n"
+        self._path, self._patience, self._program = path, patience, program
+        self._head = ",".join((*_TAGS, *_EVENTS)).encode() + b"\n"
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the stream
+        self._may_lack_events = True
+        self._process = self._start(_FORMAT)
+
+    def _start(self, columns: str) -> subprocess.Popen[bytes]:
         # An absolute path can never be taken for an option.
-        command = [program, "-r", str(path.absolute()), "-q", "-N", "-6", "-o", _FORMAT]
+        command = [self._program, "-r", str(self._path.absolute()), "-q", "-N", "-6", "-o", columns]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - no shell, a fixed command and one path
+            return subprocess.Popen(  # noqa: S603 - no shell, a fixed command and one path
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -88,19 +97,31 @@ class _ProgramStream(io.RawIOBase):
         if not ready:
             raise self._fault(f"printed nothing for {self._patience:g} seconds")
         data = os.read(self._process.stdout.fileno(), size)
-        if not data:
-            self._end()
+        if data:
+            self._may_lack_events = False
+        elif not self._ended():
+            return self._printed(size)
         return data
 
-    def _end(self) -> None:
+    def _ended(self) -> bool:
+        """Whether that was the good end; not when the program had to be started again, without events."""
         try:
             code = self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
             raise self._fault("does not end") from None
         self._errors.seek(0)
         said = self._errors.read(4_096).decode("utf-8", errors="replace").strip()
+        if self._may_lack_events and said.startswith(_UNKNOWN_TAG):
+            self._may_lack_events = False
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._errors.seek(0)
+            self._errors.truncate()
+            self._process = self._start(_PLAIN + "," * len(_EVENTS))
+            return False
         if code or said:
             raise self._fault(said.splitlines()[0][:200] if said else f"ended with code {code}")
+        return True
 
     def _fault(self, what: str) -> SourceError:
         return SourceError(

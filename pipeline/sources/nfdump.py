@@ -36,7 +36,7 @@ _NO_HEADER = (
 def _blocked() -> pl.Expr:
     """Records of packets that were dropped: forwarding status 2 in its first two bits (RFC 7270), or a denied event."""
     status = pl.col("forwarding").cast(pl.Int64, strict=False).is_between(128, 191).fill_null(False)
-    return status | pl.col("event").str.to_uppercase().is_in(["DENIED", "DENY"]).fill_null(False)
+    return status | pl.col("event").str.to_uppercase().is_in(["DENIED", "DENY", "3"]).fill_null(False)
 
 
 def _no_data() -> pl.Expr:
@@ -60,7 +60,7 @@ _CSV = Form(
     decoder=lambda _: CsvDecoder(),
     flows=lambda: ~_blocked() & ~_no_data(),
     ignored={"blocked": _blocked, "no_data": _no_data},
-    accounting=lambda: pl.lit("delta"),
+    accounting=lambda: pl.col("nsel").fill_null("delta"),
     flags_tell=True,
     local_time=True,
     note=_NOTE,

@@ -24,6 +24,7 @@ NAMES = (
     "flags",
     "forwarding",
     "event",
+    "event_time",
     "in_packets",
     "in_bytes",
     "out_packets",
@@ -33,8 +34,15 @@ NAMES = (
     "dest_nat",
 )
 """What an output may tell of a record, all text."""
+_COUNTERS = ("in_bytes", "out_bytes", "in_packets", "out_packets")
 _ICMP = {"icmp6": "icmp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp"}
 _UNSET = ("0.0.0.0", "::")  # noqa: S104 - how nfdump writes an address that it does not know
+_UPDATED = ("UPDATE", "UPDATED", "UNKNOW", "UNKNOWN", "5")  # Tables of 1.7.1 have no name for it.
+_ENDED = ("DELETE", "DELETED", "2")
+_BEGUN = ("CREATE", "CREATED", "ADD", "1")
+_NO_EVENT = ("<no-evt>", "IGNORE", "Ignore", "0")
+_NEVER = r"^(?:1970-01-01|1969-12-31|0000-00-00|<unknown>|0(?:\.0+)?$)"
+"""A time that is not set, in any zone."""
 _MOST = 1e15
 """A byte counter above this is no counter; it is judged elsewhere and kept out of the sums here."""
 
@@ -51,18 +59,51 @@ def _seconds(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(total.round(6).cast(pl.String), text)
 
 
+def _events(found: pl.DataFrame) -> pl.DataFrame:
+    """With `nsel`, what counters of a firewall's event are: cumulative, final, or nothing where it is none.
+
+    Cisco's NSEL tells both ends' octets since a connection began, its source being who began, and no end: nfdump leaves
+    that unset. CSV up to 1.7.4 does not tell the event, so that the largest record of a connection counts. Deltas of
+    one direction with an event (PAN-OS) are of a stretch that ends.
+    """
+    endless = found["end"].str.contains(_NEVER).fill_null(value=False)
+    if not endless.any() and not found["event"].is_not_null().any():
+        return found.with_columns(nsel=pl.lit(None, pl.String))
+    event = pl.when(~pl.col("event").is_in(_NO_EVENT)).then(pl.col("event").str.to_uppercase())
+    empty = ~pl.any_horizontal(_seen(c) for c in _COUNTERS)
+    told = pl.lit(endless) | _seen("out_bytes")
+    so_far = (told & event.is_in(_UPDATED)) | (pl.lit(endless) & event.is_null())
+    nsel = pl.when(so_far).then(pl.lit("cumulative")).when(told & event.is_in([*_ENDED, *_BEGUN])).then(pl.lit("final"))
+    nothing = empty & nsel.is_not_null() & ~event.is_in(_ENDED).fill_null(value=False)
+    at = pl.col("event_time").str.replace(r"\.(\d)$", ".00$1").str.replace(r"\.(\d\d)$", ".0$1")
+    at = (
+        pl.when(at.str.contains(r"^\d{13}$"))
+        .then((at.cast(pl.Float64, strict=False) / 1_000).cast(pl.String))
+        .otherwise(at)
+    )
+    uncounted = nsel.is_not_null() & ~_seen("in_packets") & ~_seen("out_packets")
+    return found.with_columns(
+        *(pl.when(~nothing).then(c).alias(c) for c in _COUNTERS[:2]),
+        *(pl.when(~nothing & ~uncounted).then(c).alias(c) for c in _COUNTERS[2:]),
+        nsel=pl.when(~nothing).then(nsel),
+        end=pl.when(pl.lit(endless)).then(at).otherwise("end"),
+        duration=pl.when(~pl.lit(endless)).then("duration"),
+    )
+
+
 def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[str, int]]:
     """Columns as nfdump names them -> fields of a form, and what is odd about the block.
 
     A record without anything from its dest tells one direction. Counters `in` are what src sent. Flags are those of all
     packets of the record, or-ed: only SYN without ACK tells who began. The ends of other two-way records are those of
-    the first record seen (nfdump -b), so that the ports decide.
+    the first record seen (nfdump -b), so that the ports decide; events of a firewall know who began.
     """
     missing = [pl.lit(None, pl.String).alias(c) for c in (*NAMES, "sampled") if c not in found.columns]
-    found = found.with_columns(missing)
+    found = _events(found.with_columns(missing))
     clocks = found["duration"].str.contains(":", literal=True).any()  # Most outputs write seconds.
     proto = pl.col("proto").str.to_lowercase().replace(_ICMP)
-    two_way, there = (_seen(f"{side}_bytes") | _seen(f"{side}_packets") for side in ("out", "in"))
+    nsel = pl.col("nsel").is_not_null()
+    two_way, there = (_seen(f"{side}_bytes") | _seen(f"{side}_packets") | nsel for side in ("out", "in"))
     ack = pl.col("flags").str.contains("A", literal=True)
     syn = pl.col("flags").str.contains("S", literal=True) & ~ack & there & (proto.is_in(["tcp", "6"]))
     ports = [pl.when(proto != "icmp").then(c).alias(c) for c in ("src_port", "dest_port")]
@@ -77,7 +118,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
         resp_ip_bytes=pl.when(two_way).then("out_bytes"),
         orig_pkts=pl.when(~two_way | there).then("in_packets"),
         resp_pkts=pl.when(two_way).then("out_packets"),
-        initiator=pl.when(syn).then(pl.lit("src")).when(two_way).then(pl.lit("ports")),
+        initiator=pl.when(syn | nsel).then(pl.lit("src")).when(two_way).then(pl.lit("ports")),
     )
     packets, size = (pl.col(c).cast(pl.Float64, strict=False) for c in ("in_packets", "in_bytes"))
     odd = found.select(

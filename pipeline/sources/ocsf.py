@@ -16,12 +16,20 @@ from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.orienting import initiator
 from pipeline.sources.records import json_decoder
+from pipeline.sources.starts import put_back
 
+_CONNECTION, _ENDED = ("1", "2", "3", "4"), ("2", "3", "4")
+"""Activities: Open, Close, Reset and Fail."""
 _REFUSED = ("blocked", "block", "denied", "deny", "dropped", "drop", "rejected", "reject", "refused")
 
 
 def _two_way() -> pl.Expr:
     return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
+
+
+def _whole() -> pl.Expr:
+    """Whether a record is of a connection that opened or ended, whose `traffic.bytes` are of both directions."""
+    return pl.col("activity").is_in(_CONNECTION).fill_null(value=False) & ~_vpc()
 
 
 def _vpc() -> pl.Expr:
@@ -45,7 +53,9 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     by_flags = initiator(pl.col("tcp_flags"), _vpc())
     interface = pl.when(_vpc()).then(pl.coalesce("src_interface", "dest_interface"))
     return [
-        pl.when(~_two_way()).then(by_flags).alias("initiator"),
+        pl.when(~_two_way() & ~_whole()).then(by_flags).alias("initiator"),
+        pl.when(~_whole()).then("sent").alias("sent"),
+        pl.when(_whole() & ~_two_way()).then("sent").alias("total"),
         pl.when(_vpc()).then(reporter).alias("reporter"),
         pl.when(pl.col("end").is_null()).then((milliseconds / 1e3).cast(duration)).alias("duration"),
         pl.coalesce("system", interface).alias("system"),
@@ -53,7 +63,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
 
 
 def _counts() -> pl.Expr:
-    return _two_way() | pl.col("sent").is_not_null()
+    return _two_way() | pl.col("sent").is_not_null() | pl.col("total").is_not_null()
 
 
 def _blocked() -> pl.Expr:
@@ -72,7 +82,8 @@ def _activity() -> pl.Expr:
 _FIELDS: json_lines.Fields = {
     "kind": ("class_uid",),
     "activity": ("activity_id",),
-    "ts": ("start_time", "start_time_dt", "time", "time_dt"),
+    "ts": ("start_time", "start_time_dt", "end_time", "end_time_dt", "time", "time_dt"),
+    "begun": ("start_time", "start_time_dt"),
     "end": ("end_time", "end_time_dt"),
     "duration": ("duration",),
     "write_ts": ("time", "time_dt"),
@@ -105,6 +116,9 @@ _FIELDS: json_lines.Fields = {
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    unknown = pl.col("begun").is_null() & (pl.col("activity").is_in(_ENDED) | pl.col("end").is_not_null())
+    if fields.select((unknown & pl.col("duration").is_not_null()).any()).item():
+        fields = put_back(fields, unknown, pl.col("duration").cast(pl.Float64, strict=False) * 1e3)
     return fields.with_columns(_derived(fields.schema["duration"]))
 
 
@@ -117,7 +131,7 @@ OCSF = Form(
         "traffic.bytes_out",
         "as the source counts",
         "start_time",
-        "`Traffic` reports and `traffic.bytes` alone (one direction) are deltas, `Open` is interim, others final",
+        "`Traffic` reports and their `traffic.bytes` alone (one direction) are deltas, `Open` is interim, others final",
     ),
     marks=re.compile(rb'"class_uid"\s*:|"(?:src|dst)_endpoint"\s*:'),
     strong=True,
@@ -129,7 +143,7 @@ OCSF = Form(
     accounting=lambda: (
         pl.when(pl.col("activity") == "1")
         .then(pl.lit("cumulative"))
-        .when((pl.col("activity") == "6") | ~_two_way())
+        .when((pl.col("activity") == "6") | (~_two_way() & ~_whole()))
         .then(pl.lit("delta"))
     ),
     ignored={
@@ -143,6 +157,7 @@ OCSF = Form(
     flags_tell=True,
     idle=frozenset(("end", "write_ts", "uid", "record_id", "proto", "service", "system", "direction", "tcp_flags"))
     | {"src_interface", "dest_interface"},
-    note="With traffic.bytes alone a record tells one direction (Security Lake's VPC flows), which its TCP flags or "
-    "ports decide. Records without traffic, such as Open, are no byte sample; denied ones are `blocked`.",
+    note="With traffic.bytes alone a Traffic record tells one direction (Security Lake's VPC flows), which its TCP "
+    "flags or ports decide, and one of a connection that opened or ended the total of both. Records without traffic, "
+    "such as most of Open, are no byte sample; denied ones are `blocked`.",
 )

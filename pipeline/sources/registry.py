@@ -10,7 +10,7 @@ import re
 from functools import partial
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import byteless, csv_envelope, tables
+from pipeline.sources import byteless, csv_envelope, mappable, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.documents import beginning, holds_nothing
 from pipeline.sources.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
@@ -207,17 +207,18 @@ def _by_header(text: bytes) -> str | None:
 def _named(head: bytes, text: bytes, wanted: str) -> str | None:
     """The encoding of a format that was asked for; where its marks do not tell, the first that the content can be."""
     if wanted == "zeek":
+        able = [n for n in _encodings("zeek") if FORMS[n].json == begins_as_json(text)]
+        if told := next((n for n in able if FORMS[n].marks.search(head)), None):
+            return told
         if begins_as_json(text):
             return "zeek_json"
-        if told := next((n for n in _encodings("zeek") if FORMS[n].marks.search(head)), None):
-            return told
         return "zeek_tsv" if b"\x00" not in head or _ZEEK_HEADER.search(head) else None
     able = [n for n in FORMATS[wanted] if FORMS[n].json == begins_as_json(text)]
     return next((n for n in able if FORMS[n].marks.search(head)), able[0] if able else None)
 
 
 def _unknown(text: bytes, wanted: str, name: str) -> SourceError:
-    if found := byteless.told(text):
+    if found := byteless.told(text) or (mappable.told(text) if wanted == "auto" else None):
         return SourceError(f"is {found[0]}.", where=Location(file=name), remedy=found[1])
     what = "is of no known format" if wanted == "auto" else f"does not look like {wanted}"
     return SourceError(

@@ -78,6 +78,8 @@ _ASIM: Names = {
     "system": ("DvcHostname", "Dvc", "DvcIpAddr"),
     "schema": ("EventSchema",),
     "kind": ("EventType",),
+    "vendor": ("EventVendor",),
+    "product": ("EventProduct",),
 }
 _BLOCKED = ("deny", "denied", "block", "blocked", "drop", "dropped", "reject", "rejected", "reset", "reset source",
             "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
@@ -118,9 +120,28 @@ def _cef(fields: pl.DataFrame) -> pl.DataFrame:
 
 
 def _asim(fields: pl.DataFrame) -> pl.DataFrame:
-    """Times and kind of records."""
-    lasted = (pl.col("milliseconds").cast(pl.Float64, strict=False) / 1_000).cast(pl.String)
-    return _started(fields.with_columns(duration=lasted)).with_columns(
+    """Times, direction and kind of records.
+
+    Microsoft's parsers keep PAN-OS' counters as CommonSecurityLog has them, FortiGate's duration in seconds, and for
+    the start of many firewalls' sessions (of those two always) the time at which those were logged, at their end.
+    """
+    device = pl.col("product").str.to_lowercase() == "panos"
+    turned, fortinet = (_vendor("palo alto") & device).fill_null(value=False), _vendor("fortinet")
+    units = pl.when(fortinet).then(1).otherwise(1_000)
+    seconds = pl.col("milliseconds").cast(pl.Float64, strict=False) / units
+    told, logged = (conn.epoch_us(f"_{c}") for c in ("ts", "write_ts"))
+    plain = [spellings.plain_times(pl.col(c)).alias(f"_{c}") for c in ("ts", "write_ts")]
+    at_end = ((told - logged).abs() < 1_000_000).fill_null(value=False) | turned | fortinet
+    late = at_end & (seconds > 0).fill_null(value=False)
+    fields = fields.with_columns(*plain).with_columns(
+        ts=pl.when(~late).then("ts"),
+        write_ts=pl.when(late).then("ts").otherwise("write_ts"),
+        end=pl.when(~late & ~turned).then("end"),
+        duration=seconds.cast(pl.String),
+    )
+    return _started(fields.drop("_ts", "_write_ts")).with_columns(
+        resp_ip_bytes=pl.when(turned).then("orig_ip_bytes").otherwise("resp_ip_bytes"),
+        orig_ip_bytes=pl.when(turned).then("resp_ip_bytes").otherwise("orig_ip_bytes"),
         interim=pl.lit(value=False),
         begin=pl.col("kind").str.to_lowercase() == "networksessionstart",
         other=pl.col("schema") != "NetworkSession",

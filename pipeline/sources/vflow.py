@@ -37,6 +37,7 @@ _ELEMENTS = {
     85: "octetTotalCount",
     86: "packetTotalCount",
     89: "forwardingStatus",
+    148: "flowId",
     150: "flowStartSeconds",
     151: "flowEndSeconds",
     152: "flowStartMilliseconds",
@@ -49,6 +50,7 @@ _ELEMENTS = {
     226: "postNATDestinationIPv4Address",
     231: "initiatorOctets",
     232: "responderOctets",
+    233: "firewallEvent",
     298: "initiatorPackets",
     299: "responderPackets",
 }

@@ -55,11 +55,30 @@ def spellings(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*plain, *(f"${{{n}}}" for n in plain), name.replace("-", ""))))
 
 
-_INSIGHTS = {"ts": ("starttime",), "end": ("endtime",)}
-"""Names that CloudWatch Logs Insights gives to fields that it discovers, where they are others."""
+_OTHERS = {
+    "ts": ("starttime", "Start", "start [utc]"),
+    "end": ("endtime", "End", "end [utc]"),
+    "srcaddr": ("SrcAddr", "srcAddr"),
+    "dstaddr": ("DstAddr", "dstAddr"),
+    "pkt_srcaddr": ("PktSrcAddr", "pktSrcAddr"),
+    "pkt_dstaddr": ("PktDstAddr", "pktDstAddr"),
+    "src_port": ("SrcPort", "srcPort"),
+    "dest_port": ("DstPort", "dstPort"),
+    "proto": ("Protocol",),
+    "orig_pkts": ("Packets",),
+    "sent": ("Bytes",),
+    "action": ("Action",),
+    "log_status": ("LogStatus", "logStatus", "status"),
+    "direction": ("FlowDirection", "flowDirection", "direction", "Direction"),
+    "tcp_flags": ("TcpFlags", "tcpFlags"),
+    "interface": ("InterfaceId", "interfaceId", "eni-id", "EniId", "eniid"),
+}
+"""Names that CloudWatch Logs Insights gives to fields that it discovers, those of Microsoft Sentinel's tables and of
+Panther, and those of Alibaba Cloud, whose flow logs are the same but for an interface's name and a direction `in` or
+`out`."""
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
-    ours: (*spellings(name), *_INSIGHTS.get(ours, ())) for ours, name in _NAMES.items()
+    ours: (*spellings(name), *_OTHERS.get(ours, ())) for ours, name in _NAMES.items()
 }
 
 REMEDY = "Add these fields to the log's format, and deliver it with its header."
@@ -137,7 +156,8 @@ def derive(fields: pl.DataFrame) -> pl.DataFrame:
         )
     ]
     # What enters an interface is seen at the receiver's; what enters a transit gateway, at the sender's.
-    at_sender = (pl.col("direction").str.to_lowercase() == "egress") != pl.col("gateway").is_not_null()
+    leaves = pl.col("direction").str.to_lowercase().is_in(["egress", "out"])
+    at_sender = pl.when(pl.col("direction").is_not_null()).then(leaves != pl.col("gateway").is_not_null())
     return fields.with_columns(
         *ends,
         initiator=initiator(flags),
@@ -217,7 +237,8 @@ VPC_CSV = replace(
     name="vpc_csv",
     contract=replace(VPC_TEXT.contract, records="as text; what queries over the logs (Athena) export"),
     marks=re.compile(
-        rb'(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"?@?\w[\w-]*"?(?:[,;\t]"?@?\w[\w-]*"?){4,}\r?(?:\n|\Z)'
+        rb"(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"
+        rb'"?@?\w[\w-]*(?: \[UTC\])?"?(?:[,;\t]"?@?\w[\w-]*(?: \[UTC\])?"?){4,}\r?(?:\n|\Z)'
     ),
     decoder=delimited(replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT)),
     refuse=None,

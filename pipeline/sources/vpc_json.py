@@ -202,7 +202,9 @@ def refuse(head: bytes) -> str | None:
     return f"{cannot_hold(records[0])}. {REMEDY}" if records else None
 
 
-_KEY = rb'"(?:aws\.vpc\.)?(?:pkt[-_])?(?:srcaddr|dstaddr)"\s*:'
+_KEY = (
+    rb'"(?:aws\.vpc\.)?(?:pkt[-_])?(?:srcaddr|dstaddr)"\s*:|"LogStatus"\s*:|"interfaceId"\s*:[^{}]{0,200}"srcAddr"\s*:'
+)
 _MESSAGE = rb'"(?:@?message|body)"\s*:\s*"\d{1,2} [^"]*\beni-'
 _HEADED = rb'\A(?![\s\S]*?"(?:@?message|body)"\s*:\s*"[^"\\]*\b(?:srcaddr|interface-id|log-status)\b)[\s\S]*?'
 """Not so where a header comes as a message, too: its layout is known to the reader of text."""

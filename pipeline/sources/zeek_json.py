@@ -53,6 +53,7 @@ ZEEK_COLUMNS = Form(
     decoder=json_decoder(zeek.ALIASES),
     columns=zeek.ALIASES,
     flows=_is_conn,
+    ignored={"aggregated": lambda: pl.col("path") == "conn_agg"},
 )
 """Conn records as columns of any type."""
 

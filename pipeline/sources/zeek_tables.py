@@ -18,6 +18,7 @@ from pipeline.sources import zeek_columns as zeek
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.delimited import DelimitedDecoder, Layout
+from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
 from pipeline.sources.zeek_json import ZEEK_COLUMNS
 
@@ -109,6 +110,34 @@ _CSV = replace(
     blanks=True,
     idle=frozenset(("uid", "proto", "service", "write_ts", "system")),
 )
+_KINDS = {name: "s" for name in ("uid", "src", "dest", "proto", "service", "conn_state", "system", "path")}
+_KINDS |= {"ts": "t", "write_ts": "t"}
+_SENTINEL = {
+    ours: [f"{name}_{_KINDS.get(ours, 'd')}{end}" for name in spelled for end in ("", " [utc]")]
+    for ours, spelled in zeek.ALIASES.items()
+}
+"""Columns of Sentinel's tables that Corelight fills: the fields' names, with the kind of value behind them."""
+_TABLE_JSON = replace(
+    ZEEK_COLUMNS,
+    name="zeek_sentinel",
+    family="zeek",
+    contract=Contract("resp_ip_bytes_d", "orig_ip_bytes_d", "IP", "ts_t", "one a row of Sentinel's Corelight tables"),
+    marks=re.compile(rb'"id_orig_h_s"\s*:'),
+    strong=True,
+    decoder=json_decoder(_SENTINEL),
+    columns=None,
+    json=True,
+)
+_TABLE_CSV = replace(
+    _CSV,
+    name="zeek_sentinel_csv",
+    contract=replace(_TABLE_JSON.contract, records="as JSON; the first line names the columns"),
+    marks=re.compile(rb"(?i)\A[^\n]*\bid_orig_h_s\b"),
+    decoder=lambda _: DelimitedDecoder(
+        Layout(aliases=_SENTINEL, header=re.compile(r"(?i)\bid_orig_h_s\b"), unset=ABSENT)
+    ),
+    idle=None,
+)
 _SYSLOG = replace(
     _CSV,
     name="zeek_lines",
@@ -124,4 +153,4 @@ _SYSLOG = replace(
     ends_lines=True,
     idle=None,
 )
-ZEEK_TABLES: tuple[Form, ...] = (_CSV, _SYSLOG)
+ZEEK_TABLES: tuple[Form, ...] = (_CSV, _SYSLOG, _TABLE_JSON, _TABLE_CSV)

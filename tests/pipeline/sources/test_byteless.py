@@ -22,6 +22,13 @@ LOGS = {
     ],
     "MikroTik": ["Nov 20 08:00:00 r1 forward: in:bridge out:ether1, connection-state:new src-mac x, proto TCP (SYN), "],
     "Windows": ["#Version: 1.5\n#Fields: date time action protocol src-ip dst-ip src-port dst-port size"],
+    "Defender": [
+        "Timestamp,DeviceId,ActionType,RemoteIP,RemotePort\n2026-11-20T08:00:00Z,a,ConnectionSuccess,198.51.100.25,993",
+        '{"category":"AdvancedHunting-DeviceNetworkEvents","properties":{"RemoteIP":"198.51.100.25"}}',
+    ],
+    "Azure Firewall": ['{"category":"AZFWNetworkRule","properties":{"SourceIp":"10.1.0.11"}}'],
+    "Hubble": ['{"flow":{"verdict":"FORWARDED","IP":{"source":"10.1.0.11","destination":"198.51.100.25"}}}'],
+    "NSX": ["2026-11-20T08:00:00.1Z 7396c504 INET TERM m/1024 OUT TCP RST 10.1.0.11/5->198.51.100.25/993 20/16 17/76"],
     "OpenVPN": [
         "OpenVPN CLIENT LIST\nUpdated,2026-11-20 08:00:00\nCommon Name,Real Address,Bytes Received,Bytes Sent,Since"
     ],

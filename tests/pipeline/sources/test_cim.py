@@ -86,3 +86,31 @@ def test_every_form_of_an_answer_of_splunk_is_the_same_record(answer: dict[str, 
     assert ends(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993)
     assert row["other_bytes_in"] == 5_420
     assert row["start_time"].isoformat() == "2026-11-20T08:00:00.250000+00:00"
+
+
+def test_results_that_are_no_flows_are_counted_by_name() -> None:
+    own = {k: v for k, v in STREAM.items() if k not in ("src_ip", "protocol_stack")}
+    pods = {"bytes_in": 5, "bytes_out": 3, "source_ip": None, "dest_ip": "10.9.0.25", "start_time": 1_795_161_600}
+    parsed = read("cim_json", *(json.dumps(r) for r in (own, pods, {"preview": True, "result": STREAM})))
+    assert dict(parsed.account.warnings) == {"no_ends": 2, "preview": 1}
+    assert (parsed.account.flows, parsed.account.ignored) == (0, 3)
+
+
+@pytest.mark.parametrize("time", ["2026-11-20 00:00:10.000 UTC", "1795132810", "2026-11-20T01:00:10.000+01:00"])
+def test_firewalls_that_log_a_session_when_it_ends_have_that_as_their_time(time: str) -> None:
+    ends_of = {"src": "10.1.0.11", "dest": "10.9.0.25", "bytes_in": "5", "bytes_out": "3", "duration": "30"}
+    kinds = ("pan:traffic", "cisco:asa", "fgt_traffic", "juniper:junos:firewall:structured", "bro:conn:json")
+    parsed = read("cim_json", *(json.dumps({"_time": time, **ends_of, "sourcetype": kind}) for kind in kinds))
+    starts = [t.isoformat() for t in parsed.rows["start_time"]]
+    assert starts == ["2026-11-19T23:59:40+00:00"] * 4 + ["2026-11-20T00:00:10+00:00"]
+    assert set(parsed.rows["duration"]) == {30_000_000}
+
+
+def test_bytes_alone_are_of_both_directions() -> None:
+    header = "_time,sourcetype,src,src_port,dest,dest_port,bytes,bytes_in,bytes_out,duration"
+    ends_of = "1795132810,{},10.1.0.11,50001,10.9.0.25,993"
+    lines = [f"{ends_of.format('cisco:asa')},8,,,0:00:30", f"{ends_of.format('pan:traffic')},8,5,3,30"]
+    parsed = read("cim_csv", header, *lines)
+    found = parsed.rows.select("other_bytes_in", "other_bytes_out", "total_bytes", "duration").rows()
+    assert found == [(None, None, 8, 30_000_000), (5, 3, None, 30_000_000)]
+    assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-19T23:59:40+00:00"}

@@ -8,6 +8,9 @@ from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.lines import read
 from tests.pipeline.sources.test_conntrack import ENDED as CONNTRACK
+from tests.pipeline.sources.test_encore import HEADED as ENCORE_CEF
+from tests.pipeline.sources.test_encore import PAIRS as ENCORE
+from tests.pipeline.sources.test_huawei import ENDED as HUAWEI
 from tests.pipeline.sources.test_juniper import PLAIN as JUNIPER
 from tests.pipeline.sources.test_sonicwall import CLOSED as SONICWALL
 from tests.pipeline.sources.test_sophos import DEVICE as SOPHOS
@@ -24,6 +27,9 @@ LINES = {
     "asa": (GOLDEN / "asa-302014-inbound-outbound.log").read_bytes().splitlines()[-1],
     "checkpoint": b'<134>1 2026-11-20T00:10:00Z gw CheckPoint 1 - [action:"Accept"; src:"10.1.0.11"]',
     "azure_tuples": TUPLE,
+    "encore": ENCORE.encode(),
+    "encore_cef": ENCORE_CEF.encode(),
+    "huawei": HUAWEI.encode(),
     "juniper": JUNIPER.encode(),
     "sonicwall": SONICWALL.encode(),
     "sophos": SOPHOS.encode(),

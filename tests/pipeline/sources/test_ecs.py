@@ -10,6 +10,7 @@ from tests.pipeline.sources.forms_read import read, read_file, rows
 from tests.real_files import SAMPLES, needs_samples
 
 CLIENT, SERVER = "10.1.0.11", "10.9.0.25"
+START = "2026-11-20T00:00:00.5Z"
 
 
 def document(dataset: str | None = None, event: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -116,7 +117,6 @@ def test_the_reporting_end_of_cloud_flow_logs_is_known() -> None:
         ("panw.panos", {"type": ["connection", "end", "allowed"]}, {}, "final"),
         ("fortinet_fortigate.log", {"code": "0000000020"}, {}, "cumulative"),
         ("fortinet_fortigate.log", {"code": "0000000013"}, {}, "final"),
-        ("checkpoint.firewall", {}, {"checkpoint": {"loguid": "x"}}, "cumulative"),
         ("netflow.log", {}, {}, "delta"),
         (None, {}, {}, "final"),
     ],
@@ -207,6 +207,58 @@ def test_an_end_may_be_a_list_of_one_address_and_of_several_none_is_believed() -
     assert dict(parsed.account.quarantined) == {"bad_address": 1}
 
 
-def test_zscalers_dataset_has_what_came_in_as_the_source_s_bytes() -> None:
-    parsed = read("ecs", document("zscaler_zia.firewall"), document("panw.panos"))
-    assert rows(parsed, "other_bytes_in", "other_bytes_out") == [(100, 5_000), (5_000, 100)]
+def test_zscalers_dataset_has_what_came_in_as_the_source_s_bytes_until_its_pipeline_was_mended() -> None:
+    old = document("zscaler_zia.firewall", {"start": "2026-06-09T23:59:59Z"})
+    parsed = read("ecs", old, document("zscaler_zia.firewall"), document("panw.panos"))
+    assert rows(parsed, "other_bytes_in", "other_bytes_out") == [(100, 5_000), (5_000, 100), (5_000, 100)]
+    assert dict(parsed.account.warnings) == {"direction_by_date": 1}
+
+
+def test_check_points_dataset_has_what_left_the_gateway_for_the_client_as_the_source_s_bytes() -> None:
+    """client_outbound_bytes and server_outbound_bytes of one connection, as its raw log has them."""
+    sides = {"source": {"ip": CLIENT, "bytes": 6_345}, "destination": {"ip": SERVER, "bytes": 7_475}}
+    event = {"id": "{0x1,0x2}", "start": "1795132800"}
+    whole = document("checkpoint.firewall", event, **sides)
+    threat = document("checkpoint.firewall", event, **sides, observer={"product": "Anti-Virus"})
+    received = document("checkpoint.firewall", event, source={"ip": CLIENT}, destination=sides["destination"])
+    parsed = read("ecs", whole, threat, received)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "accounting", "uid") == [
+        (6_345, 7_475, "cumulative", "{0x1,0x2}"),
+        (7_475, None, "cumulative", "{0x1,0x2}"),
+    ]
+    assert dict(parsed.account.warnings) == {"other_blades": 1}
+
+
+def test_application_tracking_packets_and_documents_of_whole_blobs_are_no_flows() -> None:
+    tags = ("APPTRACK_SESSION_VOL_UPDATE", "RT_FLOW_SESSION_CLOSE", "APPTRACK_SESSION_CLOSE")
+    juniper = [document("juniper_srx.log", juniper={"srx": {"tag": tag}}) for tag in tags]
+    blobs = [document(f"azure_network_watcher_{kind}.log") for kind in ("vnet", "nsg")]
+    packet = document("pfsense.log", network={"bytes": 60, "transport": "tcp"})
+    parsed = read("ecs", *juniper, *blobs, packet)
+    assert parsed.account.flows == 1
+    assert dict(parsed.account.warnings) == {"apptrack": 2, "several_flows": 2, "packets": 1}
+
+
+def exported(sides: tuple[int | None, int | None], total: int | None = None, **netflow: Any) -> dict[str, Any]:
+    """What Filebeat's netflow input writes without its module: no dataset, no event's start."""
+    source, destination = ({"bytes": count} if count is not None else {} for count in sides)
+    record = one_way(None, netflow={"type": "netflow_flow", "flow_start_milliseconds": START, **netflow})
+    ends = {"source": {"ip": SERVER, "port": 993} | source, "destination": {"ip": CLIENT, "port": 40_001} | destination}
+    return record | ends | {"event": {}, "network": {"transport": "tcp"} | ({"bytes": total} if total else {})}
+
+
+def test_one_direction_of_an_exporter_is_told_by_the_sum_where_filebeat_is_old() -> None:
+    parsed = read("ecs", exported((5_000, None), 5_000, firewall_event=5), exported((None, None), 5_000))
+    told = rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "accounting")
+    assert told == [(CLIENT, 5_000, None, "delta")] * 2
+    assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-20T00:00:00.500000+00:00"}
+
+
+def test_nsel_counts_since_a_flow_s_beginning() -> None:
+    octets = {"initiator_octets": 81, "responder_octets": 6_207}
+    events = [exported((81, 6_207), firewall_event=e, **octets) for e in (5, 2, 3)]
+    old = exported((None, None), firewall_event=2, **octets)
+    parsed = read("ecs", *events, exported((None, None), firewall_event=1), old)
+    told = rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "accounting")
+    assert told == [(SERVER, 6_207, 81, kind) for kind in ("cumulative", "final", "final")]
+    assert dict(parsed.account.warnings) == {"blocked": 1, "no_counters": 1}

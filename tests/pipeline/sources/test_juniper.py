@@ -47,6 +47,7 @@ def test_sessions_that_begin_were_denied_or_are_tracked_twice_are_no_flows() -> 
     created = f"{HEAD}RT_FLOW_SESSION_CREATE: session created {ENDS} x {MOVED} None 6 a b c 1"
     denied = f"{HEAD}RT_FLOW_SESSION_DENY: session denied {ENDS} x 6(0) out a b"
     tracked = STRUCTURED.replace("RT_FLOW_SESSION_CLOSE", "APPTRACK_SESSION_CLOSE")
+    assert detect(tracked.encode(), "auto", "x") == "juniper"  # Named, where nothing else is logged.
     volume = STRUCTURED.replace("RT_FLOW_SESSION_CLOSE", "APPTRACK_SESSION_VOL_UPDATE")
     silent = STRUCTURED.replace('bytes-from-client="420"', "").replace('bytes-from-server="5420"', "")
     parsed = read("juniper", created, denied, tracked, volume, silent, "<13>Nov 20 08:00:10 srx1 sshd[1]: hello")

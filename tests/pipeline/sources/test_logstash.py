@@ -45,3 +45,10 @@ def test_nsel_tells_both_ends_octets_and_what_began_or_was_denied_is_no_flow() -
     told = rows(parsed, "ip_bytes_in", "ip_bytes_out", "accounting", "uid")
     assert told == [(5_420, 420, "final", "7"), (5_420, 420, "cumulative", "7")]
     assert dict(parsed.account.warnings) == {"begin": 1, "blocked": 1, "no_counters": 1}
+
+
+def test_other_firewalls_number_their_deltas_as_nsel_its_events() -> None:
+    """PAN-OS exports stretches of sessions with the event that ended each: created, updated, deleted, denied."""
+    parsed = read("logstash_netflow", *(record(V9, fw_event=event, in_bytes=event * 10) for event in (1, 5, 2, 3)))
+    assert rows(parsed, "ip_bytes_in", "accounting") == [(10, "delta"), (50, "delta"), (20, "delta")]
+    assert dict(parsed.account.warnings) == {"blocked": 1}

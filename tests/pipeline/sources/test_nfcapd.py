@@ -13,7 +13,7 @@ from pipeline.sources import nfcapd
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions
 from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
-from tests.netflow_tools import MISSING, Session, collect, export, write_pcap
+from tests.netflow_tools import MISSING, Event, Session, collect, collect_events, export, write_pcap
 from tests.pipeline.sources.lines import LATEST
 
 
@@ -73,6 +73,19 @@ def test_a_stream_that_is_closed_early_ends_its_program(tmp_path: Path, monkeypa
     process = stream.raw._process
     stream.close()
     assert process.returncode is not None
+
+
+def test_a_program_that_knows_no_events_is_asked_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complaint = "echo 'Output format parse error at: %evt,%msec' >&2; exit 1"
+    put_program(
+        tmp_path,
+        monkeypatch,
+        f'case "$7" in *evt*) {complaint};; esac; case "$8" in *evt*) {complaint};; esac; printf "%s\\n" "$*"',
+    )
+    with nfcapd.open_program(tmp_path / "x.nf") as stream:
+        header, line = stream.read().decode().splitlines()
+    assert header.endswith(",ra,evt,msec")
+    assert line.endswith(",%ra,,")
 
 
 # Real tools
@@ -185,3 +198,31 @@ def test_a_damaged_file_is_refused_with_what_nfdump_says(captured: dict[str, Pat
     for path in (half, other):
         with nfcapd.open_program(path) as stream, pytest.raises(SourceError, match="cannot be read by nfdump"):
             stream.read()
+
+
+LONG, SHORT = ("10.1.0.11", 40_001, "192.0.2.25", 993), ("10.1.0.12", 25, "192.0.2.26", 60_001)
+EVENTS = (
+    Event(1, LONG, int(T0), int(T0)),
+    Event(5, LONG, int(T0), int(T0) + 60, 100, 5_000),
+    Event(5, LONG, int(T0), int(T0) + 120, 200, 9_000),
+    Event(2, LONG, int(T0), int(T0) + 180, 300, 12_000),
+    Event(3, ("10.1.0.13", 40_002, "192.0.2.25", 993), int(T0), int(T0)),
+    Event(2, SHORT, int(T0), int(T0) + 2, 4_000, 70),
+)
+"""A connection whose counters are told three times, one that was denied, and one whose initiator has the lower port."""
+
+
+@pytest.mark.slow
+@needs_tools
+@pytest.mark.parametrize("encoding", ["nfcapd", "nfdump_csv", "nfdump_json"])
+def test_events_of_a_firewall_count_each_connection_once(tmp_path: Path, encoding: str) -> None:
+    file = collect_events(tmp_path / "events", EVENTS)
+    if encoding == "nfcapd":
+        with nfcapd.open_program(file) as stream:
+            parsed = read_all(stream.read(), encoding)
+    else:
+        parsed = read_all(export(file, "-o", encoding.removeprefix("nfdump_")), encoding)
+    assert sessions(parsed) == [(*LONG, 12_000, 300), (*SHORT, 70, 4_000)]
+    assert set(parsed.account.warnings) <= {"blocked", "no_data"}
+    if encoding != "nfdump_csv":
+        assert sorted(parsed.rows["duration"] / 1e6) == [2, 60, 120, 180]

@@ -275,6 +275,25 @@ def test_denied_events_and_records_without_counters_are_ignored_by_name() -> Non
     assert dict(parsed.account.warnings) == {"blocked": 1, "no_data": 1}
 
 
+def test_events_of_a_firewall_are_of_whole_connections_and_those_of_a_stretch_are_deltas() -> None:
+    never = {"last": "1970-01-01T00:00:00.000", "t_event": "2026-11-20T00:00:09.50", "in_packets": 0, "out_packets": 0}
+    parsed = json_lines(
+        flow(0, 0, event="CREATE", **never),
+        flow(70, 5_000, event="UPDATE", **never),
+        flow(90, 0, event="DELETE", **never),
+        flow(70, 5_000, **never),
+        flow(event="UPDATE"),
+    )
+    columns = ("src_ip", "accounting", "ip_bytes_in", "ip_bytes_out", "packets_in", "duration")
+    assert parsed.rows.select(columns).rows() == [
+        (SERVER, "cumulative", 5_000, 70, None, 7_800_000),
+        (SERVER, "final", 0, 90, None, 7_800_000),
+        (SERVER, "cumulative", 5_000, 70, None, 7_800_000),
+        (CLIENT, "delta", 5_900, None, 10, 60_500_000),
+    ]
+    assert dict(parsed.account.warnings) == {"no_data": 1}
+
+
 def test_sampled_records_and_impossible_packets_are_warned_of() -> None:
     parsed = json_lines(flow(sampled=1), flow(there=10))
     assert dict(parsed.account.warnings) == {"sampled": 1, "impossible_packet_size": 1}

@@ -120,3 +120,19 @@ def test_a_security_lakes_record_is_its_sources_delta() -> None:
     parsed = read_file(SAMPLES / "ocsf" / "opensearch-sa-4001.json")
     found = rows(parsed, "other_bytes_in", "other_bytes_out", "orientation", "reporter", "accounting", "dvc")
     assert found == [(None, 50, "syn", "src", "delta", "eni-000000000000000000")]
+
+
+def test_bytes_of_a_connection_that_ended_are_of_both_directions_and_it_began_its_duration_before() -> None:
+    """As the mapping of Cisco's message 302014 has them: a total, the log's time, and milliseconds."""
+    times = {"start_time": None, "end_time": None, "time": 1_795_132_867_000, "duration": 67_000}
+    asa = activity({"bytes": 38_110}, activity_id=3, **times)
+    ended = activity({"bytes_in": 5, "bytes_out": 4}, activity_id=6, **times | {"end_time": 1_795_132_867_000})
+    known = activity({"bytes": 9}, activity_id=2, duration=60_000)
+    parsed = read("ocsf", asa, ended, known)
+    columns = ("other_bytes_in", "other_bytes_out", "total_bytes", "accounting", "duration")
+    assert rows(parsed, *columns) == [
+        (None, None, 38_110, "final", 67_000_000),
+        (5, 4, None, "delta", 67_000_000),
+        (None, None, 9, "final", 60_000_000),
+    ]
+    assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-20T00:00:00+00:00"}

@@ -132,6 +132,18 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
          "bytes_from_initiator": 420, "bytes_from_target": 5_420},
         "bytes_from_target",
     ),
+    "cloudflare": (
+        {"SessionStartTime": "2026-11-20T08:00:00Z", "SessionEndTime": "2026-11-20T08:01:00Z", "SessionID": "s1",
+         "SourceIP": CLIENT, "SourcePort": 50_001, "OriginIP": SERVER, "OriginPort": 993, "Protocol": "TCP",
+         "BytesReceived": 5_420, "BytesSent": 420, "EgressIP": "203.0.113.9", "SourceInternalIP": "192.168.7.7"},
+        "BytesReceived",
+    ),
+    "zeek_sentinel": (
+        {"TimeGenerated": "2026-11-20T08:00:10Z", "ts_t": "2026-11-20T08:00:00Z", "uid_s": "C1", "id_orig_h_s": CLIENT,
+         "id_orig_p_d": 50_001, "id_resp_h_s": SERVER, "id_resp_p_d": 993, "proto_s": "tcp", "conn_state_s": "SF",
+         "orig_ip_bytes_d": 420, "resp_ip_bytes_d": 5_420},
+        "resp_ip_bytes_d",
+    ),
     "vpc_json": (
         {"srcaddr": SERVER, "dstaddr": CLIENT, "srcport": 993, "dstport": 50_001, "protocol": 6, "packets": 6,
          "bytes": 5_420, "start": T, "end": T + 60, "action": "ACCEPT", "log_status": "OK"},

@@ -1,6 +1,7 @@
 """Tables of Microsoft Sentinel: each vendor's bytes go the way its CEF says, and what is no session is counted so."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -117,3 +118,20 @@ def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], a
     parts = read_blocks("sentinel_cef_csv", [lines[:at], lines[at:]])
     assert whole.account == parts.account
     assert whole.rows.equals(parts.rows)
+
+
+def test_sessions_that_asim_dates_to_their_log_began_their_duration_before() -> None:
+    """As Microsoft's parsers make them: PAN-OS' counters of CommonSecurityLog, FortiGate's duration in seconds."""
+    ended = "2026-11-20T08:00:10.250Z"
+    log = SESSION | {"EventStartTime": ended, "EventEndTime": ended}
+    turned = {"EventVendor": "Palo Alto", "EventProduct": "PanOS", "SrcBytes": 5_420, "DstBytes": 420}
+    records = [
+        log | turned,
+        log | {"EventVendor": "Fortinet", "EventProduct": "Fortigate", "NetworkDuration": 10},
+        log | {"EventVendor": "WatchGuard", "EventProduct": "Fireware", "TimeGenerated": ended},
+        SESSION | {"EventVendor": "Corelight", "EventProduct": "Zeek"},
+    ]
+    columns = ("start_time", "duration", "other_bytes_in", "other_bytes_out")
+    for parsed in (read("sentinel_asim", *map(json.dumps, records)), read("sentinel_asim_csv", *as_csv(records[0]))):
+        start = datetime(2026, 11, 20, 8, 0, 0, 250_000, tzinfo=UTC)
+        assert set(parsed.rows.select(columns).rows()) == {(start, 10_000_000, 5_420, 420)}

@@ -336,3 +336,21 @@ def test_fields_that_logs_insights_discovers_are_read() -> None:
     row = f"2026-11-20 00:00:00.000,{SERVER},{CLIENT},993,40001,6,5900,10,1795132800,1795132860,ACCEPT,OK"
     assert detect(f"{names}\n{row}\n".encode(), "auto", "x") == "vpc_csv"
     assert only(read_lines("vpc_csv", [names, row]))["ip_bytes_in"] == 5900
+
+
+def test_sentinel_panther_and_alibaba_cloud_have_the_same_fields_under_other_names() -> None:
+    ends = {"SrcAddr": SERVER, "DstAddr": CLIENT, "SrcPort": 993, "DstPort": 40001, "Protocol": 6, "Packets": 10}
+    times = {"Start": "2026-11-20T00:00:00Z", "End": "2026-11-20T00:01:00Z"}
+    said = {"Action": "ACCEPT", "LogStatus": "OK", "FlowDirection": "ingress", "InterfaceId": "eni-0a"}
+    azure = json.dumps({"TimeGenerated": times["End"], **ends, "Bytes": 5900, **times, **said})
+    header = ",".join(f'"{k} [UTC]"' if k in times else k for k in json.loads(azure))
+    cells = ",".join(str(v) for v in json.loads(azure).values())
+    fields = {k: v for k, v in VALUES.items() if k != "interface-id"} | {"eni-id": "eni-0a", "direction": "in"}
+    plain = {k[0].lower() + k[1:]: v for k, v in (said | ends).items() if k != "LogStatus"} | {"status": "OK"}
+    panther = plain | {"bytes": 5900, "start": "2026-11-20 00:00:00", "end": "2026-11-20 00:01:00"}
+    texts = (json.dumps(panther), "vpc_json"), (json.dumps(fields), "vpc_json")
+    for text, encoding in ((azure, "vpc_json"), (f"{header}\n{cells}", "vpc_csv"), *texts):
+        assert detect(text.encode(), "auto", "x") == encoding
+        row = only(read(f"{text}\n".encode(), encoding))
+        told = ("src_ip", "dest_port", "ip_bytes_in", "reporter", "dvc", "duration")
+        assert [row[c] for c in told] == [CLIENT, 993, 5900, "src", "eni-0a", 60_000_000]

@@ -230,3 +230,9 @@ def test_what_was_read_before_needs_no_memory() -> None:
     made.read(Block(jsonl(conn()), 1, 1))
     assert made.state() == {}
     reader().resume({})
+
+
+def test_corelights_reduced_log_is_one_of_connections_and_its_sums_of_several_are_named() -> None:
+    parsed = read(changed(_path="conn_red") + changed(_path="conn_agg") + changed(_path="dns"))
+    assert parsed.rows["accounting"].to_list() == ["final"]
+    assert (parsed.account.ignored, dict(parsed.account.warnings)) == (2, {"aggregated": 1})

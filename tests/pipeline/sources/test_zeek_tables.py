@@ -151,3 +151,17 @@ def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], a
 def test_no_bytes_break_the_reading_of_messages(junk: list[bytes], at: int) -> None:
     line = (HEAD + "\t".join(CELLS)).encode()
     assert read_lines("zeek_lines", [*junk, line[:at], line[at:], line]).account.balanced
+
+
+def test_sentinels_tables_of_corelight_have_the_fields_with_the_kind_of_value_behind_them() -> None:
+    kinds = {"ts": "t"} | dict.fromkeys(("uid", "id.orig_h", "id.resp_h", "proto", "service", "conn_state"), "s")
+    row = {f"{n.replace('.', '_')}_{kinds.get(n, 'd')}": v for n, v in zip(FIELDS, CELLS, strict=True)}
+    row |= {"ts_t": "2026-11-20T08:00:00.250Z", "_path_s": "conn_red"}
+    names = ["ts_t [UTC]" if n == "ts_t" else n for n in row]
+    expected = flows(read_lines("zeek_tsv", LOG))
+    for text, encoding in (
+        (json.dumps(row), "zeek_sentinel"),
+        (f"{','.join(names)}\n{','.join(row.values())}", "zeek_sentinel_csv"),
+    ):
+        assert detect(text.encode(), "auto", "x") == detect(text.encode(), "zeek", "x") == encoding
+        assert flows(read(encoding, *text.splitlines())).equals(expected)

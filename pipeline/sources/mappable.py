@@ -1,0 +1,118 @@
+"""Flow logs that no format of ours is, but whose columns a table of the user's own maps: named, with the mapping.
+
+A mapping goes into a source with `format: table`. Sources: the papers and pages of the data sets (CIC, UNSW), what
+CICFlowMeter writes, ElastiFlow's description of CODEX, and Telegraf's page on its netflow input. Messages of CEF and
+LEEF are named by their vendor and product.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TABLE = "Read it with format: table and fields: {{{fields}}}{more}."
+_CIC = (
+    "src_ip: {0}, dest_ip: {1}, src_port: {2}, dest_port: {3}, transport: Protocol, start_time: Timestamp, "
+    "bytes_out: {4}, bytes_in: {5}"
+)
+_DAYS = ", with a time_format for its Timestamp, and layer: payload"
+_UNSW = (
+    "src_ip: srcip, dest_ip: dstip, src_port: sport, dest_port: dsport, transport: proto, start_time: {}, "
+    "duration: dur, bytes_out: sbytes, bytes_in: dbytes"
+)
+_CODEX = (
+    "src_ip: flow.src.ip.addr, dest_ip: flow.dst.ip.addr, src_port: flow.src.l4.port.id, "
+    "dest_port: flow.dst.l4.port.id, transport: l4.proto.name, start_time: flow.start.timestamp, sent: flow.bytes"
+)
+_TELEGRAF = (
+    "src_ip: fields.src, dest_ip: fields.dst, src_port: fields.src_port, dest_port: fields.dst_port, "
+    "transport: fields.protocol, start_time: timestamp, sent: fields.in_bytes"
+)
+_DELTAS = ", and accounting: delta"
+
+
+def _mapped(fields: str, more: str = "") -> str:
+    return _TABLE.format(fields=fields, more=more)
+
+
+_KINDS = (
+    (
+        re.compile(rb'"event_?[tT]ype"\s*:\s*"NETWORK_[A-Z]+"'),
+        "events of Google Security Operations (UDM), whose sent and received bytes each parser takes its own way",
+        "Give the logs that they were made of.",
+    ),
+    (
+        re.compile(rb"(?i)\A[^\n]*\bsum\((?:all_traffic\.)?bytes(?:_in|_out)?\)"),
+        "a table of sums over flows (Splunk's stats or tstats)",
+        "Export the flows themselves, by a search that ends in `| table _time src src_port dest dest_port transport "
+        "bytes_in bytes_out duration`; format: table reads sums, too, where a column has the time.",
+    ),
+    (
+        re.compile(rb"\AEvent time +Event +XEvent Proto "),
+        "nfdump's table of a firewall's events (NSEL), which does not say when connections began",
+        "Give the files of nfcapd, or what `nfdump -o json` writes of them.",
+    ),
+    (
+        re.compile(rb'(?i)\A[^\n]*\bSource IP"?[^\n]*\bTotal Length of Bwd Packets?\b'),
+        "a table of CICFlowMeter (CIC-IDS2017)",
+        _mapped(
+            _CIC.format(
+                "Source IP",
+                "Destination IP",
+                "Source Port",
+                "Destination Port",
+                "Total Length of Fwd Packets",
+                "Total Length of Bwd Packets",
+            ),
+            _DAYS,
+        ),
+    ),
+    (
+        re.compile(rb"(?i)\A[^\n]*\bSrc IP\b[^\n]*\bTotLen Bwd Pkts\b"),
+        "a table of CICFlowMeter",
+        _mapped(_CIC.format("Src IP", "Dst IP", "Src Port", "Dst Port", "TotLen Fwd Pkts", "TotLen Bwd Pkts"), _DAYS),
+    ),
+    (
+        re.compile(rb"(?i)\A[^\n]*\bTotLen Bwd Pkts\b|\A[^\n]*\bTotal Length of Bwd Packets?\b"),
+        "a table of CICFlowMeter without the ends of its flows",
+        "Take the files that have its columns of addresses.",
+    ),
+    (
+        re.compile(rb"(?i)\A[^\n]*\bsrcip\b[^\n]*\bdsport\b[^\n]*\bdbytes\b"),
+        "a table of UNSW-NB15",
+        _mapped(_UNSW.format("Stime")),
+    ),
+    (
+        re.compile(
+            rb"\A(?:\d{1,3}\.){3}\d{1,3},\d+,(?:\d{1,3}\.){3}\d{1,3},\d+,[a-z0-9-]+,[A-Z]+,[\d.]+,\d+,\d+,\d+,\d+,"
+        ),
+        "a table of UNSW-NB15 without its header",
+        "Put the names of its columns into the first line. " + _mapped(_UNSW.format("stime")),
+    ),
+    (
+        re.compile(rb'"flow\.(?:src|dst)\.ip\.addr"\s*:'),
+        "what ElastiFlow writes under the names of CODEX",
+        _mapped(_CODEX, _DELTAS),
+    ),
+    (
+        re.compile(rb'"name"\s*:\s*"netflow"[\s\S]{0,400}"version"\s*:|"fields"\s*:\s*\{[^{}]*"in_bytes"\s*:'),
+        "what Telegraf's netflow input writes",
+        _mapped(_TELEGRAF, _DELTAS),
+    ),
+    (
+        re.compile(rb"(?m)^netflow,[^ \n]*\bversion=(?:NetFlow|IPFIX|sFlow)"),
+        "what Telegraf's netflow input writes, as line protocol",
+        'Let its output write JSON (data_format = "json"). ' + _mapped(_TELEGRAF, _DELTAS),
+    ),
+)
+_HEADED = re.compile(rb"\b(CEF:\d|LEEF:[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
+
+
+def told(head: bytes) -> tuple[str, str] | None:
+    """(what a file that begins so is, how to read it), where it is such a log."""
+    if found := next(((what, remedy) for marks, what, remedy in _KINDS if marks.search(head)), None):
+        return found
+    if headed := _HEADED.search(head):
+        kind, vendor, product = (part.decode("utf-8", errors="replace") for part in headed.groups())
+        what = f"{kind.partition(':')[0]} of {vendor} {product}, which none of the known formats is"
+        return what, "Take the device's own syslog where its format is known, or make a table of ends and bytes of it."
+    return None

@@ -1,0 +1,137 @@
+"""Documents of Elastic's integrations for firewalls, compared with the firewalls' own lines, which native formats read.
+
+The documents have the shape that the integrations' own tests expect of such lines.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.pipeline.sources.forms_read import read, rows
+from tests.pipeline.sources.lines import read_lines
+
+CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
+COLUMNS = ("src_ip", "src_port", "dest_ip", "dest_port", "other_bytes_in", "other_bytes_out", "start_time", "duration")
+ENDED = "2026-11-20T00:00:10.000Z"
+FORTIGATE = (
+    'date=2026-11-20 time=00:00:10 devname="fw" devid="FG1" eventtime=1795132810000000000 tz="+0000" '
+    'logid="0000000013" type="traffic" subtype="forward" level="notice" vd="root" srcip=10.1.0.11 srcport=50001 '
+    'dstip=192.0.2.25 dstport=993 sessionid=7 proto=6 action="close" duration=30 sentbyte=77 rcvdbyte=5000 sentpkt=3'
+)
+SOPHOS = (
+    'device_name="SFW" timestamp="2026-11-20T00:00:10+0000" log_type="Firewall" log_component="Firewall Rule" '
+    'log_subtype="Allowed" duration=30 src_ip="10.1.0.11" dst_ip="192.0.2.25" protocol="TCP" src_port=50001 '
+    'dst_port=993 bytes_sent=77 bytes_received=5000 con_event="Stop" con_id="7"'
+)
+SONICWALL = (
+    '<134>  id=firewall sn=1 time="2026-11-20 00:00:10 UTC" fw=192.0.2.1 pri=6 c=1024 m=537 msg="Connection Closed" '
+    "src=10.1.0.11:50001:X0 dst=192.0.2.25:993:X1 proto=tcp/993 sent=77 rcvd=5000 spkt=3 rpkt=4 cdur=30000"
+)
+WATCHGUARD = (
+    '<142>Nov 20 00:00:10 fw FVE1 (2026-11-20T00:00:10) firewall: msg_id="3000-0151" Allow 1-Trusted 0-External tcp '
+    '10.1.0.11 192.0.2.25 50001 993 app_id="63" duration="30" sent_bytes="77" rcvd_bytes="5000" (IMAP-00)'
+)
+JUNIPER = (
+    "<14>1 2026-11-20T00:00:10.000Z fw RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636.1.1.1.2.129 "
+    'source-address="10.1.0.11" source-port="50001" destination-address="192.0.2.25" destination-port="993" '
+    'protocol-id="6" session-id-32="7" packets-from-client="3" bytes-from-client="77" packets-from-server="4" '
+    'bytes-from-server="5000" elapsed-time="30"]'
+)
+
+
+def document(dataset: str, sides: tuple[int, int] = (77, 5_000), **more: Any) -> dict[str, Any]:
+    """A document of a session of 30 seconds that was logged when it ended, with the bytes of source and destination."""
+    event = {"dataset": dataset, "duration": 30_000_000_000, "type": ["end"]} | more.pop("event", {})
+    ends = {
+        "source": {"ip": CLIENT, "port": 50_001, "bytes": sides[0]},
+        "destination": {"ip": SERVER, "port": 993, "bytes": sides[1]},
+    }
+    return {"@timestamp": ENDED, "event": event, "network": {"transport": "tcp"}} | ends | more
+
+
+AS_START = {"event": {"start": ENDED, "end": "2026-11-20T00:00:40.000Z"}}
+LINES = {
+    "fortinet": (FORTIGATE, document("fortinet_fortigate.log", event={"start": ENDED})),
+    "sophos": (SOPHOS, document("sophos.xg", **AS_START, sophos={"xg": {"log_type": "Firewall"}})),
+    "sonicwall": (SONICWALL, document("sonicwall_firewall.log", event={"code": "537"})),
+    "watchguard": (WATCHGUARD, document("watchguard_firebox.log", (5_000, 77))),
+    "juniper": (JUNIPER, document("juniper_srx.log", **AS_START)),
+}
+
+
+@pytest.mark.parametrize("encoding", LINES)
+def test_a_document_tells_what_the_firewall_s_own_line_tells(encoding: str) -> None:
+    line, made = LINES[encoding]
+    native = read_lines(encoding, [line]).rows
+    parsed = read("ecs", made)
+    sides = [native[f"{layer}_bytes_in"][0] for layer in ("ip", "other")]
+    (told,) = rows(parsed, *COLUMNS)
+    assert told[:4] == native.select(COLUMNS[:4]).row(0) == (CLIENT, 50_001, SERVER, 993)
+    assert told[4:6] == (5_000, 77)
+    assert 5_000 in sides
+    assert told[6:] == native.select(COLUMNS[6:]).row(0)
+    assert told[6].isoformat() == "2026-11-19T23:59:40+00:00"
+
+
+def test_starts_that_are_told_stay() -> None:
+    true = document("juniper_srx.log", event={"start": "2026-11-19T23:59:40.000Z", "end": ENDED})
+    zeek = document("zeek.connection")
+    parsed = read("ecs", true, zeek, document("cisco_asa.log", event={"start": "2026-11-19T23:59:40Z", "end": ENDED}))
+    starts = [t.isoformat() for t in parsed.rows["start_time"]]
+    assert starts == ["2026-11-19T23:59:40+00:00", "2026-11-20T00:00:10+00:00", "2026-11-19T23:59:40+00:00"]
+    assert set(parsed.rows["duration"]) == {30_000_000}
+
+
+def test_times_without_a_zone_stay_of_the_source_s() -> None:
+    header = "@timestamp,event.dataset,event.duration,source.ip,source.port,destination.ip,destination.port,"
+    ends = f"{CLIENT},50001,{SERVER},993,77,5000"
+    lines = [f"{header}source.bytes,destination.bytes"]
+    lines += [
+        f"{time},barracuda_cloudgen_firewall.log,30000000000,{ends}" for time in ("2026-11-20T00:00:10.000", ENDED)
+    ]
+    parsed = read_lines("ecs_csv", lines, "America/New_York")
+    assert [t.isoformat() for t in parsed.rows["start_time"]] == [
+        "2026-11-20T04:59:40+00:00",
+        "2026-11-19T23:59:40+00:00",
+    ]
+
+
+def test_requests_and_beginnings_that_repeat_a_connection_s_counters_are_no_flows() -> None:
+    others = [
+        document("sonicwall_firewall.log", event={"code": "98", "type": ["connection", "start"]}),
+        document("watchguard_firebox.log", event={"duration": None}),
+        document("sophos.xg", sophos={"xg": {"log_type": "Content Filtering"}}),
+    ]
+    parsed = read("ecs", *others)
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 3})
+    interim = document("sophos.xg", sophos={"xg": {"log_type": "Firewall", "con_event": "Interim"}})
+    assert read("ecs", json.loads(json.dumps(interim))).rows["accounting"].to_list() == ["cumulative"]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "product", "sides"),
+    [
+        ("Fortinet", "Fortigate", (5_000, 77)),
+        ("Check Point", "VPN-1 & FireWall-1", (5_000, 77)),
+        ("Palo Alto Networks", "LF", (5_000, 77)),
+        ("Palo Alto Networks", "PAN-OS", (77, 5_000)),
+        ("Example", "Wall", (77, 5_000)),
+    ],
+)
+def test_filebeat_and_logstash_take_in_of_cef_for_the_source_s_bytes(
+    vendor: str, product: str, sides: tuple[int, int]
+) -> None:
+    device = {"vendor": vendor, "product": product}
+    event, name = {"code": "00020"}, {"name": "traffic:forward close", "version": "0"}
+    filebeat = document("cef.log", sides, event=event, cef={"device": device, **name})
+    logstash = document("cef", sides, event=event, cef=name, observer=device)
+    interim = "cumulative" if vendor == "Fortinet" else "final"
+    parsed = read("ecs", filebeat, logstash)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "accounting") == [(5_000, 77, interim)] * 2
+
+
+def test_other_logs_of_fortigate_in_cef_repeat_the_traffic_log_s_counters() -> None:
+    cef = {"device": {"vendor": "Fortinet", "product": "Fortigate"}, "name": "utm:webfilter ftgd_allow"}
+    parsed = read("ecs", document("cef.log", cef=cef))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 1})

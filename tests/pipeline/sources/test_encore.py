@@ -1,0 +1,55 @@
+"""Firepower's connections as eNcore writes them: which way their bytes go, their times, and what is no flow."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.sources.registry import detect, format_of
+from tests.pipeline.sources.lines import ends, only, read, read_lines
+
+PAIRS = (
+    'rec_type=71 event_sec=1795161661 app_proto=IMAPS client_app="x src_bytes=9" connection_id=60183 url="" '
+    "first_pkt_sec=1795161600 src_ip=10.1.0.11 src_port=50001 src_bytes=420 src_pkts=6 instance_id=4 "
+    "last_pkt_sec=1795161660 ip_proto=TCP dest_ip=198.51.100.25 dest_port=993 dest_bytes=5420 dest_pkts=8 "
+    'fw_rule_action=Allow rec_type_simple=RNA rec_type_desc="Connection Statistics" sensor=fp1'
+)
+HEADED = (
+    "<13>Nov 20 08:01:01 enc CEF:0|Cisco|Firepower|6.0|RNA:1003:1|CONNECTION STATISTICS|3|act=Allow app=IMAPS "
+    "bytesIn=5420 bytesOut=420 cs1=Policy A cs1Label=fwPolicy dpt=993 dst=198.51.100.25 dvchost=fp1 dvcpid=4 "
+    "end=1795161660000 externalId=60183 proto=TCP rt=1795161600000 spt=50001 src=10.1.0.11 start=1795161600000"
+)
+LINES = {"encore": PAIRS, "encore_cef": HEADED}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_what_the_responder_sent_are_bytes_in(name: str) -> None:
+    assert detect(f"{LINES[name]}\n".encode(), "auto", "x") == name
+    assert format_of(name) == "asa"
+    row = only(read(name, LINES[name]))
+    assert ends(row) == ("10.1.0.11", 50_001, "198.51.100.25", 993)
+    assert (row["other_bytes_in"], row["other_bytes_out"], row["transport"], row["app"]) == (5_420, 420, "tcp", "imaps")
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00+00:00", 60_000_000)
+    assert (row["accounting"], row["dvc"], row["uid"][:11]) == ("cumulative", "fp1", "fp1/4/60183")
+
+
+def test_addresses_of_ipv6_have_keys_of_their_own_in_cef() -> None:
+    line = HEADED.replace(" src=10.1.0.11", " c6a2=2001:db8::1").replace(" dst=198.51.100.25", " c6a3=2001:db8::25")
+    assert ends(only(read("encore_cef", line))) == ("2001:db8::1", 50_001, "2001:db8::25", 993)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_all_but_connections_that_were_let_through_are_no_flows(name: str) -> None:
+    line = LINES[name]
+    other = line.replace("rec_type=71", "rec_type=400").replace("RNA:1003:1", "[1:2]")
+    blocked = line.replace("action=Allow", 'action="Block with reset"').replace("act=Allow", "act=Block with reset")
+    bare = line.replace("bytes=", "x=").replace("bytesIn=", "x=").replace("bytesOut=", "y=")
+    parsed = read(name, other, blocked, bare, f"{line} dest_bytes=1 bytesIn=1", "junk")
+    assert parsed.rows.is_empty()
+    assert dict(parsed.account.warnings) == {"blocked": 1, "no_counters": 1}
+    assert parsed.rejects["source_line"].to_list() == [4, 5]
+
+
+@given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([PAIRS, HEADED, PAIRS[:99], HEADED[:99]]))))
+def test_no_bytes_crash_the_reader_and_every_line_is_accounted_for(lines: list[str | bytes]) -> None:
+    for name in LINES:
+        assert read_lines(name, lines).account.balanced

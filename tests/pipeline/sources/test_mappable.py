@@ -1,0 +1,50 @@
+"""Flow logs that only a table maps are named, with a mapping that the configuration takes, of the log's own columns."""
+
+import re
+
+import pytest
+import yaml
+
+from pipeline.errors import SourceError
+from pipeline.settings import SourceSettings
+from pipeline.sources.registry import detect
+
+LOGS = {
+    "CICFlowMeter (CIC-IDS2017)": "Flow ID, Source IP, Source Port, Destination IP, Destination Port, Protocol, "
+    "Timestamp, Flow Duration, Total Fwd Packets,Total Length of Fwd Packets, Total Length of Bwd Packets, Label",
+    "CICFlowMeter": "Flow ID,Src IP,Src Port,Dst IP,Dst Port,Protocol,Timestamp,TotLen Fwd Pkts,TotLen Bwd Pkts",
+    "UNSW-NB15": "srcip,sport,dstip,dsport,proto,state,dur,sbytes,dbytes,sttl,dttl,sloss,dloss,service,Stime,Ltime",
+    "CODEX": '{"flow.src.ip.addr":"a","flow.dst.ip.addr":"b","flow.src.l4.port.id":1,"flow.dst.l4.port.id":2,'
+    '"flow.bytes":9,"flow.start.timestamp":"t","l4.proto.name":"TCP"}',
+    "Telegraf": '{"fields":{"dst":"b","dst_port":2,"in_bytes":9,"protocol":"tcp","src":"a","src_port":1},'
+    '"name":"netflow","tags":{"source":"c","version":"NetFlowV9"},"timestamp":1795161600}',
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> None:
+    with pytest.raises(SourceError, match=re.escape(name)) as told:
+        detect(f"{LOGS[name]}\n".encode(), "auto", "x")
+    assert told.value.remedy is not None
+    fields = yaml.safe_load(re.search(r"fields: (\{.*?\})", told.value.remedy)[1])  # type: ignore[index]
+    assert SourceSettings(name="x", path="x.csv", format="table", fields=fields).fields == fields
+    keys = re.split(r'[",{}:] ?', LOGS[name])
+    assert {c.removeprefix("fields.") for c in fields.values()} <= set(keys)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("59.1,x", "no known format"),
+        ('{"metadata":{"eventType":"NETWORK_CONNECTION"},"network":{"sentBytes":"3","receivedBytes":"5"}}', ".UDM."),
+        ('"All_Traffic.src","All_Traffic.dest","sum(All_Traffic.bytes_in)",count', "sums over flows"),
+        ("Event time               Event  XEvent Proto      Src IP Addr:Port          Dst IP", "events .NSEL."),
+        ("netflow,source=10.0.0.1,version=NetFlowV5 src=1 1795161600000000000", "line protocol"),
+        ("10.0.0.1,1390,10.0.0.2,53,udp,CON,0.001055,132,164,31,29,0,0,dns", "without its header"),
+        ("Dst Port,Protocol,Timestamp,TotLen Fwd Pkts,TotLen Bwd Pkts", "without the ends"),
+        ("<1>Nov 20 08:00:00 fw CEF:0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
+    ],
+)
+def test_what_cannot_be_mapped_as_it_is_is_named(line: str, what: str) -> None:
+    with pytest.raises(SourceError, match=f"is .*{what}"):
+        detect(f"{line}\n".encode(), "auto", "x")
