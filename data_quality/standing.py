@@ -11,7 +11,7 @@ import datetime as dt
 from data_quality.checks import blocking_failures, day_quality
 from pipeline import acceptance
 from pipeline.acceptance import ACCEPT, WITHDRAW, Event
-from pipeline.errors import Location, NilometerError
+from pipeline.errors import Location, NilometerError, StorageError
 from pipeline.locks import site_lock
 from pipeline.site import Site
 
@@ -28,7 +28,11 @@ def reason(site: Site, day: dt.date, quality: str) -> str:
     if quality not in ("accepted", "unverified"):
         return ""
     failures = blocking_failures(site, day)
-    events, flows = acceptance.history(site.storage, day), _flows(site, day)
+    events = acceptance.history(site.storage, day)
+    try:
+        flows = _flows(site, day)
+    except StorageError:  # No fault of the other days, which must be told, too.
+        return f"its flows cannot be read any more; see: nilometer status --day {day}"
     if quality == "accepted" and (held := acceptance.in_force(events, flows, failures)) is not None:
         return f"{held.words} (it failed {_listed(failures)})"
     text = f"a check that matters failed: {_listed(failures)}; see: nilometer quality --day {day}"

@@ -33,6 +33,8 @@ _MIRRORED = (
 )
 _MOST = 2.0**62
 """No estimate is larger; a float beyond cannot be a whole number of 64 bits."""
+_LEAST_RATE = 64
+"""Packets of one size at one instant that are taken for one multiplied: no device samples more than 1 in so many."""
 _SKEW = dt.timedelta(seconds=60)
 """Two sensors tell of one flow when what they saw overlaps but for this: clocks differ, and stretches are cut apart."""
 _ROUNDING = dt.timedelta(seconds=2)
@@ -216,11 +218,11 @@ def _told_once(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     A record is known by its own id; else by sensor, the sensor's id, start and ends. Without the sensor's id, records
     that start at the same microsecond between the same ports are one flow; without time or ports, none is taken for
     another. Stretches of a session are the same only when their counters agree too, and a record of one direction gives
-    way to one of both.
+    way to one of both. Samples of packets are the same only in different files: see `_is_sample`.
     """
     del rules
     told_apart = pl.col("uid").is_not_null() | _has_ends()
-    as_stretch = pl.when(pl.col("accounting") == "delta").then(pl.struct("duration", *COUNTS).hash())
+    as_stretch = pl.when(pl.col("accounting").is_in(["delta", "update"])).then(pl.struct("duration", *COUNTS).hash())
     at_once = pl.col("start_time").is_duplicated() | pl.col("record_id").is_not_null()
     keys = flows.filter(at_once).select(  # No others can be the same; hashing all would cost more than the rest.
         by_id=pl.when(pl.col("record_id").is_not_null()).then(pl.struct("source", "record_id").hash()),
@@ -231,13 +233,27 @@ def _told_once(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
         return flows, flows.clear()
     same_id = ("source", "record_id")
     kept, lost = _first_of(flows, pl.col("record_id").is_not_null(), same_id)
-    same = (*_RECORD, "_counters", "_side")
+    alike = (*_RECORD, "_counters", "_side")
     kept = kept.with_columns(_counters=as_stretch, _side=_side())
+    nth = pl.col("source_line").rank("ordinal").over(*alike, "source_file")
+    kept = kept.with_columns(_nth=pl.when(_is_sample()).then(nth))
+    same = (*alike, "_nth")
     kept, again = _first_of(kept, told_apart & (pl.col("accounting") != "cumulative"), same)
     whole = ((pl.col("_side") == "both") & (_size() > 0)).any().over(_RECORD)
     gives_way = told_apart & (pl.col("_side") != "both") & (pl.col("accounting") == "final") & whole
     halves, kept = _split(kept, gives_way)
     return kept.select(flows.columns), pl.concat([lost, again.select(flows.columns), halves.select(flows.columns)])
+
+
+def _is_sample() -> pl.Expr:
+    """Whether a record is one packet of n, whose counters may be multiplied already.
+
+    Those of one datagram of sFlow have one time, and in a download one size: each counts, as often as one file has it.
+    """
+    packets, rate = pl.max_horizontal("packets_in", "packets_out"), pl.col("sampling_rate").fill_null(1.0)
+    told = (rate > 1) & (packets.fill_null(1) <= rate)
+    multiplied = (packets >= _LEAST_RATE) & (_size() % packets == 0)
+    return (pl.col("accounting") == "delta") & (pl.col("duration").fill_null(0) == 0) & (told | multiplied)
 
 
 def _first_of(flows: pl.DataFrame, applies: pl.Expr, key: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -255,6 +271,33 @@ def _first_of(flows: pl.DataFrame, applies: pl.Expr, key: Sequence[str]) -> tupl
 
 def _last_of_sessions(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Without interim records whose counters a later record of the session includes: (kept, lost)."""
+    flows, updates = _updated(flows, rules)
+    kept, lost = _superseded(flows, rules)
+    return kept, pl.concat([updates, lost])
+
+
+def _updated(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Without updates, each of a stretch, of sessions whose end tells the whole; those of other sessions are stretches.
+
+    So does an ASA's NSEL (Cisco's guide: an update counts since the last one, a teardown since the beginning).
+    """
+    update = pl.col("accounting") == "update"
+    if not flows.select(update.any()).item():
+        return flows, flows.clear()
+    key = (*OBSERVER, "uid", *KEY)
+    asked = flows.filter(update).select(key).unique()
+    of_those = update | (pl.col("accounting") == "final")
+    mine = flows.join(asked, on=key, how="semi", nulls_equal=True).filter(of_those)
+    others = flows.join(mine.select(*_ORDER), on=_ORDER, how="anti")
+    runs = _in_runs(mine, key, rules.window)
+    whole = (pl.col("accounting") == "final").any().over("_run")
+    gone, stay = _split(runs, update & whole)
+    stay = stay.with_columns(accounting=pl.when(update).then(pl.lit("delta")).otherwise("accounting"))
+    return pl.concat([others, stay.drop("_run")]), gone.drop("_run")
+
+
+def _superseded(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Without records of counters since the beginning that a later one includes: (kept, lost)."""
     interim = pl.col("accounting") == "cumulative"
     if not flows.select(interim.any()).item():
         return flows, flows.clear()
@@ -293,7 +336,9 @@ def _one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
     observer = pl.struct(OBSERVER)
     if flows.select(observer.n_unique()).item() < 2:
         return flows, flows.clear()
-    shared, others = _split(flows, _has_ends() & (observer.n_unique().over(KEY) > 1))
+    # Of ends that each tell what they saw, ports may be unknown to both: Azure's sums of an interval name one only.
+    seen = _has_ends() | (pl.col("start_time").is_not_null() & pl.col("reporter").is_not_null())
+    shared, others = _split(flows, seen & (observer.n_unique().over(KEY) > 1))
     if shared.is_empty():
         return flows, flows.clear()
     shared = _in_runs(shared, KEY, _SKEW).with_columns(_side=_side())

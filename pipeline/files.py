@@ -7,6 +7,7 @@ not looked at here.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 import stat
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from pipeline.errors import Location, SourceError, StorageError
-from pipeline.globs import DAY_MARK, pattern_regex
+from pipeline.globs import DAY_MARK, is_hidden, pattern_regex
 from pipeline.objects import CACHE_FOLDER, is_url
 from pipeline.objects.client import needs_extra
 from pipeline.settings import SourceSettings
@@ -126,9 +127,40 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
         )
         return listing
     for path in paths:
+        if is_hidden(path.relative_to(root).as_posix(), pattern):
+            continue
         _add(listing, site_root, root, real_root, path, source.name, day_of)
+    for closed, why in _closed(root, pattern.replace(DAY_MARK, _DAY_GLOB)).items():
+        listing.problems.append(
+            SourceError(
+                f"is a folder that cannot be listed ({why}): logs in it were not read.",
+                where=Location(file=ascii(_name(site_root, root, closed))[1:-1]),
+                remedy="Let the user that reads them have the right to, or narrow the source's path.",
+            )
+        )
     folder = not listing.files and (site_root / source.path).is_dir()
     return _said(listing, source, "It is a folder: name its files, such as with /*.log behind it." if folder else "")
+
+
+def _closed(root: Path, pattern: str) -> dict[Path, str]:
+    """Folders on the way of a pattern that cannot be listed, which pathlib takes for empty, and why."""
+    parts, found = PurePosixPath(pattern).parts, dict[Path, str]()
+    for depth, part in enumerate(parts):
+        before = parts[:depth]
+        listed = bool(_GLOB_CHARS.search(part)) or "**" in before[-1:]
+        for folder in root.glob("/".join(before)) if before else [root]:
+            try:
+                if listed:
+                    os.scandir(folder).close()
+                else:
+                    (folder / part).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                name = folder.relative_to(root).as_posix()
+                if folder.name != "lost+found" and not is_hidden(name, pattern):
+                    found[folder] = error.strerror or str(error)
+    return found
 
 
 def _said(listing: Listing, source: SourceSettings, remedy: str = "") -> Listing:

@@ -32,7 +32,7 @@ from pipeline.slices import by_ends, cuts
 from pipeline.sources.base import RAW
 from pipeline.storage import digest
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 """Raised when the same landed rows would give other flows."""
 
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
@@ -169,19 +169,25 @@ def _touching(raw: pl.LazyFrame, known: pl.DataFrame, settings: Settings) -> pl.
 def _landed_rows(
     landing: Landing, entries: list[Entry], day: dt.date, part: Attribution, margin: dt.timedelta
 ) -> pl.LazyFrame:
-    """The landed rows of the day, and those near it in the same stretches of files, with their provenance."""
-    near = replace(part, first=part.first - margin, end=part.end + margin).holds()
+    """The landed rows of the day, and those near it in the same stretches of files, with their provenance.
+
+    Also sessions that only reach into the day, where a record of them may count on another day than one that repeats
+    it: one of another source, which tells of them in stretches, or, by their ends, an interim one.
+    """
+    reaching = part.rule == "end" or len({e.source for e in entries}) > 1
+    near = replace(part, first=part.first - margin, end=part.end + margin)
+    near = replace(near, rule="spread") if reaching else near
     stretches = [
         (entry, file)
         for entry in entries
         for stretch in entry.all_parts
-        if day.isoformat() in stretch.rows
+        if day.isoformat() in stretch.rows or (reaching and stretch.covers(day))
         for file in stretch.files
     ]
     paths = landing.storage.whole([landed_name(f) for _, f in stretches])
     frames = [
         scan_landed(path)
-        .filter(near)
+        .filter(near.holds())
         .with_columns(
             source=pl.lit(entry.source),
             source_file=pl.lit(entry.name),

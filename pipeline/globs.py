@@ -35,6 +35,15 @@ def check_glob(text: str) -> str:
     return text
 
 
+def is_hidden(name: str, pattern: str) -> bool:
+    """Whether a name has a part that begins with a dot, which only patterns match that have such a part themselves.
+
+    Shells leave them out, too: files on their way (rsync), file systems' snapshots, what editors, macOS and NFS leave.
+    """
+    asked = any(part[0] in ".[" for part in PurePosixPath(pattern).parts)
+    return not asked and any(part.startswith(".") for part in PurePosixPath(name).parts)
+
+
 def pattern_regex(pattern: str) -> re.Pattern[str]:
     """A glob with {day} as a regular expression over relative paths; it captures the day of the first one."""
     out, seen = "", False

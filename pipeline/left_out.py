@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from pipeline.files import split_pattern
-from pipeline.globs import pattern_regex
+from pipeline.globs import is_hidden, pattern_regex
 from pipeline.lander import quarantine_name
 from pipeline.ledger import Entry, Ledger
 from pipeline.objects import is_url
@@ -82,10 +82,11 @@ def _rename(ledger: Ledger, sources: Collection[SourceSettings]) -> list[Moved]:
 
 def _match(entries: Collection[Entry], source: SourceSettings, former: str, site_root: Path) -> None:
     """Mark those of a source's entries that its path does not match and whose files are there."""
-    matches = _pattern(site_root, source.path)
+    matches, (_, pattern) = _pattern(site_root, source.path), split_pattern(site_root, source.path)
     folders = {_folder(site_root, path) for path in (source.path, former) if not is_url(path)}
     for entry in entries:
-        if matches.match(entry.name):
+        found = matches.match(entry.name)
+        if found is not None and not is_hidden(found["rest"], pattern):
             entry.left_out = False
         elif not entry.left_out:
             entry.left_out = any((folder / entry.name).is_file() for folder in folders)
@@ -98,7 +99,8 @@ def _folder(site_root: Path, path: str) -> Path:
 
 
 def _pattern(site_root: Path, path: str) -> re.Pattern[str]:
-    """A source's path as a regular expression over its files' names."""
+    """A source's path as a regular expression over its files' names; `rest` is what stands behind its folder."""
     root, pattern = split_pattern(site_root, path)
     inside = root.relative_to(site_root) if root.is_relative_to(site_root) else PurePosixPath()
-    return re.compile("".join(re.escape(f"{p}/") for p in inside.parts) + pattern_regex(pattern).pattern)
+    folder = "".join(re.escape(f"{p}/") for p in inside.parts)
+    return re.compile(f"{folder}(?P<rest>{pattern_regex(pattern).pattern})")

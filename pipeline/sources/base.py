@@ -60,7 +60,8 @@ RAW = pl.Schema(_COLUMNS)
 """One record as the format says it, oriented, the byte layers side by side; duration in microseconds.
 
 Other bytes are those of a log that counts frames (l2) or does not say what it counts (unknown); total bytes those of
-both directions, where no split is known. The reporter is the end whose device made the record."""
+both directions, where no split is known. The reporter is the end whose device made the record, or
+another point at which a sensor saw it."""
 
 REJECTS = pl.Schema({"source_line": pl.Int64, "reason": pl.String, "detail": pl.String, "raw": pl.String})
 

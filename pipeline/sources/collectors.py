@@ -17,7 +17,7 @@ from pipeline.sources import json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
-from pipeline.sources.orienting import initiator
+from pipeline.sources.orienting import initiator, leaving
 from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT
 from pipeline.sources.vflow import VflowDecoder
@@ -43,6 +43,7 @@ _GOFLOW2: json_lines.Fields = {
     "sampling": _both("sampling_rate"),
     "system": (*_both("sampler_address"), "ExporterAddress"),
     "forwarding": _both("forwarding_status"),
+    "way": _both("flow_direction"),
 }
 _PMACCT = {
     "ts": ("timestamp_start", "stamp_inserted"),
@@ -78,6 +79,7 @@ _NPROBE: json_lines.Fields = {
     "system": ("EXPORTER_IPV4_ADDRESS",),
     "src_nat": ("POST_NAT_SRC_IPV4_ADDR",),
     "dest_nat": ("POST_NAT_DST_IPV4_ADDR",),
+    "way": ("DIRECTION",),
 }
 
 
@@ -110,8 +112,10 @@ _IPFIX: json_lines.Fields = {
     "src_nat": _ipfix("postNATSourceIPv4Address"),
     "dest_nat": _ipfix("postNATDestinationIPv4Address"),
     "forwarding": _ipfix("forwardingStatus"),
+    "way": _ipfix("flowDirection"),
     "event": _ipfix("firewallEvent"),
     "flow": _ipfix("flowId"),
+    "asa": _ipfix("initiatorOctets", "responderOctets"),
 }
 _DENIED, _UPDATED = 3, 5
 """Firewalls' events (element 233)."""
@@ -120,13 +124,14 @@ _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets."""
-    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "write_ts", "event", "nsel")
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel")
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     return fields.with_columns(
         *(pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
         initiator=initiator(pl.col("tcp_flags"), pl.lit(value=False)),
         sampling=pl.when(rate > 0).then(rate),
+        reporter=leaving("way", pl.col("sent").is_not_null()),
         **_times(fields),
     )
 
@@ -147,14 +152,19 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
 
 
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
-    """Records without the other direction are of one; with it and a firewall's event they are of Cisco's NSEL."""
-    one_way = pl.col("resp_ip_bytes").is_null()
+    """Records without the other direction are of one, also where it is 0: what passes one-way flows on has it so.
+
+    A Cisco ASA's own records (NSEL) know their ends, whether anything was answered or not.
+    """
+    asa = pl.col("asa").is_not_null() if "asa" in fields.columns else pl.lit(value=False)
+    nothing = (pl.col("resp_ip_bytes").cast(pl.Int64, strict=False) == 0).fill_null(value=False)
+    one_way = pl.col("resp_ip_bytes").is_null() | (nothing & ~asa)
     split = [
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
-        pl.when(~one_way).then("orig_ip_bytes").alias("orig_ip_bytes"),
+        *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
     ]
     if "event" in fields.columns:
-        split += [pl.when(~one_way).then("event").alias("nsel"), pl.when(~one_way).then("flow").alias("uid")]
+        split += [pl.when(asa).then("event").alias("nsel"), pl.when(asa).then("flow").alias("uid")]
     return _derive(fields.with_columns(split))
 
 
@@ -163,10 +173,10 @@ def _is(column: str, event: int) -> pl.Expr:
 
 
 def _accounting() -> pl.Expr:
-    """Counters of NSEL are those since a flow's beginning, all others deltas."""
+    """Of NSEL an update counts since the last one, an end since the beginning (Cisco's guide); others are deltas."""
     return (
         pl.when(_is("nsel", _UPDATED))
-        .then(pl.lit("cumulative"))
+        .then(pl.lit("update"))
         .when(pl.col("nsel").is_not_null())
         .then(pl.lit("final"))
         .otherwise(pl.lit("delta"))

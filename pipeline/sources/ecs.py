@@ -38,7 +38,7 @@ _SUMMED = r"^azure_network_watcher_(?:vnet|nsg)\."
 _PACKETS = r"^(?:pfsense|opnsense|iptables)\."
 """Datasets of packet filters, whose counts are the size of one packet."""
 _NSEL_DENIED, _NSEL_UPDATED = 3, 5
-"""Events of Cisco's NSEL, whose counters are those since a flow's beginning."""
+"""Events of Cisco's NSEL: an update counts since the last one, an end since the flow's beginning."""
 _INTERIM_CODE = r"^(?:00000)?0002[01]$"
 """Fortinet's logs of traffic so far, also as CEF shortens their numbers."""
 
@@ -55,7 +55,10 @@ def _has(kind: str) -> pl.Expr:
 def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     """One direction where that is all the record tells, and who made it; times where only the duration is known."""
     told = pl.col("dataset").is_null() | _is(_ONE_WAY) | pl.col("exporter").is_not_null()
-    one_way = pl.col("resp_ip_bytes").is_null() & told
+    # What passes one-way flows on may have 0 for the other direction.
+    asa = pl.col("initiated").is_not_null() | pl.col("responded").is_not_null()
+    nothing = (pl.col("resp_ip_bytes").cast(pl.Int64, strict=False) == 0) & _is(_ONE_WAY) & ~asa
+    one_way = (pl.col("resp_ip_bytes").is_null() & told) | nothing.fill_null(value=False)
     # AWS shows an ACK only beside its SYN; other exporters show the flags of all packets.
     by_flags = initiator(pl.col("tcp_flags"), _is("vpcflow"))
     units = pl.when(pl.col("state").is_null()).then(1e9).otherwise(1)  # Security Onion keeps Zeek's seconds.
@@ -63,7 +66,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     side = pl.when(_is("vpcflow")).then(pl.col("side").str.to_lowercase())
     return [
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
-        pl.when(~one_way).then("orig_ip_bytes").alias("orig_ip_bytes"),
+        *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
         pl.when(one_way).then(by_flags).alias("initiator"),
         pl.when(side.is_in(["src", "src_gateway", "egress", "outbound"]))
         .then(pl.lit("src"))
@@ -127,8 +130,10 @@ def _accounting() -> pl.Expr:
     begun = _has("start") & ~_has("end")
     stretch = (_is(_ONE_WAY) | pl.col("exporter").is_not_null()) & pl.col("nsel").is_null()
     return (
-        pl.when(so_far.fill_null(False) | begun | (pl.col("nsel") == _NSEL_UPDATED))
+        pl.when(so_far.fill_null(False) | begun)
         .then(pl.lit("cumulative"))
+        .when(pl.col("nsel") == _NSEL_UPDATED)
+        .then(pl.lit("update"))
         .when(stretch)
         .then(pl.lit("delta"))
     )
@@ -203,7 +208,7 @@ _NAMES = {name: [s.removesuffix("[]") for s in spellings] for name, spellings in
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     fields = elastic.mended(fields)
-    if fields["exporter"].null_count() < fields.height:
+    if any(fields[c].null_count() < fields.height for c in ("exporter", "initiated", "responded")):
         fields = _exported(fields)
     else:
         fields = fields.with_columns(nsel=pl.lit(None, pl.Float64))

@@ -2,7 +2,7 @@
 
 Source: the codec's tables of names (those of NetFlow 9 in small letters, those of IPFIX as IANA has them). `out_bytes`
 alone is the same direction as counted on the way out; beside `in_bytes` it is the other one, as probes export both.
-NSEL tells both ends' octets: those of updates count since a flow's beginning.
+NSEL tells both ends' octets: those of an update since the last one, those of an end since the flow's beginning.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
-from pipeline.sources.orienting import has_counters, initiator
+from pipeline.sources.orienting import has_counters, initiator, leaving
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
 
@@ -40,6 +40,7 @@ _FIELDS: json_lines.Fields = {
     "tcp_flags": _netflow("tcp_flags", "tcpControlBits"),
     "sampling": _netflow("sampling_interval", "samplingInterval"),
     "event": _netflow("fw_event"),
+    "way": _netflow("direction", "flowDirection"),
     "uid": _netflow("conn_id", "flowId"),
     "system": ("host[]", "host.name", "host.ip[]"),
 }
@@ -64,6 +65,7 @@ def _derived() -> Sequence[pl.Expr]:
         pl.when(ends).then("rev").when(both).then(out).alias("resp_ip_bytes"),
         pl.when(~ends & ~both).then(pl.coalesce(into, out, "in", "out")).alias("sent"),
         initiator(pl.col("tcp_flags"), pl.lit(value=False)).alias("initiator"),
+        leaving("way", ~ends & ~both).alias("reporter"),
         pl.when(rate > 0).then("sampling").alias("sampling"),
         pl.col("event").str.replace(r"\.0$", ""),
         (~ends & (into.is_not_null() | out.is_not_null())).alias("stretch"),
@@ -98,7 +100,7 @@ LOGSTASH = Form(
         "fwd_flow_delta_bytes, or in_bytes",
         "IP",
         "first_switched",
-        "one counter alone tells one direction; deltas; updates of NSEL are cumulative",
+        "one counter alone tells one direction; deltas; updates of NSEL give way to the session's end",
     ),
     marks=re.compile(
         rb'"netflow"\s*:\s*\{[^{}]*"(?:ipv[46]_(?:src|dst)_addr|(?:source|destination)IPv[46]Address)"\s*:'
@@ -107,7 +109,7 @@ LOGSTASH = Form(
     decoder=json_decoder(_FIELDS, _derived),
     json=True,
     flows=lambda: _told() & _counts(),
-    accounting=lambda: pl.when(_nsel(_UPDATED)).then(pl.lit("cumulative"))
+    accounting=lambda: pl.when(_nsel(_UPDATED)).then(pl.lit("update"))
     .when(pl.col("event").is_null() | pl.col("stretch")).then(pl.lit("delta")),
     ignored={
         "blocked": lambda: _event(_DENIED),

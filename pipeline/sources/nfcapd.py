@@ -23,7 +23,7 @@ MAGICS = (b"\x0c\xa5\x01\x00", b"\x0c\xa5\x02\x00", b"\xa5\x0c\x00\x01", b"\xa5\
 PROGRAM = "nfdump"
 PATIENCE = 300.0
 """Seconds without a byte from the program after which it is given up."""
-_TAGS = ("tsr", "ter", "pr", "sa", "da", "sp", "dp", "flg", "fwd", "ipkt", "ibyt", "opkt", "obyt", "ra")
+_TAGS = ("tsr", "ter", "pr", "sa", "da", "sp", "dp", "flg", "fwd", "ipkt", "ibyt", "opkt", "obyt", "ra", "dir")
 _EVENTS = ("evt", "msec")
 """What a firewall's event was and when, which an nfdump that was built without NSEL does not know."""
 _PLAIN = "fmt:" + ",".join(f"%{tag}" for tag in _TAGS)

@@ -13,13 +13,15 @@ import polars as pl
 
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.nfdump_csv import CsvDecoder, JsonLines
+from pipeline.sources.nfdump_fields import BEGUN
 from pipeline.sources.nfdump_table import TableDecoder
 
 _NOTE = (
     "Counters are of the IP layer and, where both directions are told, `in` is what the record's src sent. One-way "
     "records are joined later. Times carry no zone but that of the machine that ran nfdump: set `timezone`. Active "
-    "timeouts cut sessions into deltas. A Summary block is checked against the records (`summary_mismatch`); "
-    "`no_reverse_counters` says that the answers of servers are not counted, as in JSON of `nfdump -B` 1.7.1."
+    "timeouts cut sessions into deltas; updates of a firewall's connection give way to its end. A Summary block is "
+    "checked against the records (`summary_mismatch`); `no_reverse_counters` says that the answers of servers are not "
+    "counted, as in JSON of `nfdump -B` 1.7.1."
 )
 _DATE = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
 _ADDRESS = rb"[0-9a-fA-F.:]+"
@@ -37,6 +39,14 @@ def _blocked() -> pl.Expr:
     """Records of packets that were dropped: forwarding status 2 in its first two bits (RFC 7270), or a denied event."""
     status = pl.col("forwarding").cast(pl.Int64, strict=False).is_between(128, 191).fill_null(False)
     return status | pl.col("event").str.to_uppercase().is_in(["DENIED", "DENY", "3"]).fill_null(False)
+
+
+def _begun() -> pl.Expr:
+    """A firewall's word that a connection began, which counts nothing yet."""
+    counted = [pl.col(c).cast(pl.Float64, strict=False) > 0 for c in ("sent", "resp_ip_bytes", "orig_ip_bytes")]
+    return pl.col("event").str.to_uppercase().is_in(BEGUN).fill_null(False) & ~pl.any_horizontal(
+        c.fill_null(False) for c in counted
+    )
 
 
 def _no_data() -> pl.Expr:
@@ -58,8 +68,8 @@ _CSV = Form(
     marks=re.compile(rb"\A\s*+(?:" + rb"|".join((_OLD_HEADER, _NEW_HEADER, _NO_HEADER)) + rb")"),
     strong=True,
     decoder=lambda _: CsvDecoder(),
-    flows=lambda: ~_blocked() & ~_no_data(),
-    ignored={"blocked": _blocked, "no_data": _no_data},
+    flows=lambda: ~_blocked() & ~_no_data() & ~_begun(),
+    ignored={"blocked": _blocked, "begin": _begun, "no_data": lambda: _no_data() & ~_begun()},
     accounting=lambda: pl.col("nsel").fill_null("delta"),
     flags_tell=True,
     local_time=True,

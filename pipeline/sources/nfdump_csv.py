@@ -36,6 +36,7 @@ _LAYOUT = Layout(
         "out_packets": ("opkt", "outpackets"),
         "out_bytes": ("obyt", "outbytes"),
         "system": ("ra", "routerip"),
+        "way": ("dir", "flowdir"),
         "src_nat": ("srcxip",),
         "dest_nat": ("dstxip",),
     },
@@ -73,6 +74,7 @@ _JSON_FIELDS: Fields = {
     "out_packets": ("out_packets",),
     "out_bytes": ("out_bytes",),
     "system": ("ip4_router", "ip6_router"),
+    "way": ("direction",),
     "src_nat": ("src4_xlt_ip", "src6_xlt_ip"),
     "dest_nat": ("dst4_xlt_ip", "dst6_xlt_ip"),
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.sources.orienting import leaving
 from pipeline.sources.reverse import Reverse
 
 NAMES = (
@@ -32,6 +33,7 @@ NAMES = (
     "system",
     "src_nat",
     "dest_nat",
+    "way",
 )
 """What an output may tell of a record, all text."""
 _COUNTERS = ("in_bytes", "out_bytes", "in_packets", "out_packets")
@@ -39,7 +41,8 @@ _ICMP = {"icmp6": "icmp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp"}
 _UNSET = ("0.0.0.0", "::")  # noqa: S104 - how nfdump writes an address that it does not know
 _UPDATED = ("UPDATE", "UPDATED", "UNKNOW", "UNKNOWN", "5")  # Tables of 1.7.1 have no name for it.
 _ENDED = ("DELETE", "DELETED", "2")
-_BEGUN = ("CREATE", "CREATED", "ADD", "1")
+BEGUN = ("CREATE", "CREATED", "ADD", "1")
+"""How outputs name the event that a connection began."""
 _NO_EVENT = ("<no-evt>", "IGNORE", "Ignore", "0")
 _NEVER = r"^(?:1970-01-01|1969-12-31|0000-00-00|<unknown>|0(?:\.0+)?$)"
 """A time that is not set, in any zone."""
@@ -60,10 +63,11 @@ def _seconds(text: pl.Expr) -> pl.Expr:
 
 
 def _events(found: pl.DataFrame) -> pl.DataFrame:
-    """With `nsel`, what counters of a firewall's event are: cumulative, final, or nothing where it is none.
+    """With `nsel`, what counters of a firewall's event are: update, cumulative, final, or nothing where it is none.
 
-    Cisco's NSEL tells both ends' octets since a connection began, its source being who began, and no end: nfdump leaves
-    that unset. CSV up to 1.7.4 does not tell the event, so that the largest record of a connection counts. Deltas of
+    Cisco's NSEL tells both ends' octets, its source being who began, and no end: nfdump leaves that unset. An update
+    counts since the last one, an end since the beginning. CSV up to 1.7.4 does not tell the event, so that the largest
+    record of a connection counts, which is that of its end. Deltas of
     one direction with an event (PAN-OS) are of a stretch that ends.
     """
     endless = found["end"].str.contains(_NEVER).fill_null(value=False)
@@ -72,8 +76,14 @@ def _events(found: pl.DataFrame) -> pl.DataFrame:
     event = pl.when(~pl.col("event").is_in(_NO_EVENT)).then(pl.col("event").str.to_uppercase())
     empty = ~pl.any_horizontal(_seen(c) for c in _COUNTERS)
     told = pl.lit(endless) | _seen("out_bytes")
-    so_far = (told & event.is_in(_UPDATED)) | (pl.lit(endless) & event.is_null())
-    nsel = pl.when(so_far).then(pl.lit("cumulative")).when(told & event.is_in([*_ENDED, *_BEGUN])).then(pl.lit("final"))
+    nsel = (
+        pl.when(told & event.is_in(_UPDATED))
+        .then(pl.lit("update"))
+        .when(pl.lit(endless) & event.is_null())
+        .then(pl.lit("cumulative"))
+        .when(told & event.is_in([*_ENDED, *BEGUN]))
+        .then(pl.lit("final"))
+    )
     nothing = empty & nsel.is_not_null() & ~event.is_in(_ENDED).fill_null(value=False)
     at = pl.col("event_time").str.replace(r"\.(\d)$", ".00$1").str.replace(r"\.(\d\d)$", ".0$1")
     at = (
@@ -118,6 +128,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
         resp_ip_bytes=pl.when(two_way).then("out_bytes"),
         orig_pkts=pl.when(~two_way | there).then("in_packets"),
         resp_pkts=pl.when(two_way).then("out_packets"),
+        reporter=leaving("way", ~two_way),
         initiator=pl.when(syn | nsel).then(pl.lit("src")).when(two_way).then(pl.lit("ports")),
     )
     packets, size = (pl.col(c).cast(pl.Float64, strict=False) for c in ("in_packets", "in_bytes"))

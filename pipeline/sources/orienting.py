@@ -48,6 +48,15 @@ def initiator(flags: pl.Expr, answers: pl.Expr | None = None) -> pl.Expr:
     return pl.when(syn & ~ack).then(pl.lit("src")).when(answer).then(pl.lit("dest"))
 
 
+def leaving(way: str, one_way: pl.Expr) -> pl.Expr:
+    """The reporter of a record of one direction whose packets were met as they left a router: it is on dest's side.
+
+    A router that looks at packets where they come in (0), too, tells of the same ones twice. Most exporters that do not
+    tell a direction have 0 there, which says nothing.
+    """
+    return pl.when(one_way & pl.col(way).str.to_lowercase().is_in(["1", "e", "egress"])).then(pl.lit("dest"))
+
+
 def complete(fields: pl.DataFrame) -> pl.DataFrame:
     """All columns that the rest asks for; of ports with several values the first, of addresses the only one."""
     missing = _blanks(tuple(c for c in (*conn.ALIASES, *EXTRAS) if c not in fields.columns))

@@ -11,6 +11,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ _KEPT_PIECE = (1 << 25) - (1 << 13)
 """The largest piece that teaches glibc, when it is let go, to keep pieces of up to its size and to map none anew."""
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+"""How a frame begins that holds no data, as pzstd writes one before each that does."""
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
 _REMEDIES: dict[int | None, str] = {
@@ -60,6 +63,8 @@ def compression_of(head: bytes) -> str:
     ):
         if head.startswith(magic):
             return name
+    if _SKIPPABLE.match(head):
+        return "zstd"
     if unfolding.is_utf_16(head):
         return "utf-16"
     return "nfcapd" if nfcapd.is_nfcapd(head) else "plain"

@@ -68,6 +68,8 @@ _ZEEK_SURE = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes)"\s*:
 """Those of its keys that no record of a shipper has beside the line it holds."""
 _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
 _ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
+_ZEEK_REPORT = re.compile(rb">== Total === ")
+"""What ZeekControl writes beside each conn.log, as conn-summary.log: a report for people, of what the log holds."""
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
 _OPENED = {
     "zeek_json": ("_source", "event", "result"),
@@ -103,7 +105,7 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
         SourceError: the content is of no known format, or not of the one that was asked for.
     """
     text = head.lstrip()
-    if not text:
+    if not text or (wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text)):
         return None
     head = _BLANK_LINES.sub(b"", head)
     refuse_kind(head, name)

@@ -24,7 +24,12 @@ ABSENT = (
     "\\N",
     "<null>",
     "<NA>",
+    "NA",
     "NaT",
+    "nil",
+    "<nil>",
+    "(null)",
+    "undefined",
 )
 """What exports of other programs write for nothing."""
 _GROUPED = r"^\d{1,3}(?:,\d{3})+$"

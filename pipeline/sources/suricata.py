@@ -54,11 +54,13 @@ SURICATA = Form(
             "orig_pkts": _eve("flow.pkts_toserver"),
             "sent": _eve("netflow.bytes"),
             "system": ("host", "sensor_name", "firewall_name"),
+            "reporter": _eve("in_iface"),
         }
     ),
     json=True,
     flows=lambda: pl.col("kind").is_in(["flow", "netflow"]),
-    idle=frozenset(("end", "write_ts", "uid", "proto", "service", "system")),
+    idle=frozenset(("end", "write_ts", "uid", "proto", "service", "system", "reporter")),
     note="Frames with their Ethernet header count. Counters inside alerts are partial and never read; a netflow record "
-    "tells one direction and gives way to the flow event of the same session.",
+    "tells one direction and gives way to the flow event of the same session. Of a flow that two interfaces of a "
+    "sensor see, which keeps them apart, one counts.",
 )

@@ -34,6 +34,7 @@ _ELEMENTS = {
     27: "sourceIPv6Address",
     28: "destinationIPv6Address",
     34: "samplingInterval",
+    61: "flowDirection",
     85: "octetTotalCount",
     86: "packetTotalCount",
     89: "forwardingStatus",

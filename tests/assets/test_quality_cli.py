@@ -101,6 +101,18 @@ def test_an_unverified_day_is_named_by_every_command(ran: Path) -> None:
     assert call("alerts", "--day", day(2), site=ran).exit_code == 0
 
 
+def test_a_damaged_table_keeps_no_other_day_from_being_told(copy: Path) -> None:
+    table = copy / "data" / "flows" / f"day={LAST}" / "part.parquet"
+    table.write_bytes(table.read_bytes()[:100])
+    result = call("status", "--json", site=copy)
+    found = {d["day"]: d for d in objects(result)}
+    assert (result.exit_code, found[f"{day(2)}"]["state"], found[f"{LAST}"]["state"]) == (0, "done", "stale")
+    assert "cannot be read" in found[f"{LAST}"]["reasons"][0]
+    result = call("alerts", site=copy)
+    assert result.exit_code == 1
+    assert f"{LAST}: unverified: its flows cannot be read any more; see: nilometer status --day {LAST}" in result.stderr
+
+
 def test_no_alert_of_a_doubtful_day_never_reads_as_no_alert(ran: Path) -> None:
     words = ["alerts", "--from", LAST, "--to", day(DAYS), "--rule", TWIN]
     assert "No alert. But 2 of the days have no verdict" in call(*words, site=ran).stdout

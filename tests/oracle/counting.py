@@ -102,6 +102,15 @@ def best(rows: list[Row]) -> Row:
     return min(rows, key=lambda r: (-(-1 if r["duration"] is None else r["duration"]), -size(r), *order(r)))
 
 
+def is_sample(row: Row) -> bool:
+    packets = max((p for p in (row["packets_in"], row["packets_out"]) if p is not None), default=None)
+    rate = row["sampling_rate"] or 1
+    if row["accounting"] != "delta" or row["duration"]:
+        return False
+    told = rate > 1 and (packets is None or packets <= rate)
+    return told or (packets is not None and packets >= 64 and size(row) % packets == 0)
+
+
 def told_once(rows: list[Row]) -> list[Row]:
     kept: list[Row] = [r for r in rows if r["record_id"] is None]
     for group in groups([r for r in rows if r["record_id"] is not None], lambda r: (r["source"], r["record_id"])):
@@ -110,11 +119,18 @@ def told_once(rows: list[Row]) -> list[Row]:
     def record(row: Row) -> Any:
         return pick(row, (*OBSERVER, "uid", "start_time", *KEY))
 
+    seen: dict[Any, int] = defaultdict(int)
+
     def whole_record(row: Row) -> Any:
         counters = tuple(row[c] for c in ("duration", *COUNTS)) if row["accounting"] == "delta" else None
-        return (record(row), counters, side(row))
+        found = (record(row), counters, side(row))
+        if not is_sample(row):
+            return found
+        seen[(found, row["source_file"])] += 1
+        return (found, seen[(found, row["source_file"])])
 
     applies = [r for r in kept if (r["uid"] is not None or has_ends(r)) and r["accounting"] != "cumulative"]
+    applies.sort(key=order)
     single = [best(g) for g in groups(applies, whole_record)]
     after = [r for r in kept if r not in applies] + single
     wholes = {record(r) for r in after if side(r) == "both" and size(r) > 0}
@@ -152,7 +168,10 @@ def last_of_sessions(rows: list[Row], window: dt.timedelta) -> list[Row]:
 
 
 def one_sensor(rows: list[Row], sensors: tuple[str, ...]) -> list[Row]:
-    kept = [r for r in rows if not has_ends(r)]
+    def seen_at(row: Row) -> bool:
+        return has_ends(row) or (row["start_time"] is not None and row["reporter"] is not None)
+
+    kept = [r for r in rows if not seen_at(r)]
 
     def wish(name: Any) -> int:
         return sensors.index(name) if name in sensors else len(sensors)
@@ -166,7 +185,7 @@ def one_sensor(rows: list[Row], sensors: tuple[str, ...]) -> list[Row]:
         wishes = min(min(wish(r["dvc"]), wish(r["source"])) for r in seen)
         return (wishes, min(layer(r) for r in seen), -sum(size(r) for r in seen), name)
 
-    for run in runs([r for r in rows if has_ends(r)], lambda r: pick(r, KEY), dt.timedelta(seconds=60)):
+    for run in runs([r for r in rows if seen_at(r)], lambda r: pick(r, KEY), dt.timedelta(seconds=60)):
         one_way = not any(side(r) == "both" for r in run)
         for part in groups(run, lambda r, by_side=one_way: side(r) if by_side else ""):
             kept += min(groups(part, lambda r: pick(r, OBSERVER)), key=rank)

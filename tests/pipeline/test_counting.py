@@ -76,6 +76,23 @@ def test_without_id_and_one_of_time_and_ports_nothing_is_taken_for_another(unkno
     assert kept({"uid": None, unknown: None}, {"uid": None, unknown: None}) == [1, 2]
 
 
+SAMPLE = {"uid": None, "accounting": "delta", "duration": 0, "ip_bytes_in": 1_518, "ip_bytes_out": None}
+TOLD, MULTIPLIED = {"packets_in": 1, "sampling_rate": 1_000.0}, {"packets_in": 66, "ip_bytes_in": 66 * 1_500}
+
+
+@pytest.mark.parametrize("sample", [TOLD, MULTIPLIED, TOLD | {"packets_in": 1_000}, TOLD | {"packets_in": None}])
+def test_alike_samples_of_packets_count_as_often_as_one_file_has_them(sample: dict[str, Any]) -> None:
+    one = SAMPLE | sample
+    copies = [one | {"source_file": "b.log"}] * 2  # A copy that was cut.
+    found, dropped = count_once(flows(one, one, one, *copies))
+    assert (found["ip_bytes_in"].to_list(), dropped.duplicates) == ([3 * one["ip_bytes_in"]], 2)
+
+
+@pytest.mark.parametrize("other", [{"duration": 1}, {"packets_in": 2, "sampling_rate": None}, {"accounting": "final"}])
+def test_alike_records_of_more_than_a_packet_are_one(other: dict[str, Any]) -> None:
+    assert kept(*[SAMPLE | TOLD | other] * 2) == [1]
+
+
 def test_drops_are_counted_by_kind() -> None:
     other = INTERIM | {"uid": "C2"}
     found, dropped = count_once(flows({}, {}, INTERIM, other, other | {"duration": 20}))
@@ -175,6 +192,21 @@ def test_the_same_ports_used_again_later_are_another_flow_even_for_another_senso
     assert total({}, {"dvc": "tap-2"} | after(60)) == (1, 100, 10)
 
 
+def test_stretches_that_a_router_met_twice_count_once_although_their_times_differ() -> None:
+    came = {"accounting": "delta", "uid": None, "ip_bytes_out": None}
+    left = came | {"reporter": "src"}
+    assert total(came, left | after(0.004), came | after(60), left | after(60.004)) == (1, 200, 0)
+    assert total(came, came | after(60), {**left, "ip_bytes_in": None, "ip_bytes_out": 10}) == (1, 200, 10)
+
+
+@pytest.mark.parametrize("unknown", [{"src_port": None}, {"src_port": None, "dest_port": None}])
+def test_both_ends_of_a_flow_may_tell_of_it_without_ports(unknown: dict[str, Any]) -> None:
+    near, far = ({"reporter": r, "dvc": r, "uid": r, "accounting": "delta"} | unknown for r in ("src", "dest"))
+    assert total(near, far | after(1)) == (1, 100, 10)
+    assert total(near, near | after(1)) == (2, 200, 20)
+    assert total(near | {"reporter": None}, far | {"reporter": None}) == (2, 200, 20)
+
+
 HALF_OUT = {"ip_bytes_in": None, "uid": None}
 HALF_IN = {"ip_bytes_out": None, "uid": None}
 
@@ -207,6 +239,16 @@ def test_a_stretch_is_told_twice_only_when_all_its_counters_agree() -> None:
     stretch = HALF_IN | {"accounting": "delta"}
     assert total(stretch, stretch) == (1, 100, 0)
     assert total(stretch, stretch | {"ip_bytes_in": 101}) == (1, 201, 0)
+
+
+@pytest.mark.parametrize("uid", [None, "7"])
+def test_updates_of_a_connection_are_stretches_until_its_end_tells_the_whole(uid: str | None) -> None:
+    first, second = ({"accounting": "update", "uid": uid, "ip_bytes_in": n} for n in (70, 31))
+    end = {"accounting": "final", "uid": uid, "duration": 120 * 10**6, "ip_bytes_in": 101, "ip_bytes_out": 20}
+    assert total(first, second, second | after(60)) == (1, 132, 30)
+    assert total(first, second | after(60), end) == (1, 101, 20)
+    assert count_once(flows(first, second | after(60), end))[1] == Dropped(interim=2)
+    assert total(first, end | after(4_000)) == (2, 171, 30)
 
 
 def test_a_record_delivered_twice_counts_once_whatever_else_it_says() -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,42 @@ def test_globs_find_files_in_order_of_name_and_no_folders(tmp_path: Path, patter
     for name in ("logs/b.log", "logs/a.log", "logs/deep/er/c.log"):
         put(tmp_path / name)
     assert names(listed(tmp_path, pattern)) == found
+
+
+HIDDEN = ["logs/.a.log.Xy12", "logs/._a.log", "logs/.snapshot/hourly.0/a.log", "logs/x/.nfs01/a.log", ".x/a.log"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        *((p, ["logs/a.log"]) for p in ("logs/**/*a.log*", "logs/*", "**/*")),
+        ("logs/.snapshot/**/*", ["logs/.snapshot/hourly.0/a.log"]),
+        ("logs/._*", ["logs/._a.log"]),
+        (".x/*", [".x/a.log"]),
+    ],
+)
+def test_hidden_names_are_matched_by_patterns_that_name_them(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    for name in ("logs/a.log", *HIDDEN):
+        put(tmp_path / name)
+    assert names(listed(tmp_path, pattern)) == found
+
+
+@pytest.mark.parametrize("pattern", ["logs/*/a.log", "logs/**/*.log", "logs/*/deep/*.log"])
+def test_folders_that_cannot_be_listed_are_named(tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("open", "shut", "lost+found"):
+        put(tmp_path / "logs" / name / "deep" / "b.log")
+        put(tmp_path / "logs" / name / "a.log")
+    scan, stat = os.scandir, Path.stat
+
+    def refuse(path: Any, **more: Any) -> None:
+        if {"shut", "lost+found"}.intersection(Path(path).parts):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", lambda path: (refuse(path), scan(path))[1])
+    monkeypatch.setattr(Path, "stat", lambda path, **more: (refuse(path), stat(path, **more))[1])
+    found = listed(tmp_path, pattern)
+    assert {n.split("/")[1] for n in names(found)} == {"open"}
+    assert messages(found).count("logs/shut: is a folder that cannot be listed (Permission denied)") == 1
 
 
 def test_an_absolute_path_gives_names_relative_to_its_folder(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import polars as pl
 
 from pipeline.landing import Landing
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.site import open_site
 from pipeline.stages import make_daily, make_flows
+from tests.oracle.zeek import conn, tsv
+from tests.pipeline.landings import World, settings
 from tests.worlds import CONFIG, SERVER, day, make_site
 
 NOON = f"{day(0)}T12:00:00.000000+0000"
@@ -45,6 +47,41 @@ def test_zeek_and_suricata_logs_add_up_in_one_day(tmp_path: Path) -> None:
         "10.0.0.3": 1_000 + 10 * 4,
         "10.0.0.9": 40,
     }
+
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+def stretch(start: dt.datetime) -> str:
+    """A minute of a session as a collector of NetFlow tells it: what its server sent."""
+    times = {"time_flow_start_ns": int(start.timestamp()) * 10**9, "time_flow_end_ns": int(start.timestamp()) * 10**9}
+    ends = {"src_addr": SERVER, "dst_addr": "10.0.0.1", "src_port": 993, "dst_port": 50_000, "proto": "TCP"}
+    return json.dumps({**times, **ends, "bytes": 100, "packets": 2, "sampling_rate": 0}) + "\n"
+
+
+def test_a_session_over_midnight_that_a_second_source_tells_in_stretches_counts_once(tmp_path: Path) -> None:
+    midnight = dt.datetime.combine(day(1), dt.time(), dt.UTC)
+    whole = conn(midnight - 30 * MINUTE, duration="3600", resp_ip_bytes="6001", orig_ip_bytes="9")
+    quiet = conn(midnight + 600 * MINUTE, uid="C2", id__orig_h="10.9.9.9", id__resp_h="10.9.9.8")
+    sources = [{"name": "zeek", "path": "logs/*.log"}, {"name": "flow", "path": "logs/*.json"}]
+    chosen = Settings.model_validate(settings().model_dump() | {"sources": sources})
+    world = World(tmp_path, chosen)
+    world.put("conn.log", tsv(whole | {"id.orig_h": "10.0.0.1"}, quiet))
+    world.put("a.json", "".join(stretch(midnight + n * MINUTE) for n in range(-30, 0)).encode())
+    world.put("b.json", "".join(stretch(midnight + n * MINUTE) for n in range(30)).encode())
+    assert world.land(day(0), day(1)).problems == []
+    assert [world.received(day(n)) for n in (0, 1)] == [[6001], []]
+
+
+def test_by_its_end_a_session_over_midnight_is_not_counted_by_its_interim_record_too(tmp_path: Path) -> None:
+    midnight = dt.datetime.combine(day(1), dt.time(), dt.UTC)
+    chosen = settings("logs/*").model_dump() | {"counting": {"attribute": "end"}}
+    world = World(tmp_path, Settings.model_validate(chosen))
+    so_far, whole = ({"duration": str(60 * n), "resp_ip_bytes": str(100 * n)} for n in (29, 60))
+    world.put("conn_long.log", tsv(conn(midnight - 30 * MINUTE, **so_far), path="conn_long"))
+    world.put("conn.log", tsv(conn(midnight - 30 * MINUTE, **whole)))
+    assert world.land(day(0), day(1)).problems == []
+    assert [world.received(day(n)) for n in (0, 1)] == [[], [6000]]
 
 
 def test_a_site_file_may_name_each_format(tmp_path: Path) -> None:

@@ -192,6 +192,50 @@ def test_a_duration_of_a_whole_round_of_the_uptime_is_unknown_and_warned_of(off:
     assert (parsed.rows["duration"].to_list(), parsed.account.warnings) == ([None], {"implausible_duration": 1})
 
 
+@pytest.mark.parametrize(
+    ("encoding", "record", "way"),
+    [
+        ("goflow2", GOFLOW2, "flow_direction"),
+        ("goflow2", GOFLOW1, "FlowDirection"),
+        ("nprobe", NPROBE, "DIRECTION"),
+        ("ipfix_json", IPFIXCOL, "iana:flowDirection"),
+    ],
+)
+def test_packets_that_a_router_met_as_they_left_it_are_told_from_those_that_came(
+    encoding: str, record: dict[str, Any], way: str
+) -> None:
+    rows = [only(read(encoding, json.dumps(record | told))) for told in ({}, {way: 0}, {way: 1})]
+    assert [row["reporter"] for row in rows] == [None, None, "src"]  # Turned, as the server's records are.
+    row = only(read("nprobe", json.dumps(NPROBE | {"OUT_BYTES": 420, "DIRECTION": 1})))
+    assert row["reporter"] is None
+
+
+def test_an_other_direction_of_0_bytes_is_none_where_one_way_flows_are_passed_on() -> None:
+    zero = {"encoding": "nprobe", "record": NPROBE | {"OUT_BYTES": 0, "OUT_PKTS": 0}}
+    reverse = {"encoding": "ipfix_json", "record": IPFIXCOL | {"iana@reverse:octetDeltaCount": 0}}
+    beat = {"@timestamp": "2026-11-20T08:00:00Z", "event": {"dataset": "netflow.log"}}
+    beat |= {
+        "source": {"ip": SERVER, "port": 993, "bytes": 5_900},
+        "destination": {"ip": CLIENT, "port": 5, "bytes": 0},
+    }
+    for told in (zero, reverse, {"encoding": "ecs", "record": beat}):
+        row = only(read(str(told["encoding"]), json.dumps(told["record"])))
+        bytes_in = row["ip_bytes_in"] or row["other_bytes_in"]
+        assert (row["src_ip"], bytes_in, row["ip_bytes_out"], row["other_bytes_out"]) == (CLIENT, 5_900, None, None)
+
+
+def test_an_asa_s_updates_count_since_the_last_one_and_its_teardown_the_whole() -> None:
+    octets = {"iana:initiatorOctets": 420, "iana:responderOctets": 5_900, "iana:octetDeltaCount": None}
+    asa, other = ([r | {"iana:firewallEvent": e} for e in (5, 2)] for r in (IPFIXCOL | octets, IPFIXCOL))
+    told = [only(read("ipfix_json", json.dumps(r)))["accounting"] for r in (*asa, *other)]
+    assert told == ["update", "final", "delta", "delta"]
+    ends = {"source": {"ip": CLIENT, "port": 5, "bytes": 420}, "destination": {"ip": SERVER, "port": 993, "bytes": 5}}
+    beat = {"@timestamp": "2026-11-20T08:00:00Z", "event": {"dataset": "netflow.log"}, **ends}
+    for event, accounting in ((5, "update"), (2, "final"), (None, "delta")):
+        record = beat | {"netflow": {"firewall_event": event, "initiator_octets": 420, "responder_octets": 5}}
+        assert only(read("ecs", json.dumps(record)))["accounting"] == accounting
+
+
 def test_akvorado_s_rows_are_of_the_time_at_which_they_came() -> None:
     row = {"TimeReceived": "2026-11-20 08:00:00", "SamplingRate": "1000", "ExporterAddress": "::ffff:192.0.2.1",
            "SrcAddr": "::ffff:198.51.100.25", "DstAddr": "::ffff:10.1.0.11", "SrcPort": 993, "DstPort": 50_001,

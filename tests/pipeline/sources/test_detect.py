@@ -88,3 +88,9 @@ def test_an_answer_without_any_record_is_no_unknown_format(answer: str, wanted: 
 def test_other_small_json_is_of_no_known_format(text: str) -> None:
     with pytest.raises(SourceError, match="known format"):
         detect(text.encode(), "auto", "x")
+
+
+@pytest.mark.parametrize("wanted", ["auto", "zeek"])
+def test_the_report_that_zeek_writes_beside_each_log_holds_nothing(wanted: str) -> None:
+    head = b"\n>== Total === 2026-11-20-00-00-00 - 2026-11-20-00-59-59\n   - Connections 43.4k - Payload 398.4m - \n"
+    assert detect(head, wanted, "logs/conn-summary.00.log") is None

@@ -254,11 +254,11 @@ def test_one_direction_of_an_exporter_is_told_by_the_sum_where_filebeat_is_old()
     assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-20T00:00:00.500000+00:00"}
 
 
-def test_nsel_counts_since_a_flow_s_beginning() -> None:
+def test_nsel_counts_since_the_last_update_and_in_the_end_since_the_beginning() -> None:
     octets = {"initiator_octets": 81, "responder_octets": 6_207}
     events = [exported((81, 6_207), firewall_event=e, **octets) for e in (5, 2, 3)]
     old = exported((None, None), firewall_event=2, **octets)
     parsed = read("ecs", *events, exported((None, None), firewall_event=1), old)
     told = rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "accounting")
-    assert told == [(SERVER, 6_207, 81, kind) for kind in ("cumulative", "final", "final")]
+    assert told == [(SERVER, 6_207, 81, kind) for kind in ("update", "final", "final")]
     assert dict(parsed.account.warnings) == {"blocked": 1, "no_counters": 1}

@@ -43,7 +43,7 @@ def test_nsel_tells_both_ends_octets_and_what_began_or_was_denied_is_no_flow() -
     parsed = read("logstash_netflow", record(NSEL), record(NSEL, fw_event=5), record(NSEL, fw_event=1),
                   record(NSEL, fw_event=3), record(V9, in_bytes=None))  # fmt: skip
     told = rows(parsed, "ip_bytes_in", "ip_bytes_out", "accounting", "uid")
-    assert told == [(5_420, 420, "final", "7"), (5_420, 420, "cumulative", "7")]
+    assert told == [(5_420, 420, "final", "7"), (5_420, 420, "update", "7")]
     assert dict(parsed.account.warnings) == {"begin": 1, "blocked": 1, "no_counters": 1}
 
 

@@ -84,8 +84,8 @@ def test_a_program_that_knows_no_events_is_asked_without_them(tmp_path: Path, mo
     )
     with nfcapd.open_program(tmp_path / "x.nf") as stream:
         header, line = stream.read().decode().splitlines()
-    assert header.endswith(",ra,evt,msec")
-    assert line.endswith(",%ra,,")
+    assert header.endswith(",ra,dir,evt,msec")
+    assert line.endswith(",%ra,%dir,,")
 
 
 # Real tools
@@ -223,6 +223,6 @@ def test_events_of_a_firewall_count_each_connection_once(tmp_path: Path, encodin
     else:
         parsed = read_all(export(file, "-o", encoding.removeprefix("nfdump_")), encoding)
     assert sessions(parsed) == [(*LONG, 12_000, 300), (*SHORT, 70, 4_000)]
-    assert set(parsed.account.warnings) <= {"blocked", "no_data"}
+    assert set(parsed.account.warnings) <= {"blocked", "begin", "no_data"}
     if encoding != "nfdump_csv":
         assert sorted(parsed.rows["duration"] / 1e6) == [2, 60, 120, 180]

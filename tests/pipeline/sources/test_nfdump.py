@@ -286,12 +286,12 @@ def test_events_of_a_firewall_are_of_whole_connections_and_those_of_a_stretch_ar
     )
     columns = ("src_ip", "accounting", "ip_bytes_in", "ip_bytes_out", "packets_in", "duration")
     assert parsed.rows.select(columns).rows() == [
-        (SERVER, "cumulative", 5_000, 70, None, 7_800_000),
+        (SERVER, "update", 5_000, 70, None, 7_800_000),
         (SERVER, "final", 0, 90, None, 7_800_000),
         (SERVER, "cumulative", 5_000, 70, None, 7_800_000),
         (CLIENT, "delta", 5_900, None, 10, 60_500_000),
     ]
-    assert dict(parsed.account.warnings) == {"no_data": 1}
+    assert dict(parsed.account.warnings) == {"begin": 1}
 
 
 def test_sampled_records_and_impossible_packets_are_warned_of() -> None:
@@ -379,3 +379,16 @@ def test_each_of_many_summaries_is_compared_with_its_own_records() -> None:
     parsed = read_lines("nfdump_csv", lines)
     assert (parsed.account.flows, dict(parsed.account.warnings)) == (2_000, {})
     assert parsed.rows.select(pl.col("ip_bytes_in").sum()).item() == 80_000
+
+
+@pytest.mark.parametrize(("way", "reporter"), [("0", None), ("1", "dest"), ("E", "dest"), ("I", None), ("29", None)])
+def test_packets_met_as_they_left_a_router_are_told_from_those_that_came(way: str, reporter: str | None) -> None:
+    record = f"{TIMES},{CLIENT},{SERVER},40001,993,TCP,...AP.S.,0,0,10,600,0,0,{way}"
+    assert only(read_lines("nfdump_csv", [f"{HEADER},dir", record]))["reporter"] == reporter
+
+
+def test_what_a_firewall_tells_since_its_last_update_is_told_from_the_whole() -> None:
+    events = ("CREATE", "UPDATE", "DELETE", "INVALID", "DENIED")
+    parsed = json_lines(flow(0, 0, event="CREATE"), *(flow(70, 5_000, event=e) for e in events))
+    assert parsed.rows["accounting"].to_list() == ["final", "update", "final", "delta"]
+    assert {k: parsed.account.warnings[k] for k in ("blocked", "begin")} == {"blocked": 1, "begin": 1}

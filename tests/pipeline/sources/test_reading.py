@@ -171,6 +171,11 @@ def test_small_files_may_unfold_as_they_like(tmp_path: Path, kind: str) -> None:
     assert blocks(stored(tmp_path, COMPRESSIONS[kind](b"\n" * 100_000)), max_ratio=2)
 
 
+def test_zstd_may_begin_with_a_frame_without_data(tmp_path: Path) -> None:
+    path = stored(tmp_path, b"\x50\x2a\x4d\x18\x04\0\0\0size" + zstandard.ZstdCompressor().compress(TEXT))
+    assert b"".join(b.data for b in blocks(path)) == TEXT
+
+
 def test_zstd_never_unfolds_much_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zstandard.ZstdCompressor().compress(b"\0" * (1 << 26))
     monkeypatch.setattr(reading, "_ZSTD_INPUT", 64)

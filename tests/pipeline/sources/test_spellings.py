@@ -64,7 +64,9 @@ def test_a_point_before_noughts_that_groups_nothing_is_a_decimal_one(told: str) 
     assert one(row(bytes_in=told))["other_bytes_in"] == 5_900
 
 
-@pytest.mark.parametrize("told", ["-", "null", "NULL", "N/A", "NaN", "None", "\\N"])
+@pytest.mark.parametrize(
+    "told", ["-", "null", "NULL", "N/A", "NaN", "None", "\\N", "NA", "nil", "<nil>", "(null)", "undefined"]
+)
 def test_words_for_nothing_leave_a_counter_unknown(told: str) -> None:
     found = one(row(bytes_in=told))
     assert (found["other_bytes_in"], found["other_bytes_out"]) == (None, 600)

@@ -37,14 +37,14 @@ def test_records_of_a_datagram_are_those_of_either_direction() -> None:
     assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-20T08:00:00.250000+00:00"}
 
 
-def test_nsel_counts_since_a_flow_s_beginning() -> None:
+def test_nsel_counts_since_the_last_update_and_in_the_end_since_the_beginning() -> None:
     """Created, updated, deleted, denied, as an ASA exports them; other firewalls number deltas of one direction so."""
     ends = {k: v for k, v in CLIENT.items() if k not in (1, 2, 6)} | {148: 7, 152: TIMES[152]}
     counts = [{}, {231: 60, 232: 3_000}, {231: 81, 232: 6_207}, {231: 0, 232: 0}]
     nsel = [ends | {233: event} | c for event, c in zip((1, 5, 2, 3), counts, strict=True)]
     parsed = read("vflow", datagram(*nsel, SERVER | TIMES | {233: 5}))
     told = rows(parsed, "ip_bytes_in", "ip_bytes_out", "accounting", "uid")
-    assert told == [(3_000, 60, "cumulative", "7"), (6_207, 81, "final", "7"), (5_420, None, "delta", None)]
+    assert told == [(3_000, 60, "update", "7"), (6_207, 81, "final", "7"), (5_420, None, "delta", None)]
     assert dict(parsed.account.warnings) == {"blocked": 1, "no_counters": 1}
 
 
