@@ -9,12 +9,11 @@ from typing import Any
 
 import dagster as dg
 
-from assets import checks
-from assets.days import chain_asset, partitions_of, run_days, surge_scores
+from assets import bad_days, checks
+from assets.days import chain_asset, days_of, partitions_of, run_days, surge_scores
 from assets.metadata import alerts_of, changes_of
 from data_quality.checks import day_quality
 from pipeline import verdicts
-from pipeline.days import parse_day
 from pipeline.locks import site_lock
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
@@ -30,6 +29,7 @@ def build(site: Site) -> dg.AssetsDefinition:
     @chain_asset(site, ALERTS, "gold", ["anomaly_scores", "flows", *surge_scores(site)], known, fresh=True)
     def alerts(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
         changes: dict[dt.date, list[verdicts.Change]] = {}
+        days = days_of(context, site)
 
         def make(day: dt.date) -> DayRecord:
             record, changes[day] = publish_alerts(site, day, day_quality(site, day))
@@ -40,16 +40,11 @@ def build(site: Site) -> dg.AssetsDefinition:
 
         with site_lock(site.storage.workspace, wait=True):
             verdicts.recover(site.storage)
-            verdicts.open_days(site.storage, [parse_day(k) for k in context.partition_keys])
+            verdicts.open_days(site.storage, days)
             done = run_days(context, site, "alerts", make, describe)
             verdicts.close_days(site.storage)
-        checks.judge(context, site, specs, [parse_day(k) for k in context.partition_keys])
-        failures = {k: f for k in context.partition_keys if (f := site.storage.failure(parse_day(k))) is not None}
-        if failures:
-            named = "; ".join(f"{day} ({stage}): {reasons[0]}" for day, (stage, reasons) in failures.items())
-            raise dg.Failure(
-                f"{len(failures)} of {len(context.partition_keys)} days failed: {named}", allow_retries=False
-            )
+        checks.judge(context, site, specs, days)
+        bad_days.tell(context, site, days, ALERTS.name)
         yield done
         for spec in specs:
             yield dg.Output(None, output_name=f"{ALERTS.name}_{spec.name}")

@@ -18,11 +18,15 @@ from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 
-from assets.run_tags import SITE
+from assets.run_tags import SITE, site_tags
+from assets.stopping import tells_a_stop
+from pipeline.schemas import TABLES
 from pipeline.site import Site
 from pipeline.unchanged import ALIVE
 
 RUNNING = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+ASSET_JOB = "__ASSET_JOB"
+"""How Dagster calls runs of assets that somebody chose, in every code location."""
 YOUNG_SECONDS = 60
 """A lock that nobody holds yet may be about to be taken."""
 UNBEGUN_SECONDS = 600
@@ -46,7 +50,7 @@ def executor(site: Site) -> dg.ExecutorDefinition:
 
 
 class _Holding(dg.Executor):
-    """An executor that is known to be alive."""
+    """An executor that is known to be alive, and gives its runs the tags that every run of the site has."""
 
     def __init__(self, site: Site, inner: dg.Executor) -> None:
         self._site, self._inner = site, inner
@@ -59,7 +63,12 @@ class _Holding(dg.Executor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
         hold(self._site, plan_context.run_id)
-        yield from self._inner.execute(plan_context, execution_plan)
+        if is_of(self._site, plan_context.dagster_run):  # A location may hold more than the site.
+            plan_context.instance.add_run_tags(plan_context.run_id, site_tags(self._site))
+        for event in self._inner.execute(plan_context, execution_plan):
+            yield event
+            if tells_a_stop(event):  # Dagster would begin the steps that do not wait for this one.
+                raise dg.DagsterExecutionInterruptedError
 
 
 def _folder(site: Site) -> Path:
@@ -85,12 +94,20 @@ def release(site: Site, run_id: str) -> None:
         os.close(handle)
 
 
+def is_of(site: Site, run: dg.DagsterRun) -> bool:
+    """Whether a run is one of the site's, in an instance that other sites and other code locations may use too."""
+    if (named := run.tags.get(SITE)) is not None:
+        return named == site.root.name
+    if not run.job_name.startswith(ASSET_JOB):
+        return run.job_name.startswith("nilometer_")
+    chosen = [*(run.asset_selection or ()), *(c.asset_key for c in run.asset_check_selection or ())]
+    return not chosen or any(key.to_user_string() in TABLES for key in chosen)
+
+
 def bury(instance: dg.DagsterInstance, site: Site) -> list[str]:
     """Mark runs whose process died as failed, as they would be waited for; the ids of these runs."""
     records = instance.get_run_records(dg.RunsFilter(statuses=list(RUNNING)))
-    running = {
-        r.dagster_run.run_id: r for r in records if r.dagster_run.tags.get(SITE, site.root.name) == site.root.name
-    }
+    running = {r.dagster_run.run_id: r for r in records if is_of(site, r.dagster_run)}
     dead = [run_id for run_id in _orphans(site) if run_id in running]
     dead += [
         run_id for run_id, record in running.items() if run_id not in dead and _never_began(instance, site, record)

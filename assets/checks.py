@@ -11,10 +11,14 @@ from itertools import groupby
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Made,
+)
 from pydantic import Field
 
-from assets import journal, metadata
-from assets.days import POOL, surge_scores
+from assets import bad_days, journal, metadata
+from assets.days import POOL, days_of, surge_scores
+from assets.history import newest
 from data_quality import checks as quality
 from data_quality.checks import CheckOutcome, CheckSpec, run_all
 from data_quality.judged import unjudged
@@ -50,7 +54,9 @@ def _step(
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.Output[None]]:
         op_context = context.op_execution_context
         wanted = [known[key.name] for key in sorted(context.selected_asset_check_keys)]
-        judge(op_context, site, wanted, [parse_day(key) for key in context.partition_keys])
+        days = days_of(op_context, site)
+        judge(op_context, site, wanted, days)
+        bad_days.tell(op_context, site, days, f"{table}_checks")
         for spec in wanted:
             yield dg.Output(None, output_name=f"{table}_{spec.name}")
 
@@ -96,8 +102,11 @@ def job(site: Site) -> dg.JobDefinition:
     def judge_again(context: dg.OpExecutionContext, config: Days) -> None:
         with site_lock(site.storage.workspace, wait=True):
             days = _days(config.days) or stale.kept_span(site, last_ended_day(site))
-            for specs, alike in groupby(days, lambda day: unjudged(site, day)):
+            wanting = {day: specs for day in days if (specs := unjudged(site, day))}
+            for specs, alike in groupby(wanting, wanting.__getitem__):
                 judge(context, site, specs, list(alike))
+        rest = "the results of the others are of what is stored, or nothing is stored"
+        context.log.info(f"checks of {len(wanting)} of {len(days)} days were run; {rest}")
 
     @dg.job(name=JOB, description="Runs checks again whose results are missing or of other data; makes no day.")
     def nilometer_checks() -> None:
@@ -120,16 +129,25 @@ def judge(
     """Run the checks on the days, and tell Dagster each day's result."""
     with site_lock(site.storage.workspace, wait=True):
         outcomes = run_all(specs, site, days)
+    made = {table: _made(context.instance, table, days) for table in {s.table for s in specs}}
     for spec in specs:
         for day, outcome in outcomes[spec.name].items():
             if not outcome.passed:
                 about = {"run_id": context.run.run_id, "day": day.isoformat(), "stage": spec.table}
                 journal.write("warning", "check_failed", **about, check=spec.name)
             # log_event takes evaluations too, and unlike runless events they may come again for the same day.
-            context.log_event(_evaluation(spec, day.isoformat(), outcome))  # type: ignore[arg-type]
+            told = _evaluation(spec, day.isoformat(), outcome, made[spec.table].get(day.isoformat()))
+            context.log_event(told)  # type: ignore[arg-type]
 
 
-def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetCheckEvaluation:
+def _made(instance: dg.DagsterInstance, table: str, days: Sequence[dt.date]) -> dict[str, Made]:
+    """Day -> its materialisation; without it Dagster counts a result as of none, and calls the day unchecked."""
+    records = newest(instance, dg.AssetKey(table), {day.isoformat() for day in days})
+    told = ((r.partition_key, Made(storage_id=r.storage_id, run_id=r.run_id, timestamp=r.timestamp)) for r in records)
+    return {day: made for day, made in told if day is not None}
+
+
+def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome, made: Made | None) -> dg.AssetCheckEvaluation:
     bad = [o for o in outcome.outcomes if not o["passed"]]
     grave = "error" in {o.get("severity", spec.severity) for o in bad or [{}]}
     severity = dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN
@@ -142,6 +160,7 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome) -> dg.AssetChe
         check_name=spec.name,
         passed=outcome.passed,
         partition=day,
+        target_materialization_data=made,
         severity=severity,
         description=f"failed: {', '.join(failed)}" if failed else None,
         metadata={

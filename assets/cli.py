@@ -250,7 +250,7 @@ def _span(site: Site) -> tuple[dt.date, dt.date]:
 def alerts(folder: Path, /, rule: str | None, form: str | None, alert_id: str | None, **asked: Any) -> None:
     """Print the alerts of the days; with one rule, csv has exactly the seed's columns."""
     from assets.alerting import print_alerts
-    from assets.verdict_history import print_changes, print_history
+    from assets.verdict_history import print_changes, print_history, told_days
 
     form = _form(form, as_json=asked["as_json"])
     site, day, first, last = open_site(folder), asked["day"], asked["first"], asked["last"]
@@ -264,11 +264,14 @@ def alerts(folder: Path, /, rule: str | None, form: str | None, alert_id: str | 
         print_history(site, alert_id, as_json=form == "jsonl")
         return
     if asked["changes"]:
-        ends = (site.settings.start_date, _span(site)[1])
-        print_changes(site, asked_days(day, first, last, ends), rule, asked["since"], as_json=form == "jsonl")
+        print_changes(
+            site, asked_days(day, first, last, told_days(site)), rule, asked["since"], as_json=form == "jsonl"
+        )
         return
     scored = site.storage.days("alerts")
     if not scored and not (day or first or last):
+        if form != "table":
+            print_alerts(site, [], rule, form)
         screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")
         sys.exit(PROBLEMS)
     ends = (scored[0], scored[-1]) if scored else (site.settings.start_date, site.settings.start_date)

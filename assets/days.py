@@ -14,17 +14,19 @@ from typing import Any, cast
 import dagster as dg
 import polars as pl
 
-from assets import alive, journal
+from assets import alive, bad_days, journal
 from assets.costs import Meter, Total, bytes_of
 from assets.metadata import GROUP, TECHNIQUES
 from assets.metrics import publish
 from assets.progress import report
+from assets.stopping import INTERRUPTS, Stopped
 from data_quality.checks import day_quality
-from pipeline.days import parse_day, window_days
+from pipeline.days import day_range, parse_day, window_days
 from pipeline.errors import NilometerError
 from pipeline.landing import Landing, LandingReport
 from pipeline.locks import site_lock
-from pipeline.schemas import Table
+from pipeline.now import check_days
+from pipeline.schemas import ALERTS, Table
 from pipeline.site import Site
 from pipeline.stages import failure_before
 from pipeline.status import up_to_date
@@ -37,6 +39,7 @@ NO_EVENT = {"__source_asset_observation__": True}
 
 REFRESH_TAG = "nilometer/refresh"
 """With the value "stale" a run makes only tables that would come out differently."""
+PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 POOL = "nilometer"
 """Runs that write the site's tables; the site's instance lets one of them work at a time."""
@@ -60,6 +63,25 @@ def passing_over(kept: Kept) -> Iterator[None]:
         yield
     finally:
         _kept.remove(kept)
+
+
+def days_of(context: dg.AssetExecutionContext | dg.OpExecutionContext, site: Site) -> list[dt.date]:
+    """The days of a run, in order; Dagster launches whatever day it is asked for, and runs without one.
+
+    Raises:
+        Failure: the run has no day, or one that is no partition of the site, or that has not ended.
+    """
+    tags = context.run.tags
+    ends = [tags.get(PARTITION) or tags.get(end) for end in (RANGE_START, RANGE_END)]
+    if None in ends:
+        told = "This run names no day. Launch it for a partition, or for a range of them."
+        raise dg.Failure(told, allow_retries=False)
+    try:
+        first, last = (parse_day(end or "") for end in ends)
+        check_days(site, days := day_range(first, last))
+    except (NilometerError, ValueError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    return days
 
 
 def land(site: Site, landing: Landing, days: Sequence[dt.date], *, reread: bool = False) -> LandingReport:
@@ -98,30 +120,33 @@ def run_days(
         landing: of stage flows, what was read.
 
     Raises:
+        DaysFailed: days could not be made, and no later step would say so.
         OSError: a day could not be made for a fault of the machine, and the step may be tried again.
     """
     alive.hold(site, context.run.run_id)
+    days = days_of(context, site)
     again = context.run.tags.get(REFRESH_TAG) == "stale" or context.retry_number > 0
     quality_of, faults, total = remembering(day_quality), [], Total(stage)
     with site_lock(site.storage.workspace, wait=True):
-        for index, key in enumerate(context.partition_keys, 1):
-            day = parse_day(key)
+        for index, day in enumerate(days, 1):
             known = again and up_to_date(site, landing, stage, day, quality_of)
             if not known and failure_before(site, day, stage, own=False) is None:
-                fault = _run_day(context, site, key, make, total, describe=describe, reads=reads)
+                fault = _run_day(context, site, day, make, total, describe=describe, reads=reads)
                 faults += [fault] if isinstance(fault, OSError) else []
-            report(stage, index, len(context.partition_keys))
+            report(stage, index, len(days))
     publish(site, total)
     policy = context.op_execution_context.op_def.retry_policy
     if faults and policy is not None and context.retry_number < policy.max_retries:
         raise faults[0]
+    if stage != ALERTS.name:  # Which judges its days before it ends.
+        bad_days.tell(context, site, days, stage)
     return dg.Output(None, metadata=NO_EVENT)
 
 
 def _run_day(
     context: dg.AssetExecutionContext,
     site: Site,
-    key: str,
+    day: dt.date,
     make: Callable[[dt.date], DayRecord],
     total: Total,
     *,
@@ -129,7 +154,7 @@ def _run_day(
     reads: Reads | None,
 ) -> BaseException | None:
     """Make one day; what went wrong is marked, and returned."""
-    day, stage, meter = parse_day(key), total.stage, Meter()
+    key, stage, meter = day.isoformat(), total.stage, Meter()
     about = {"run_id": context.run.run_id, "day": key, "stage": stage}
     try:
         record = next((r for kept in _kept if (r := kept(stage, day)) is not None), None) or make(day)
@@ -156,11 +181,13 @@ def _run_day(
 
 @contextmanager
 def final() -> Iterator[None]:
-    """Lets a retry policy try again after faults of the machine (OSError) alone; any other fault ends the step."""
+    """Lets a retry policy try again after faults of the machine (OSError); other faults and stops end the step."""
     try:
         yield
-    except OSError:
+    except (OSError, bad_days.DaysFailed):
         raise
+    except INTERRUPTS as stop:
+        raise Stopped("The step was stopped on request.", allow_retries=False) from stop
     except Exception as error:
         raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 

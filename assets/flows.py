@@ -5,9 +5,8 @@ import datetime as dt
 import dagster as dg
 
 from assets import alive
-from assets.days import RETRY, chain_asset, final, land, run_days
+from assets.days import RETRY, chain_asset, days_of, final, land, run_days
 from assets.metadata import GROUP
-from pipeline.days import parse_day
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.schemas import FLOWS
@@ -36,10 +35,11 @@ def build(site: Site) -> dg.AssetsDefinition:
     @chain_asset(site, FLOWS, "bronze", ["flow_logs"], retry=RETRY, fresh=True)
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
         alive.hold(site, context.run.run_id)
+        days = days_of(context, site)
         with final(), site_lock(site.storage.workspace, wait=True):
             site.storage.remove_leftovers()
             landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
-            landed = land(site, landing, [parse_day(k) for k in context.partition_keys])
+            landed = land(site, landing, days)
             for problem in landed.problems:
                 context.log.warning(problem.message)
 

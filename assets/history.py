@@ -75,20 +75,22 @@ def forget(instance: dg.DagsterInstance, past: Past) -> None:
 def _keep_newest(instance: dg.DagsterInstance, doomed: set[str]) -> None:
     """Record anew what the doomed runs materialised last, oldest first, and then what is the asset's newest of all."""
     for key in instance.all_asset_keys():
-        newest = sorted(_newest(instance, key), key=lambda r: r.storage_id)
-        going = [r for r in newest if r.run_id in doomed]
+        known = sorted(newest(instance, key), key=lambda r: r.storage_id)
+        going = [r for r in known if r.run_id in doomed]
         # The asset's page shows what was recorded last.
-        for record in [*going, *(newest[-1:] if going and newest[-1].run_id not in doomed else [])]:
+        for record in [*going, *(known[-1:] if going and known[-1].run_id not in doomed else [])]:
             event = record.event_log_entry.dagster_event
             assert event is not None
             instance.report_dagster_event(event, RUNLESS_RUN_ID, timestamp=record.timestamp)
 
 
-def _newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
-    """The newest materialisation of each partition, and of an asset without partitions the newest."""
+def newest(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: set[str] | None = None
+) -> Iterator[dg.EventLogRecord]:
+    """The newest materialisation of each partition, or of those asked for; without partitions, the newest of all."""
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION
-    ids = list(instance.event_log_storage.get_latest_storage_id_by_partition(key, kind).values())
-    if not ids:
+    ids = list(instance.event_log_storage.get_latest_storage_id_by_partition(key, kind, partitions).values())
+    if not ids and partitions is None:
         yield from instance.fetch_materializations(key, limit=1).records
     for start in range(0, len(ids), _AT_ONCE):
         wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=ids[start : start + _AT_ONCE])

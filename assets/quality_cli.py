@@ -49,6 +49,7 @@ def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool, failed:
     found = found.filter(~pl.col("passed")) if failed else found
     if as_json:
         screen.json_lines({**row, "day": row["day"].isoformat()} for row in found.iter_rows(named=True))
+        screen.warn_days({d: f"no check has run; {how_to_make(site, d)}" for d in days if d not in ran})
         return
     meanings = _meanings(site)
     if not ran:

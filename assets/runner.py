@@ -16,6 +16,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from assets import alive, checks, journal
+from assets.bad_days import DaysFailed
 from assets.build import build_defs
 from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, Kept, land, passing_over
 from assets.instances import history
@@ -29,9 +30,8 @@ from data_quality.judged import names_unjudged
 from pipeline import stale
 from pipeline.acceptance import FIT
 from pipeline.days import parse_day, runs_of_days, window_days
-from pipeline.errors import ConfigError
 from pipeline.locks import site_lock
-from pipeline.now import last_ended_day, open_landing
+from pipeline.now import check_days, last_ended_day, open_landing
 from pipeline.site import Site
 from pipeline.status import DayStatus, days_status, snapshot, up_to_date
 from pipeline.storage import DayRecord
@@ -52,22 +52,6 @@ class RunReport:
     def good(self) -> bool:
         """Whether every asked day is done and verified or accepted, and nothing else went wrong."""
         return not self.problems and all(d.state == "done" and d.quality in FIT for d in self.days)
-
-
-def check_days(site: Site, days: Sequence[dt.date]) -> None:
-    """Raise ConfigError for days that are no partition of the site."""
-    start, end = site.settings.start_date, last_ended_day(site)
-    if not days:
-        raise ConfigError("there is no day to run: the first day lies after the last.")
-    if days[0] < start:
-        raise ConfigError(
-            f"{days[0]} lies before the site's start_date {start}.", remedy="Ask for later days, or change start_date."
-        )
-    if days[-1] > end:
-        raise ConfigError(
-            f"{days[-1]} has not ended yet; the last day that has is {end} ({site.settings.timezone}).",
-            remedy="Ask for days that have ended; the hourly preview judges the day in progress.",
-        )
 
 
 def run_days(site: Site, days: Sequence[dt.date], *, reread: bool = False) -> RunReport:
@@ -254,14 +238,14 @@ class _Runner:
 
 
 def _faults(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Steps that failed by themselves; the last one may fail by design, to name the bad days."""
+    """Steps that failed by themselves; the last one fails by design where it names the bad days."""
     events = result.filter_events(lambda e: e.is_step_failure)
     errors = [(e.step_key, e.step_failure_data.error) for e in events]
-    return [f"step {step} failed: {_told(error)}" for step, error in errors if not _by_design(step, error)]
+    return [f"step {step} failed: {_told(error)}" for step, error in errors if not _by_design(error)]
 
 
-def _by_design(step: str | None, error: SerializableErrorInfo | None) -> bool:
-    return step == "alerts" and error is not None and error.cls_name == dg.Failure.__name__
+def _by_design(error: SerializableErrorInfo | None) -> bool:
+    return error is not None and error.cls_name == DaysFailed.__name__
 
 
 def _told(error: SerializableErrorInfo | None) -> str:

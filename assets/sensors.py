@@ -39,7 +39,7 @@ QUIET_SECONDS = 300
 MAX_TRIES = 3
 """Runs for the same need; then it is left until something changes."""
 UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *alive.RUNNING]
-CHAIN_JOBS = [JOB, LANDING_JOB, checks.JOB, "__ASSET_JOB"]
+CHAIN_JOBS = [JOB, LANDING_JOB, checks.JOB, alive.ASSET_JOB]
 """Runs that change what is stored."""
 _SHOWN = 3
 Found = list[dg.RunRequest] | str
@@ -59,9 +59,13 @@ class _Asked:
 
     @classmethod
     def of(cls, cursor: str | None) -> Self:
-        data: dict[str, Any] = json.loads(cursor) if cursor else {"count": 0, "tries": {}}
-        tries = {k: (s, n) for k, (s, n) in data["tries"].items()}
-        return cls(data["count"], tries, data.get("rest", ""), data.get("since", 0.0))
+        """What a cursor tells; one that somebody else has set tells nothing."""
+        try:
+            data: dict[str, Any] = json.loads(cursor or "{}")
+            tries = {k: (str(s), int(n)) for k, (s, n) in data["tries"].items()}
+            return cls(int(data["count"]), tries, str(data.get("rest", "")), float(data.get("since", 0.0)))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return cls()
 
     @property
     def cursor(self) -> str:
@@ -123,7 +127,9 @@ def _sensor(site: Site, name: str, job: str, description: str, look: Look) -> dg
         description=description,
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        if (other := daemons.put_down(site, context.instance)) is not None:
+        # A daemon says when it began with the sensor; who tries it by hand does not.
+        other = daemons.put_down(site, context.instance) if context.last_sensor_start_time is not None else None
+        if other is not None:
             return dg.SensorResult(
                 skip_reason=dg.SkipReason(f"Another daemon looks at this site: {other}. End one of them."),
                 cursor=context.cursor,
@@ -148,7 +154,7 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
         signature = digest(json.dumps(sorted(found.items())))
         if not found:
             return "No log is new or changed."
-        if _busy(instance, [LANDING_JOB]):
+        if _busy(now, instance, [LANDING_JOB]):
             return "Logs are being read."
         if not asked.may("logs", signature):
             return f"{len(found)} logs were asked for {MAX_TRIES} times; see the runs of {LANDING_JOB}."
@@ -165,7 +171,7 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
     about = "Days that would come out differently now, failed days whose inputs changed, and missing windows."
 
     def stale_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
-        if _busy(instance, CHAIN_JOBS):
+        if _busy(now, instance, CHAIN_JOBS):
             return "A run is queued or at work; days are looked at when it has ended."
         if asked.rests(mark := unchanged.mark(now, last_ended_day(now))):
             return "No day is stale; nothing changed since the last look."
@@ -191,7 +197,7 @@ def checks_sensor(site: Site) -> dg.SensorDefinition:
     about = "Days whose checks are of other data than is stored, as a run died in between: judged, not made again."
 
     def unjudged_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
-        if _busy(instance, CHAIN_JOBS):
+        if _busy(now, instance, CHAIN_JOBS):
             return "A run is queued or at work; checks are looked at when it has ended."
         if asked.rests(mark := unchanged.mark(now, last_ended_day(now))):
             return "Every check is of what is stored; nothing changed since the last look."
@@ -241,9 +247,10 @@ def _quiet(found: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
     return {k: v for k, v in found.items() if not 0 <= now - v[1] < QUIET_SECONDS * 1_000_000_000}
 
 
-def _busy(instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool:
-    """Whether a run of one of the jobs has not ended."""
-    return any(r.job_name.startswith(tuple(jobs)) for r in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
+def _busy(site: Site, instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool:
+    """Whether a run of one of the jobs has not ended, of this site."""
+    found = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    return any(r.job_name.startswith(tuple(jobs)) and alive.is_of(site, r) for r in found)
 
 
 def _now(site: Site) -> Site:

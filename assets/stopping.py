@@ -1,7 +1,7 @@
 """Ctrl-C during a run of Dagster's, which takes the signal for itself and goes on with what is not the current step.
 
-Here it becomes again what it is elsewhere, KeyboardInterrupt, after which the command begins nothing more. How the
-command then ends is in `assets.command`.
+Here it becomes again what it is elsewhere, KeyboardInterrupt, after which the command begins nothing more; "Terminate"
+in the UI is the same to a run of the daemon. How the command then ends is in `assets.command`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-_STOPPED = dg.DagsterExecutionInterruptedError.__name__
+INTERRUPTS = (dg.DagsterExecutionInterruptedError, KeyboardInterrupt)
+
+
+class Stopped(dg.Failure):
+    """Somebody ended a step that has a retry policy, with which Dagster would try it again and go on with the run."""
+
+
+_STOPPED = {dg.DagsterExecutionInterruptedError.__name__, Stopped.__name__}
 
 
 @contextmanager
@@ -38,5 +45,10 @@ def _no_stop(record: logging.LogRecord) -> bool:
 
 def was_stopped(result: dg.ExecuteInProcessResult) -> bool:
     """Whether a step was ended from outside, after which nothing more is to be begun."""
-    errors = [e.step_failure_data.error for e in result.filter_events(lambda e: e.is_step_failure)]
-    return any(error is not None and error.cls_name == _STOPPED for error in errors)
+    return any(tells_a_stop(e) for e in result.filter_events(lambda e: e.is_step_failure))
+
+
+def tells_a_stop(event: dg.DagsterEvent) -> bool:
+    """Whether the event is of a step that was ended from outside."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return error is not None and error.cls_name in _STOPPED

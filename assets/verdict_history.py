@@ -35,6 +35,12 @@ def print_history(site: Site, alert_id: str, *, as_json: bool) -> None:
         _show(changes)
 
 
+def told_days(site: Site) -> tuple[dt.date, dt.date]:
+    """The first and last day with a history, wherever the site begins now."""
+    days = [site.settings.start_date, *known_days(site.storage)]
+    return min(days), max(days)
+
+
 def print_changes(
     site: Site, days: Sequence[dt.date], rule_id: str | None, since: dt.datetime | None, *, as_json: bool
 ) -> None:
@@ -43,10 +49,13 @@ def print_changes(
     With since only those that were noted then or later, and those not noted yet.
 
     Raises:
+        ConfigError: no rule of that id is in force, and none ever raised an alert on these days.
         StorageError: the history of one of the days is damaged.
     """
     asked = set(days)
     found = [c for d in known_days(site.storage) if d in asked for c in day_changes(site.storage, d)]
+    if rule_id is not None and all(c.rule_id != rule_id for c in found):
+        site.rule(rule_id)
     found = [c for c in found if rule_id in (None, c.rule_id) and _noted_from(c, since)]
     found.sort(key=lambda c: (c.known_at is None, c.known_at or "", c.day, c.rule_id, c.client, c.number))
     if as_json:

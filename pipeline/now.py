@@ -7,8 +7,10 @@ told by `pipeline.status`.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from pipeline.days import today
+from pipeline.errors import ConfigError
 from pipeline.landing import Landing
 from pipeline.site import Site
 
@@ -21,6 +23,22 @@ def open_landing(site: Site) -> Landing:
 def can_be_made(site: Site, day: dt.date) -> bool:
     """Whether the day is a partition of the site, and over."""
     return site.settings.start_date <= day <= last_ended_day(site)
+
+
+def check_days(site: Site, days: Sequence[dt.date]) -> None:
+    """Raise ConfigError for days, in order, that are no partition of the site, or are not over."""
+    start, end = site.settings.start_date, last_ended_day(site)
+    if not days:
+        raise ConfigError("there is no day to run: the first day lies after the last.")
+    if days[0] < start:
+        raise ConfigError(
+            f"{days[0]} lies before the site's start_date {start}.", remedy="Ask for later days, or change start_date."
+        )
+    if days[-1] > end:
+        raise ConfigError(
+            f"{days[-1]} has not ended yet; the last day that has is {end} ({site.settings.timezone}).",
+            remedy="Ask for days that have ended; the hourly preview judges the day in progress.",
+        )
 
 
 def how_to_make(site: Site, day: dt.date) -> str:

@@ -16,6 +16,7 @@ import polars as pl
 from pipeline.addresses import canonical_address
 from pipeline.days import day_bounds_utc
 from pipeline.detections.model import Rule
+from pipeline.exports.jsonl import json_line
 
 PRODUCT = "nilometer"
 OCSF_VERSION, ECS_VERSION = "1.4.0", "8.17.0"
@@ -67,7 +68,7 @@ def _lines(
     alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule], form: Callable[[Told, Rule | None], Told]
 ) -> str:
     told = (form(row, rules.get(row["rule_id"])) for row in _rows(alerts, timezone, rules))
-    return "".join(f"{json.dumps(_filled(t), ensure_ascii=False)}\n" for t in told)
+    return "".join(json_line(_filled(t)) for t in told)
 
 
 def _rows(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) -> Iterator[Told]:

@@ -41,12 +41,14 @@ def ended() -> int:
     return process.pid
 
 
-def skipped(site: Site) -> str:
-    """Why a sensor asks for nothing."""
+def skipped(site: Site, since: float | None = 1.0) -> str:
+    """Why a sensor asks for nothing that a daemon has looked with since then; without it, somebody tries it by hand."""
     defs = build_defs(site)
     with (
         open_instance(site) as instance,
-        dg.build_sensor_context(instance, repository_def=defs.get_repository_def()) as context,
+        dg.build_sensor_context(
+            instance, repository_def=defs.get_repository_def(), last_sensor_start_time=since
+        ) as context,
     ):
         return defs.resolve_sensor_def("new_logs").evaluate_tick(context).skip_message or ""
 
@@ -67,6 +69,13 @@ def test_a_second_daemon_leaves_the_looking_to_the_first_one(site: Site) -> None
     assert "Another daemon" not in skipped(site)
     other(site)
     assert f"Another daemon looks at this site: process {os.getpid()} on" in skipped(site)
+
+
+def test_who_tries_a_sensor_by_hand_is_no_daemon_and_is_told_what_it_would_ask_for(site: Site) -> None:
+    assert "Another daemon" not in skipped(site, None)
+    assert daemons.looking(site) is None
+    other(site)
+    assert "No log is new" in skipped(site, None)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from assets import alive
 from assets.build import build_defs
 from assets.instances import open_instance
+from assets.run_tags import SITE
 from assets.schedules import JOB
 from pipeline.site import Site
 from tests.assets.test_sensors import Ticking
@@ -27,6 +28,7 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.definitions.job_base import InMemoryJob
 from assets.build import build_defs
 from assets.instances import open_instance
+from assets.run_tags import SITE
 from assets.schedules import JOB
 from pipeline.site import open_site
 
@@ -103,3 +105,26 @@ def test_a_run_of_the_daemon_holds_its_lock_from_the_start(site: Site) -> None:
     jobs = [j.executor_def for j in defs.resolve_all_job_defs()]
     assert len({id(e) for e in jobs}) == 1
     assert jobs[0] is not dg.in_process_executor
+
+
+@pytest.mark.parametrize(
+    ("job", "asset", "tags", "ours"),
+    [
+        ("nilometer_landing", None, {}, True),
+        ("__ASSET_JOB", "flows", {}, True),
+        ("__ASSET_JOB", None, {}, True),
+        ("__ASSET_JOB", "orders", {}, False),
+        ("orders_daily", None, {}, False),
+        ("nilometer_daily", None, {SITE: "another"}, False),
+        ("platform", "orders", {SITE: "site"}, True),
+    ],
+)
+def test_a_run_of_another_location_of_the_instance_is_neither_waited_for_nor_ended(
+    site: Site, instance: dg.DagsterInstance, job: str, asset: str | None, tags: dict[str, str], ours: bool
+) -> None:
+    chosen = frozenset({dg.AssetKey(asset)}) if asset else None
+    run = dg.DagsterRun(job, status=dg.DagsterRunStatus.STARTING, tags=tags, asset_selection=chosen)
+    instance.add_run(run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alive, "UNBEGUN_SECONDS", 0)
+        assert alive.bury(instance, site) == ([run.run_id] if ours else [])

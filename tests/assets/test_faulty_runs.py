@@ -75,15 +75,18 @@ def test_a_step_that_fails_by_itself_is_told_whichever_it_is(
     assert any(p.startswith(f"step {stage} failed") and "this cannot be" in p for p in report.problems)
 
 
-def test_ctrl_c_ends_the_command_and_no_later_range_begins(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    make, seen = stages.make_scores, list[dt.date]()
+@pytest.mark.parametrize("stage", ["flows", "scores"])  # The first one is tried again where the machine failed.
+def test_ctrl_c_ends_the_command_and_no_later_range_begins(
+    site: Site, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    make, seen = getattr(stages, f"make_{stage}"), list[dt.date]()
 
-    def stopped(of: Site, when: dt.date) -> object:
-        seen.append(when)
+    def stopped(*words: dt.date) -> object:
+        seen.append(words[-1])
         os.kill(os.getpid(), signal.SIGINT)
-        return make(of, when)
+        return make(*words)
 
-    monkeypatch.setattr("assets.scores.make_scores", stopped)
+    monkeypatch.setattr(f"assets.{stage}.make_{stage}", stopped)
     monkeypatch.setattr("assets.runner.runs_of_days", lambda days: [(d, d) for d in days])
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):

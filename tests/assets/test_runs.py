@@ -15,6 +15,7 @@ from assets import runner
 from assets.instances import open_instance
 from assets.run_tags import ORIGIN
 from data_quality.checks import check_specs
+from pipeline.errors import ConfigError
 from pipeline.locks import BusyError, site_lock
 from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
@@ -80,6 +81,12 @@ def test_each_good_day_has_one_materialisation_an_asset_and_one_result_a_check(s
     assert made == Counter({(t.name, d.isoformat()): 1 for t in CHAIN for d in days()})
     judged = events(site, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     assert sum(judged.values()) == DAYS * len(check_specs())
+    with open_instance(site) as instance:
+        keys = [dg.AssetCheckKey(dg.AssetKey(s.table), s.name) for s in check_specs()]
+        told = instance.event_log_storage.get_asset_check_partition_info(keys)
+    dated = [t for t in told if t.partition_key is not None]
+    assert len(dated) == DAYS * len(keys)  # Results of no materialisation would leave the days unchecked in the UI.
+    assert all(t.is_current for t in dated)
 
 
 def test_one_unreadable_day_fails_alone_and_a_retry_does_only_it(site: Site) -> None:
@@ -110,6 +117,7 @@ def test_the_failed_run_names_its_bad_day(site: Site) -> None:
         text = " ".join(str(f.dagster_event.event_specific_data) for f in failures if f.dagster_event)
     assert day(3).isoformat() in text
     assert day(2).isoformat() not in text
+    assert "launch the run again with all its steps" in text  # "From failure" would repeat the last one alone.
 
 
 def test_later_days_say_that_a_window_day_is_missing_until_it_is_mended(site: Site) -> None:
@@ -209,7 +217,7 @@ def test_runs_of_a_killed_command_are_marked_failed_at_the_next_start(site: Site
     [(FIRST - dt.timedelta(days=1), "start_date"), (dt.date(2100, 1, 1), "has not ended yet")],
 )
 def test_days_that_are_no_partition_are_refused(site: Site, wanted: dt.date, message: str) -> None:
-    with pytest.raises(runner.ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message):
         runner.run_days(site, [wanted])
 
 

@@ -317,6 +317,22 @@ def test_cursors_of_an_earlier_version_are_gone_on_with(site: Site, instance: dg
     assert json.loads(days.cursor)["count"] == 7
 
 
+def test_a_cursor_that_somebody_else_has_set_is_begun_anew(site: Site, instance: dg.DagsterInstance) -> None:
+    logs = Ticking(site, instance, "new_logs")
+    for cursor in (
+        "0",
+        "latest",
+        "[]",
+        '{"count": 1}',
+        '{"count": "x", "tries": {}}',
+        '{"count": 1, "tries": {"a": 1}}',
+    ):
+        logs.cursor = cursor
+        logs.tick()
+        found = json.loads(logs.cursor)
+        assert (found["count"], found["tries"]) == (0, {})
+
+
 def test_faults_of_the_machine_are_tried_again_and_bad_data_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

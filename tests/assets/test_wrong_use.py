@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from assets.verdict_history import told_days
+from pipeline.schemas import ALERTS
 from tests.calls import call
-from tests.worlds import CONFIG, day, make_site
+from tests.worlds import CONFIG, SEED, day, make_site
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,33 @@ def test_sources_of_other_formats_may_have_the_same_logs(tmp_path: Path) -> None
         tmp_path, 2, config=CONFIG.replace("name: core", "name: core\n    format: zeek").replace("inventory:", second)
     )
     assert "are source core's too" not in call("check", site=tmp_path).stderr
+
+
+def test_a_rule_that_never_was_is_told_from_one_whose_verdicts_did_not_change(tmp_path: Path) -> None:
+    make_site(tmp_path, 1)
+    wrong = call("alerts", "--changes", "--rule", "typo", site=tmp_path)
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "'typo' is unknown" in wrong.stderr
+    assert call("alerts", "--changes", "--rule", SEED, site=tmp_path).stdout == "No verdict changed.\n"
+
+
+def test_a_table_of_no_alerts_has_its_header_before_any_day_is_scored(tmp_path: Path) -> None:
+    make_site(tmp_path, 1)
+    for words, columns in ((), list(ALERTS.schema)), (("--rule", SEED), ["src_ip", "_time", "bytes_in"]):
+        told = call("alerts", "--format", "csv", *words, site=tmp_path)
+        assert told.exit_code == 1
+        assert told.stdout.strip().split(",")[: len(columns)] == columns
+    assert call("alerts", "--format", "ocsf", site=tmp_path).stdout == ""
+
+
+def test_changes_are_told_of_days_before_a_start_that_was_moved(tmp_path: Path) -> None:
+    later = make_site(tmp_path, 1, config=CONFIG.replace(str(day(0)), str(day(3))))
+    later.storage.write_day(ALERTS, day(0), ALERTS.empty(), inputs={})
+    assert told_days(later) == (day(0), day(3))
+
+
+def test_days_whose_checks_never_ran_are_told_beside_results_for_programs(tmp_path: Path) -> None:
+    make_site(tmp_path, 1)
+    told = call("quality", "--day", day(0), "--json", site=tmp_path)
+    assert told.stdout == ""
+    assert told.stderr == f"{day(0)}: no check has run; run it: nilometer run --day {day(0)}\n"

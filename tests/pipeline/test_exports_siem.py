@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipeline.detections import load_rules
-from pipeline.exports import SIEM
+from pipeline.exports import SIEM, json_lines
 from pipeline.schemas import ALERTS
 from tests.worlds import SEED, TWIN
 
@@ -146,6 +146,16 @@ def test_the_severity_of_the_evidence_counts_before_the_rules(form: str) -> None
     found = event(form, client="laptop", evidence=json.dumps({"severity": "critical"}))
     assert 5 in leaves(found) if form == "ocsf" else (99 in leaves(found) or "critical" in leaves(found))
     assert "laptop" in leaves(found)
+
+
+@pytest.mark.parametrize("form", ["jsonl", *sorted(SIEM)])
+def test_an_alert_is_one_line_whatever_its_reader_splits_lines_at(form: str) -> None:
+    odd = "\x0b \x0c \x1c \x85 \x9b \u2028 \u2029 \u202e"
+    row = pl.DataFrame([alert(message=odd, client=odd)], schema=ALERTS.schema)
+    text = json_lines(row, ZONE) if form == "jsonl" else SIEM[form](row, ZONE, RULES)
+    (line,) = text.splitlines()
+    assert leaves(json.loads(line)).count(odd) >= 2
+    assert "\x9b" not in text
 
 
 def test_no_alert_is_no_line() -> None:

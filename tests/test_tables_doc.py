@@ -1,0 +1,41 @@
+"""docs/tables.md: what it tells readers of the tables to write runs, and gives what is stored."""
+
+import re
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipeline.schemas import ALERTS, FLOWS, TABLES
+from pipeline.site import PROJECT
+from tests.stored_days import stored_site
+from tests.worlds import day
+
+TEXT = (PROJECT / "docs" / "tables.md").read_text(encoding="utf-8")
+FLOW = {"server": "192.0.2.10", "source_file": "conn.log", "source_line": 7}
+
+
+def test_every_query_runs_and_the_largest_clients_are_the_stored_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = stored_site(tmp_path / "mysite", "", 3, clients=12)
+    evidence = f'{{"top_flows": [{str(FLOW).replace(chr(39), chr(34))}]}}'
+    alert = pl.DataFrame([{"day": day(2), "client": "10.0.0.1", "evidence": evidence}])
+    site.storage.write_day(ALERTS, day(2), ALERTS.conform(alert), inputs={})
+    flow = pl.DataFrame([{"dest_ip": "192.0.2.10", "bytes_in": 5, "dest_category": ["email_server"]}])
+    site.storage.write_day(FLOWS, day(2), FLOWS.conform(flow), inputs={})
+    monkeypatch.chdir(tmp_path)
+    largest, lines, servers = (duckdb.sql(q).fetchall() for q in re.findall(r"```sql\n(.+?)```", TEXT, re.DOTALL))
+    traffic = pl.read_parquet(site.storage.root / "daily_traffic" / "*" / "*.parquet", hive_partitioning=False)
+    assert largest == traffic.sort("bytes", descending=True).head(10).select("day", "client", "bytes").rows()
+    assert lines == [(day(2), "10.0.0.1", *FLOW.values())]
+    assert servers == [(day(2), "192.0.2.10", 5, None)]
+    for code in re.findall(r"```python\n(.+?)```", TEXT, re.DOTALL):
+        exec(code, found := {})
+        assert found["alerts"]["client"].to_list() == ["10.0.0.1"]
+
+
+def test_flows_alone_have_their_day_from_the_folder() -> None:
+    daily = [name for name, table in TABLES.items() if name != "quarantine" and "day" not in table.schema]
+    assert daily == ["flows"]
