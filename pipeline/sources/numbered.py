@@ -21,10 +21,11 @@ class Lines:
     numbers: pl.Series
 
     @classmethod
-    def of(cls, frame: pl.DataFrame) -> Lines:
-        """Of columns source_line, raw; the text is a copy, so that the stretch need not be kept for it."""
-        text = f"{frame['raw'].str.join(chr(10)).item()}\n".encode() if frame.height else b""
-        return cls(text, frame["source_line"])
+    def of(cls, frame: pl.DataFrame, wanted: pl.Series) -> Lines:
+        """Of columns source_line, raw those wanted; the text is a copy, so that the stretch need not be kept for it."""
+        raw, numbers = (frame[c].filter(wanted) for c in ("raw", "source_line"))
+        text = raw.str.join("\n").cast(pl.Binary).item() + b"\n" if len(raw) else b""
+        return cls(text, numbers)
 
     @property
     def frame(self) -> pl.DataFrame:

@@ -81,9 +81,12 @@ class ZeekTsvReader:
     def read_on(self, block: Block) -> list[Parsed]:
         """As read; but of a block of data alone, what a glance does not tell may wait for that of later blocks."""
         self._headers = 0
-        if b"#" in block.data or b"\r" in block.data or not self._is_plain(block):
+        told = self._told(block) if self._is_plain(block) else None
+        # No header is among what was told: its line begins with no time.
+        steered = b"#" in block.data or b"\r" in block.data if told is None else b"#" in told[1].text
+        if steered or not self._is_plain(block):
             return [*self.settle(), self.read(block)]
-        if (told := self._told(block)) is None:
+        if told is None:
             return [*self.settle(), self._whole(block, [self._with_care(block)])]
         self._waiting.append(told[1])
         enough = sum(len(w.text) for w in self._waiting) >= WAITING_BYTES
@@ -188,7 +191,7 @@ class ZeekTsvReader:
         first, last = times.row(0)
         if last > self._options.latest_us:
             return None
-        return Parsed(span=(first, last), account=Account(others=count)), Lines.of(frame.filter(~plain))
+        return Parsed(span=(first, last), account=Account(others=count)), Lines.of(frame, ~plain)
 
     def _pattern(self) -> str | None:
         """The pattern of sound lines of nobody watched under this header, if there is one."""
