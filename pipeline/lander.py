@@ -9,12 +9,12 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from blake3 import blake3
 
 from pipeline.attribution import days_held
-from pipeline.days import day_of
 from pipeline.direction import MAIL_PORTS
 from pipeline.errors import Location, SourceError
 from pipeline.files import FoundFile
@@ -22,7 +22,7 @@ from pipeline.inventory import Inventory
 from pipeline.landed import write_landed
 from pipeline.ledger import LANDING, Entry, Part
 from pipeline.mail_servers import Servers
-from pipeline.schemas import QUARANTINE, UTC_TIME
+from pipeline.schemas import QUARANTINE
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import detect, reader_of
 from pipeline.sources.base import Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions
@@ -31,6 +31,7 @@ from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.storage import Storage, digest
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 CODE_VERSION = 9
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
@@ -302,9 +303,9 @@ def _newer(old: Layout, new: Layout) -> Layout:
 
 def _days_of(span: tuple[int, int], zone: str) -> tuple[str, str]:
     """The site days of two epoch microseconds."""
-    frame = pl.DataFrame({"t": list(span)}).with_columns(pl.col("t").cast(UTC_TIME)).select(day_of("t", zone))
-    days: list[dt.date] = frame.to_series().to_list()
-    return days[0].isoformat(), days[1].isoformat()
+    first, last = (_EPOCH + dt.timedelta(microseconds=us) for us in span)
+    at = ZoneInfo(zone)
+    return first.astimezone(at).date().isoformat(), last.astimezone(at).date().isoformat()
 
 
 def is_array(block: Block, resume: dict[str, Any] | None = None) -> bool:
