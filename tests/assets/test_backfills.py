@@ -22,7 +22,7 @@ from tests.worlds import day, log_path, make_site
 
 COUNT = 4
 DAYS = [day(n) for n in range(COUNT)]
-ORDERS = 2
+ORDERS = 1
 
 
 def stored(site: Site) -> dict[str, bytes]:

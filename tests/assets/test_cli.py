@@ -383,7 +383,7 @@ def test_control_characters_of_a_file_name_do_not_reach_the_terminal(tmp_path: P
 
 def test_a_demo_finds_its_thief_from_the_stored_table_and_runs_again(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    words = ["demo", folder, "--days", "20", "--clients", "40"]
+    words = ["demo", folder, "--days", "12", "--clients", "40"]
     first = call(*words)
     assert first.exit_code == 0, first.output
     assert first.stdout.count("received") == 1
@@ -391,7 +391,7 @@ def test_a_demo_finds_its_thief_from_the_stored_table_and_runs_again(tmp_path: P
 
 
 def test_a_demo_without_a_theft_prints_no_alert(tmp_path: Path) -> None:
-    result = call("demo", tmp_path / "demo", "--days", "20", "--clients", "40", "--theft-bytes", "0")
+    result = call("demo", tmp_path / "demo", "--days", "8", "--clients", "12", "--theft-bytes", "0")
     assert result.exit_code == 0, result.output
     assert "No alert." in result.stdout
 

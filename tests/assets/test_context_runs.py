@@ -97,12 +97,15 @@ def test_the_lineage_shows_the_inputs_with_their_rows(ran: Site) -> None:
 @pytest.mark.parametrize(
     ("changed", "wanted"),
     [
-        ({"known_events": FILES["known_events"] + f"10.0.0.1,sync,{day(20)},{day(21)}\n"}, range(20, DAYS)),
+        (
+            {"known_events": FILES["known_events"] + f"10.0.0.1,sync,{day(DAYS - 4)},{day(DAYS - 3)}\n"},
+            range(DAYS - 4, DAYS),
+        ),
         ({"known_events": FILES["known_events"] + "10.0.0.1,sync,2030-01-01,\n"}, []),
         ({"calendar": FILES["calendar"] + f"{day(6)}\n"}, [6]),
         (
-            {"host_roles": FILES["host_roles"].replace("\n", ",to\n", 1).replace("true", f"true,{day(21)}")},
-            [21, 22, 23],
+            {"host_roles": FILES["host_roles"].replace("\n", ",to\n", 1).replace("true", f"true,{day(DAYS - 3)}")},
+            range(DAYS - 3, DAYS),
         ),
         ({"entities": FILES["entities"].replace("laptop-7,,", f"laptop-7,,{day(DAYS)}")}, []),
     ],

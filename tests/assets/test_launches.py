@@ -69,7 +69,6 @@ def test_a_run_of_days_that_cannot_be_made_says_so_and_stores_nothing(
     [
         (["flows"], ["flows_valid"], "flows_checks"),
         (["flows", "daily_traffic"], [], "daily_traffic"),
-        (["daily_traffic"], ["daily_traffic_valid"], "daily_traffic_checks"),
         ([], ["flows_valid"], None),
     ],
 )

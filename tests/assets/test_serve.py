@@ -29,7 +29,8 @@ def test_a_process_of_the_ui_ends_when_the_command_is_gone() -> None:
         assert process.stdout.readline().startswith(b"Serving HTTP")
         assert process.poll() is None
         process.stdin.close()  # As the system does for a process that dies.
-        assert process.wait(10) in (0, -signal.SIGINT)  # The latter where it does not listen yet
+        # SIGINT where it does not listen yet; SIGKILL, 15 s later, where Python lost the interrupt in a callback.
+        assert process.wait(20) in (0, -signal.SIGINT, -signal.SIGKILL)
 
 
 def test_a_second_ui_of_a_site_is_refused_before_it_starts_a_daemon(
