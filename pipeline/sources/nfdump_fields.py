@@ -67,8 +67,8 @@ def _events(found: pl.DataFrame) -> pl.DataFrame:
 
     Cisco's NSEL tells both ends' octets, its source being who began, and no end: nfdump leaves that unset. An update
     counts since the last one, an end since the beginning. CSV up to 1.7.4 does not tell the event, so that the largest
-    record of a connection counts, which is that of its end. Deltas of
-    one direction with an event (PAN-OS) are of a stretch that ends.
+    record of a connection counts, which is that of its end. Deltas of one direction with an event (PAN-OS) are of a
+    stretch that ends.
     """
     endless = found["end"].str.contains(_NEVER).fill_null(value=False)
     if not endless.any() and not found["event"].is_not_null().any():
