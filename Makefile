@@ -30,14 +30,14 @@ ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
 	.venv/bin/nilometer --site demo-site ui
 
 test: $(STAMP) lint types ## set up, then lint, types and all fast tests
-	$(MAKE) --no-print-directory --output-sync=target -j5 test-runs test-more-runs test-parts test-sources test-whole
+	$(MAKE) --no-print-directory --output-sync=target -j4 test-runs test-more-runs test-parts test-whole
 
 # All groups at once, as runs of the daemon wait more than they work. What one group leaves in
 # memory does not slow the next. Of frames of a few rows, a second thread costs a fifth more and brings nothing.
 RUNS := $(sort $(wildcard tests/assets/test_[a-p]*.py))
 MORE := $(sort $(wildcard tests/assets/test_[q-z]*.py)) tests/data_quality
 
-.PHONY: test-runs test-more-runs test-parts test-sources test-whole
+.PHONY: test-runs test-more-runs test-parts test-whole
 test-runs: $(STAMP)
 	$(PY) -m pytest $(RUNS)
 
@@ -45,10 +45,7 @@ test-more-runs: $(STAMP)
 	POLARS_MAX_THREADS=1 $(PY) -m pytest $(MORE)
 
 test-parts: $(STAMP)
-	POLARS_MAX_THREADS=1 $(PY) -m pytest --ignore=tests/pipeline/sources tests/pipeline
-
-test-sources: $(STAMP)
-	POLARS_MAX_THREADS=1 $(PY) -m pytest tests/pipeline/sources
+	POLARS_MAX_THREADS=1 $(PY) -m pytest tests/pipeline
 
 test-whole: $(STAMP)
 	POLARS_MAX_THREADS=1 $(PY) -m pytest $(addprefix --ignore=,tests/assets tests/data_quality tests/pipeline) tests
