@@ -21,7 +21,7 @@ from pipeline.storage import digest
 from pipeline.surge_clients import client_days
 
 STAGE_VERSION = 6
-VERDICT_VERSION = 5
+VERDICT_VERSION = 6
 QualityOf = Callable[[Site, dt.date], str]
 
 

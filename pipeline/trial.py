@@ -51,7 +51,7 @@ CAUSES = {
     "below_its_gate": "below the one gate that the rule asks",
     "below_floor": "above what gates the rule asks, below its floor",
     "learning": "too few scored days before to tell what is rare",
-    "not_rare_enough": "scores as high came more often than the budget allows",
+    "not_rare_enough": "not above what is expected, or scores as high came more often than the budget allows",
 }
 VERDICTS = pl.Schema({"day": pl.Date, "client": pl.String, "bytes": pl.Int64, "alert": pl.Boolean, "cause": pl.String})
 """One row a (day, client) that the rule judges; cause is one of CAUSES."""
