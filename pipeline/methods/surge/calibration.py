@@ -40,6 +40,11 @@ LEAST_DAYS = 7
 """With fewer comparable days in its past a channel does not alert: a week has weekends."""
 _WAVE_DAYS = 7
 """What befalls many clients may go on for some days, in which it counts as often as it came: later, as one story."""
+_JUDGING = (
+    *("day", "client", "role", "group", "quiet", "n", "base_days"),
+    *("excess", "surprise", "slow", "new", "explained_by"),
+)
+"""What of past raw scores judges later ones."""
 Kind = tuple[str, str | None, bool | None]
 """Channel, role, and whether days are quiet or, of the new channel, a client's first; None stands for all."""
 _SHOT = pl.min_horizontal("surprise", _RARITY_POWER * pl.col("rarity")) + pl.when(
@@ -61,7 +66,8 @@ class Calibration:
     @classmethod
     def before(cls, raw: pl.DataFrame, day: dt.date, params: Params) -> Calibration:
         """From the raw scores of the past days of the calibration."""
-        past = raw.filter(pl.col("day").is_between(day - dt.timedelta(days=params.calibration), day, closed="left"))
+        past = raw.select(_JUDGING)
+        past = past.filter(pl.col("day").is_between(day - dt.timedelta(days=params.calibration), day, closed="left"))
         past = past.with_columns(settled=pl.when(pl.col("day") < day - dt.timedelta(days=_WAVE_DAYS)).then("day"))
         slow = _slow_tail(_comparable(past, "base_days", "slow"), params)
         past = _comparable(past, "n", "surprise")
@@ -285,6 +291,7 @@ def _new_tail(free: pl.DataFrame, active: int, *, first: bool) -> Tail:
 def _slow_tail(past: pl.DataFrame, params: Params) -> Tail:
     """Alerts of a client that follow each other within the days of a case count once."""
     active, free = past.height, past.filter(pl.col("explained_by").is_null())
-    known = free.filter(pl.col("slow").is_not_null()).sort("client", "day")
-    before = pl.col("slow").rolling_max_by("day", window_size=f"{params.case_days}d", closed="left").over("client")
+    known = free.filter(pl.col("slow").is_not_null())
+    earlier = pl.col("slow").rolling_max_by("day", window_size=f"{params.case_days}d", closed="left")
+    before = earlier.over("client", order_by="day")
     return fit_tail(known["slow"], active, known.select(before=before)["before"], known["settled"])
