@@ -28,8 +28,8 @@ _COMPANY_WEIGHT = 1.5
 _FEW_NEW = 30
 _FIRST_PART = 0.85
 """The part of the new channel's budget for first days, which hosts set up anew fill: the rest is for the days after."""
-_ABOVE = 1e-9
-"""Deviations that a day is above what was expected: sums of equal logarithms differ by less."""
+AS_EXPECTED = pl.col("t") <= 1e-9
+"""A day not above what was expected of the client, in deviations: sums of equal logarithms differ by less."""
 _MOST_BYTES = 2**62
 _CLOSE = 1e-9
 _LEAST_PART = 0.05
@@ -104,9 +104,7 @@ class Calibration:
             rows = rows.with_columns(score=_SHOT)
         else:
             rows = rows.with_columns(rarity=pl.lit(None, pl.Float64), score=pl.col(channel))
-        rows = rows.with_columns(
-            score=pl.when(pl.col("t") > _ABOVE).then("score").otherwise(pl.col("score").clip(None, 0))
-        )
+        rows = rows.with_columns(score=pl.when(AS_EXPECTED).then(pl.col("score").clip(None, 0)).otherwise("score"))
         judged = rows.with_row_index("row").filter(pl.col("score").is_not_null()).with_columns(side=_side(channel))
         parts = [
             part.with_columns(self.tail(channel, *kind).rate(part["score"]).alias("rate"))
