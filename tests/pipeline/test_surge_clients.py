@@ -125,6 +125,15 @@ def test_events_explain_the_days_of_those_they_name() -> None:
     ]
 
 
+def test_an_event_at_an_address_is_of_its_holder_where_another_address_had_the_traffic() -> None:
+    known = context(
+        entities="address,asset\n10.0.0.1,pc\n10.0.0.2,pc\n",
+        known_events=f"address,cause,from,to\n10.0.0.2,resync,{day(1)},{day(2)}\n",
+    )
+    found = made([(n, "10.0.0.1", 9) for n in range(3)], known, 2).rows.drop_nulls("explained_by")
+    assert found.select("day", "client", "explained_by").rows() == [(day(1), "pc", "resync")]
+
+
 def test_an_event_explains_the_day_after_of_whom_it_names_where_it_came_late() -> None:
     known = context(
         entities=f"address,asset,from,to\n10.0.0.1,pc,,{day(2)}\n10.0.0.1,tab,{day(2)},\n",
