@@ -45,7 +45,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("form", ["zeek", "suricata"])
 def test_what_the_pipeline_counts_is_the_daily_table(tmp_path: Path, world: World, form: str) -> None:
-    write_logs(world.daily, tmp_path, form, seed=4)
+    write_logs(world.daily, tmp_path, form, seed=4, start=world.settings.start)
     site = open_site(tmp_path)
     days = world.calendar["day"].to_list()
     landing = Landing(site.root, site.storage.root, site.settings, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
@@ -69,7 +69,7 @@ def vpc_lines(folder: Path) -> list[dict[str, str]]:
 
 
 def test_vpc_records_sum_to_the_daily_table_in_the_direction_of_the_client(tmp_path: Path, world: World) -> None:
-    count = write_logs(world.daily, tmp_path, "vpc", seed=4)
+    count = write_logs(world.daily, tmp_path, "vpc", seed=4, start=world.settings.start)
     lines, totals, out = vpc_lines(tmp_path / "logs"), Counter[tuple[dt.date, str]](), set()
     assert len(lines) == count
     for line in lines:
