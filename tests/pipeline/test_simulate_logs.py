@@ -101,7 +101,7 @@ def test_records_of_intervals_lose_no_byte_and_no_packet(world: World) -> None:
 def test_equal_worlds_give_equal_files(tmp_path: Path, world: World, form: str) -> None:
     first = world.daily.filter(pl.col("day") < pl.col("day").min() + dt.timedelta(days=2))
     for name, seed in (("a", 4), ("b", 4), ("c", 5)):
-        write_logs(first, tmp_path / name, form, seed=seed)
+        write_logs(first, tmp_path / name, form, seed=seed, start=world.settings.start)
     one, same, other = (files(tmp_path / n) for n in "abc")
     assert one == same
     assert one.keys() == other.keys()
