@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from pipeline.detections.budget import PER, Params
+from pipeline.methods.surge.centre import ENOUGH_DAYS
 from pipeline.methods.surge.tail import RAREST
 from pipeline.wording import rate
 
@@ -57,7 +58,7 @@ def world_notes(
     }
     told = [f"{n:,} {one if n == 1 else many}." for (one, many), n in found.items() if n]
     empty = [_NO_THEFT] if judged.is_empty() else []
-    return (*told, *_gaps(daily["day"].unique(), start), *_strangers(daily, start), *empty)
+    return (*told, *_gaps(daily["day"].unique(), start), *_strangers(daily, start), *_unjudged(daily), *empty)
 
 
 def _strangers(daily: pl.DataFrame, start: dt.date) -> list[str]:
@@ -72,6 +73,20 @@ def _strangers(daily: pl.DataFrame, start: dt.date) -> list[str]:
         f"{share:.0%} of the client-days judged have fewer than {_LEAST_PAST} days of their client in the "
         f"{_PAST_DAYS} days before: all methods but surge cannot judge them, and surge only as new clients, beside "
         "others that it knows. Name devices in place of addresses that change."
+    ]
+
+
+def _unjudged(daily: pl.DataFrame) -> list[str]:
+    """Where nobody is there often enough, the surge method has no spread to judge anybody by."""
+    days, enough = Params().window, pl.col("day").shift(ENOUGH_DAYS - 1).over("src_ip", order_by="day")
+    runs = daily.select("day", first=enough).drop_nulls().sort("day")
+    seen = daily.select("day", later="day").unique("day").sort("day")
+    after = runs.join_asof(seen, on="day", strategy="forward", allow_exact_matches=False)
+    if after.select((pl.col("later") - pl.col("first") <= dt.timedelta(days=days)).any()).item():
+        return []
+    return [
+        f"No client has traffic on {ENOUGH_DAYS} of the {days} days before any day: surge has nothing to judge by and "
+        "alerts on nobody."
     ]
 
 

@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.evaluation.context import offered
 from pipeline.evaluation.labelled import DAILY, LABELS, make_labelled, read_world
 from pipeline.evaluation.notes import coarseness, muteness
+from pipeline.evaluation.surge import surge
 from tests.pipeline.evaluation.fleets import day, fleet, label_rows, name
 
 THEFT = ("t1", "material", 50, 1)
@@ -222,6 +224,15 @@ def test_a_world_whose_addresses_change_daily_says_that_nobody_has_a_past() -> N
         assert told in notes
     sparse = plain.filter((pl.col("day") - day(0)).dt.total_days() % 11 == 0)
     assert "100% of the client-days" in " ".join(make_labelled(sparse, label_rows([])).notes)
+
+
+@pytest.mark.parametrize(("every", "judged"), [(6, True), (7, False)])
+def test_a_world_of_one_day_a_week_says_that_surge_cannot_judge_it(every: int, judged: bool) -> None:
+    weekly = fleet(4, 120).filter((pl.col("day") - day(0)).dt.total_days() % every == 0)
+    found = make_labelled(weekly, label_rows([]))
+    told = "No client has traffic on 5 of the 30 days before any day: surge has nothing to judge by"
+    assert any(note.startswith(told) for note in found.notes) is not judged
+    assert surge().expect(found.daily, offered(found, 0), [day(114 if judged else 112)]).is_empty() is not judged
 
 
 @pytest.mark.parametrize(("clients", "told"), [(357, True), (358, False)])
