@@ -29,6 +29,7 @@ _EMPTY = (
     "rows of labels name neither a theft nor a cause and say nothing",
 )
 _LEAST_PAST, _PAST_DAYS = 3, 30
+_WIDE_CLIENTS, _WIDE_SHARE = 20, 0.2
 _STRANGERS = 0.5
 """From this share of client-days on that hardly any method can judge, a reader must know."""
 _NO_THEFT = "No theft is judged: there are false alerts to tell, and no recall."
@@ -58,7 +59,25 @@ def world_notes(
     }
     told = [f"{n:,} {one if n == 1 else many}." for (one, many), n in found.items() if n]
     empty = [_NO_THEFT] if judged.is_empty() else []
-    return (*told, *_gaps(daily["day"].unique(), start), *_strangers(daily, start), *_unjudged(daily), *empty)
+    return (
+        *told,
+        *_wide(thefts, daily["src_ip"].n_unique()),
+        *_gaps(daily["day"].unique(), start),
+        *_strangers(daily, start),
+        *_unjudged(daily),
+        *empty,
+    )
+
+
+def _wide(thefts: pl.DataFrame, clients: int) -> list[str]:
+    """A theft at so many clients is mostly a word for "none", as which any alert on its rows would be a hit."""
+    sizes = thefts.group_by("attack_id").agg(pl.col("src_ip").n_unique(), rows=pl.len()).sort("src_ip", "attack_id")
+    wide = sizes.filter((pl.col("src_ip") >= _WIDE_CLIENTS) & (pl.col("src_ip") > _WIDE_SHARE * clients))
+    return [
+        f"The theft {theft!r} has {rows:,} rows at {n:,} of {clients:,} clients, on which every alert is a hit: leave "
+        "attack_id empty where nothing was stolen."
+        for theft, n, rows in wide.tail(1).iter_rows()
+    ]
 
 
 def _strangers(daily: pl.DataFrame, start: dt.date) -> list[str]:

@@ -152,6 +152,20 @@ def test_a_theft_has_one_basket() -> None:
     assert text.startswith("l.parquet, column attack_id: this spans several baskets (attack_id t1")
 
 
+def test_a_word_for_no_theft_on_other_rows_is_no_theft() -> None:
+    """As one it made hits of false alerts: a column of 0 and 1, or what pandas writes for an empty value."""
+    rows = fleet(40, 60)
+    every = rows.select("day", "src_ip", attack_id=(pl.col("src_ip") == name(0)).cast(pl.Int64), basket=pl.lit("x"))
+    with pytest.raises(ConfigError, match=r"thefts have 100% of all client-days, '0' alone 2,340 rows") as caught:
+        make_labelled(rows, every)
+    assert "Leave it empty" in caught.value.message
+    some = every.filter((pl.col("day") == day(50)) | (pl.col("src_ip") == name(0))).with_columns(
+        attack_id=pl.lit("nan")
+    )
+    told = "The theft 'nan' has 99 rows at 40 of 40 clients, on which every alert is a hit"
+    assert any(note.startswith(told) for note in make_labelled(rows, some).notes)
+
+
 def test_clients_that_are_spelled_in_another_way_are_refused_and_single_ones_without_traffic_told() -> None:
     text = refused(labels=lambda f: f.with_columns(src_ip=pl.lit("192.0.2.77")))
     assert text.startswith("l.parquet, column src_ip: no labelled client has traffic on any day")
