@@ -30,6 +30,7 @@ _EMPTY = (
 )
 _LEAST_PAST, _PAST_DAYS = 3, 30
 _WIDE_CLIENTS, _WIDE_SHARE = 20, 0.2
+_MOST_CAUSES = 0.5
 _STRANGERS = 0.5
 """From this share of client-days on that hardly any method can judge, a reader must know."""
 _NO_THEFT = "No theft is judged: there are false alerts to tell, and no recall."
@@ -62,6 +63,7 @@ def world_notes(
     return (
         *told,
         *_wide(thefts, daily["src_ip"].n_unique()),
+        *_ordinary(labels, daily),
         *_gaps(daily["day"].unique(), start),
         *_strangers(daily, start),
         *_unjudged(daily),
@@ -77,6 +79,18 @@ def _wide(thefts: pl.DataFrame, clients: int) -> list[str]:
         f"The theft {theft!r} has {rows:,} rows at {n:,} of {clients:,} clients, on which every alert is a hit: leave "
         "attack_id empty where nothing was stolen."
         for theft, n, rows in wide.tail(1).iter_rows()
+    ]
+
+
+def _ordinary(labels: pl.DataFrame, daily: pl.DataFrame) -> list[str]:
+    """Causes on most client-days are mostly a word for "none": where it is known, nothing there alerts."""
+    key = ["day", "src_ip"]
+    named = labels.filter(pl.col("cause").is_not_null()).unique(key).join(daily, on=key, how="semi").height
+    if named <= _MOST_CAUSES * daily.height:
+        return []
+    return [
+        f"{named / daily.height:.0%} of the client-days have a cause; no method alerts on those that --explained makes "
+        "known. Leave cause empty where nothing happened."
     ]
 
 

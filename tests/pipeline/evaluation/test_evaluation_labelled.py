@@ -166,6 +166,14 @@ def test_a_word_for_no_theft_on_other_rows_is_no_theft() -> None:
     assert any(note.startswith(told) for note in make_labelled(rows, some).notes)
 
 
+def test_a_cause_on_most_days_is_noted() -> None:
+    rows = fleet(4, 60)
+    causes = rows.select("day", "src_ip", cause=pl.lit("normal"))
+    told = "100% of the client-days have a cause; no method alerts on those that --explained makes known."
+    assert any(note.startswith(told) for note in make_labelled(rows, causes).notes)
+    assert not any("have a cause" in note for note in make_labelled(rows, causes.head(100)).notes)
+
+
 def test_clients_that_are_spelled_in_another_way_are_refused_and_single_ones_without_traffic_told() -> None:
     text = refused(labels=lambda f: f.with_columns(src_ip=pl.lit("192.0.2.77")))
     assert text.startswith("l.parquet, column src_ip: no labelled client has traffic on any day")
