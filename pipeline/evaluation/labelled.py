@@ -219,7 +219,7 @@ class _Frame:
         if len(more := values.filter(back != values)):
             shown = f"(the first: {more[0]}; {counted(len(more), 'row')})"
             raise self._error(name, f"a value has more to it than {_HOLDS[kind]} holds {shown}.", remedy)
-        return pl.select(pl.when(found != "").then(found).alias(name)).to_series() if kind == pl.String else found
+        return found if kind != pl.String else found.set(found.str.strip_chars() == "", None)
 
     def _first_bad(self, values: pl.Series, kind: pl.DataType) -> str:
         text = values.dtype == pl.String

@@ -66,6 +66,7 @@ def test_labels_need_a_client_a_day_and_something_to_say() -> None:
         ("day", pl.lit(None, pl.Date), "is null"),
         ("src_ip", pl.lit(1.5), "not String"),
         ("src_ip", pl.lit(""), "is null"),
+        ("src_ip", pl.lit(" "), "is null"),
         ("group", pl.lit(True), "not String"),
     ],
 )
