@@ -9,6 +9,7 @@ from typing import Any
 from assets import screen
 from pipeline.context import Context, load_context
 from pipeline.context.model import ContextTable
+from pipeline.context.unmatched import unmatched
 from pipeline.days import today
 from pipeline.detections.cases import failed_cases
 from pipeline.detections.fireability import Fireability, fireability
@@ -21,6 +22,12 @@ from pipeline.sampling import directions, samples
 from pipeline.site import Site
 from pipeline.survey import SourceSurvey, survey
 from pipeline.wording import counted
+
+_SHOWN = 5
+_UNMATCHED = {
+    "assets": "no row of entities has, so what it says of them is of nobody",
+    "groups": "no client can be in, so their events explain nothing",
+}
 
 
 def check_site(site: Site, *, as_json: bool) -> bool:
@@ -44,7 +51,7 @@ def check_site(site: Site, *, as_json: bool) -> bool:
         screen.json_lines([s.as_dict() for s in sources])
         screen.json_lines([d.as_dict() for d in ways])
         screen.json_lines([f.as_dict() for f in drift])
-        screen.json_lines([_context_facts(t) for t in known.tables.values()])
+        screen.json_lines([_context_facts(t, known, site) for t in known.tables.values()])
         screen.json_lines([{"what": "rule", **f.__dict__, "failed_cases": bad} for _, f, bad in rules])
         screen.json_lines([{"what": "problem", "message": p} for p in problems])
     else:
@@ -116,22 +123,28 @@ def _print(
         screen.say(f"rule       {rule.rule_id}: can fire {rule.explanation}")
 
 
-def _context_facts(table: ContextTable) -> dict[str, Any]:
+def _context_facts(table: ContextTable, known: Context, site: Site) -> dict[str, Any]:
     facts = {"what": "context", "input": table.name, "file": table.file, "rows": table.rows}
     if "exclude" in table.frame.columns:
         facts["excluded"] = table.frame["exclude"].sum()
     if table.name == "known_events":
         undated = (table.frame["start"] == dt.date.min) & (table.frame["end"] == dt.date.max)
         facts["always"] = int(undated.sum())
-    return facts | {"fingerprint": table.fingerprint, "columns_not_read": list(table.unread)}
+    strange = {f"unmatched_{kind}": names for kind, names in unmatched(table, known, site.groups).items()}
+    return facts | strange | {"fingerprint": table.fingerprint, "columns_not_read": list(table.unread)}
 
 
 def _print_context(site: Site, known: Context) -> None:
     for table in known.tables.values():
-        facts = _context_facts(table)
+        facts = _context_facts(table, known, site)
         out = f", {facts['excluded']:,} exclude" if facts.get("excluded") else ""
         out += f", {facts['always']:,} of all days" if facts.get("always") else ""
         others = f"; columns not read: {', '.join(table.unread)}" if table.unread else ""
         screen.say(f"context    {table.name}: {counted(table.rows, 'row')}{out} ({table.file}){others}")
+        for kind, why in _UNMATCHED.items():
+            if names := facts.get(f"unmatched_{kind}"):
+                screen.warn(
+                    f"warning: {table.file} names {kind} that {why}: {', '.join(names[:_SHOWN])} ({len(names):,})."
+                )
     if known.tables and not site.rules_of("surge"):
         screen.say("           It is not used: no rule of method surge is on, such as mail_volume_surge.")

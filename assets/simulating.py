@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, Location
 from pipeline.simulate.settings import WorldSettings
 from pipeline.simulate.world import make_world
 from pipeline.simulate.world_site import CONTEXT_FOLDER, SETTINGS_FILE, write_context, write_logs, write_tables
+from pipeline.wording import counted
 
 
 def write_world(folder: Path, settings: WorldSettings, logs: str | None) -> None:
@@ -25,12 +26,12 @@ def write_world(folder: Path, settings: WorldSettings, logs: str | None) -> None
     _clear(folder)
     world = make_world(settings)
     for name, rows in write_tables(world, folder).items():
-        screen.say(f"{folder / name}.parquet  {rows:,} rows")
+        screen.say(f"{folder / name}.parquet  {counted(rows, 'row')}")
     _tell_missing(settings, world.thefts.height)
     if logs:
         write_context(world, folder)
-        lines = write_logs(world.daily, folder, logs, seed=settings.seed)
-        screen.say(f"{folder / 'logs'}  {lines:,} records of {logs}")
+        lines = write_logs(world.daily, folder, logs, seed=settings.seed, start=settings.start)
+        screen.say(f"{folder / 'logs'}  {counted(lines, 'record')} of {logs}")
         last = world.calendar["day"][-1]
         screen.say(f"Run them: nilometer --site {quote(str(folder))} run --from {settings.start} --to {last}")
 

@@ -21,6 +21,7 @@ from pipeline.detections.model import Rule
 from pipeline.errors import StorageError
 from pipeline.methods.seed import NULL_CLIENT
 from pipeline.methods.surge import calibrated
+from pipeline.methods.surge.calibration import AS_EXPECTED
 from pipeline.now import how_to_make
 from pipeline.outdated import ADDED, outdated
 from pipeline.power import power_map
@@ -207,7 +208,8 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     alerts = rated.filter("alert")
     state = "alert" if alerts.height else ("no_history" if row["surprise"] is None else "normal")
     least, why = _least(site, day, rule, who)
-    cause = alerts["channel"][0] if alerts.height else {"no_history": "no_history"}.get(state, "not_rare_enough")
+    quiet = "as_expected" if mine.select(AS_EXPECTED).item(0, 0) else "not_rare_enough"
+    cause = alerts["channel"][0] if alerts.height else {"no_history": "no_history"}.get(state, quiet)
     if not alerts.height and why == "learning":
         state = cause = "learning"
     traffic = Traffic.of(site.storage.scan(FLOWS, [day]), rule, dict.fromkeys(addresses, who))

@@ -37,6 +37,11 @@ class Groups:
         return named.fill_null(subnets(clients)) if named.null_count() else named
 
     @property
+    def names(self) -> set[str]:
+        """The configured groups."""
+        return set(self._named)
+
+    @property
     def fingerprint(self) -> str:
         """Hash of what decides a group."""
         return digest(json.dumps(sorted(self._named.items())))

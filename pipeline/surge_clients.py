@@ -101,13 +101,23 @@ def _explained(rows: pl.DataFrame, clients: pl.DataFrame, context: Context) -> p
         return rows.clear().select("day", "client", explained_by=pl.lit(None, pl.String))
     columns = ["day", "client", "cause"]
     named = events.filter(pl.col("address").is_not_null()).select("day", "address", "cause")
-    near = covering(rows["ip"], named["address"]).join(named, left_on="network", right_on="address")
-    at_address = rows.join(near, on=["day", "ip"])
+    who = _holders(rows, context)
+    near = covering(who["ip"], named["address"]).join(named, left_on="network", right_on="address")
+    at_address = who.join(near, on=["day", "ip"])
     of_asset = events.filter(pl.col("asset").is_not_null()).with_columns(client="asset")
-    # An address that was silent on the event's day is whose it is on the day after.
-    silent = rows.with_columns(pl.col("day") - dt.timedelta(days=1)).join(rows, on=["day", "ip"], how="anti")
-    own = pl.concat([f.select(columns) for f in (at_address, of_asset, silent.join(near, on=["day", "ip"]))])
+    own = pl.concat([f.select(columns) for f in (at_address, of_asset)]).unique()
     subject = pl.coalesce("address", "asset").is_null()
     shared = shared_explanations(clients, events.filter(subject).select("day", "group", "cause"))
     found = pl.concat([own, late_explanations(clients, own), shared])
     return found.group_by("day", "client").agg(explained_by=pl.col("cause").min())
+
+
+def _holders(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """day, ip, client: who has an address on a day, whether it had traffic or not.
+
+    An address that was silent on a day, and that nobody is known to have held, is whose it is on the day after.
+    """
+    at = ["day", "ip"]
+    seen, held = rows.select(*at, "client"), context.leases(rows["day"]).select(*at, client="asset")
+    after = seen.with_columns(pl.col("day") - dt.timedelta(days=1)).join(pl.concat([seen, held]), on=at, how="anti")
+    return pl.concat([seen, held, after]).unique()

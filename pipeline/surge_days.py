@@ -20,8 +20,8 @@ from pipeline.site import Site
 from pipeline.storage import digest
 from pipeline.surge_clients import client_days
 
-STAGE_VERSION = 5
-VERDICT_VERSION = 5
+STAGE_VERSION = 6
+VERDICT_VERSION = 6
 QualityOf = Callable[[Site, dt.date], str]
 
 

@@ -20,7 +20,7 @@ from pipeline.days import window_days
 from pipeline.detections.model import Measure, Rule
 from pipeline.methods import METHODS
 from pipeline.methods.surge import judged, raw_scores
-from pipeline.methods.surge.calibration import Calibration
+from pipeline.methods.surge.calibration import AS_EXPECTED, Calibration
 from pipeline.methods.surge.slow import RECENT
 from pipeline.methods.surroundings import Surroundings
 from pipeline.power import seed_power, surge_power
@@ -52,6 +52,7 @@ CAUSES = {
     "below_floor": "above what gates the rule asks, below its floor",
     "learning": "too few scored days before to tell what is rare",
     "not_rare_enough": "scores as high came more often than the budget allows",
+    "as_expected": "not above what is expected of it",
 }
 VERDICTS = pl.Schema({"day": pl.Date, "client": pl.String, "bytes": pl.Int64, "alert": pl.Boolean, "cause": pl.String})
 """One row a (day, client) that the rule judges; cause is one of CAUSES."""
@@ -240,7 +241,8 @@ class SurgeTrial:
         channels = judged(calibration.with_company(today), calibration, self.rule.surge).values()
         told = pl.concat(channels).sort("alert", "rate", "channel", descending=[True, False, False])
         best = told.group_by("client", maintain_order=True).first()
-        silent = pl.lit("learning" if calibration.learning else "not_rare_enough")
+        rare = pl.when(AS_EXPECTED).then(pl.lit("as_expected")).otherwise(pl.lit("not_rare_enough"))
+        silent = pl.lit("learning") if calibration.learning else rare
         alert = pl.col("alert").fill_null(False)
         return today.join(
             best.select("client", "alert", "channel"), on="client", how="left", maintain_order="left"

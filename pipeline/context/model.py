@@ -75,10 +75,14 @@ class Context:
 
     def with_assets(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows (day, ip) with the asset that holds the address on the day; null where none is known."""
-        held = self._daily("entities", rows["day"])
+        return rows.join(self.leases(rows["day"]), on=["day", "ip"], how="left", maintain_order="left")
+
+    def leases(self, days: pl.Series) -> pl.DataFrame:
+        """Who holds which address, with traffic or without, on each day of the span: day, ip, asset."""
+        held = self._daily("entities", days)
         if held is None:
-            return rows.with_columns(asset=pl.lit(None, pl.String))
-        return rows.join(held.rename({"address": "ip"}), on=["day", "ip"], how="left", maintain_order="left")
+            return pl.DataFrame(schema={"day": pl.Date, "ip": pl.String, "asset": pl.String})
+        return held.select("day", "asset", ip="address")
 
     def told(self, name: str, hosts: pl.DataFrame, day: dt.date) -> pl.DataFrame:
         """What an input (host_roles, groups) says on a day of hosts (ip, asset): their rows that it knows.

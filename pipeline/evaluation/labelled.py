@@ -20,6 +20,7 @@ from pipeline.wording import counted
 
 WARMUP_DAYS = 45
 """The first days of a world teach; nothing in them is judged."""
+_MOST_STOLEN = 0.5
 MAX_DAYS = 3_660
 """Of a world, from its first to its last: what is longer holds a stray day."""
 DAILY = pl.Schema({"day": pl.Date, "src_ip": pl.String, "bytes_in": pl.Int64, "group": pl.String, "role": pl.String})
@@ -86,6 +87,7 @@ def make_labelled(
     left_out = {QUIET: rows.filter(pl.col("bytes_in") == 0).height, REPEATED: given.height - told.height}
     rows = rows.filter(pl.col("bytes_in") > 0)
     start = _checked_start(rows, daily_name)
+    _refuse_all_stolen(told, rows, labels_name)
     return LabelledWorld(rows, told, events, world_notes(rows, told, start, left_out))
 
 
@@ -98,6 +100,20 @@ def _refuse_strangers(labels: pl.DataFrame, daily: pl.DataFrame, daily_name: str
             where=Location(file=labels_name, column="src_ip"),
             remedy=f"Spell clients as in {daily_name}, such as {daily['src_ip'][0]!r}.",
         )
+
+
+def _refuse_all_stolen(labels: pl.DataFrame, rows: pl.DataFrame, name: str) -> None:
+    """Where most client-days are of thefts, a word for "none" stands on all the others: no alert could be false."""
+    thefts = labels.filter(pl.col("attack_id").is_not_null()).join(rows, on=_KEY, how="semi")
+    if thefts.unique(_KEY).height <= _MOST_STOLEN * rows.height:
+        return
+    largest, n = thefts["attack_id"].value_counts(sort=True).row(0)
+    raise ConfigError(
+        f"thefts have {thefts.unique(_KEY).height / rows.height:.0%} of all client-days, {largest!r} alone "
+        f"{counted(n, 'row')}.",
+        where=Location(file=name, column="attack_id"),
+        remedy="Leave it empty, or the rows out, where nothing was stolen.",
+    )
 
 
 def _checked_start(rows: pl.DataFrame, name: str) -> dt.date:
@@ -203,7 +219,7 @@ class _Frame:
         if len(more := values.filter(back != values)):
             shown = f"(the first: {more[0]}; {counted(len(more), 'row')})"
             raise self._error(name, f"a value has more to it than {_HOLDS[kind]} holds {shown}.", remedy)
-        return pl.select(pl.when(found != "").then(found).alias(name)).to_series() if kind == pl.String else found
+        return found if kind != pl.String else found.set(found.str.strip_chars() == "", None)
 
     def _first_bad(self, values: pl.Series, kind: pl.DataType) -> str:
         text = values.dtype == pl.String

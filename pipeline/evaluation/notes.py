@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from pipeline.detections.budget import PER, Params
+from pipeline.methods.surge.centre import ENOUGH_DAYS
 from pipeline.methods.surge.tail import RAREST
 from pipeline.wording import rate
 
@@ -28,6 +29,8 @@ _EMPTY = (
     "rows of labels name neither a theft nor a cause and say nothing",
 )
 _LEAST_PAST, _PAST_DAYS = 3, 30
+_WIDE_CLIENTS, _WIDE_SHARE = 20, 0.2
+_MOST_CAUSES = 0.5
 _STRANGERS = 0.5
 """From this share of client-days on that hardly any method can judge, a reader must know."""
 _NO_THEFT = "No theft is judged: there are false alerts to tell, and no recall."
@@ -57,7 +60,38 @@ def world_notes(
     }
     told = [f"{n:,} {one if n == 1 else many}." for (one, many), n in found.items() if n]
     empty = [_NO_THEFT] if judged.is_empty() else []
-    return (*told, *_gaps(daily["day"].unique(), start), *_strangers(daily, start), *empty)
+    return (
+        *told,
+        *_wide(thefts, daily["src_ip"].n_unique()),
+        *_ordinary(labels, daily),
+        *_gaps(daily["day"].unique(), start),
+        *_strangers(daily, start),
+        *_unjudged(daily),
+        *empty,
+    )
+
+
+def _wide(thefts: pl.DataFrame, clients: int) -> list[str]:
+    """A theft at so many clients is mostly a word for "none", as which any alert on its rows would be a hit."""
+    sizes = thefts.group_by("attack_id").agg(pl.col("src_ip").n_unique(), rows=pl.len()).sort("src_ip", "attack_id")
+    wide = sizes.filter((pl.col("src_ip") >= _WIDE_CLIENTS) & (pl.col("src_ip") > _WIDE_SHARE * clients))
+    return [
+        f"The theft {theft!r} has {rows:,} rows at {n:,} of {clients:,} clients, on which every alert is a hit: leave "
+        "attack_id empty where nothing was stolen."
+        for theft, n, rows in wide.tail(1).iter_rows()
+    ]
+
+
+def _ordinary(labels: pl.DataFrame, daily: pl.DataFrame) -> list[str]:
+    """Causes on most client-days are mostly a word for "none": where it is known, nothing there alerts."""
+    key = ["day", "src_ip"]
+    named = labels.filter(pl.col("cause").is_not_null()).unique(key).join(daily, on=key, how="semi").height
+    if named <= _MOST_CAUSES * daily.height:
+        return []
+    return [
+        f"{named / daily.height:.0%} of the client-days have a cause; no method alerts on those that --explained makes "
+        "known. Leave cause empty where nothing happened."
+    ]
 
 
 def _strangers(daily: pl.DataFrame, start: dt.date) -> list[str]:
@@ -72,6 +106,20 @@ def _strangers(daily: pl.DataFrame, start: dt.date) -> list[str]:
         f"{share:.0%} of the client-days judged have fewer than {_LEAST_PAST} days of their client in the "
         f"{_PAST_DAYS} days before: all methods but surge cannot judge them, and surge only as new clients, beside "
         "others that it knows. Name devices in place of addresses that change."
+    ]
+
+
+def _unjudged(daily: pl.DataFrame) -> list[str]:
+    """Where nobody is there often enough, the surge method has no spread to judge anybody by."""
+    days, enough = Params().window, pl.col("day").shift(ENOUGH_DAYS - 1).over("src_ip", order_by="day")
+    runs = daily.select("day", first=enough).drop_nulls().sort("day")
+    seen = daily.select("day", later="day").unique("day").sort("day")
+    after = runs.join_asof(seen, on="day", strategy="forward", allow_exact_matches=False)
+    if after.select((pl.col("later") - pl.col("first") <= dt.timedelta(days=days)).any()).item():
+        return []
+    return [
+        f"No client has traffic on {ENOUGH_DAYS} of the {days} days before any day: surge has nothing to judge by and "
+        "alerts on nobody."
     ]
 
 

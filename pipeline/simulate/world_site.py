@@ -57,11 +57,11 @@ def settings_text(settings: WorldSettings) -> str:
     return json.dumps(dataclasses.asdict(settings), default=str, indent=1) + "\n"
 
 
-def write_logs(daily: pl.DataFrame, folder: Path, form: str, *, seed: int) -> int:
+def write_logs(daily: pl.DataFrame, folder: Path, form: str, *, seed: int, start: dt.date) -> int:
     """Flow logs whose daily sums are the rows of `daily` (day, src_ip, bytes_in), and the site's configuration.
 
-    Days are those of UTC; logs go to folder/logs/YYYY-MM-DD/. One of LOGS is written, day by day; the number of records
-    is returned.
+    Days are those of UTC; logs go to folder/logs/YYYY-MM-DD/, days without rows have none, and `start` is the site's
+    first day. One of LOGS is written, day by day; the number of records is returned.
     """
     _, _, write = _WRITERS[form]
     servers, lines = server_addresses(SERVERS), 0
@@ -69,8 +69,8 @@ def write_logs(daily: pl.DataFrame, folder: Path, form: str, *, seed: int) -> in
     for (day,), rows in sorted(days.items(), key=lambda item: item[0]):
         flows = daily_sessions(rows, seed=seed, timezone="UTC", servers=servers)
         lines += write(flows, folder / "logs", day)
-    first = min(day for (day,) in days)
-    (folder / CONFIG_NAME).write_text(_config_text(form, first), encoding="utf-8")
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG_NAME).write_text(_config_text(form, start), encoding="utf-8")
     return lines
 
 
@@ -96,14 +96,14 @@ def write_context(world: World, folder: Path) -> None:
         rows.write_parquet(folder / CONTEXT_FOLDER / f"{name}.parquet", compression="zstd")
 
 
-def _config_text(form: str, first: dt.date) -> str:
+def _config_text(form: str, start: dt.date) -> str:
     name, files, _ = _WRITERS[form]
     named = enumerate(server_addresses(SERVERS), 1)
     servers = "\n".join(f"  - {{address: {ip}, category: email_server, name: mx{i}}}" for i, ip in named)
     context = "\n".join(f"#   {name}: {CONTEXT_FOLDER}/{name}.parquet" for name in ContextSettings.model_fields)
     return f"""# A simulated world; what it was made from is in {SETTINGS_FILE}.
 timezone: UTC
-start_date: {first}   # the first day there are logs of
+start_date: {start}   # the world's first day
 storage: data            # tables, below this folder
 sources:
   - name: core

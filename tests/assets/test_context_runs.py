@@ -129,6 +129,11 @@ def test_check_names_a_broken_input_and_shows_sound_ones(copied: Site) -> None:
     said = CliRunner().invoke(main, ["--site", str(copied.root), "check"])
     assert "context    host_roles: 1 row, 1 exclude (context/host_roles.csv)" in said.output
     assert "context    known_events: 2 rows, 1 of all days (context/known_events.csv)" in said.output
+    more = f"group,asset,cause,from,last\nSales,,sync,{day(1)},{day(2)}\n10.0.0.0/24,,sync,,\n,pc-9,sync,,\n"
+    write_context(copied.root, known_events=more)
+    said = CliRunner().invoke(main, ["--site", str(copied.root), "check"])
+    assert "names groups that no client can be in, so their events explain nothing: Sales (1)." in said.stderr
+    assert "names assets that no row of entities has, so what it says of them is of nobody: pc-9 (1)." in said.stderr
     write_context(copied.root, calendar="day\nsoon\n")
     said = CliRunner().invoke(main, ["--site", str(copied.root), "check"])
     assert said.exit_code == 2

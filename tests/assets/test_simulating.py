@@ -51,6 +51,13 @@ def test_the_logs_come_with_a_site_that_passes_its_check(tmp_path: Path, form: s
     assert "run --from 2025-01-06 --to 2025-01-11" in result.stdout
 
 
+def test_a_world_in_which_nobody_worked_is_a_site_all_the_same(tmp_path: Path) -> None:
+    # A weekend.
+    result = call("simulate", tmp_path / "w", "--clients", 1, "--days", 2, "--start", "2025-03-01", "--logs", "zeek")
+    assert "0 records of zeek" in result.stdout
+    assert "start_date: 2025-03-01" in (tmp_path / "w" / "nilometer.yaml").read_text(encoding="utf-8")
+
+
 def test_every_form_of_logs_can_be_asked_for() -> None:
     choice = next(p.type for p in main.commands["simulate"].params if p.name == "logs")
     assert isinstance(choice, click.Choice)

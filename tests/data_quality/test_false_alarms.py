@@ -46,7 +46,7 @@ def test_ordinary_days_stay_within_the_stated_rate(clients: int) -> None:
 def simulated(folder: Path, clients: int, days: int) -> Site:
     settings = WorldSettings(seed=9, clients=clients, days=days, groups=1, **CLEAN)
     daily = make_world(settings).daily.select("day", "src_ip", "bytes_in")
-    write_logs(daily, folder, "zeek", seed=9)
+    write_logs(daily, folder, "zeek", seed=9, start=settings.start)
     site = open_site(folder)
     make(site, day_range(settings.start, settings.start + dt.timedelta(days=days - 1)))
     return site

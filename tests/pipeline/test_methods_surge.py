@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 from pipeline.detections import known_rules
 from pipeline.detections.fireability import fireability
 from pipeline.methods.surge import CALIBRATED_SCHEMA, RAW_SCHEMA, Params, calibrated, raw_scores
-from pipeline.methods.surge.calibration import comparable_days, kind_budgets
+from pipeline.methods.surge.calibration import comparable_days
 from pipeline.methods.surge.company import company
 from pipeline.simulate.settings import WorldSettings, default_attacks
 from pipeline.simulate.world import World, make_world
@@ -405,46 +405,3 @@ def test_thefts_of_no_bytes_are_alerted_at_the_rate_of_everybody() -> None:
     stolen = world.labels.filter(pl.col("attack_id").is_not_null()).select("day", client="src_ip")
     hit = found.join(stolen, on=["day", "client"], how="semi").height
     assert hit <= 0.03 * stolen.height
-
-
-def past_of(sizes: dict[tuple[str | None, bool], int], days: int = 50) -> pl.DataFrame:
-    """Past rows of roles, a fifth of the days quiet."""
-    rows = [
-        (role, quiet, day(5 * (n % (days // 5)) + (0 if quiet else 1 + n // (days // 5) % 4)))
-        for (role, quiet), size in sizes.items()
-        for n in range(size)
-    ]
-    return pl.DataFrame(rows, schema={"role": pl.String, "quiet": pl.Boolean, "day": pl.Date}, orient="row")
-
-
-@pytest.mark.parametrize(
-    ("sizes", "budgets"),
-    [
-        ({("client", False): 9_600, ("nat", False): 400}, {("client", None): 9_505, ("nat", None): 495}),
-        ({("client", False): 9_900, ("nat", False): 100}, {("client", None): 9_834, ("nat", None): 166}),
-        ({("client", False): 9_951, ("nat", False): 49}, {("client", None): 9_951}),
-        (
-            {("client", False): 6_000, ("server", False): 3_700, (None, False): 300},
-            {("client", None): 6_000, ("server", None): 3_700},
-        ),
-        ({}, {}),
-    ],
-)
-def test_a_small_role_may_spend_a_twentieth_of_the_budget_and_all_together_no_more_than_it(
-    sizes: dict[tuple[str | None, bool], int], budgets: dict[tuple[str, bool | None], int]
-) -> None:
-    assert kind_budgets(past_of(sizes)) == budgets
-
-
-@pytest.mark.parametrize(
-    ("quiet", "budgets"),
-    [
-        (400, {("client", True): 1_200, ("client", False): 8_800}),
-        (2_000, {("client", True): 2_000, ("client", False): 8_000}),
-        (299, {("client", None): 10_000}),
-    ],
-)
-def test_quiet_days_have_a_part_between_their_clients_and_their_days(
-    quiet: int, budgets: dict[tuple[str, bool | None], int]
-) -> None:
-    assert kind_budgets(past_of({("client", False): 10_000 - quiet, ("client", True): quiet})) == budgets

@@ -45,7 +45,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("form", ["zeek", "suricata"])
 def test_what_the_pipeline_counts_is_the_daily_table(tmp_path: Path, world: World, form: str) -> None:
-    write_logs(world.daily, tmp_path, form, seed=4)
+    write_logs(world.daily, tmp_path, form, seed=4, start=world.settings.start)
     site = open_site(tmp_path)
     days = world.calendar["day"].to_list()
     landing = Landing(site.root, site.storage.root, site.settings, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
@@ -69,7 +69,7 @@ def vpc_lines(folder: Path) -> list[dict[str, str]]:
 
 
 def test_vpc_records_sum_to_the_daily_table_in_the_direction_of_the_client(tmp_path: Path, world: World) -> None:
-    count = write_logs(world.daily, tmp_path, "vpc", seed=4)
+    count = write_logs(world.daily, tmp_path, "vpc", seed=4, start=world.settings.start)
     lines, totals, out = vpc_lines(tmp_path / "logs"), Counter[tuple[dt.date, str]](), set()
     assert len(lines) == count
     for line in lines:
@@ -101,13 +101,14 @@ def test_records_of_intervals_lose_no_byte_and_no_packet(world: World) -> None:
 def test_equal_worlds_give_equal_files(tmp_path: Path, world: World, form: str) -> None:
     first = world.daily.filter(pl.col("day") < pl.col("day").min() + dt.timedelta(days=2))
     for name, seed in (("a", 4), ("b", 4), ("c", 5)):
-        write_logs(first, tmp_path / name, form, seed=seed)
+        write_logs(first, tmp_path / name, form, seed=seed, start=world.settings.start)
     one, same, other = (files(tmp_path / n) for n in "abc")
     assert one == same
     assert one.keys() == other.keys()
     assert all(one[name] != other[name] for name in one if name.endswith(".gz"))
     # A day's logs depend neither on other days nor on the order of rows.
-    write_logs(first.filter(pl.col("day") == pl.col("day").min()).reverse(), tmp_path / "d", form, seed=4)
+    one_day = first.filter(pl.col("day") == pl.col("day").min()).reverse()
+    write_logs(one_day, tmp_path / "d", form, seed=4, start=world.settings.start)
     assert files(tmp_path / "d").items() <= one.items()
 
 

@@ -125,6 +125,15 @@ def test_events_explain_the_days_of_those_they_name() -> None:
     ]
 
 
+def test_an_event_at_an_address_is_of_its_holder_where_another_address_had_the_traffic() -> None:
+    known = context(
+        entities="address,asset\n10.0.0.1,pc\n10.0.0.2,pc\n",
+        known_events=f"address,cause,from,to\n10.0.0.2,resync,{day(1)},{day(2)}\n",
+    )
+    found = made([(n, "10.0.0.1", 9) for n in range(3)], known, 2).rows.drop_nulls("explained_by")
+    assert found.select("day", "client", "explained_by").rows() == [(day(1), "pc", "resync")]
+
+
 def test_an_event_explains_the_day_after_of_whom_it_names_where_it_came_late() -> None:
     known = context(
         entities=f"address,asset,from,to\n10.0.0.1,pc,,{day(2)}\n10.0.0.1,tab,{day(2)},\n",
@@ -156,6 +165,29 @@ def test_an_event_of_a_group_explains_what_the_others_show_and_no_theft() -> Non
     found = made(cells, known, 5).rows.drop_nulls("explained_by")
     assert set(found["day"]) == {day(5)}
     assert sorted(found["client"]) == sorted(f"10.0.0.{c}" for c in range(1, 12) if c != 4)
+
+
+@pytest.mark.parametrize(("group", "usual"), [(2, 100), (6, 100), (12, 0)])
+def test_a_theft_is_not_what_shows_that_its_group_had_a_mailing(group: int, usual: int) -> None:
+    known = context(
+        groups="address,group\n10.0.0.0/24,sales\n",
+        known_events=f"group,cause,from,to\nsales,mailing,{day(5)},{day(6)}\n,all,{day(5)},{day(6)}\n",
+    )
+    # Of some clients there is no usual day to compare with: they say nothing of the others.
+    past = {f"10.0.0.{c}": usual if c > group - 3 else 100 for c in range(1, group + 1)}
+    cells: list[Cell] = [(n, ip, b) for n in range(5) for ip, b in past.items()]
+    cells += [(5, ip, 9_000 if ip == "10.0.0.1" else 300) for ip in past]
+    found = made(cells, known, 5).rows.drop_nulls("explained_by")
+    assert sorted(found["client"]) == sorted(ip for ip, b in past.items() if b and ip != "10.0.0.1")
+
+
+def test_of_a_group_of_one_only_the_fleet_shows_an_event_of_everybody() -> None:
+    events = [f"10.0.{c}.0/24,mailing,{day(5)},{day(6)}" for c in range(1, 4)] + [f",all,{day(5)},{day(6)}"]
+    known = context(known_events="\n".join(["group,cause,from,to", *events]) + "\n")
+    cells: list[Cell] = [(n, f"10.0.{c}.1", 100 if n < 5 else 300) for n in range(6) for c in range(1, 4)]
+    cells[-1] = 5, "10.0.3.1", 9_000
+    found = made(cells, known, 5).rows.drop_nulls("explained_by")
+    assert found.select("client", "explained_by").rows() == [("10.0.1.1", "all"), ("10.0.2.1", "all")]
 
 
 def test_a_day_off_of_the_calendar_is_quiet_and_a_working_day_is_not() -> None:

@@ -28,6 +28,8 @@ _COMPANY_WEIGHT = 1.5
 _FEW_NEW = 30
 _FIRST_PART = 0.85
 """The part of the new channel's budget for first days, which hosts set up anew fill: the rest is for the days after."""
+AS_EXPECTED = pl.col("t") <= 1e-9
+"""A day not above what was expected of the client, in deviations: sums of equal logarithms differ by less."""
 _MOST_BYTES = 2**62
 _CLOSE = 1e-9
 _LEAST_PART = 0.05
@@ -38,6 +40,11 @@ LEAST_DAYS = 7
 """With fewer comparable days in its past a channel does not alert: a week has weekends."""
 _WAVE_DAYS = 7
 """What befalls many clients may go on for some days, in which it counts as often as it came: later, as one story."""
+_JUDGING = (
+    *("day", "client", "role", "group", "quiet", "n", "base_days"),
+    *("excess", "surprise", "slow", "new", "explained_by"),
+)
+"""What of past raw scores judges later ones."""
 Kind = tuple[str, str | None, bool | None]
 """Channel, role, and whether days are quiet or, of the new channel, a client's first; None stands for all."""
 _SHOT = pl.min_horizontal("surprise", _RARITY_POWER * pl.col("rarity")) + pl.when(
@@ -59,7 +66,8 @@ class Calibration:
     @classmethod
     def before(cls, raw: pl.DataFrame, day: dt.date, params: Params) -> Calibration:
         """From the raw scores of the past days of the calibration."""
-        past = raw.filter(pl.col("day").is_between(day - dt.timedelta(days=params.calibration), day, closed="left"))
+        past = raw.select(_JUDGING)
+        past = past.filter(pl.col("day").is_between(day - dt.timedelta(days=params.calibration), day, closed="left"))
         past = past.with_columns(settled=pl.when(pl.col("day") < day - dt.timedelta(days=_WAVE_DAYS)).then("day"))
         slow = _slow_tail(_comparable(past, "base_days", "slow"), params)
         past = _comparable(past, "n", "surprise")
@@ -87,6 +95,7 @@ class Calibration:
     def rated(self, rows: pl.DataFrame, channel: str) -> pl.DataFrame:
         """The rows that the channel judges, with score, rate (E) and, of the shot, rarity.
 
+        A day that is not above what is expected of the client scores nothing, whatever the days or hosts around it did.
         The shot needs the rows' company.
         """
         rows = rows.filter(pl.col("surprise").is_not_null())
@@ -95,6 +104,7 @@ class Calibration:
             rows = rows.with_columns(score=_SHOT)
         else:
             rows = rows.with_columns(rarity=pl.lit(None, pl.Float64), score=pl.col(channel))
+        rows = rows.with_columns(score=pl.when(AS_EXPECTED).then(pl.col("score").clip(None, 0)).otherwise("score"))
         judged = rows.with_row_index("row").filter(pl.col("score").is_not_null()).with_columns(side=_side(channel))
         parts = [
             part.with_columns(self.tail(channel, *kind).rate(part["score"]).alias("rate"))
@@ -279,6 +289,7 @@ def _new_tail(free: pl.DataFrame, active: int, *, first: bool) -> Tail:
 def _slow_tail(past: pl.DataFrame, params: Params) -> Tail:
     """Alerts of a client that follow each other within the days of a case count once."""
     active, free = past.height, past.filter(pl.col("explained_by").is_null())
-    known = free.filter(pl.col("slow").is_not_null()).sort("client", "day")
-    before = pl.col("slow").rolling_max_by("day", window_size=f"{params.case_days}d", closed="left").over("client")
+    known = free.filter(pl.col("slow").is_not_null())
+    earlier = pl.col("slow").rolling_max_by("day", window_size=f"{params.case_days}d", closed="left")
+    before = earlier.over("client", order_by="day")
     return fit_tail(known["slow"], active, known.select(before=before)["before"], known["settled"])

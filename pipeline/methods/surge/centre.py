@@ -10,7 +10,7 @@ import polars as pl
 
 _PRIOR_FREEDOM = 6.0
 """Degrees of freedom that the role's spread counts for."""
-_ENOUGH_DAYS = 5
+ENOUGH_DAYS = 5
 """Clients with fewer past days say nothing of spreads."""
 _GROUP_WEIGHT = 10
 _ROLE_WEIGHT = 1
@@ -57,7 +57,7 @@ def _spreads(clients: pl.DataFrame) -> pl.DataFrame:
 
     Null while no client has enough days: a guess would make scores that later ones cannot be compared with.
     """
-    enough = pl.col("n") >= _ENOUGH_DAYS
+    enough = pl.col("n") >= ENOUGH_DAYS
     away = (pl.col("m") - pl.col("prior")).filter(enough)
     own = {
         "k": enough.sum(),

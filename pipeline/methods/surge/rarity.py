@@ -5,7 +5,9 @@ Hosts of a role are compared with their like, and quiet days with quiet days, as
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -24,7 +26,7 @@ class Excesses:
     def of(cls, past: pl.DataFrame) -> Excesses:
         """From past rows of raw scores."""
         kinds: dict[tuple[str | None, bool | None], pl.Series] = {}
-        for (role,), rows in past.partition_by("role", as_dict=True).items():
+        for (role,), rows in past.select("role", "quiet", "excess").partition_by("role", as_dict=True).items():
             kinds[role, None] = rows["excess"].sort()
             for (quiet,), part in rows.partition_by("quiet", as_dict=True).items():
                 kinds[role, quiet] = part["excess"].sort()
@@ -43,7 +45,7 @@ class Excesses:
         """
         own = 0 if past else 1
         parts = []
-        for (role, quiet), part in rows.with_row_index("row").partition_by("role", "quiet", as_dict=True).items():
+        for (role, quiet), part in _parts(rows, "excess"):
             like = self.like(role, quiet)
             least = like.len() - like.search_sorted(part["excess"], side="left").cast(pl.Int64)
             share = (least + own).clip(1) / (like.len() + own)
@@ -55,7 +57,7 @@ class Excesses:
     def reach(self, rows: pl.DataFrame) -> pl.Series:
         """The inverse for a new row: the excess beyond which it is at least as rare as the row's rarity says."""
         parts = []
-        for (role, quiet), part in rows.with_row_index("row").partition_by("role", "quiet", as_dict=True).items():
+        for (role, quiet), part in _parts(rows, "rarity"):
             like = self.like(role, quiet)
             most = ((like.len() + 1) * (-part["rarity"]).exp()).floor().clip(1, like.len()) - 1
             beyond = like.gather((like.len() - 1 - most).cast(pl.Int64))
@@ -63,3 +65,9 @@ class Excesses:
         if not parts:
             return pl.Series([], dtype=pl.Float64)
         return pl.concat(parts).sort("row")["reach"]
+
+
+def _parts(rows: pl.DataFrame, value: str) -> Iterable[tuple[tuple[Any, ...], pl.DataFrame]]:
+    """By role and quiet the numbers of the rows and their values: other columns would be copied in vain."""
+    narrow = rows.select("role", "quiet", value).with_row_index("row")
+    return narrow.partition_by("role", "quiet", as_dict=True).items()

@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.evaluation.context import offered
 from pipeline.evaluation.labelled import DAILY, LABELS, make_labelled, read_world
 from pipeline.evaluation.notes import coarseness, muteness
+from pipeline.evaluation.surge import surge
 from tests.pipeline.evaluation.fleets import day, fleet, label_rows, name
 
 THEFT = ("t1", "material", 50, 1)
@@ -64,6 +66,7 @@ def test_labels_need_a_client_a_day_and_something_to_say() -> None:
         ("day", pl.lit(None, pl.Date), "is null"),
         ("src_ip", pl.lit(1.5), "not String"),
         ("src_ip", pl.lit(""), "is null"),
+        ("src_ip", pl.lit(" "), "is null"),
         ("group", pl.lit(True), "not String"),
     ],
 )
@@ -150,6 +153,28 @@ def test_a_theft_has_one_basket() -> None:
     assert text.startswith("l.parquet, column attack_id: this spans several baskets (attack_id t1")
 
 
+def test_a_word_for_no_theft_on_other_rows_is_no_theft() -> None:
+    """As one it made hits of false alerts: a column of 0 and 1, or what pandas writes for an empty value."""
+    rows = fleet(40, 60)
+    every = rows.select("day", "src_ip", attack_id=(pl.col("src_ip") == name(0)).cast(pl.Int64), basket=pl.lit("x"))
+    with pytest.raises(ConfigError, match=r"thefts have 100% of all client-days, '0' alone 2,340 rows") as caught:
+        make_labelled(rows, every)
+    assert "Leave it empty" in caught.value.message
+    some = every.filter((pl.col("day") == day(50)) | (pl.col("src_ip") == name(0))).with_columns(
+        attack_id=pl.lit("nan")
+    )
+    told = "The theft 'nan' has 99 rows at 40 of 40 clients, on which every alert is a hit"
+    assert any(note.startswith(told) for note in make_labelled(rows, some).notes)
+
+
+def test_a_cause_on_most_days_is_noted() -> None:
+    rows = fleet(4, 60)
+    causes = rows.select("day", "src_ip", cause=pl.lit("normal"))
+    told = "100% of the client-days have a cause; no method alerts on those that --explained makes known."
+    assert any(note.startswith(told) for note in make_labelled(rows, causes).notes)
+    assert not any("have a cause" in note for note in make_labelled(rows, causes.head(100)).notes)
+
+
 def test_clients_that_are_spelled_in_another_way_are_refused_and_single_ones_without_traffic_told() -> None:
     text = refused(labels=lambda f: f.with_columns(src_ip=pl.lit("192.0.2.77")))
     assert text.startswith("l.parquet, column src_ip: no labelled client has traffic on any day")
@@ -222,6 +247,15 @@ def test_a_world_whose_addresses_change_daily_says_that_nobody_has_a_past() -> N
         assert told in notes
     sparse = plain.filter((pl.col("day") - day(0)).dt.total_days() % 11 == 0)
     assert "100% of the client-days" in " ".join(make_labelled(sparse, label_rows([])).notes)
+
+
+@pytest.mark.parametrize(("every", "judged"), [(6, True), (7, False)])
+def test_a_world_of_one_day_a_week_says_that_surge_cannot_judge_it(every: int, judged: bool) -> None:
+    weekly = fleet(4, 120).filter((pl.col("day") - day(0)).dt.total_days() % every == 0)
+    found = make_labelled(weekly, label_rows([]))
+    told = "No client has traffic on 5 of the 30 days before any day: surge has nothing to judge by"
+    assert any(note.startswith(told) for note in found.notes) is not judged
+    assert surge().expect(found.daily, offered(found, 0), [day(114 if judged else 112)]).is_empty() is not judged
 
 
 @pytest.mark.parametrize(("clients", "told"), [(357, True), (358, False)])
