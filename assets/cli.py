@@ -110,6 +110,10 @@ def main(ctx: click.Context, site: Path | None, log_format: str | None) -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     if log_format:
         os.environ[journal.ENV_FORMAT] = log_format
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError("the current folder is gone.", remedy="Go to another one, with cd.") from None
     ctx.obj = site or Path()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 _ROOM = "Make room, then run the same command again: what is stored is whole."
-_RIGHTS = "Make the site's folders writable, then run the same command again: what is stored is whole."
+_RIGHTS = "Let this user read and write the site's folders, then run the same command again: what is stored is whole."
 _DISK = "Look after the disk, then run the same command again."
 _OTHER = "A file is where a folder belongs, or a folder or link where a file does: move it away, then run it again."
 REMEDIES = {
