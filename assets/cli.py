@@ -28,6 +28,7 @@ from assets.quality_cli import quality
 from assets.rules_cli import rules
 from assets.streams import RESULTS, Stopped
 from pipeline.acceptance import FIT
+from pipeline.disk import told
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.now import last_ended_day, open_landing
 from pipeline.settings import CONFIG_NAME
@@ -37,20 +38,6 @@ from pipeline.wording import counted
 PROBLEMS, MISUSE = 1, 2
 FORMATS = ("table", "csv", "jsonl", "ocsf", "ecs", "splunk")
 THEFT = click.IntRange(0, 10**14)
-
-
-_ROOM = "Make room, then run the same command again: what is stored is whole."
-_RIGHTS = "Make the site's folders writable, then run the same command again: what is stored is whole."
-_DISK = "Look after the disk, then run the same command again."
-_OTHER = "A file is where a folder belongs, or a folder or link where a file does: move it away, then run it again."
-_OF_THE_DISK = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _RIGHTS),
-    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN), _DISK),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _OTHER),
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n), then run it again."),
-}
-"""Faults of what lies below the program, and what to do about them."""
 
 
 class _Group(click.Group):
@@ -95,8 +82,8 @@ def _of_the_disk(error: OSError) -> int:
         return PROBLEMS
     if error.filename == RESULTS:
         screen.warn(f"error: {RESULTS}: {error.strerror}. The results cannot be written there: send them elsewhere.")
-    elif error.errno in _OF_THE_DISK:
-        screen.warn(f"error: {error.filename or 'storage'}: {error.strerror}. {_OF_THE_DISK[error.errno]}")
+    elif (text := told(error)) is not None:
+        screen.warn(f"error: {text}")
     else:
         raise error
     return PROBLEMS
@@ -123,6 +110,10 @@ def main(ctx: click.Context, site: Path | None, log_format: str | None) -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     if log_format:
         os.environ[journal.ENV_FORMAT] = log_format
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError("the current folder is gone.", remedy="Go to another one, with cd.") from None
     ctx.obj = site or Path()
 
 

@@ -50,8 +50,9 @@ class Daemon:
 def put_down(site: Site, instance: dg.DagsterInstance) -> Daemon | None:
     """Put this daemon down as the one that looks at the site; another one that does already is returned instead.
 
-    To be called in the daemon's code server, which is a child of it and replaced from time to time; not for a look
-    that somebody tries by hand, in the UI or with `dagster sensor preview`.
+    To be called where its definitions are, in a process that its parent replaces from time to time: the daemon, or
+    the code server of the UI, which ends with the daemon. Not for a look that somebody tries by hand, in the UI or with
+    `dagster sensor preview`.
     """
     known = looking(site)
     me = Daemon(platform.node(), os.getppid(), str(site.root), instance.root_directory, time.time())

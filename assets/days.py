@@ -22,6 +22,7 @@ from assets.progress import report
 from assets.stopping import INTERRUPTS, Stopped
 from data_quality.results import day_quality
 from pipeline.days import day_range, parse_day, window_days
+from pipeline.disk import told
 from pipeline.errors import NilometerError
 from pipeline.landing import Landing, LandingReport
 from pipeline.locks import site_lock
@@ -198,7 +199,7 @@ def _reason(site: Site, day: dt.date, error: BaseException) -> str:
         return error.message
     window = window_days(day, site.history_days, site.settings.start_date)
     found = site.storage.first_damage([day, *window]) if isinstance(error, DAMAGE) else None
-    return found.message if found is not None else f"{type(error).__name__}: {error}"
+    return found.message if found is not None else told(error) or f"{type(error).__name__}: {error}"
 
 
 def _metadata(record: DayRecord) -> dict[str, Any]:

@@ -107,8 +107,8 @@ def _unusable(site: Site, error: BaseException) -> NilometerError:
     return NilometerError(
         f"Dagster's run history cannot be used ({why}). The tables are whole.",
         where=Location(file=str(home(site))),
-        remedy="End other processes that use it, make room on its disk, or move the folder away, which holds "
-        "history and no data; then run the same command again.",
+        remedy="End other processes that use it, make room on its disk, let this user write there, or move the folder "
+        "away, which holds history and no data; then run the same command again.",
     )
 
 

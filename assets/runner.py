@@ -30,6 +30,7 @@ from data_quality.results import day_quality
 from pipeline import stale
 from pipeline.acceptance import FIT
 from pipeline.days import parse_day, runs_of_days, window_days
+from pipeline.disk import with_remedy
 from pipeline.locks import site_lock
 from pipeline.now import check_days, last_ended_day, open_landing
 from pipeline.site import Site
@@ -252,4 +253,4 @@ def _told(error: SerializableErrorInfo | None) -> str:
     """What was wrong: the first cause, which Dagster wraps."""
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error else "no message"
+    return with_remedy(error.message.strip()) if error else "no message"

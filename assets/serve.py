@@ -1,4 +1,4 @@
-"""The Dagster UI of one site: web server and daemon as two processes on 127.0.0.1, started and stopped together."""
+"""The Dagster UI of one site: code server, web server and daemon, on 127.0.0.1, started and stopped together."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from assets import daemons, screen
+from assets.code_server import CodeServer
 from assets.instances import home, open_instance
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.locks import BusyError, lock
@@ -25,6 +28,9 @@ _STOP_SECONDS = 15
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a request to end, and a terminal that is closed."""
 _START_SECONDS = 120
+_SEE_LOG = "The end of dagster_home/ui.log says why."
+WORKSPACE = "ui-workspace.yaml"
+"""Names the code server to web server and daemon."""
 
 
 class _Stopped(Exception):
@@ -62,17 +68,22 @@ def _serve(site: Site, port: int) -> None:
     for number in _ENDING:
         signal.signal(number, _stop)
     processes: list[subprocess.Popen[bytes]] = []
-    try:
-        for command in _commands(port):
-            processes.append(_start(site, command))
-        screen.warn(f"starting the Dagster UI of {site.root.name}, which logs to {_log(site)} ...")
-        _wait_until_up(port, processes)
-        screen.warn(f"The UI is at http://{HOST}:{port} and nowhere else. Ctrl-C stops it.")
-        _watch(processes)
-    except _Stopped:
-        screen.warn("stopping ...")
-    finally:
-        _end(processes)
+    with tempfile.TemporaryDirectory(prefix="nilometer-") as folder:
+        try:
+            code = CodeServer(site, Path(folder))
+            code.write_workspace(workspace := home(site) / WORKSPACE)
+            screen.warn(f"starting the Dagster UI of {site.root.name}, which logs to {_log(site)} ...")
+            processes.append(_start(site, code.command()))
+            _wait(code.answers, "the code server", processes)
+            for words in _clients(port, workspace):
+                processes.append(_start(site, words))
+            _wait(partial(_is_up, port), "the web server", processes)
+            screen.warn(f"The UI is at http://{HOST}:{port} and nowhere else. Ctrl-C stops it.")
+            _watch(code, processes)
+        except _Stopped:
+            screen.warn("stopping ...")
+        finally:
+            _end(processes)
 
 
 def _check_port(port: int) -> None:
@@ -86,18 +97,17 @@ def _check_port(port: int) -> None:
             ) from error
 
 
-def _commands(port: int) -> list[list[str]]:
-    target = ["-m", "assets.definitions"]
-    web = ["dagster_webserver", "-h", HOST, "-p", str(port), "--log-level", "warning", *target]
-    return [[sys.executable, "-m", "assets.leash", *words] for words in (web, ["dagster._daemon", "run", *target])]
+def _clients(port: int, workspace: Path) -> list[list[str]]:
+    web = ["dagster_webserver", "-h", HOST, "-p", str(port), "--log-level", "warning", "-w", str(workspace)]
+    return [web, ["dagster._daemon", "run", "-w", str(workspace)]]
 
 
 def _log(site: Site) -> Path:
     return home(site) / "ui.log"
 
 
-def _start(site: Site, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """A process in a session of its own, so that Ctrl-C reaches it from here only, and once; it ends when we do."""
+def _start(site: Site, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A module's process in a session of its own, so that Ctrl-C reaches it from here, once; it ends when we do."""
     environment = os.environ | {
         ENV_SITE: str(site.root),
         "DAGSTER_HOME": str(home(site)),
@@ -106,7 +116,7 @@ def _start(site: Site, command: Sequence[str]) -> subprocess.Popen[bytes]:
     }
     with _log(site).open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own words
-            command,
+            [sys.executable, "-m", "assets.leash", *words],
             env=environment,
             cwd=PROJECT,
             stdout=log,
@@ -116,21 +126,28 @@ def _start(site: Site, command: Sequence[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait_until_up(port: int, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def _wait(up: Callable[[], bool], what: str, processes: Sequence[subprocess.Popen[bytes]]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         _check_alive(processes)
-        try:
-            with urllib.request.urlopen(f"http://{HOST}:{port}/server_info", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.3)
-    raise NilometerError(f"the web server did not come up within {_START_SECONDS} seconds.")
+        if up():
+            return
+        time.sleep(0.3)
+    raise NilometerError(f"{what} did not come up within {_START_SECONDS} seconds.", remedy=_SEE_LOG)
 
 
-def _watch(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def _is_up(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/server_info", timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _watch(code: CodeServer, processes: Sequence[subprocess.Popen[bytes]]) -> None:
     while True:
         _check_alive(processes)
+        code.look()
         time.sleep(0.5)
 
 
@@ -139,7 +156,7 @@ def _check_alive(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         if process.poll() is not None:
             raise NilometerError(
                 f"a process of the UI ended by itself (exit code {process.returncode}).",
-                remedy="The end of dagster_home/ui.log says why.",
+                remedy=_SEE_LOG,
             )
 
 
@@ -148,18 +165,21 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask each process to end, wait, and end what is left of their sessions."""
+    """Ask those that use the code server to end, wait, and end what is left of all sessions, its runs among it."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
-    for process in processes:
+    clients = processes[1:]
+    for process in clients:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-    for process in processes:
+    for process in clients:
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             screen.warn(f"process {process.pid} did not stop in time and is ended.")
+    for process in processes:
         _end_session(process.pid)
+        process.wait()
 
 
 def _end_session(leader: int) -> None:

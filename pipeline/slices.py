@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.disk import writing
 from pipeline.leftovers import temporary_suffix
 
 Cut = tuple[dt.datetime, dt.datetime]
@@ -43,7 +44,8 @@ def by_ends(
             for n, (first, end) in enumerate(stretches):
                 part = made.filter((pl.col("start_time") >= first) & (pl.col("start_time") < end))
                 if part.height:
-                    part.write_ipc(place / f"{n:05d}-{bucket.name}.ipc")
+                    with writing(place):
+                        part.write_ipc(place / f"{n:05d}-{bucket.name}.ipc")
         for n in range(len(stretches)):
             if files := sorted(place.glob(f"{n:05d}-*.ipc")):
                 yield pl.scan_ipc(files, glob=False).collect()
@@ -52,4 +54,5 @@ def by_ends(
 def _part(raw: pl.LazyFrame, buckets: int, place: Path) -> None:
     ends = [pl.col(c).hash() for c in ("src_ip", "dest_ip", "src_port", "dest_port")]
     bucket = (ends[0] + ends[1] + ends[2] + ends[3]) % buckets
-    raw.with_columns(_bucket=bucket).sink_ipc(pl.PartitionBy(place, key="_bucket", include_key=False), mkdir=True)
+    with writing(place):
+        raw.with_columns(_bucket=bucket).sink_ipc(pl.PartitionBy(place, key="_bucket", include_key=False), mkdir=True)

@@ -23,6 +23,7 @@ from polars.io.plugins import register_io_source
 
 from pipeline.content import ContentHash, in_groups
 from pipeline.days import parse_day
+from pipeline.disk import writing
 from pipeline.errors import Location, StorageError
 from pipeline.leftovers import remove_leftovers, temporary_suffix
 from pipeline.objects import LocalObjects, Objects
@@ -82,10 +83,11 @@ def replace_atomically(path: Path, write: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{temporary_suffix()}")
     try:
-        write(temporary)
-        temporary.chmod(FILE_MODE)
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
+        with writing(temporary):
+            write(temporary)
+            temporary.chmod(FILE_MODE)
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
     finally:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
 
+from pipeline.disk import writing
 from pipeline.objects.base import Write
 from pipeline.objects.bucket import Bucket, ChangedError
 from pipeline.objects.copies import Copies
@@ -57,7 +58,8 @@ class CloudObjects:
     def put(self, name: str, write: Write) -> None:
         """Write a local file, then send it; the file stays as the object's copy."""
         with self._copies.draft() as draft:
-            write(draft)
+            with writing(draft):
+                write(draft)
             self._known.forget(name)
             sent = self._bucket.put(name, draft)
             if sent.etag:

@@ -107,3 +107,11 @@ def test_days_whose_checks_never_ran_are_told_beside_results_for_programs(tmp_pa
     told = call("quality", "--day", day(0), "--json", site=tmp_path)
     assert told.stdout == ""
     assert told.stderr == f"{day(0)}: no check has run; run it: nilometer run --day {day(0)}\n"
+
+
+def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = call("status", site=tmp_path)
+    assert (result.exit_code, result.stderr) == (2, "error: the current folder is gone. Go to another one, with cd.\n")

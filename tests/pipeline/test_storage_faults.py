@@ -1,10 +1,14 @@
 """Stored days and small files that are damaged, foreign or left over from a process that was killed."""
 
 import datetime as dt
+import errno
 import os
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +17,7 @@ import pytest
 from pipeline.errors import StorageError
 from pipeline.leftovers import temporary_suffix
 from pipeline.schemas import DAILY_TRAFFIC
-from pipeline.storage import FOOTER_KEY, Storage
+from pipeline.storage import FOOTER_KEY, Storage, write_parquet
 
 DAY = dt.date(2026, 10, 1)
 
@@ -121,3 +125,42 @@ def test_after_a_fault_the_table_that_does_not_read_to_its_end_is_found(storage:
     found = storage.first_damage([DAY - dt.timedelta(days=1), DAY])
     assert found is not None
     assert str(path) in found.message
+
+
+# Disks that are full
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_write_that_the_disk_has_no_room_for_is_told_by_the_system_wherever_it_ends(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"n": range(40_000)}).with_columns(h=pl.col("n").hash())
+    write_parquet(tmp_path / "whole.parquet", rows, {"f": "x" * 500})
+    size = (tmp_path / "whole.parquet").stat().st_size
+    path = tmp_path / "part.parquet"
+    for limit in (0, 3, 1_000, size // 2, size - 900, size - 400, size - 8, size - 4, size - 1):
+        with files_of_at_most(limit), pytest.raises(OSError, match="File too large") as error:
+            write_parquet(path, rows, {"f": "x" * 500})
+        assert error.value.errno == errno.EFBIG
+        assert str(error.value.filename).startswith(str(tmp_path / ".part.parquet"))
+    assert [p.name for p in tmp_path.iterdir()] == ["whole.parquet"]
+
+
+def test_text_that_the_disk_has_no_room_for_names_its_file(tmp_path: Path) -> None:
+    with files_of_at_most(10), pytest.raises(OSError, match=r"File too large: .*/\.a\.json"):
+        Storage(tmp_path).write_text("failed/a.json", "x" * 20)
+
+
+def test_a_fault_of_polars_that_is_none_of_the_disks_stays_what_it_is(tmp_path: Path) -> None:
+    rows = pl.LazyFrame({"n": ["a"]}).with_columns(pl.col("n").cast(pl.Int64))
+    with pytest.raises(pl.exceptions.InvalidOperationError):
+        write_parquet(tmp_path / "part.parquet", rows, {})
+    assert not list(tmp_path.iterdir())

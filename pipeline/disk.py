@@ -1,0 +1,77 @@
+"""Faults of what lies below the program, disks above all: what the system says of them, and what to do about each.
+
+They keep their own type, OSError. What is raised on purpose is in `pipeline.errors`, what damaged files are called in
+`pipeline.storage`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+_ROOM = "Make room, then run the same command again: what is stored is whole."
+_RIGHTS = "Let this user read and write the site's folders, then run the same command again: what is stored is whole."
+_DISK = "Look after the disk, then run the same command again."
+_OTHER = "A file is where a folder belongs, or a folder or link where a file does: move it away, then run it again."
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _RIGHTS),
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN), _DISK),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _OTHER),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n), then run it again."),
+}
+"""What to do, by the system's number of the fault."""
+_PROBE_BYTES = 1 << 16
+_NUMBER = re.compile(r"\[Errno (\d+)\] (.*)")
+
+
+def told(error: BaseException) -> str | None:
+    """The fault in one line: where, what and what to do; None where it is none of the disk's."""
+    if not isinstance(error, OSError) or error.errno not in REMEDIES:
+        return None
+    return f"{error.filename or 'storage'}: {error.strerror}. {REMEDIES[error.errno]}"
+
+
+def with_remedy(text: str) -> str:
+    """What an error of another process or library says, with what to do where it quotes a fault of the disk."""
+    found = _NUMBER.search(text)
+    remedy = REMEDIES.get(int(found[1])) if found else None
+    return f"{found[2]}. {remedy}" if found and remedy else text
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Let faults of writing a file, or files in a folder, be told by the system's number and the place.
+
+    Polars' own words for a full disk differ by the byte at which it is full, and Python names no file that is open.
+
+    Raises:
+        OSError: nothing more can be written there.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(place)
+        raise
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        _probe(place / f".probe.{os.getpid()}.tmp" if place.is_dir() else place)
+        raise
+
+
+def _probe(path: Path) -> None:
+    """Write on at a file's end, which fails as it failed before."""
+    try:
+        with path.open("ab") as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = str(path)
+        raise

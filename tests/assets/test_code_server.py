@@ -1,0 +1,86 @@
+"""When the UI's code server is asked to read the site's definitions anew."""
+
+from pathlib import Path
+
+import pytest
+from dagster._core.errors import DagsterUserCodeUnreachableError
+
+from assets import code_server
+from assets.code_server import AGE_SECONDS, LOOK_SECONDS, CodeServer
+from pipeline.settings import CONFIG_NAME
+from pipeline.site import Site
+from tests.worlds import make_site
+
+
+class Server:
+    """A code server that counts how often it was asked to read anew, and the clock."""
+
+    def __init__(self) -> None:
+        self.now, self.reloads, self.up = 1_000.0, 0, True
+
+    def ping(self, _: str) -> None:
+        if not self.up:
+            raise DagsterUserCodeUnreachableError
+
+    def reload_code(self, _: int) -> None:
+        self.reloads += 1
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return make_site(tmp_path / "site", 1)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    server = Server()
+    monkeypatch.setattr(code_server, "time", server)
+    monkeypatch.setattr(code_server, "DagsterGrpcClient", lambda **_: server)
+    return server
+
+
+def reloads(code: CodeServer, server: Server, looks: int = 1, seconds: float = LOOK_SECONDS) -> int:
+    """How often definitions are read anew in so many looks."""
+    before = server.reloads
+    for _ in range(looks):
+        server.now += seconds
+        code.look()
+    return server.reloads - before
+
+
+def test_definitions_are_read_anew_when_the_configuration_changes_breaks_and_is_mended(
+    site: Site, server: Server, tmp_path: Path
+) -> None:
+    code, path = CodeServer(site, tmp_path), site.root / CONFIG_NAME
+    good = path.read_text()
+    assert reloads(code, server, 3) == 0
+    path.write_text(good + "\nschedule: {hour: 5}\n")
+    assert reloads(code, server, 9, LOOK_SECONDS / 10) == 0  # Not looked yet.
+    assert reloads(code, server, 3) == 1
+    path.write_text(good + "\nschedule: [\n")
+    assert reloads(code, server, 3) == 1
+    path.write_text(good)
+    assert reloads(code, server, 3) == 1
+    (site.root / "rules").mkdir()
+    (site.root / "rules" / "own.yaml").write_text("this is no rule")
+    assert reloads(code, server, 3) == 1
+
+
+def test_definitions_whose_process_is_gone_are_read_anew_after_a_second_look(
+    site: Site, server: Server, tmp_path: Path
+) -> None:
+    code = CodeServer(site, tmp_path)
+    server.up = False
+    assert not code.answers()
+    assert reloads(code, server) == 0
+    assert reloads(code, server) == 1
+    server.up = True
+    assert reloads(code, server, 3) == 0
+
+
+def test_old_definitions_are_read_anew(site: Site, server: Server, tmp_path: Path) -> None:
+    code = CodeServer(site, tmp_path)
+    assert reloads(code, server, 2, AGE_SECONDS - 1) == 1
