@@ -61,7 +61,8 @@ class DayFlows:
 
 def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> dict[str, str]:
     """Fingerprints of all that a day's flows are made from."""
-    files = sorted((e.source, e.watched, p.content) for e in landing.ledger.feeding(day) for p in e.parts_of(day))
+    made_from = landing.ledger.made_from(day, settings.counting.attribute)
+    files = sorted((e.source, e.watched, p.content) for e, parts in made_from for p in parts)
     return {
         "files": digest(json.dumps(files)),
         "inventory": inventory.fingerprint(day),
@@ -92,7 +93,7 @@ def build_flows(
     entries = landing.ledger.feeding(day)
     made = DayFlows(flow_inputs(landing, settings, inventory, day), _account(entries))
     part = Attribution.of(day, settings.timezone, settings.counting.attribute)
-    raw = _landed_rows(landing, entries, day, part, _rules(settings).window)
+    raw = _landed_rows(landing, day, part, _rules(settings).window)
     if settings.counting.sampled == "multiplied":
         raw = raw.with_columns(estimated(c) for c in COUNTS)
     job = _Job(settings, inventory, day, part, slice_rows, landing.storage.workspace)
@@ -166,22 +167,20 @@ def _touching(raw: pl.LazyFrame, known: pl.DataFrame, settings: Settings) -> pl.
     return raw.filter(pl.col("src_ip").is_in(ips) | pl.col("dest_ip").is_in(ips) | pl.col("source").is_in(keep_all))
 
 
-def _landed_rows(
-    landing: Landing, entries: list[Entry], day: dt.date, part: Attribution, margin: dt.timedelta
-) -> pl.LazyFrame:
+def _landed_rows(landing: Landing, day: dt.date, part: Attribution, margin: dt.timedelta) -> pl.LazyFrame:
     """The landed rows of the day, and those near it in the same stretches of files, with their provenance.
 
-    Also sessions that only reach into the day, where a record of them may count on another day than one that repeats
-    it: one of another source, which tells of them in stretches, or, by their ends, an interim one.
+    Of several sources, or by ends, also those of sessions that only last into it: see `Ledger.made_from`.
     """
-    reaching = part.rule == "end" or len({e.source for e in entries}) > 1
+    made_from = landing.ledger.made_from(day, part.rule)
+    reaching = part.rule == "end" or len({e.source for e, _ in made_from}) > 1
     near = replace(part, first=part.first - margin, end=part.end + margin)
     near = replace(near, rule="spread") if reaching else near
     stretches = [
         (entry, file)
-        for entry in entries
-        for stretch in entry.all_parts
-        if day.isoformat() in stretch.rows or (reaching and stretch.covers(day))
+        for entry, parts in made_from
+        for stretch in parts
+        if reaching or day.isoformat() in stretch.rows
         for file in stretch.files
     ]
     paths = landing.storage.whole([landed_name(f) for _, f in stretches])

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from blake3 import blake3
 
-from pipeline.attribution import days_held
+from pipeline.attribution import days_held, end_time
 from pipeline.direction import MAIL_PORTS
 from pipeline.errors import Location, SourceError
 from pipeline.files import FoundFile
@@ -253,6 +253,8 @@ class FileLander:
         """Write rows as a file of the part, and note the days that they belong to."""
         held = days_held(rows, self._settings.timezone, self._settings.counting.attribute)
         part.rows = dict(Counter(part.rows) + Counter(held))
+        last = rows.select(end_time().max()).item().astimezone(ZoneInfo(self._settings.timezone)).date().isoformat()
+        part.last_end = max(last, part.last_end or last)
         relative = f"{self._source.name}/{name}.parquet"
         order = ("start_time", "source_line")
         ordered = rows if all(rows[c].is_sorted() for c in order) else rows.sort(order, maintain_order=True)
