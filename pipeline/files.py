@@ -38,6 +38,8 @@ class FoundFile:
     """The day of `{day}` in the source's path."""
     etag: str = ""
     """Of an object: the store's tag of this version."""
+    changed_ns: int = 0
+    """When the file was written or renamed last, or its rights or links changed, by the file system's own clock."""
 
     @property
     def path(self) -> Path:
@@ -48,6 +50,11 @@ class FoundFile:
     def identity(self) -> tuple[int, int, str]:
         """What tells that the file is unchanged."""
         return self.size, self.mtime_ns, self.etag
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file is there no more, as it was renamed or deleted since it was listed."""
+        return isinstance(self.place, Path) and not self.place.exists()
 
     def release(self) -> None:
         """Give up an object's copy, which is not needed any more."""
@@ -228,7 +235,7 @@ def _add(
         return
     match = day_of.search(path.relative_to(root).as_posix()) if day_of else None
     day = as_day(match["day"]) if match else None
-    listing.files.append(FoundFile(source, real, name, info.st_size, info.st_mtime_ns, day))
+    listing.files.append(FoundFile(source, real, name, info.st_size, info.st_mtime_ns, day, "", info.st_ctime_ns))
 
 
 def _name(site_root: Path, root: Path, path: Path) -> str:

@@ -177,7 +177,7 @@ class Landing:
         entry = self.ledger.entries.get((file.source, file.name))
         if entry is not None and any(entry.concerns(d) for d in days):
             return True
-        seen = entry is not None and entry.peek and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns)
+        seen = entry is not None and entry.peek and entry.identity == file.identity
         return self._may_hold(source, file, days) if file.day is not None or seen else bool(days)
 
     def _news(self, file: FoundFile) -> News:
@@ -190,9 +190,7 @@ class Landing:
     def _mark_missing(self, source: SourceSettings, listing: Listing) -> None:
         there = {f.name for f in listing.files}
         copied = {e.content for e in self.ledger.entries.values() if e.state == "duplicate"}
-        for entry in list(self.ledger.entries.values()):
-            if entry.source != source.name:
-                continue
+        for entry in [e for e in self.ledger.entries.values() if e.source == source.name]:
             entry.missing = entry.name not in there
             if entry.missing and entry.state in ("failed", "peeked"):
                 del self.ledger.entries[(entry.source, entry.name)]
@@ -210,7 +208,8 @@ class Landing:
     def _wanted(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date], reread: bool) -> bool:
         entry = self.ledger.entries.get((file.source, file.name))
         retry = entry is not None and (entry.state == "failed" or (reread and entry.pruned))
-        return (retry or self._is_new(source, file)) and self._concerns(source, file, days)
+        touched = entry is not None and entry.may_differ(file.changed_ns)
+        return (retry or touched or self._is_new(source, file)) and self._concerns(source, file, days)
 
     def _concerns(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
         """Whether the file holds one of the days, as it is now or as it was when it was landed."""
@@ -237,7 +236,7 @@ class Landing:
     def _peek(self, source: SourceSettings, file: FoundFile) -> list[int] | None:
         """A look at both ends of the file; taken once for the same bytes."""
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is not None and entry.identity == file.identity:
+        if entry is not None and entry.identity == file.identity and not entry.may_differ(file.changed_ns):
             if entry.state == "failed":
                 return None  # Its beginning does not tell where it ends.
             if entry.peek:
@@ -313,6 +312,7 @@ class Landing:
             day=file.day.isoformat() if file.day else None,
             peek=old.peek if old and same else None,
             etag=file.etag,
+            changed_ns=file.changed_ns,
         )
 
     def _land_file(self, source: SourceSettings, file: FoundFile) -> tuple[Entry, Entry | None]:
@@ -330,8 +330,11 @@ class Landing:
             if twin is not None:
                 self._as_copy(entry, twin)
         except SourceError as error:
-            self._as_failed(source, file, entry, error)
-            entry.former = _former_days(old)
+            if old is not None and old.state == "landed" and file.is_gone:
+                entry = old  # Renamed or deleted meanwhile: what was read of it stays, as of any log that is gone.
+            else:
+                self._as_failed(source, file, entry, error)
+                entry.former = _former_days(old)
         file.release()
         if entry.state != "landed":
             self._gone += [landed_name(f) for f in lander.written]
@@ -341,8 +344,7 @@ class Landing:
     def _as_failed(self, source: SourceSettings, file: FoundFile, entry: Entry, error: SourceError) -> None:
         entry.state, entry.reason = "failed", error.message
         entry.parts, entry.tail, entry.resume, entry.content = [], None, None, ""
-        day = file.named_day
-        entry.day = day.isoformat() if day else entry.day
+        entry.day = file.named_day.isoformat() if file.named_day else entry.day
         entry.peek = peek(file, source.format, self._settings.limits, self._options(source, None), head_only=True)
 
     # Copies: one content is landed once, and stays with a file that is there
@@ -420,9 +422,7 @@ class Landing:
 
 def _former_days(old: Entry | None) -> list[str]:
     """The days that a file held when it could last be read."""
-    if old is None:
-        return []
-    return sorted(old.days_held) if old.state == "landed" else old.former
+    return [] if old is None else sorted(old.days_held) if old.state == "landed" else old.former
 
 
 def _content_size(path: Path, size: int) -> int | None:

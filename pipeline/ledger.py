@@ -89,6 +89,8 @@ class Entry:
     """The file is gone; its rows stay."""
     etag: str = ""
     """Of an object: the store's tag of this version."""
+    changed_ns: int = 0
+    """The file system's own time of the last change (see `FoundFile`); 0 where it was not looked at."""
     layout: list[Any] = field(default_factory=list)
     """Which fields its records have (Layout.as_list); empty when it names none."""
     former: list[str] = field(default_factory=list)
@@ -100,6 +102,13 @@ class Entry:
     def identity(self) -> tuple[int, int, str]:
         """What tells that the file is unchanged."""
         return self.size, self.mtime_ns, self.etag
+
+    def may_differ(self, changed_ns: int) -> bool:
+        """Whether the file may have other content in the same size and time: worth a look when its days are run.
+
+        A copy of a whole site has such times, too, so that this alone makes no day stale.
+        """
+        return not self.pruned and self.changed_ns not in (0, changed_ns)
 
     @property
     def all_parts(self) -> list[Part]:

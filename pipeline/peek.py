@@ -29,7 +29,7 @@ def peek(
         if encoding is None or (head.lstrip().startswith(b"[") and begins_as_json(head)):
             return None
         reader = reader_of(encoding)(options)
-    except SourceError:
+    except (SourceError, OSError):  # Such as of a file that is renamed meanwhile.
         return None
     spans = [_read(reader, _whole_lines(head)).span]
     if not head_only and len(head) >= END_BYTES:

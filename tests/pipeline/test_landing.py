@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +148,16 @@ def test_a_replaced_file_supersedes_its_old_rows(world: World) -> None:
     assert len(world.parquet()) == 1
 
 
+def test_a_file_replaced_by_one_of_its_size_and_time_is_read(world: World) -> None:
+    path = world.put("2026-10-01/conn.log", tsv(flow("C1", 220)))
+    world.land()
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    world.put("2026-10-01/conn.log", tsv(flow("C1", 999)))
+    os.utime(path, ns=times)
+    world.land()
+    assert world.received() == [999]
+
+
 def test_a_file_that_can_be_read_no_more_fails_every_day_it_held(world: World) -> None:
     name, whole = "2026-10-02/conn.log.gz", gzip.compress(tsv(flow("C1"), flow("C2", 7, day=D2)))
     world.put(name, whole)
@@ -262,6 +273,20 @@ def test_a_vanished_file_keeps_its_rows_and_is_marked(world: World) -> None:
     world.put("2026-10-01/conn.log", tsv(flow("C1")))
     world.land()
     assert (world.received(), world.entry("2026-10-01/conn.log").missing) == ([220], False)
+
+
+def test_what_was_read_of_a_log_that_goes_while_it_is_read_again_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = world.put("2026-10-01/conn.log", tsv(flow("C1")))
+    world.land()
+    world.put("2026-10-01/conn.log", tsv(flow("C1"), flow("C2", 7)))
+    monkeypatch.setattr(landing, "_content_size", lambda *_: path.rename(path.with_name("conn.1.log")) and None)
+    assert world.land().problems == []
+    assert world.received() == [220]
+    monkeypatch.undo()
+    world.land()
+    assert world.received() == [7, 220]
 
 
 def test_storing_the_ledger_of_many_files_costs_no_more_a_file(flat: World, monkeypatch: pytest.MonkeyPatch) -> None:
