@@ -68,9 +68,7 @@ def flows_complete(site: Site, day: dt.date) -> Profile:
         note("duplicates_share"): "" if records else "cannot tell: no record",
         "overlapping": facts.get("overlapping"),
         "overlapping_share": share(facts["overlapping"], sums["flows"]) if looked else None,
-        note("overlapping_share"): ""
-        if looked
-        else "cannot tell: no flow, or the day was made before this was looked at",
+        note("overlapping_share"): "" if looked else "cannot tell: no flow, or the day was made before",
         **quarantined(site, day, facts),
     }
 

@@ -50,6 +50,22 @@ def test_zeek_and_suricata_logs_add_up_in_one_day(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("vlan", [20, [20], [10, 20]])
+@pytest.mark.parametrize("shipped", [False, True])
+def test_a_flow_that_one_sensor_sees_in_two_vlans_counts_once(tmp_path: Path, vlan: object, shipped: bool) -> None:
+    seen = {"in_iface": "eth0", "vlan": [10]}, {"in_iface": "eth0", "vlan": vlan}
+    records = [json.loads(eve("10.0.0.1", 700)) | met | {"flow_id": n} for n, met in enumerate(seen)]
+    if shipped:
+        ends = {"source": {"ip": "10.0.0.1", "port": 1, "bytes": 5}, "destination": {"ip": SERVER, "port": 993}}
+        ends["destination"] |= {"bytes": 700}
+        times = {"event": {"start": NOON, "end": NOON}}
+        records = [ends | times | {"flow": {"id": r["flow_id"], "vlan": r["vlan"]}} for r in records]
+    world = World(tmp_path, settings("logs/*.json"))
+    world.put("eve.json", "".join(json.dumps(r) + "\n" for r in records).encode())
+    assert world.land(day(0)).problems == []
+    assert world.received(day(0)) == [700]
+
+
 MINUTE = dt.timedelta(minutes=1)
 
 
