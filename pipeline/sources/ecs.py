@@ -176,6 +176,8 @@ _FIELDS: json_lines.Fields = {
         "host.name",
     ),
     "side": ("gcp.vpcflow.reporter", "network.direction"),
+    "received_by": ("netflow.post_nat_destination_ipv4_address",),
+    "received_port": ("netflow.post_napt_destination_transport_port",),
     "vlan": ("network.vlan.id", "flow.vlan", "suricata.eve.vlan", "vlan"),
     "tcp_flags": ("aws.vpcflow.tcp_flags", "netflow.tcp_control_bits"),
     "status": ("aws.vpcflow.log_status",),
