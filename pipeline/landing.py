@@ -24,6 +24,7 @@ from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, landed_name, 
 from pipeline.ledger import LEDGER, Entry, Ledger
 from pipeline.peek import peek
 from pipeline.reading_options import options_for
+from pipeline.rotation import shortened
 from pipeline.settings import InventoryEntry, LimitSettings, Settings, SourceSettings
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.reading import LineStream, compression_of
@@ -73,6 +74,7 @@ class Landing:
         upkeep.drop_lost(self.ledger, self.storage)
         self._watches: dict[str, Watch] = {}
         self._gone: list[str] = []
+        self._replaced: list[Entry] = []
         self._alike: dict[tuple[str, str | int], set[str]] = {}
         for entry in self.ledger.entries.values():
             self._remember(entry)
@@ -84,7 +86,7 @@ class Landing:
     ) -> LandingReport:
         """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
         report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
-        self.unlisted = []
+        self.unlisted, self._replaced = [], []
         self.ledger.changed()
         left_out.move_quarantine(self.storage, self._moved)
         upkeep.sweep(self.ledger, self.storage)
@@ -117,6 +119,8 @@ class Landing:
                 self._save()
                 saved = done
         self._save()
+        files = {key: file for key, (_, file) in found.items()}
+        report.problems += shortened(self._replaced, self.ledger, files, self._settings.limits)
         report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.may_hurt(days)]
         return report
 
@@ -334,7 +338,7 @@ class Landing:
                 entry = old  # Renamed or deleted meanwhile: what was read of it stays, as of any log that is gone.
             else:
                 self._as_failed(source, file, entry, error)
-                entry.former = _former_days(old)
+                entry.former = [] if old is None else old.days_known
         file.release()
         if entry.state != "landed":
             self._gone += [landed_name(f) for f in lander.written]
@@ -409,6 +413,8 @@ class Landing:
         copy = next((e for e in self._others_like(old) if e.state == "duplicate" and not e.missing), None)
         if copy is not None:
             copy.state, entry.former = "peeked", []
+        else:
+            self._replaced.append(old)
         return copy
 
     def _save(self) -> None:
@@ -418,11 +424,6 @@ class Landing:
         for name in sorted(set(self._gone) - upkeep.used_files(self.ledger)):
             self.storage.remove(name)
         self._gone = []
-
-
-def _former_days(old: Entry | None) -> list[str]:
-    """The days that a file held when it could last be read."""
-    return [] if old is None else sorted(old.days_held) if old.state == "landed" else old.former
 
 
 def _content_size(path: Path, size: int) -> int | None:

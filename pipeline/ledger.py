@@ -178,6 +178,11 @@ class Entry:
         return self.feeds(day) or day.isoformat() in self.former
 
     @property
+    def days_known(self) -> list[str]:
+        """The days, ISO, that it held when it could last be read."""
+        return sorted(self.days_held) if self.state == "landed" else self.former
+
+    @property
     def days_reached(self) -> set[str]:
         """Days, ISO, on which it has no flow of its own, but sessions that may last into them."""
         days = set[str]()

@@ -251,6 +251,24 @@ def test_rotation_moves_a_file_and_starts_a_new_one_under_its_name(flat: World) 
     assert flat.received() == [7, 220]
 
 
+@pytest.mark.parametrize("moved", [None, "conn.1.log", "conn.1.log.gz", "elsewhere"])
+def test_a_log_that_began_anew_is_named_where_no_file_has_what_it_held(flat: World, moved: str | None) -> None:
+    former, new = tsv(flow("C1"), flow("C2", 7)), tsv(flow("C3", 9))
+    flat.put("conn.log", former)
+    flat.land()
+    flat.put("conn.log", new)
+    if moved is not None:
+        more = former + rows([flow("C4", 11)]).encode()
+        pack = gzip.compress if moved.endswith(".gz") else bytes
+        flat.put(f"../old/{moved}" if moved == "elsewhere" else moved, pack(more))
+    told = [p.message for p in flat.land().problems]
+    if moved in (None, "elsewhere"):
+        assert (len(told), "2 records were read of it before, 1 now" in told[0], flat.received()) == (1, True, [9])
+    else:
+        assert (told, flat.received()) == ([], [7, 9, 11, 220])
+    assert flat.land().problems == []
+
+
 def test_quiet_files_that_look_alike_are_each_the_file_of_their_day(world: World) -> None:
     for day in ("2026-10-01", "2026-10-02"):
         world.put(f"{day}/conn.log", tsv())

@@ -265,5 +265,5 @@ def test_an_answer_to_a_translated_end_is_that_of_the_client_behind_it(encoding:
         row = only(read(encoding, json.dumps(answer | told)))
         assert row | {"src_translated_ip": None, "src_port": 50_001} == plain
         assert (row["src_translated_ip"], row["src_port"]) == (NAT, at)
-    for nobody in ("0.0.0.0", "::"):  # noqa: S104
+    for nobody in ("0.0.0.0", "::"):
         assert only(read(encoding, json.dumps(record | {behind: nobody}))) == plain
