@@ -21,7 +21,7 @@ from pipeline.attribution import Attribution
 from pipeline.counting import COUNTS, Dropped, Rules, count_once, estimated, needs_sessions
 from pipeline.errors import Location, SourceError
 from pipeline.inventory import Inventory
-from pipeline.landed import scan_landed
+from pipeline.landed import scan_files
 from pipeline.lander import landed_name
 from pipeline.landing import Landing
 from pipeline.layers import choose_layer, layer_name, layers_of
@@ -184,17 +184,10 @@ def _landed_rows(landing: Landing, day: dt.date, part: Attribution, margin: dt.t
         for file in stretch.files
     ]
     paths = landing.storage.whole([landed_name(f) for _, f in stretches])
+    whence = [{"source": e.source, "source_file": e.name, "ingest_id": digest(e.source, e.name)} for e, _ in stretches]
     frames = [
-        scan_landed(path)
-        .filter(near.holds())
-        .with_columns(
-            source=pl.lit(entry.source),
-            source_file=pl.lit(entry.name),
-            ingest_id=pl.lit(digest(entry.source, entry.name)),
-            dvc=pl.col("dvc").fill_null(pl.lit(entry.source)),
-        )
-        .select(_PART.names())
-        for (entry, _), path in zip(stretches, paths, strict=True)
+        rows.filter(near.holds()).with_columns(pl.col("dvc").fill_null(pl.col("source"))).select(_PART.names())
+        for rows in scan_files(list(zip(paths, whence, strict=True)))
     ]
     return pl.concat(frames) if frames else pl.LazyFrame(schema=_PART)
 
