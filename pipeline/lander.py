@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -50,7 +51,7 @@ class FileLander:
         self, storage: Storage, settings: Settings, source: SourceSettings, file: FoundFile, options: ReadOptions
     ) -> None:
         self._storage, self._settings, self._source = storage, settings, source
-        self._file, self._options = file, options
+        self._file, self._options = file, replace(options, written_us=file.mtime_ns // 1_000)
         self._hash = blake3()
         self._rows: list[pl.DataFrame] = []
         self._height = 0

@@ -140,7 +140,8 @@ class LineStream:
         self._where = Location(file=name)
         self.bytes_read = 0
         self._guard(self._check_kind)
-        self._stored = self._guard(lambda: path.stat().st_size)
+        stored = self._guard(path.stat)
+        self._stored, self.written_ns = stored.st_size, stored.st_mtime_ns
         self.is_table = self._guard(self._looks_like_table)
         """Whether the file is Parquet, which has no lines."""
         self._stream: IO[bytes] = self._guard(lambda: open_bytes(path))
