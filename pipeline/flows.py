@@ -32,7 +32,7 @@ from pipeline.slices import by_ends, cuts
 from pipeline.sources.base import RAW
 from pipeline.storage import digest
 
-STAGE_VERSION = 4
+STAGE_VERSION = 5
 """Raised when the same landed rows would give other flows."""
 
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
