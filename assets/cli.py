@@ -31,8 +31,10 @@ from pipeline.acceptance import FIT
 from pipeline.disk import told
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.now import last_ended_day, open_landing
+from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
+from pipeline.storage import DAMAGE
 from pipeline.wording import counted
 
 PROBLEMS, MISUSE = 1, 2
@@ -64,6 +66,8 @@ class _Group(click.Group):
             ctx.exit(MISUSE if isinstance(error, ConfigError | RuleError) else PROBLEMS)
         except OSError as error:
             ctx.exit(_of_the_disk(error))
+        except DAMAGE as error:
+            ctx.exit(_of_a_table(ctx.obj, error))
 
 
 def _of_all_commands(group: click.Group, error: click.NoSuchOption) -> click.UsageError:
@@ -86,6 +90,16 @@ def _of_the_disk(error: OSError) -> int:
         screen.warn(f"error: {text}")
     else:
         raise error
+    return PROBLEMS
+
+
+def _of_a_table(folder: Path, error: BaseException) -> int:
+    """Say which stored table does not read; the exit code. Where all of them do, the error is raised."""
+    storage = open_site(folder).storage
+    found = storage.first_damage(sorted({day for table in TABLES for day in storage.days(table)}))
+    if found is None:
+        raise error
+    screen.warn(f"error: {found.message}")
     return PROBLEMS
 
 

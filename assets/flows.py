@@ -47,8 +47,8 @@ def build(site: Site) -> dg.AssetsDefinition:
                 return make_flows(site, landing, day)
 
             def reads(day: dt.date) -> list[str]:
-                parts = [p for e in landing.ledger.feeding(day) for p in e.parts_of(day)]
-                return [f"landing/{name}" for p in parts for name in p.files]
+                made_from = landing.ledger.made_from(day, site.settings.counting.attribute)
+                return [f"landing/{name}" for _, parts in made_from for p in parts for name in p.files]
 
             return run_days(context, site, "flows", make, reads=reads, landing=landing)
 

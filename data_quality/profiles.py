@@ -51,12 +51,12 @@ def flows_valid(site: Site, day: dt.date) -> Profile:
 
 
 def flows_complete(site: Site, day: dt.date) -> Profile:
-    """Shares of flows with unknown or no bytes, of lines set aside, and of records dropped as duplicates."""
+    """Shares of flows with unknown or no bytes, or beside another, of lines set aside, and of records told again."""
     facts, sums = facts_of(site, day), flows_pass(site, day).sums
     none = (
         {} if sums["flows"] else {note(c): "cannot tell: no flow" for c in ("unknown_bytes_share", "zero_bytes_share")}
     )
-    records = facts.get("records", 0)
+    records, looked = facts.get("records", 0), bool(sums["flows"]) and "overlapping" in facts
     return {
         "unknown_bytes": sums["unknown_bytes"],
         "unknown_bytes_share": share(sums["unknown_bytes"], sums["flows"]),
@@ -66,6 +66,9 @@ def flows_complete(site: Site, day: dt.date) -> Profile:
         "duplicates": facts.get("duplicates", 0),
         "duplicates_share": share(facts.get("duplicates", 0), records),
         note("duplicates_share"): "" if records else "cannot tell: no record",
+        "overlapping": facts.get("overlapping"),
+        "overlapping_share": share(facts["overlapping"], sums["flows"]) if looked else None,
+        note("overlapping_share"): "" if looked else "cannot tell: no flow, or the day was made before",
         **quarantined(site, day, facts),
     }
 

@@ -331,7 +331,8 @@ def _one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
     """Of flows that several sensors saw, the records of one: (kept, lost).
 
     A preferred sensor counts first; then IP bytes before other layers, which must not mix; then who saw more bytes.
-    Where no sensor saw both directions, each direction has its own.
+    Where no sensor saw both directions, each direction has its own: where packets come and go on different ways, each
+    sensor has 0 for what it did not see.
     """
     observer = pl.struct(OBSERVER)
     if flows.select(observer.n_unique()).item() < 2:
@@ -341,13 +342,35 @@ def _one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
     shared, others = _split(flows, seen & (observer.n_unique().over(KEY) > 1))
     if shared.is_empty():
         return flows, flows.clear()
-    shared = _in_runs(shared, KEY, _SKEW).with_columns(_side=_side())
-    whole = (pl.col("_side") == "both").any().over("_run")
-    shared = shared.with_columns(_side=pl.when(whole).then(pl.lit("both")).otherwise("_side"))
+    shared = _by_side(_in_runs(shared, KEY, _SKEW))
     best = _ranked(shared, rules.sensors).unique(("_run", "_side"), keep="first", maintain_order=True)
     chosen = shared.join(best, on=("_run", "_side", *OBSERVER), how="semi", nulls_equal=True)
     lost = shared.join(best, on=("_run", "_side", *OBSERVER), how="anti", nulls_equal=True)
     return pl.concat([others, chosen.drop("_run", "_side")]), lost.drop("_run", "_side")
+
+
+def _by_side(runs: pl.DataFrame) -> pl.DataFrame:
+    """With `_side`: both where a sensor saw both directions, else the one that a record tells of.
+
+    What a sensor has 0 for, and another one saw, is unknown to it.
+    """
+    seen = {
+        s: pl.any_horizontal(pl.col(c).fill_null(0) > 0 for c in BYTES if c.endswith(f"_{s}")) for s in ("in", "out")
+    }
+    runs = runs.with_columns(_in=seen["in"], _out=seen["out"], _side=_side())
+    any_seen, both_seen = (pl.any_horizontal("_in", "_out"), pl.all_horizontal("_in", "_out"))
+    both_told = ~any_seen.any().over("_run") & (pl.col("_side") == "both").any().over("_run")
+    one = pl.when("_in").then(pl.lit("in")).when(any_seen.any().over("_run")).then(pl.lit("out")).otherwise("_side")
+    whole = both_seen.any().over("_run") | both_told
+    runs = runs.with_columns(_side=pl.when(whole).then(pl.lit("both")).otherwise(one))
+    apart = (pl.col("_side") != pl.col("_side").first()).any().over("_run")
+    unseen = [
+        pl.when(apart & (pl.col("_side") != side) & (pl.col(c) == 0)).then(None).otherwise(c).alias(c)
+        for side in ("in", "out")
+        for c in (*BYTES, f"packets_{side}")
+        if c.endswith(f"_{side}")
+    ]
+    return runs.with_columns(unseen).drop("_in", "_out")
 
 
 def _ranked(shared: pl.DataFrame, sensors: Sequence[str]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.counting import KEY
 from pipeline.direction import server_end
 from pipeline.inventory import Inventory
 from pipeline.ledger import Entry
@@ -27,14 +28,17 @@ _WAYS = ("from_servers", "to_servers", "flows", "server_more")
 
 
 class DayTally:
-    """Bytes by source and way, and which watched addresses had traffic."""
+    """Bytes by source and way, which watched addresses had traffic, and flows that overlap."""
 
     def __init__(self) -> None:
         self._ways: dict[str, Counter[str]] = {}
         self._seen: set[str] = set()
+        self.overlapping = 0
+        """Flows that begin while another one of the same sensor, ends and ports lasts."""
 
     def take(self, flows: pl.DataFrame) -> None:
         """Add conformed FLOWS of the day."""
+        self.overlapping += overlapping(flows)
         for end in ("src", "dest"):
             known = flows.filter(pl.col(f"{end}_category").is_not_null())
             self._seen.update(known[f"{end}_ip"].unique().to_list())
@@ -66,6 +70,15 @@ def ways(flows: pl.DataFrame) -> pl.DataFrame:
         .sort("source")
         .collect()
     )
+
+
+def overlapping(flows: pl.DataFrame) -> int:
+    """How many FLOWS begin while another of the same sensor, ends and ports lasts, which no sensor sees alone."""
+    key = ("source", "dvc", *KEY)
+    ended = pl.col("end_time").fill_null(pl.col("start_time"))
+    whole = flows.filter(pl.col("src_port").is_not_null() & pl.col("dest_port").is_not_null())
+    same = whole.select(*key, "start_time", ended).filter(pl.struct(key).is_duplicated()).sort(*key, "start_time")
+    return int(same.select((pl.col("start_time") < pl.col("end_time").cum_max().shift().over(key)).sum()).item())
 
 
 def file_facts(entries: Sequence[Entry], day: dt.date) -> dict[str, Any]:

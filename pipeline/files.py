@@ -166,7 +166,7 @@ def _add(
         return
     match = day_of.search(path.relative_to(root).as_posix()) if day_of else None
     day = as_day(match["day"]) if match else None
-    listing.files.append(FoundFile(source, real, name, info.st_size, info.st_mtime_ns, day))
+    listing.files.append(FoundFile(source, real, name, info.st_size, info.st_mtime_ns, day, "", info.st_ctime_ns))
 
 
 def _name(site_root: Path, root: Path, path: Path) -> str:

@@ -21,7 +21,7 @@ from pipeline.attribution import Attribution
 from pipeline.counting import COUNTS, Dropped, Rules, count_once, estimated, needs_sessions
 from pipeline.errors import Location, SourceError
 from pipeline.inventory import Inventory
-from pipeline.landed import scan_landed
+from pipeline.landed import scan_files
 from pipeline.lander import landed_name
 from pipeline.landing import Landing
 from pipeline.layers import choose_layer, layer_name, layers_of
@@ -32,7 +32,7 @@ from pipeline.slices import by_ends, cuts
 from pipeline.sources.base import RAW
 from pipeline.storage import digest
 
-STAGE_VERSION = 4
+STAGE_VERSION = 5
 """Raised when the same landed rows would give other flows."""
 
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
@@ -61,7 +61,8 @@ class DayFlows:
 
 def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> dict[str, str]:
     """Fingerprints of all that a day's flows are made from."""
-    files = sorted((e.source, e.watched, p.content) for e in landing.ledger.feeding(day) for p in e.parts_of(day))
+    made_from = landing.ledger.made_from(day, settings.counting.attribute)
+    files = sorted((e.source, e.watched, p.content) for e, parts in made_from for p in parts)
     return {
         "files": digest(json.dumps(files)),
         "inventory": inventory.fingerprint(day),
@@ -92,7 +93,7 @@ def build_flows(
     entries = landing.ledger.feeding(day)
     made = DayFlows(flow_inputs(landing, settings, inventory, day), _account(entries))
     part = Attribution.of(day, settings.timezone, settings.counting.attribute)
-    raw = _landed_rows(landing, entries, day, part, _rules(settings).window)
+    raw = _landed_rows(landing, day, part, _rules(settings).window)
     if settings.counting.sampled == "multiplied":
         raw = raw.with_columns(estimated(c) for c in COUNTS)
     job = _Job(settings, inventory, day, part, slice_rows, landing.storage.workspace)
@@ -144,7 +145,7 @@ def _slices(raw: pl.LazyFrame, job: _Job, facts: dict[str, Any]) -> Iterator[pl.
     else:
         buckets = -(-len(times) // job.slice_rows)
         yield from (FLOWS.conform(f) for f in by_ends(raw, buckets, counted, stretches, job.folder))
-    facts |= {"records": len(times), **asdict(dropped[0])}
+    facts |= {"records": len(times), "overlapping": tally.overlapping, **asdict(dropped[0])}
     facts["drift"] |= tally.facts(job.inventory)
     named = layers.select("source", layer_name()).sort("source")
     facts["bytes_layers"] = dict(named.iter_rows())
@@ -166,36 +167,27 @@ def _touching(raw: pl.LazyFrame, known: pl.DataFrame, settings: Settings) -> pl.
     return raw.filter(pl.col("src_ip").is_in(ips) | pl.col("dest_ip").is_in(ips) | pl.col("source").is_in(keep_all))
 
 
-def _landed_rows(
-    landing: Landing, entries: list[Entry], day: dt.date, part: Attribution, margin: dt.timedelta
-) -> pl.LazyFrame:
+def _landed_rows(landing: Landing, day: dt.date, part: Attribution, margin: dt.timedelta) -> pl.LazyFrame:
     """The landed rows of the day, and those near it in the same stretches of files, with their provenance.
 
-    Also sessions that only reach into the day, where a record of them may count on another day than one that repeats
-    it: one of another source, which tells of them in stretches, or, by their ends, an interim one.
+    Of several sources, or by ends, also those of sessions that only last into it: see `Ledger.made_from`.
     """
-    reaching = part.rule == "end" or len({e.source for e in entries}) > 1
+    made_from = landing.ledger.made_from(day, part.rule)
+    reaching = part.rule == "end" or len({e.source for e, _ in made_from}) > 1
     near = replace(part, first=part.first - margin, end=part.end + margin)
     near = replace(near, rule="spread") if reaching else near
     stretches = [
         (entry, file)
-        for entry in entries
-        for stretch in entry.all_parts
-        if day.isoformat() in stretch.rows or (reaching and stretch.covers(day))
+        for entry, parts in made_from
+        for stretch in parts
+        if reaching or day.isoformat() in stretch.rows
         for file in stretch.files
     ]
     paths = landing.storage.whole([landed_name(f) for _, f in stretches])
+    whence = [{"source": e.source, "source_file": e.name, "ingest_id": digest(e.source, e.name)} for e, _ in stretches]
     frames = [
-        scan_landed(path)
-        .filter(near.holds())
-        .with_columns(
-            source=pl.lit(entry.source),
-            source_file=pl.lit(entry.name),
-            ingest_id=pl.lit(digest(entry.source, entry.name)),
-            dvc=pl.col("dvc").fill_null(pl.lit(entry.source)),
-        )
-        .select(_PART.names())
-        for (entry, _), path in zip(stretches, paths, strict=True)
+        rows.filter(near.holds()).with_columns(pl.col("dvc").fill_null(pl.col("source"))).select(_PART.names())
+        for rows in scan_files(list(zip(paths, whence, strict=True)))
     ]
     return pl.concat(frames) if frames else pl.LazyFrame(schema=_PART)
 

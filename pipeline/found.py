@@ -39,6 +39,8 @@ class FoundFile:
     """The day of `{day}` in the source's path."""
     etag: str = ""
     """Of an object: the store's tag of this version."""
+    changed_ns: int = 0
+    """When the file was written or renamed last, or its rights or links changed, by the file system's own clock."""
 
     @property
     def path(self) -> Path:
@@ -49,6 +51,11 @@ class FoundFile:
     def identity(self) -> tuple[int, int, str]:
         """What tells that the file is unchanged."""
         return self.size, self.mtime_ns, self.etag
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file is there no more, as it was renamed or deleted since it was listed."""
+        return isinstance(self.place, Path) and not self.place.exists()
 
     def release(self) -> None:
         """Give up an object's copy, which is not needed any more."""

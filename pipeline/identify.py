@@ -113,9 +113,10 @@ def identify(path: Path, now: dt.datetime, *, wanted: str = "auto", limits: Limi
 
 
 def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) -> Identified:
-    options = ReadOptions(Watch(None), latest_us(now, limits), keep_untimed=True)
     found = FoundFile("identify", path, str(path), 0, 0)
     stream = LineStream(path, limits, found.name)
+    written = stream.written_ns // 1_000
+    options = ReadOptions(Watch(None), latest_us(now, limits), keep_untimed=True, written_us=written)
     reader: Reader | None = None
     account, frames, encoding = Account(), [], None
     try:

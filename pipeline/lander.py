@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 from blake3 import blake3
 
-from pipeline.attribution import days_held
+from pipeline.attribution import days_held, end_time
 from pipeline.direction import MAIL_PORTS
 from pipeline.errors import Location, SourceError
 from pipeline.found import FoundFile
@@ -50,7 +51,7 @@ class FileLander:
         self, storage: Storage, settings: Settings, source: SourceSettings, file: FoundFile, options: ReadOptions
     ) -> None:
         self._storage, self._settings, self._source = storage, settings, source
-        self._file, self._options = file, options
+        self._file, self._options = file, replace(options, written_us=file.mtime_ns // 1_000)
         self._hash = blake3()
         self._rows: list[pl.DataFrame] = []
         self._height = 0
@@ -253,6 +254,8 @@ class FileLander:
         """Write rows as a file of the part, and note the days that they belong to."""
         held = days_held(rows, self._settings.timezone, self._settings.counting.attribute)
         part.rows = dict(Counter(part.rows) + Counter(held))
+        last = rows.select(end_time().max()).item().astimezone(ZoneInfo(self._settings.timezone)).date().isoformat()
+        part.last_end = max(last, part.last_end or last)
         relative = f"{self._source.name}/{name}.parquet"
         order = ("start_time", "source_line")
         ordered = rows if all(rows[c].is_sorted() for c in order) else rows.sort(order, maintain_order=True)

@@ -25,6 +25,7 @@ from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, landed_name, 
 from pipeline.ledger import LEDGER, Entry, Ledger
 from pipeline.peek import peek
 from pipeline.reading_options import options_for
+from pipeline.rotation import shortened
 from pipeline.settings import InventoryEntry, LimitSettings, Settings, SourceSettings
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.reading import LineStream, compression_of
@@ -74,6 +75,7 @@ class Landing:
         upkeep.drop_lost(self.ledger, self.storage)
         self._watches: dict[str, Watch] = {}
         self._gone: list[str] = []
+        self._replaced: list[Entry] = []
         self._alike: dict[tuple[str, str | int], set[str]] = {}
         for entry in self.ledger.entries.values():
             self._remember(entry)
@@ -85,7 +87,7 @@ class Landing:
     ) -> LandingReport:
         """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
         report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
-        self.unlisted = []
+        self.unlisted, self._replaced = [], []
         self.ledger.changed()
         left_out.move_quarantine(self.storage, self._moved)
         upkeep.sweep(self.ledger, self.storage)
@@ -118,6 +120,8 @@ class Landing:
                 self._save()
                 saved = done
         self._save()
+        files = {key: file for key, (_, file) in found.items()}
+        report.problems += shortened(self._replaced, self.ledger, files, self._settings.limits)
         report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.may_hurt(days)]
         return report
 
@@ -178,7 +182,7 @@ class Landing:
         entry = self.ledger.entries.get((file.source, file.name))
         if entry is not None and any(entry.concerns(d) for d in days):
             return True
-        seen = entry is not None and entry.peek and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns)
+        seen = entry is not None and entry.peek and entry.identity == file.identity
         return self._may_hold(source, file, days) if file.day is not None or seen else bool(days)
 
     def _news(self, file: FoundFile) -> News:
@@ -191,9 +195,7 @@ class Landing:
     def _mark_missing(self, source: SourceSettings, listing: Listing) -> None:
         there = {f.name for f in listing.files}
         copied = {e.content for e in self.ledger.entries.values() if e.state == "duplicate"}
-        for entry in list(self.ledger.entries.values()):
-            if entry.source != source.name:
-                continue
+        for entry in [e for e in self.ledger.entries.values() if e.source == source.name]:
             entry.missing = entry.name not in there
             if entry.missing and entry.state in ("failed", "peeked"):
                 del self.ledger.entries[(entry.source, entry.name)]
@@ -211,7 +213,8 @@ class Landing:
     def _wanted(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date], reread: bool) -> bool:
         entry = self.ledger.entries.get((file.source, file.name))
         retry = entry is not None and (entry.state == "failed" or (reread and entry.pruned))
-        return (retry or self._is_new(source, file)) and self._concerns(source, file, days)
+        touched = entry is not None and entry.may_differ(file.changed_ns)
+        return (retry or touched or self._is_new(source, file)) and self._concerns(source, file, days)
 
     def _concerns(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
         """Whether the file holds one of the days, as it is now or as it was when it was landed."""
@@ -238,7 +241,7 @@ class Landing:
     def _peek(self, source: SourceSettings, file: FoundFile) -> list[int] | None:
         """A look at both ends of the file; taken once for the same bytes."""
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is not None and entry.identity == file.identity:
+        if entry is not None and entry.identity == file.identity and not entry.may_differ(file.changed_ns):
             if entry.state == "failed":
                 return None  # Its beginning does not tell where it ends.
             if entry.peek:
@@ -314,6 +317,7 @@ class Landing:
             day=file.day.isoformat() if file.day else None,
             peek=old.peek if old and same else None,
             etag=file.etag,
+            changed_ns=file.changed_ns,
         )
 
     def _land_file(self, source: SourceSettings, file: FoundFile) -> tuple[Entry, Entry | None]:
@@ -331,8 +335,11 @@ class Landing:
             if twin is not None:
                 self._as_copy(entry, twin)
         except SourceError as error:
-            self._as_failed(source, file, entry, error)
-            entry.former = _former_days(old)
+            if old is not None and old.state == "landed" and file.is_gone:
+                entry = old  # Renamed or deleted meanwhile: what was read of it stays, as of any log that is gone.
+            else:
+                self._as_failed(source, file, entry, error)
+                entry.former = [] if old is None else old.days_known
         file.release()
         if entry.state != "landed":
             self._gone += [landed_name(f) for f in lander.written]
@@ -342,8 +349,7 @@ class Landing:
     def _as_failed(self, source: SourceSettings, file: FoundFile, entry: Entry, error: SourceError) -> None:
         entry.state, entry.reason = "failed", error.message
         entry.parts, entry.tail, entry.resume, entry.content = [], None, None, ""
-        day = file.named_day
-        entry.day = day.isoformat() if day else entry.day
+        entry.day = file.named_day.isoformat() if file.named_day else entry.day
         entry.peek = peek(file, source.format, self._settings.limits, self._options(source, None), head_only=True)
 
     # Copies: one content is landed once, and stays with a file that is there
@@ -408,6 +414,8 @@ class Landing:
         copy = next((e for e in self._others_like(old) if e.state == "duplicate" and not e.missing), None)
         if copy is not None:
             copy.state, entry.former = "peeked", []
+        else:
+            self._replaced.append(old)
         return copy
 
     def _save(self) -> None:
@@ -417,13 +425,6 @@ class Landing:
         for name in sorted(set(self._gone) - upkeep.used_files(self.ledger)):
             self.storage.remove(name)
         self._gone = []
-
-
-def _former_days(old: Entry | None) -> list[str]:
-    """The days that a file held when it could last be read."""
-    if old is None:
-        return []
-    return sorted(old.days_held) if old.state == "landed" else old.former
 
 
 def _content_size(path: Path, size: int) -> int | None:

@@ -37,6 +37,8 @@ class Part:
     first_day: str | None = None
     last_day: str | None = None
     """Days that its readable flows span, others included."""
+    last_end: str | None = None
+    """The last day on which a kept row ends."""
     files: list[str] = field(default_factory=list)
     """Parquet files with the rows, as names below LANDING."""
     servers: list[list[Any]] = field(default_factory=list)
@@ -49,6 +51,11 @@ class Part:
         text = day.isoformat()
         spans = self.first_day is not None and self.last_day is not None and self.first_day <= text <= self.last_day
         return spans or text in self.rows
+
+    def reaches(self, day: dt.date) -> bool:
+        """Whether a kept row may last into this day, or begin on it."""
+        last = max(self.last_day or "", self.last_end or "")
+        return self.first_day is not None and self.first_day <= day.isoformat() <= last
 
 
 @dataclass
@@ -82,6 +89,8 @@ class Entry:
     """The file is gone; its rows stay."""
     etag: str = ""
     """Of an object: the store's tag of this version."""
+    changed_ns: int = 0
+    """The file system's own time of the last change (see `FoundFile`); 0 where it was not looked at."""
     layout: list[Any] = field(default_factory=list)
     """Which fields its records have (Layout.as_list); empty when it names none."""
     former: list[str] = field(default_factory=list)
@@ -93,6 +102,13 @@ class Entry:
     def identity(self) -> tuple[int, int, str]:
         """What tells that the file is unchanged."""
         return self.size, self.mtime_ns, self.etag
+
+    def may_differ(self, changed_ns: int) -> bool:
+        """Whether the file may have other content in the same size and time: worth a look when its days are run.
+
+        A copy of a whole site has such times, too, so that this alone makes no day stale.
+        """
+        return not self.pruned and self.changed_ns not in (0, changed_ns)
 
     @property
     def all_parts(self) -> list[Part]:
@@ -161,11 +177,29 @@ class Entry:
         """Whether it belongs to this day, or did while it could be read."""
         return self.feeds(day) or day.isoformat() in self.former
 
+    @property
+    def days_known(self) -> list[str]:
+        """The days, ISO, that it held when it could last be read."""
+        return sorted(self.days_held) if self.state == "landed" else self.former
+
+    @property
+    def days_reached(self) -> set[str]:
+        """Days, ISO, on which it has no flow of its own, but sessions that may last into them."""
+        days = set[str]()
+        for part in self.all_parts:
+            if part.last_day is not None and part.last_end is not None and part.last_day < part.last_end:
+                span = dt.date.fromisoformat(part.last_day), dt.date.fromisoformat(part.last_end)
+                days.update(d.isoformat() for d in day_range(*span))
+        return days - self.days_held
+
     def holds(self, day: dt.date) -> bool:
         """The same, whether or not a source still names the file."""
         if self.state != "landed":
             return False
         return any(p.covers(day) for p in self.all_parts) or self.day == day.isoformat()
+
+
+_Index = dict[str, list[Entry]]
 
 
 @dataclass
@@ -178,16 +212,41 @@ class Ledger:
     """The path of each source, as it was configured last."""
     damaged: int = 0
     """Lines of the stored ledger that did not read."""
-    _by_day: dict[str, list[Entry]] | None = field(default=None, init=False, repr=False, compare=False)
+    _by_day: tuple[_Index, _Index] | None = field(default=None, init=False, repr=False, compare=False)
+    """The landed files by the days that they hold, and by those that their sessions last into."""
 
     def feeding(self, day: dt.date) -> list[Entry]:
         """The landed files that belong to a day, in order; from an index that holds until `changed`."""
+        return list(self._indexes()[0].get(day.isoformat(), ()))
+
+    def made_from(self, day: dt.date, rule: str) -> list[tuple[Entry, list[Part]]]:
+        """The files that a day's flows are made from, each with the stretches that matter.
+
+        These are the files that feed the day. Where a record of a session may count on another day than one that
+        repeats it - one source tells of it whole and another in stretches, or an interim record counts by its end -
+        sessions that only last into the day are looked at too.
+
+        Args:
+            day: the day.
+            rule: by what flows belong to a day (`counting.attribute`).
+        """
+        fed, reaching = self.feeding(day), self._indexes()[1].get(day.isoformat(), [])
+        if not fed or (rule != "end" and len({e.source for e in (*fed, *reaching)}) == 1):
+            return [(e, e.parts_of(day)) for e in fed]
+        lasting = {id(e): [p for p in e.all_parts if p.covers(day) or p.reaches(day)] for e in (*fed, *reaching)}
+        return [(e, lasting[id(e)] or e.all_parts) for e in (*fed, *reaching)]
+
+    def _indexes(self) -> tuple[_Index, _Index]:
         if self._by_day is None:
-            self._by_day = {}
+            held, reached = _Index(), _Index()
             for _, entry in sorted(self.entries.items()):
-                for held in entry.days_held if entry.state == "landed" and not entry.left_out else ():
-                    self._by_day.setdefault(held, []).append(entry)
-        return list(self._by_day.get(day.isoformat(), ()))
+                if entry.state == "landed" and not entry.left_out:
+                    for day in entry.days_held:
+                        held.setdefault(day, []).append(entry)
+                    for day in entry.days_reached:
+                        reached.setdefault(day, []).append(entry)
+            self._by_day = held, reached
+        return self._by_day
 
     def set_aside(self, day: dt.date) -> list[Entry]:
         """The landed files that hold a day and that no source names any more, in order."""

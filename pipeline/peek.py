@@ -6,6 +6,8 @@ choosing files, never a fact about a day.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.errors import SourceError
 from pipeline.found import FoundFile
 from pipeline.settings import LimitSettings
@@ -28,8 +30,8 @@ def peek(
         encoding = detect(head, wanted, file.name)
         if encoding is None or (head.lstrip().startswith(b"[") and begins_as_json(head)):
             return None
-        reader = reader_of(encoding)(options)
-    except SourceError:
+        reader = reader_of(encoding)(replace(options, written_us=file.mtime_ns // 1_000))
+    except (SourceError, OSError):  # Such as of a file that is renamed meanwhile.
         return None
     spans = [_read(reader, _whole_lines(head)).span]
     if not head_only and len(head) >= END_BYTES:

@@ -60,7 +60,8 @@ def lost_input(site: Site, stage: str, day: dt.date, landing: Landing | None = N
 
 def _lost_rows(site: Site, landing: Landing, day: dt.date) -> str:
     entries = landing.ledger.feeding(day)
-    if any(p.pruned for e in entries for p in e.parts_of(day)):
+    made_from = landing.ledger.made_from(day, site.settings.counting.attribute)
+    if any(p.pruned for _, parts in made_from for p in parts):
         return "the landed rows of its logs were pruned"
     record = None if site.storage.has("flows", day) else site.storage.record("flows", day)
     if record is not None and record.pruned and sum(e.account.lines for e in entries) < record.facts.get("lines", 0):

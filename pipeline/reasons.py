@@ -102,11 +102,11 @@ class Made:
 # What stands behind inputs
 
 
-def of_flows(landing: Landing, inventory: Inventory, day: dt.date) -> Details:
-    """The files that feed a day's flows, each with the contents of its stretches, and the inventory on the day."""
+def of_flows(landing: Landing, inventory: Inventory, day: dt.date, rule: str) -> Details:
+    """The files that a day's flows are made from, each with the contents of its stretches, and the inventory then."""
     files = {
-        f"{entry.source}/{entry.name}": ",".join(p.content[:12] for p in entry.parts_of(day)) + f" {entry.watched}"
-        for entry in landing.ledger.feeding(day)
+        f"{entry.source}/{entry.name}": ",".join(p.content[:12] for p in parts) + f" {entry.watched}"
+        for entry, parts in landing.ledger.made_from(day, rule)
     }
     return _small({"files": files, "inventory": of_inventory(inventory, day)})
 

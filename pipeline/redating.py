@@ -55,7 +55,7 @@ def _days(part: Part, storage: Storage, zone: str, rule: str) -> dict[str, int]:
 
 def _put(part: Part, days: dict[str, int], was: ZoneInfo, now: ZoneInfo) -> None:
     ends = [_noon(d, was, now) for d in (part.first_day, part.last_day) if d is not None]
-    part.rows = days
+    part.rows, part.last_end = days, part.last_end and _noon(part.last_end, was, now)
     if known := sorted([*days, *ends]):
         part.first_day, part.last_day = known[0], known[-1]
 

@@ -52,6 +52,7 @@ class AsaDecoder:
     """Teardowns as records; the connections that were built and are still open are remembered."""
 
     zone: str
+    written_us: int | None
     built: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_KNOWN))
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
@@ -98,7 +99,7 @@ class AsaDecoder:
 
     def _times(self, lines: pl.DataFrame) -> pl.DataFrame:
         """What `syslog.times` says of the lines' headers."""
-        return syslog.times(lines["raw"].str.extract(_HEAD), self.zone)
+        return syslog.times(lines["raw"].str.extract(_HEAD), self.zone, self.written_us)
 
     def state(self) -> dict[str, Any]:
         """The newest connections that are open."""
@@ -152,7 +153,7 @@ ASA = Form(
     ),
     strong=True,
     ends_lines=True,
-    decoder=lambda options: AsaDecoder(options.timezone),
+    decoder=lambda options: AsaDecoder(options.timezone, options.written_us),
     flows=lambda: pl.col("total").is_not_null() | (_event() & has_counters()),
     ignored={
         "begin": lambda: pl.col("kind") == _EVENT_BEGINS,

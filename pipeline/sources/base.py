@@ -186,6 +186,8 @@ class ReadOptions:
     """Zone of times that carry none, for formats that write the device's own."""
     mapping: ColumnMapping | None = None
     """The columns of a table of the user's own."""
+    written_us: int | None = None
+    """When the file was written last, epoch microseconds: no time without a year is later."""
     swap_bytes: bool = False
     """Whether the exporter means bytes in and bytes out the other way."""
 

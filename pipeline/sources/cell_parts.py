@@ -26,12 +26,9 @@ class CellParts:
         quoted: bool,
         trailing: bool,
     ) -> None:
-        """Args: as in `delimited.Layout`; columns in lower case."""
-        names, first = names_of(fields), dict[str, int]()
-        for at, column in enumerate(columns):
-            first.setdefault(column, at)
-        self._names = [names.get(c, (frozenset(), 0)) if first[c] == i else (frozenset(), 0)
-                       for i, c in enumerate(columns)]  # fmt: skip
+        """Args: as in `delimited.Layout`; columns in lower case, those in use once each."""
+        names = names_of(fields)
+        self._names = [names.get(column, (frozenset(), 0)) for column in columns]
         self._delimiter, self._quoted, self._trailing = delimiter, quoted, trailing
         inner = rf'[^{re.escape(delimiter)}"{_CONTROL}]{"+" if delimiter == " " else "*"}'  # Several blanks are one.
         # Where blanks delimit they are taken off at the ends of a line, and so is an export's time before it.

@@ -61,6 +61,7 @@ _PMACCT = {
     "system": ("peer_ip_src", "peer_src_ip"),
     "src_nat": ("post_nat_ip_src",),
     "dest_nat": ("post_nat_ip_dst",),
+    "received_port": ("post_nat_port_dst",),
     "forwarding": ("forwarding_status",),
 }
 _NPROBE: json_lines.Fields = {
@@ -79,6 +80,7 @@ _NPROBE: json_lines.Fields = {
     "system": ("EXPORTER_IPV4_ADDRESS",),
     "src_nat": ("POST_NAT_SRC_IPV4_ADDR",),
     "dest_nat": ("POST_NAT_DST_IPV4_ADDR",),
+    "received_port": ("POST_NAPT_DST_TRANSPORT_PORT",),
     "way": ("DIRECTION",),
 }
 
@@ -111,6 +113,7 @@ _IPFIX: json_lines.Fields = {
     "system": _ipfix("exporterIPv4Address", "exporterIPv6Address", "collectorName"),
     "src_nat": _ipfix("postNATSourceIPv4Address"),
     "dest_nat": _ipfix("postNATDestinationIPv4Address"),
+    "received_port": _ipfix("postNAPTDestinationTransportPort"),
     "forwarding": _ipfix("forwardingStatus"),
     "way": _ipfix("flowDirection"),
     "event": _ipfix("firewallEvent"),
@@ -129,6 +132,7 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     return fields.with_columns(
         *(pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
+        received_by="dest_nat",
         initiator=initiator(pl.col("tcp_flags"), pl.lit(value=False)),
         sampling=pl.when(rate > 0).then(rate),
         reporter=leaving("way", pl.col("sent").is_not_null()),

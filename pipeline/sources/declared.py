@@ -26,6 +26,8 @@ EXTRAS = (
     "record_id",
     "src_nat",
     "dest_nat",
+    "received_by",
+    "received_port",
     "sampling",
 )
 """Fields that a decoder may give beside those of `zeek_columns.ALIASES`, all text.
@@ -34,7 +36,8 @@ EXTRAS = (
 `total` bytes of both directions, where no split is known; `initiator` src or dest, where the record tells by itself, or
 ports, where a record of both directions does not know its initiator, so that the ports decide; `reporter` src or dest,
 whose device made the record; `record_id` what a record delivered twice has in common; `src_nat` and `dest_nat` the ends
-after translation; `sampling` n of 1:n."""
+after translation; `received_by` and `received_port` who got the packets of a record of one direction that was sent to a
+translated end (NetFlow's post-NAT destination); `sampling` n of 1:n."""
 
 
 @dataclass

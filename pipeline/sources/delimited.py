@@ -1,7 +1,8 @@
 """Delimited text as records: CSV and its kin, with a header, without one, or with headers again and again.
 
-Quoted cells may hold the delimiter and line ends. A line with too few or too many fields is set aside alone; a header
-that comes again, of the same columns or of others, is no row. What the columns mean belongs to the formats.
+Quoted cells may hold the delimiter and line ends. A line with too few or too many fields is set aside alone, and so is
+one that says two things in columns of one name; a header that comes again, of the same columns or of others, is no row.
+What the columns mean belongs to the formats.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class DelimitedDecoder:
 
     def cut(self) -> Cut | None:
         """See LucidDecoder."""
-        if self.columns is None or self.held or self._header_fault() is not None:
+        if self.columns is None or self.held or self._header_fault() is not None or self._repeated():
             return None
         how = self.layout
         parts = CellParts(how.aliases, self.columns, how.delimiter, quoted=how.quoted, trailing=how.trailing)
@@ -216,7 +217,7 @@ class DelimitedDecoder:
             lines = lines.with_columns(text=self._without_trailing(lines["text"], width))
             plain = self._plain(lines["text"], width)
         clean = lines.filter(plain)
-        cells = self._cut(clean["text"], width)
+        cells = None if self._repeated() else self._cut(clean["text"], width)
         if cells is None:
             return self._each(lines, width, reason, None)
         named = self._named(clean, cells)
@@ -276,6 +277,19 @@ class DelimitedDecoder:
             return (reason if last else "too_few_fields"), f"{len(cells)} of {width}"
         if len(cells) > width and not (self.layout.trailing and not any(c.strip() for c in cells[width:])):
             return "too_many_fields", f"{len(cells)} of {width}"
+        return self._contradiction(cells)
+
+    def _repeated(self) -> dict[str, list[int]]:
+        """Columns in use that the header names more than once, as a join of two tables does: where they stand."""
+        columns = self.columns or []
+        return {c: at for c in self._known.intersection(columns) if len(at := _positions(columns, c)) > 1}
+
+    def _contradiction(self, cells: Sequence[str]) -> tuple[str, str] | None:
+        """Whether cells of one name say different things: (reason, detail)."""
+        for name, at in self._repeated().items():
+            said = dict.fromkeys(value for i in at if (value := cells[i].strip()) not in ("", *self.layout.unset))
+            if len(said) > 1:
+                return "bad_line", f"the header names {name} {len(at)} times, and the line says {' and '.join(said)}"
         return None
 
     def _cut_short(self, text: str, cells: list[str] | None, reason: str) -> tuple[str, str] | None:
@@ -309,14 +323,13 @@ class DelimitedDecoder:
         return found if found.height == len(text) else None
 
     def _named(self, lines: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
-        """Cells as fields; a column that is given twice counts once, the first with a value wins."""
-        at = dict[str, int]()
-        for i, name in enumerate(self.columns or ()):
-            at.setdefault(name, i)
+        """Cells as fields; of a column's spellings, and of those given twice, the first with a value counts."""
+        columns = self.columns or []
         blank, marks = pl.lit(None, pl.String), ("", *self.layout.unset)
         picked = []
         for name, spellings in self.layout.aliases.items():
-            there = [pl.col(f"c{at[s]}").str.strip_chars() for s in spellings if s in at]
+            at = [i for s in spellings if s in columns for i in _positions(columns, s)]
+            there = [pl.col(f"c{i}").str.strip_chars() for i in at]
             filled = [pl.when(~c.is_in(marks)).then(c) for c in there]
             picked.append((pl.coalesce(filled) if filled else blank).alias(name))
         fields = pl.DataFrame(schema=dict.fromkeys(self.layout.aliases, pl.String))
@@ -325,6 +338,10 @@ class DelimitedDecoder:
         if not cells.height and lines.height:  # No column is in use.
             fields = lines.select(blank.alias(n) for n in self.layout.aliases)
         return pl.concat([lines.select("source_line", "raw"), fields], how="horizontal")
+
+
+def _positions(columns: Sequence[str], name: str) -> list[int]:
+    return [i for i, column in enumerate(columns) if column == name]
 
 
 def _with_joined(lines: pl.DataFrame, walk: _Walk) -> pl.DataFrame:

@@ -72,6 +72,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
         .then(pl.lit("src"))
         .when(side.is_in(["dest", "dest_gateway", "ingress", "inbound"]))
         .then(pl.lit("dest"))
+        .otherwise(pl.when(~one_way).then(pl.col("vlan").cast(pl.String)))  # Packetbeat and Suricata keep VLANs apart.
         .alias("reporter"),
         pl.when(pl.col("end").is_null()).then((lasted / units).cast(duration)).alias("duration"),
     ]
@@ -175,6 +176,9 @@ _FIELDS: json_lines.Fields = {
         "host.name",
     ),
     "side": ("gcp.vpcflow.reporter", "network.direction"),
+    "received_by": ("netflow.post_nat_destination_ipv4_address",),
+    "received_port": ("netflow.post_napt_destination_transport_port",),
+    "vlan": ("network.vlan.id", "flow.vlan", "suricata.eve.vlan", "vlan"),
     "tcp_flags": ("aws.vpcflow.tcp_flags", "netflow.tcp_control_bits"),
     "status": ("aws.vpcflow.log_status",),
     "final": ("flow.final",),
@@ -251,7 +255,20 @@ _JSON = Form(
     },
     flags_tell=True,
     idle=frozenset(
-        ("end", "write_ts", "uid", "event_id", "src_nat", "dest_nat", "proto", "service", "system", "side", "tcp_flags")
+        (
+            "end",
+            "write_ts",
+            "uid",
+            "event_id",
+            "src_nat",
+            "dest_nat",
+            "proto",
+            "service",
+            "system",
+            "side",
+            "vlan",
+            "tcp_flags",
+        )
     ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",
 )

@@ -54,6 +54,7 @@ class JuniperDecoder(Stateless):
     """Messages of which some are sessions that closed."""
 
     zone: str
+    written_us: int | None
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
@@ -76,7 +77,7 @@ class JuniperDecoder(Stateless):
 
     def _records(self, closed: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """Sessions with the time of their header less their seconds as start, and how many years were assumed."""
-        times = syslog.times(closed["raw"].str.extract(_HEAD), self.zone)
+        times = syslog.times(closed["raw"].str.extract(_HEAD), self.zone, self.written_us)
         lasted = pl.col("duration").cast(pl.Int64, strict=False).fill_null(0)
         moved = [
             pl.when(pl.col(f"{c}_nat") != pl.col(c)).then(pl.col(f"{c}_nat")).alias(f"{c}_nat") for c in ("src", "dest")
@@ -134,7 +135,7 @@ JUNIPER = Form(
     ),
     strong=True,
     ends_lines=True,
-    decoder=lambda options: JuniperDecoder(options.timezone),
+    decoder=lambda options: JuniperDecoder(options.timezone, options.written_us),
     flows=lambda: _is(_CLOSE) & has_counters(),
     ignored={
         "begin": lambda: _is("RT_FLOW_SESSION_CREATE"),

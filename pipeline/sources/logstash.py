@@ -31,6 +31,8 @@ _FIELDS: json_lines.Fields = {
     "src_port": _netflow("l4_src_port", "sourceTransportPort"),
     "dest": _netflow("ipv4_dst_addr", "ipv6_dst_addr", "destinationIPv4Address", "destinationIPv6Address"),
     "dest_port": _netflow("l4_dst_port", "destinationTransportPort"),
+    "received_by": _netflow("postNATDestinationIPv4Address", "xlate_dst_addr_ipv4"),
+    "received_port": _netflow("postNAPTDestinationTransportPort", "xlate_dst_port"),
     "proto": _netflow("protocol", "protocolIdentifier"),
     "in": _netflow("in_bytes", "octetDeltaCount", "octetTotalCount"),
     "out": _netflow("out_bytes"),

@@ -77,6 +77,7 @@ _JSON_FIELDS: Fields = {
     "way": ("direction",),
     "src_nat": ("src4_xlt_ip", "src6_xlt_ip"),
     "dest_nat": ("dst4_xlt_ip", "dst6_xlt_ip"),
+    "received_port": ("dst_xlt_port",),
 }
 
 

@@ -33,6 +33,7 @@ NAMES = (
     "system",
     "src_nat",
     "dest_nat",
+    "received_port",
     "way",
 )
 """What an output may tell of a record, all text."""
@@ -129,6 +130,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
         orig_pkts=pl.when(~two_way | there).then("in_packets"),
         resp_pkts=pl.when(two_way).then("out_packets"),
         reporter=leaving("way", ~two_way),
+        received_by="dest_nat",
         initiator=pl.when(syn | nsel).then(pl.lit("src")).when(two_way).then(pl.lit("ports")),
     )
     packets, size = (pl.col(c).cast(pl.Float64, strict=False) for c in ("in_packets", "in_bytes"))

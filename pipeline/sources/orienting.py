@@ -21,6 +21,7 @@ SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 1
 """Ports that a server answers on: what tells the ends of a one-way record apart."""
 
 _SYN, _ACK = 2, 16
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 _SWAPPED = (
     ("src", "dest"),
     ("src_port", "dest_port"),
@@ -105,14 +106,25 @@ def _turned_ends(*, syn: bool) -> list[pl.Expr]:
     return [
         pl.when(one_way).then("sent").otherwise("orig_ip_bytes").alias("orig_ip_bytes"),
         turned.fill_null(False).alias("_turned"),
+        (turned & one_way & ~pl.col("received_by").is_in(_NOWHERE)).fill_null(False).alias("_behind"),
         orientation.alias("orientation"),
     ]
 
 
-@lru_cache(maxsize=1)
-def _swaps() -> list[pl.Expr]:
+@lru_cache(maxsize=4)
+def _swaps(port: pl.DataType) -> list[pl.Expr]:
+    """Ends and counters of turned records; an answer to a translated end is that of the initiator behind it."""
+    known_port = pl.col("received_port").cast(pl.Int64, strict=False)
+    behind = {
+        "src": pl.col("received_by"),
+        "src_nat": pl.col("dest"),
+        "src_port": pl.when(known_port > 0).then(known_port.cast(port)).otherwise("dest_port"),
+    }
     return [
-        pl.when("_turned").then(pl.col(b)).otherwise(pl.col(a)).alias(a)
+        (pl.when("_behind").then(behind[a]).when("_turned") if a in behind else pl.when("_turned"))
+        .then(pl.col(b))
+        .otherwise(pl.col(a))
+        .alias(a)
         for pair in _SWAPPED
         for a, b in (pair, pair[::-1])
     ]
@@ -132,7 +144,7 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
     seconds = (pl.col("_end") - pl.col("_ts")).cast(pl.Float64) / 1e6
     is_text = records.schema["ts"] == pl.String
     text = records.with_columns(
-        *_swaps(),
+        *_swaps(records.schema["src_port"]),
         pl.coalesce("duration", seconds.cast(records.schema["duration"])).alias("duration"),
         pl.coalesce(pl.col("_ts").cast(pl.String), "ts").alias("ts") if form.local_time and is_text else pl.col("ts"),
     )

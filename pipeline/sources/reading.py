@@ -43,7 +43,7 @@ _SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
 _REMEDIES: dict[int | None, str] = {
-    errno.ENOENT: "Correct its name.",
+    errno.ENOENT: "Correct its name; or where it was renamed meanwhile, run its day again.",
     errno.EACCES: "Let the user that reads it have the right to.",
 }
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
@@ -140,7 +140,8 @@ class LineStream:
         self._where = Location(file=name)
         self.bytes_read = 0
         self._guard(self._check_kind)
-        self._stored = path.stat().st_size
+        stored = self._guard(path.stat)
+        self._stored, self.written_ns = stored.st_size, stored.st_mtime_ns
         self.is_table = self._guard(self._looks_like_table)
         """Whether the file is Parquet, which has no lines."""
         self._stream: IO[bytes] = self._guard(lambda: open_bytes(path))

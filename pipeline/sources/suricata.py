@@ -21,6 +21,12 @@ def _eve(*names: str) -> tuple[str, ...]:
     return (*names, *(_EVE + n for n in names))
 
 
+def _apart(fields: pl.DataFrame) -> pl.DataFrame:
+    """Where the sensor met the packets: it keeps flows of other interfaces and VLANs apart."""
+    met = pl.concat_str(pl.col("reporter", "vlan").cast(pl.String), separator="/", ignore_nulls=True)
+    return fields.with_columns(reporter=pl.when(met != "").then(met))
+
+
 SURICATA = Form(
     name="suricata",
     vendor_product="Suricata",
@@ -55,12 +61,14 @@ SURICATA = Form(
             "sent": _eve("netflow.bytes"),
             "system": ("host", "sensor_name", "firewall_name"),
             "reporter": _eve("in_iface"),
+            "vlan": _eve("vlan"),
         }
     ),
+    derive=_apart,
     json=True,
     flows=lambda: pl.col("kind").is_in(["flow", "netflow"]),
-    idle=frozenset(("end", "write_ts", "uid", "proto", "service", "system", "reporter")),
+    idle=frozenset(("end", "write_ts", "uid", "proto", "service", "system", "reporter", "vlan")),
     note="Frames with their Ethernet header count. Counters inside alerts are partial and never read; a netflow record "
-    "tells one direction and gives way to the flow event of the same session. Of a flow that two interfaces of a "
-    "sensor see, which keeps them apart, one counts.",
+    "tells one direction and gives way to the flow event of the same session. Of a flow that two interfaces or "
+    "VLANs of a sensor show, which keeps them apart, one counts.",
 )

@@ -12,6 +12,8 @@ import time
 
 import polars as pl
 
+_OLDEST_FILE = 946_684_800_000_000
+"""2000-01-01: what archives give their files for no time at all is before that."""
 SAME_CLOCK = dt.timedelta(minutes=15)
 """Two clocks of one device differ by less; of two devices in different zones they differ by more."""
 
@@ -73,18 +75,25 @@ def believed_offset(iso: pl.Expr, wall: pl.Expr) -> pl.Expr:
     return pl.when(apart < SAME_CLOCK).then(offset_us(iso))
 
 
-def times(heads: pl.Series, zone: str) -> pl.DataFrame:
+def times(heads: pl.Series, zone: str, written_us: int | None = None) -> pl.DataFrame:
     """Of headers: `time`, epoch microseconds, and `assumed`, whether its year is only the newest that can be.
 
     The device's own time stands last. Without an offset it is a time of the zone, unless another time in the header
     shows the same clock with an offset.
+
+    Args:
+        heads: what stands before messages.
+        zone: of times without an offset.
+        written_us: when the file was written last, where that is known.
     """
     frame = pl.DataFrame({"head": heads}, schema={"head": pl.String})
     once = frame.unique()
-    return frame.join(_times(once, zone), on="head", how="left", maintain_order="left", nulls_equal=True).drop("head")
+    return frame.join(
+        _times(once, zone, written_us), on="head", how="left", maintain_order="left", nulls_equal=True
+    ).drop("head")
 
 
-def _times(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
+def _times(frame: pl.DataFrame, zone: str, written_us: int | None) -> pl.DataFrame:
     named = pl.col("head").str.extract_groups("^.*(?:^|[^A-Za-z])" + _NAMED)
     frame = frame.with_columns(iso_text(pl.col("head")).alias("iso"), named.alias("n"))
     year = pl.coalesce(pl.col("n").struct.field("3"), pl.col("n").struct.field("5"))
@@ -96,7 +105,7 @@ def _times(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     frame = frame.with_columns(pl.coalesce(own, iso).alias("time"), assumed=pl.lit(value=False))
     lacking = pl.col("time").is_null() & pl.col("year").is_null() & pl.col("n").struct.field("1").is_not_null()
     if frame.select(lacking.any()).item():
-        guessed = pl.when(lacking).then(_newest(utc, zone))
+        guessed = pl.when(lacking).then(_newest(utc, zone, written_us))
         frame = frame.with_columns(pl.coalesce("time", guessed).alias("time"), assumed=guessed.is_not_null())
     return frame.select("head", "time", "assumed")
 
@@ -108,13 +117,15 @@ def _wall(year: pl.Expr) -> pl.Expr:
     return text.str.to_datetime("%Y %b %d %H:%M:%S%.f", time_unit="us", strict=False)
 
 
-def _newest(offset: pl.Expr, zone: str) -> pl.Expr:
-    """A time without a year, in the newest year in which it is not more than a day ahead of now."""
-    now = int(time.time() * 1e6) + 86_400_000_000
-    this = dt.datetime.fromtimestamp(now / 1e6, dt.UTC).year
+def _newest(offset: pl.Expr, zone: str, written_us: int | None) -> pl.Expr:
+    """A time without a year, in the newest year in which it is not more than a day ahead of when it was written."""
+    now = int(time.time() * 1e6)
+    written = written_us if written_us is not None and _OLDEST_FILE < written_us < now else now
+    latest = written + 86_400_000_000
+    this = dt.datetime.fromtimestamp(latest / 1e6, dt.UTC).year
     leap = this - this % 4
     found = [epoch_of(_wall(pl.lit(str(year))), offset, zone) for year in (this, this - 1, leap, leap - 4)]
-    return pl.coalesce(pl.when(f <= now).then(f) for f in found)
+    return pl.coalesce(pl.when(f <= latest).then(f) for f in found)
 
 
 def as_text(epoch_us: pl.Expr) -> pl.Expr:

@@ -49,6 +49,7 @@ _ELEMENTS = {
     157: "flowEndNanoseconds",
     225: "postNATSourceIPv4Address",
     226: "postNATDestinationIPv4Address",
+    228: "postNAPTDestinationTransportPort",
     231: "initiatorOctets",
     232: "responderOctets",
     233: "firewallEvent",

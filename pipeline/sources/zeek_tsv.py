@@ -203,7 +203,7 @@ class ZeekTsvReader:
     def _make_pattern(self) -> str | None:
         watch, names = self._options.watch, self._names()
         fields = [names.get(i) for i in range(len(self._fields or []))]
-        if watch.keeps_all or not set(zeek.REQUIRED) <= set(fields) or fields[0] != "ts":
+        if watch.keeps_all or not set(zeek.REQUIRED) <= set(fields) or fields[0] != "ts" or self._repeated():
             return None
         # A separator or mark that could be part of a time or an address would change what they are.
         if self._separator not in "\t,;|" or not all(re.fullmatch(r"[A-Za-z()_?*-]*", m) for m in self._marks):
@@ -221,7 +221,7 @@ class ZeekTsvReader:
     def _fast(self, data: bytes, numbers: pl.Series) -> pl.DataFrame | None:
         """The lines, which have these numbers, with typed columns, or None when any is not plainly clean."""
         fields, names = self._fields or [], self._names()
-        if len(self._separator.encode()) != 1 or not set(zeek.REQUIRED) <= set(names.values()):
+        if len(self._separator.encode()) != 1 or not set(zeek.REQUIRED) <= set(names.values()) or self._repeated():
             return None
         schema = {_column(i): _fast_type(names.get(i)) for i in range(len(fields))}
         last = _column(len(fields) - 1)
@@ -341,7 +341,19 @@ class ZeekTsvReader:
             frame = frame.filter(~cut)
         bad.append(_reject(frame.filter(short), "too_few_fields", f"the header has {want}"))
         bad.append(_reject(frame.filter(long), "too_many_fields", f"the header has {want}"))
-        return frame.filter(~short & ~long), bad
+        frame = frame.filter(~short & ~long)
+        for name, at in self._repeated().items():
+            said = [pl.col("parts").list.get(i) for i in at]
+            torn = pl.any_horizontal(other != said[0] for other in said[1:])
+            bad.append(_reject(frame.filter(torn), "bad_line", f"the header names {name} twice, and the line differs"))
+            frame = frame.filter(~torn)
+        return frame, bad
+
+    def _repeated(self) -> dict[str, list[int]]:
+        """Fields that we use and the header names more than once: where they stand."""
+        fields = self._fields or []
+        twice = {f for f in zeek.BY_SPELLING if fields.count(f) > 1}
+        return {f: [i for i, field in enumerate(fields) if field == f] for f in sorted(twice)}
 
     def _names(self) -> dict[int, str]:
         """Position -> our name, for the fields we use; the first of several spellings wins."""

@@ -66,3 +66,12 @@ def test_a_name_that_is_no_text_is_an_unknown_client(ran: Path) -> None:
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(ran: Path) -> None:
     assert "\x1b" not in call("explain", "\x1b[31mhost", LAST, site=ran).stdout
+
+
+def test_a_stored_day_that_is_damaged_inside_is_named_with_what_to_do(ran: Path) -> None:
+    path = ran / f"data/flows/day={LAST}/part.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50] + bytes(b ^ 0x55 for b in whole[50:1_500]) + whole[1_500:])
+    found = call("explain", "10.0.0.2", LAST, site=ran)
+    path.write_bytes(whole)
+    assert (found.exit_code, str(path) in found.stderr, "Run its day again" in found.stderr) == (1, True, True)

@@ -73,6 +73,12 @@ def logged_twice(site: Site) -> None:
     write(log(site.root, "core").with_name("worker-2.log"), reversed(records("core", LAST)))
 
 
+def seen_by_two(site: Site) -> None:
+    """A second sensor without a name, which sees a part of the traffic, writes its log beside the first one's."""
+    rows = [r | {"ts": r["ts"] + 0.003, "uid": "U" + r["uid"]} for r in records("core", LAST)[::20]]
+    write(log(site.root, "core").with_name("sensor-2.log"), rows)
+
+
 def bytes_flipped(site: Site) -> None:
     pairs = {"orig_bytes": "resp_bytes", "orig_ip_bytes": "resp_ip_bytes", "orig_pkts": "resp_pkts"}
     swap = pairs | {b: a for a, b in pairs.items()}
@@ -171,6 +177,7 @@ FAULTS = (
     Fault("a sensor's log has all but the mail", one_sensor_blind, ("flow_counts.silent_sensors_chance",), "partial"),
     Fault("a file was copied", copied_file, ()),
     Fault("two workers logged the same sessions", logged_twice, ("flows_complete.duplicates_share",)),
+    Fault("two sensors without names saw the same sessions", seen_by_two, ("flows_complete.overlapping_share",)),
     Fault(
         "bytes go the wrong way",
         bytes_flipped,

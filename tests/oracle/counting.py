@@ -186,9 +186,22 @@ def one_sensor(rows: list[Row], sensors: tuple[str, ...]) -> list[Row]:
         return (wishes, min(layer(r) for r in seen), -sum(size(r) for r in seen), name)
 
     for run in runs([r for r in rows if seen_at(r)], lambda r: pick(r, KEY), dt.timedelta(seconds=60)):
-        one_way = not any(side(r) == "both" for r in run)
-        for part in groups(run, lambda r, by_side=one_way: side(r) if by_side else ""):
-            kept += min(groups(part, lambda r: pick(r, OBSERVER)), key=rank)
+        ways = {id(r): [any((r[c] or 0) > 0 for c in BYTES if c.endswith(s)) for s in ("_in", "_out")] for r in run}
+        if any(any(w) for w in ways.values()):
+            sides = {n: "both" if all(w) else "in" if w[0] else "out" for n, w in ways.items()}
+        else:
+            sides = {id(r): side(r) for r in run}
+        by_side = "both" not in sides.values()
+        chosen = []
+        for part in groups(run, lambda r, ways=sides, apart=by_side: ways[id(r)] if apart else ""):
+            chosen += [(sides[id(r)], r) for r in min(groups(part, lambda r: pick(r, OBSERVER)), key=rank)]
+        if by_side and len(set(sides.values())) == 2:
+            other = {"in": "_out", "out": "_in"}
+            chosen = [
+                (s, {c: None if v == 0 and c in COUNTS and c.endswith(other[s]) else v for c, v in r.items()})
+                for s, r in chosen
+            ]
+        kept += [r for _, r in chosen]
     return kept
 
 

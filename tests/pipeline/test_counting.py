@@ -215,6 +215,18 @@ def test_each_sensor_that_saw_one_direction_only_gives_its_own() -> None:
     assert total(HALF_OUT, HALF_IN | {"dvc": "tap-2"}) == (1, 100, 10)
 
 
+def test_sensors_on_both_ways_of_a_flow_that_come_and_goes_apart_give_each_what_they_saw() -> None:
+    out, back = {"ip_bytes_in": 0, "packets_in": 0}, {"dvc": "tap-2", "uid": "X", "ip_bytes_out": 0} | after(0.01)
+    assert total(out, back) == (1, 100, 10)
+    assert total(out | {"ip_bytes_out": 900}, back) == (1, 100, 900)
+    assert total(out, back | {"source": "edge"}) == (2, 100, 10)
+    assert total(out, back, {"dvc": "tap-3", "uid": "Y", "ip_bytes_out": 12}) == (1, 100, 12)
+    assert total(out, out | {"dvc": "tap-2", "uid": "X"}) == (1, 0, 10)
+    nothing = {"ip_bytes_in": 0, "ip_bytes_out": 0}
+    assert total(nothing, nothing | {"dvc": "tap-2", "uid": "X"}) == (1, 0, 0)
+    assert total(nothing | {"dvc": "tap-3"}, out, back) == (1, 100, 10)
+
+
 def test_two_directions_are_joined_within_the_window_and_not_beyond_it() -> None:
     assert total(HALF_OUT, HALF_IN | after(600)) == (1, 100, 10)
     assert total(HALF_OUT, HALF_IN | after(601)) == (2, 100, 10)

@@ -1,5 +1,7 @@
 """Firewall logs in a site: zones of sources, interim records across files, and connections of a file that grows."""
 
+import datetime as dt
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +74,14 @@ def test_local_times_are_those_of_the_source(tmp_path: Path, zone: str, start: s
     assert made.land().problems == []
     (flow,) = flows(made)
     assert (flow["bytes_in"], flow["dvc"], f"{flow['start_time']:%H:%M}") == (20, "0072", start)
+
+
+def test_lines_without_a_year_in_an_old_file_are_of_its_year(tmp_path: Path) -> None:
+    made, day = world(tmp_path), dt.date(2023, 10, 1)
+    text = f"302014: Teardown TCP connection 5 for outside:{CLIENT}/50001 to dmz:{SERVER}/993 duration 0:00:09 bytes 9"
+    path = made.put("asa.log", asa(text).replace(b" 2026", b""))
+    written = dt.datetime(2023, 10, 2, tzinfo=dt.UTC).timestamp()
+    os.utime(path, (written, written))
+    assert list(made.landing().pending([day])) == [day]
+    made.land(day)
+    assert made.entry("asa.log").days_held == {day.isoformat()}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from pipeline import landed
 from pipeline.errors import StorageError
 from pipeline.landed import scan_landed, write_landed
 from pipeline.sources.base import RAW
@@ -42,6 +43,22 @@ def test_rows_come_back_as_they_were(table: list[tuple[str | None, str | None, i
     frame = rows(transport=transport, dvc=dvc, total_bytes=total, src_ip=["192.0.2.1"] * len(table))
     with TemporaryDirectory() as folder:
         assert_frame_equal(scan_landed(stored(Path(folder), frame)).select(RAW.names()).collect(), frame)
+
+
+@pytest.mark.parametrize("small", [0, 1 << 20])
+def test_rows_of_many_files_are_those_of_each_with_what_is_told_of_it(
+    tmp_path: Path, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landed, "_SMALL", small)
+    kinds = {"transport": ["tcp", "tcp"]}, {"transport": ["udp", None]}, {"dvc": ["s1", "s1"]}, {"transport": ["", ""]}
+    files, frames = [], []
+    for number, kind in enumerate(kinds * 2):
+        frame = rows(src_ip=["192.0.2.1", f"192.0.2.{number}"], **kind)
+        files.append((stored(tmp_path / f"é [{number}]%20", frame), {"source": "core", "source_file": f"{number}"}))
+        frames.append(frame.with_columns(source=pl.lit("core"), source_file=pl.lit(f"{number}")))
+    found = [f.select(frames[0].columns) for f in landed.scan_files(files)]
+    assert len(found) == (len(files) if small == 0 else 3)
+    assert_frame_equal(pl.concat(found).collect().sort("source_file"), pl.concat(frames), check_row_order=False)
 
 
 def test_a_column_of_one_text_or_of_nothing_takes_no_room_in_the_rows(tmp_path: Path) -> None:

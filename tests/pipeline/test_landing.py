@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +148,16 @@ def test_a_replaced_file_supersedes_its_old_rows(world: World) -> None:
     assert len(world.parquet()) == 1
 
 
+def test_a_file_replaced_by_one_of_its_size_and_time_is_read(world: World) -> None:
+    path = world.put("2026-10-01/conn.log", tsv(flow("C1", 220)))
+    world.land()
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    world.put("2026-10-01/conn.log", tsv(flow("C1", 999)))
+    os.utime(path, ns=times)
+    world.land()
+    assert world.received() == [999]
+
+
 def test_a_file_that_can_be_read_no_more_fails_every_day_it_held(world: World) -> None:
     name, whole = "2026-10-02/conn.log.gz", gzip.compress(tsv(flow("C1"), flow("C2", 7, day=D2)))
     world.put(name, whole)
@@ -240,6 +251,24 @@ def test_rotation_moves_a_file_and_starts_a_new_one_under_its_name(flat: World) 
     assert flat.received() == [7, 220]
 
 
+@pytest.mark.parametrize("moved", [None, "conn.1.log", "conn.1.log.gz", "elsewhere"])
+def test_a_log_that_began_anew_is_named_where_no_file_has_what_it_held(flat: World, moved: str | None) -> None:
+    former, new = tsv(flow("C1"), flow("C2", 7)), tsv(flow("C3", 9))
+    flat.put("conn.log", former)
+    flat.land()
+    flat.put("conn.log", new)
+    if moved is not None:
+        more = former + rows([flow("C4", 11)]).encode()
+        pack = gzip.compress if moved.endswith(".gz") else bytes
+        flat.put(f"../old/{moved}" if moved == "elsewhere" else moved, pack(more))
+    told = [p.message for p in flat.land().problems]
+    if moved in (None, "elsewhere"):
+        assert (len(told), "2 records were read of it before, 1 now" in told[0], flat.received()) == (1, True, [9])
+    else:
+        assert (told, flat.received()) == ([], [7, 9, 11, 220])
+    assert flat.land().problems == []
+
+
 def test_quiet_files_that_look_alike_are_each_the_file_of_their_day(world: World) -> None:
     for day in ("2026-10-01", "2026-10-02"):
         world.put(f"{day}/conn.log", tsv())
@@ -262,6 +291,20 @@ def test_a_vanished_file_keeps_its_rows_and_is_marked(world: World) -> None:
     world.put("2026-10-01/conn.log", tsv(flow("C1")))
     world.land()
     assert (world.received(), world.entry("2026-10-01/conn.log").missing) == ([220], False)
+
+
+def test_what_was_read_of_a_log_that_goes_while_it_is_read_again_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = world.put("2026-10-01/conn.log", tsv(flow("C1")))
+    world.land()
+    world.put("2026-10-01/conn.log", tsv(flow("C1"), flow("C2", 7)))
+    monkeypatch.setattr(landing, "_content_size", lambda *_: path.rename(path.with_name("conn.1.log")) and None)
+    assert world.land().problems == []
+    assert world.received() == [220]
+    monkeypatch.undo()
+    world.land()
+    assert world.received() == [7, 220]
 
 
 def test_storing_the_ledger_of_many_files_costs_no_more_a_file(flat: World, monkeypatch: pytest.MonkeyPatch) -> None:

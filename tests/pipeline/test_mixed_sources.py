@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from pipeline.landing import Landing
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
@@ -49,6 +50,22 @@ def test_zeek_and_suricata_logs_add_up_in_one_day(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("vlan", [20, [20], [10, 20]])
+@pytest.mark.parametrize("shipped", [False, True])
+def test_a_flow_that_one_sensor_sees_in_two_vlans_counts_once(tmp_path: Path, vlan: object, shipped: bool) -> None:
+    seen = {"in_iface": "eth0", "vlan": [10]}, {"in_iface": "eth0", "vlan": vlan}
+    records = [json.loads(eve("10.0.0.1", 700)) | met | {"flow_id": n} for n, met in enumerate(seen)]
+    if shipped:
+        ends = {"source": {"ip": "10.0.0.1", "port": 1, "bytes": 5}, "destination": {"ip": SERVER, "port": 993}}
+        ends["destination"] |= {"bytes": 700}
+        times = {"event": {"start": NOON, "end": NOON}}
+        records = [ends | times | {"flow": {"id": r["flow_id"], "vlan": r["vlan"]}} for r in records]
+    world = World(tmp_path, settings("logs/*.json"))
+    world.put("eve.json", "".join(json.dumps(r) + "\n" for r in records).encode())
+    assert world.land(day(0)).problems == []
+    assert world.received(day(0)) == [700]
+
+
 MINUTE = dt.timedelta(minutes=1)
 
 
@@ -59,29 +76,34 @@ def stretch(start: dt.datetime) -> str:
     return json.dumps({**times, **ends, "bytes": 100, "packets": 2, "sampling_rate": 0}) + "\n"
 
 
-def test_a_session_over_midnight_that_a_second_source_tells_in_stretches_counts_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [1, 0])  # Where its file has no flow of the second day, it only lasts into it.
+def test_a_session_over_midnight_that_a_second_source_tells_in_stretches_counts_once(
+    tmp_path: Path, others: int
+) -> None:
     midnight = dt.datetime.combine(day(1), dt.time(), dt.UTC)
     whole = conn(midnight - 30 * MINUTE, duration="3600", resp_ip_bytes="6001", orig_ip_bytes="9")
     quiet = conn(midnight + 600 * MINUTE, uid="C2", id__orig_h="10.9.9.9", id__resp_h="10.9.9.8")
     sources = [{"name": "zeek", "path": "logs/*.log"}, {"name": "flow", "path": "logs/*.json"}]
     chosen = Settings.model_validate(settings().model_dump() | {"sources": sources})
     world = World(tmp_path, chosen)
-    world.put("conn.log", tsv(whole | {"id.orig_h": "10.0.0.1"}, quiet))
+    world.put("conn.log", tsv(whole | {"id.orig_h": "10.0.0.1"}, *[quiet] * others))
     world.put("a.json", "".join(stretch(midnight + n * MINUTE) for n in range(-30, 0)).encode())
     world.put("b.json", "".join(stretch(midnight + n * MINUTE) for n in range(30)).encode())
     assert world.land(day(0), day(1)).problems == []
     assert [world.received(day(n)) for n in (0, 1)] == [[6001], []]
 
 
-def test_by_its_end_a_session_over_midnight_is_not_counted_by_its_interim_record_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [1, 2])
+def test_by_its_end_a_session_over_midnight_is_not_counted_by_its_interim_record_too(tmp_path: Path, days: int) -> None:
     midnight = dt.datetime.combine(day(1), dt.time(), dt.UTC)
     chosen = settings("logs/*").model_dump() | {"counting": {"attribute": "end"}}
     world = World(tmp_path, Settings.model_validate(chosen))
-    so_far, whole = ({"duration": str(60 * n), "resp_ip_bytes": str(100 * n)} for n in (29, 60))
+    minutes = (1440 * days - 1411, 1440 * days - 1380)  # From half an hour before midnight.
+    so_far, whole = ({"duration": str(60 * n), "resp_ip_bytes": str(100 * n)} for n in minutes)
     world.put("conn_long.log", tsv(conn(midnight - 30 * MINUTE, **so_far), path="conn_long"))
     world.put("conn.log", tsv(conn(midnight - 30 * MINUTE, **whole)))
-    assert world.land(day(0), day(1)).problems == []
-    assert [world.received(day(n)) for n in (0, 1)] == [[], [6000]]
+    assert world.land(*map(day, range(3))).problems == []
+    assert [world.received(day(n)) for n in range(3)] == [[100 * minutes[1]] if n == days else [] for n in range(3)]
 
 
 def test_a_site_file_may_name_each_format(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pipeline.found import FoundFile
 from pipeline.peek import peek
 from pipeline.settings import LimitSettings
 from pipeline.sources.base import ReadOptions
+from pipeline.sources.reading import LineStream
 from pipeline.sources.watch import Watch
 from tests.oracle.zeek import FIELDS, conn, jsonl, tsv
 
@@ -63,3 +64,14 @@ def test_an_end_full_of_other_logs_makes_the_span_unknown(tmp_path: Path, parts:
 def test_an_end_under_another_header_makes_the_span_unknown(tmp_path: Path) -> None:
     later = tsv(*flows(90_000, MANY), fields=tuple(reversed(FIELDS)))
     assert look(tmp_path, tsv(*flows(0, MANY)) + later) is None
+
+
+def test_a_file_that_is_renamed_meanwhile_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = LineStream.read
+
+    def renamed(stream: LineStream, size: int) -> bytes:
+        (tmp_path / "conn.log").rename(tmp_path / "conn.1.log")
+        return read(stream, size)
+
+    monkeypatch.setattr(LineStream, "read", renamed)
+    assert look(tmp_path, tsv(*flows(0, 1))) is None

@@ -246,3 +246,24 @@ def test_akvorado_s_rows_are_of_the_time_at_which_they_came() -> None:
     told = rows(parsed, "src_ip", "dest_ip", "ip_bytes_in", "sampling_rate")
     assert told == [("10.1.0.11", "198.51.100.25", 5_400, 1_000.0)] * 2
     assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-20T08:00:00+00:00"}
+
+
+NAT = "203.0.113.9"
+TRANSLATED: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "pmacct_json": (PMACCT, "ip_dst", "post_nat_ip_dst", "post_nat_port_dst"),
+    "nprobe": (NPROBE, "IPV4_DST_ADDR", "POST_NAT_DST_IPV4_ADDR", "POST_NAPT_DST_TRANSPORT_PORT"),
+}
+
+
+@pytest.mark.parametrize("encoding", TRANSLATED)
+def test_an_answer_to_a_translated_end_is_that_of_the_client_behind_it(encoding: str) -> None:
+    record, dest, behind, port = TRANSLATED[encoding]
+    plain = only(read(encoding, json.dumps(record)))
+    assert (plain["src_ip"], plain["src_port"], plain["dest_ip"]) == (CLIENT, 50_001, SERVER)
+    answer = record | {dest: NAT, behind: CLIENT}
+    for told, at in (({}, 50_001), ({port: 0}, 50_001), ({port: 40_000}, 40_000)):
+        row = only(read(encoding, json.dumps(answer | told)))
+        assert row | {"src_translated_ip": None, "src_port": 50_001} == plain
+        assert (row["src_translated_ip"], row["src_port"]) == (NAT, at)
+    for nobody in ("0.0.0.0", "::"):
+        assert only(read(encoding, json.dumps(record | {behind: nobody}))) == plain

@@ -240,3 +240,15 @@ def test_a_record_that_the_file_leaves_open_is_set_aside_line_by_line_and_the_ac
 def test_a_delimiter_inside_quotes_at_the_end_of_a_line_is_no_spare_one() -> None:
     layout = replace(LAYOUT, trailing=True)
     assert decode(HEADER + '"",",\n",""\na,b,c,\n', layout)[0] == [(None, ",", None), ("a", "b", "c")]
+
+
+def test_columns_of_one_name_count_once_where_they_agree_and_are_set_aside_where_they_do_not() -> None:
+    rows, counts = decode("one,two,three,two,else,else\na,b,c, b,1,2\na,,c,b,1,2\na,b,c,d,1,2\na,b,c,,1,2\n")
+    assert (rows, counts["rejects"]) == ([("a", "b", "c")] * 3, [(4, "bad_line")])
+
+
+def test_lines_whose_counters_contradict_each_other_are_told_by_line_and_column() -> None:
+    line = b"1795132800,192.0.2.1,192.0.2.2,%d,5\n"
+    parsed = read(b"one,two,three,four,four\n" + b"".join(line % (5 + n % 2) for n in range(2000)))
+    assert (parsed.rows["other_bytes_in"].sum(), parsed.account.quarantined) == (5_000, {"bad_line": 1000})
+    assert parsed.rejects["detail"][0] == "the header names four 2 times, and the line says 6 and 5"

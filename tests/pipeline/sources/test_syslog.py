@@ -49,6 +49,21 @@ def test_a_time_without_a_year_is_the_newest_that_is_not_ahead(back: int) -> Non
         assert at(f"<166>{day:%b} {day.day:>2} {day:%H:%M:%S} fw1: ") == (f"{day:%Y-%m-%d %H:%M:%S}.000", True)
 
 
+@pytest.mark.parametrize(
+    ("written", "year"),
+    [("2024-11-20T06:00:00", 2024), ("2024-11-19T06:00:00", 2024), ("2024-11-18T00:00:00", 2023), ("2025-01-01", 2024)],
+)
+def test_a_time_without_a_year_is_not_later_than_its_file(written: str, year: int) -> None:
+    at_us = int(dt.datetime.fromisoformat(written).replace(tzinfo=dt.UTC).timestamp() * 1e6)
+    time, assumed = syslog.times(pl.Series(["<166>Nov 20 00:01:00 fw1: "]), "UTC", at_us).row(0)
+    assert (dt.datetime.fromtimestamp(time / 1e6, dt.UTC).year, assumed) == (year, True)
+
+
+def test_a_file_of_no_time_tells_no_year() -> None:
+    head = pl.Series(["<166>Nov 20 00:01:00 fw1: "])
+    assert syslog.times(head, "UTC", 0).equals(syslog.times(head, "UTC"))
+
+
 def test_a_time_without_a_year_may_name_utc() -> None:
     assert at("<166>Jan  2 12:00:00 UTC: ", "Asia/Tokyo")[0][5:] == "01-02 12:00:00.000"  # type: ignore[index]
     assert at("<166>Jan  2 12:00:00: ", "Asia/Tokyo")[0][5:] == "01-02 03:00:00.000"  # type: ignore[index]

@@ -385,3 +385,12 @@ def test_a_block_that_begins_like_a_compressed_file_is_text_all_the_same(magic: 
         parsed = READERS[encoding](ReadOptions(Watch(None), 4 * 10**15)).read(Block(magic + b" x\n{}\n", 1, 2))
         assert parsed.account.balanced
         assert parsed.account.lines == 2
+
+
+def test_a_field_that_the_header_names_twice_counts_where_its_values_agree() -> None:
+    others = [conn(uid=f"O{n}", id__resp_h="198.51.100.80", resp_ip_bytes="7") for n in range(50)]
+    text = tsv(conn(uid="C1", resp_ip_bytes="7"), conn(uid="C2", resp_ip_bytes="9"), *others).decode()
+    ends = {"#fields": "\tresp_ip_bytes", "#types": "\tcount"}
+    lines = [line + ends.get(line.split("\t")[0], "" if line.startswith("#") else "\t7") for line in text.splitlines()]
+    parsed = read("".join(f"{line}\n" for line in lines).encode())
+    assert (received(parsed), dict(parsed.account.quarantined), parsed.account.others) == ([7], {"bad_line": 1}, 50)

@@ -1,0 +1,74 @@
+"""Logs that began anew under their name: whether another file of the source has what they held before.
+
+A log that is rotated leaves its lines in a file of another name. Where no source names that one, they count no more,
+as those of any file that was replaced; here that is said. Which rows count is decided in `pipeline.landing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from blake3 import blake3
+
+from pipeline.errors import Location, SourceError
+from pipeline.files import FoundFile
+from pipeline.lander import CHUNK_BYTES
+from pipeline.ledger import Entry, Ledger
+from pipeline.settings import LimitSettings
+from pipeline.sources.reading import LineStream
+
+
+def shortened(
+    before: Sequence[Entry], ledger: Ledger, files: Mapping[tuple[str, str], FoundFile], limits: LimitSettings
+) -> list[SourceError]:
+    """What is to be said of logs that are shorter than they were, where no newer file begins with what they held.
+
+    Args:
+        before: what was known of logs that were replaced in this landing.
+        ledger: what is known now.
+        files: the files that are there, by source and name.
+        limits: of the site.
+    """
+    found = []
+    for old in before:
+        new = ledger.entries.get((old.source, old.name))
+        if new is None or new.state != "landed" or new.content_bytes >= old.content_bytes or not old.account.records:
+            continue
+        mine = [f for f in files.values() if f.source == old.source and f.name != old.name]
+        if not _moved(old, mine, ledger, limits):
+            found.append(
+                SourceError(
+                    f"is shorter than it was: {old.account.records:,} records were read of it before, "
+                    f"{new.account.records:,} now; no other file has them, and they count no more.",
+                    where=Location(file=old.name),
+                    remedy="If it was rotated, let the source's path match the rotated logs, too.",
+                )
+            )
+    return found
+
+
+def _moved(old: Entry, files: Iterable[FoundFile], ledger: Ledger, limits: LimitSettings) -> bool:
+    """Whether a file that was not there when the log was first read begins with what the log held, or may do so."""
+    for file in files:
+        entry = ledger.entries.get((file.source, file.name))
+        if entry is None:
+            return True  # It was not looked at, as it is of other days.
+        if entry.first_seen >= old.first_seen and (entry.state != "landed" or entry.content_bytes >= old.content_bytes):
+            try:
+                if _begins_with(file, old, limits):
+                    return True
+            except SourceError:
+                continue  # What it holds is told where it is read.
+    return False
+
+
+def _begins_with(file: FoundFile, old: Entry, limits: LimitSettings) -> bool:
+    stream, hasher, left = LineStream(file.path, limits, file.name), blake3(), old.content_bytes
+    try:
+        while left > 0 and (data := stream.read(min(left, CHUNK_BYTES))):
+            hasher.update(data)
+            left -= len(data)
+    finally:
+        stream.close()
+        file.release()
+    return not left and hasher.hexdigest() == old.content
