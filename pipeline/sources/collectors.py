@@ -193,7 +193,7 @@ def _ends() -> pl.Expr:
 
 def _blocked() -> pl.Expr:
     """What the exporter dropped, forwarding status 2 in its first two bits (RFC 7270), or a firewall denied."""
-    dropped = pl.col("forwarding").cast(pl.Int64, strict=False).is_between(128, 191).fill_null(value=False)
+    dropped = pl.col("forwarding").cast(pl.Float64, strict=False).is_between(128, 191).fill_null(value=False)
     return dropped | _is("event", _DENIED)
 
 

@@ -159,3 +159,34 @@ def test_durations_and_gaps_are_read_as_pandas_writes_them(told: str, seconds: f
 def test_other_durations_are_no_number(told: str) -> None:
     parsed = read("zeek_csv", ZEEK, f"1795161600,C1,10.1.0.11,50001,10.9.0.25,993,tcp,{told},1,600,5900")
     assert dict(parsed.account.quarantined) == {"bad_number": 1}
+
+
+VPC = "version,interface_id,srcaddr,dstaddr,srcport,dstport,protocol,bytes,start,end,tcp_flags"
+NFDUMP = "ts,te,td,sa,da,sp,dp,pr,flg,ipkt,ibyt"
+PMACCT = "SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,TIMESTAMP_START,TIMESTAMP_END,PACKETS,BYTES"
+ONE_WAY = {
+    "vpc_csv, by its ports": (
+        f"{VPC}\n2.0,eni-1,10.9.0.25,10.1.0.11,993.0,50001.0,6.0,5900.0,1795161600.0,1795161660.0,",
+        "port_rule",
+    ),
+    "vpc_csv, by its flags": (
+        f"{VPC}\n2.0,eni-1,10.9.0.25,10.1.0.11,1993.0,50001.0,6.0,5900.0,1795161600.0,1795161660.0,19.0",
+        "syn",
+    ),
+    "nfdump_csv": (
+        f"{NFDUMP}\n2026-11-20 08:00:00,2026-11-20 08:00:30,30.0,10.9.0.25,10.1.0.11,993.0,50001.0,TCP,.A,80.0,5900.0",
+        "port_rule",
+    ),
+    "pmacct_csv": (
+        f'{PMACCT}\n10.9.0.25,10.1.0.11,"3,306","50,001",6.0,2026-11-20 08:00:00,2026-11-20 08:00:30,80.0,5900.0',
+        "port_rule",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_WAY)
+def test_records_of_one_direction_know_ports_written_as_reals_or_grouped(name: str) -> None:
+    text, how = ONE_WAY[name]
+    found = only(read(name.partition(",")[0], *text.split("\n")))
+    assert (found["src_ip"], found["src_port"], found["dest_ip"]) == ("10.1.0.11", 50_001, "10.9.0.25")
+    assert (found["ip_bytes_in"], found["transport"], found["orientation"]) == (5_900, "tcp", how)
