@@ -21,8 +21,8 @@ SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 1
 """Ports that a server answers on: what tells the ends of a one-way record apart."""
 
 _SYN, _ACK = 2, 16
-_PORT = r'^\[\s*"?(\d+)"?\s*[,\]].*$|^(\d{1,2}),(\d{3})$|^(\d+)\.0$'
-"""A port as exports of other programs write it: in a list, with a comma, or as pandas and BigQuery write a real."""
+_PORT = r'^\[\s*"?(\d+)"?\s*[,\]].*$|^(\d+)\s*\n[\s\S]*$|^(\d{1,2}),(\d{3})$|^(\d+)\.0$'
+"""A port as exports of other programs write it: in a list, a value a line, with a comma, or as a real (pandas)."""
 _SWAPPED = (
     ("src", "dest"),
     ("src_port", "dest_port"),
@@ -64,7 +64,7 @@ def complete(fields: pl.DataFrame) -> pl.DataFrame:
     missing = _blanks(tuple(c for c in (*conn.ALIASES, *EXTRAS) if c not in fields.columns))
     # A field with several values is a list; of ports the first one counts.
     ports = [c for c in ("src_port", "dest_port") if fields.schema.get(c, pl.Int64) == pl.String]
-    first = [pl.col(c).str.replace(_PORT, "${1}${2}${3}${4}") for c in ports]
+    first = [pl.col(c).str.replace(_PORT, "${1}${2}${3}${4}${5}") for c in ports]
     ends = [c for c in ("src", "dest") if fields.schema.get(c) == pl.String and fields[c].str.starts_with("[").any()]
     only = [_only(c).alias(c) for c in ends]
     return fields.with_columns(missing).with_columns(*first, *only)

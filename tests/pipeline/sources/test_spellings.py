@@ -190,3 +190,15 @@ def test_records_of_one_direction_know_ports_written_as_reals_or_grouped(name: s
     found = only(read(name.partition(",")[0], *text.split("\n")))
     assert (found["src_ip"], found["src_port"], found["dest_ip"]) == ("10.1.0.11", 50_001, "10.9.0.25")
     assert (found["ip_bytes_in"], found["transport"], found["orientation"]) == (5_900, "tcp", how)
+
+
+def test_a_field_with_the_same_value_again_and_again_has_that_value() -> None:
+    again = [f'"{v}\n{v}"' for v in ("2026-11-20 08:00:00", "10.1.0.11", "50001", "10.9.0.25", "993", "tcp", "5900")]
+    twice = ",".join([*again, '"600\n600"'])
+    found = only(read("cim_csv", HEADER, *twice.split("\n")))
+    assert (found["src_ip"], found["dest_ip"], found["dest_port"]) == ("10.1.0.11", "10.9.0.25", 993)
+    assert (found["other_bytes_in"], found["other_bytes_out"], found["start_time"].hour) == (5_900, 600, 8)
+    other = twice.replace("993\n993", "993\n143").replace("5900\n5900", "5900\n5901")
+    assert dict(read("cim_csv", HEADER, *other.split("\n")).account.quarantined) == {"bad_number": 1}
+    ports = twice.replace("993\n993", "993\n143")
+    assert only(read("cim_csv", HEADER, *ports.split("\n")))["dest_port"] == 993
