@@ -106,7 +106,8 @@ def _cef(fields: pl.DataFrame) -> pl.DataFrame:
     by_device = palo_alto & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
     lasted = pl.coalesce(_extension("(?:FTNTFGT|ad[._])?duration"), pl.when(palo_alto).then("number3"))
     start = pl.when(~(fortinet | palo_alto)).then("ts")
-    other_fortinet = fortinet & ~pl.col("activity").str.to_lowercase().str.starts_with("traffic")
+    # A FortiAnalyzer names the subtype first: forward traffic close.
+    other_fortinet = fortinet & ~pl.col("activity").str.contains(r"(?i)^(?:\w+ )?traffic\b")
     other_palo_alto = palo_alto & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False)
     return _started(fields.with_columns(ts=start, duration=lasted)).with_columns(
         resp_ip_bytes=pl.when(by_device).then("orig_ip_bytes").otherwise("resp_ip_bytes"),

@@ -124,11 +124,13 @@ def test_filebeat_and_logstash_take_in_of_cef_for_the_source_s_bytes(
 ) -> None:
     device = {"vendor": vendor, "product": product}
     event, name = {"code": "00020"}, {"name": "traffic:forward close", "version": "0"}
+    analyzer = name | {"name": "forward traffic close"}
     filebeat = document("cef.log", sides, event=event, cef={"device": device, **name})
     logstash = document("cef", sides, event=event, cef=name, observer=device)
+    relayed = document("cef.log", sides, event=event, cef={"device": device, **analyzer})
     interim = "cumulative" if vendor == "Fortinet" else "final"
-    parsed = read("ecs", filebeat, logstash)
-    assert rows(parsed, "other_bytes_in", "other_bytes_out", "accounting") == [(5_000, 77, interim)] * 2
+    parsed = read("ecs", filebeat, logstash, relayed)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "accounting") == [(5_000, 77, interim)] * 3
 
 
 def test_other_logs_of_fortigate_in_cef_repeat_the_traffic_log_s_counters() -> None:

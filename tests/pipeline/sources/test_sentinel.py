@@ -79,6 +79,8 @@ def test_what_the_server_sent_are_bytes_in(table: str, record: dict[str, Any], e
     ("changes", "expected"),
     [
         ({"AdditionalExtensions": "FTNTFGTlogid=0000000020;FTNTFGTduration=120"}, "cumulative"),
+        ({"Activity": "forward traffic accept", "AdditionalExtensions": "ad.logid=0000000020"}, "cumulative"),
+        ({"Activity": "virus utm monitored"}, "ignored"),
         ({"DeviceEventClassID": "00015", "AdditionalExtensions": ""}, "begin"),
         ({"DeviceAction": "deny"}, "blocked"),
         ({"Activity": "utm:webfilter ftgd_allow passthrough"}, "ignored"),
