@@ -37,6 +37,8 @@ _DOUBTFUL = r"^[1-9]\d{0,2}\.\d{3}$"
 """A thousand times as much in one country as in another."""
 ROUNDED = r"^\d(?:\.\d{1,5})?E\+(?:0[6-9]|[1-9]\d)$"
 """A large number as a spreadsheet shows and saves it: 1.79513E+09 is any second of three hours."""
+PADDED = r"^\d{3}(?:\.\d{3}){3}$"
+"""An IPv4 address whose numbers have zeros before them."""
 _LASTED = r"^(?:(-?\d+) days? \+?)?(\d+):(\d\d):(\d\d(?:\.\d+)?)$"
 _TIMES = (
     (r"^(\d{4})/(\d\d)/(\d\d)", "${1}-${2}-${3}"),  # 2026/11/20
@@ -104,3 +106,13 @@ def seconds(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(
         text.cast(pl.Float64, strict=False), days.fill_null(0.0) * 86_400 + hours * 3_600 + minutes * 60 + rest
     )
+
+
+def plain_address(column: str) -> pl.Expr:
+    """An address as it is usually written: without padding zeros, and an IPv4 address that is a number with dots."""
+    text = pl.col(column)
+    number = text.str.extract(r"^(\d{1,10})$").cast(pl.Int64, strict=False)
+    number = pl.when(number < 2**32).then(number)
+    dotted = pl.concat_str([(number // 256**i % 256).cast(pl.String) for i in (3, 2, 1, 0)], separator=".")
+    padded = pl.when(text.str.contains(PADDED)).then(text.str.replace_all(r"(^|\.)0{1,2}(\d)", "${1}${2}"))
+    return pl.coalesce(dotted, padded, text)
