@@ -88,6 +88,12 @@ def _blocked() -> pl.Expr:
     return pl.col("action").str.to_lowercase().is_in(["blocked", "denied", "dropped"]).fill_null(False)
 
 
+def _named(field: str) -> str:
+    """A pattern of JSON that has a field, as a key or among the names of an answer's columns."""
+    name = f'"(?:All_Traffic\\.)?{field}"'
+    return rf'(?:{name}\s*:|(?:[\[,]|"name"\s*:)\s*{name})'
+
+
 _NOTE = (
     "Bytes in are taken as received by the source, as the detection's own search does; exporters differ, so "
     "compare with `nilometer identify`. Preview rows of the REST API repeat results and are ignored."
@@ -104,9 +110,8 @@ _JSON = Form(
         "_time",
         "one a row; `result` wrappers of the REST API are taken off; Splunk Stream's are turned",
     ),
-    marks=re.compile(
-        rb'"(?:All_Traffic\.)?bytes_(?:in|out)"\s*:|"fields"\s*:\s*\[[^\]]*"(?:All_Traffic\.)?bytes_(?:in|out)"'
-    ),
+    # What names no source in the model's way is another product's record with counters of these names.
+    marks=re.compile(rf"\A(?=[\s\S]*?{_named('src(?:_ip)?')})[\s\S]*?{_named('bytes_(?:in|out)')}".encode()),
     decoder=json_decoder(_FIELDS),
     derive=_derive,
     columns=_FIELDS,
@@ -130,7 +135,8 @@ _CSV = replace(
     name="cim_csv",
     contract=replace(_JSON.contract, records="one a row; the first line names the columns"),
     marks=re.compile(
-        rb'(?i)\A(?:"?sep=.[^\n]*\n)?[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z)'
+        rb'(?i)\A(?:"?sep=.[^\n]*\n)?(?=[^\n]*\bsrc(?:_ip)?\b)'
+        rb'[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z)'
     ),
     decoder=delimited(_LAYOUT),
     json=False,

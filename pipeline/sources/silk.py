@@ -125,6 +125,16 @@ class SilkDecoder:
         return Decoded(fields, found.broken, comments=found.comments, warnings=odd)
 
 
+def _refuse(head: bytes) -> str | None:
+    """What is wrong with titles that name no bytes."""
+    titles = next((line for line in head.decode(errors="replace").splitlines() if line.strip()), "")
+    names = {name.strip().lower() for name in re.split(r"[|,;\t]", titles)}
+    if "sip" not in names or "bytes" in names:
+        return None
+    fields = "sIP,dIP,sPort,dPort,protocol,packets,bytes,flags,sTime,eTime"
+    return f"was printed without bytes. Print it with rwcut --fields={fields}."
+
+
 SILK = Form(
     name="silk",
     vendor_product="SiLK",
@@ -135,6 +145,7 @@ SILK = Form(
     marks=re.compile(rb"\A\s*+(?=[^\n]*\bsIP *[|,;\t])(?=[^\n]*\bdIP *(?:[|,;\t]|$))", re.MULTILINE),
     strong=True,
     decoder=lambda _: SilkDecoder(),
+    refuse=_refuse,
     flows=lambda: ~_blocked() & pl.col("sent").is_not_null(),
     ignored={"blocked": _blocked, "no_data": lambda: pl.col("sent").is_null()},
     accounting=lambda: pl.lit("delta"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import SourceError
 from pipeline.sources.documents import is_document
 from pipeline.sources.registry import detect, format_of
 from tests.pipeline.sources.forms_read import read_document
@@ -114,3 +115,15 @@ def test_bytes_alone_are_of_both_directions() -> None:
     found = parsed.rows.select("other_bytes_in", "other_bytes_out", "total_bytes", "duration").rows()
     assert found == [(None, None, 8, 30_000_000), (5, 3, None, 30_000_000)]
     assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-19T23:59:40+00:00"}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '{"reporter":"src","source_ip":"10.1.0.11","dest_ip":"10.9.0.25","start_time":1795161600,"bytes_in":5}\n',
+        "_raw,bytes_in,bytes_out\nx,1,2\n",
+    ],
+)
+def test_counters_beside_no_source_are_another_product_s(head: str) -> None:
+    with pytest.raises(SourceError, match="is of no known format"):
+        detect(head.encode(), "auto", "x")

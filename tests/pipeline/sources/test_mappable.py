@@ -36,6 +36,7 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
     ("line", "what"),
     [
         ("59.1,x", "no known format"),
+        ('{"metadata":{"event_type":"NETWORK_CONNECTION"},"network":{"sent_bytes":"3"}}', ".UDM."),
         ('{"metadata":{"eventType":"NETWORK_CONNECTION"},"network":{"sentBytes":"3","receivedBytes":"5"}}', ".UDM."),
         ('"All_Traffic.src","All_Traffic.dest","sum(All_Traffic.bytes_in)",count', "sums over flows"),
         ("Event time               Event  XEvent Proto      Src IP Addr:Port          Dst IP", "events .NSEL."),
