@@ -30,7 +30,7 @@ def _time(name: str) -> tuple[str, str]:
 Names = Mapping[str, Sequence[str]]
 Meaning = Callable[[pl.DataFrame], pl.DataFrame]
 
-_CEF: Names = {
+CEF: Names = {
     "ts": _time("StartTime"),
     "end": _time("EndTime"),
     "write_ts": _time("TimeGenerated"),
@@ -52,9 +52,12 @@ _CEF: Names = {
     "class": ("DeviceEventClassID",),
     "activity": ("Activity",),
     "number1": ("DeviceCustomNumber1", "FieldDeviceCustomNumber1"),
+    "number2": ("DeviceCustomNumber2", "FieldDeviceCustomNumber2"),
     "number3": ("DeviceCustomNumber3", "FieldDeviceCustomNumber3"),
+    "string4": ("DeviceCustomString4",),
     "more": ("AdditionalExtensions",),
 }
+"""Columns of CommonSecurityLog."""
 _ASIM: Names = {
     "ts": (*_time("EventStartTime"), *_time("TimeGenerated")),
     "end": _time("EventEndTime"),
@@ -102,14 +105,17 @@ def _extension(key: str) -> pl.Expr:
     return pl.col("more").str.extract(rf"(?i)(?:^|;)\s*{key}=([^;]*)")
 
 
-def _cef(fields: pl.DataFrame) -> pl.DataFrame:
+def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     """Times, direction and kind of records, as their vendors mean them."""
     fortinet, palo_alto = _vendor("fortinet"), _vendor("palo alto")
     message = pl.coalesce(_extension("(?:FTNTFGT|ad[._])logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
     names = [pl.col(c).str.to_uppercase() for c in ("activity", "class")]
     subtype = pl.when(names[0] == "TRAFFIC").then(names[1]).when(names[1] == "TRAFFIC").then(names[0])
     by_device = palo_alto & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
-    lasted = pl.coalesce(_extension("(?:FTNTFGT|ad[._])?duration"), pl.when(palo_alto).then("number3"))
+    by_number = pl.when(palo_alto).then("number3").when(_vendor("zscaler")).then(_thousandth("number1"))
+    lasted = pl.coalesce(_extension("(?:FTNTFGT|ad[._])?duration"), by_number)
+    sessions = pl.col("number2").cast(pl.Float64, strict=False)
+    several = _vendor("zscaler") & (pl.col("string4").str.to_lowercase() == "yes") & (sessions.fill_null(2) > 1)
     check_point, firepower = _vendor("check ?point"), _firepower()
     began = pl.when(check_point).then(_extension("start_time")).when(firepower).then(_extension("start"))
     start = pl.when(~(fortinet | palo_alto)).then(pl.coalesce("ts", began))
@@ -127,11 +133,17 @@ def _cef(fields: pl.DataFrame) -> pl.DataFrame:
         # Updates of Check Point's and Firepower's connections count since the beginning, too.
         interim=(fortinet & message.is_in(_INTERIM).fill_null(value=False)) | check_point | firepower,
         stretch=pl.lit(value=False),
+        several=several,
         sent=pl.lit(None, pl.String),
         begin=(fortinet & message.is_in(_BEGINS)) | (palo_alto & (subtype == "START")),
-        other=other_fortinet | other_palo_alto,
+        other=other_fortinet | other_palo_alto | (_vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW")),
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED) | (palo_alto & subtype.is_in(["DENY", "DROP"])),
     )
+
+
+def _thousandth(column: str) -> pl.Expr:
+    """Milliseconds as seconds."""
+    return (pl.col(column).cast(pl.Float64, strict=False) / 1e3).cast(pl.String)
 
 
 def _firepower() -> pl.Expr:
@@ -184,6 +196,7 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
         reporter=pl.when(stretch & inbound).then(pl.lit("dest")).when(stretch & ~inbound).then(pl.lit("src")),
         interim=pl.lit(value=False),
         stretch=stretch,
+        several=pl.lit(value=False),
         begin=pl.col("kind").str.to_lowercase() == "networksessionstart",
         other=pl.col("schema") != "NetworkSession",
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED),
@@ -217,7 +230,8 @@ class SentinelDecoder(Wrapped):
 
 def _flow() -> pl.Expr:
     ends = pl.col("src").is_not_null() & pl.col("dest").is_not_null()
-    return ends & ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in ("other", "begin", "blocked"))
+    kinds = ("other", "begin", "blocked", "several")
+    return ends & ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in kinds)
 
 
 def _counts() -> pl.Expr:
@@ -243,6 +257,7 @@ def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contr
         ignored={
             "begin": lambda: _is("begin"),
             "blocked": lambda: _is("blocked") & ~_is("begin"),
+            "several_ends": lambda: _is("several") & ~_is("begin") & ~_is("blocked"),
             "no_counters": lambda: _flow() & ~_counts(),
         },
         accounting=lambda: (
@@ -267,10 +282,10 @@ def _csv(form: Form, names: Names, meaning: Meaning, marks: str) -> Form:
 
 
 _CEF_MARKS, _ASIM_MARKS = "DeviceEventClassID|DeviceEventClassId|DeviceVendor", "SrcIpAddr"
-_LOG = _json(
+COMMON_SECURITY_LOG = _json(
     "sentinel_cef",
-    _CEF,
-    _cef,
+    CEF,
+    as_vendors_mean,
     _CEF_MARKS,
     Contract(
         "ReceivedBytes",
@@ -290,6 +305,6 @@ _SESSIONS = _json(
     "Microsoft Sentinel ASIM",
 )
 SENTINEL = (
-    *(_LOG, _csv(_LOG, _CEF, _cef, _CEF_MARKS)),
+    *(COMMON_SECURITY_LOG, _csv(COMMON_SECURITY_LOG, CEF, as_vendors_mean, _CEF_MARKS)),
     *(_SESSIONS, _csv(_SESSIONS, _ASIM, _asim, _ASIM_MARKS)),
 )
