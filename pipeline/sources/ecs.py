@@ -19,7 +19,7 @@ from pipeline.sources.orienting import initiator
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
 
-_ONE_WAY = "vpcflow|netflow|ipfix|sflow"
+_ONE_WAY = r"vpcflow|netflow|ipfix|sflow|aws\.firewall"
 """Datasets whose records may tell one direction, from source to destination."""
 _REFUSED = (
     "reject",
@@ -37,6 +37,8 @@ _SUMMED = r"^azure_network_watcher_(?:vnet|nsg)\."
 """Datasets with a blob's flows in one document: lists of all ends and of all different counts."""
 _PACKETS = r"^(?:pfsense|opnsense|iptables)\."
 """Datasets of packet filters, whose counts are the size of one packet."""
+_UMBRELLA = r"^cisco[._]umbrella"
+"""A dataset whose records have the size of one packet as the source's bytes, where the destination has none."""
 _NSEL_DENIED, _NSEL_UPDATED = 3, 5
 """Events of Cisco's NSEL: an update counts since the last one, an end since the flow's beginning."""
 _INTERIM_CODE = r"^(?:00000)?0002[01]$"
@@ -110,12 +112,17 @@ def _blocked() -> pl.Expr:
     return denied | pl.col("action").str.to_lowercase().is_in(_REFUSED).fill_null(False)
 
 
+def _packet() -> pl.Expr:
+    """Logs that count single packets."""
+    return _is(_PACKETS) | (_is(_UMBRELLA) & pl.col("resp_ip_bytes").is_null())
+
+
 def _other() -> pl.Expr:
     """Events that repeat counters of a flow: alerts, web filters, transactions, other logs than that of traffic."""
     suricata = ~pl.col("eve").is_in(["flow", "netflow"])
     packetbeat = (pl.col("beat") == "packetbeat") & ~_is(r"(?:^|\.)flow$") & pl.col("dataset").is_not_null()
     kinds = (suricata, pl.col("log").str.to_lowercase() != "traffic", packetbeat)
-    named = (elastic.repeats(), elastic.requests(), _tracking(), _is(_SUMMED), _is(_PACKETS))
+    named = (elastic.repeats(), elastic.requests(), _tracking(), _is(_SUMMED), _packet())
     return pl.any_horizontal(kind.fill_null(False) for kind in (*kinds, *named))
 
 
@@ -140,14 +147,26 @@ def _accounting() -> pl.Expr:
 
 
 _FIELDS: json_lines.Fields = {
-    "ts": ("event.start", "netflow.flow_start_milliseconds", "@timestamp"),
-    "end": ("event.end", "netflow.flow_end_milliseconds"),
+    "ts": (
+        "event.start",
+        "netflow.flow_start_milliseconds",
+        "aws.firewall.flow.start",
+        "cisco.umbrella.first_packet_timestamp",
+        "@timestamp",
+    ),
+    "end": (
+        "event.end",
+        "netflow.flow_end_milliseconds",
+        "aws.firewall.flow.end",
+        "cisco.umbrella.last_packet_timestamp",
+    ),
     "duration": ("event.duration",),
     "write_ts": ("@timestamp",),
     "uid": (
         "flow.id",
         "zeek.session_id",
         "suricata.eve.flow_id",
+        "aws.firewall.flow.id",
         "panw.panos.flow_id",
         "fortinet.firewall.sessionid",
         "checkpoint.loguid",
@@ -163,9 +182,9 @@ _FIELDS: json_lines.Fields = {
     "proto": ("network.transport", "network.iana_number"),
     "service": ("network.protocol", "network.application"),
     "resp_ip_bytes": ("destination.bytes", "server.ip_bytes", "server.bytes"),
-    "orig_ip_bytes": ("source.bytes", "client.ip_bytes", "client.bytes"),
+    "orig_ip_bytes": ("source.bytes", "client.ip_bytes", "client.bytes", "aws.firewall.flow.bytes"),
     "resp_pkts": ("destination.packets", "server.packets"),
-    "orig_pkts": ("source.packets", "client.packets"),
+    "orig_pkts": ("source.packets", "client.packets", "aws.firewall.flow.pkts"),
     "system": (
         "aws.vpcflow.interface_id",
         "observer.name",
@@ -246,7 +265,7 @@ _JSON = Form(
         "other_blades": elastic.repeats,
         "requests": elastic.requests,
         "several_flows": lambda: _is(_SUMMED),
-        "packets": lambda: _is(_PACKETS) & ~_blocked(),
+        "packets": lambda: _packet() & ~_blocked(),
         "direction_by_date": lambda: pl.col("doubted"),
     },
     flags_tell=True,

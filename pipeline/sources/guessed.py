@@ -40,13 +40,13 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
     "bytes_in": (
         *("bytesin", "receivedbytes", "bytesreceived", "rcvdbytes", "rcvdbyte", "bytesrcvd", "rcvbytes", "recvbytes"),
         *_each(_DEST, "{}bytes", "bytes{}", "{}octets"),
-        *("dst2srcbytes", "bytesdsttosrc", "bytesdesttosrc", "s2cbytes", "bytestoclient", "srv2clibytes"),
+        *("dst2srcbytes", "bytesdsttosrc", "bytesdesttosrc", "s2cbytes", "bytestoclient", "srv2clibytes", "revbytes"),
         *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded"),
     ),
     "bytes_out": (
         *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes"),
         *_each(_SRC, "{}bytes", "bytes{}", "{}octets"),
-        *("src2dstbytes", "bytessrctodst", "bytessrctodest", "c2sbytes", "bytestoserver", "cli2srvbytes"),
+        *("src2dstbytes", "bytessrctodst", "bytessrctodest", "c2sbytes", "bytestoserver", "cli2srvbytes", "fwdbytes"),
         *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded"),
     ),
     "sent": ("bytes", "octets", "inbytes", "totalbytes", "numbytes", "bytecount"),

@@ -137,3 +137,29 @@ def test_other_logs_of_fortigate_in_cef_repeat_the_traffic_log_s_counters() -> N
     cef = {"device": {"vendor": "Fortinet", "product": "Fortigate"}, "name": "utm:webfilter ftgd_allow"}
     parsed = read("ecs", document("cef.log", cef=cef))
     assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 1})
+
+
+def test_aws_network_firewall_s_flows_tell_one_direction() -> None:
+    flow = {
+        "bytes": 5_000,
+        "pkts": 8,
+        "id": "7",
+        "start": "2026-11-20T07:00:00.0+0000",
+        "end": "2026-11-20T07:01:00.0+0000",
+    }
+    ends = {"source": {"ip": "10.9.0.25", "port": 993}, "destination": {"ip": "10.1.0.11", "port": 50_001}}
+    event = {"event": {"dataset": "aws.firewall_logs"}, "@timestamp": "2026-11-20T08:00:00Z"}
+    parsed = read("ecs", event | ends | {"aws": {"firewall": {"flow": flow}}})
+    columns = ("src_ip", "other_bytes_in", "other_bytes_out", "packets_in", "duration", "accounting")
+    assert rows(parsed, *columns) == [("10.1.0.11", 5_000, None, 8, 60_000_000, "delta")]
+    assert parsed.rows["start_time"].dt.hour().to_list() == [7]
+
+
+def test_umbrella_s_size_of_one_packet_is_no_flow_s_bytes() -> None:
+    packet = {"@timestamp": "2026-11-20T08:00:00Z", "event": {"dataset": "cisco_umbrella.log"}}
+    packet |= {"source": {"ip": "10.1.0.11", "bytes": 84}, "destination": {"ip": "10.9.0.25"}}
+    times = {"first_packet_timestamp": "2026-11-20T07:00:00Z", "last_packet_timestamp": "2026-11-20T07:01:00Z"}
+    session = packet | {"cisco": {"umbrella": times}, "destination": {"ip": "10.9.0.25", "bytes": 5_000}}
+    parsed = read("ecs", packet, session)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "duration") == [(5_000, 84, 60_000_000)]
+    assert dict(parsed.account.warnings) == {"packets": 1}
