@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pipeline.sources import headed, json_lines, key_values, syslog
+from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
@@ -71,7 +72,11 @@ _CEF = {
     "tranip": "destinationTranslatedAddress",
 }
 """Keys of ours -> the patterns of those of CEF."""
-_JSON_KEYS = {key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type")}
+_JSON_KEYS = {
+    **{key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type")},
+    "shipped": ("itime", "_time", "@timestamp"),
+}
+"""With the times of who received or shipped a record that lacks its own."""
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
@@ -166,6 +171,7 @@ class FortinetJson(Stateless):
         """See Decoder."""
         found, broken = json_lines.decode(lines, _JSON_KEYS, reason)
         fields = found.rename({"type": "kind"}).with_columns(_times(self.zone))
+        fields = fields.with_columns(pl.coalesce("logged", conn.epoch_us("shipped", self.zone)).alias("logged"))
         return Decoded(fields.select("source_line", "raw", "kind", *_fields()), broken)
 
 

@@ -41,6 +41,11 @@ _KINDS = (
         "Give the logs that they were made of.",
     ),
     (
+        re.compile(rb"<results preview="),
+        "a search's results as Splunk's XML",
+        "Export them as JSON or CSV (output_mode=json).",
+    ),
+    (
         re.compile(rb"(?i)\A[^\n]*\bsum\((?:all_traffic\.)?bytes(?:_in|_out)?\)"),
         "a table of sums over flows (Splunk's stats or tstats)",
         "Export the flows themselves, by a search that ends in `| table _time src src_port dest dest_port transport "
