@@ -109,7 +109,7 @@ class HeadedLines(Stateless):
 
 def _labelled() -> list[pl.Expr]:
     """Seconds of a number that its label calls a duration."""
-    found = []
+    found = list[pl.Expr]()
     for n in (1, 2, 3):
         label = headed.value("raw", f"cn{n}Label").str.to_lowercase()
         number = pl.col(f"number{n}").cast(pl.Float64, strict=False)
