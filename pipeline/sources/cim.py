@@ -20,6 +20,8 @@ from pipeline.sources.starts import put_back
 
 _LOGGED_AT_END = r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall)"
 """Sourcetypes of firewalls that log a session when it ends, which is then its `_time`."""
+_ONE_WAY = r"vpc_?flow"
+"""Sourcetypes of flow logs whose records tell one direction each, so that `bytes` are what the source sent."""
 
 
 def _cim(*names: str) -> tuple[str, ...]:
@@ -58,7 +60,9 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     `bytes` are those of both directions: they count where neither is told, as of an ASA.
     """
     alone = pl.col("resp_ip_bytes").is_null() & pl.col("orig_ip_bytes").is_null()
-    fields = fields.with_columns(total=pl.when(alone).then("total"))
+    one_way = alone & pl.col("kind").str.contains(_ONE_WAY).fill_null(value=False)
+    sent = pl.col("total").cast(fields.schema["orig_ip_bytes"], strict=False)
+    fields = fields.with_columns(total=pl.when(alone & ~one_way).then("total"), sent=pl.when(one_way).then(sent))
     if all(fields[c].null_count() == fields.height for c in ("stack", "kind")):
         return fields.with_columns(pl.lit(None, fields.schema["end"]).alias("end"))
     at_end = fields["kind"].str.contains(_LOGGED_AT_END).fill_null(value=False)
@@ -94,6 +98,10 @@ def _named(field: str) -> str:
     return rf'(?:{name}\s*:|(?:[\[,]|"name"\s*:)\s*{name})'
 
 
+def _accounting() -> pl.Expr:
+    return pl.when(pl.col("sent").is_not_null()).then(pl.lit("delta"))
+
+
 _NOTE = (
     "Bytes in are taken as received by the source, as the detection's own search does; exporters differ, so "
     "compare with `nilometer identify`. Preview rows of the REST API repeat results and are ignored."
@@ -117,8 +125,10 @@ _JSON = Form(
     columns=_FIELDS,
     json=True,
     flows=lambda: _row() & ~_blocked(),
+    accounting=_accounting,
     ignored={
         "blocked": lambda: _row() & _blocked(),
+        "direction_unknown": lambda: _row() & ~_blocked() & pl.col("total").is_not_null(),
         "no_ends": lambda: pl.col("src").is_null() & _kept(),
         "preview": lambda: ~_kept(),
     },

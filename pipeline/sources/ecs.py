@@ -105,6 +105,12 @@ def _counts() -> pl.Expr:
     return pl.any_horizontal(pl.col(c).is_not_null() for c in ("resp_ip_bytes", "orig_ip_bytes", "sent", "total"))
 
 
+def _sum_alone() -> pl.Expr:
+    """Whether a flow's bytes are known for both directions together only."""
+    split = pl.any_horizontal(pl.col(c).is_not_null() for c in ("resp_ip_bytes", "orig_ip_bytes", "sent"))
+    return pl.col("src").is_not_null() & pl.col("total").is_not_null() & ~split & ~_blocked() & ~_other()
+
+
 def _blocked() -> pl.Expr:
     """Whether the device let nothing through."""
     denied = _has("denied") & ~_is("fortinet")  # Said there of a session with one blocked file, too.
@@ -267,6 +273,7 @@ _JSON = Form(
         "several_flows": lambda: _is(_SUMMED),
         "packets": lambda: _packet() & ~_blocked(),
         "direction_by_date": lambda: pl.col("doubted"),
+        "direction_unknown": _sum_alone,
     },
     flags_tell=True,
     idle=frozenset(

@@ -127,3 +127,20 @@ def test_bytes_alone_are_of_both_directions() -> None:
 def test_counters_beside_no_source_are_another_product_s(head: str) -> None:
     with pytest.raises(SourceError, match="is of no known format"):
         detect(head.encode(), "auto", "x")
+
+
+@pytest.mark.parametrize("encoding", ["cim_json", "cim_csv"])
+def test_bytes_of_vpc_flow_logs_are_the_source_s_and_others_are_warned_of(encoding: str) -> None:
+    back = {"_time": "2026-11-20T08:00:00Z", "src": "10.9.0.25", "src_port": "993", "dest": "10.1.0.11"}
+    back |= {"dest_port": "50001", "bytes": "5900", "bytes_in": "", "sourcetype": "aws:cloudwatchlogs:vpcflow"}
+    for kind, expected, warnings in (
+        ("aws:cloudwatchlogs:vpcflow", (5_900, None, "delta"), {}),
+        ("acme:fw", (None, 5_900, "final"), {"direction_unknown": 1}),
+    ):
+        record = back | {"sourcetype": kind}
+        lines = [",".join(record), ",".join(record.values())] if encoding == "cim_csv" else [json.dumps(record)]
+        parsed = read(encoding, *lines)
+        row = only(parsed)
+        assert (row["src_ip"], row["dest_ip"]) == ("10.1.0.11", "10.9.0.25")
+        assert (row["other_bytes_in"], row["total_bytes"], row["accounting"]) == expected
+        assert dict(parsed.account.warnings) == warnings
