@@ -161,6 +161,7 @@ OCSF = Form(
     ),
     ignored={
         "blocked": _blocked,
+        "direction_unknown": lambda: _activity() & ~_blocked() & pl.col("total").is_not_null(),
         "lost_data": lambda: _activity() & (pl.col("status") == "SKIPDATA"),
         "no_data": lambda: _activity() & (pl.col("status") == "NODATA"),
         "no_counters": lambda: (
