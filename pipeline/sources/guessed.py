@@ -26,13 +26,14 @@ def _each(ends: Iterable[str], *patterns: str) -> tuple[str, ...]:
 
 _ADDRESS = ("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4addr", "{}ipv4", "ip{}", "{}host", "{}")
 _SPELLED: Mapping[str, tuple[str, ...]] = {
-    "src_ip": (*_each(_SRC, *_ADDRESS), "sa"),
+    "src_ip": (*_each(_SRC, *_ADDRESS), "sa", "clientprivateip", "clientpublicip"),
     "dest_ip": (*_each(_DEST, *_ADDRESS), "da"),
     "src_port": _each(_SRC, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "{}p"),
     "dest_port": (*_each(_DEST, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "{}p"), "port"),
     "transport": ("transport", "proto", "protocol", "ipprotocol", "ipproto", "networkprotocol", "l4protocol", "pr"),
     "start_time": (
         *("starttime", "flowstart", "flowstarttime", "sessionstarttime", "timestart", "firstseen", "firstswitched"),
+        "timestampconnectionstart",
         *("start", "first", "begin", "begintime", "stime", "timestamp", "eventtime", "time", "datetime", "ts", "date"),
         *("bidirectionalfirstseenms", "timegenerated", "logtime", "created"),
     ),
@@ -40,13 +41,33 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
     "bytes_in": (
         *("bytesin", "receivedbytes", "bytesreceived", "rcvdbytes", "rcvdbyte", "bytesrcvd", "rcvbytes", "recvbytes"),
         *_each(_DEST, "{}bytes", "bytes{}", "{}octets"),
-        *("dst2srcbytes", "bytesdsttosrc", "bytesdesttosrc", "s2cbytes", "bytestoclient", "srv2clibytes", "revbytes"),
+        *(
+            "dst2srcbytes",
+            "bytesdsttosrc",
+            "bytesdesttosrc",
+            "s2cbytes",
+            "bytestoclient",
+            "srv2clibytes",
+            "revbytes",
+            "dsttbo",
+            "zenbytestxclient",
+        ),
         *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded"),
     ),
     "bytes_out": (
         *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes"),
         *_each(_SRC, "{}bytes", "bytes{}", "{}octets"),
-        *("src2dstbytes", "bytessrctodst", "bytessrctodest", "c2sbytes", "bytestoserver", "cli2srvbytes", "fwdbytes"),
+        *(
+            "src2dstbytes",
+            "bytessrctodst",
+            "bytessrctodest",
+            "c2sbytes",
+            "bytestoserver",
+            "cli2srvbytes",
+            "fwdbytes",
+            "dsttbi",
+            "zenbytesrxclient",
+        ),
         *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded"),
     ),
     "sent": ("bytes", "octets", "inbytes", "totalbytes", "numbytes", "bytecount"),

@@ -40,6 +40,9 @@ ROUNDED = r"^\d(?:\.\d{1,5})?E\+(?:0[6-9]|[1-9]\d)$"
 PADDED = r"^\d{3}(?:\.\d{3}){3}$"
 """An IPv4 address whose numbers have zeros before them."""
 _LASTED = r"^(?:(-?\d+) days? \+?)?(\d+):(\d\d):(\d\d(?:\.\d+)?)$"
+_UNITS = "^" + "".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("d", "h", "m", "s", "ms", "[uµμ]s", "ns")) + "$"
+_LENGTHS = (86_400, 3_600, 60, 1, 1e-3, 1e-6, 1e-9)
+"""Seconds of the units of a duration."""
 _TIMES = (
     (r"^(\d{4})/(\d\d)/(\d\d)", "${1}-${2}-${3}"),  # 2026/11/20
     (r"(:\d\d),(\d{1,9})", "${1}.${2}"),  # a decimal comma
@@ -100,11 +103,14 @@ def plain_count(text: pl.Expr) -> pl.Expr:
 
 
 def seconds(text: pl.Expr) -> pl.Expr:
-    """A duration in seconds; also one in days, hours, minutes and seconds, as pandas writes it: 0 days 00:01:00.5."""
-    days, *clock = (text.str.extract(_LASTED, n).cast(pl.Float64, strict=False) for n in range(1, 5))
-    hours, minutes, rest = clock
+    """A duration in seconds; also one as pandas writes it (0 days 00:01:00.5), or as Go, Zed and Tenzir do (1m0.5s)."""
+    days, hours, minutes, rest = (text.str.extract(_LASTED, n).cast(pl.Float64, strict=False) for n in range(1, 5))
+    spans = [(text.str.extract(_UNITS, n + 1).cast(pl.Float64, strict=False), unit) for n, unit in enumerate(_LENGTHS)]
+    named = pl.sum_horizontal(number.fill_null(0.0) * unit for number, unit in spans)
     return pl.coalesce(
-        text.cast(pl.Float64, strict=False), days.fill_null(0.0) * 86_400 + hours * 3_600 + minutes * 60 + rest
+        text.cast(pl.Float64, strict=False),
+        days.fill_null(0.0) * 86_400 + hours * 3_600 + minutes * 60 + rest,
+        pl.when(text.str.contains(r"^\d") & text.str.contains(_UNITS)).then(named),
     )
 
 

@@ -147,15 +147,19 @@ ZEEK = "ts,uid,id.orig_h,id.orig_p,id.resp_h,id.resp_p,proto,duration,orig_bytes
         ("1 days 01:00:00", 90_000.0),
         ("00:01:00.5", 60.5),
         ("-1 days +23:59:59", None),
+        ("30.5s", 30.5),
+        ("163.82ms", 0.16382),
+        ("1h2m3.5s", 3_723.5),
+        ("250µs", 0.00025),
     ],
 )
-def test_durations_and_gaps_are_read_as_pandas_writes_them(told: str, seconds: float | None) -> None:
+def test_durations_and_gaps_are_read_as_other_programs_write_them(told: str, seconds: float | None) -> None:
     found = only(read("zeek_csv", ZEEK, f"1795161600,C1,10.1.0.11,50001,10.9.0.25,993,tcp,{told},<NA>,600,5900"))
     assert (found["ip_bytes_in"], found["payload_bytes_out"]) == (5_900, None)
     assert found["duration"] == (None if seconds is None else round(seconds * 1e6))
 
 
-@pytest.mark.parametrize("told", ["1:00", "0 days", "a days 00:00:00", "0 days 00:00:0x"])
+@pytest.mark.parametrize("told", ["1:00", "0 days", "a days 00:00:00", "0 days 00:00:0x", "5 s", "s", "5x", "1s2h"])
 def test_other_durations_are_no_number(told: str) -> None:
     parsed = read("zeek_csv", ZEEK, f"1795161600,C1,10.1.0.11,50001,10.9.0.25,993,tcp,{told},1,600,5900")
     assert dict(parsed.account.quarantined) == {"bad_number": 1}
