@@ -41,6 +41,11 @@ _KINDS = (
         "Give the logs that they were made of.",
     ),
     (
+        re.compile(rb'\bCDFW Tunnel Device"?, ?"?(?:IN|OUT)BOUND\b'),
+        "the log of Cisco Umbrella's cloud firewall, which has no header, and bytes in its newer versions only",
+        "Put the names of its columns into the first line, and read it with format: table and fields of those names.",
+    ),
+    (
         re.compile(rb"<results preview="),
         "a search's results as Splunk's XML",
         "Export them as JSON or CSV (output_mode=json).",
