@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.sources.base import begins_as_json
@@ -24,7 +24,7 @@ def _each(ends: Iterable[str], *patterns: str) -> tuple[str, ...]:
     return tuple(p.format(end) for p in patterns for end in ends)
 
 
-_ADDRESS = ("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4addr", "{}ipv4", "ip{}", "{}host", "{}")
+_ADDRESS = ("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4", "ipv4{}addr", "ip{}", "{}host", "{}")
 _SPELLED: Mapping[str, tuple[str, ...]] = {
     "src_ip": (*_each(_SRC, *_ADDRESS), "sa", "clientprivateip", "clientpublicip"),
     "dest_ip": (*_each(_DEST, *_ADDRESS), "da"),
@@ -52,7 +52,7 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
             "dsttbo",
             "zenbytestxclient",
         ),
-        *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded"),
+        *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded", "outbytes"),
     ),
     "bytes_out": (
         *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes"),
@@ -68,11 +68,13 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
             "dsttbi",
             "zenbytesrxclient",
         ),
-        *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded"),
+        *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded", "inbytes"),
     ),
-    "sent": ("bytes", "octets", "inbytes", "totalbytes", "numbytes", "bytecount"),
+    "sent": ("bytes", "octets", "totalbytes", "numbytes", "bytecount"),
 }
-"""Field -> the columns' names that may mean it, letters and digits alone, the likeliest first."""
+"""Field -> the columns' names that may mean it, letters and digits alone, the likeliest first.
+
+Exporters of NetFlow call what came into them from the source `in_bytes`."""
 _NEEDED, _COUNTERS = ("src_ip", "dest_ip", "start_time"), {"bytes_in", "bytes_out", "sent"}
 _LOOKED_AT = 20
 """Records of JSON whose names are taken."""
@@ -82,7 +84,17 @@ _PLAIN = re.compile(r"[A-Za-z_][\w .()/-]*")
 
 def told(head: bytes) -> tuple[str, str] | None:
     """(what a file that begins so seems to be, how to read it); None where its columns name no ends and bytes."""
-    fields = _fields(_names(head))
+    remedy = mapping(_names(head))
+    return (
+        ("of no known format, but has columns like those of a log of flows", f"If it is one, {remedy}")
+        if remedy
+        else None
+    )
+
+
+def mapping(columns: Sequence[str]) -> str | None:
+    """How a table with these columns may be read as one of the user's own; None where they name no ends and bytes."""
+    fields = _fields(columns)
     if any(name not in fields for name in _NEEDED) or not _COUNTERS.intersection(fields):
         return None
     ends = {ours: column for ours, column in fields.items() if ours not in _COUNTERS}
@@ -94,12 +106,11 @@ def told(head: bytes) -> tuple[str, str] | None:
         which = (
             "sent is right where a record tells one direction, from src_ip to dest_ip; if it sums both, write bytes."
         )
-    mapping = ", ".join(f"{ours}: {_quoted(column)}" for ours, column in ends.items())
+    pairs = ", ".join(f"{ours}: {_quoted(column)}" for ours, column in ends.items())
     return (
-        "of no known format, but has columns like those of a log of flows",
-        f"If it is one, read it with format: table and fields: {{{mapping}}}. {which} Where its times are neither "
-        "numbers nor ISO 8601, give a time_format, and where records tell the bytes since the last one of the same "
-        "session, accounting: delta.",
+        f"read it with format: table and fields: {{{pairs}}}. {which} Where its times are neither numbers nor ISO "
+        "8601, give a time_format, and where records tell the bytes since the last one of the same session, "
+        "accounting: delta."
     )
 
 
@@ -127,7 +138,7 @@ def _paths(value: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def _fields(names: list[str]) -> dict[str, str]:
+def _fields(names: Sequence[str]) -> dict[str, str]:
     """Field -> the column whose name means it; a column counts once."""
     known = dict[str, str]()
     for name in names:
