@@ -18,7 +18,9 @@ from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT, seconds
 from pipeline.sources.starts import put_back
 
-_LOGGED_AT_END = r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall)"
+_LOGGED_AT_END = (
+    r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall|zscalernss-fw)"
+)
 """Sourcetypes of firewalls that log a session when it ends, which is then its `_time`."""
 _ONE_WAY = r"vpc_?flow"
 """Sourcetypes of flow logs whose records tell one direction each, so that `bytes` are what the source sent."""

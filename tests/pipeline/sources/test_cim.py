@@ -100,10 +100,17 @@ def test_results_that_are_no_flows_are_counted_by_name() -> None:
 @pytest.mark.parametrize("time", ["2026-11-20 00:00:10.000 UTC", "1795132810", "2026-11-20T01:00:10.000+01:00"])
 def test_firewalls_that_log_a_session_when_it_ends_have_that_as_their_time(time: str) -> None:
     ends_of = {"src": "10.1.0.11", "dest": "10.9.0.25", "bytes_in": "5", "bytes_out": "3", "duration": "30"}
-    kinds = ("pan:traffic", "cisco:asa", "fgt_traffic", "juniper:junos:firewall:structured", "bro:conn:json")
+    kinds = (
+        "pan:traffic",
+        "cisco:asa",
+        "fgt_traffic",
+        "juniper:junos:firewall:structured",
+        "zscalernss-fw",
+        "bro:conn:json",
+    )
     parsed = read("cim_json", *(json.dumps({"_time": time, **ends_of, "sourcetype": kind}) for kind in kinds))
     starts = [t.isoformat() for t in parsed.rows["start_time"]]
-    assert starts == ["2026-11-19T23:59:40+00:00"] * 4 + ["2026-11-20T00:00:10+00:00"]
+    assert starts == ["2026-11-19T23:59:40+00:00"] * 5 + ["2026-11-20T00:00:10+00:00"]
     assert set(parsed.rows["duration"]) == {30_000_000}
 
 
