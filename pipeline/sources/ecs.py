@@ -179,18 +179,26 @@ _FIELDS: json_lines.Fields = {
         "log.id.uid",
         "network.community_id",
     ),
-    "src": ("source.ip", "client.ip"),
-    "src_port": ("source.port", "client.port"),
+    "src": ("source.ip",),
+    "src_port": ("source.port",),
     "src_nat": ("source.nat.ip",),
-    "dest": ("destination.ip", "server.ip"),
-    "dest_port": ("destination.port", "server.port"),
+    "dest": ("destination.ip",),
+    "dest_port": ("destination.port",),
     "dest_nat": ("destination.nat.ip",),
     "proto": ("network.transport", "network.iana_number"),
     "service": ("network.protocol", "network.application"),
-    "resp_ip_bytes": ("destination.bytes", "server.ip_bytes", "server.bytes"),
-    "orig_ip_bytes": ("source.bytes", "client.ip_bytes", "client.bytes", "aws.firewall.flow.bytes"),
-    "resp_pkts": ("destination.packets", "server.packets"),
-    "orig_pkts": ("source.packets", "client.packets", "aws.firewall.flow.pkts"),
+    "resp_ip_bytes": ("destination.bytes",),
+    "orig_ip_bytes": ("source.bytes", "aws.firewall.flow.bytes"),
+    "resp_pkts": ("destination.packets",),
+    "orig_pkts": ("source.packets", "aws.firewall.flow.pkts"),
+    "client": ("client.ip",),
+    "client_port": ("client.port",),
+    "client_bytes": ("client.ip_bytes", "client.bytes"),
+    "client_pkts": ("client.packets",),
+    "server": ("server.ip",),
+    "server_port": ("server.port",),
+    "server_bytes": ("server.ip_bytes", "server.bytes"),
+    "server_pkts": ("server.packets",),
     "system": (
         "aws.vpcflow.interface_id",
         "observer.name",
@@ -231,7 +239,28 @@ _FIELDS: json_lines.Fields = {
 _NAMES = {name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()}
 
 
+_SIDES = {
+    **{"src": "client", "src_port": "client_port", "dest": "server", "dest_port": "server_port"},
+    **{"orig_ip_bytes": "client_bytes", "resp_ip_bytes": "server_bytes"},
+    **{"orig_pkts": "client_pkts", "resp_pkts": "server_pkts"},
+}
+"""Fields of the source and the destination -> those of the client and the server, which may be either."""
+
+
+def _of_sides(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records with what is told of client and server, where an end or the bytes of source and destination lack."""
+    told = {c: pl.col(side).cast(fields.schema[c], strict=False) for c, side in _SIDES.items()}
+    counts = pl.any_horizontal(pl.col(c).is_not_null() for c in ("orig_ip_bytes", "resp_ip_bytes"))
+    alone = ~counts & (pl.col("client_bytes").is_not_null() | pl.col("server_bytes").is_not_null())
+    named = alone & pl.col("client").is_not_null() & pl.col("server").is_not_null()
+    lacking = {end: named | pl.col(end).is_null() for end in ("src", "dest")}
+    taken = {c: lacking.get(c.removesuffix("_port"), alone) for c in _SIDES}
+    return fields.with_columns(pl.when(taken[c]).then(side).otherwise(c).alias(c) for c, side in told.items())
+
+
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    if any(fields[c].null_count() < fields.height for c in ("client", "server", "client_bytes", "server_bytes")):
+        fields = _of_sides(fields)
     fields = elastic.mended(fields)
     if any(fields[c].null_count() < fields.height for c in ("exporter", "initiated", "responded")):
         fields = _exported(fields)
