@@ -1,8 +1,9 @@
-"""Azure Traffic Analytics: flow logs as its workspace tables hold them, exported as JSON or CSV.
+"""Azure Traffic Analytics and VM insights: flows as their workspace tables hold them, exported as JSON or CSV.
 
-Source: Microsoft's page on the schema of traffic analytics. A row (NTANetAnalytics, formerly AzureNetworkAnalytics_CL)
-sums what the tuples of an interval say of two ends and a port, as one interface saw it: clients' ports are not kept.
-Public ends may be gathered in one row; where there are several, none of them can be told the bytes of.
+Source: Microsoft's pages on the schemas of traffic analytics and of VMConnection. A row (NTANetAnalytics, formerly
+AzureNetworkAnalytics_CL, or VMConnection) sums what an interval tells of two ends and a port, as one interface or
+machine saw it: clients' ports are not kept. Public ends may be gathered in one row; where there are several, none of
+them can be told the bytes of.
 """
 
 from __future__ import annotations
@@ -32,27 +33,29 @@ _FIELDS: json_lines.Fields = {
     "ts": (*_column("FlowStartTime", "t"), *_column("FlowIntervalStartTime", "t"), *_column("TimeGenerated", "t")),
     "end": _column("FlowEndTime", "t"),
     "write_ts": _column("TimeGenerated", "t"),
-    "src": _column("SrcIp", "s", "SrcIP"),
-    "dest": _column("DestIp", "s", "DestIP"),
-    "dest_port": _column("DestPort", "d"),
-    "proto": _column("L4Protocol", "s"),
+    "src": (*_column("SrcIp", "s", "SrcIP"), "SourceIp"),
+    "dest": (*_column("DestIp", "s", "DestIP"), "DestinationIp"),
+    "dest_port": (*_column("DestPort", "d"), "DestinationPort"),
+    "proto": (*_column("L4Protocol", "s"), "Protocol"),
     "service": _column("L7Protocol", "s"),
     "resp_ip_bytes": ("BytesDestToSrc", "BytesDestToSrc_d"),
     "orig_ip_bytes": ("BytesSrcToDest", "BytesSrcToDest_d"),
     "resp_pkts": ("PacketsDestToSrc", "PacketsDestToSrc_d"),
     "orig_pkts": ("PacketsSrcToDest", "PacketsSrcToDest_d"),
-    "in": ("InboundBytes_d",),
-    "out": ("OutboundBytes_d",),
-    "way": _column("FlowDirection", "s"),
+    "in": ("InboundBytes_d", "BytesReceived"),
+    "out": ("OutboundBytes_d", "BytesSent"),
+    "way": (*_column("FlowDirection", "s"), "Direction"),
     "status": _column("FlowStatus", "s"),
     "kind": _column("SubType", "s"),
     "src_public": _column("SrcPublicIps", "s", "SrcPublicIPs"),
     "dest_public": _column("DestPublicIps", "s", "DestPublicIPs"),
     "public": ("PublicIPs_s",),
-    "system": _column("MacAddress", "s", "MACAddress"),
-    "rule": (*_column("AclRule", "s"), "NSGRule_s"),
-    "group": (*_column("AclGroup", "s"), "NSGList_s"),
+    "system": (*_column("MacAddress", "s", "MACAddress"), "Machine", "Computer"),
+    "rule": (*_column("AclRule", "s"), "NSGRule_s", "Process"),
+    "group": (*_column("AclGroup", "s"), "NSGList_s", "ConnectionId"),
 }
+_TELLING = "BytesDestToSrc(?:_d)?|InboundBytes_d|LinksFailed"
+"""Columns that only these tables have."""
 
 
 def _one(column: str) -> pl.Expr:
@@ -102,7 +105,7 @@ _JSON = Form(
         "FlowStartTime",
         "deltas: one an interval, ends, port and interface; without the client's port",
     ),
-    marks=re.compile(rb'"(?:BytesDestToSrc(?:_d)?|InboundBytes_d|FlowIntervalStartTime(?:_t)?)"\s*:'),
+    marks=re.compile(rf'"(?:{_TELLING}|FlowIntervalStartTime(?:_t)?)"\s*:'.encode()),
     strong=True,
     decoder=json_decoder(_FIELDS),
     derive=_derive,
@@ -120,11 +123,11 @@ _CSV = replace(
     _JSON,
     name="azure_analytics_csv",
     contract=replace(_JSON.contract, records="as JSON; the first line names the columns"),
-    marks=re.compile(rb'(?i)\A[^\n]*(?:^|[,;\t])"?(?:BytesDestToSrc(?:_d)?|InboundBytes_d)"?(?:[,;\t]|\r?\n|\Z)'),
+    marks=re.compile(rf'(?i)\A[^\n]*(?:^|[,;\t])"?(?:{_TELLING})"?(?:[,;\t]|\r?\n|\Z)'.encode()),
     decoder=delimited(
         Layout(
             aliases=_NAMES,
-            header=re.compile(r'(?i)(?:^|[,;\t])"?(?:BytesDestToSrc(?:_d)?|InboundBytes_d)"?(?:[,;\t]|$)'),
+            header=re.compile(rf'(?i)(?:^|[,;\t])"?(?:{_TELLING})"?(?:[,;\t]|$)'),
             unset=ABSENT,
         )
     ),

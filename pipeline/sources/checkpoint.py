@@ -215,6 +215,10 @@ def _counts() -> pl.Expr:
     return _given("resp_ip_bytes") | _given("orig_ip_bytes") | _given("total")
 
 
+def _total_alone() -> pl.Expr:
+    return _given("total") & ~_given("resp_ip_bytes") & ~_given("orig_ip_bytes")
+
+
 def _ends() -> pl.Expr:
     return _given("src") & _given("dest")
 
@@ -250,6 +254,7 @@ _TEXT = Form(
     ignored={
         "blocked": _blocked,
         "other_blades": lambda: _blade() & ~_blocked(),
+        "direction_unknown": lambda: _ends() & _total_alone() & ~_blocked() & ~_blade(),
         "no_counters": lambda: _ends() & ~_counts() & ~_blocked() & ~_blade(),
         "no_ends": lambda: ~_ends() & _counts() & ~_blocked() & ~_blade(),
     },

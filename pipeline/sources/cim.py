@@ -18,8 +18,12 @@ from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT, seconds
 from pipeline.sources.starts import put_back
 
-_LOGGED_AT_END = r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall)"
+_LOGGED_AT_END = (
+    r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall|zscalernss-fw)"
+)
 """Sourcetypes of firewalls that log a session when it ends, which is then its `_time`."""
+_ONE_WAY = r"vpc_?flow"
+"""Sourcetypes of flow logs whose records tell one direction each, so that `bytes` are what the source sent."""
 
 
 def _cim(*names: str) -> tuple[str, ...]:
@@ -58,7 +62,9 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     `bytes` are those of both directions: they count where neither is told, as of an ASA.
     """
     alone = pl.col("resp_ip_bytes").is_null() & pl.col("orig_ip_bytes").is_null()
-    fields = fields.with_columns(total=pl.when(alone).then("total"))
+    one_way = alone & pl.col("kind").str.contains(_ONE_WAY).fill_null(value=False)
+    sent = pl.col("total").cast(fields.schema["orig_ip_bytes"], strict=False)
+    fields = fields.with_columns(total=pl.when(alone & ~one_way).then("total"), sent=pl.when(one_way).then(sent))
     if all(fields[c].null_count() == fields.height for c in ("stack", "kind")):
         return fields.with_columns(pl.lit(None, fields.schema["end"]).alias("end"))
     at_end = fields["kind"].str.contains(_LOGGED_AT_END).fill_null(value=False)
@@ -88,6 +94,16 @@ def _blocked() -> pl.Expr:
     return pl.col("action").str.to_lowercase().is_in(["blocked", "denied", "dropped"]).fill_null(False)
 
 
+def _named(field: str) -> str:
+    """A pattern of JSON that has a field, as a key or among the names of an answer's columns."""
+    name = f'"(?:All_Traffic\\.)?{field}"'
+    return rf'(?:{name}\s*:|(?:[\[,]|"name"\s*:)\s*{name})'
+
+
+def _accounting() -> pl.Expr:
+    return pl.when(pl.col("sent").is_not_null()).then(pl.lit("delta"))
+
+
 _NOTE = (
     "Bytes in are taken as received by the source, as the detection's own search does; exporters differ, so "
     "compare with `nilometer identify`. Preview rows of the REST API repeat results and are ignored."
@@ -104,16 +120,17 @@ _JSON = Form(
         "_time",
         "one a row; `result` wrappers of the REST API are taken off; Splunk Stream's are turned",
     ),
-    marks=re.compile(
-        rb'"(?:All_Traffic\.)?bytes_(?:in|out)"\s*:|"fields"\s*:\s*\[[^\]]*"(?:All_Traffic\.)?bytes_(?:in|out)"'
-    ),
+    # What names no source in the model's way is another product's record with counters of these names.
+    marks=re.compile(rf"\A(?=[\s\S]*?{_named('src(?:_ip)?')})[\s\S]*?{_named('bytes_(?:in|out)')}".encode()),
     decoder=json_decoder(_FIELDS),
     derive=_derive,
     columns=_FIELDS,
     json=True,
     flows=lambda: _row() & ~_blocked(),
+    accounting=_accounting,
     ignored={
         "blocked": lambda: _row() & _blocked(),
+        "direction_unknown": lambda: _row() & ~_blocked() & pl.col("total").is_not_null(),
         "no_ends": lambda: pl.col("src").is_null() & _kept(),
         "preview": lambda: ~_kept(),
     },
@@ -130,7 +147,8 @@ _CSV = replace(
     name="cim_csv",
     contract=replace(_JSON.contract, records="one a row; the first line names the columns"),
     marks=re.compile(
-        rb'(?i)\A(?:"?sep=.[^\n]*\n)?[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z)'
+        rb'(?i)\A(?:"?sep=.[^\n]*\n)?(?=[^\n]*\bsrc(?:_ip)?\b)'
+        rb'[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z)'
     ),
     decoder=delimited(_LAYOUT),
     json=False,

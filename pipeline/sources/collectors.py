@@ -19,7 +19,7 @@ from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import initiator, leaving
 from pipeline.sources.records import JsonDecoder, json_decoder
-from pipeline.sources.spellings import ABSENT
+from pipeline.sources.spellings import ABSENT, plain_address
 from pipeline.sources.vflow import VflowDecoder
 
 
@@ -65,19 +65,21 @@ _PMACCT = {
     "forwarding": ("forwarding_status",),
 }
 _NPROBE: json_lines.Fields = {
-    "ts": ("FLOW_START_MILLISECONDS", "FIRST_SWITCHED", "FLOW_START_SEC"),
-    "end": ("FLOW_END_MILLISECONDS", "LAST_SWITCHED", "FLOW_END_SEC"),
-    "src": ("IPV4_SRC_ADDR", "IPV6_SRC_ADDR"),
-    "src_port": ("L4_SRC_PORT",),
-    "dest": ("IPV4_DST_ADDR", "IPV6_DST_ADDR"),
-    "dest_port": ("L4_DST_PORT",),
+    "ts": ("FLOW_START_MILLISECONDS", "FIRST_SWITCHED", "FLOW_START_SEC", "FIRST_SEEN"),
+    "end": ("FLOW_END_MILLISECONDS", "LAST_SWITCHED", "FLOW_END_SEC", "LAST_SEEN"),
+    "src": ("IPV4_SRC_ADDR",),
+    "src_v6": ("IPV6_SRC_ADDR",),
+    "src_port": ("L4_SRC_PORT", "IP_SRC_PORT"),
+    "dest": ("IPV4_DST_ADDR",),
+    "dest_v6": ("IPV6_DST_ADDR",),
+    "dest_port": ("L4_DST_PORT", "IP_DST_PORT"),
     "proto": ("PROTOCOL",),
-    "orig_ip_bytes": ("IN_BYTES",),
-    "resp_ip_bytes": ("OUT_BYTES",),
-    "orig_pkts": ("IN_PKTS",),
-    "resp_pkts": ("OUT_PKTS",),
+    "orig_ip_bytes": ("IN_BYTES", "SRC2DST_BYTES"),
+    "resp_ip_bytes": ("OUT_BYTES", "DST2SRC_BYTES"),
+    "orig_pkts": ("IN_PKTS", "SRC2DST_PACKETS"),
+    "resp_pkts": ("OUT_PKTS", "DST2SRC_PACKETS"),
     "sampling": ("SAMPLING_INTERVAL",),
-    "system": ("EXPORTER_IPV4_ADDRESS",),
+    "system": ("EXPORTER_IPV4_ADDRESS", "NTOPNG_INSTANCE_NAME"),
     "src_nat": ("POST_NAT_SRC_IPV4_ADDR",),
     "dest_nat": ("POST_NAT_DST_IPV4_ADDR",),
     "received_port": ("POST_NAPT_DST_TRANSPORT_PORT",),
@@ -140,6 +142,12 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _parted(lines: pl.Series) -> pl.Series:
+    """Lines with commas for the two blanks at least that part columns, as pmacct prints unless told otherwise."""
+    padded = ~lines.str.contains(",", literal=True)
+    return lines.zip_with(~padded, lines.str.strip_chars().str.replace_all(r"\s{2,}|\t", ","))
+
+
 def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
     """Times without the 0 of exporters that tell none; such a record is of the time at which it came."""
     told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
@@ -172,6 +180,18 @@ def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
     return _derive(fields.with_columns(split))
 
 
+def _derive_nprobe(fields: pl.DataFrame) -> pl.DataFrame:
+    """As `_derive_both`; a template, or ntopng's database, may have both families' addresses, one of them of zeros.
+
+    The database has those of IPv4 as numbers.
+    """
+    nowhere = ("0", *_NOWHERE)
+    known = [pl.when(~pl.col(c).is_in(nowhere)).then(c).alias(c) for c in ("src", "dest", "src_v6", "dest_v6")]
+    numbers = [c for c in ("src", "dest") if fields[c].str.contains(r"^\d+$").any()]
+    fields = fields.with_columns(known).with_columns(plain_address(c).alias(c) for c in numbers)
+    return _derive_both(fields.with_columns(pl.coalesce(c, f"{c}_v6").alias(c) for c in ("src", "dest")))
+
+
 def _is(column: str, event: int) -> pl.Expr:
     return (pl.col(column).cast(pl.Float64, strict=False) == event).fill_null(value=False)
 
@@ -197,7 +217,7 @@ def _ends() -> pl.Expr:
 
 def _blocked() -> pl.Expr:
     """What the exporter dropped, forwarding status 2 in its first two bits (RFC 7270), or a firewall denied."""
-    dropped = pl.col("forwarding").cast(pl.Int64, strict=False).is_between(128, 191).fill_null(value=False)
+    dropped = pl.col("forwarding").cast(pl.Float64, strict=False).is_between(128, 191).fill_null(value=False)
     return dropped | _is("event", _DENIED)
 
 
@@ -242,7 +262,7 @@ _PMACCT_CSV = replace(
     marks=re.compile(rb"(?i)\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?=[^\n]*\b(?:TIMESTAMP_START|STAMP_INSERTED)\b)"
                      rb"[^\n]*\bBYTES\b"),
     decoder=delimited(
-        Layout(aliases=_PMACCT, header=re.compile(r"(?i)\bSRC_IP\b"), unset=ABSENT)
+        Layout(aliases=_PMACCT, header=re.compile(r"(?i)\bSRC_IP\b"), unset=ABSENT, clean=_parted)
     ),
     json=False,
     blanks=True,
@@ -254,7 +274,46 @@ _NPROBE_JSON = replace(
     contract=Contract("OUT_BYTES", "IN_BYTES", "IP", "FIRST_SWITCHED", "`IN_BYTES` alone tells one direction; deltas"),
     marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:'),
     decoder=json_decoder(_NPROBE),
+    derive=_derive_nprobe,
+    local_time=True,
+)
+_NPROBE_CSV = replace(
+    _NPROBE_JSON,
+    name="nprobe_csv",
+    contract=replace(_NPROBE_JSON.contract, records="as JSON; the first line names the columns"),
+    marks=re.compile(rb"(?i)\A[^\n]*\bIPV[46]_SRC_ADDR\b"),
+    decoder=delimited(
+        Layout(
+            aliases={name: [s.lower() for s in spellings] for name, spellings in _NPROBE.items()},
+            header=re.compile(r"(?i)\bIPV[46]_SRC_ADDR\b"),
+            unset=ABSENT,
+        )
+    ),
+    json=False,
+    blanks=True,
+)
+_YAF = replace(
+    _NPROBE_JSON,
+    name="yaf",
+    vendor_product="YAF",
+    contract=Contract("roct", "oct", "IP", "start-time", "what yafscii prints, with its header; deltas"),
+    marks=re.compile(rb"(?i)\A\s*start-time\s*\|\s*end-time\s*\|"),
+    decoder=delimited(
+        Layout(
+            aliases={
+                **{"ts": ("start-time",), "end": ("end-time",), "proto": ("proto",)},
+                **{"src": ("sip",), "src_port": ("sp",), "dest": ("dip",), "dest_port": ("dp",)},
+                **{"orig_ip_bytes": ("oct",), "resp_ip_bytes": ("roct",)},
+                **{"orig_pkts": ("pkt",), "resp_pkts": ("rpkt",)},
+            },
+            header=re.compile(r"(?i)^\s*start-time\s*\|"),
+            delimiter="|",
+            quoted=False,
+        )
+    ),
     derive=_derive_both,
+    json=False,
+    blanks=True,
 )
 _IPFIX_JSON = replace(
     _NPROBE_JSON,
@@ -269,6 +328,8 @@ _IPFIX_JSON = replace(
     ),
     marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
     decoder=json_decoder(_IPFIX),
+    derive=_derive_both,
+    local_time=False,
 )
 _VFLOW = replace(
     _IPFIX_JSON,
@@ -283,4 +344,4 @@ _VFLOW = replace(
     decoder=lambda _: VflowDecoder(JsonDecoder(_IPFIX)),
     numbers_records=True,
 )
-COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON, _IPFIX_JSON, _VFLOW)
+COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON, _NPROBE_CSV, _YAF, _IPFIX_JSON, _VFLOW)

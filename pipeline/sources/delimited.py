@@ -252,7 +252,7 @@ class DelimitedDecoder:
             fault = header or self._fault(found, width, reason) or self._cut_short(text, found, reason)
             bad.append(fault)
             if fault is None and found is not None:
-                rows.append(found[:width])
+                rows.append([_only(cell) if "\n" in cell else cell for cell in found[:width]])
         good = pl.Series([b is None for b in bad], dtype=pl.Boolean)
         schema = {f"c{i}": pl.String for i in range(width)}
         cells = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
@@ -342,6 +342,12 @@ class DelimitedDecoder:
 
 def _positions(columns: Sequence[str], name: str) -> list[int]:
     return [i for i, column in enumerate(columns) if column == name]
+
+
+def _only(cell: str) -> str:
+    """The value that a cell gives a line each, again and again, as Splunk writes a field with several values."""
+    values = {value.strip() for value in cell.splitlines()}
+    return values.pop() if len(values) == 1 else cell
 
 
 def _with_joined(lines: pl.DataFrame, walk: _Walk) -> pl.DataFrame:

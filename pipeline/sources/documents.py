@@ -13,13 +13,14 @@ from typing import Any
 from pipeline.sources import carriers, json_text
 from pipeline.sources.base import begins_as_json
 
-HELD = ("hits.hits", "results", "events", "entries", "receivedMessages")
-"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's APIs; a dot goes into one."""
+HELD = ("hits.hits", "results", "events", "entries", "receivedMessages", "result.data")
+"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's APIs, FortiAnalyzer's; a dot
+goes into one."""
 _COUNTED = ("recordsTotal", "recordsFiltered", "meta")
 """What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
-    rb'\s*(?:\[|\{\s*"(?:took|meta|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|data|recordsTotal|recordsFiltered|'
+    rb'\s*(?:\[|\{\s*"(?:took|meta|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|data|recordsTotal|recordsFiltered|'
     + "|".join(carriers.KEYS).encode()
     + rb')"\s*:)'
 )

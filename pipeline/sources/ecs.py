@@ -19,7 +19,7 @@ from pipeline.sources.orienting import initiator
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
 
-_ONE_WAY = "vpcflow|netflow|ipfix|sflow"
+_ONE_WAY = r"vpcflow|netflow|ipfix|sflow|aws\.firewall"
 """Datasets whose records may tell one direction, from source to destination."""
 _REFUSED = (
     "reject",
@@ -37,6 +37,8 @@ _SUMMED = r"^azure_network_watcher_(?:vnet|nsg)\."
 """Datasets with a blob's flows in one document: lists of all ends and of all different counts."""
 _PACKETS = r"^(?:pfsense|opnsense|iptables)\."
 """Datasets of packet filters, whose counts are the size of one packet."""
+_UMBRELLA = r"^cisco[._]umbrella"
+"""A dataset whose records have the size of one packet as the source's bytes, where the destination has none."""
 _NSEL_DENIED, _NSEL_UPDATED = 3, 5
 """Events of Cisco's NSEL: an update counts since the last one, an end since the flow's beginning."""
 _INTERIM_CODE = r"^(?:00000)?0002[01]$"
@@ -104,6 +106,12 @@ def _counts() -> pl.Expr:
     return pl.any_horizontal(pl.col(c).is_not_null() for c in ("resp_ip_bytes", "orig_ip_bytes", "sent", "total"))
 
 
+def _sum_alone() -> pl.Expr:
+    """Whether a flow's bytes are known for both directions together only."""
+    split = pl.any_horizontal(pl.col(c).is_not_null() for c in ("resp_ip_bytes", "orig_ip_bytes", "sent"))
+    return pl.col("src").is_not_null() & pl.col("total").is_not_null() & ~split & ~_blocked() & ~_other()
+
+
 def _blocked() -> pl.Expr:
     """Whether the device let nothing through."""
     denied = _has("denied") & ~_is("fortinet")  # Said there of a session with one blocked file, too.
@@ -111,12 +119,17 @@ def _blocked() -> pl.Expr:
     return denied | pl.col("action").str.to_lowercase().is_in(_REFUSED).fill_null(False)
 
 
+def _packet() -> pl.Expr:
+    """Logs that count single packets."""
+    return _is(_PACKETS) | (_is(_UMBRELLA) & pl.col("resp_ip_bytes").is_null())
+
+
 def _other() -> pl.Expr:
     """Events that repeat counters of a flow: alerts, web filters, transactions, other logs than that of traffic."""
     suricata = ~pl.col("eve").is_in(["flow", "netflow"])
     packetbeat = (pl.col("beat") == "packetbeat") & ~_is(r"(?:^|\.)flow$") & pl.col("dataset").is_not_null()
     kinds = (suricata, pl.col("log").str.to_lowercase() != "traffic", packetbeat)
-    named = (elastic.repeats(), elastic.requests(), _tracking(), _is(_SUMMED), _is(_PACKETS))
+    named = (elastic.repeats(), elastic.requests(), _tracking(), _is(_SUMMED), _packet())
     return pl.any_horizontal(kind.fill_null(False) for kind in (*kinds, *named))
 
 
@@ -141,32 +154,52 @@ def _accounting() -> pl.Expr:
 
 
 _FIELDS: json_lines.Fields = {
-    "ts": ("event.start", "netflow.flow_start_milliseconds", "@timestamp"),
-    "end": ("event.end", "netflow.flow_end_milliseconds"),
+    "ts": (
+        "event.start",
+        "netflow.flow_start_milliseconds",
+        "aws.firewall.flow.start",
+        "cisco.umbrella.first_packet_timestamp",
+        "@timestamp",
+    ),
+    "end": (
+        "event.end",
+        "netflow.flow_end_milliseconds",
+        "aws.firewall.flow.end",
+        "cisco.umbrella.last_packet_timestamp",
+    ),
     "duration": ("event.duration",),
     "write_ts": ("@timestamp",),
     "uid": (
         "flow.id",
         "zeek.session_id",
         "suricata.eve.flow_id",
+        "aws.firewall.flow.id",
         "panw.panos.flow_id",
         "fortinet.firewall.sessionid",
         "checkpoint.loguid",
         "log.id.uid",
         "network.community_id",
     ),
-    "src": ("source.ip", "client.ip"),
-    "src_port": ("source.port", "client.port"),
+    "src": ("source.ip",),
+    "src_port": ("source.port",),
     "src_nat": ("source.nat.ip",),
-    "dest": ("destination.ip", "server.ip"),
-    "dest_port": ("destination.port", "server.port"),
+    "dest": ("destination.ip",),
+    "dest_port": ("destination.port",),
     "dest_nat": ("destination.nat.ip",),
     "proto": ("network.transport", "network.iana_number"),
     "service": ("network.protocol", "network.application"),
-    "resp_ip_bytes": ("destination.bytes", "server.ip_bytes", "server.bytes"),
-    "orig_ip_bytes": ("source.bytes", "client.ip_bytes", "client.bytes"),
-    "resp_pkts": ("destination.packets", "server.packets"),
-    "orig_pkts": ("source.packets", "client.packets"),
+    "resp_ip_bytes": ("destination.bytes",),
+    "orig_ip_bytes": ("source.bytes", "aws.firewall.flow.bytes"),
+    "resp_pkts": ("destination.packets",),
+    "orig_pkts": ("source.packets", "aws.firewall.flow.pkts"),
+    "client": ("client.ip",),
+    "client_port": ("client.port",),
+    "client_bytes": ("client.ip_bytes", "client.bytes"),
+    "client_pkts": ("client.packets",),
+    "server": ("server.ip",),
+    "server_port": ("server.port",),
+    "server_bytes": ("server.ip_bytes", "server.bytes"),
+    "server_pkts": ("server.packets",),
     "system": (
         "aws.vpcflow.interface_id",
         "observer.name",
@@ -210,7 +243,28 @@ _FIELDS: json_lines.Fields = {
 _NAMES = {name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()}
 
 
+_SIDES = {
+    **{"src": "client", "src_port": "client_port", "dest": "server", "dest_port": "server_port"},
+    **{"orig_ip_bytes": "client_bytes", "resp_ip_bytes": "server_bytes"},
+    **{"orig_pkts": "client_pkts", "resp_pkts": "server_pkts"},
+}
+"""Fields of the source and the destination -> those of the client and the server, which may be either."""
+
+
+def _of_sides(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records with what is told of client and server, where an end or the bytes of source and destination lack."""
+    told = {c: pl.col(side).cast(fields.schema[c], strict=False) for c, side in _SIDES.items()}
+    counts = pl.any_horizontal(pl.col(c).is_not_null() for c in ("orig_ip_bytes", "resp_ip_bytes"))
+    alone = ~counts & (pl.col("client_bytes").is_not_null() | pl.col("server_bytes").is_not_null())
+    named = alone & pl.col("client").is_not_null() & pl.col("server").is_not_null()
+    lacking = {end: named | pl.col(end).is_null() for end in ("src", "dest")}
+    taken = {c: lacking.get(c.removesuffix("_port"), alone) for c in _SIDES}
+    return fields.with_columns(pl.when(taken[c]).then(side).otherwise(c).alias(c) for c, side in told.items())
+
+
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    if any(fields[c].null_count() < fields.height for c in ("client", "server", "client_bytes", "server_bytes")):
+        fields = _of_sides(fields)
     fields = elastic.mended(fields)
     if any(fields[c].null_count() < fields.height for c in ("exporter", "initiated", "responded")):
         fields = _exported(fields)
@@ -250,8 +304,9 @@ _JSON = Form(
         "other_blades": elastic.repeats,
         "requests": elastic.requests,
         "several_flows": lambda: _is(_SUMMED),
-        "packets": lambda: _is(_PACKETS) & ~_blocked(),
+        "packets": lambda: _packet() & ~_blocked(),
         "direction_by_date": lambda: pl.col("doubted"),
+        "direction_unknown": _sum_alone,
     },
     flags_tell=True,
     idle=frozenset(

@@ -65,7 +65,7 @@ def requests() -> pl.Expr:
     sonicwall = (dataset == _SONICWALL) & (pl.col("code") != _CLOSED)
     watchguard = (dataset == _WATCHGUARD) & pl.col("duration").is_null()
     sophos = (dataset == _SOPHOS) & (pl.col("kind") != "Firewall")
-    other = _cef("fortinet") & ~pl.col("cef_name").str.to_lowercase().str.starts_with("traffic")
+    other = _cef("fortinet") & ~pl.col("cef_name").str.contains(r"(?i)^(?:\w+ )?traffic\b")
     return pl.any_horizontal(kind.fill_null(value=False) for kind in (sonicwall, watchguard, sophos, other))
 
 

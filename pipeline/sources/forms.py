@@ -11,6 +11,7 @@ from pipeline.sources.arkime import ARKIME
 from pipeline.sources.asa import ASA
 from pipeline.sources.azure import AZURE
 from pipeline.sources.azure_analytics import AZURE_ANALYTICS
+from pipeline.sources.cef import CEF
 from pipeline.sources.checkpoint import CHECKPOINT
 from pipeline.sources.cim import CIM
 from pipeline.sources.cloudflare import CLOUDFLARE
@@ -75,6 +76,7 @@ _ALL = (
         STORMSHIELD,
         *ZSCALER,
         *CONNTRACK,
+        CEF,
     ),
     *(*VPC, *TABLE),
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pipeline.sources import headed, json_lines, key_values, syslog
+from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
@@ -45,10 +46,12 @@ _BEGINS = (4, 15, 16)
 _INTERIM = (20, 21)
 """Message ids of sessions that go on: forward, sniffer."""
 _BLOCKED = ("deny", "blocked", "drop", "dropped", "block")
+_OWN = r"(?:FTNTFGT|ad\.)"
+"""What stands in CEF before keys that have none there: a FortiGate's own prefix, and that of a FortiAnalyzer."""
 _CEF = {
-    "logid": "FTNTFGTlogid",
-    "eventtime": "FTNTFGTeventtime",
-    "tz": "FTNTFGTtz",
+    "logid": f"{_OWN}logid",
+    "eventtime": f"{_OWN}eventtime",
+    "tz": f"{_OWN}tz",
     "srcip": "src",
     "srcport": "spt",
     "dstip": "dst",
@@ -56,20 +59,24 @@ _CEF = {
     "proto": "proto",
     "service": "app",
     "action": "act",
-    "duration": "FTNTFGTduration",
+    "duration": f"{_OWN}duration",
     "sentbyte": "out",
     "rcvdbyte": "in",
-    "sentpkt": "FTNTFGTsentpkt",
-    "rcvdpkt": "FTNTFGTrcvdpkt",
-    "rcvddelta": "FTNTFGTrcvddelta",
-    "sessionid": "externalId",
+    "sentpkt": f"{_OWN}sentpkt",
+    "rcvdpkt": f"{_OWN}rcvdpkt",
+    "rcvddelta": f"{_OWN}rcvddelta",
+    "sessionid": "externalI[dD]",
     "devname": "dvchost",
     "devid": "deviceExternalId",
     "transip": "sourceTranslatedAddress",
     "tranip": "destinationTranslatedAddress",
 }
-"""Keys of ours -> those of CEF."""
-_JSON_KEYS = {key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type")}
+"""Keys of ours -> the patterns of those of CEF."""
+_JSON_KEYS = {
+    **{key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type")},
+    "shipped": ("itime", "_time", "@timestamp"),
+}
+"""With the times of who received or shipped a record that lacks its own."""
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
@@ -95,7 +102,7 @@ class FortinetDecoder(Stateless):
 
     def _headed(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """Lines of CEF."""
-        kind = headed.value("raw", "cat").str.extract(r"^(\w+)")
+        kind, number = headed.value("raw", "cat").str.extract(r"^(\w+)"), headed.part("raw", 3)
         twice = pl.any_horizontal(headed.repeated("raw", _CEF[key]) for key in (*_COUNTED, "srcip", "dstip"))
         lines = lines.with_columns(kind=pl.coalesce(kind, headed.part("raw", 4).str.extract(r"^(\w+):")), twice=twice)
         is_traffic = (pl.col("kind") == "traffic").fill_null(value=False)
@@ -106,7 +113,13 @@ class FortinetDecoder(Stateless):
         traffic = lines.filter(is_traffic & ~pl.col("twice"))
         traffic = traffic.with_columns(headed.value("raw", theirs).alias(ours) for ours, theirs in _CEF.items())
         stamp = headed.wall(pl.coalesce(headed.value("raw", key) for key in ("start", "rt")))
-        traffic = traffic.with_columns(date=stamp.str.slice(0, 10), time=stamp.str.slice(11, 8))
+        told = pl.when(headed.value("raw", "cn1Label") == "Duration").then(headed.value("raw", "cn1"))  # FortiOS 5.6.
+        traffic = traffic.with_columns(
+            date=stamp.str.slice(0, 10),
+            time=stamp.str.slice(11, 8),
+            logid=pl.coalesce("logid", number),
+            duration=pl.coalesce("duration", told),
+        )
         fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
         others = lines.filter(~is_traffic).select("source_line", "raw", kind=pl.lit("other"))
         return Decoded(pl.concat([fields, others], how="diagonal"), broken)
@@ -158,6 +171,7 @@ class FortinetJson(Stateless):
         """See Decoder."""
         found, broken = json_lines.decode(lines, _JSON_KEYS, reason)
         fields = found.rename({"type": "kind"}).with_columns(_times(self.zone))
+        fields = fields.with_columns(pl.coalesce("logged", conn.epoch_us("shipped", self.zone)).alias("logged"))
         return Decoded(fields.select("source_line", "raw", "kind", *_fields()), broken)
 
 

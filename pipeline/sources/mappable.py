@@ -41,6 +41,16 @@ _KINDS = (
         "Give the logs that they were made of.",
     ),
     (
+        re.compile(rb'\bCDFW Tunnel Device"?, ?"?(?:IN|OUT)BOUND\b'),
+        "the log of Cisco Umbrella's cloud firewall, which has no header, and bytes in its newer versions only",
+        "Put the names of its columns into the first line, and read it with format: table and fields of those names.",
+    ),
+    (
+        re.compile(rb"<results preview="),
+        "a search's results as Splunk's XML",
+        "Export them as JSON or CSV (output_mode=json).",
+    ),
+    (
         re.compile(rb"(?i)\A[^\n]*\bsum\((?:all_traffic\.)?bytes(?:_in|_out)?\)"),
         "a table of sums over flows (Splunk's stats or tstats)",
         "Export the flows themselves, by a search that ends in `| table _time src src_port dest dest_port transport "

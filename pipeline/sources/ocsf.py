@@ -21,6 +21,11 @@ from pipeline.sources.starts import put_back
 _CONNECTION, _ENDED = ("1", "2", "3", "4"), ("2", "3", "4")
 """Activities: Open, Close, Reset and Fail."""
 _REFUSED = ("blocked", "block", "denied", "deny", "dropped", "drop", "rejected", "reject", "refused")
+_SO_FAR = {
+    **{"bytes_in": "resp_ip_bytes", "bytes_out": "orig_ip_bytes", "bytes": "sent"},
+    **{"packets_in": "resp_pkts", "packets_out": "orig_pkts"},
+}
+"""Counters since the flow's beginning, beside which `traffic` tells those since the last record -> ours."""
 
 
 def _two_way() -> pl.Expr:
@@ -101,6 +106,7 @@ _FIELDS: json_lines.Fields = {
     "orig_pkts": ("traffic.packets_out", "traffic.packets"),
     "missed_bytes": ("traffic.bytes_missed",),
     "sent": ("traffic.bytes",),
+    **{f"so_far_{name}": (f"cumulative_traffic.{name}",) for name in _SO_FAR},
     "system": ("device.name", "device.hostname", "device.uid"),
     "product": ("metadata.product.name",),
     "direction": ("connection_info.direction_id",),
@@ -115,7 +121,14 @@ _FIELDS: json_lines.Fields = {
 }
 
 
+def _so_far() -> pl.Expr:
+    return pl.any_horizontal(pl.col(f"so_far_{name}").is_not_null() for name in _SO_FAR)
+
+
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    if fields.select(_so_far().any()).item():
+        told = {c: pl.col(f"so_far_{name}").cast(fields.schema[c], strict=False) for name, c in _SO_FAR.items()}
+        fields = fields.with_columns(pl.coalesce(so_far, c).alias(c) for c, so_far in told.items())
     unknown = pl.col("begun").is_null() & (pl.col("activity").is_in(_ENDED) | pl.col("end").is_not_null())
     if fields.select((unknown & pl.col("duration").is_not_null()).any()).item():
         fields = put_back(fields, unknown, pl.col("duration").cast(pl.Float64, strict=False) * 1e3)
@@ -141,13 +154,14 @@ OCSF = Form(
     json=True,
     flows=lambda: _activity() & _counts() & ~_blocked(),
     accounting=lambda: (
-        pl.when(pl.col("activity") == "1")
+        pl.when((pl.col("activity") == "1") | _so_far())
         .then(pl.lit("cumulative"))
         .when((pl.col("activity") == "6") | (~_two_way() & ~_whole()))
         .then(pl.lit("delta"))
     ),
     ignored={
         "blocked": _blocked,
+        "direction_unknown": lambda: _activity() & ~_blocked() & pl.col("total").is_not_null(),
         "lost_data": lambda: _activity() & (pl.col("status") == "SKIPDATA"),
         "no_data": lambda: _activity() & (pl.col("status") == "NODATA"),
         "no_counters": lambda: (

@@ -22,6 +22,8 @@ SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 1
 
 _SYN, _ACK = 2, 16
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
+_PORT = r'^\[\s*"?(\d+)"?\s*[,\]].*$|^(\d+)\s*\n[\s\S]*$|^(\d{1,2}),(\d{3})$|^(\d+)\.0$'
+"""A port as exports of other programs write it: in a list, a value a line, with a comma, or as a real (pandas)."""
 _SWAPPED = (
     ("src", "dest"),
     ("src_port", "dest_port"),
@@ -43,7 +45,7 @@ def initiator(flags: pl.Expr, answers: pl.Expr | None = None) -> pl.Expr:
         flags: the flags as a number, as text or null when unknown.
         answers: where an ACK beside the SYN tells an answer; elsewhere it may be of a later packet, and tells nothing.
     """
-    number = flags.cast(pl.Int64, strict=False)
+    number = flags.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
     syn, ack = (number & _SYN) != 0, (number & _ACK) != 0
     answer = syn & ack if answers is None else syn & ack & answers
     return pl.when(syn & ~ack).then(pl.lit("src")).when(answer).then(pl.lit("dest"))
@@ -63,7 +65,7 @@ def complete(fields: pl.DataFrame) -> pl.DataFrame:
     missing = _blanks(tuple(c for c in (*conn.ALIASES, *EXTRAS) if c not in fields.columns))
     # A field with several values is a list; of ports the first one counts.
     ports = [c for c in ("src_port", "dest_port") if fields.schema.get(c, pl.Int64) == pl.String]
-    first = [pl.col(c).str.replace(r'^\[\s*"?(\d+)"?\s*[,\]].*$', "${1}") for c in ports]
+    first = [pl.col(c).str.replace(_PORT, "${1}${2}${3}${4}${5}") for c in ports]
     ends = [c for c in ("src", "dest") if fields.schema.get(c) == pl.String and fields[c].str.starts_with("[").any()]
     only = [_only(c).alias(c) for c in ends]
     return fields.with_columns(missing).with_columns(*first, *only)

@@ -10,7 +10,7 @@ import re
 from functools import partial
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import byteless, csv_envelope, mappable, tables
+from pipeline.sources import byteless, csv_envelope, guessed, mappable, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.documents import beginning, holds_nothing
 from pipeline.sources.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
@@ -220,7 +220,8 @@ def _named(head: bytes, text: bytes, wanted: str) -> str | None:
 
 
 def _unknown(text: bytes, wanted: str, name: str) -> SourceError:
-    if found := byteless.told(text) or (mappable.told(text) if wanted == "auto" else None):
+    mapped = (mappable.told(text) or guessed.told(text)) if wanted == "auto" else None
+    if found := byteless.told(text) or mapped:
         return SourceError(f"is {found[0]}.", where=Location(file=name), remedy=found[1])
     what = "is of no known format" if wanted == "auto" else f"does not look like {wanted}"
     return SourceError(

@@ -30,7 +30,7 @@ def _time(name: str) -> tuple[str, str]:
 Names = Mapping[str, Sequence[str]]
 Meaning = Callable[[pl.DataFrame], pl.DataFrame]
 
-_CEF: Names = {
+CEF: Names = {
     "ts": _time("StartTime"),
     "end": _time("EndTime"),
     "write_ts": _time("TimeGenerated"),
@@ -52,9 +52,12 @@ _CEF: Names = {
     "class": ("DeviceEventClassID",),
     "activity": ("Activity",),
     "number1": ("DeviceCustomNumber1", "FieldDeviceCustomNumber1"),
+    "number2": ("DeviceCustomNumber2", "FieldDeviceCustomNumber2"),
     "number3": ("DeviceCustomNumber3", "FieldDeviceCustomNumber3"),
+    "string4": ("DeviceCustomString4",),
     "more": ("AdditionalExtensions",),
 }
+"""Columns of CommonSecurityLog."""
 _ASIM: Names = {
     "ts": (*_time("EventStartTime"), *_time("TimeGenerated")),
     "end": _time("EventEndTime"),
@@ -80,6 +83,11 @@ _ASIM: Names = {
     "kind": ("EventType",),
     "vendor": ("EventVendor",),
     "product": ("EventProduct",),
+    "way": ("NetworkDirection",),
+    "table": ("Type",),
+    "rule": ("NetworkRuleName",),
+    "begun": _time("Start"),
+    "interface": ("DvcInboundInterface", "DvcInterface"),
 }
 _BLOCKED = ("deny", "denied", "block", "blocked", "drop", "dropped", "reject", "rejected", "reset", "reset source",
             "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
@@ -89,7 +97,7 @@ _INTERIM, _BEGINS = (20, 21), (4, 15, 16)
 
 
 def _vendor(name: str) -> pl.Expr:
-    return pl.col("vendor").str.to_lowercase().str.starts_with(name).fill_null(value=False)
+    return pl.col("vendor").str.contains(f"(?i)^{name}").fill_null(value=False)
 
 
 def _extension(key: str) -> pl.Expr:
@@ -97,56 +105,106 @@ def _extension(key: str) -> pl.Expr:
     return pl.col("more").str.extract(rf"(?i)(?:^|;)\s*{key}=([^;]*)")
 
 
-def _cef(fields: pl.DataFrame) -> pl.DataFrame:
+def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     """Times, direction and kind of records, as their vendors mean them."""
     fortinet, palo_alto = _vendor("fortinet"), _vendor("palo alto")
     message = pl.coalesce(_extension("(?:FTNTFGT|ad[._])logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
     names = [pl.col(c).str.to_uppercase() for c in ("activity", "class")]
     subtype = pl.when(names[0] == "TRAFFIC").then(names[1]).when(names[1] == "TRAFFIC").then(names[0])
     by_device = palo_alto & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
-    lasted = pl.coalesce(_extension("(?:FTNTFGT|ad[._])?duration"), pl.when(palo_alto).then("number3"))
-    start = pl.when(~(fortinet | palo_alto)).then("ts")
-    other_fortinet = fortinet & ~pl.col("activity").str.to_lowercase().str.starts_with("traffic")
+    by_number = pl.when(palo_alto).then("number3").when(_vendor("zscaler")).then(_thousandth("number1"))
+    lasted = pl.coalesce(_extension("(?:FTNTFGT|ad[._])?duration"), by_number)
+    sessions = pl.col("number2").cast(pl.Float64, strict=False)
+    several = _vendor("zscaler") & (pl.col("string4").str.to_lowercase() == "yes") & (sessions.fill_null(2) > 1)
+    check_point, firepower = _vendor("check ?point"), _firepower()
+    began = pl.when(check_point).then(_extension("start_time")).when(firepower).then(_extension("start"))
+    start = pl.when(~(fortinet | palo_alto)).then(pl.coalesce("ts", began))
+    # A FortiAnalyzer names the subtype first: forward traffic close.
+    other_fortinet = fortinet & ~pl.col("activity").str.contains(r"(?i)^(?:\w+ )?traffic\b")
     other_palo_alto = palo_alto & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False)
+    instance = pl.concat_str([_extension("dvcpid"), "uid", began], separator="/", ignore_nulls=True)
+    session = pl.when(check_point).then(_extension("loguid")).when(firepower).then(instance)
+    received = pl.coalesce("resp_ip_bytes", pl.when(firepower).then(_extension("bytesIn")))
+    sent = pl.coalesce("orig_ip_bytes", pl.when(firepower).then(_extension("bytesOut")))
     return _started(fields.with_columns(ts=start, duration=lasted)).with_columns(
-        resp_ip_bytes=pl.when(by_device).then("orig_ip_bytes").otherwise("resp_ip_bytes"),
-        orig_ip_bytes=pl.when(by_device).then("resp_ip_bytes").otherwise("orig_ip_bytes"),
-        uid=pl.coalesce("uid", pl.when(palo_alto).then("number1")),
-        interim=fortinet & message.is_in(_INTERIM).fill_null(value=False),
+        resp_ip_bytes=pl.when(by_device).then(sent).otherwise(received),
+        orig_ip_bytes=pl.when(by_device).then(received).otherwise(sent),
+        uid=pl.coalesce(session, "uid", pl.when(palo_alto).then("number1")),
+        # Updates of Check Point's and Firepower's connections count since the beginning, too.
+        interim=(fortinet & message.is_in(_INTERIM).fill_null(value=False)) | check_point | firepower,
+        stretch=pl.lit(value=False),
+        several=several,
+        sent=pl.lit(None, pl.String),
         begin=(fortinet & message.is_in(_BEGINS)) | (palo_alto & (subtype == "START")),
-        other=other_fortinet | other_palo_alto,
+        other=other_fortinet | other_palo_alto | (_vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW")),
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED) | (palo_alto & subtype.is_in(["DENY", "DROP"])),
     )
 
 
-def _asim(fields: pl.DataFrame) -> pl.DataFrame:
-    """Times, direction and kind of records.
+def _thousandth(column: str) -> pl.Expr:
+    """Milliseconds as seconds."""
+    return (pl.col(column).cast(pl.Float64, strict=False) / 1e3).cast(pl.String)
 
-    Microsoft's parsers keep PAN-OS' counters as CommonSecurityLog has them, FortiGate's duration in seconds, and for
-    the start of many firewalls' sessions (of those two always) the time at which those were logged, at their end.
+
+def _firepower() -> pl.Expr:
+    return _vendor("cisco") & _product("firepower")
+
+
+def _asim(fields: pl.DataFrame) -> pl.DataFrame:
+    """Times, direction and kind of records, as Microsoft's parsers make them.
+
+    They keep PAN-OS' counters as CommonSecurityLog has them, and have those of Firepower, and of what a machine or
+    interface received, the other way; FortiGate's duration is in seconds; for the start of many firewalls' sessions (of
+    those two always) they give the time at which those were logged, at their end.
     """
-    device = pl.col("product").str.to_lowercase() == "panos"
-    turned, fortinet = (_vendor("palo alto") & device).fill_null(value=False), _vendor("fortinet")
+    panos, fortinet = _vendor("palo alto") & _product("panos"), _vendor("fortinet")
+    vpc, insights = _vendor("aws") & _product("vpc"), _vendor("microsoft") & _product("vmconnection")
+    analytics = _vendor("microsoft") & _product("nsgflow", "azure nsg flows")
+    stretch, inbound = vpc | analytics | insights, pl.col("way").str.to_lowercase() == "inbound"
+    by_network = _product("nsgflow") & (pl.col("table") == "NTANetAnalytics")
+    turned = (panos | _firepower() | ((insights | by_network) & inbound)).fill_null(value=False)
     units = pl.when(fortinet).then(1).otherwise(1_000)
-    seconds = pl.col("milliseconds").cast(pl.Float64, strict=False) / units
+    seconds = pl.when(~insights).then(pl.col("milliseconds").cast(pl.Float64, strict=False) / units)
     told, logged = (conn.epoch_us(f"_{c}") for c in ("ts", "write_ts"))
     plain = [spellings.plain_times(pl.col(c)).alias(f"_{c}") for c in ("ts", "write_ts")]
-    at_end = ((told - logged).abs() < 1_000_000).fill_null(value=False) | turned | fortinet
-    late = at_end & (seconds > 0).fill_null(value=False)
-    fields = fields.with_columns(*plain).with_columns(
+    at_end = ((told - logged).abs() < 1_000_000).fill_null(value=False) | panos | fortinet
+    late = at_end & ~stretch & (seconds > 0).fill_null(value=False)
+    fields = fields.with_columns(ts=pl.coalesce(pl.when(vpc).then("begun"), "ts")).with_columns(*plain)
+    fields = fields.with_columns(
         ts=pl.when(~late).then("ts"),
         write_ts=pl.when(late).then("ts").otherwise("write_ts"),
-        end=pl.when(~late & ~turned).then("end"),
+        end=pl.when(~late & ~panos).then("end"),
         duration=seconds.cast(pl.String),
     )
+    ends = [
+        expr
+        for end in ("src", "dest")  # The ends of a packet are in VPC flow logs those before translation.
+        for expr in (
+            pl.when(vpc).then(pl.coalesce(f"{end}_nat", end)).otherwise(end).alias(end),
+            pl.when(vpc & pl.col(f"{end}_nat").is_not_null()).then(end).otherwise(f"{end}_nat").alias(f"{end}_nat"),
+        )
+    ]
+    row = pl.concat_str([pl.col(c).fill_null("") for c in ("uid", "rule", "way")], separator="|")
     return _started(fields.drop("_ts", "_write_ts")).with_columns(
+        *ends,
         resp_ip_bytes=pl.when(turned).then("orig_ip_bytes").otherwise("resp_ip_bytes"),
         orig_ip_bytes=pl.when(turned).then("resp_ip_bytes").otherwise("orig_ip_bytes"),
+        sent=pl.when(vpc).then("total"),
+        total=pl.when(~vpc).then("total"),
+        uid=pl.when(analytics | insights).then(row).otherwise("uid"),
+        system=pl.when(vpc).then("interface").otherwise("system"),
+        reporter=pl.when(stretch & inbound).then(pl.lit("dest")).when(stretch & ~inbound).then(pl.lit("src")),
         interim=pl.lit(value=False),
+        stretch=stretch,
+        several=pl.lit(value=False),
         begin=pl.col("kind").str.to_lowercase() == "networksessionstart",
         other=pl.col("schema") != "NetworkSession",
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED),
     )
+
+
+def _product(*names: str) -> pl.Expr:
+    return pl.col("product").str.to_lowercase().is_in(names).fill_null(value=False)
 
 
 def _started(fields: pl.DataFrame) -> pl.DataFrame:
@@ -172,7 +230,12 @@ class SentinelDecoder(Wrapped):
 
 def _flow() -> pl.Expr:
     ends = pl.col("src").is_not_null() & pl.col("dest").is_not_null()
-    return ends & ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in ("other", "begin", "blocked"))
+    kinds = ("other", "begin", "blocked", "several")
+    return ends & ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in kinds)
+
+
+def _counts() -> pl.Expr:
+    return has_counters() | pl.col("sent").is_not_null()
 
 
 def _is(kind: str) -> pl.Expr:
@@ -190,13 +253,16 @@ def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contr
         strong=True,
         decoder=lambda _: SentinelDecoder(JsonDecoder(names), meaning),
         json=True,
-        flows=lambda: _flow() & has_counters(),
+        flows=lambda: _flow() & _counts(),
         ignored={
             "begin": lambda: _is("begin"),
             "blocked": lambda: _is("blocked") & ~_is("begin"),
-            "no_counters": lambda: _flow() & ~has_counters(),
+            "several_ends": lambda: _is("several") & ~_is("begin") & ~_is("blocked"),
+            "no_counters": lambda: _flow() & ~_counts(),
         },
-        accounting=lambda: pl.when(pl.col("interim")).then(pl.lit("cumulative")),
+        accounting=lambda: (
+            pl.when(pl.col("interim")).then(pl.lit("cumulative")).when(pl.col("stretch")).then(pl.lit("delta"))
+        ),
     )
 
 
@@ -216,10 +282,10 @@ def _csv(form: Form, names: Names, meaning: Meaning, marks: str) -> Form:
 
 
 _CEF_MARKS, _ASIM_MARKS = "DeviceEventClassID|DeviceEventClassId|DeviceVendor", "SrcIpAddr"
-_LOG = _json(
+COMMON_SECURITY_LOG = _json(
     "sentinel_cef",
-    _CEF,
-    _cef,
+    CEF,
+    as_vendors_mean,
     _CEF_MARKS,
     Contract(
         "ReceivedBytes",
@@ -239,6 +305,6 @@ _SESSIONS = _json(
     "Microsoft Sentinel ASIM",
 )
 SENTINEL = (
-    *(_LOG, _csv(_LOG, _CEF, _cef, _CEF_MARKS)),
+    *(COMMON_SECURITY_LOG, _csv(COMMON_SECURITY_LOG, CEF, as_vendors_mean, _CEF_MARKS)),
     *(_SESSIONS, _csv(_SESSIONS, _ASIM, _asim, _ASIM_MARKS)),
 )

@@ -14,6 +14,7 @@ from pipeline.sources.declared import Contract, Decoded, Form
 from pipeline.sources.delimited import Aliases, DelimitedDecoder, Layout
 from pipeline.sources.reverse import Reverse
 from pipeline.sources.sight import Cut
+from pipeline.sources.spellings import PADDED, plain_address
 
 _COLUMNS: Aliases = {
     "ts": ("stime", "stime+msec"),
@@ -35,8 +36,7 @@ _DEFAULT = ("sip", "dip", "sport", "dport", "protocol", "packets", "bytes", "fla
             "sen")  # fmt: skip
 """What rwcut prints when it is not told otherwise; used for files without titles."""
 _DELIMITERS = "|,;\t"
-_PADDED = r"^\d{3}(?:\.\d{3}){3}$"
-_ODD_ADDRESS = rf"^\d+$|{_PADDED}"
+_ODD_ADDRESS = rf"^\d+$|{PADDED}"
 _NULL_ROUTED = ("innull", "outnull")
 
 
@@ -49,16 +49,6 @@ def _time(column: str) -> pl.Expr:
     """2026/11/20T00:00:00.083 and 11/20/2026 00:00:00.083 as ISO 8601; epochs and ISO stay as they are."""
     text = pl.col(column).str.replace(r"^(\d{4})/(\d\d)/(\d\d)[T ]", "${1}-${2}-${3}T")
     return text.str.replace(r"^(\d\d)/(\d\d)/(\d{4})[T ]", "${3}-${1}-${2}T")
-
-
-def _address(column: str) -> pl.Expr:
-    """An address as it is usually written: without padding zeros, and an IPv4 address that is a number with dots."""
-    text = pl.col(column)
-    number = text.str.extract(r"^(\d{1,10})$").cast(pl.Int64, strict=False)
-    number = pl.when(number < 2**32).then(number)
-    dotted = pl.concat_str([(number // 256**i % 256).cast(pl.String) for i in (3, 2, 1, 0)], separator=".")
-    padded = pl.when(text.str.contains(_PADDED)).then(text.str.replace_all(r"(^|\.)0{1,2}(\d)", "${1}${2}"))
-    return pl.coalesce(dotted, padded, text)
 
 
 def _has(column: str, letter: str, bit: int) -> pl.Expr:
@@ -125,7 +115,7 @@ class SilkDecoder:
         odd_ends = [c for c in ("src", "dest") if found.fields[c].str.contains(_ODD_ADDRESS).any()]
         fields = found.fields.with_columns(
             *(pl.when(~icmp).then(c).alias(c) for c in ("src_port", "dest_port")),
-            *(_address(c).alias(c) for c in odd_ends),
+            *(plain_address(c).alias(c) for c in odd_ends),
             _time("ts").alias("ts"),
             pl.lit(None, pl.String).alias("end") if timed else _time("end").alias("end"),
             *(pl.col(c).str.replace_all(" ", "").str.to_uppercase().alias(c) for c in ("flags", "first_flags")),
@@ -133,6 +123,16 @@ class SilkDecoder:
         tcp = pl.col("proto").is_in(["6", "tcp", "TCP"])
         odd = self._reverse.look(fields, tcp & _has("flags", "A", 16), pl.lit(False))
         return Decoded(fields, found.broken, comments=found.comments, warnings=odd)
+
+
+def _refuse(head: bytes) -> str | None:
+    """What is wrong with titles that name no bytes."""
+    titles = next((line for line in head.decode(errors="replace").splitlines() if line.strip()), "")
+    names = {name.strip().lower() for name in re.split(r"[|,;\t]", titles)}
+    if "sip" not in names or "bytes" in names:
+        return None
+    fields = "sIP,dIP,sPort,dPort,protocol,packets,bytes,flags,sTime,eTime"
+    return f"was printed without bytes. Print it with rwcut --fields={fields}."
 
 
 SILK = Form(
@@ -145,6 +145,7 @@ SILK = Form(
     marks=re.compile(rb"\A\s*+(?=[^\n]*\bsIP *[|,;\t])(?=[^\n]*\bdIP *(?:[|,;\t]|$))", re.MULTILINE),
     strong=True,
     decoder=lambda _: SilkDecoder(),
+    refuse=_refuse,
     flows=lambda: ~_blocked() & pl.col("sent").is_not_null(),
     ignored={"blocked": _blocked, "no_data": lambda: pl.col("sent").is_null()},
     accounting=lambda: pl.lit("delta"),

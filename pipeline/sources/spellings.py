@@ -37,7 +37,12 @@ _DOUBTFUL = r"^[1-9]\d{0,2}\.\d{3}$"
 """A thousand times as much in one country as in another."""
 ROUNDED = r"^\d(?:\.\d{1,5})?E\+(?:0[6-9]|[1-9]\d)$"
 """A large number as a spreadsheet shows and saves it: 1.79513E+09 is any second of three hours."""
+PADDED = r"^\d{3}(?:\.\d{3}){3}$"
+"""An IPv4 address whose numbers have zeros before them."""
 _LASTED = r"^(?:(-?\d+) days? \+?)?(\d+):(\d\d):(\d\d(?:\.\d+)?)$"
+_UNITS = "^" + "".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("d", "h", "m", "s", "ms", "[uµμ]s", "ns")) + "$"
+_LENGTHS = (86_400, 3_600, 60, 1, 1e-3, 1e-6, 1e-9)
+"""Seconds of the units of a duration."""
 _TIMES = (
     (r"^(\d{4})/(\d\d)/(\d\d)", "${1}-${2}-${3}"),  # 2026/11/20
     (r"(:\d\d),(\d{1,9})", "${1}.${2}"),  # a decimal comma
@@ -98,9 +103,22 @@ def plain_count(text: pl.Expr) -> pl.Expr:
 
 
 def seconds(text: pl.Expr) -> pl.Expr:
-    """A duration in seconds; also one in days, hours, minutes and seconds, as pandas writes it: 0 days 00:01:00.5."""
-    days, *clock = (text.str.extract(_LASTED, n).cast(pl.Float64, strict=False) for n in range(1, 5))
-    hours, minutes, rest = clock
+    """A duration in seconds; also one as pandas writes it (0 days 00:01:00.5), or as Go, Zed and Tenzir do (1m0.5s)."""
+    days, hours, minutes, rest = (text.str.extract(_LASTED, n).cast(pl.Float64, strict=False) for n in range(1, 5))
+    spans = [(text.str.extract(_UNITS, n + 1).cast(pl.Float64, strict=False), unit) for n, unit in enumerate(_LENGTHS)]
+    named = pl.sum_horizontal(number.fill_null(0.0) * unit for number, unit in spans)
     return pl.coalesce(
-        text.cast(pl.Float64, strict=False), days.fill_null(0.0) * 86_400 + hours * 3_600 + minutes * 60 + rest
+        text.cast(pl.Float64, strict=False),
+        days.fill_null(0.0) * 86_400 + hours * 3_600 + minutes * 60 + rest,
+        pl.when(text.str.contains(r"^\d") & text.str.contains(_UNITS)).then(named),
     )
+
+
+def plain_address(column: str) -> pl.Expr:
+    """An address as it is usually written: without padding zeros, and an IPv4 address that is a number with dots."""
+    text = pl.col(column)
+    number = text.str.extract(r"^(\d{1,10})$").cast(pl.Int64, strict=False)
+    number = pl.when(number < 2**32).then(number)
+    dotted = pl.concat_str([(number // 256**i % 256).cast(pl.String) for i in (3, 2, 1, 0)], separator=".")
+    padded = pl.when(text.str.contains(PADDED)).then(text.str.replace_all(r"(^|\.)0{1,2}(\d)", "${1}${2}"))
+    return pl.coalesce(dotted, padded, text)

@@ -39,7 +39,7 @@ SURICATA = Form(
         "`flow` events; `netflow` events tell one direction each",
     ),
     # Elastic's own records of Suricata's events have the type in an object of that name, and fields of their own.
-    marks=re.compile(rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)[\s\S]*?"event_type"\s*:\s*"'),
+    marks=re.compile(rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)[\s\S]*?"event_type"\s*:\s*"[a-z]'),
     strong=True,
     decoder=json_decoder(
         {

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import columns, vpc
+from pipeline.sources import columns, guessed, vpc
 from pipeline.sources.base import Account, Parsed, ReadOptions, cut
 from pipeline.sources.cim import CIM
 from pipeline.sources.declared import Form
@@ -66,11 +66,12 @@ def table_encoding(path: Path, wanted: str, name: str) -> str:
             return encoding
         if form.columns is not None and not _lacks(form, form.columns, schema):
             return encoding
+    own = guessed.mapping(_paths(schema)) if wanted == "auto" else None
     raise SourceError(
         f"is Parquet whose columns are not those of {_listed(asked) if asked else wanted}{_why(asked, schema)}; "
         f"it has {_names(schema)}.",
         where=Location(file=name),
-        remedy="Export the columns that it lacks, or map its own with format: table.",
+        remedy=f"Export the columns that it lacks, or {own or 'map its own with format: table.'}",
     )
 
 
@@ -101,8 +102,12 @@ def _listed(asked: Sequence[str]) -> str:
     return ", ".join(FORMS[n].format for n in asked if n != "table_parquet" or len(asked) == 1)
 
 
+def _paths(schema: Mapping[str, pl.DataType]) -> list[str]:
+    return [".".join(f.path) for f in columns.all_paths(schema) if not isinstance(f.dtype, pl.Struct)]
+
+
 def _names(schema: Mapping[str, pl.DataType]) -> str:
-    names = [".".join(f.path) for f in columns.all_paths(schema) if not isinstance(f.dtype, pl.Struct)]
+    names = _paths(schema)
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 

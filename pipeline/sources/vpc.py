@@ -146,7 +146,7 @@ def derive(fields: pl.DataFrame) -> pl.DataFrame:
     """A record's own fields as ours: the ends, who began, whose interface reports."""
     text = [s.name for s in fields if s.dtype == pl.String and s.name != "raw" and s.null_count() < fields.height]
     fields = fields.with_columns(pl.when((pl.col(c) != "-") & (pl.col(c) != "")).then(pl.col(c)).alias(c) for c in text)
-    flags = pl.when(pl.col("proto").cast(pl.String) == "6").then(pl.col("tcp_flags").cast(pl.Int64, strict=False))
+    flags = pl.when(pl.col("proto").cast(pl.String).is_in(["6", "6.0"])).then("tcp_flags")
     ends = [
         expr
         for ours, interface in (("src", "srcaddr"), ("dest", "dstaddr"))

@@ -58,7 +58,11 @@ _AHEAD_US = 86_400_000_000
 """How much later than its record a flow may begin, for clocks in other zones."""
 TRANSPORT_NUMBERS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp", "132": "sctp"}
 """IANA protocol numbers and names that stand for a transport of ours."""
-_TRANSPORT_OF = {**TRANSPORT_NUMBERS, **{name: name for name in ("tcp", "udp", "icmp", "sctp")}}
+_TRANSPORT_OF = {
+    **TRANSPORT_NUMBERS,
+    **{f"{n}.0": name for n, name in TRANSPORT_NUMBERS.items() if n.isdigit()},  # As pandas and BigQuery write them.
+    **{name: name for name in ("tcp", "udp", "icmp", "sctp")},
+}
 VENDOR_PRODUCT = "Zeek"
 
 TYPED = pl.Schema(

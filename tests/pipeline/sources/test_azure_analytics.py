@@ -42,6 +42,23 @@ OLD: dict[str, Any] = {
     "OutboundBytes_d": 420.0,
 }
 INBOUND = OLD | {"FlowDirection_s": "I", "InboundBytes_d": 420, "OutboundBytes_d": 5_420}
+MACHINE: dict[str, Any] = {
+    "TimeGenerated": "2026-11-20T08:00:00.25Z",
+    "Computer": "c1",
+    "Machine": "m-1",
+    "ConnectionId": "c-1",
+    "Process": "p-1",
+    "Direction": "outbound",
+    "SourceIp": CLIENT,
+    "DestinationIp": SERVER,
+    "DestinationPort": 993,
+    "Protocol": "tcp",
+    "LinksFailed": 0,
+    "BytesSent": 420,
+    "BytesReceived": 5_420,
+}
+"""A row of VMConnection, whose bytes are those that the machine sent and received."""
+SERVES = MACHINE | {"Direction": "inbound", "Machine": "m-2", "BytesSent": 5_420, "BytesReceived": 420}
 PORTAL = {"FlowStartTime [UTC]": "11/20/2026, 8:00:00.250 AM", "FlowEndTime [UTC]": "11/20/2026, 8:05:00.250 AM"}
 """Times as the portal exports them."""
 
@@ -90,3 +107,16 @@ def test_denied_gathered_and_other_rows_are_no_flows() -> None:
     assert (parsed.account.flows, parsed.account.ignored) == (0, 5)
     assert dict(parsed.account.warnings) == {"blocked": 2, "several_ends": 1, "no_counters": 1}
     assert dict(parsed.account.quarantined) == {"bad_json": 1}
+
+
+@pytest.mark.parametrize("encoding", ["azure_analytics", "azure_analytics_csv"])
+@pytest.mark.parametrize(("record", "reporter"), [(MACHINE, "src"), (SERVES, "dest")])
+def test_what_a_machine_received_is_bytes_in_where_it_is_the_client(
+    record: dict[str, Any], reporter: str, encoding: str
+) -> None:
+    lines = as_csv(record) if encoding.endswith("csv") else [json.dumps(record)]
+    assert detect("\n".join(lines).encode(), "auto", "x") == encoding
+    row = only(read(encoding, *lines))
+    assert (row["src_ip"], row["dest_ip"], row["dest_port"], row["transport"]) == (CLIENT, SERVER, 993, "tcp")
+    assert (row["other_bytes_in"], row["other_bytes_out"], row["reporter"]) == (5_420, 420, reporter)
+    assert (row["accounting"], row["start_time"].microsecond) == ("delta", 250_000)

@@ -29,6 +29,10 @@ LOGS = {
     "Azure Firewall": ['{"category":"AZFWNetworkRule","properties":{"SourceIp":"10.1.0.11"}}'],
     "Hubble": ['{"flow":{"verdict":"FORWARDED","IP":{"source":"10.1.0.11","destination":"198.51.100.25"}}}'],
     "NSX": ["2026-11-20T08:00:00.1Z 7396c504 INET TERM m/1024 OUT TCP RST 10.1.0.11/5->198.51.100.25/993 20/16 17/76"],
+    "F5": [
+        'Nov 20 08:00:00 bigip info tmm[1]: 23003137 "192.0.2.1","bigip","Virtual","/Common/vs","r","10.1.0.11"',
+        'acl_policy_name="/Common/p",action="Accept",dest_ip="198.51.100.25",dest_port="993",source_port="50001"',
+    ],
     "OpenVPN": [
         "OpenVPN CLIENT LIST\nUpdated,2026-11-20 08:00:00\nCommon Name,Real Address,Bytes Received,Bytes Sent,Since"
     ],

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import SourceError
 from pipeline.sources.documents import is_document
 from pipeline.sources.registry import detect, format_of
 from tests.pipeline.sources.forms_read import read_document
@@ -99,10 +100,17 @@ def test_results_that_are_no_flows_are_counted_by_name() -> None:
 @pytest.mark.parametrize("time", ["2026-11-20 00:00:10.000 UTC", "1795132810", "2026-11-20T01:00:10.000+01:00"])
 def test_firewalls_that_log_a_session_when_it_ends_have_that_as_their_time(time: str) -> None:
     ends_of = {"src": "10.1.0.11", "dest": "10.9.0.25", "bytes_in": "5", "bytes_out": "3", "duration": "30"}
-    kinds = ("pan:traffic", "cisco:asa", "fgt_traffic", "juniper:junos:firewall:structured", "bro:conn:json")
+    kinds = (
+        "pan:traffic",
+        "cisco:asa",
+        "fgt_traffic",
+        "juniper:junos:firewall:structured",
+        "zscalernss-fw",
+        "bro:conn:json",
+    )
     parsed = read("cim_json", *(json.dumps({"_time": time, **ends_of, "sourcetype": kind}) for kind in kinds))
     starts = [t.isoformat() for t in parsed.rows["start_time"]]
-    assert starts == ["2026-11-19T23:59:40+00:00"] * 4 + ["2026-11-20T00:00:10+00:00"]
+    assert starts == ["2026-11-19T23:59:40+00:00"] * 5 + ["2026-11-20T00:00:10+00:00"]
     assert set(parsed.rows["duration"]) == {30_000_000}
 
 
@@ -114,3 +122,32 @@ def test_bytes_alone_are_of_both_directions() -> None:
     found = parsed.rows.select("other_bytes_in", "other_bytes_out", "total_bytes", "duration").rows()
     assert found == [(None, None, 8, 30_000_000), (5, 3, None, 30_000_000)]
     assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-19T23:59:40+00:00"}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '{"reporter":"src","source_ip":"10.1.0.11","dest_ip":"10.9.0.25","start_time":1795161600,"bytes_in":5}\n',
+        "_raw,bytes_in,bytes_out\nx,1,2\n",
+    ],
+)
+def test_counters_beside_no_source_are_another_product_s(head: str) -> None:
+    with pytest.raises(SourceError, match="is of no known format"):
+        detect(head.encode(), "auto", "x")
+
+
+@pytest.mark.parametrize("encoding", ["cim_json", "cim_csv"])
+def test_bytes_of_vpc_flow_logs_are_the_source_s_and_others_are_warned_of(encoding: str) -> None:
+    back = {"_time": "2026-11-20T08:00:00Z", "src": "10.9.0.25", "src_port": "993", "dest": "10.1.0.11"}
+    back |= {"dest_port": "50001", "bytes": "5900", "bytes_in": "", "sourcetype": "aws:cloudwatchlogs:vpcflow"}
+    for kind, expected, warnings in (
+        ("aws:cloudwatchlogs:vpcflow", (5_900, None, "delta"), {}),
+        ("acme:fw", (None, 5_900, "final"), {"direction_unknown": 1}),
+    ):
+        record = back | {"sourcetype": kind}
+        lines = [",".join(record), ",".join(record.values())] if encoding == "cim_csv" else [json.dumps(record)]
+        parsed = read(encoding, *lines)
+        row = only(parsed)
+        assert (row["src_ip"], row["dest_ip"]) == ("10.1.0.11", "10.9.0.25")
+        assert (row["other_bytes_in"], row["total_bytes"], row["accounting"]) == expected
+        assert dict(parsed.account.warnings) == warnings

@@ -76,6 +76,22 @@ NPROBE = {
     "LAST_SWITCHED": 1_795_161_660.25,
     "EXPORTER_IPV4_ADDRESS": "192.0.2.1",
 }
+NTOPNG = {
+    "FIRST_SEEN": "2026-11-20 09:00:00.250",
+    "LAST_SEEN": "2026-11-20 09:01:00.250",
+    "SRC2DST_BYTES": "5900",
+    "DST2SRC_BYTES": "0",
+    "SRC2DST_PACKETS": 6,
+    "PROTOCOL": 6,
+    "IPV4_SRC_ADDR": 10 << 24 | 9 << 16 | 25,
+    "IPV6_SRC_ADDR": "::",
+    "IP_SRC_PORT": 993,
+    "IPV4_DST_ADDR": 10 << 24 | 1 << 16 | 11,
+    "IPV6_DST_ADDR": "::",
+    "IP_DST_PORT": 50_001,
+    "NTOPNG_INSTANCE_NAME": "192.0.2.1",
+}
+"""A row of ntopng's table in ClickHouse, whose times are the server's own."""
 SUPER_MEDIATOR = {
     "flows": {
         "flowStartMilliseconds": "2026-11-20 08:00:00.250",
@@ -112,7 +128,18 @@ RECORDS: dict[str, tuple[str, Any]] = {
         PMACCT | {"timestamp_start": "1795161600.250000", "timestamp_end": "1795161660.250000"},
     ),
     "pmacct, CSV": ("pmacct_csv", PMACCT_CSV),
+    "pmacct, padded": (
+        "pmacct_csv",
+        "\n".join("  ".join(f"{c:<24}" for c in r.split(",")) for r in PMACCT_CSV.split("\n")),
+    ),
     "nprobe": ("nprobe", NPROBE),
+    "nprobe, CSV": ("nprobe_csv", "\n".join(",".join(map(str, cells)) for cells in (NPROBE, NPROBE.values()))),
+    "nprobe, parted by bars": (
+        "nprobe_csv",
+        "\n".join("|".join(map(str, cells)) for cells in (NPROBE, NPROBE.values())),
+    ),
+    "ntopng, JSON": ("nprobe", NTOPNG),
+    "ntopng, CSV": ("nprobe_csv", "\n".join(",".join(f'"{c}"' for c in cells) for cells in (NTOPNG, NTOPNG.values()))),
     "super_mediator": ("ipfix_json", SUPER_MEDIATOR),
     "ipfixcol2": ("ipfix_json", IPFIXCOL),
 }
@@ -267,3 +294,23 @@ def test_an_answer_to_a_translated_end_is_that_of_the_client_behind_it(encoding:
         assert (row["src_translated_ip"], row["src_port"]) == (NAT, at)
     for nobody in ("0.0.0.0", "::"):
         assert only(read(encoding, json.dumps(record | {behind: nobody}))) == plain
+
+
+def test_a_template_with_addresses_of_both_families_has_zeros_for_one_of_them() -> None:
+    ends = {"IPV6_SRC_ADDR": "2001:db8::25", "IPV6_DST_ADDR": "2001:db8::11"}
+    nowhere = {"IPV4_SRC_ADDR": "0.0.0.0", "IPV4_DST_ADDR": "0.0.0.0"}
+    row = only(read("nprobe", json.dumps(NPROBE | nowhere | ends)))
+    assert (row["src_ip"], row["dest_ip"]) == ("2001:db8::11", "2001:db8::25")
+    row = only(read("nprobe", json.dumps(NPROBE | {"IPV6_SRC_ADDR": "::", "IPV6_DST_ADDR": "::"})))
+    assert (row["src_ip"], row["dest_ip"]) == (CLIENT, SERVER)
+
+
+def test_the_table_of_yafscii_tells_both_directions() -> None:
+    header = "start-time|end-time|duration|rtt|proto|sip|sp|dip|dp|iflags|riflags|pkt|oct|rpkt|roct|end-reason"
+    line = (
+        f"2026-11-20 08:00:00.250|2026-11-20 08:01:00.250|60.000|0.010|6|{CLIENT}|50001|{SERVER}|993|S|AS|5|420|6|5900|"
+    )
+    assert detect(f"{header}\n{line}\n".encode(), "auto", "x") == "yaf"
+    row = only(read("yaf", header, line))
+    assert (row["src_ip"], row["dest_port"], row["ip_bytes_in"], row["ip_bytes_out"]) == (CLIENT, 993, 5_900, 420)
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00.250000+00:00", 60_000_000)

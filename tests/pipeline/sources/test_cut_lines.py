@@ -7,6 +7,7 @@ from pipeline.sources.forms import FORMS
 from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.lines import read
+from tests.pipeline.sources.test_cef import ZSCALER as CEF
 from tests.pipeline.sources.test_conntrack import ENDED as CONNTRACK
 from tests.pipeline.sources.test_encore import HEADED as ENCORE_CEF
 from tests.pipeline.sources.test_encore import PAIRS as ENCORE
@@ -37,6 +38,7 @@ LINES = {
     "stormshield": STORMSHIELD.encode(),
     "zscaler": as_pairs().encode(),
     "conntrack": CONNTRACK.encode(),
+    "cef": CEF.encode(),
     "zeek_lines": ZEEK.encode(),
 }
 

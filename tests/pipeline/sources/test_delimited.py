@@ -150,7 +150,7 @@ def test_a_quote_inside_a_bare_cell_is_text() -> None:
 
 def test_a_cell_may_be_longer_than_the_csv_module_allows_by_default() -> None:
     long = "x" * 200_000
-    assert decode(f'{HEADER}"{long}\n{long}",b,c\n')[0] == [(f"{long}\n{long}", "b", "c")]
+    assert decode(f'{HEADER}"{long}\n{long}y",b,c\n')[0] == [(f"{long}\n{long}y", "b", "c")]
 
 
 def test_a_record_over_too_many_lines_is_a_stray_quote() -> None:

@@ -12,6 +12,7 @@ from pipeline.sources.base import Block, DocumentReader, Parsed
 from pipeline.sources.documents import is_document, may_be_long, records
 from pipeline.sources.reading import LineStream
 from pipeline.sources.registry import READERS, detect
+from tests.pipeline.sources.forms_read import read_document
 from tests.pipeline.sources.lines import options
 
 EVENTS = [
@@ -127,3 +128,13 @@ def test_hits_that_give_their_fields_as_lists_are_records() -> None:
     first, second = map(json.loads, records(answer))
     assert first == {"source.ip": "10.1.0.11", "tags": ["a", "b"]}
     assert second["_source"] == {"a": 1}
+
+
+def test_the_answer_of_a_fortianalyzer_is_opened() -> None:
+    ends = {"srcip": "10.1.0.11", "srcport": "50001", "dstip": "10.9.0.25", "dstport": "993", "sessionid": "7"}
+    log = ends | {"type": "traffic", "logid": "0000000013", "eventtime": "1795161610000000000", "duration": "10"}
+    log |= {"action": "close", "sentbyte": "420", "rcvdbyte": "5900"}
+    answer = json.dumps({"jsonrpc": "2.0", "id": "1", "result": {"percentage": 100, "data": [log, log]}}).encode()
+    encoding = detect(answer, "auto", "x")
+    assert is_document(answer) and encoding is not None
+    assert read_document(encoding, answer).rows["other_bytes_in"].to_list() == [5_900, 5_900]

@@ -262,3 +262,25 @@ def test_nsel_counts_since_the_last_update_and_in_the_end_since_the_beginning() 
     told = rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "accounting")
     assert told == [(SERVER, 6_207, 81, kind) for kind in ("update", "final", "final")]
     assert dict(parsed.account.warnings) == {"blocked": 1, "no_counters": 1}
+
+
+def test_a_sum_of_both_directions_alone_is_warned_of() -> None:
+    ends = {"source": {"ip": "10.1.0.11", "port": 50_001}, "destination": {"ip": "10.9.0.25", "port": 993}}
+    flow = {"@timestamp": "2026-11-20T08:00:00Z", "event": {"dataset": "cisco_asa.log"}} | ends
+    parsed = read("ecs", flow | {"network": {"bytes": 9}}, flow | {"source": ends["source"] | {"bytes": 4}})
+    assert parsed.rows["total_bytes"].to_list() == [9, None]
+    assert dict(parsed.account.warnings) == {"direction_unknown": 1}
+
+
+def test_bytes_of_a_server_that_is_the_source_are_not_the_destination_s() -> None:
+    """As ElastiFlow writes flows of one direction: client and server beside source and destination."""
+    client, server = {"ip": "10.1.0.11", "port": 50_001}, {"ip": "10.9.0.25", "port": 993}
+    back = {
+        "@timestamp": "2026-11-20T08:00:00Z",
+        "destination": client,
+        "client": client,
+        "server": server | {"bytes": 9},
+    }
+    parsed = read("ecs", back | {"source": server | {"bytes": 9}}, back | {"source": server}, back)
+    columns = ("src_ip", "src_port", "dest_ip", "other_bytes_in", "other_bytes_out")
+    assert rows(parsed, *columns) == [("10.1.0.11", 50_001, "10.9.0.25", 9, None)] * 3

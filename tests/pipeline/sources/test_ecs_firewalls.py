@@ -124,14 +124,42 @@ def test_filebeat_and_logstash_take_in_of_cef_for_the_source_s_bytes(
 ) -> None:
     device = {"vendor": vendor, "product": product}
     event, name = {"code": "00020"}, {"name": "traffic:forward close", "version": "0"}
+    analyzer = name | {"name": "forward traffic close"}
     filebeat = document("cef.log", sides, event=event, cef={"device": device, **name})
     logstash = document("cef", sides, event=event, cef=name, observer=device)
+    relayed = document("cef.log", sides, event=event, cef={"device": device, **analyzer})
     interim = "cumulative" if vendor == "Fortinet" else "final"
-    parsed = read("ecs", filebeat, logstash)
-    assert rows(parsed, "other_bytes_in", "other_bytes_out", "accounting") == [(5_000, 77, interim)] * 2
+    parsed = read("ecs", filebeat, logstash, relayed)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "accounting") == [(5_000, 77, interim)] * 3
 
 
 def test_other_logs_of_fortigate_in_cef_repeat_the_traffic_log_s_counters() -> None:
     cef = {"device": {"vendor": "Fortinet", "product": "Fortigate"}, "name": "utm:webfilter ftgd_allow"}
     parsed = read("ecs", document("cef.log", cef=cef))
     assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 1})
+
+
+def test_aws_network_firewall_s_flows_tell_one_direction() -> None:
+    flow = {
+        "bytes": 5_000,
+        "pkts": 8,
+        "id": "7",
+        "start": "2026-11-20T07:00:00.0+0000",
+        "end": "2026-11-20T07:01:00.0+0000",
+    }
+    ends = {"source": {"ip": "10.9.0.25", "port": 993}, "destination": {"ip": "10.1.0.11", "port": 50_001}}
+    event = {"event": {"dataset": "aws.firewall_logs"}, "@timestamp": "2026-11-20T08:00:00Z"}
+    parsed = read("ecs", event | ends | {"aws": {"firewall": {"flow": flow}}})
+    columns = ("src_ip", "other_bytes_in", "other_bytes_out", "packets_in", "duration", "accounting")
+    assert rows(parsed, *columns) == [("10.1.0.11", 5_000, None, 8, 60_000_000, "delta")]
+    assert parsed.rows["start_time"].dt.hour().to_list() == [7]
+
+
+def test_umbrella_s_size_of_one_packet_is_no_flow_s_bytes() -> None:
+    packet = {"@timestamp": "2026-11-20T08:00:00Z", "event": {"dataset": "cisco_umbrella.log"}}
+    packet |= {"source": {"ip": "10.1.0.11", "bytes": 84}, "destination": {"ip": "10.9.0.25"}}
+    times = {"first_packet_timestamp": "2026-11-20T07:00:00Z", "last_packet_timestamp": "2026-11-20T07:01:00Z"}
+    session = packet | {"cisco": {"umbrella": times}, "destination": {"ip": "10.9.0.25", "bytes": 5_000}}
+    parsed = read("ecs", packet, session)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "duration") == [(5_000, 84, 60_000_000)]
+    assert dict(parsed.account.warnings) == {"packets": 1}

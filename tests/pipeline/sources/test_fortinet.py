@@ -75,6 +75,13 @@ def test_json_has_the_keys_of_the_pairs() -> None:
     assert (parsed.account.ignored, dict(parsed.account.quarantined)) == (2, {"bad_json": 1})
 
 
+@pytest.mark.parametrize("shipped", [{"_time": 1_795_133_100}, {"@timestamp": "2026-11-20T00:05:00Z"}])
+def test_json_without_the_device_s_time_has_its_shipper_s(shipped: dict[str, Any]) -> None:
+    record = {k: v.strip('"') for k, v in RECORD.items() if k not in ("eventtime", "date", "time", "tz")}
+    found = read("fortinet_json", json.dumps(record | shipped), zone="Europe/Berlin").rows
+    assert found["start_time"].dt.strftime("%F %T").to_list() == ["2026-11-20 00:00:00"]
+
+
 @pytest.mark.parametrize("line", STYLES)
 def test_every_style_is_known_by_its_content(line: str) -> None:
     assert detect(line.encode(), "auto", "x") == "fortinet"

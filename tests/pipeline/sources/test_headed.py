@@ -34,6 +34,13 @@ FORTI = (
     f"cat=traffic:forward FTNTFGTsubtype=forward FTNTFGTeventtime=1795161600000000000 {ENDS} externalId=402 proto=6 "
     "act=close app=IMAP FTNTFGTduration=56 out=1200 in=5900 FTNTFGTsentpkt=5 FTNTFGTrcvdpkt=6"
 )
+ANALYZER = (
+    f"{HEAD}CEF:0|Fortinet|FortiGate-VM64|6.4.8,build1914 (GA)|0000000013|forward traffic close|3|"
+    "start=Nov 20 2026 08:00:00 logver=604081914 deviceExternalId=FGT1 dvchost=fw ad.vd=root ad.tz=+0000 "
+    f"ad.eventtime=1795161600000000000 ad.logid=0000000013 cat=traffic ad.subtype=forward {ENDS} proto=6 act=close "
+    "externalID=402 app=IMAP ad.duration=56 out=1200 in=5900 ad.sentpkt=5 ad.rcvdpkt=6"
+)
+OF_OLD = FORTI.replace("FTNTFGTduration=56", "cn1=56 cn1Label=Duration").replace("FTNTFGTlogid=0000000013 ", "")
 STARTED = "2026-11-20T07:59:04+00:00"
 
 
@@ -50,6 +57,8 @@ def told(row: dict[str, Any]) -> tuple[Any, ...]:
         ("paloalto", LEEF),
         ("paloalto", LEEF.replace("|cat=", "|\tcat=").replace("|src", "\tsrc").replace("|dst", "\tdst")),
         ("fortinet", FORTI),
+        ("fortinet", ANALYZER),
+        ("fortinet", OF_OLD),
         ("fortinet", FORTI.replace("FTNTFGTeventtime=1795161600000000000", "start=Nov 20 2026 08:00:00")),
     ],
 )
@@ -117,3 +126,10 @@ def test_lines_of_both_kinds_keep_their_order() -> None:
     parsed = read("fortinet", FORTI, pairs, FORTI, "rubbish")
     assert parsed.rows["source_line"].to_list() == [1, 2, 3]
     assert dict(parsed.account.quarantined) == {"bad_line": 1}
+
+
+@pytest.mark.parametrize("line", [FORTI, ANALYZER, OF_OLD])
+def test_sessions_that_go_on_are_told_by_their_message_s_number(line: str) -> None:
+    interim = read("fortinet", line.replace("00013", "00020"), line)
+    assert interim.rows["accounting"].to_list() == ["cumulative", "final"]
+    assert interim.rows["uid"].to_list() == ["402", "402"]

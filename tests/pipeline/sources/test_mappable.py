@@ -36,9 +36,12 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
     ("line", "what"),
     [
         ("59.1,x", "no known format"),
+        ('{"metadata":{"event_type":"NETWORK_CONNECTION"},"network":{"sent_bytes":"3"}}', ".UDM."),
         ('{"metadata":{"eventType":"NETWORK_CONNECTION"},"network":{"sentBytes":"3","receivedBytes":"5"}}', ".UDM."),
         ('"All_Traffic.src","All_Traffic.dest","sum(All_Traffic.bytes_in)",count', "sums over flows"),
         ("Event time               Event  XEvent Proto      Src IP Addr:Port          Dst IP", "events .NSEL."),
+        ('"2026-11-20 08:00:00","[1]","Monitor", "CDFW Tunnel Device","OUTBOUND","6","84"', "Cisco Umbrella's"),
+        ("<?xml version='1.0' encoding='UTF-8'?>\n<results preview='0'>\n<meta>", "Splunk's XML"),
         ("netflow,source=10.0.0.1,version=NetFlowV5 src=1 1795161600000000000", "line protocol"),
         ("10.0.0.1,1390,10.0.0.2,53,udp,CON,0.001055,132,164,31,29,0,0,dns", "without its header"),
         ("Dst Port,Protocol,Timestamp,TotLen Fwd Pkts,TotLen Bwd Pkts", "without the ends"),

@@ -136,3 +136,11 @@ def test_bytes_of_a_connection_that_ended_are_of_both_directions_and_it_began_it
         (None, None, 9, "final", 60_000_000),
     ]
     assert {t.isoformat() for t in parsed.rows["start_time"]} == {"2026-11-20T00:00:00+00:00"}
+
+
+def test_totals_since_the_beginning_count_instead_of_what_came_since_the_last_record() -> None:
+    so_far = [{"bytes_in": 4_900, "bytes_out": 100}, {"bytes_in": 5_900, "bytes_out": 420}]
+    report = activity({"bytes_in": 60, "bytes_out": 40}, cumulative_traffic=so_far[0])
+    end = activity(None, activity_id=2, cumulative_traffic=so_far[1])
+    found = rows(read("ocsf", report, end), "other_bytes_in", "other_bytes_out", "accounting")
+    assert found == [(4_900, 100, "cumulative"), (5_900, 420, "cumulative")]

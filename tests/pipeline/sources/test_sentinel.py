@@ -79,6 +79,8 @@ def test_what_the_server_sent_are_bytes_in(table: str, record: dict[str, Any], e
     ("changes", "expected"),
     [
         ({"AdditionalExtensions": "FTNTFGTlogid=0000000020;FTNTFGTduration=120"}, "cumulative"),
+        ({"Activity": "forward traffic accept", "AdditionalExtensions": "ad.logid=0000000020"}, "cumulative"),
+        ({"Activity": "virus utm monitored"}, "ignored"),
         ({"DeviceEventClassID": "00015", "AdditionalExtensions": ""}, "begin"),
         ({"DeviceAction": "deny"}, "blocked"),
         ({"Activity": "utm:webfilter ftgd_allow passthrough"}, "ignored"),
@@ -135,3 +137,58 @@ def test_sessions_that_asim_dates_to_their_log_began_their_duration_before() -> 
     for parsed in (read("sentinel_asim", *map(json.dumps, records)), read("sentinel_asim_csv", *as_csv(records[0]))):
         start = datetime(2026, 11, 20, 8, 0, 0, 250_000, tzinfo=UTC)
         assert set(parsed.rows.select(columns).rows()) == {(start, 10_000_000, 5_420, 420)}
+
+
+MICROSOFT = {"EventVendor": "Microsoft", "Type": "NTANetAnalytics", "NetworkDirection": "Inbound"}
+TURNED = {"SrcBytes": 5_420, "DstBytes": 420}
+STRETCHES = {
+    "traffic analytics": MICROSOFT | {"EventProduct": "Azure NSG flows"},
+    "virtual networks": MICROSOFT | {"EventProduct": "NSGFlow"} | TURNED,
+    "security groups": MICROSOFT | {"EventProduct": "NSGFlow", "Type": "AzureNetworkAnalytics_CL"},
+    "machines": MICROSOFT | {"EventProduct": "VMConnection", "NetworkDuration": 12, "EventEndTime": None} | TURNED,
+}
+
+
+@pytest.mark.parametrize("name", STRETCHES)
+def test_asim_s_sums_over_a_stretch_count_once_for_both_ends_the_right_way(name: str) -> None:
+    """As Microsoft's parsers make them: some have what the server's interface or machine saw the other way."""
+    inbound = SESSION | STRETCHES[name]
+    outbound = inbound | {"NetworkDirection": "Outbound", "SrcBytes": 420, "DstBytes": 5_420}
+    parsed = read("sentinel_asim", json.dumps(inbound), json.dumps(outbound))
+    columns = ("other_bytes_in", "other_bytes_out", "accounting", "reporter")
+    assert parsed.rows.select(columns).rows() == [(5_420, 420, "delta", "dest"), (5_420, 420, "delta", "src")]
+    assert set(parsed.rows["start_time"].dt.second()) == {0}
+
+
+def test_asim_s_vpc_flow_logs_tell_one_direction() -> None:
+    """Its parser gives the bytes as the network's, the packet's ends as translated ones, another time as start."""
+    one_way = {"EventVendor": "AWS", "EventProduct": "VPC", "SrcBytes": None, "DstBytes": None, "NetworkBytes": 5_420}
+    back = {"SrcIpAddr": "10.9.0.25", "SrcPortNumber": 993, "DstIpAddr": "10.1.0.99", "DstPortNumber": 50_001}
+    times = {"Start": "2026-11-20T08:00:00.250Z", "EventStartTime": "2026-11-20T08:07:00Z"}
+    row = only(read("sentinel_asim", json.dumps(SESSION | one_way | back | times | {"DstNatIpAddr": "10.1.0.11"})))
+    assert ends(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993)
+    assert (row["other_bytes_in"], row["total_bytes"], row["accounting"]) == (5_420, None, "delta")
+    assert (row["src_translated_ip"], row["start_time"].minute) == ("10.1.0.99", 0)
+
+
+CISCO = {"EventVendor": "Cisco", "EventProduct": "Firepower"}
+FIREPOWER = {"DeviceVendor": "Cisco", "DeviceProduct": "Firepower", "DeviceEventClassID": "RNA:1003:1",
+             "ExternalID": 7, "SentBytes": None, "ReceivedBytes": None}  # fmt: skip
+
+
+def test_firepower_s_connections_are_read_in_either_table() -> None:
+    """eNcore's bytesIn are the responder's (its adapter for CEF); Microsoft's parser takes them for the source's."""
+    more = "start=1795161600250;end=1795161610250;bytesIn=5420;bytesOut=420;dvcpid=1"
+    log = only(read("sentinel_cef", json.dumps(LOG | FIREPOWER | {"AdditionalExtensions": more})))
+    session = only(read("sentinel_asim", json.dumps(SESSION | CISCO | TURNED)))
+    for row in (log, session):
+        assert (row["other_bytes_in"], row["other_bytes_out"], row["start_time"].microsecond) == (5_420, 420, 250_000)
+    assert (log["uid"], log["accounting"]) == ("1/7/1795161600250", "cumulative")
+
+
+@pytest.mark.parametrize("vendor", ["Check Point", "CheckPoint"])
+def test_updates_of_check_point_s_connections_count_since_their_beginning(vendor: str) -> None:
+    update = LOG | {"DeviceVendor": vendor, "DeviceProduct": "VPN-1 & FireWall-1", "Activity": "imaps"}
+    update |= {"DeviceAction": "Accept", "AdditionalExtensions": "loguid={0x1};start_time=1795161600;origin=192.0.2.1"}
+    row = only(read("sentinel_cef", json.dumps(update)))
+    assert (row["uid"], row["accounting"], row["start_time"].second) == ("{0x1}", "cumulative", 0)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import SourceError
 from pipeline.sources.registry import detect
 from tests.pipeline.sources.lines import ends, ip_bytes, only, read_blocks, read_lines, starts
 
@@ -141,3 +142,8 @@ def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(data: st.Data
     assert whole.account.lines == len(lines)
     assert whole.rows.drop("source_line").equals(parts.rows.drop("source_line"))
     assert dict(whole.account.quarantined) == dict(parts.account.quarantined)
+
+
+def test_titles_without_bytes_are_refused_with_what_to_print() -> None:
+    with pytest.raises(SourceError, match=r"was printed without bytes\. Print it with rwcut --fields=.*bytes"):
+        detect(b"sIP|dIP|sPort|dPort|sTime|\n10.1.0.11|10.9.0.25|50001|993|1795161600|\n", "auto", "x")

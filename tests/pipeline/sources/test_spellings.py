@@ -147,15 +147,62 @@ ZEEK = "ts,uid,id.orig_h,id.orig_p,id.resp_h,id.resp_p,proto,duration,orig_bytes
         ("1 days 01:00:00", 90_000.0),
         ("00:01:00.5", 60.5),
         ("-1 days +23:59:59", None),
+        ("30.5s", 30.5),
+        ("163.82ms", 0.16382),
+        ("1h2m3.5s", 3_723.5),
+        ("250µs", 0.00025),
     ],
 )
-def test_durations_and_gaps_are_read_as_pandas_writes_them(told: str, seconds: float | None) -> None:
+def test_durations_and_gaps_are_read_as_other_programs_write_them(told: str, seconds: float | None) -> None:
     found = only(read("zeek_csv", ZEEK, f"1795161600,C1,10.1.0.11,50001,10.9.0.25,993,tcp,{told},<NA>,600,5900"))
     assert (found["ip_bytes_in"], found["payload_bytes_out"]) == (5_900, None)
     assert found["duration"] == (None if seconds is None else round(seconds * 1e6))
 
 
-@pytest.mark.parametrize("told", ["1:00", "0 days", "a days 00:00:00", "0 days 00:00:0x"])
+@pytest.mark.parametrize("told", ["1:00", "0 days", "a days 00:00:00", "0 days 00:00:0x", "5 s", "s", "5x", "1s2h"])
 def test_other_durations_are_no_number(told: str) -> None:
     parsed = read("zeek_csv", ZEEK, f"1795161600,C1,10.1.0.11,50001,10.9.0.25,993,tcp,{told},1,600,5900")
     assert dict(parsed.account.quarantined) == {"bad_number": 1}
+
+
+VPC = "version,interface_id,srcaddr,dstaddr,srcport,dstport,protocol,bytes,start,end,tcp_flags"
+NFDUMP = "ts,te,td,sa,da,sp,dp,pr,flg,ipkt,ibyt"
+PMACCT = "SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,TIMESTAMP_START,TIMESTAMP_END,PACKETS,BYTES"
+ONE_WAY = {
+    "vpc_csv, by its ports": (
+        f"{VPC}\n2.0,eni-1,10.9.0.25,10.1.0.11,993.0,50001.0,6.0,5900.0,1795161600.0,1795161660.0,",
+        "port_rule",
+    ),
+    "vpc_csv, by its flags": (
+        f"{VPC}\n2.0,eni-1,10.9.0.25,10.1.0.11,1993.0,50001.0,6.0,5900.0,1795161600.0,1795161660.0,19.0",
+        "syn",
+    ),
+    "nfdump_csv": (
+        f"{NFDUMP}\n2026-11-20 08:00:00,2026-11-20 08:00:30,30.0,10.9.0.25,10.1.0.11,993.0,50001.0,TCP,.A,80.0,5900.0",
+        "port_rule",
+    ),
+    "pmacct_csv": (
+        f'{PMACCT}\n10.9.0.25,10.1.0.11,"3,306","50,001",6.0,2026-11-20 08:00:00,2026-11-20 08:00:30,80.0,5900.0',
+        "port_rule",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_WAY)
+def test_records_of_one_direction_know_ports_written_as_reals_or_grouped(name: str) -> None:
+    text, how = ONE_WAY[name]
+    found = only(read(name.partition(",")[0], *text.split("\n")))
+    assert (found["src_ip"], found["src_port"], found["dest_ip"]) == ("10.1.0.11", 50_001, "10.9.0.25")
+    assert (found["ip_bytes_in"], found["transport"], found["orientation"]) == (5_900, "tcp", how)
+
+
+def test_a_field_with_the_same_value_again_and_again_has_that_value() -> None:
+    again = [f'"{v}\n{v}"' for v in ("2026-11-20 08:00:00", "10.1.0.11", "50001", "10.9.0.25", "993", "tcp", "5900")]
+    twice = ",".join([*again, '"600\n600"'])
+    found = only(read("cim_csv", HEADER, *twice.split("\n")))
+    assert (found["src_ip"], found["dest_ip"], found["dest_port"]) == ("10.1.0.11", "10.9.0.25", 993)
+    assert (found["other_bytes_in"], found["other_bytes_out"], found["start_time"].hour) == (5_900, 600, 8)
+    other = twice.replace("993\n993", "993\n143").replace("5900\n5900", "5900\n5901")
+    assert dict(read("cim_csv", HEADER, *other.split("\n")).account.quarantined) == {"bad_number": 1}
+    ports = twice.replace("993\n993", "993\n143")
+    assert only(read("cim_csv", HEADER, *ports.split("\n")))["dest_port"] == 993

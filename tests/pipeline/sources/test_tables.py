@@ -229,6 +229,19 @@ def test_a_mapped_column_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         read(path, "table", mapping=MAPPING)
 
 
+def test_columns_that_a_mapping_reads_are_an_error_that_tells_it(tmp_path: Path) -> None:
+    own = {
+        "IPV4_SRC_ADDR": "10.1.0.11",
+        "IPV4_DST_ADDR": "10.9.0.25",
+        "IN_BYTES": 1,
+        "OUT_BYTES": 2,
+        "FIRST_SWITCHED": 1,
+    }
+    path = write(tmp_path / "t.parquet", [{"flow": own}])
+    with pytest.raises(SourceError, match=r"fields: \{src_ip: flow\.IPV4_SRC_ADDR.*bytes_in: flow\.OUT_BYTES"):
+        tables.table_encoding(path, "auto", "x")
+
+
 def test_columns_of_no_known_form_are_an_error_that_shows_them(tmp_path: Path) -> None:
     path = write(tmp_path / "t.parquet", [{"a": 1, "b": {"c": 2}}])
     with pytest.raises(SourceError, match=r"^x: is Parquet whose columns are not those of zeek, vpc.*it has a, b.c\."):

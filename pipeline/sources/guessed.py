@@ -1,0 +1,158 @@
+"""A mapping for a table or JSON of no known format, guessed by the names of its columns.
+
+It goes into a source with `format: table`, and is only ever proposed to a person, who must see whether it is right:
+names tell what a column is far more surely than which way its bytes go. Logs that are known by name are in `mappable`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.sources.base import begins_as_json
+from pipeline.sources.documents import beginning
+from pipeline.sources.quoting import tidied
+
+_SRC = ("src", "source", "s", "client", "cli", "orig", "initiator")
+_DEST = ("dst", "dest", "destination", "d", "server", "srv", "resp", "responder")
+
+
+def _each(ends: Iterable[str], *patterns: str) -> tuple[str, ...]:
+    return tuple(p.format(end) for p in patterns for end in ends)
+
+
+_ADDRESS = ("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4", "ipv4{}addr", "ip{}", "{}host", "{}")
+_SPELLED: Mapping[str, tuple[str, ...]] = {
+    "src_ip": (*_each(_SRC, *_ADDRESS), "sa", "clientprivateip", "clientpublicip"),
+    "dest_ip": (*_each(_DEST, *_ADDRESS), "da"),
+    "src_port": _each(_SRC, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "{}p"),
+    "dest_port": (*_each(_DEST, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "{}p"), "port"),
+    "transport": ("transport", "proto", "protocol", "ipprotocol", "ipproto", "networkprotocol", "l4protocol", "pr"),
+    "start_time": (
+        *("starttime", "flowstart", "flowstarttime", "sessionstarttime", "timestart", "firstseen", "firstswitched"),
+        "timestampconnectionstart",
+        *("start", "first", "begin", "begintime", "stime", "timestamp", "eventtime", "time", "datetime", "ts", "date"),
+        *("bidirectionalfirstseenms", "timegenerated", "logtime", "created"),
+    ),
+    "end_time": ("endtime", "flowend", "flowendtime", "timeend", "lastseen", "end", "bidirectionallastseenms"),
+    "bytes_in": (
+        *("bytesin", "receivedbytes", "bytesreceived", "rcvdbytes", "rcvdbyte", "bytesrcvd", "rcvbytes", "recvbytes"),
+        *_each(_DEST, "{}bytes", "bytes{}", "{}octets"),
+        *(
+            "dst2srcbytes",
+            "bytesdsttosrc",
+            "bytesdesttosrc",
+            "s2cbytes",
+            "bytestoclient",
+            "srv2clibytes",
+            "revbytes",
+            "dsttbo",
+            "zenbytestxclient",
+        ),
+        *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded", "outbytes"),
+    ),
+    "bytes_out": (
+        *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes"),
+        *_each(_SRC, "{}bytes", "bytes{}", "{}octets"),
+        *(
+            "src2dstbytes",
+            "bytessrctodst",
+            "bytessrctodest",
+            "c2sbytes",
+            "bytestoserver",
+            "cli2srvbytes",
+            "fwdbytes",
+            "dsttbi",
+            "zenbytesrxclient",
+        ),
+        *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded", "inbytes"),
+    ),
+    "sent": ("bytes", "octets", "totalbytes", "numbytes", "bytecount"),
+}
+"""Field -> the columns' names that may mean it, letters and digits alone, the likeliest first.
+
+Exporters of NetFlow call what came into them from the source `in_bytes`."""
+_NEEDED, _COUNTERS = ("src_ip", "dest_ip", "start_time"), {"bytes_in", "bytes_out", "sent"}
+_LOOKED_AT = 20
+"""Records of JSON whose names are taken."""
+_PLAIN = re.compile(r"[A-Za-z_][\w .()/-]*")
+"""A name that YAML takes as it stands, also within braces."""
+
+
+def told(head: bytes) -> tuple[str, str] | None:
+    """(what a file that begins so seems to be, how to read it); None where its columns name no ends and bytes."""
+    remedy = mapping(_names(head))
+    return (
+        ("of no known format, but has columns like those of a log of flows", f"If it is one, {remedy}")
+        if remedy
+        else None
+    )
+
+
+def mapping(columns: Sequence[str]) -> str | None:
+    """How a table with these columns may be read as one of the user's own; None where they name no ends and bytes."""
+    fields = _fields(columns)
+    if any(name not in fields for name in _NEEDED) or not _COUNTERS.intersection(fields):
+        return None
+    ends = {ours: column for ours, column in fields.items() if ours not in _COUNTERS}
+    if "bytes_in" in fields and "bytes_out" in fields:
+        ends |= {ours: fields[ours] for ours in ("bytes_in", "bytes_out")}
+        which = "See that bytes_in is what src_ip received, and exchange the two columns where it is not."
+    else:
+        ends["sent"] = next(fields[ours] for ours in ("sent", "bytes_out", "bytes_in") if ours in fields)
+        which = (
+            "sent is right where a record tells one direction, from src_ip to dest_ip; if it sums both, write bytes."
+        )
+    pairs = ", ".join(f"{ours}: {_quoted(column)}" for ours, column in ends.items())
+    return (
+        f"read it with format: table and fields: {{{pairs}}}. {which} Where its times are neither numbers nor ISO "
+        "8601, give a time_format, and where records tell the bytes since the last one of the same session, "
+        "accounting: delta."
+    )
+
+
+def _names(head: bytes) -> list[str]:
+    """The names of a table's columns or of the fields of JSON, by their dotted paths."""
+    try:
+        if begins_as_json(head):
+            paths = (path for text in beginning(head, _LOOKED_AT) for path in _paths(json.loads(text)))
+            return list(dict.fromkeys(paths))
+        first = tidied(head.decode("utf-8", errors="replace").split("\n", 1)[0])
+        delimiter = max(",;\t|", key=first.count)
+        return [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    except (ValueError, RecursionError, csv.Error):
+        return []
+
+
+def _paths(value: Any, prefix: str = "") -> Iterator[str]:
+    """The dotted paths of what is neither an object nor a list."""
+    if not isinstance(value, dict):
+        return
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _paths(inner, f"{prefix}{name}.")
+        elif not isinstance(inner, list):
+            yield f"{prefix}{name}"
+
+
+def _fields(names: Sequence[str]) -> dict[str, str]:
+    """Field -> the column whose name means it; a column counts once."""
+    known = dict[str, str]()
+    for name in names:
+        parts = name.split(".")
+        for path in (parts, parts[-2:], parts[-1:]):
+            known.setdefault(re.sub(r"[^a-z0-9]", "", ".".join(path).lower()), name)
+    found = dict[str, str]()
+    for ours, spellings in _SPELLED.items():
+        column = next((known[s] for s in spellings if s in known and known[s] not in found.values()), None)
+        if column is not None:
+            found[ours] = column
+    return found
+
+
+def _quoted(name: str) -> str:
+    """A name as YAML has it within braces."""
+    return name if _PLAIN.fullmatch(name) and name == name.strip() else json.dumps(name)

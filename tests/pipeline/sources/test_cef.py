@@ -1,0 +1,83 @@
+"""CEF and LEEF of devices without a format of their own: which way their bytes go, their times, and what is no flow."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.sources.registry import detect
+from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
+
+HEAD = "<14>Nov 20 08:00:56 nss "
+ZSCALER = (
+    f"{HEAD}CEF:0|Zscaler|NSSFWlog|5.7|Allow|Default rule|3|act=Allow suser=a src=10.1.0.11 spt=50001 dst=10.9.0.25 "
+    "dpt=993 deviceTranslatedAddress=203.0.113.9 destinationTranslatedAddress=0.0.0.0 proto=TCP reason=a in b=c "
+    "in=5900 out=1200 rt=Nov 20 2026 08:00:56 cs2=IMAPS cs2Label=nwService cs4=No cs4Label=aggregated cn1=56000 "
+    "cn1Label=durationms cn2=1 cn2Label=numsessions"
+)
+LEEF = (
+    f"{HEAD}LEEF:1.0|Zscaler|NSS-FW|6.0|Allow|usrName=a\tsrc=10.1.0.11\tdst=10.9.0.25\tsrcPort=50001\tdstPort=993\t"
+    "cat=nss-fw\taggregate=No\tproto=TCP\tdstBytes=5900\tsrcBytes=1200\tduration=56\tdurationms=56000\tnumsessions=1\t"
+    "devTime=Nov 20 2026 08:00:56"
+)
+SONICWALL = (
+    "<134>Nov 20 08:00:56 fw CEF:0|SonicWall|NSA 2650|6.5.4|537|Connection Closed|4|cat=1024 gcat=6 src=10.1.0.11 "
+    "spt=50001 dst=10.9.0.25 dpt=993 proto=tcp/imaps out=1200 in=5900 rt=1795161656000 cn2=56 cn2Label=Duration"
+)
+DIALECTS = {"Zscaler": ZSCALER, "Zscaler, LEEF": LEEF, "SonicWall": SONICWALL}
+
+
+@pytest.mark.parametrize("who", DIALECTS)
+def test_what_the_destination_sent_is_what_the_source_received(who: str) -> None:
+    assert detect(f"{DIALECTS[who]}\n".encode(), "auto", "x") == "cef"
+    row = only(read("cef", DIALECTS[who]))
+    assert ends(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993)
+    assert (row["other_bytes_in"], row["other_bytes_out"], row["transport"]) == (5_900, 1_200, "tcp")
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00+00:00", 56_000_000)
+
+
+def test_a_time_is_of_the_zone_that_it_names_or_the_source_s() -> None:
+    berlin = {"zone": "Europe/Berlin"}
+    assert only(read("cef", ZSCALER, **berlin))["start_time"].hour == 7
+    assert only(read("cef", ZSCALER.replace("08:00:56 cs2", "08:00:56 GMT cs2"), **berlin))["start_time"].hour == 8
+    assert only(read("cef", SONICWALL, **berlin))["start_time"].hour == 8
+    parsed = read("cef", SONICWALL.replace("rt=1795161656000 ", ""))
+    assert (only(parsed)["start_time"].month, dict(parsed.account.warnings)) == (11, {"year_assumed": 1})
+
+
+@pytest.mark.parametrize(
+    ("line", "warnings"),
+    [
+        (ZSCALER.replace("act=Allow", "act=Drop"), {"blocked": 1}),
+        (LEEF.replace("|Allow|", "|Drop|"), {"blocked": 1}),
+        (ZSCALER.replace("cs4=No", "cs4=Yes").replace("cn2=1 ", "cn2=3 "), {"several_ends": 1}),
+        (ZSCALER.replace("NSSFWlog", "NSSWeblog"), {}),
+        (ZSCALER.replace(" in=5900", "").replace(" out=1200", ""), {"no_counters": 1}),
+        ("<14>Nov 20 08:00:56 nss started", {}),
+    ],
+)
+def test_what_is_no_flow_is_ignored_by_name(line: str, warnings: dict[str, int]) -> None:
+    parsed = read("cef", line)
+    assert (parsed.account.flows, parsed.account.ignored, dict(parsed.account.warnings)) == (0, 1, warnings)
+
+
+def test_a_counter_given_twice_and_what_is_no_message_are_set_aside() -> None:
+    parsed = read("cef", f"{ZSCALER} in=9", "CEF is a format")
+    assert dict(parsed.account.quarantined) == {"bad_line": 2}
+
+
+def test_messages_without_bytes_are_named_and_not_read() -> None:
+    with pytest.raises(SourceError, match="CEF of SonicWall NSA 2650"):
+        detect(SONICWALL.replace(" out=1200 in=5900", "").encode(), "auto", "x")
+
+
+TEXTS = [*DIALECTS.values(), "CEF:0|a|b|c|", "LEEF:2.0|a|b|c|d|^|src=1^srcBytes=2", "x", '"', ""]
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(TEXTS), max_size=8), st.integers(0, 8), st.integers(1, 300))
+def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int, end: int) -> None:
+    cut = [*lines, ZSCALER[:end]]
+    whole, parts = read_lines("cef", cut), read_blocks("cef", [cut[:at], cut[at:]])
+    assert whole.account == parts.account
+    assert whole.rows.equals(parts.rows)

@@ -1,0 +1,77 @@
+"""Mappings guessed by the names of columns: which column is which field, and what is never guessed."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import SourceError
+from pipeline.mapping import check_fields
+from pipeline.sources import guessed
+from pipeline.sources.registry import detect
+
+NFSTREAM = (
+    "id,src_ip,src_port,dst_ip,dst_port,protocol,bidirectional_first_seen_ms,bidirectional_last_seen_ms,"
+    "bidirectional_bytes,src2dst_bytes,dst2src_bytes"
+)
+JOY = {"sa": "10.1.0.11", "da": "10.9.0.25", "pr": 6, "sp": 50_001, "dp": 993, "bytes_out": 420, "bytes_in": 5_900,
+       "time_start": 1_795_161_600.25, "packets": [{"b": 100, "dir": ">"}]}  # fmt: skip
+NETSKOPE = {"timestamp": 1_795_161_600, "type": "network", "srcip": "10.1.0.11", "dstip": "10.9.0.25",
+            "client_bytes": 420, "server_bytes": 5_900, "numbytes": 6_320}  # fmt: skip
+KENTIK = {"timestamp": 1_795_161_600, "src_addr": "10.9.0.25", "dst_addr": "10.1.0.11", "in_bytes": 5_900}
+TABLES: dict[str, tuple[str, dict[str, str]]] = {
+    "NFStream": (
+        NFSTREAM,
+        {"src_ip": "src_ip", "dest_ip": "dst_ip", "src_port": "src_port", "dest_port": "dst_port",
+         "transport": "protocol", "start_time": "bidirectional_first_seen_ms",
+         "end_time": "bidirectional_last_seen_ms", "bytes_in": "dst2src_bytes", "bytes_out": "src2dst_bytes"},
+    ),
+    "Joy": (
+        json.dumps({"version": "4.0"}) + "\n" + json.dumps(JOY),
+        {"src_ip": "sa", "dest_ip": "da", "src_port": "sp", "dest_port": "dp", "transport": "pr",
+         "start_time": "time_start", "bytes_in": "bytes_in", "bytes_out": "bytes_out"},
+    ),
+    "Netskope": (
+        json.dumps({"data": NETSKOPE}),
+        {"src_ip": "data.srcip", "dest_ip": "data.dstip", "start_time": "data.timestamp",
+         "bytes_in": "data.server_bytes", "bytes_out": "data.client_bytes"},
+    ),
+    "Kentik": (
+        json.dumps(KENTIK),
+        {"src_ip": "src_addr", "dest_ip": "dst_addr", "start_time": "timestamp", "sent": "in_bytes"},
+    ),
+    "vRealize Network Insight": (
+        '"Source IP";"Destination IP";Port;"Sum of Bytes (Src to Dst)";"Sum of Bytes (Dst to Src)";"@Start: Time"',
+        {"src_ip": "Source IP", "dest_ip": "Destination IP", "dest_port": "Port", "start_time": "@Start: Time",
+         "bytes_in": "Sum of Bytes (Dst to Src)", "bytes_out": "Sum of Bytes (Src to Dst)"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_refusal_proposes_a_mapping_that_a_source_may_have(name: str) -> None:
+    head, expected = TABLES[name]
+    with pytest.raises(SourceError, match="columns like those of a log of flows") as refused:
+        detect(f"{head}\n".encode(), "auto", "x")
+    fields: Any = yaml.safe_load(re.search(r"fields: (\{.*?\})\. ", str(refused.value))[1])  # type: ignore[index]
+    check_fields(fields)
+    assert fields == expected
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "a,b,c\n1,2,3\n",
+        "src_ip,dest_ip,bytes\n",
+        "src_ip,start_time,bytes\n",
+        "src_ip,dest_ip,start_time\n",
+        '{"src_ip": {"start_time": [1], "bytes": ["x"]}}',
+        '{"a": ' * 2_000,
+        "words of a source and its destination, at a time, in bytes",
+        "\x00\x01",
+    ],
+)
+def test_what_names_no_ends_time_and_bytes_is_not_guessed(head: str) -> None:
+    assert guessed.told(head.encode()) is None
