@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from blake3 import blake3
 
 from pipeline.errors import Location, SourceError
-from pipeline.files import FoundFile
+from pipeline.found import FoundFile
 from pipeline.lander import CHUNK_BYTES
 from pipeline.ledger import Entry, Ledger
 from pipeline.settings import LimitSettings
