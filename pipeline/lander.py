@@ -18,6 +18,7 @@ from blake3 import blake3
 from pipeline.attribution import days_held, end_time
 from pipeline.direction import MAIL_PORTS
 from pipeline.errors import Location, SourceError
+from pipeline.file_content import CHUNK_BYTES
 from pipeline.found import FoundFile
 from pipeline.inventory import Inventory
 from pipeline.landed import write_landed
@@ -39,7 +40,6 @@ ROWS_PER_FILE = 250_000
 QUARANTINED = "quarantine"
 """Below it, in the storage, lie the lines that were set aside."""
 HEAD_BYTES = 1 << 16
-CHUNK_BYTES = 1 << 20
 MAX_QUARANTINE_ROWS = 100_000
 """Quarantined lines of one file that are kept with their text; all are counted."""
 

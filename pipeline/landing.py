@@ -7,28 +7,26 @@ at all. Rows stay raw here: de-duplication, byte layers and categories are decid
 from __future__ import annotations
 
 import datetime as dt
-import struct
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-from blake3 import blake3
 
 from pipeline import left_out, redating, upkeep
 from pipeline.errors import Location, SourceError, StorageError
+from pipeline.file_content import content_size, hash_content
 from pipeline.files import Listing, list_files
 from pipeline.found import FoundFile
 from pipeline.inventory import Inventory
-from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, landed_name, quarantine_name
+from pipeline.lander import CODE_VERSION, FileLander, landed_name, quarantine_name
 from pipeline.ledger import LEDGER, Entry, Ledger
 from pipeline.peek import peek
 from pipeline.reading_options import options_for
 from pipeline.rotation import shortened
-from pipeline.settings import InventoryEntry, LimitSettings, Settings, SourceSettings
+from pipeline.settings import InventoryEntry, Settings, SourceSettings
 from pipeline.sources.base import ReadOptions
-from pipeline.sources.reading import LineStream, compression_of
 from pipeline.sources.watch import Watch
 from pipeline.storage import Storage, digest
 
@@ -356,10 +354,10 @@ class Landing:
 
     def _twin_before(self, file: FoundFile, entry: Entry) -> Entry | None:
         """The landed file with the same content, before reading this one; looked into only where the sizes agree."""
-        size = _content_size(file.path, file.size)
+        size = content_size(file.path, file.size)
         if size is None or not self._alike.get((file.source, size % (1 << 32)), set()) - {file.name}:
             return None
-        entry.content, entry.content_bytes = _hash_content(file, self._settings.limits)
+        entry.content, entry.content_bytes = hash_content(file, self._settings.limits)
         return self._twin(entry)
 
     def _twin(self, entry: Entry) -> Entry | None:
@@ -425,27 +423,3 @@ class Landing:
         for name in sorted(set(self._gone) - upkeep.used_files(self.ledger)):
             self.storage.remove(name)
         self._gone = []
-
-
-def _content_size(path: Path, size: int) -> int | None:
-    """The decompressed size, where it can be told without reading the file."""
-    try:
-        with path.open("rb") as handle:
-            kind = compression_of(handle.read(6))
-            if kind == "gzip" and size >= 18:
-                handle.seek(-4, 2)
-                return int(struct.unpack("<I", handle.read(4))[0])
-    except OSError:
-        return None
-    return size if kind == "plain" else None
-
-
-def _hash_content(file: FoundFile, limits: LimitSettings) -> tuple[str, int]:
-    """Hash and size of the decompressed content."""
-    stream, hasher = LineStream(file.path, limits, file.name), blake3()
-    try:
-        while data := stream.read(CHUNK_BYTES):
-            hasher.update(data)
-    finally:
-        stream.close()
-    return hasher.hexdigest(), stream.bytes_read

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from blake3 import blake3
-
 from pipeline.errors import Location, SourceError
+from pipeline.file_content import hash_content
 from pipeline.found import FoundFile
-from pipeline.lander import CHUNK_BYTES
 from pipeline.ledger import Entry, Ledger
 from pipeline.settings import LimitSettings
-from pipeline.sources.reading import LineStream
 
 
 def shortened(
@@ -63,12 +60,7 @@ def _moved(old: Entry, files: Iterable[FoundFile], ledger: Ledger, limits: Limit
 
 
 def _begins_with(file: FoundFile, old: Entry, limits: LimitSettings) -> bool:
-    stream, hasher, left = LineStream(file.path, limits, file.name), blake3(), old.content_bytes
     try:
-        while left > 0 and (data := stream.read(min(left, CHUNK_BYTES))):
-            hasher.update(data)
-            left -= len(data)
+        return hash_content(file, limits, old.content_bytes) == (old.content, old.content_bytes)
     finally:
-        stream.close()
         file.release()
-    return not left and hasher.hexdigest() == old.content

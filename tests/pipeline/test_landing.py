@@ -299,7 +299,7 @@ def test_what_was_read_of_a_log_that_goes_while_it_is_read_again_stays(
     path = world.put("2026-10-01/conn.log", tsv(flow("C1")))
     world.land()
     world.put("2026-10-01/conn.log", tsv(flow("C1"), flow("C2", 7)))
-    monkeypatch.setattr(landing, "_content_size", lambda *_: path.rename(path.with_name("conn.1.log")) and None)
+    monkeypatch.setattr(landing, "content_size", lambda *_: path.rename(path.with_name("conn.1.log")) and None)
     assert world.land().problems == []
     assert world.received() == [220]
     monkeypatch.undo()
