@@ -33,7 +33,8 @@ def told(form: Form, ignored: pl.Series) -> dict[str, int]:
 
 @cache
 def _others(name: str) -> list[Form]:
-    """Forms of single lines that only their format has, but for those of the named one."""
+    """Forms of single lines that only their format has, and CEF of any device, but for those of the named one."""
     from pipeline.sources.forms import FORMS  # noqa: PLC0415 - forms are made of readers
 
-    return [f for f in FORMS.values() if f.ends_lines and f.strong and not f.json and f.format != name]
+    known = [f for f in FORMS.values() if f.ends_lines and not f.json and f.format != name]
+    return [f for f in known if f.strong or f.format == "cef"]
