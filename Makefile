@@ -29,10 +29,10 @@ demo: $(STAMP) ## set up, make the demo site, run the whole job and print its al
 ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
 	.venv/bin/nilometer --site demo-site ui
 
-test: $(STAMP) lint types ## set up, then lint, types and all fast tests
-	$(MAKE) --no-print-directory --output-sync=target -j4 test-runs test-more-runs test-parts test-whole
+test: $(STAMP) lint ## set up, then lint, types and all fast tests
+	$(MAKE) --no-print-directory --output-sync=target -j5 types test-parts test-runs test-more-runs test-whole
 
-# All groups at once, as runs of the daemon wait more than they work. What one group leaves in
+# All groups at once, as runs of the daemon wait more than they work; types take one processor a minute. What one group leaves in
 # memory does not slow the next. Of frames of a few rows, a second thread costs a fifth more and brings nothing.
 RUNS := $(sort $(wildcard tests/assets/test_[a-p]*.py))
 MORE := $(sort $(wildcard tests/assets/test_[q-z]*.py)) tests/data_quality

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from assets import screen, views
-from data_quality.checks import day_quality
+from data_quality.results import day_quality
 from data_quality.standing import reason
 from pipeline.acceptance import FIT
 from pipeline.detections import Rule

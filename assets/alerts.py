@@ -12,7 +12,7 @@ import dagster as dg
 from assets import bad_days, checks
 from assets.days import chain_asset, days_of, partitions_of, run_days, surge_scores
 from assets.metadata import alerts_of, changes_of
-from data_quality.checks import day_quality
+from data_quality.results import day_quality
 from pipeline import verdicts
 from pipeline.locks import site_lock
 from pipeline.schemas import ALERTS

@@ -19,7 +19,6 @@ from typing import Any
 import click
 
 from assets import journal, screen, views
-from assets.command import RESULTS, Stopped
 from assets.evaluate_cli import evaluate
 from assets.explain_cli import explain
 from assets.options import Day, Moment, asked_days, day_options
@@ -27,6 +26,7 @@ from assets.power_cli import backtest, compare, power
 from assets.prune_cli import prune
 from assets.quality_cli import quality
 from assets.rules_cli import rules
+from assets.streams import RESULTS, Stopped
 from pipeline.acceptance import FIT
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.now import last_ended_day, open_landing
@@ -210,8 +210,8 @@ _WHY = {
 @click.pass_obj
 def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.date | None, as_json: bool) -> None:
     """List days: done, stale, missing or failed, and why."""
-    from data_quality.checks import day_quality
     from data_quality.judged import names_unjudged
+    from data_quality.results import day_quality
     from pipeline.status import days_status
 
     site = open_site(folder)

@@ -20,7 +20,7 @@ from assets.metadata import GROUP, TECHNIQUES
 from assets.metrics import publish
 from assets.progress import report
 from assets.stopping import INTERRUPTS, Stopped
-from data_quality.checks import day_quality
+from data_quality.results import day_quality
 from pipeline.days import day_range, parse_day, window_days
 from pipeline.errors import NilometerError
 from pipeline.landing import Landing, LandingReport

@@ -36,7 +36,7 @@ _PASSED = {True: "passed", False: "not passed", None: "cannot be told"}
 @click.pass_obj
 def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_json: bool) -> None:
     """Say why CLIENT (an address or an asset) alerted on DAY, or why it did not, rule by rule."""
-    from data_quality.checks import day_quality
+    from data_quality.results import day_quality
     from pipeline.explain import NOT_SCORED
     from pipeline.explain import explain as tell
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from data_quality.checks import day_quality
+from data_quality.results import day_quality
 from data_quality.standing import reason
 from pipeline.alerts import with_values
 from pipeline.reasons import texts

@@ -165,7 +165,7 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
     Thefts of 10 MB to 10 GB are planted one at a time into copies of the site's rows. The thresholds tried beside the
     rules' own are those of the seed (deviations) or of surge (budgets).
     """
-    from data_quality.checks import day_quality
+    from data_quality.results import day_quality
     from pipeline.backtest import backtest as judge
     from pipeline.detections.loader import read_rule
     from pipeline.surge_days import remembering
@@ -282,7 +282,7 @@ def _share(row: dict[str, Any]) -> str:
 @click.pass_obj
 def compare(folder: Path, first: dt.date | None, last: dt.date | None, as_json: bool, as_csv: bool) -> None:
     """List the alerts of the seed alone, of surge alone, and of both, and why the other is silent."""
-    from data_quality.checks import day_quality
+    from data_quality.results import day_quality
     from pipeline.backtest import by_cause, compared_methods
     from pipeline.surge_days import remembering
     from pipeline.trial import trial

@@ -23,7 +23,7 @@ from pipeline.site import Site, open_site
 @click.pass_obj
 def prune(folder: Path, yes: bool, as_json: bool) -> None:
     """List what is older than its retention in nilometer.yaml; with --yes, delete it."""
-    from data_quality.checks import day_quality
+    from data_quality.results import day_quality
     from pipeline.locks import site_lock
     from pipeline.prune import carry_out, plan
 

@@ -42,7 +42,7 @@ def quality(
 
 def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool, failed: bool = False) -> None:
     """Every expectation of every check of the days, or those that failed; and how each day stands."""
-    from data_quality.checks import results_of
+    from data_quality.results import results_of
 
     found = pl.concat([results_of(site, d) for d in days]).sort("day", "table", "check", "expectation")
     ran = set(found["day"].to_list())
@@ -75,7 +75,7 @@ def _cells(row: dict[str, Any], meanings: dict[tuple[str, str], str]) -> list[ob
 
 def _meanings(site: Site) -> dict[tuple[str, str], str]:
     """What each expectation is about: its own words, else those of its check."""
-    from data_quality.checks import specs_of
+    from data_quality.specs import specs_of
 
     return {
         (s.name, e["kwargs"]["column"]): e["meta"].get("meaning", s.description)
@@ -85,7 +85,7 @@ def _meanings(site: Site) -> dict[tuple[str, str], str]:
 
 
 def _say_standing(site: Site, days: Sequence[dt.date]) -> None:
-    from data_quality.checks import day_quality
+    from data_quality.results import day_quality
     from data_quality.standing import reason
 
     for day in days:

@@ -25,8 +25,8 @@ from assets.run_tags import DAYS, SITE, command_tags
 from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB
 from assets.stopping import stoppable, was_stopped
-from data_quality.checks import day_quality
 from data_quality.judged import names_unjudged
+from data_quality.results import day_quality
 from pipeline import stale
 from pipeline.acceptance import FIT
 from pipeline.days import parse_day, runs_of_days, window_days

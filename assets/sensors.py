@@ -18,8 +18,9 @@ from assets.days import POOL, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
 from assets.run_tags import DAYS
 from assets.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB
-from data_quality.checks import CheckSpec, day_quality
 from data_quality.judged import unjudged
+from data_quality.results import day_quality
+from data_quality.specs import CheckSpec
 from pipeline import stale, unchanged
 from pipeline.locks import site_lock
 from pipeline.now import last_ended_day, open_landing

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.context import asset_name, observe
 from assets.days import chain_asset, run_days
-from data_quality.checks import day_quality
+from data_quality.results import day_quality
 from pipeline.schemas import SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stages import make_surge

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from data_quality.chances import silence
-from data_quality.checks import check_specs
 from data_quality.compared import LEAST_SPREAD, clients_beside, flows_beside, servers_beside
 from data_quality.counts import FlowCounts
+from data_quality.specs import check_specs
 from pipeline.simulate.sessions import daily_sessions, server_addresses
 from pipeline.simulate.settings import WorldSettings
 from pipeline.simulate.world import World, make_world

@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data_quality.checks import check_specs, great_expectations, run_all
+from data_quality.checks import great_expectations, run_all
 from data_quality.counts import CLOSED_WORDS
+from data_quality.specs import check_specs
 from pipeline.schemas import FLOWS
 from pipeline.settings import Settings
 from pipeline.site import Site

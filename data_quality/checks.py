@@ -1,7 +1,7 @@
-"""The checks of every stored day: a profile of one row a day, judged by Great Expectations suites, kept as a table.
+"""Judging stored days: a profile of one row a day, judged by Great Expectations suites, kept as a table.
 
-Suites are the JSON files beside this module, the single source of every limit, meaning and remedy. Great Expectations
-is imported when a check runs and not before; how Dagster shows a result is decided in `assets`.
+What the checks are is in `data_quality.specs`, what they have found in `data_quality.results`. Great Expectations is
+imported when a check runs and not before; how Dagster shows a result is decided in `assets`.
 """
 
 from __future__ import annotations
@@ -11,85 +11,26 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from data_quality import drift, own
 from data_quality.between import quick
 from data_quality.compared import Profile, note
 from data_quality.profiles import PROFILES
+from data_quality.results import CheckOutcome, failed, is_pruned, outcome_rows, result_name
 from data_quality.samples import sample
 from data_quality.sharing import sharing
-from pipeline import acceptance
+from data_quality.specs import CheckSpec
 from pipeline.errors import NilometerError, StorageError
-from pipeline.expectations import RESERVED
-from pipeline.pruned import kept_quality, lost_input
-from pipeline.schemas import QUALITY
+from pipeline.pruned import lost_input
 from pipeline.site import Site
-from pipeline.stages import STAGES, failure_before
-from pipeline.storage import DAMAGE, DayRecord, checked
+from pipeline.stages import failure_before
+from pipeline.storage import DAMAGE, DayRecord
 
-SUITES = Path(__file__).parent / "suites"
-NEVER_RAN = "(never ran)"
 DETAILS = {**drift.DETAILS, **own.DETAILS}
 """Check -> what a day's failed expectations show in place of a bare number, by expectation."""
-
-
-@dataclass(frozen=True)
-class CheckSpec:
-    """One check: what it looks at, and what failing it means."""
-
-    name: str
-    table: str
-    blocking: bool
-    severity: str
-    description: str
-    expectations: tuple[dict[str, Any], ...]
-
-    @property
-    def decides(self) -> bool:
-        """Whether a day's quality depends on it."""
-        return self.blocking or any(e["meta"].get("blocking") or e["meta"].get("partial") for e in self.expectations)
-
-
-@dataclass(frozen=True)
-class CheckOutcome:
-    """What a check found on one day."""
-
-    passed: bool
-    outcomes: tuple[dict[str, Any], ...] = ()
-    observed: Profile = field(default_factory=dict)
-    """Numbers of the profile, and notes on them."""
-    fingerprint: str = ""
-    """Of the stored day that was judged; empty where there was none."""
-
-
-@cache
-def check_specs() -> tuple[CheckSpec, ...]:
-    """All checks that ship, in the order of the tables, read from the suites without Great Expectations."""
-    specs = [_spec(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(SUITES.glob("*.json"))]
-    return tuple(sorted(specs, key=lambda s: (STAGES.index(s.table), s.name)))
-
-
-def _spec(suite: Mapping[str, Any]) -> CheckSpec:
-    meta = suite["meta"]
-    return CheckSpec(
-        suite["name"],
-        meta["table"],
-        meta["blocking"],
-        meta["severity"],
-        meta["description"],
-        tuple(suite["expectations"]),
-    )
-
-
-def specs_of(site: Site) -> tuple[CheckSpec, ...]:
-    """The checks of a site: those that ship, and its own."""
-    return (*check_specs(), *(_spec(s) for s in own.suites(site.settings.expectations)))
 
 
 def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
@@ -117,15 +58,15 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
                 if (why := _absent(spec, site, day)) is None:
                     profiles[day] = PROFILES[spec.name](site, day)
                 else:
-                    outcomes[day] = _failed("day_is_stored", why)
+                    outcomes[day] = failed("day_is_stored", why)
             except (StorageError, *DAMAGE) as error:
-                outcomes[day] = _failed("day_is_readable", _text(error))
+                outcomes[day] = failed("day_is_readable", _text(error))
             except Exception as error:
-                outcomes[day] = _failed("check_ran", _text(error))
+                outcomes[day] = failed("check_ran", _text(error))
         try:
             outcomes |= _validate(spec, site, profiles) if profiles else {}
         except Exception as error:
-            outcomes |= dict.fromkeys(profiles, _failed("check_ran", _text(error)))
+            outcomes |= dict.fromkeys(profiles, failed("check_ran", _text(error)))
     for day, outcome in outcomes.items():
         record = judged[day]
         outcomes[day] = replace(_told(spec, site, day, outcome), fingerprint=record.fingerprint if record else "")
@@ -148,7 +89,7 @@ def _told(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> C
     try:
         more = DETAILS[spec.name](site, day)
     except Exception as error:
-        return _failed("check_ran", _text(error))
+        return failed("check_ran", _text(error))
     rows = tuple(o if o["passed"] else {**o, **more.get(o["expectation"], {})} for o in outcome.outcomes)
     return replace(outcome, outcomes=rows)
 
@@ -161,34 +102,9 @@ def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
     return "; ".join(failure) if failure else f"{spec.table} is not stored"
 
 
-def is_pruned(site: Site, table: str, day: dt.date) -> bool:
-    """Whether the day's rows are gone on purpose."""
-    record = None if site.storage.has(table, day) else site.storage.record(table, day)
-    return record is not None and bool(record.pruned)
-
-
-BEFORE = {
-    "day_is_stored": ("The day is there to be judged.", "a stored day", "Mend the cause, then run the day again."),
-    "day_is_readable": (
-        "The stored day can be read, with its columns.",
-        "a day that can be read",
-        "Remove the stored day that is named and run it again.",
-    ),
-    "result_is_readable": ("The kept result can be read.", "a readable result", "Run the day again."),
-    "check_ran": ("The check itself works.", "no error", "Report this with its message."),
-}
-"""What stands in the place of a check's expectations when they cannot be judged: its meaning, limit and remedy."""
-
-
 def _text(error: BaseException) -> str:
     said = error.message if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"
     return said[:300]
-
-
-def _failed(expectation: str, observed: str) -> CheckOutcome:
-    meaning, limit, remedy = BEFORE[expectation]
-    row = {"expectation": expectation, "passed": False, "observed": observed, "limit": limit, "remedy": remedy}
-    return CheckOutcome(False, (row | {"meaning": meaning},))
 
 
 def _validate(spec: CheckSpec, site: Site, profiles: Mapping[dt.date, Profile]) -> dict[dt.date, CheckOutcome]:
@@ -310,96 +226,4 @@ def great_expectations() -> Any:
 
 def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome, mark: str) -> None:
     footer = {"check": spec.name, "day": day.isoformat(), "judged": mark}
-    site.storage.write_parquet(result_name(day, spec.name), _rows(spec, day, outcome), footer)
-
-
-def _rows(spec: CheckSpec, day: dt.date, outcome: CheckOutcome) -> pl.DataFrame:
-    """An outcome as rows of QUALITY."""
-    rows = [
-        {"day": day, "table": spec.table, "check": spec.name, "severity": spec.severity, "blocking": spec.blocking, **o}
-        for o in outcome.outcomes
-    ]
-    return QUALITY.conform(pl.DataFrame(rows, schema=QUALITY.schema))
-
-
-def result_name(day: dt.date, check: str) -> str:
-    """Where the result of a check is kept, below the storage's root."""
-    return f"quality/day={day}/{check}.parquet"
-
-
-def results_of(site: Site, day: dt.date, *, deciding: bool = False) -> pl.DataFrame:
-    """All kept results of a day (schema QUALITY); or of the checks alone that decide its quality."""
-    specs = [s for s in specs_of(site) if s.decides or not deciding]
-    found = site.storage.objects.fetch([result_name(day, s.name) for s in specs])
-    kept = [_kept(site, s, day, path) for s, path in zip(specs, found, strict=True) if path is not None]
-    return QUALITY.conform(pl.concat(kept)) if kept else QUALITY.empty()
-
-
-_ADDED = ("meaning", "unexpected", "sample")
-"""Columns that results of an earlier version lack."""
-
-
-def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame:
-    """The kept result of one check; one that does not read is a check that did not pass."""
-    try:
-        whole = checked(path, site.storage.objects.where(result_name(day, spec.name)))
-        found = pl.read_parquet(whole, glob=False, hive_partitioning=False)
-        if newer := [pl.lit(None, QUALITY.schema[c]).alias(c) for c in _ADDED if c not in found.columns]:
-            found = found.with_columns(newer)
-        names = QUALITY.schema.names()
-        return found if found.columns == names else found.select(names)  # Every look at a day comes by here.
-    except (StorageError, *DAMAGE) as error:
-        text = error.what if isinstance(error, StorageError) else str(error)
-        return _rows(spec, day, _failed("result_is_readable", text[:300]))
-
-
-def day_quality(site: Site, day: dt.date) -> str:
-    """The day's quality, the first that holds.
-
-    no_data: no line was read. unverified: a blocking expectation failed, or a blocking check never ran; accepted where
-    a person accepted just these failures of just these flows. partial: a sensor that is usually there was silent.
-    verified: all else.
-    """
-    try:
-        record = site.storage.record("flows", day)
-    except StorageError:
-        return "unverified"
-    if record is None or record.facts.get("lines", 0) == 0:
-        return "no_data"
-    found = results_of(site, day, deciding=True)
-    bad = _blocking_failures(site, found)
-    if any(b.endswith(NEVER_RAN) for b in bad) and (kept := kept_quality(site, day)) is not None:
-        return kept
-    if bad:
-        held = acceptance.in_force(acceptance.history(site.storage, day), record.fingerprint, bad)
-        return "accepted" if held else "unverified"
-    return "partial" if _silent(found) else "verified"
-
-
-def _silent(found: pl.DataFrame) -> bool:
-    """Whether an expectation failed that says a part of the day is missing."""
-    told = {(s.name, e["kwargs"]["column"]) for s in check_specs() for e in s.expectations if e["meta"].get("partial")}
-    return any(name in told and not passed for name, _, passed in _results(found))
-
-
-def _results(found: pl.DataFrame) -> list[tuple[tuple[str, str], bool, bool]]:
-    """((check, expectation), blocking, passed) of each; of a few rows, no query is as quick as this."""
-    names = zip(found["check"].to_list(), found["expectation"].to_list(), strict=True)
-    return list(zip(names, found["blocking"].to_list(), found["passed"].to_list(), strict=True))
-
-
-def blocking_failures(site: Site, day: dt.date) -> tuple[str, ...]:
-    """What makes a day unverified, sorted: check/expectation that failed, or that never ran."""
-    return _blocking_failures(site, results_of(site, day, deciding=True))
-
-
-def _blocking_failures(site: Site, found: pl.DataFrame) -> tuple[str, ...]:
-    results = _results(found)
-    failed = {f"{check}/{name}" for (check, name), blocking, passed in results if blocking and not passed}
-    judged = {name for name, _, _ in results}
-    ran = {check for check, _ in judged}
-    failed |= {f"{s.name} {NEVER_RAN}" for s in check_specs() if s.blocking and s.name not in ran}
-    whole = {check for check, name in judged if name in RESERVED}
-    asked = {(own.group_of(e), e.name) for e in site.settings.expectations if e.blocking}
-    failed |= {f"{c}/{n} {NEVER_RAN}" for c, n in asked - judged if c not in whole}
-    return tuple(sorted(failed))
+    site.storage.write_parquet(result_name(day, spec.name), outcome_rows(spec, day, outcome), footer)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from data_quality.checks import BEFORE, CheckSpec, check_specs, limit_text
+from data_quality.checks import limit_text
+from data_quality.results import BEFORE
+from data_quality.specs import CheckSpec, check_specs
 
 
 def sections() -> str:

@@ -10,7 +10,8 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_quality.checks import CheckSpec, is_pruned, result_name, specs_of
+from data_quality.results import is_pruned, result_name
+from data_quality.specs import CheckSpec, specs_of
 from pipeline.errors import StorageError
 from pipeline.pruned import kept_quality, lost_input
 from pipeline.site import Site

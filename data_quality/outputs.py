@@ -11,6 +11,7 @@ import json
 import polars as pl
 
 from data_quality.compared import Profile, note
+from data_quality.results import day_quality
 from data_quality.rows import row_of, schema_faults
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, STATES
 from pipeline.site import Site
@@ -99,19 +100,12 @@ def _is_no_object(text: str) -> bool:
         return True
 
 
-def quality_now(site: Site, day: dt.date) -> str:
-    """The day's quality as its alerts must state it."""
-    from data_quality.checks import day_quality  # noqa: PLC0415 - the checks are made from the profiles
-
-    return day_quality(site, day)
-
-
 def alerts_valid(site: Site, day: dt.date) -> Profile:
     """An alert for every score that alerts and no other, of rules in force, with evidence and the day's quality."""
     if faults := schema_faults(site, ALERTS, day):
         return {"schema_faults": faults}
     stored = site.storage.scan(ALERTS, [day])
-    row = row_of(stored, **{n: fault.sum() for n, fault in alert_faults(site, day, quality_now(site, day)).items()})
+    row = row_of(stored, **{n: fault.sum() for n, fault in alert_faults(site, day, day_quality(site, day)).items()})
     return {"schema_faults": 0, **row, "missing_or_extra": unalerted(site, day).select(pl.len()).collect().item()}
 
 

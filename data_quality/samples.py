@@ -15,7 +15,8 @@ import polars as pl
 from data_quality.compared import silent_sensors
 from data_quality.counts import flow_faults
 from data_quality.inputs import missing_categories
-from data_quality.outputs import alert_faults, quality_now, score_faults, unalerted, unscored
+from data_quality.outputs import alert_faults, score_faults, unalerted, unscored
+from data_quality.results import day_quality
 from data_quality.rows import baseline_faults, daily_faults, schema_differences
 from pipeline.daily import conserved, measure_totals
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TABLES, TRAFFIC_BASELINE, Table
@@ -52,7 +53,7 @@ def _rows(table: Table, faults: Callable[[Site, dt.date], dict[str, pl.Expr]], n
 
 
 def _alert_faults(site: Site, day: dt.date) -> dict[str, pl.Expr]:
-    return alert_faults(site, day, quality_now(site, day))
+    return alert_faults(site, day, day_quality(site, day))
 
 
 def _schema(table: Table) -> Query:

@@ -1,6 +1,6 @@
 """How a day stands, in words: its quality, what that rests on, and the acceptance of an unverified one.
 
-The quality itself is told by `data_quality.checks`, the record of acceptances is `pipeline.acceptance`; nothing is
+The quality itself is told by `data_quality.results`, the record of acceptances is `pipeline.acceptance`; nothing is
 judged here.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from data_quality.checks import blocking_failures, day_quality
+from data_quality.results import blocking_failures, day_quality
 from pipeline import acceptance
 from pipeline.acceptance import ACCEPT, WITHDRAW, Event
 from pipeline.errors import Location, NilometerError, StorageError

@@ -6,63 +6,21 @@ not looked at here.
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from pipeline.errors import Location, SourceError, StorageError
+from pipeline.found import FoundFile, as_day
 from pipeline.globs import DAY_MARK, is_hidden, pattern_regex
 from pipeline.objects import CACHE_FOLDER, is_url
 from pipeline.objects.client import needs_extra
 from pipeline.settings import SourceSettings
 
 _DAY_GLOB = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-_DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 _GLOB_CHARS = re.compile(r"[*?\[{]")
-
-
-@dataclass(frozen=True)
-class FoundFile:
-    """One file of a source: where it is, the name it has in tables, and the day its path states."""
-
-    source: str
-    place: Path | RemoteFile
-    name: str
-    size: int
-    mtime_ns: int
-    day: dt.date | None = None
-    """The day of `{day}` in the source's path."""
-    etag: str = ""
-    """Of an object: the store's tag of this version."""
-
-    @property
-    def path(self) -> Path:
-        """The file, or the object's copy, which is fetched at its first use; raises SourceError when that fails."""
-        return self.place if isinstance(self.place, Path) else self.place.fetch()
-
-    @property
-    def identity(self) -> tuple[int, int, str]:
-        """What tells that the file is unchanged."""
-        return self.size, self.mtime_ns, self.etag
-
-    def release(self) -> None:
-        """Give up an object's copy, which is not needed any more."""
-        if not isinstance(self.place, Path):
-            self.place.release()
-
-    @property
-    def named_day(self) -> dt.date | None:
-        """The day the path states, or else one that its name contains; only used to say which day a fault hurts."""
-        if self.day is not None:
-            return self.day
-        for match in _DAY_IN_NAME.finditer(self.name):
-            if (day := as_day("-".join(match.groups()))) is not None:
-                return day
-        return None
 
 
 @dataclass
@@ -73,26 +31,6 @@ class Listing:
     problems: list[SourceError] = field(default_factory=list)
     whole: bool = True
     """Whether all files are known: an object store that cannot be reached tells nothing about what is gone."""
-
-
-class RemoteFile(Protocol):
-    """An object that a file of a source is copied from."""
-
-    def fetch(self) -> Path:
-        """A local copy of the whole object; raises SourceError."""
-        ...
-
-    def release(self) -> None:
-        """Delete the copy."""
-        ...
-
-
-def as_day(text: str) -> dt.date | None:
-    """The day that a path states, or None where it is no day of the calendar."""
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def split_pattern(site_root: Path, pattern: str) -> tuple[Path, str]:

@@ -14,7 +14,8 @@ import polars as pl
 from pipeline.day_facts import ways
 from pipeline.drift import Finding, KnownFields, inventory_findings, layout_findings, past_facts, suspects, turned
 from pipeline.errors import SourceError
-from pipeline.files import FoundFile, list_files
+from pipeline.files import list_files
+from pipeline.found import FoundFile
 from pipeline.ledger import Entry, Ledger
 from pipeline.mail_servers import of_day
 from pipeline.reading_options import options_for

@@ -17,7 +17,7 @@ import polars as pl
 from pipeline.counting import count_once
 from pipeline.direction import MAIL_PORTS, Direction, judge, server_end
 from pipeline.errors import Location, SourceError
-from pipeline.files import FoundFile
+from pipeline.found import FoundFile
 from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.layers import choose_layer
 from pipeline.reading_options import latest_us

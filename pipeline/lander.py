@@ -17,7 +17,7 @@ from blake3 import blake3
 from pipeline.attribution import days_held
 from pipeline.direction import MAIL_PORTS
 from pipeline.errors import Location, SourceError
-from pipeline.files import FoundFile
+from pipeline.found import FoundFile
 from pipeline.inventory import Inventory
 from pipeline.landed import write_landed
 from pipeline.ledger import LANDING, Entry, Part

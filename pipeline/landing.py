@@ -18,7 +18,8 @@ from blake3 import blake3
 
 from pipeline import left_out, redating, upkeep
 from pipeline.errors import Location, SourceError, StorageError
-from pipeline.files import FoundFile, Listing, list_files
+from pipeline.files import Listing, list_files
+from pipeline.found import FoundFile
 from pipeline.inventory import Inventory
 from pipeline.lander import CHUNK_BYTES, CODE_VERSION, FileLander, landed_name, quarantine_name
 from pipeline.ledger import LEDGER, Entry, Ledger

@@ -7,7 +7,7 @@ choosing files, never a fact about a day.
 from __future__ import annotations
 
 from pipeline.errors import SourceError
-from pipeline.files import FoundFile
+from pipeline.found import FoundFile
 from pipeline.settings import LimitSettings
 from pipeline.sources import detect, reader_of
 from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, begins_as_json

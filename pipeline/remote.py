@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Location, SourceError, StorageError
-from pipeline.files import FoundFile, as_day
+from pipeline.found import FoundFile, as_day
 from pipeline.globs import pattern_regex
 from pipeline.objects.bucket import Bucket
 from pipeline.objects.copies import Copies

@@ -17,7 +17,8 @@ import polars as pl
 from pipeline.counting import count_once
 from pipeline.direction import Direction, judge, server_end
 from pipeline.errors import SourceError
-from pipeline.files import FoundFile, list_files
+from pipeline.files import list_files
+from pipeline.found import FoundFile
 from pipeline.inventory import Inventory
 from pipeline.lander import HEAD_BYTES, is_array
 from pipeline.layers import choose_layer

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
-from pipeline.files import FoundFile, list_files
+from pipeline.files import list_files
+from pipeline.found import FoundFile
 from pipeline.lander import HEAD_BYTES
 from pipeline.peek import peek
 from pipeline.reading_options import options_for

@@ -7,7 +7,7 @@ bytes would be missing without a word. They are told by the marks of the formats
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,6 +19,7 @@ _LOOKED_AT = 200
 """Lines of a block that are looked at: enough to notice, as those of a device come again and again."""
 WARNING = "lines_of_"
 """How the warnings' names begin; the format's name follows."""
+_KNOWN = list["Form"]()
 
 
 def told(form: Form, ignored: pl.Series) -> dict[str, int]:
@@ -27,14 +28,11 @@ def told(form: Form, ignored: pl.Series) -> dict[str, int]:
     for line in ignored.head(_LOOKED_AT).drop_nulls().to_list():
         text = line.encode(errors="replace")
         if form.marks.search(text) is None:
-            found.update(f"{WARNING}{f.format}" for f in _others(form.format) if f.marks.search(text))
+            found.update(f"{WARNING}{f.format}" for f in _KNOWN if f.format != form.format and f.marks.search(text))
     return dict(found)
 
 
-@cache
-def _others(name: str) -> list[Form]:
-    """Forms of single lines that only their format has, and CEF of any device, but for those of the named one."""
-    from pipeline.sources.forms import FORMS  # noqa: PLC0415 - forms are made of readers
-
-    known = [f for f in FORMS.values() if f.ends_lines and not f.json and f.format != name]
-    return [f for f in known if f.strong or f.format == "cef"]
+def know(forms: Iterable[Form]) -> None:
+    """Take note of the forms there are, of which those of single lines that only their format has, and CEF of any
+    device, are looked for."""
+    _KNOWN.extend(f for f in forms if f.ends_lines and not f.json and (f.strong or f.format == "cef"))

@@ -5,6 +5,7 @@ A format is a module that declares a form; it becomes known by one line here. Ho
 
 from __future__ import annotations
 
+from pipeline.sources import foreign
 from pipeline.sources.argus import ARGUS
 from pipeline.sources.arkime import ARKIME
 from pipeline.sources.asa import ASA
@@ -81,3 +82,4 @@ _ALL = (
 )
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}
 """Encoding -> form; the first whose marks fit wins."""
+foreign.know(FORMS.values())

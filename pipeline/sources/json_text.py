@@ -23,7 +23,8 @@ _HALF = re.compile(
 
 def without_halves(data: bytes) -> bytes:
     """The text with every half of a surrogate pair replaced; as long as it was."""
-    if b"\\ud" not in data and b"\\uD" not in data:
+    # A single byte is looked for ten times as fast as three.
+    if b"\\" not in data or (b"\\ud" not in data and b"\\uD" not in data):
         return data
     return _HALF.sub(lambda found: found[1] or b"\\ufffd", data)
 

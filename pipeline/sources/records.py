@@ -27,8 +27,9 @@ from pipeline.sources.json_parts import JsonParts
 from pipeline.sources.orienting import as_raw, complete, oriented
 from pipeline.sources.sight import Cut, Sight, Told
 
-_ESCAPED_END = r"[ \t]*(?:#(?:000|012|015))+$"
+_ESCAPED = ("#000", "#012", "#015")
 """A NUL or a line end as rsyslog writes control characters: # and three octal digits."""
+_ESCAPED_END = r"[ \t]*(?:#(?:000|012|015))+$"
 Whole = Callable[[pl.Series], pl.DataFrame]
 _LINES = {"source_line": pl.Int64, "raw": pl.String}
 _HEAD = 50
@@ -359,7 +360,7 @@ def bare_lines(lines: pl.DataFrame, *, strip: bool = True) -> tuple[pl.DataFrame
     """
     raw = lines["raw"]
     bare = raw.str.strip_chars(" \t\r\0")
-    if strip and bare.str.contains(_ESCAPED_END).any():
+    if strip and any(bare.str.ends_with(end).any() for end in _ESCAPED):
         bare = bare.str.replace(_ESCAPED_END, "")
     sizes = bare.str.len_bytes()
     account = Account(lines=lines.height)

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from assets.cli import main
 from assets.runner import run_days
-from data_quality.checks import day_quality
+from data_quality.results import day_quality
 from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site

@@ -17,7 +17,7 @@ def main():
     {body}
 commands.main = main
 sys.modules["assets.cli"] = commands
-from assets.command import Stopped
+from assets.streams import Stopped
 from assets import command
 command.main()
 """

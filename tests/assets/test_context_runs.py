@@ -15,7 +15,7 @@ from assets.build import build_defs
 from assets.cli import main
 from assets.instances import open_instance
 from assets.runner import run_days
-from data_quality.checks import day_quality
+from data_quality.results import day_quality
 from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, SURGE_SCORES
 from pipeline.site import Site, open_site

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from assets import runner
 from assets.cli import main
 from assets.instances import home
-from data_quality.checks import day_quality, results_of
+from data_quality.results import day_quality, results_of
 from pipeline import locks, stages
 from pipeline.errors import NilometerError
 from pipeline.now import open_landing

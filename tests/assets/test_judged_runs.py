@@ -14,8 +14,8 @@ from assets import checks
 from assets.build import build_defs
 from assets.instances import open_instance
 from assets.runner import run_days, run_stale
-from data_quality.checks import check_specs
 from data_quality.judged import names_unjudged
+from data_quality.specs import check_specs
 from pipeline.site import Site, open_site
 from tests.assets.test_runs import events
 from tests.assets.test_sensors import Ticking

@@ -16,7 +16,7 @@ import pytest
 
 from assets import runner
 from assets.instances import ENV_HOME, open_instance
-from data_quality.checks import check_specs
+from data_quality.specs import check_specs
 from pipeline.errors import ConfigError
 from pipeline.site import PROJECT, Site
 from tests import postgres

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 from assets import history, runner
 from assets.cli import main
 from assets.instances import open_instance
-from data_quality.checks import check_specs, day_quality
+from data_quality.results import day_quality
+from data_quality.specs import check_specs
 from pipeline import prune
 from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_quality.checks import day_quality, result_name, results_of
+from data_quality.results import day_quality, result_name, results_of
 from pipeline.site import Site, open_site
 from tests.assets.test_cli import call, objects
 from tests.worlds import CONFIG, SEED, TWIN, day, make_site, write_log

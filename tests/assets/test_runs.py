@@ -14,7 +14,7 @@ import pytest
 from assets import runner
 from assets.instances import open_instance
 from assets.run_tags import ORIGIN
-from data_quality.checks import check_specs
+from data_quality.specs import check_specs
 from pipeline.errors import ConfigError
 from pipeline.locks import BusyError, site_lock
 from pipeline.now import open_landing

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from assets.runner import run_days, run_stale
-from data_quality.checks import results_of
+from data_quality.results import results_of
 from pipeline.alerts import alert_id
 from pipeline.schemas import ALERTS, SURGE_SCORES
 from pipeline.site import Site, open_site

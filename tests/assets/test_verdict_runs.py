@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from assets.cli import main
 from assets.instances import open_instance
 from assets.runner import run_days, run_stale
-from data_quality.checks import day_quality
+from data_quality.results import day_quality
 from pipeline.alerts import alert_id
 from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, Table

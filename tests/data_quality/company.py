@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from data_quality.checks import check_specs, run_all
+from data_quality.checks import run_all
+from data_quality.specs import check_specs
 from pipeline.days import day_range
 from pipeline.landing import Landing
 from pipeline.site import Site, open_site

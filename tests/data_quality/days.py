@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from data_quality.checks import day_quality, run_check, specs_of
+from data_quality.checks import run_check
+from data_quality.results import day_quality
+from data_quality.specs import specs_of
 from pipeline.landing import Landing
 from pipeline.site import Site
 from pipeline.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores

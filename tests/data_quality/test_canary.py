@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 
 from assets.checks import _evaluation
-from data_quality.checks import CheckOutcome, check_specs, results_of, run_check
+from data_quality.checks import run_check
+from data_quality.results import CheckOutcome, results_of
+from data_quality.specs import check_specs
 from pipeline.baseline import build_baseline
 from pipeline.canary import canary
 from pipeline.detections import Rule, load_rules

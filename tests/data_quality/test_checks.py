@@ -10,17 +10,9 @@ import polars as pl
 import pytest
 
 from data_quality import checks
-from data_quality.checks import (
-    SUITES,
-    CheckOutcome,
-    CheckSpec,
-    check_specs,
-    day_quality,
-    results_of,
-    run_all,
-    run_check,
-    run_checks,
-)
+from data_quality.checks import run_all, run_check, run_checks
+from data_quality.results import CheckOutcome, day_quality, results_of
+from data_quality.specs import SUITES, CheckSpec, check_specs
 from pipeline.drift import KINDS
 from pipeline.landing import Landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, QUALITY, TRAFFIC_BASELINE, Table

@@ -1,7 +1,7 @@
 """docs/data-quality.md has every check and expectation as the suites have them."""
 
-from data_quality.checks import check_specs
 from data_quality.documentation import sections
+from data_quality.specs import check_specs
 from pipeline.site import PROJECT
 
 TEXT = (PROJECT / "docs" / "data-quality.md").read_text(encoding="utf-8")

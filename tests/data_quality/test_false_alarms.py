@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks.false_alarms import judged
-from data_quality.checks import check_specs, day_quality, run_all
+from data_quality.checks import run_all
+from data_quality.results import day_quality
+from data_quality.specs import check_specs
 from pipeline.days import day_range
 from pipeline.simulate.settings import WorldSettings
 from pipeline.simulate.world import make_world

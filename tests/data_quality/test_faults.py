@@ -15,7 +15,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from data_quality.checks import check_specs, day_quality, run_all
+from data_quality.checks import run_all
+from data_quality.results import day_quality
+from data_quality.specs import check_specs
 from pipeline.site import PROJECT, Site, open_site
 from tests.data_quality.company import (
     LAST,

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 import pipeline.canary
-from data_quality.checks import check_specs, run_check
+from data_quality.checks import run_check
+from data_quality.specs import check_specs
 from pipeline.firing import Firing, firing
 from pipeline.methods.surge import judged
 from pipeline.simulate.inject import Injection, inject

@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 
 from assets.runner import RunReport
-from data_quality.checks import check_specs, day_quality, run_all
+from data_quality.checks import run_all
+from data_quality.results import day_quality
+from data_quality.specs import check_specs
 from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site

@@ -12,7 +12,9 @@ import dagster as dg
 
 from assets.days import run_days
 from data_quality import checks
-from data_quality.checks import check_specs, day_quality, run_checks
+from data_quality.checks import run_checks
+from data_quality.results import day_quality
+from data_quality.specs import CheckSpec, check_specs
 from pipeline import stages, verdicts
 from pipeline.landing import Landing
 from pipeline.locks import site_lock
@@ -34,7 +36,7 @@ class Context:
         """Dagster would keep it."""
 
 
-def judge(spec: checks.CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> list[set[dt.date]]:
+def judge(spec: CheckSpec, profiles: Mapping[dt.date, Mapping[str, Any]]) -> list[set[dt.date]]:
     """Great Expectations' judgement of bounds in a line, as it would take most of the time; results must be equal."""
 
     def meets(value: float | None, bounds: Mapping[str, Any]) -> bool:

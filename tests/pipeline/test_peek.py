@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import FoundFile
+from pipeline.found import FoundFile
 from pipeline.peek import peek
 from pipeline.settings import LimitSettings
 from pipeline.sources.base import ReadOptions
