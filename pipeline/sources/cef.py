@@ -132,7 +132,7 @@ CEF = replace(
         "CEF and LEEF of other vendors' devices; one a message that tells bytes",
     ),
     marks=re.compile(
-        rb"(?m)^(?=[^\n]*\bsrc=)[^\n]*?\b(?:CEF: ?\d+\|[^\n]*[| ](?:in|out|bytesIn|bytesOut)=\d"
+        rb"(?m)^(?=[^\n]*\bsrc=)[^\n]*?\b(?:CEF: ?\d+\|(?!Cisco\|Firepower\|)[^\n]*[| ](?:in|out|bytesIn|bytesOut)=\d"
         rb"|LEEF: ?[\d.]+\|[^\n]*\b(?:src|dst)Bytes=\d)"
     ),
     strong=False,
