@@ -16,6 +16,7 @@ from pipeline.sources import headed, syslog
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Stateless
+from pipeline.sources.orienting import has_counters
 from pipeline.sources.sentinel import COMMON_SECURITY_LOG, SentinelDecoder, as_vendors_mean
 
 _KEYS = {
@@ -89,7 +90,7 @@ class HeadedLines(Stateless):
         lasted = pl.coalesce(pl.col("milliseconds").cast(pl.Float64, strict=False) / 1e3, *_labelled())
         found = pl.concat([found, times], how="horizontal").with_columns(
             write_ts=pl.coalesce("write_ts", syslog.as_text(pl.col("time"))),
-            assumed=pl.col("assumed") & pl.col("write_ts").is_null(),
+            assumed=pl.col("assumed") & pl.col("write_ts").is_null() & has_counters(),
             proto=pl.col("proto").str.extract(r"^([^/]+)"),
             more=pl.concat_str(
                 "more", pl.lit(";duration=") + pl.coalesce(lasted.cast(pl.String), "seconds").fill_null("")
@@ -131,7 +132,7 @@ CEF = replace(
         "CEF and LEEF of other vendors' devices; one a message that tells bytes",
     ),
     marks=re.compile(
-        rb"(?m)^(?=[^\n]*\bsrc=)[^\n]*?\b(?:CEF: ?\d+\|[^\n]*[| ](?:in|out|bytesIn|bytesOut)=\d"
+        rb"(?m)^(?=[^\n]*\bsrc=)[^\n]*?\b(?:CEF: ?\d+\|(?!Cisco\|Firepower\|)[^\n]*[| ](?:in|out|bytesIn|bytesOut)=\d"
         rb"|LEEF: ?[\d.]+\|[^\n]*\b(?:src|dst)Bytes=\d)"
     ),
     strong=False,

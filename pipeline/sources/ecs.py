@@ -67,6 +67,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     lasted = pl.col("duration").cast(pl.Float64, strict=False)
     side = pl.when(_is("vpcflow")).then(pl.col("side").str.to_lowercase())
     return [
+        pl.coalesce("inside", "src").alias("src"),  # The device behind a tunnel, as in Cloudflare's own log.
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
         *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
         pl.when(one_way).then(by_flags).alias("initiator"),
@@ -181,6 +182,7 @@ _FIELDS: json_lines.Fields = {
         "network.community_id",
     ),
     "src": ("source.ip",),
+    "inside": ("cloudflare_logpush.network_session.source.internal_ip",),
     "src_port": ("source.port",),
     "src_nat": ("source.nat.ip",),
     "dest": ("destination.ip",),

@@ -33,5 +33,5 @@ def told(form: Form, ignored: pl.Series) -> dict[str, int]:
 
 
 def know(forms: Iterable[Form]) -> None:
-    """Take note of the forms there are, of which those of single lines that only their format has are looked for."""
-    _KNOWN.extend(f for f in forms if f.ends_lines and f.strong and not f.json)
+    """Take note of the forms there are: those of single lines that only their format has, and CEF, are looked for."""
+    _KNOWN.extend(f for f in forms if f.ends_lines and not f.json and (f.strong or f.format == "cef"))

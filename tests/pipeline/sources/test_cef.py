@@ -71,6 +71,14 @@ def test_messages_without_bytes_are_named_and_not_read() -> None:
         detect(SONICWALL.replace(" out=1200 in=5900", "").encode(), "auto", "x")
 
 
+def test_lines_of_several_vendors_are_read_and_warned_of_where_one_vendor_s_format_reads_them() -> None:
+    fortigate = SONICWALL.replace("SonicWall|NSA 2650|6.5.4|537|Connection Closed", "Fortinet|Fortigate|7|13|traffic:x")
+    fortigate = fortigate.replace("rt=1795161656000", "start=Nov 20 2026 08:00:56").replace("1024", "traffic")
+    assert read("cef", ZSCALER, fortigate).account.flows == 2
+    parsed = read("fortinet", ZSCALER, fortigate)
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (1, {"lines_of_cef": 1})
+
+
 TEXTS = [*DIALECTS.values(), "CEF:0|a|b|c|", "LEEF:2.0|a|b|c|d|^|src=1^srcBytes=2", "x", '"', ""]
 
 

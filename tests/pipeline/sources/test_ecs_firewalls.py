@@ -163,3 +163,11 @@ def test_umbrella_s_size_of_one_packet_is_no_flow_s_bytes() -> None:
     parsed = read("ecs", packet, session)
     assert rows(parsed, "other_bytes_in", "other_bytes_out", "duration") == [(5_000, 84, 60_000_000)]
     assert dict(parsed.account.warnings) == {"packets": 1}
+
+
+def test_the_device_behind_cloudflare_s_tunnel_is_the_client() -> None:
+    record = document("cloudflare_logpush.network_session", (77, 5_000))
+    inside = {"network_session": {"source": {"internal_ip": "10.1.0.12", "ip": "203.0.113.9"}}}
+    parsed = read("ecs", record | {"cloudflare_logpush": inside}, record)
+    columns = ("src_ip", "other_bytes_in", "other_bytes_out")
+    assert rows(parsed, *columns) == [("10.1.0.12", 5_000, 77), (CLIENT, 5_000, 77)]
