@@ -77,5 +77,5 @@ def _mark(site: Site) -> str:
     try:
         now = open_site(site.root, site.origin)
         return digest(repr(now.settings), repr(now.known_rules))
-    except NilometerError as error:
-        return digest(error.message)
+    except (NilometerError, OSError) as error:
+        return digest(str(error))

@@ -67,6 +67,9 @@ def test_definitions_are_read_anew_when_the_configuration_changes_breaks_and_is_
     (site.root / "rules").mkdir()
     (site.root / "rules" / "own.yaml").write_text("this is no rule")
     assert reloads(code, server, 3) == 1
+    path.unlink()
+    path.mkdir()
+    assert reloads(code, server, 3) == 1
 
 
 def test_definitions_whose_process_is_gone_are_read_anew_after_a_second_look(
