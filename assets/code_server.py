@@ -7,6 +7,7 @@ processes are started and ended is in `assets.serve`.
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import yaml
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
 
-from pipeline.errors import NilometerError
+from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site, open_site
 from pipeline.storage import digest
 
@@ -24,14 +25,26 @@ LOOK_SECONDS = 20
 AGE_SECONDS = 3_600
 """Definitions so old are read anew: what a process gathers in weeks goes with it."""
 _RELOAD_SECONDS = 120
+_LONGEST_SOCKET = 107
+"""Bytes that Linux has room for."""
 
 
 class CodeServer:
     """Where the code server listens, and when its definitions are to be read anew."""
 
     def __init__(self, site: Site, folder: Path) -> None:
-        """A server whose socket lies in a folder that nobody else may enter: who reaches it may run code."""
-        self._site, self._socket = site, folder / "code.sock"
+        """A server whose socket lies in a folder that nobody else may enter: who reaches it may run code.
+
+        Raises:
+            ConfigError: the folder's name is too long for a socket.
+        """
+        self._site, self._socket = site, folder / "code"
+        if len(os.fsencode(self._socket)) > _LONGEST_SOCKET:
+            raise ConfigError(
+                "the path of the folder for temporary files is too long for a socket.",
+                where=Location(file=str(folder.parent)),
+                remedy="Name another one, such as with TMPDIR=/tmp.",
+            )
         self._client = DagsterGrpcClient(socket=str(self._socket))
         self._looked = self._read = time.monotonic()
         self._mark, self._silent = _mark(site), False
@@ -77,5 +90,5 @@ def _mark(site: Site) -> str:
     try:
         now = open_site(site.root, site.origin)
         return digest(repr(now.settings), repr(now.known_rules))
-    except NilometerError as error:
-        return digest(error.message)
+    except (NilometerError, OSError) as error:
+        return digest(str(error))

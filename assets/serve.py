@@ -68,7 +68,7 @@ def _serve(site: Site, port: int) -> None:
     for number in _ENDING:
         signal.signal(number, _stop)
     processes: list[subprocess.Popen[bytes]] = []
-    with tempfile.TemporaryDirectory(prefix="nilometer-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nilo-") as folder:
         try:
             code = CodeServer(site, Path(folder))
             code.write_workspace(workspace := home(site) / WORKSPACE)

@@ -7,6 +7,7 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 
 from assets import code_server
 from assets.code_server import AGE_SECONDS, LOOK_SECONDS, CodeServer
+from pipeline.errors import ConfigError
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site
 from tests.worlds import make_site
@@ -67,6 +68,9 @@ def test_definitions_are_read_anew_when_the_configuration_changes_breaks_and_is_
     (site.root / "rules").mkdir()
     (site.root / "rules" / "own.yaml").write_text("this is no rule")
     assert reloads(code, server, 3) == 1
+    path.unlink()
+    path.mkdir()
+    assert reloads(code, server, 3) == 1
 
 
 def test_definitions_whose_process_is_gone_are_read_anew_after_a_second_look(
@@ -84,3 +88,8 @@ def test_definitions_whose_process_is_gone_are_read_anew_after_a_second_look(
 def test_old_definitions_are_read_anew(site: Site, server: Server, tmp_path: Path) -> None:
     code = CodeServer(site, tmp_path)
     assert reloads(code, server, 2, AGE_SECONDS - 1) == 1
+
+
+def test_a_folder_too_deep_for_a_socket_is_told(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"too long for a socket\. Name another one, such as with TMPDIR=/tmp\."):
+        CodeServer(site, tmp_path / ("x" * 100) / "nilo-1")
