@@ -140,9 +140,11 @@ class Entry:
         """What is wrong with the file, where it belongs to one of the days or nobody can tell to which."""
         if self.may_hurt(days):
             return SourceError(self.reason)
-        account, here = self.account, self.day is None or self.day in {d.isoformat() for d in days}
-        readable = account.flows + account.others + account.ignored
-        if self.state != "landed" or self.missing or self.left_out or readable or not account.quarantined or not here:
+        if self.state != "landed" or self.missing or self.left_out:
+            return None
+        if not any(p.account.quarantined for p in self.all_parts) or (account := self.account).readable:
+            return None
+        if self.day is not None and dt.date.fromisoformat(self.day) not in days:
             return None
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(account.quarantined.items()))
         return SourceError(
