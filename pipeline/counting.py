@@ -19,7 +19,7 @@ KEY = ("src_ip", "src_port", "dest_ip", "dest_port", "transport")
 """What the records of one flow have in common, whoever made them."""
 OBSERVER = ("source", "dvc", "reporter")
 """Who made a record."""
-_RECORD = (*OBSERVER, "uid", "start_time", *KEY)
+_RECORD = (*OBSERVER, "uid", "_at", *KEY)
 _ORDER = ("source_file", "source_line")
 _LAYERS = ("ip", "payload", "other")
 BYTES = tuple(f"{layer}_bytes_{side}" for layer in _LAYERS for side in ("in", "out"))
@@ -37,6 +37,7 @@ _LEAST_RATE = 64
 """Packets of one size at one instant that are taken for one multiplied: no device samples more than 1 in so many."""
 _SKEW = dt.timedelta(seconds=60)
 """Two sensors tell of one flow when what they saw overlaps but for this: clocks differ, and stretches are cut apart."""
+_TICK = dt.timedelta(milliseconds=1)
 _ROUNDING = dt.timedelta(seconds=2)
 """Without the sensor's id, interim records are of one session when no more lies between them: clocks round."""
 
@@ -215,22 +216,23 @@ def _mirrored(turned: str) -> list[pl.Expr]:
 def _told_once(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Without records delivered twice: (kept, lost); the longest, then the largest, then the first counts.
 
-    A record is known by its own id; else by sensor, the sensor's id, start and ends. Without the sensor's id, records
-    that start at the same microsecond between the same ports are one flow; without time or ports, none is taken for
-    another. Stretches of a session are the same only when their counters agree too, and a record of one direction gives
-    way to one of both. Samples of packets are the same only in different files: see `_is_sample`.
+    A record is known by its own id; else by sensor, the sensor's id, start (to the millisecond) and ends. Without the
+    sensor's id, records that start at the same microsecond between the same ports are one flow; without time or ports,
+    none is taken for another. Stretches of a session are the same only when their counters agree too, and a record of
+    one direction gives way to one of both. Samples of packets are the same only in different files: see `_is_sample`.
     """
     del rules
+    flows, columns = _with_instants(flows), flows.columns
     told_apart = pl.col("uid").is_not_null() | _has_ends()
     as_stretch = pl.when(pl.col("accounting").is_in(["delta", "update"])).then(pl.struct("duration", *COUNTS).hash())
-    at_once = pl.col("start_time").is_duplicated() | pl.col("record_id").is_not_null()
+    at_once = pl.col("_at").is_duplicated() | pl.col("record_id").is_not_null()
     keys = flows.filter(at_once).select(  # No others can be the same; hashing all would cost more than the rest.
         by_id=pl.when(pl.col("record_id").is_not_null()).then(pl.struct("source", "record_id").hash()),
         by_ends=pl.when(told_apart).then(pl.struct(*_RECORD, as_stretch.alias("counters")).hash()),
     )
     repeated = keys.select((pl.col(c).is_not_null() & pl.col(c).is_duplicated()).alias(c) for c in keys.columns)
     if not repeated.select(pl.any_horizontal(pl.all()).any()).item():
-        return flows, flows.clear()
+        return flows.select(columns), flows.select(columns).clear()
     same_id = ("source", "record_id")
     kept, lost = _first_of(flows, pl.col("record_id").is_not_null(), same_id)
     alike = (*_RECORD, "_counters", "_side")
@@ -242,7 +244,21 @@ def _told_once(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     whole = ((pl.col("_side") == "both") & (_size() > 0)).any().over(_RECORD)
     gives_way = told_apart & (pl.col("_side") != "both") & (pl.col("accounting") == "final") & whole
     halves, kept = _split(kept, gives_way)
-    return kept.select(flows.columns), pl.concat([lost, again.select(flows.columns), halves.select(flows.columns)])
+    return kept.select(columns), pl.concat(f.select(columns) for f in (lost, again, halves))
+
+
+def _with_instants(flows: pl.DataFrame) -> pl.DataFrame:
+    """With `_at`, the start that tells records apart: of one id, all within a millisecond are one, as copies round."""
+    key = (*OBSERVER, "uid", *KEY)
+    alike = (pl.col("uid").is_not_null() & pl.col("uid").is_duplicated() & (pl.col("accounting") == "final")).alias("m")
+    mine, others = _split(flows, alike)
+    others = others.with_columns(_at="start_time")
+    if mine.is_empty():
+        return others
+    mine = mine.sort(*key, "start_time", *_ORDER, nulls_last=True, maintain_order=True)
+    apart = (pl.struct(key).rle_id().diff() != 0) | (pl.col("start_time").diff() > _TICK)
+    mine = mine.with_columns(_at=pl.col("start_time").first().over(apart.fill_null(value=True).cum_sum()))
+    return pl.concat([others, mine])
 
 
 def _is_sample() -> pl.Expr:

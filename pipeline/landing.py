@@ -120,7 +120,7 @@ class Landing:
         self._save()
         files = {key: file for key, (_, file) in found.items()}
         report.problems += shortened(self._replaced, self.ledger, files, self._settings.limits)
-        report.problems += [SourceError(e.reason) for e in self.ledger.entries.values() if e.may_hurt(days)]
+        report.problems += [p for e in self.ledger.entries.values() if (p := e.problem(days)) is not None]
         return report
 
     def _damaged_ledger(self) -> SourceError:

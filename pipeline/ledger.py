@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.days import day_range
+from pipeline.errors import Location, SourceError
 from pipeline.sources.base import Account
 from pipeline.storage import Storage
 
@@ -134,6 +135,23 @@ class Entry:
         if self.state != "failed" or self.missing or self.left_out:
             return False
         return self.day is None or not {self.day, *self.former}.isdisjoint(d.isoformat() for d in days)
+
+    def problem(self, days: Collection[dt.date]) -> SourceError | None:
+        """What is wrong with the file, where it belongs to one of the days or nobody can tell to which."""
+        if self.may_hurt(days):
+            return SourceError(self.reason)
+        if self.state != "landed" or self.missing or self.left_out:
+            return None
+        if not any(p.account.quarantined for p in self.all_parts) or (account := self.account).readable:
+            return None
+        if self.day is not None and dt.date.fromisoformat(self.day) not in days:
+            return None
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(account.quarantined.items()))
+        return SourceError(
+            f"has no line that could be read: {reasons}.",
+            where=Location(file=self.name),
+            remedy=f"Each is kept with what is wrong in the storage, below quarantine/{self.source}.",
+        )
 
     def fails(self, day: dt.date, timezone: str) -> bool:
         """Whether the file could not be read and surely belongs to the day: by its path, its first lines, its past."""

@@ -137,8 +137,8 @@ def _quality(site: Site, pile: Pile, first: dt.date) -> None:
 
 
 def _last_day(entry: Entry) -> str:
-    """The last day that anything of a file belongs to, ISO."""
-    days = [d for p in entry.all_parts for d in (*p.rows, p.last_day or "")]
+    """The last day that anything of a file belongs to, or lasts into, ISO."""
+    days = [d for p in entry.all_parts for d in (*p.rows, p.last_day or "", p.last_end or "")]
     return max([*days, entry.day or "", "" if any(days) or entry.day else entry.first_seen[:10]])
 
 

@@ -133,6 +133,11 @@ class Account:
         return self.lines == (self.flows + self.others + self.ignored + self.comments + sum(self.quarantined.values()))
 
     @property
+    def readable(self) -> int:
+        """Lines that are records which could be read."""
+        return self.flows + self.others + self.ignored
+
+    @property
     def records(self) -> int:
         """Lines that are no comments: records, read or not."""
         return self.lines - self.comments

@@ -16,6 +16,7 @@ from assets.instances import open_instance
 from data_quality.results import day_quality
 from data_quality.specs import check_specs
 from pipeline import prune
+from pipeline.ledger import Entry, Part
 from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site
@@ -317,3 +318,9 @@ def test_nothing_is_pruned_unless_it_is_configured_and_rightly(site: Site) -> No
     config = site.root / "nilometer.yaml"
     config.write_text(config.read_text(encoding="utf-8") + "retention: {flows: 0d}\n", encoding="utf-8")
     assert "number of days such as 90d" in call(site, "prune").stderr
+
+
+def test_rows_of_a_session_that_lasts_into_a_kept_day_stay() -> None:
+    first, second = day(0).isoformat(), day(1).isoformat()
+    part = Part("a", rows={first: 1}, first_day=first, last_day=first, last_end=second)
+    assert prune._last_day(Entry("core", "a.log", 1, 1, "landed", first, parts=[part])) == second

@@ -57,7 +57,7 @@ def test_the_final_then_longest_then_largest_then_first_record_counts(
 
 
 OTHERS = [
-    *({"uid": "C2"}, {"start_time": NOON + dt.timedelta(microseconds=1)}),
+    *({"uid": "C2"}, {"start_time": NOON + dt.timedelta(milliseconds=2)}),
     *({"src_port": 1}, {"dest_port": 1}, {"src_ip": "198.51.100.8"}, {"dest_ip": "192.0.2.11"}, {"transport": "udp"}),
 ]
 
@@ -65,6 +65,14 @@ OTHERS = [
 @pytest.mark.parametrize("other", OTHERS, ids=[next(iter(o)) for o in OTHERS])
 def test_sessions_that_differ_in_any_part_of_their_identity_both_count(other: dict[str, Any]) -> None:
     assert kept({}, other) == [1, 2]
+
+
+def test_a_copy_whose_times_were_cut_to_milliseconds_is_the_same_record() -> None:
+    exact, copy = ({"start_time": NOON + dt.timedelta(microseconds=us)} for us in (123_456, 123_000))
+    assert kept(exact, copy) == [1]
+    assert kept(exact | {"uid": None}, copy | {"uid": None}) == [1, 2]
+    assert kept(exact, copy | {"start_time": NOON + dt.timedelta(microseconds=125_000)}) == [1, 2]
+    assert kept(exact, copy, copy | {"src_port": 1}, exact | {"dvc": "b"}, copy | {"uid": "C2"}) == [1, 3, 5]
 
 
 def test_without_an_id_the_same_instant_and_ports_are_one_flow() -> None:

@@ -65,7 +65,7 @@ def test_columns_that_may_not_be_null_never_are(world: World) -> None:
 
 def test_a_flow_belongs_to_the_day_of_its_start_whatever_file_it_is_in(world: World) -> None:
     late = conn(dt.datetime(2026, 10, 1, 23, 59, 59, 999_999, tzinfo=dt.UTC), duration="600", resp_ip_bytes="7")
-    early = conn(dt.datetime(2026, 10, 2, tzinfo=dt.UTC), resp_ip_bytes="9")
+    early = conn(dt.datetime(2026, 10, 2, tzinfo=dt.UTC), uid="C2", resp_ip_bytes="9")
     world.put("2026-10-02/conn.log", tsv(late, early))
     assert frame(world, D1)["bytes_in"].to_list() == [7]
     assert frame(world, D2)["bytes_in"].to_list() == [9]

@@ -251,6 +251,23 @@ def test_rotation_moves_a_file_and_starts_a_new_one_under_its_name(flat: World) 
     assert flat.received() == [7, 220]
 
 
+BROKEN = tsv(flow("C1", orig_ip_bytes="x"), flow("C2", orig_ip_bytes="-5"))
+
+
+def test_a_file_without_a_line_that_can_be_read_is_named_until_it_has_one(flat: World) -> None:
+    flat.put("conn.log", BROKEN)
+    for _ in range(2):
+        (told,) = flat.land().problems
+        assert "logs/conn.log: has no line that could be read: 1 bad_number, 1 negative_bytes." in told.message
+    flat.put("conn.log", BROKEN + rows([flow("C3", 9)]).encode())
+    assert flat.land().problems == []
+
+
+def test_a_file_without_a_line_that_can_be_read_is_named_on_the_day_of_its_path(world: World) -> None:
+    world.put("2026-10-01/conn.log", BROKEN)
+    assert (len(world.land(D1, D2).problems), world.land(D2).problems) == (1, [])
+
+
 @pytest.mark.parametrize("moved", [None, "conn.1.log", "conn.1.log.gz", "elsewhere"])
 def test_a_log_that_began_anew_is_named_where_no_file_has_what_it_held(flat: World, moved: str | None) -> None:
     former, new = tsv(flow("C1"), flow("C2", 7)), tsv(flow("C3", 9))
