@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -58,6 +58,7 @@ class FileLander:
         self._rejects: list[pl.DataFrame] = []
         self._n_rejects = 0
         self._servers: dict[str, Servers] = {}
+        self._spans: list[Sequence[int]] = []
         self.written: list[str] = []
         """Parquet files written so far, as parts name them."""
 
@@ -80,10 +81,18 @@ class FileLander:
         finally:
             stream.close()
         entry.content, entry.content_bytes = self._hash.hexdigest(), stream.bytes_read
+        entry.peek = self._whole_span(old if resume else None)
         for part in entry.all_parts:
             if (servers := self._servers.get(part.key)) is not None:
                 part.servers = servers.as_list()
         self._write_quarantine(entry, int(resume["open"]) if resume else 1)
+
+    def _whole_span(self, before: Entry | None) -> list[int] | None:
+        """First and last flow start of all that was read, and of what had been read before."""
+        if before is not None and before.parts and before.peek is None:
+            return None
+        spans = [*self._spans, *([before.peek] if before and before.peek else [])]
+        return [min(s[0] for s in spans), max(s[1] for s in spans)] if spans else None
 
     def _open(self) -> LineStream:
         return LineStream(self._file.path, self._settings.limits, self._file.name)
@@ -232,6 +241,7 @@ class FileLander:
             first, last = _days_of(parsed.span, zone)
             part.first_day = min(first, part.first_day or first)
             part.last_day = max(last, part.last_day or last)
+            self._spans.append(parsed.span)
         if parsed.rejects.height and self._n_rejects < MAX_QUARANTINE_ROWS:
             self._rejects.append(parsed.rejects)
             self._n_rejects += parsed.rejects.height

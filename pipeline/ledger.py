@@ -80,7 +80,7 @@ class Entry:
     day: str | None = None
     """The day that the path states."""
     peek: list[int] | None = None
-    """First and last flow start, epoch microseconds, from a look at both ends."""
+    """First and last flow start, epoch microseconds: of all that was read, or from a look at both ends."""
     resume: dict[str, Any] | None = None
     """Where to go on when the file has grown: offset, line, prefix hash, reader state."""
     parts: list[Part] = field(default_factory=list)

@@ -12,8 +12,8 @@ import zstandard
 from pipeline import landing
 from pipeline.errors import SourceError
 from pipeline.ledger import Ledger
-from tests.oracle.zeek import header, rows, tsv
-from tests.pipeline.landings import D1, D2, World, flow, settings
+from tests.oracle.zeek import conn, header, rows, tsv
+from tests.pipeline.landings import D1, D2, NOON, World, flow, settings
 
 # Once in its life
 
@@ -270,7 +270,7 @@ def test_a_file_without_a_line_that_can_be_read_is_named_on_the_day_of_its_path(
 
 @pytest.mark.parametrize("moved", [None, "conn.1.log", "conn.1.log.gz", "elsewhere"])
 def test_a_log_that_began_anew_is_named_where_no_file_has_what_it_held(flat: World, moved: str | None) -> None:
-    former, new = tsv(flow("C1"), flow("C2", 7)), tsv(flow("C3", 9))
+    former, new = tsv(flow("C1"), flow("C2", 7)), tsv(conn(NOON + dt.timedelta(hours=2), uid="C3", resp_ip_bytes="9"))
     flat.put("conn.log", former)
     flat.land()
     flat.put("conn.log", new)
@@ -284,6 +284,13 @@ def test_a_log_that_began_anew_is_named_where_no_file_has_what_it_held(flat: Wor
     else:
         assert (told, flat.received()) == ([], [7, 9, 11, 220])
     assert flat.land().problems == []
+
+
+def test_a_log_that_is_put_right_may_be_shorter(flat: World) -> None:
+    flat.put("conn.log", tsv(flow("C1"), flow("C2", 7)))
+    flat.land()
+    flat.put("conn.log", tsv(flow("C2", 8)))
+    assert (flat.land().problems, flat.received()) == ([], [8])
 
 
 def test_quiet_files_that_look_alike_are_each_the_file_of_their_day(world: World) -> None:
