@@ -11,14 +11,14 @@ import dagster as dg
 
 from assets import bad_days, checks
 from assets.days import chain_asset, days_of, partitions_of, run_days, surge_scores
-from assets.metadata import alerts_of, changes_of
+from assets.reporting.metadata import alerts_of, changes_of
 from data_quality.results import day_quality
-from pipeline import verdicts
 from pipeline.locks import site_lock
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
-from pipeline.stages import publish_alerts
 from pipeline.storage import DayRecord
+from pipeline.stored import verdicts
+from pipeline.stored.stages import publish_alerts
 
 
 def build(site: Site) -> dg.AssetsDefinition:

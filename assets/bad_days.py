@@ -13,7 +13,7 @@ import dagster as dg
 
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
-from pipeline.stages import failure_before
+from pipeline.stored.stages import failure_before
 
 _ORDER = [t.name for t in (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, SURGE_SCORES, ANOMALY_SCORES, ALERTS)]
 """The stages as steps of a run: none waits for a later one."""

@@ -12,21 +12,21 @@ import dagster as dg
 
 from assets import (
     alerts,
-    alive,
     baseline,
     checks,
     context,
     daily,
     detection_quality,
     flows,
-    journal,
     notify,
     power,
     scores,
     sensors,
     surge,
 )
-from assets.dagster_log import json_lines
+from assets.processes import alive
+from assets.reporting import journal
+from assets.reporting.dagster_log import json_lines
 from assets.schedules import daily_job, daily_schedule, hourly_schedule, preview_job
 from pipeline.site import Site
 

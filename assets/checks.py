@@ -16,20 +16,21 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from pydantic import Field
 
-from assets import bad_days, journal, metadata
+from assets import bad_days
 from assets.days import POOL, days_of, surge_scores
-from assets.history import newest
+from assets.processes.history import newest
+from assets.reporting import journal, metadata
 from data_quality import specs
 from data_quality.checks import run_all
 from data_quality.judged import unjudged
 from data_quality.results import CheckOutcome
 from data_quality.specs import CheckSpec
-from pipeline import stale
 from pipeline.days import parse_day
 from pipeline.locks import site_lock
-from pipeline.now import last_ended_day
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
+from pipeline.stored import stale
+from pipeline.stored.now import last_ended_day
 
 LAST = ALERTS.name
 JOB = "nilometer_checks"

@@ -18,23 +18,24 @@ from typing import Any
 
 import click
 
-from assets import journal, screen, views
-from assets.evaluate_cli import evaluate
-from assets.explain_cli import explain
-from assets.options import Day, Moment, asked_days, day_options
-from assets.power_cli import backtest, compare, power
-from assets.prune_cli import prune
-from assets.quality_cli import quality
-from assets.rules_cli import rules
+from assets.commands import views
+from assets.commands.evaluate import evaluate
+from assets.commands.explain import explain
+from assets.commands.options import Day, Moment, asked_days, day_options
+from assets.commands.power import backtest, compare, power
+from assets.commands.prune import prune
+from assets.commands.quality import quality
+from assets.commands.rules import rules
+from assets.reporting import journal, screen
 from assets.streams import RESULTS, Stopped
 from pipeline.acceptance import FIT
 from pipeline.disk import told
 from pipeline.errors import ConfigError, NilometerError, RuleError
-from pipeline.now import last_ended_day, open_landing
 from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
 from pipeline.storage import DAMAGE
+from pipeline.stored.now import last_ended_day, open_landing
 from pipeline.wording import counted
 
 PROBLEMS, MISUSE = 1, 2
@@ -160,7 +161,7 @@ def init(folder: Path) -> None:
 @click.pass_obj
 def check(folder: Path, as_json: bool) -> None:
     """Validate the site: configuration, inventory, sources, rules, and whether each rule can ever fire."""
-    from assets.checkup import check_site
+    from assets.commands.checkup import check_site
 
     sys.exit(PROBLEMS if check_site(open_site(folder), as_json=as_json) else 0)
 
@@ -217,7 +218,7 @@ def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.da
     """List days: done, stale, missing or failed, and why."""
     from data_quality.judged import names_unjudged
     from data_quality.results import day_quality
-    from pipeline.status import days_status
+    from pipeline.stored.status import days_status
 
     site = open_site(folder)
     days = asked_days(day, first, last, _span(site))
@@ -254,8 +255,8 @@ def _span(site: Site) -> tuple[dt.date, dt.date]:
 @click.pass_obj
 def alerts(folder: Path, /, rule: str | None, form: str | None, alert_id: str | None, **asked: Any) -> None:
     """Print the alerts of the days; with one rule, csv has exactly the seed's columns."""
-    from assets.alerting import print_alerts
-    from assets.verdict_history import print_changes, print_history, told_days
+    from assets.commands.alerting import print_alerts
+    from assets.commands.verdict_history import print_changes, print_history, told_days
 
     form = _form(form, as_json=asked["as_json"])
     site, day, first, last = open_site(folder), asked["day"], asked["first"], asked["last"]
@@ -296,7 +297,7 @@ def _form(form: str | None, *, as_json: bool) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
 def identify(files: tuple[Path, ...], wanted: str, as_json: bool) -> None:
     """Say what each of FILES is: format, flows, bytes, time range, and what became of every line."""
-    from pipeline.identify import identify as look
+    from pipeline.insight.identify import identify as look
     from pipeline.settings import FORMATS as KNOWN
 
     if wanted not in KNOWN:
@@ -320,7 +321,7 @@ def identify(files: tuple[Path, ...], wanted: str, as_json: bool) -> None:
 @click.option("--seed", default=7, show_default=True, help="Names the company, its habits and its thief.")
 def demo(folder: Path, days: int, clients: int, theft: int, seed: int) -> None:
     """Make a site of simulated logs in FOLDER, run it, and print its alert."""
-    from assets.demo import run_demo
+    from assets.commands.demo import run_demo
     from pipeline.simulate.company import Company
 
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
@@ -341,7 +342,7 @@ def demo(folder: Path, days: int, clients: int, theft: int, seed: int) -> None:
 @click.option("--logs", type=click.Choice(("zeek", "vpc", "suricata")), help="Write flow logs and a site too.")
 def simulate(folder: Path, logs: str | None, thefts: int, **numbers: Any) -> None:
     """Write a labelled world into FOLDER: daily bytes, lookalikes and thefts, and what a site could know."""
-    from assets.simulating import write_world
+    from assets.commands.simulate import write_world
     from pipeline.simulate.settings import WorldSettings, default_attacks
 
     try:
@@ -356,6 +357,6 @@ def simulate(folder: Path, logs: str | None, thefts: int, **numbers: Any) -> Non
 @click.pass_obj
 def ui(folder: Path, port: int) -> None:
     """Open the site in the Dagster UI on 127.0.0.1, with its schedules, until Ctrl-C."""
-    from assets.serve import serve
+    from assets.commands.serve import serve
 
     serve(open_site(folder), port)

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from assets import journal
+from assets.reporting import journal
 from assets.streams import Stopped, open_streams
 
 COLLECT_AFTER = (5_000, 10, 20)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.metadata import GROUP
+from assets.reporting.metadata import GROUP
 from pipeline.context import INPUTS
 from pipeline.context.load import load_input
 from pipeline.errors import ConfigError

@@ -5,7 +5,7 @@ import dagster as dg
 from assets.days import chain_asset, run_days
 from pipeline.schemas import DAILY_TRAFFIC
 from pipeline.site import Site
-from pipeline.stages import make_daily
+from pipeline.stored.stages import make_daily
 
 
 def build(site: Site) -> dg.AssetsDefinition:

@@ -1,7 +1,7 @@
 """Running a stage over the days of a run: a good day gets its own event, a bad day is marked and stops no other.
 
 This is the one place that knows how Dagster is told of single days in a range run. What a stage does is in
-`pipeline.stages`.
+`pipeline.stored.stages`.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ from typing import Any, cast
 import dagster as dg
 import polars as pl
 
-from assets import alive, bad_days, journal
-from assets.costs import Meter, Total, bytes_of
-from assets.metadata import GROUP, TECHNIQUES
-from assets.metrics import publish
-from assets.progress import report
-from assets.stopping import INTERRUPTS, Stopped
+from assets import bad_days
+from assets.processes import alive
+from assets.processes.stopping import INTERRUPTS, Stopped
+from assets.reporting import journal
+from assets.reporting.costs import Meter, Total, bytes_of
+from assets.reporting.metadata import GROUP, TECHNIQUES
+from assets.reporting.metrics import publish
+from assets.reporting.progress import report
 from data_quality.results import day_quality
 from pipeline.days import day_range, parse_day, window_days
 from pipeline.disk import told
 from pipeline.errors import NilometerError
-from pipeline.landing import Landing, LandingReport
+from pipeline.intake.landing import Landing, LandingReport
 from pipeline.locks import site_lock
-from pipeline.now import check_days
 from pipeline.schemas import ALERTS, Table
 from pipeline.site import Site
-from pipeline.stages import failure_before
-from pipeline.status import up_to_date
 from pipeline.storage import DAMAGE, DayRecord
-from pipeline.surge_days import remembering
+from pipeline.stored.now import check_days
+from pipeline.stored.stages import failure_before
+from pipeline.stored.status import up_to_date
+from pipeline.surge.days import remembering
 
 # An output with this entry in its metadata is passed on without an event for every partition of the run, so that bad
 # days are not shown as made. Dagster has no public way for it; tests count the events exactly.

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
-from assets.metadata import GROUP, TECHNIQUES, table
+from assets.reporting.metadata import GROUP, TECHNIQUES, table
 from assets.schedules import asset_job, running_schedule
 from pipeline.locks import site_lock
 from pipeline.site import Site

@@ -4,15 +4,15 @@ import datetime as dt
 
 import dagster as dg
 
-from assets import alive
 from assets.days import RETRY, chain_asset, days_of, final, land, run_days
-from assets.metadata import GROUP
-from pipeline.landing import Landing
+from assets.processes import alive
+from assets.reporting.metadata import GROUP
+from pipeline.intake.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.schemas import FLOWS
 from pipeline.site import Site
-from pipeline.stages import make_flows
 from pipeline.storage import DayRecord
+from pipeline.stored.stages import make_flows
 
 
 def flow_logs(site: Site) -> dg.AssetSpec:

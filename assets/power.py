@@ -1,6 +1,7 @@
 """The `power_map` asset: who is protected from which theft, told each day of the last day that is scored.
 
-It reads the daily chain and is no part of it: a day is done without it. The numbers are made in `pipeline.power`.
+It reads the daily chain and is no part of it: a day is done without it. The numbers are made in
+`pipeline.trials.power`.
 """
 
 import datetime as dt
@@ -11,13 +12,13 @@ import polars as pl
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from assets.days import surge_scores, table_metadata
-from assets.metadata import GROUP, TECHNIQUES, table
+from assets.reporting.metadata import GROUP, TECHNIQUES, table
 from assets.schedules import asset_job, running_schedule
 from pipeline.alerts import human
 from pipeline.locks import site_lock
-from pipeline.power import power_inputs, power_map, protected
 from pipeline.schemas import POWER_MAP
 from pipeline.site import Site
+from pipeline.trials.power import power_inputs, power_map, protected
 
 NAME = POWER_MAP.name
 JOB = "nilometer_power_map"

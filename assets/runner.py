@@ -15,28 +15,30 @@ from typing import Any
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from assets import alive, checks, journal
+from assets import checks
 from assets.bad_days import DaysFailed
 from assets.build import build_defs
 from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, Kept, land, passing_over
-from assets.instances import history
-from assets.progress import shown
-from assets.run_tags import DAYS, SITE, command_tags
-from assets.run_tags import ORIGIN as ORIGIN_TAG
+from assets.processes import alive
+from assets.processes.instances import history
+from assets.processes.run_tags import DAYS, SITE, command_tags
+from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
+from assets.processes.stopping import stoppable, was_stopped
+from assets.reporting import journal
+from assets.reporting.progress import shown
 from assets.schedules import JOB
-from assets.stopping import stoppable, was_stopped
 from data_quality.judged import names_unjudged
 from data_quality.results import day_quality
-from pipeline import stale
 from pipeline.acceptance import FIT
 from pipeline.days import parse_day, runs_of_days, window_days
 from pipeline.disk import with_remedy
 from pipeline.locks import site_lock
-from pipeline.now import check_days, last_ended_day, open_landing
 from pipeline.site import Site
-from pipeline.status import DayStatus, days_status, snapshot, up_to_date
 from pipeline.storage import DayRecord
-from pipeline.verdicts import recover
+from pipeline.stored import stale
+from pipeline.stored.now import check_days, last_ended_day, open_landing
+from pipeline.stored.status import DayStatus, days_status, snapshot, up_to_date
+from pipeline.stored.verdicts import recover
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 MAX_PASSES = 5

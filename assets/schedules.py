@@ -1,6 +1,6 @@
 """The daily schedule for the day that ended, and the hourly preview of the day in progress.
 
-Hours are of the site's zone. What the jobs do is in the assets and in `pipeline.preview`.
+Hours are of the site's zone. What the jobs do is in the assets and in `pipeline.stored.preview`.
 """
 
 import datetime as dt
@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets import journal
-from assets.dagster_log import LOGGED
-from assets.run_tags import site_tags
-from pipeline.preview import make_preview
+from assets.processes.run_tags import site_tags
+from assets.reporting import journal
+from assets.reporting.dagster_log import LOGGED
 from pipeline.site import Site
+from pipeline.stored.preview import make_preview
 
 JOB = "nilometer_daily"
 

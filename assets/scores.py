@@ -5,7 +5,7 @@ import dagster as dg
 from assets.days import chain_asset, run_days
 from pipeline.schemas import ANOMALY_SCORES
 from pipeline.site import Site
-from pipeline.stages import make_scores
+from pipeline.stored.stages import make_scores
 
 
 def build(site: Site) -> dg.AssetsDefinition:

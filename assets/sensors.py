@@ -1,7 +1,7 @@
 """Sensors: new and changed logs are read, stale days become runs, and days whose checks are of other data are judged.
 
-Each looks and asks; the work is done in runs. What is stale is told by `pipeline.stale`, who is told of failures and
-how by `assets.notify`.
+Each looks and asks; the work is done in runs. What is stale is told by `pipeline.stored.stale`, who is told of failures
+and how by `assets.notify`.
 """
 
 import datetime as dt
@@ -13,21 +13,22 @@ from typing import Any, Self
 
 import dagster as dg
 
-from assets import alive, checks, daemons
+from assets import checks
 from assets.days import POOL, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
-from assets.run_tags import DAYS
-from assets.run_tags import ORIGIN as ORIGIN_TAG
+from assets.processes import alive, daemons
+from assets.processes.run_tags import DAYS
+from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB
 from data_quality.judged import unjudged
 from data_quality.results import day_quality
 from data_quality.specs import CheckSpec
-from pipeline import stale, unchanged
 from pipeline.locks import site_lock
-from pipeline.now import last_ended_day, open_landing
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
-from pipeline.status import snapshot
 from pipeline.storage import digest
+from pipeline.stored import stale, unchanged
+from pipeline.stored.now import last_ended_day, open_landing
+from pipeline.stored.status import snapshot
 
 LANDING_JOB = "nilometer_landing"
 INTERVAL_SECONDS = 60

@@ -7,8 +7,8 @@ from assets.days import chain_asset, run_days
 from data_quality.results import day_quality
 from pipeline.schemas import SURGE_SCORES
 from pipeline.site import Site
-from pipeline.stages import make_surge
-from pipeline.surge_days import remembering
+from pipeline.stored.stages import make_surge
+from pipeline.surge.days import remembering
 
 
 def build(site: Site) -> dg.AssetsDefinition:

@@ -65,10 +65,10 @@ def ours(site_folder: Path, answer: Path) -> None:
 
     gc.set_threshold(*COLLECT_AFTER)
     from benchmarks.conn_log import DAY
-    from pipeline.landing import Landing
+    from pipeline.intake.landing import Landing
     from pipeline.schemas import DAILY_TRAFFIC
     from pipeline.site import open_site
-    from pipeline.stages import make_daily, make_flows
+    from pipeline.stored.stages import make_daily, make_flows
 
     site = open_site(site_folder)
     landing = Landing(site.root, site.storage.root, site.settings, dt.datetime(2026, 11, 4, tzinfo=dt.UTC))

@@ -24,11 +24,11 @@ from pipeline.evaluation.run import base_settings
 from pipeline.groups import subnets
 from pipeline.methods import seed
 from pipeline.methods.surge import raw_scores
-from pipeline.power import coverage, seed_power, surge_power
 from pipeline.schemas import DAILY_TRAFFIC
 from pipeline.simulate.inject import Injection, inject
 from pipeline.simulate.world import World, make_world
 from pipeline.site import PROJECT
+from pipeline.trials.power import coverage, seed_power, surge_power
 
 RULES = {r.id: r for r in load_rules({"mail_volume_surge": RuleOverride()}, lookback_days=30)}
 SEED, SURGE = RULES["hosts_receiving_high_volume_from_email_server"], RULES["mail_volume_surge"]

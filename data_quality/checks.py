@@ -24,10 +24,10 @@ from data_quality.samples import sample
 from data_quality.sharing import sharing
 from data_quality.specs import CheckSpec
 from pipeline.errors import NilometerError, StorageError
-from pipeline.pruned import lost_input
 from pipeline.site import Site
-from pipeline.stages import failure_before
 from pipeline.storage import DAMAGE, DayRecord
+from pipeline.stored.pruned import lost_input
+from pipeline.stored.stages import failure_before
 
 DETAILS = {**drift.DETAILS, **own.DETAILS}
 """Check -> what a day's failed expectations show in place of a bare number, by expectation."""

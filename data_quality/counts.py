@@ -17,8 +17,8 @@ import polars as pl
 
 from data_quality.sharing import shared
 from pipeline.context.load import load_input
+from pipeline.counting.direction import evidence, server_end
 from pipeline.days import day_bounds_utc, window_days
-from pipeline.direction import evidence, server_end
 from pipeline.errors import NilometerError
 from pipeline.schemas import (
     ACCOUNTINGS,

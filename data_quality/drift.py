@@ -1,7 +1,7 @@
 """The check `drift`: how much changed on a day about its sources and servers, and what, in words.
 
-What counts as a change is in `pipeline.drift`, the limits are in the suite. Numbers and words come from the same
-findings.
+What counts as a change is in `pipeline.insight.drift`, the limits are in the suite. Numbers and words come from the
+same findings.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from pipeline.drift import KINDS, Finding, day_findings
+from pipeline.insight.drift import KINDS, Finding, day_findings
 from pipeline.site import Site
 
 SHOWN = 3

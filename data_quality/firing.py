@@ -1,6 +1,7 @@
 """The profile of the canaries: whether planted thefts are found, and whether every rule in force can alert at all.
 
-The numbers are made in `pipeline.firing`; the limits are in the suite. What names a rule stands in the profile's notes.
+The numbers are made in `pipeline.trials.firing`; the limits are in the suite. What names a rule stands in the profile's
+notes.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import datetime as dt
 from collections.abc import Mapping
 
 from data_quality.compared import note
-from pipeline.firing import firing
 from pipeline.site import Site
+from pipeline.trials.firing import firing
 
 
 class Noted(dict[str, float | int | str | None]):

@@ -13,10 +13,10 @@ from pathlib import Path
 from data_quality.results import is_pruned, result_name
 from data_quality.specs import CheckSpec, specs_of
 from pipeline.errors import StorageError
-from pipeline.pruned import kept_quality, lost_input
 from pipeline.site import Site
-from pipeline.stages import failure_before
 from pipeline.storage import read_footer
+from pipeline.stored.pruned import kept_quality, lost_input
+from pipeline.stored.stages import failure_before
 
 
 def unjudged(site: Site, day: dt.date) -> list[CheckSpec]:

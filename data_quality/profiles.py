@@ -20,8 +20,8 @@ from data_quality.firing import canary_found
 from data_quality.inputs import inputs_valid, quarantined
 from data_quality.outputs import alerts_valid, anomaly_scores_valid
 from data_quality.rows import baseline_faults, daily_faults, row_of, schema_faults, share
+from pipeline.counting.direction import verdict_of
 from pipeline.daily import conserved, measure_totals
-from pipeline.direction import verdict_of
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site
 

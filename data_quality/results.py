@@ -18,10 +18,10 @@ from data_quality.specs import CheckSpec, check_specs, specs_of
 from pipeline import acceptance
 from pipeline.errors import StorageError
 from pipeline.expectations import RESERVED
-from pipeline.pruned import kept_quality
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.storage import DAMAGE, checked
+from pipeline.stored.pruned import kept_quality
 
 NEVER_RAN = "(never ran)"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from data_quality import own
 from pipeline.site import Site
-from pipeline.stages import STAGES
+from pipeline.stored.stages import STAGES
 
 SUITES = Path(__file__).parent / "suites"
 

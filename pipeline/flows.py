@@ -1,7 +1,7 @@
 """A day's flows from landed parts: day attribution, counting once, byte layer and categories.
 
-A flow belongs to the day that `pipeline.attribution` gives it. A file that could not be read fails the days it belongs
-to; a day for which nothing was read is stored as empty and known as such. Parsing text does not belong here.
+A flow belongs to the day that `pipeline.counting.attribution` gives it. A file that could not be read fails the days it
+belongs to; a day for which nothing was read is stored as empty and known as such. Parsing text does not belong here.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 
 import polars as pl
 
-from pipeline import day_facts
-from pipeline.attribution import Attribution
-from pipeline.counting import COUNTS, Dropped, Rules, count_once, estimated, needs_sessions
+from pipeline.counting.attribution import Attribution
+from pipeline.counting.layers import choose_layer, layer_name, layers_of
+from pipeline.counting.once import COUNTS, Dropped, Rules, count_once, estimated, needs_sessions
+from pipeline.counting.slices import by_ends, cuts
 from pipeline.errors import Location, SourceError
+from pipeline.insight import day_facts
+from pipeline.intake.landed import scan_files
+from pipeline.intake.lander import landed_name
+from pipeline.intake.landing import Landing
+from pipeline.intake.ledger import Entry
 from pipeline.inventory import Inventory
-from pipeline.landed import scan_files
-from pipeline.lander import landed_name
-from pipeline.landing import Landing
-from pipeline.layers import choose_layer, layer_name, layers_of
-from pipeline.ledger import Entry
 from pipeline.schemas import FLOWS
 from pipeline.settings import Settings
-from pipeline.slices import by_ends, cuts
 from pipeline.sources.base import RAW
 from pipeline.storage import digest
 

@@ -1,6 +1,6 @@
 """The pattern of a source's path: a glob in which `{day}` stands for a day, what it may hold, and what it matches.
 
-Which files there are is found in `pipeline.files`, and which objects in `pipeline.remote`.
+Which files there are is found in `pipeline.intake.files`, and which objects in `pipeline.intake.remote`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A user's own table: which of its columns is which field of a flow, by the names of Splunk's CIM.
 
-Validated with the settings and handed to the readers; how tables are read belongs to `pipeline.sources.table`.
+Validated with the settings and handed to the readers; how tables are read belongs to `pipeline.sources.formats.table`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from pipeline.addresses import canonical_network
-from pipeline.attribution import Rule as AttributionRule
+from pipeline.counting.attribution import Rule as AttributionRule
 from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.expectations import ExpectationSettings, distinct

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.schemas import DAILY_TRAFFIC
 from pipeline.site import Site, open_site
-from pipeline.stages import make_baseline, make_scores, make_surge
+from pipeline.stored.stages import make_baseline, make_scores, make_surge
 from tests.worlds import CONFIG, SEED, day
 
 Extra = Mapping[tuple[str, str], int]

@@ -14,7 +14,7 @@ from pipeline.evaluation.context import Context
 from pipeline.evaluation.detectors import Detector, with_calibration
 from pipeline.groups import subnets
 from pipeline.methods.surge import Params, calibrated, raw_scores
-from pipeline.surge_clients import CLIENT
+from pipeline.surge.clients import CLIENT
 
 _RATES_ONLY = Params(budget=0.0)
 """Rates do not hang on the budget; with none, no alert is worked out."""

@@ -1,7 +1,7 @@
 """Where a site's bytes lie: a folder, or an object store, behind one small interface.
 
 Names are paths below the root with '/' between their parts. What the bytes mean - tables, footers, markers - belongs to
-`pipeline.storage`; which objects a source has, to `pipeline.remote`.
+`pipeline.storage`; which objects a source has, to `pipeline.intake.remote`.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
 def reader_of(encoding: str) -> ReaderFactory:
     """What makes a reader of an encoding; raises KeyError for one that nothing is known of."""
     if encoding == "zeek_tsv":
-        from pipeline.sources.zeek_tsv import ZeekTsvReader  # noqa: PLC0415 - loads no more than is read
+        from pipeline.sources.formats.zeek_tsv import ZeekTsvReader  # noqa: PLC0415 - loads no more than is read
 
         return ZeekTsvReader
     from pipeline.sources import registry  # noqa: PLC0415 - loads every format

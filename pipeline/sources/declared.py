@@ -15,7 +15,7 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.base import ReadOptions
-from pipeline.sources.sight import Cut
+from pipeline.sources.glances.sight import Cut
 
 EXTRAS = (
     "end",

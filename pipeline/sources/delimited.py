@@ -17,10 +17,10 @@ import polars as pl
 
 from pipeline.addresses import canonical_address
 from pipeline.sources.base import REJECTS, ReadOptions, rejects_frame
-from pipeline.sources.cell_parts import CellParts
 from pipeline.sources.declared import Decoded, Decoder
-from pipeline.sources.quoting import MAX_RECORD_LINES, Quoting, tidied
-from pipeline.sources.sight import Cut
+from pipeline.sources.glances.cell_parts import CellParts
+from pipeline.sources.glances.sight import Cut
+from pipeline.sources.texts.quoting import MAX_RECORD_LINES, Quoting, tidied
 
 Aliases = Mapping[str, Sequence[str]]
 """Our name of a field -> the column's spellings in lower case, the first with a value wins."""

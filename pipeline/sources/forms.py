@@ -6,41 +6,41 @@ A format is a module that declares a form; it becomes known by one line here. Ho
 from __future__ import annotations
 
 from pipeline.sources import foreign
-from pipeline.sources.argus import ARGUS
-from pipeline.sources.arkime import ARKIME
-from pipeline.sources.asa import ASA
-from pipeline.sources.azure import AZURE
-from pipeline.sources.azure_analytics import AZURE_ANALYTICS
-from pipeline.sources.cef import CEF
-from pipeline.sources.checkpoint import CHECKPOINT
-from pipeline.sources.cim import CIM
-from pipeline.sources.cloudflare import CLOUDFLARE
-from pipeline.sources.clouds import CLOUDS
-from pipeline.sources.collectors import COLLECTORS
-from pipeline.sources.conntrack import CONNTRACK
 from pipeline.sources.declared import Form
-from pipeline.sources.ecs import ECS
-from pipeline.sources.encore import ENCORE
-from pipeline.sources.fortinet import FORTINET
-from pipeline.sources.gcp import GCP, GCP_CSV
-from pipeline.sources.huawei import HUAWEI
-from pipeline.sources.juniper import JUNIPER
-from pipeline.sources.logstash import LOGSTASH
-from pipeline.sources.nfdump import NFDUMP
-from pipeline.sources.ocsf import OCSF
-from pipeline.sources.paloalto import PALO_ALTO
-from pipeline.sources.paloalto_service import SERVICE
-from pipeline.sources.sentinel import SENTINEL
-from pipeline.sources.silk import SILK
-from pipeline.sources.sonicwall import SONICWALL
-from pipeline.sources.sophos import SOPHOS
-from pipeline.sources.stormshield import STORMSHIELD
-from pipeline.sources.suricata import SURICATA
-from pipeline.sources.table import TABLE
-from pipeline.sources.vpc_json import VPC
-from pipeline.sources.watchguard import WATCHGUARD
-from pipeline.sources.zeek_tables import ZEEK_TABLES
-from pipeline.sources.zscaler import ZSCALER
+from pipeline.sources.formats.argus import ARGUS
+from pipeline.sources.formats.arkime import ARKIME
+from pipeline.sources.formats.asa import ASA
+from pipeline.sources.formats.azure import AZURE
+from pipeline.sources.formats.azure_analytics import AZURE_ANALYTICS
+from pipeline.sources.formats.cef import CEF
+from pipeline.sources.formats.checkpoint import CHECKPOINT
+from pipeline.sources.formats.cim import CIM
+from pipeline.sources.formats.cloudflare import CLOUDFLARE
+from pipeline.sources.formats.clouds import CLOUDS
+from pipeline.sources.formats.collectors import COLLECTORS
+from pipeline.sources.formats.conntrack import CONNTRACK
+from pipeline.sources.formats.ecs import ECS
+from pipeline.sources.formats.encore import ENCORE
+from pipeline.sources.formats.fortinet import FORTINET
+from pipeline.sources.formats.gcp import GCP, GCP_CSV
+from pipeline.sources.formats.huawei import HUAWEI
+from pipeline.sources.formats.juniper import JUNIPER
+from pipeline.sources.formats.logstash import LOGSTASH
+from pipeline.sources.formats.nfdump import NFDUMP
+from pipeline.sources.formats.ocsf import OCSF
+from pipeline.sources.formats.paloalto import PALO_ALTO
+from pipeline.sources.formats.paloalto_service import SERVICE
+from pipeline.sources.formats.sentinel import SENTINEL
+from pipeline.sources.formats.silk import SILK
+from pipeline.sources.formats.sonicwall import SONICWALL
+from pipeline.sources.formats.sophos import SOPHOS
+from pipeline.sources.formats.stormshield import STORMSHIELD
+from pipeline.sources.formats.suricata import SURICATA
+from pipeline.sources.formats.table import TABLE
+from pipeline.sources.formats.vpc_json import VPC
+from pipeline.sources.formats.watchguard import WATCHGUARD
+from pipeline.sources.formats.zeek_tables import ZEEK_TABLES
+from pipeline.sources.formats.zscaler import ZSCALER
 
 _ALL = (
     *ZEEK_TABLES,

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.sources.base import begins_as_json
-from pipeline.sources.documents import beginning
-from pipeline.sources.quoting import tidied
+from pipeline.sources.texts.quoting import tidied
+from pipeline.sources.wrappings.documents import beginning
 
 _SRC = ("src", "source", "s", "client", "cli", "orig", "initiator")
 _DEST = ("dst", "dest", "destination", "d", "server", "srv", "resp", "responder")

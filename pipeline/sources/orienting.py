@@ -1,7 +1,7 @@
 """Records of a form turned so that the initiator is the source, and then as RAW, in the byte columns of their layer.
 
 What a record says of its ends itself counts first, then the ports. Records of one direction that even ports do not tell
-apart stay as they are; `pipeline.counting` may know more of them.
+apart stay as they are; `pipeline.counting.once` may know more of them.
 """
 
 from __future__ import annotations

@@ -22,9 +22,10 @@ import zstandard
 
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
-from pipeline.sources import nfcapd, unfolding
+from pipeline.sources import nfcapd
 from pipeline.sources.base import Block, begins_as_json
-from pipeline.sources.documents import may_be_long
+from pipeline.sources.wrappings import unfolding
+from pipeline.sources.wrappings.documents import may_be_long
 
 T = TypeVar("T")
 

@@ -18,14 +18,16 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipeline.direction import MAIL_PORTS
-from pipeline.sources import columns, documents, foreign, json_lines, json_text, spellings
+from pipeline.counting.direction import MAIL_PORTS
+from pipeline.sources import columns, foreign, json_lines, spellings
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
-from pipeline.sources.json_parts import JsonParts
+from pipeline.sources.glances.json_parts import JsonParts
+from pipeline.sources.glances.sight import Cut, Sight, Told
 from pipeline.sources.orienting import as_raw, complete, oriented
-from pipeline.sources.sight import Cut, Sight, Told
+from pipeline.sources.texts import json_text
+from pipeline.sources.wrappings import documents
 
 _ESCAPED = ("#000", "#012", "#015")
 """A NUL or a line end as rsyslog writes control characters: # and three octal digits."""

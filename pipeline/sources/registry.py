@@ -10,16 +10,17 @@ import re
 from functools import partial
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import byteless, csv_envelope, guessed, mappable, tables
+from pipeline.sources import byteless, guessed, mappable, tables
 from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
-from pipeline.sources.documents import beginning, holds_nothing
-from pipeline.sources.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
+from pipeline.sources.formats.zeek_json import ZeekJsonReader, ZeekRecords
+from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
 from pipeline.sources.forms import FORMS
-from pipeline.sources.quoting import tidied
 from pipeline.sources.records import RecordReader
-from pipeline.sources.unfolding import refuse_kind
-from pipeline.sources.zeek_json import ZeekJsonReader, ZeekRecords
-from pipeline.sources.zeek_tsv import ZeekTsvReader
+from pipeline.sources.texts.quoting import tidied
+from pipeline.sources.wrappings import csv_envelope
+from pipeline.sources.wrappings.documents import beginning, holds_nothing
+from pipeline.sources.wrappings.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
+from pipeline.sources.wrappings.unfolding import refuse_kind
 
 _KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK}){SIGN}")
 """Where keys begin in the name of an encoding; a column may itself be named so."""

@@ -15,17 +15,18 @@ from typing import Any, TypeVar
 import polars as pl
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import columns, guessed, vpc
+from pipeline.sources import columns, guessed
 from pipeline.sources.base import Account, Parsed, ReadOptions, cut
-from pipeline.sources.cim import CIM
 from pipeline.sources.declared import Form
-from pipeline.sources.ecs import ECS
 from pipeline.sources.fields import Layout, layout_of_columns
-from pipeline.sources.gcp import GCP_COLUMNS
-from pipeline.sources.ocsf import OCSF
+from pipeline.sources.formats import vpc
+from pipeline.sources.formats.cim import CIM
+from pipeline.sources.formats.ecs import ECS
+from pipeline.sources.formats.gcp import GCP_COLUMNS
+from pipeline.sources.formats.ocsf import OCSF
+from pipeline.sources.formats.table import TABLE_JSON
+from pipeline.sources.formats.zeek_json import ZEEK_COLUMNS, ZeekRecords
 from pipeline.sources.records import RecordReader
-from pipeline.sources.table import TABLE_JSON
-from pipeline.sources.zeek_json import ZEEK_COLUMNS, ZeekRecords
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from pipeline.direction import MAIL_PORTS
+from pipeline.counting.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES, UTC_TIME
 from pipeline.sources import spellings
 from pipeline.sources.base import RAW, ReadOptions, rejects_frame

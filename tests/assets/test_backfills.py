@@ -15,7 +15,7 @@ import pytest
 from assets import runner
 from assets.build import build_defs
 from assets.days import RANGE_END, RANGE_START
-from assets.instances import open_instance
+from assets.processes.instances import open_instance
 from pipeline import storage
 from pipeline.site import PROJECT, Site
 from tests.worlds import day, log_path, make_site
@@ -117,7 +117,7 @@ def test_a_run_after_a_killed_one_makes_no_day_again_that_is_done(site: Site, ex
         "import sys, os, signal, datetime as dt\n"
         "from pathlib import Path\n"
         "from assets import runner\nfrom pipeline.days import day_range\n"
-        "from pipeline import stages\n"
+        "from pipeline.stored import stages\n"
         "from pipeline.site import open_site\n"
         "make = stages.make_daily\n"
         "import assets.daily as module\n"
@@ -182,7 +182,7 @@ def test_a_backfill_of_the_ui_waits_for_the_one_that_is_at_work(site: Site, tmp_
 def test_progress_of_a_long_stage_is_told_while_it_lasts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from assets import progress
+    from assets.reporting import progress
 
     now = iter(range(0, 1_000, 2))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))

@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from assets.cli import main
 from assets.runner import run_days
 from data_quality.results import day_quality
-from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
-from pipeline.status import days_status
+from pipeline.stored.now import open_landing
+from pipeline.stored.status import days_status
 from tests.cloud.buckets import SECRET, Bucket, bucket_in, s3_server
 from tests.cloud.proxy import always
 from tests.worlds import CONFIG, day, make_site, usual, write_log

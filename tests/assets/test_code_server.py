@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from dagster._core.errors import DagsterUserCodeUnreachableError
 
-from assets import code_server
-from assets.code_server import AGE_SECONDS, LOOK_SECONDS, CodeServer
+from assets.processes import code_server
+from assets.processes.code_server import AGE_SECONDS, LOOK_SECONDS, CodeServer
 from pipeline.errors import ConfigError
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site

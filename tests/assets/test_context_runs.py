@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from assets.build import build_defs
 from assets.cli import main
-from assets.instances import open_instance
+from assets.processes.instances import open_instance
 from assets.runner import run_days
 from data_quality.results import day_quality
-from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, SURGE_SCORES
 from pipeline.site import Site, open_site
-from pipeline.status import days_status
+from pipeline.stored.now import open_landing
+from pipeline.stored.status import days_status
 from tests.assets.test_surge_runs import DAYS, ON, RULE, THIEF, write_logs
 from tests.worlds import SEED, day
 

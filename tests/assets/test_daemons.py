@@ -13,10 +13,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets import daemons, serve
 from assets.build import build_defs
-from assets.daemons import SILENT_SECONDS
-from assets.instances import open_instance
+from assets.commands import serve
+from assets.processes import daemons
+from assets.processes.daemons import SILENT_SECONDS
+from assets.processes.instances import open_instance
 from pipeline.locks import BusyError
 from pipeline.site import Site, open_site
 from tests.worlds import make_site

@@ -11,10 +11,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets import alive
 from assets.build import build_defs
-from assets.instances import open_instance
-from assets.run_tags import SITE
+from assets.processes import alive
+from assets.processes.instances import open_instance
+from assets.processes.run_tags import SITE
 from assets.schedules import JOB
 from pipeline.site import Site
 from tests.assets.test_sensors import Ticking
@@ -27,8 +27,8 @@ from unittest.mock import patch
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.definitions.job_base import InMemoryJob
 from assets.build import build_defs
-from assets.instances import open_instance
-from assets.run_tags import SITE
+from assets.processes.instances import open_instance
+from assets.processes.run_tags import SITE
 from assets.schedules import JOB
 from pipeline.site import open_site
 
@@ -66,7 +66,7 @@ def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
     return run.status
 
 
-@pytest.mark.parametrize("where", ["assets.alive._Holding.execute", "assets.flows.land"])
+@pytest.mark.parametrize("where", ["assets.processes.alive._Holding.execute", "assets.flows.land"])
 def test_a_run_that_is_killed_before_its_first_step_or_as_it_reads_logs_is_marked_failed(
     site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:

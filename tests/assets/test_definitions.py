@@ -11,7 +11,7 @@ from dagster._core.definitions.freshness import CronFreshnessPolicy
 from dagster._core.instance.config import PoolGranularity
 
 from assets.build import build_defs
-from assets.instances import open_instance
+from assets.processes.instances import open_instance
 from pipeline.schemas import TABLES
 from pipeline.settings import Settings
 from pipeline.site import PROJECT, Site

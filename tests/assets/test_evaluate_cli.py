@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_written_exits_2(files: tuple[str, ...], tmp_path:
 
 def test_the_command_imports_what_it_needs_when_it_runs() -> None:
     program = (
-        "import sys, assets.evaluate_cli; "
+        "import sys, assets.commands.evaluate; "
         "bad = [m for m in ('numpy', 'scipy', 'dagster') if m in sys.modules]; assert not bad, bad"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False)

@@ -13,13 +13,14 @@ from click.testing import CliRunner
 
 from assets import runner
 from assets.cli import main
-from assets.instances import home
+from assets.processes.instances import home
 from data_quality.results import day_quality, results_of
-from pipeline import locks, stages
+from pipeline import locks
 from pipeline.errors import NilometerError
-from pipeline.now import open_landing
-from pipeline.preview import make_preview
 from pipeline.site import Site, open_site
+from pipeline.stored import stages
+from pipeline.stored.now import open_landing
+from pipeline.stored.preview import make_preview
 from tests.worlds import day, make_site
 
 DAYS = [day(n) for n in range(2)]

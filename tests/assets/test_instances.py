@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.instances import CONFIG, ENV_HOME, HOME, home, open_instance
+from assets.processes.instances import CONFIG, ENV_HOME, HOME, home, open_instance
 from pipeline.errors import ConfigError
 from pipeline.site import Site
 from tests.worlds import make_site

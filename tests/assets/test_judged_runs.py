@@ -12,7 +12,7 @@ import pytest
 
 from assets import checks
 from assets.build import build_defs
-from assets.instances import open_instance
+from assets.processes.instances import open_instance
 from assets.runner import run_days, run_stale
 from data_quality.judged import names_unjudged
 from data_quality.specs import check_specs

@@ -9,11 +9,11 @@ import pytest
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster_shared.error import SerializableErrorInfo
 
-from assets import alive, run_tags
 from assets.build import build_defs
 from assets.days import PARTITION, RANGE_END, RANGE_START
-from assets.instances import open_instance
-from assets.stopping import Stopped
+from assets.processes import alive, run_tags
+from assets.processes.instances import open_instance
+from assets.processes.stopping import Stopped
 from pipeline.days import today
 from pipeline.site import Site
 from tests.worlds import FIRST, day, log_path, make_site

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.metadata import SHOWN_ALERTS, alerts_of, cell, table
+from assets.reporting.metadata import SHOWN_ALERTS, alerts_of, cell, table
 from pipeline.alerts import build_alerts
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
 from pipeline.site import Site

@@ -15,8 +15,8 @@ import pytest
 
 from assets import notify
 from assets.build import build_defs
-from assets.instances import open_instance
 from assets.notify import NotifyError, post
+from assets.processes.instances import open_instance
 from assets.runner import run_days
 from pipeline.settings import NotifySettings
 from tests.worlds import CONFIG, day, log_path, make_site

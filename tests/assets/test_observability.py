@@ -13,11 +13,12 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from assets import costs, journal, metrics, runner
+from assets import runner
 from assets.build import build_defs
 from assets.cli import main
-from assets.dagster_log import LOGGED, json_lines
-from assets.instances import open_instance
+from assets.processes.instances import open_instance
+from assets.reporting import costs, journal, metrics
+from assets.reporting.dagster_log import LOGGED, json_lines
 from assets.schedules import JOB
 from pipeline.schemas import QUALITIES
 from pipeline.site import Site

@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 from assets import runner
-from assets.instances import ENV_HOME, open_instance
+from assets.processes.instances import ENV_HOME, open_instance
 from data_quality.specs import check_specs
 from pipeline.errors import ConfigError
 from pipeline.site import PROJECT, Site

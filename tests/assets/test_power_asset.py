@@ -9,11 +9,11 @@ import dagster as dg
 import polars as pl
 
 from assets.power import build
-from pipeline.landing import Landing
-from pipeline.power import power_map
+from pipeline.intake.landing import Landing
 from pipeline.schemas import POWER_MAP
 from pipeline.site import Site
-from pipeline.stages import make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores
+from pipeline.trials.power import power_map
 from tests.worlds import TWIN, day, make_site
 
 DAYS = 6

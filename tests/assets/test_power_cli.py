@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.detections.loader import BUILT_IN
 from pipeline.site import open_site
-from pipeline.stages import make_baseline, make_daily, make_scores
-from pipeline.trial import SeedTrial
+from pipeline.stored.stages import make_baseline, make_daily, make_scores
+from pipeline.trials.trial import SeedTrial
 from tests.calls import call, objects
 from tests.worlds import SEED, TWIN, day, make_site
 

@@ -10,18 +10,19 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from assets import history, runner
+from assets import runner
 from assets.cli import main
-from assets.instances import open_instance
+from assets.processes import history
+from assets.processes.instances import open_instance
 from data_quality.results import day_quality
 from data_quality.specs import check_specs
-from pipeline import prune
-from pipeline.ledger import Entry, Part
-from pipeline.now import open_landing
+from pipeline.intake.ledger import Entry, Part
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site
-from pipeline.status import DayStatus, days_status
 from pipeline.storage import Storage
+from pipeline.stored import prune
+from pipeline.stored.now import open_landing
+from pipeline.stored.status import DayStatus, days_status
 from tests.assets.test_runs import CHAIN, days, stored_bytes
 from tests.worlds import CONFIG, SEED, day, log_path, make_site, record, usual, write_log
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from pipeline.detections.cases import failed_cases
 from pipeline.detections.loader import read_rule
 from pipeline.detections.model import Rule
 from pipeline.detections.template import template_text
+from pipeline.trials.cases import failed_cases
 from tests.calls import call, objects
 from tests.worlds import CONFIG, SEED
 

@@ -12,14 +12,14 @@ import polars as pl
 import pytest
 
 from assets import runner
-from assets.instances import open_instance
-from assets.run_tags import ORIGIN
+from assets.processes.instances import open_instance
+from assets.processes.run_tags import ORIGIN
 from data_quality.specs import check_specs
 from pipeline.errors import ConfigError
 from pipeline.locks import BusyError, site_lock
-from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
+from pipeline.stored.now import open_landing
 from tests.worlds import FIRST, day, log_path, make_site, usual, write_log
 
 CHAIN = (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from assets import screen
+from assets.reporting import screen
 
 COLUMNS = ["day", "client", "rule", "alert"]
 ROWS = [["2026-11-25", "2001:db8::10", "hosts_receiving_high_volume_from_email_server", "nilo-0123456789abcdef"]]

@@ -14,16 +14,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets import alive, sensors
+from assets import sensors
 from assets.build import build_defs
-from assets.instances import open_instance
-from assets.run_tags import DAYS as DAYS_TAG
+from assets.processes import alive
+from assets.processes.instances import open_instance
+from assets.processes.run_tags import DAYS as DAYS_TAG
 from assets.runner import ORIGIN_TAG, run_days
 from assets.schedules import JOB
-from pipeline import landing, stale
-from pipeline.now import open_landing
+from pipeline.intake import landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
+from pipeline.stored import stale
+from pipeline.stored.now import open_landing
 from tests.worlds import CONFIG, SEED, day, log_path, make_site, usual, write_log
 
 DAYS = 6

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from assets import serve
-from assets.instances import HOME
+from assets.commands import serve
+from assets.processes.instances import HOME
 from pipeline.locks import BusyError, lock
 from pipeline.site import PROJECT
 from tests.worlds import make_site
 
 
 def test_a_process_of_the_ui_ends_when_the_command_is_gone() -> None:
-    words = [sys.executable, "-u", "-m", "assets.leash", "http.server", "--bind", "127.0.0.1", "0"]
+    words = [sys.executable, "-u", "-m", "assets.processes.leash", "http.server", "--bind", "127.0.0.1", "0"]
     with subprocess.Popen(
         words,
         cwd=PROJECT,

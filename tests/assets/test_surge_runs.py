@@ -16,8 +16,8 @@ from data_quality.results import results_of
 from pipeline.alerts import alert_id
 from pipeline.schemas import ALERTS, SURGE_SCORES
 from pipeline.site import Site, open_site
-from pipeline.stages import make_surge
-from pipeline.verdicts import history
+from pipeline.stored.stages import make_surge
+from pipeline.stored.verdicts import history
 from tests.worlds import CONFIG, SEED, day, write_log
 
 RULE = "mail_volume_surge"

@@ -17,16 +17,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import main
-from assets.instances import open_instance
+from assets.processes.instances import open_instance
 from assets.runner import run_days, run_stale
 from data_quality.results import day_quality
 from pipeline.alerts import alert_id
-from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, Table
 from pipeline.site import PROJECT, Site, open_site
-from pipeline.status import days_status
 from pipeline.storage import Storage
-from pipeline.verdicts import day_changes, history
+from pipeline.stored.now import open_landing
+from pipeline.stored.status import days_status
+from pipeline.stored.verdicts import day_changes, history
 from tests.worlds import CONFIG, SEED, day, log_path, make_site, record, usual, write_log
 
 DAYS = 9

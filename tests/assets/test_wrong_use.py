@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.verdict_history import told_days
+from assets.commands.verdict_history import told_days
 from pipeline.schemas import ALERTS
 from tests.calls import call
 from tests.worlds import CONFIG, SEED, day, make_site

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.files import list_files
 from pipeline.flows import build_flows
+from pipeline.insight.survey import survey
+from pipeline.intake.files import list_files
+from pipeline.intake.landing import Landing, News
 from pipeline.inventory import Inventory
-from pipeline.landing import Landing, News
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.storage import Storage
-from pipeline.survey import survey
 from tests.cloud.buckets import OPTIONS, SECRET, Bucket
 from tests.cloud.proxy import always, times
 from tests.worlds import SERVER, day, record

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline import stages
-from pipeline.landing import Landing
+from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
+from pipeline.stored import stages
 from tests.cloud.buckets import Bucket
 from tests.cloud.test_cloud_sources import NOW
 from tests.worlds import CONFIG, day, log_path, make_site, usual, write_log

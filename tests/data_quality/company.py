@@ -16,9 +16,9 @@ from typing import Any
 from data_quality.checks import run_all
 from data_quality.specs import check_specs
 from pipeline.days import day_range
-from pipeline.landing import Landing
+from pipeline.intake.landing import Landing
 from pipeline.site import Site, open_site
-from pipeline.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
 from tests.worlds import FIRST, record
 
 SERVERS = ("192.0.2.10", "192.0.2.11")

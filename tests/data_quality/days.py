@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from data_quality.checks import run_check
 from data_quality.results import day_quality
 from data_quality.specs import specs_of
-from pipeline.landing import Landing
+from pipeline.intake.landing import Landing
 from pipeline.site import Site
-from pipeline.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 

@@ -16,11 +16,11 @@ from data_quality.checks import run_check
 from data_quality.results import CheckOutcome, results_of
 from data_quality.specs import check_specs
 from pipeline.baseline import build_baseline
-from pipeline.canary import canary
 from pipeline.detections import Rule, load_rules
 from pipeline.methods import METHODS, seed
 from pipeline.schemas import DAILY_TRAFFIC, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
+from pipeline.trials.canary import canary
 from tests.worlds import CONFIG, SEED
 
 SPEC = next(s for s in check_specs() if s.name == "canary_found")
@@ -62,7 +62,7 @@ def store(site: Site, days: int) -> CheckOutcome:
     others = twin.filter(pl.col("measure") != RULE.measure.id)
     site.storage.write_day(DAILY_TRAFFIC, DAY, today, inputs={})
     site.storage.write_day(TRAFFIC_BASELINE, DAY, pl.concat([past, others]), inputs={})
-    from pipeline.stages import make_scores
+    from pipeline.stored.stages import make_scores
 
     make_scores(site, DAY)
     return run_check(SPEC, site, DAY)

@@ -13,11 +13,11 @@ from data_quality import checks
 from data_quality.checks import run_all, run_check, run_checks
 from data_quality.results import CheckOutcome, day_quality, results_of
 from data_quality.specs import SUITES, CheckSpec, check_specs
-from pipeline.drift import KINDS
-from pipeline.landing import Landing
+from pipeline.insight.drift import KINDS
+from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, QUALITY, TRAFFIC_BASELINE, Table
 from pipeline.site import Site, open_site
-from pipeline.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
 from tests.data_quality.test_faults import FAULTS as LOG_FAULTS
 from tests.data_quality.test_faults import USERS as TABLES_JUDGED
 from tests.worlds import day, make_site

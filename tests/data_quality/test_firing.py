@@ -11,13 +11,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-import pipeline.canary
+import pipeline.trials.canary
 from data_quality.checks import run_check
 from data_quality.specs import check_specs
-from pipeline.firing import Firing, firing
 from pipeline.methods.surge import judged
 from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
+from pipeline.trials.firing import Firing, firing
 from tests.stored_days import stored_site
 from tests.worlds import SEED, TWIN, day
 
@@ -76,14 +76,14 @@ def test_a_budget_that_moves_by_a_hundredth_kills_the_surge_canary(
     # Under so small a budget the rate moves with every byte. Under that of `whole` it leaps at the canary's threshold,
     # from over ten times the limit to under half of it, so that a budget moved a little changes no verdict there.
     site = stored(tmp_path, f"rules: {{{SURGE}: {{budget: 80}}}}\n")
-    monkeypatch.setattr(pipeline.canary, "judged", with_budget(factor))
+    monkeypatch.setattr(pipeline.trials.canary, "judged", with_budget(factor))
     found = failing(site)
     assert set(found) == {expectation}
     assert found[expectation].endswith(SURGE)
 
 
 def test_a_single_byte_kills_the_surge_canary(whole: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.canary, "inject", a_byte_more)
+    monkeypatch.setattr(pipeline.trials.canary, "inject", a_byte_more)
     assert set(failing(whole)) == {"canaries_false"}
 
 

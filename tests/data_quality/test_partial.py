@@ -13,12 +13,12 @@ from assets.runner import RunReport
 from data_quality.checks import run_all
 from data_quality.results import day_quality
 from data_quality.specs import check_specs
-from pipeline.now import open_landing
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site
-from pipeline.stages import make_alerts
-from pipeline.status import days_status
-from pipeline.surge_days import fit_days
+from pipeline.stored.now import open_landing
+from pipeline.stored.stages import make_alerts
+from pipeline.stored.status import days_status
+from pipeline.surge.days import fit_days
 from tests.data_quality.company import LAST, SERVERS, company, log, make, record_of, write_day
 
 

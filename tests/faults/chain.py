@@ -15,10 +15,10 @@ from data_quality import checks
 from data_quality.checks import run_checks
 from data_quality.results import day_quality
 from data_quality.specs import CheckSpec, check_specs
-from pipeline import stages, verdicts
-from pipeline.landing import Landing
+from pipeline.intake.landing import Landing
 from pipeline.locks import site_lock
 from pipeline.site import Site
+from pipeline.stored import stages, verdicts
 
 
 class Context:

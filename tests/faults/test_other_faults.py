@@ -17,13 +17,13 @@ import polars as pl
 import pytest
 
 from assets import runner
-from assets.instances import home
-from pipeline import stages
+from assets.processes.instances import home
 from pipeline.errors import ConfigError, NilometerError
-from pipeline.landing import Landing
-from pipeline.now import open_landing
+from pipeline.intake.landing import Landing
 from pipeline.site import PROJECT, Site, open_site
 from pipeline.storage import FOOTER_KEY, read_footer
+from pipeline.stored import stages
+from pipeline.stored.now import open_landing
 from tests.worlds import day, log_path, make_site
 
 pytestmark = pytest.mark.slow
@@ -227,9 +227,9 @@ def at(now: dt.datetime, patch: pytest.MonkeyPatch) -> None:
             return now if tz is not None else now.replace(tzinfo=None)
 
     shim = SimpleNamespace(datetime=Clock, UTC=dt.UTC, date=dt.date, timedelta=dt.timedelta)
-    for module in ("pipeline.now", "assets.flows"):
+    for module in ("pipeline.stored.now", "assets.flows"):
         patch.setattr(f"{module}.dt", shim)
-    patch.setattr("pipeline.now.today", lambda _: now.date())
+    patch.setattr("pipeline.stored.now.today", lambda _: now.date())
 
 
 @pytest.mark.parametrize("jump", [dt.timedelta(days=365), dt.timedelta(days=-1)])

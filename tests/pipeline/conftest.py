@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.lander import FileLander
-from pipeline.ledger import Entry
+from pipeline.intake.lander import FileLander
+from pipeline.intake.ledger import Entry
 from pipeline.sources.base import Block
-from pipeline.sources.zeek_tsv import ZeekTsvReader
+from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
 from tests.pipeline.landings import FLAT, World, settings
 
 

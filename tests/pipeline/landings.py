@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from pipeline.flows import build_flows
+from pipeline.intake.landing import Landing, LandingReport
+from pipeline.intake.ledger import Entry
 from pipeline.inventory import Inventory
-from pipeline.landing import Landing, LandingReport
-from pipeline.ledger import Entry
 from pipeline.settings import Settings
 from tests.oracle.zeek import SERVER, conn
 

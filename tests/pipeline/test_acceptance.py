@@ -10,7 +10,7 @@ from pipeline.acceptance import ACCEPT, WITHDRAW, Event, append, history, in_for
 from pipeline.errors import NilometerError
 from pipeline.schemas import DAILY_TRAFFIC, QUALITIES
 from pipeline.storage import Storage
-from pipeline.surge_days import fit_days
+from pipeline.surge.days import fit_days
 from tests.worlds import day, make_site
 
 DAY = dt.date(2026, 10, 1)

@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.reasons import Made, differences, texts
 from pipeline.schemas import ALERTS
 from pipeline.settings import Settings
 from pipeline.site import Site
-from pipeline.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
-from pipeline.status import days_status
+from pipeline.stored.reasons import Made, differences, texts
+from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.status import days_status
 from tests.oracle.zeek import conn, tsv
 from tests.pipeline.landings import NOON, World, settings
 

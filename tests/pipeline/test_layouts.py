@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.counting.mail_servers import of_day
 from pipeline.flows import build_flows
 from pipeline.inventory import Inventory
-from pipeline.mail_servers import of_day
 from pipeline.sources.fields import STATED, Layout
 from tests.oracle.zeek import FIELDS, header, jsonl, rows, tsv
 from tests.pipeline.landings import D1, World, flow, settings

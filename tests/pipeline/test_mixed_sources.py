@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.landing import Landing
+from pipeline.intake.landing import Landing
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.settings import Settings, load_settings
 from pipeline.site import open_site
-from pipeline.stages import make_daily, make_flows
+from pipeline.stored.stages import make_daily, make_flows
 from tests.oracle.zeek import conn, tsv
 from tests.pipeline.landings import World, settings
 from tests.worlds import CONFIG, SERVER, day, make_site

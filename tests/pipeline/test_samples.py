@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from pipeline.identify import identify
+from pipeline.insight.identify import identify
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)

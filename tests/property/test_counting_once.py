@@ -8,8 +8,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.attribution import Attribution
-from pipeline.counting import COUNTS, Rules, count_once
+from pipeline.counting.attribution import Attribution
+from pipeline.counting.once import COUNTS, Rules, count_once
 from pipeline.sources.base import RAW
 from tests.oracle import counting as oracle
 

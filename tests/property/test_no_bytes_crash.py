@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.lander import is_array
+from pipeline.intake.lander import is_array
 from pipeline.mapping import ColumnMapping
 from pipeline.schemas import MAX_FLOW_BYTES
 from pipeline.sources.base import RAW, REASONS, Account, Block, DocumentReader, ReadOptions

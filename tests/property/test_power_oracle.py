@@ -17,8 +17,8 @@ from pipeline.baseline import build_baseline
 from pipeline.detections.model import Rule
 from pipeline.groups import Groups
 from pipeline.methods.surroundings import Surroundings
-from pipeline.power import seed_power
 from pipeline.schemas import POWER_MAP
+from pipeline.trials.power import seed_power
 from tests.oracle import rules as oracle
 from tests.property.seed_cases import LARGEST, daily_frame
 from tests.property.test_rules_oracle import DAY, NAMED, PROFILE, judgings, rule_of, windows

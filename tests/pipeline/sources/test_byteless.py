@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.sources.registry import detect
-from tests.pipeline.sources.test_sophos import DEVICE
+from tests.pipeline.sources.formats.test_sophos import DEVICE
 
 LOGS = {
     "Meraki": [

@@ -55,5 +55,5 @@ def test_an_unknown_encoding_has_no_reader() -> None:
 
 
 def test_stages_load_no_format_that_is_not_read() -> None:
-    asked = "import pipeline.stages, sys; print([m for m in sys.modules if m == 'pipeline.sources.registry'])"
+    asked = "import pipeline.stored.stages, sys; print([m for m in sys.modules if m == 'pipeline.sources.registry'])"
     assert subprocess.check_output([sys.executable, "-c", asked], text=True).strip() == "[]"

@@ -6,19 +6,19 @@ from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
+from tests.pipeline.sources.formats.test_cef import ZSCALER as CEF
+from tests.pipeline.sources.formats.test_conntrack import ENDED as CONNTRACK
+from tests.pipeline.sources.formats.test_encore import HEADED as ENCORE_CEF
+from tests.pipeline.sources.formats.test_encore import PAIRS as ENCORE
+from tests.pipeline.sources.formats.test_huawei import ENDED as HUAWEI
+from tests.pipeline.sources.formats.test_juniper import PLAIN as JUNIPER
+from tests.pipeline.sources.formats.test_sonicwall import CLOSED as SONICWALL
+from tests.pipeline.sources.formats.test_sophos import DEVICE as SOPHOS
+from tests.pipeline.sources.formats.test_stormshield import LINE as STORMSHIELD
+from tests.pipeline.sources.formats.test_watchguard import ENDED as WATCHGUARD
+from tests.pipeline.sources.formats.test_zeek_tables import BY_SYSLOG as ZEEK
+from tests.pipeline.sources.formats.test_zscaler import as_pairs
 from tests.pipeline.sources.lines import read
-from tests.pipeline.sources.test_cef import ZSCALER as CEF
-from tests.pipeline.sources.test_conntrack import ENDED as CONNTRACK
-from tests.pipeline.sources.test_encore import HEADED as ENCORE_CEF
-from tests.pipeline.sources.test_encore import PAIRS as ENCORE
-from tests.pipeline.sources.test_huawei import ENDED as HUAWEI
-from tests.pipeline.sources.test_juniper import PLAIN as JUNIPER
-from tests.pipeline.sources.test_sonicwall import CLOSED as SONICWALL
-from tests.pipeline.sources.test_sophos import DEVICE as SOPHOS
-from tests.pipeline.sources.test_stormshield import LINE as STORMSHIELD
-from tests.pipeline.sources.test_watchguard import ENDED as WATCHGUARD
-from tests.pipeline.sources.test_zeek_tables import BY_SYSLOG as ZEEK
-from tests.pipeline.sources.test_zscaler import as_pairs
 from tests.real_files import GOLDEN
 
 TUPLE = b"1795133100,10.1.0.11,10.9.0.25,40001,993,T,O,A,C,10,600,12,5900"

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.lander import is_array
+from pipeline.intake.lander import is_array
 from pipeline.sources.base import Block
 from pipeline.sources.registry import READERS, detect
 from tests.oracle.zeek import FIELDS, as_json, conn, header, jsonl, rows, tsv

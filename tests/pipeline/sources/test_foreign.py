@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.identify import identify
+from pipeline.insight.identify import identify
 from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.registry import READERS

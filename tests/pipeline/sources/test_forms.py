@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.counting import count_once
-from pipeline.layers import choose_layer
+from pipeline.counting.layers import choose_layer
+from pipeline.counting.once import count_once
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions
 from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.counting import count_once
+from pipeline.counting.once import count_once
 from pipeline.errors import SourceError
 from pipeline.sources import nfcapd
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions

@@ -14,9 +14,9 @@ from pipeline.settings import InventoryEntry
 from pipeline.sources import columns
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Block, Parsed, ReadOptions
+from pipeline.sources.formats.vpc import DEFAULT
 from pipeline.sources.records import RecordReader
 from pipeline.sources.registry import READERS
-from pipeline.sources.vpc import DEFAULT
 from pipeline.sources.watch import Watch
 
 START = 1_795_132_800

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry
 from pipeline.sources import json_lines as decoding
-from pipeline.sources import zeek_tsv
 from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, merge
+from pipeline.sources.formats import zeek_tsv
+from pipeline.sources.formats.zeek_json import ZeekJsonReader
+from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
 from pipeline.sources.watch import Watch
-from pipeline.sources.zeek_json import ZeekJsonReader
-from pipeline.sources.zeek_tsv import ZeekTsvReader
 from tests.oracle.zeek import FIELDS, Kept, NaiveReader, Reading, conn, header
 
 NETWORKS = ("192.0.2.0/28", "2001:db8:25::/48")

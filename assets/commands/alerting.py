@@ -1,0 +1,82 @@
+"""Printing stored alerts as asked for, and naming the asked days that have no verdict, or a doubtful one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from assets.commands import views
+from assets.reporting import screen
+from data_quality.results import day_quality
+from data_quality.standing import reason
+from pipeline.acceptance import FIT
+from pipeline.detections import Rule
+from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
+from pipeline.schemas import ALERTS
+from pipeline.site import Site
+from pipeline.stored.now import how_to_make
+from pipeline.stored.outdated import ADDED, outdated
+
+
+def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form: str) -> int:
+    """Print the alerts of the days; 1 when a day has no verdict or a doubtful one: neither is no alert."""
+    rule = None if rule_id is None else site.rule(rule_id)
+    qualities = {day: day_quality(site, day) for day in days}
+    stored = [site.storage.read_day(ALERTS, d) for d in days if site.storage.has("alerts", d)]
+    found = pl.concat([ALERTS.empty(), *stored]).sort("day", "rule_id", "client")
+    now = pl.col("day").replace_strict(qualities, return_dtype=pl.String)
+    found = found.with_columns(quality=now)  # A day may have been accepted since, or checked again.
+    if rule is not None:
+        found = found.filter(pl.col("rule_id") == rule.id)
+    doubtful = _doubtful(site, qualities)
+    if form == "table":
+        views.show_alerts(found, len(doubtful))
+    elif form == "jsonl":
+        screen.raw(json_lines(found, site.settings.timezone))
+    elif form in SIEM:
+        known = {r.id: r for r in (*site.known_rules.values(), *site.rules)}
+        screen.raw(SIEM[form](found, site.settings.timezone, known))
+    else:
+        screen.raw(_csv(site, found, rule))
+    standing = {d: f"{q}: {why}" for d, q in qualities.items() if d not in doubtful and (why := reason(site, d, q))}
+    screen.warn_days(doubtful | standing)
+    behind = _behind(site, [d for d in days if d not in doubtful], site.rules if rule is None else [rule])
+    screen.warn_days(behind)
+    return 1 if doubtful or (behind and rule) else 0
+
+
+def _behind(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[dt.date, str]:
+    """The scored days that some rules in force never judged: their silence there is not no alert."""
+    found = {}
+    for day in days:
+        if added := [r for r, how in outdated(site, day, rules).items() if how == ADDED]:
+            found[day] = f"{', '.join(added)} {ADDED}; make it again: nilometer run --stale"
+    return found
+
+
+def _csv(site: Site, found: pl.DataFrame, rule: Rule | None) -> str:
+    """With one rule, asked for or the only one there is, exactly the seed's columns."""
+    zone = site.settings.timezone
+    if rule is None and len(site.rules) == 1 and (found["rule_id"] == site.rules[0].id).all():
+        rule = site.rules[0]
+    return alerts_csv(found, zone) if rule is None else seed_csv(found, rule, zone)
+
+
+def _doubtful(site: Site, qualities: Mapping[dt.date, str]) -> dict[dt.date, str]:
+    """The days without a verdict, or with one that rests on doubtful data, and why: their silence is not no alert."""
+    found = {}
+    for day, quality in qualities.items():
+        if missing := _no_verdict(site, day):
+            found[day] = missing
+        elif quality not in FIT:
+            found[day] = f"{quality}: {reason(site, day, quality)}"
+    return found
+
+
+def _no_verdict(site: Site, day: dt.date) -> str | None:
+    failure = site.storage.failure(day)
+    if failure is not None:
+        return f"its last run failed ({failure[0]}: {failure[1][0]})"
+    return None if site.storage.has("alerts", day) else f"not scored; {how_to_make(site, day)}"

@@ -1,0 +1,75 @@
+"""The demo: a site of simulated logs, the whole backfill, and its alert as the stored tables have it.
+
+The company and its theft are made in `pipeline.simulate`; nothing here knows who the thief is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from shlex import quote
+
+import polars as pl
+
+from assets.commands import views
+from assets.processes.instances import ENV_HOME, HOME
+from assets.reporting import screen
+from assets.runner import RunReport, run_days
+from pipeline.alerts import human
+from pipeline.days import day_range
+from pipeline.errors import ConfigError, Location
+from pipeline.schemas import ALERTS
+from pipeline.settings import CONFIG_NAME
+from pipeline.simulate.company import Company
+from pipeline.simulate.site import MARK, config_text, write_demo_site
+from pipeline.site import Site, open_site
+from pipeline.wording import counted
+
+
+def run_demo(folder: Path, company: Company) -> RunReport:
+    """Make the site, run it and print what the tables hold; its runs are recorded in the demo's own folder."""
+    os.environ.pop(ENV_HOME, None)
+    _prepare(folder, company)
+    site = open_site(folder)
+    days = day_range(company.first_day, company.last_day)
+    report = run_days(site, days)
+    alerts = site.storage.scan(ALERTS, days).collect()
+    _tell(site, company, alerts)
+    return report
+
+
+def _prepare(folder: Path, company: Company) -> None:
+    """Write the logs, unless the very same company's are there; another demo is replaced, a real site refused."""
+    config = folder / CONFIG_NAME
+    if config.exists():
+        text = config.read_text(encoding="utf-8")
+        if not text.startswith(MARK):
+            raise ConfigError(
+                "this is a site, and no demo.", where=Location(file=str(config)), remedy="Choose another folder."
+            )
+        if text == config_text(company) and (folder / "logs").is_dir():
+            return
+        for old in ("logs", "data", HOME):
+            shutil.rmtree(folder / old, ignore_errors=True)
+    elif folder.exists() and any(folder.iterdir()):
+        raise ConfigError(
+            "this folder is not empty.", where=Location(file=str(folder)), remedy="Choose another folder."
+        )
+    screen.warn(f"simulating {counted(company.days, 'day')} of {counted(company.clients, 'client')} ...")
+    folder.mkdir(parents=True, exist_ok=True)
+    made = write_demo_site(folder, company)
+    screen.warn(f"{made.lines:,} connections written to {folder / 'logs'}")
+
+
+def _tell(site: Site, company: Company, alerts: pl.DataFrame) -> None:
+    screen.say("")
+    views.show_alerts(alerts)
+    planted = human(company.theft_bytes) if company.theft_bytes else "nothing"
+    screen.say("")
+    read = f"Read from the stored table alerts of {counted(company.days, 'day')}."
+    screen.say(f"Planted on {company.last_day}: {planted}. {read}")
+    for message in alerts["message"].to_list():
+        screen.say(message)
+    name = site.root.relative_to(Path.cwd()) if site.root.is_relative_to(Path.cwd()) else site.root
+    screen.say(f"See it in the Dagster UI:  .venv/bin/nilometer --site {quote(str(name))} ui")

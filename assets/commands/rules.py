@@ -1,0 +1,173 @@
+"""`nilometer rules`: list, test, write and show detection rules. What a rule means belongs to the pipeline.
+
+Without a nilometer.yaml in the current folder, the built-in rules and those in `rules/` are meant.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import click
+
+from assets.reporting import screen
+from pipeline.detections.fireability import fireability
+from pipeline.detections.loader import BUILT_IN, read_rule, rule_files
+from pipeline.detections.model import Rule
+from pipeline.detections.template import template_text
+from pipeline.errors import ConfigError, Location, RuleError
+from pipeline.settings import CONFIG_NAME, Settings
+from pipeline.site import Site, open_site
+from pipeline.trials.cases import failed_cases
+
+PROBLEMS, MISUSE = 1, 2
+
+
+@click.group()
+def rules() -> None:
+    """List, test, write and show detection rules."""
+
+
+def _site(folder: Path) -> Site:
+    """The site of a folder; a current folder without a configuration has the built-in rules and those in rules/."""
+    if folder != Path() or (folder / CONFIG_NAME).is_file():
+        return open_site(folder)
+    return Site(folder.absolute(), Settings(), "built-in defaults")
+
+
+def _facts(path: Path, site: Site) -> dict[str, Any]:
+    """A rule in a few words."""
+    rule = site.known_rules[path]
+    return {
+        "id": rule.id,
+        "on": rule.id in {r.id for r in site.rules},
+        "method": rule.method,
+        "series": [m.id for m in rule.measures],
+        "compared_with": rule.reference.replace("_", " ") if rule.method == "seed" else "budget",
+        "attack": list(rule.attack),
+        "file": str(path) if path.parent != BUILT_IN else "built in",
+    }
+
+
+@rules.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a rule.")
+@click.pass_obj
+def list_rules(folder: Path, as_json: bool) -> None:
+    """List every rule, and whether it is on."""
+    site = _site(folder)
+    found = [_facts(path, site) for path in site.known_rules]
+    if as_json:
+        screen.json_lines(found)
+        return
+    columns = ("rule", "on", "attack", "compared with", "series", "file")
+    cells = (
+        [f["id"], "on" if f["on"] else "off", " ".join(f["attack"]), f["compared_with"], f["series"][0], f["file"]]
+        for f in found
+    )
+    screen.table(columns, cells)
+
+
+@rules.command("test")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a rule.")
+@click.pass_obj
+def test_rules(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
+    """Run the cases inside each rule; FILES are rule files or folders, without one all of the site's."""
+    found, faults = _read(files) if files else (list(_site(folder).known_rules.items()), [])
+    failed = False
+    for path, rule in found:
+        bad = failed_cases(rule)
+        failed |= bool(bad)
+        told = {"id": rule.id, "file": str(path), "cases": len(rule.tests), "failed": bad}
+        if as_json:
+            screen.json_lines([told])
+        else:
+            _tell(told)
+    for fault in faults:
+        screen.warn(f"error: {fault.message}")
+    sys.exit(MISUSE if faults else PROBLEMS if failed else 0)
+
+
+def _read(files: tuple[Path, ...]) -> tuple[list[tuple[Path, Any]], list[ConfigError | RuleError]]:
+    """The rules of the files, and what is wrong with the others; one bad file hides no other."""
+    found: dict[Path, Rule] = {}
+    faults: list[ConfigError | RuleError] = []
+    for given in files:
+        try:
+            paths = rule_files(given)
+            if not paths:
+                faults.append(RuleError("holds no rule file (.yaml or .yml).", where=Location(file=str(given))))
+            for path in paths:
+                try:
+                    found[path] = read_rule(path, Settings().lookback_days)
+                except (ConfigError, RuleError) as error:
+                    faults.append(error)
+        except RuleError as error:
+            faults.append(error)
+    return list(found.items()), faults + _given_twice(found)
+
+
+def _given_twice(found: Mapping[Path, Rule]) -> list[RuleError]:
+    """Rules that a site could not have together, or beside the built-in ones."""
+    files = {path.stem: path for path in rule_files(BUILT_IN)}
+    faults = []
+    for path, rule in found.items():
+        if not files.setdefault(rule.id, path).samefile(path):
+            what = f"rule id {rule.id} is given twice; the other file is {files[rule.id]}."
+            faults.append(RuleError(what, where=Location(file=str(path), key="id"), remedy="Give it an id of its own."))
+    return faults
+
+
+def _tell(told: Mapping[str, Any]) -> None:
+    count, bad = told["cases"], told["failed"]
+    if not count:
+        screen.say(f"{told['id']}: no cases")
+    else:
+        screen.say(f"{told['id']}: {count - len(bad)} of {count} cases hold")
+    for sentence in bad:
+        screen.say(f"  FAILED {sentence}")
+
+
+@rules.command("new")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def new_rule(file: Path) -> None:
+    """Write a commented rule into FILE, a .yaml file, that passes its own cases."""
+    if file.suffix not in (".yaml", ".yml"):
+        raise click.UsageError(f"{file} must end in .yaml or .yml.")
+    if file.name.startswith("."):
+        raise click.UsageError(f"{file} begins with a dot: hidden files are not read as rules.")
+    if file.exists():
+        raise ConfigError(f"{file} is there already.", remedy="Edit it, or choose another name.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(template_text(file.stem), encoding="utf-8")
+    screen.say(f"Wrote {file}.")
+    screen.say(f"Change it to your needs, then run: nilometer rules test {quote(str(file))}")
+
+
+@rules.command("show")
+@click.argument("rule_id", metavar="RULE")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def show_rule(folder: Path, rule_id: str, as_json: bool) -> None:
+    """Show RULE with the site's numbers: its series, keys, runbook, and whether it can fire."""
+    site = _site(folder)
+    by_id = {rule.id: path for path, rule in site.known_rules.items()}
+    if rule_id not in by_id:
+        raise ConfigError(f"unknown rule {rule_id!r}.", remedy=f"Known rules: {', '.join(sorted(by_id))}.")
+    path = by_id[rule_id]
+    rule = {r.id: r for r in site.rules}.get(rule_id, site.known_rules[path])
+    facts = _facts(path, site) | {"can_fire": fireability(rule, site.settings.start_date).explanation}
+    other = {"budget", "shares"} if rule.method == "seed" else {"reference", "fleet_includes_day", "fill", "floor"}
+    keys = rule.model_dump(mode="json", exclude={"tests", "id", "enabled", "method", "attack"} | other)
+    facts |= {k: v for k, v in keys.items() if v not in (None, [], "")} | {"cases": len(rule.tests)}
+    if as_json:
+        screen.json_lines([facts])
+        return
+    for name, value in facts.items():
+        lines = value if isinstance(value, list) else [value]
+        screen.say(f"{name:<25} {lines[0]}")
+        for line in lines[1:]:
+            screen.say(f"{'':<25} {line}")

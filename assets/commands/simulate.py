@@ -1,0 +1,64 @@
+"""`nilometer simulate`: a labelled world written into a folder, and the words about it.
+
+Worlds are made in `pipeline.simulate`; nothing here is used on real data.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from shlex import quote
+
+from assets.reporting import screen
+from pipeline.errors import ConfigError, Location
+from pipeline.simulate.settings import WorldSettings
+from pipeline.simulate.world import make_world
+from pipeline.simulate.world_site import CONTEXT_FOLDER, SETTINGS_FILE, write_context, write_logs, write_tables
+from pipeline.wording import counted
+
+
+def write_world(folder: Path, settings: WorldSettings, logs: str | None) -> None:
+    """Make a world and write its tables, and logs of one format with a site to run them.
+
+    Raises:
+        ConfigError: the folder holds something else than a world.
+    """
+    _clear(folder)
+    world = make_world(settings)
+    for name, rows in write_tables(world, folder).items():
+        screen.say(f"{folder / name}.parquet  {counted(rows, 'row')}")
+    _tell_missing(settings, world.thefts.height)
+    if logs:
+        write_context(world, folder)
+        lines = write_logs(world.daily, folder, logs, seed=settings.seed, start=settings.start)
+        screen.say(f"{folder / 'logs'}  {counted(lines, 'record')} of {logs}")
+        last = world.calendar["day"][-1]
+        screen.say(f"Run them: nilometer --site {quote(str(folder))} run --from {settings.start} --to {last}")
+
+
+def _tell_missing(settings: WorldSettings, planted: int) -> None:
+    """Thefts that were asked for and have no place: nobody is robbed twice, and nobody while the world warms up."""
+    asked = sum(attack.count for attack in settings.attacks)
+    if asked and not planted:
+        screen.warn(f"No theft is planted: the first {settings.warmup_days} days stay without, make more --days.")
+    elif planted < asked:
+        screen.warn(
+            f"{planted:,} of {asked:,} thefts are planted: {settings.clients:,} clients and "
+            f"{settings.days - settings.warmup_days} days after the warm-up have no room for more."
+        )
+
+
+def _clear(folder: Path) -> None:
+    """Make room for a world: an earlier one is replaced with all that was made of it, anything else is refused."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / SETTINGS_FILE).is_file():
+        raise ConfigError(
+            "this folder is not empty and holds no world.",
+            where=Location(file=str(folder)),
+            remedy="Choose another folder.",
+        )
+    from assets.processes.instances import HOME
+
+    for old in ("logs", "data", CONTEXT_FOLDER, HOME):
+        shutil.rmtree(folder / old, ignore_errors=True)

@@ -1,0 +1,97 @@
+"""How days, alerts and files look on the command line. Reading and judging them belongs to the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from assets.reporting import screen
+from pipeline.alerts import amount, human, with_values
+from pipeline.insight.identify import Identified
+from pipeline.stored.status import DayStatus
+
+TABLES = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts")
+
+
+def show_days(days: Sequence[DayStatus]) -> None:
+    """One line a day: state, quality, rows of each table, reasons."""
+    rows = []
+    for day in days:
+        counts = [f"{day.tables[t].rows:,}" if t in day.tables else "-" for t in TABLES]
+        rows.append([day.day, day.state, day.quality if day.tables else "-", *counts, "; ".join(day.reasons)])
+    screen.table(["day", "state", "quality", *TABLES, "why"], rows, right=TABLES)
+
+
+def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
+    """One line an alert, the largest volume of a day first; doubtful days are those whose silence means nothing."""
+    if alerts.is_empty():
+        have = "has" if doubtful == 1 else "have"
+        but = (
+            f" But {doubtful:,} of the days {have} no verdict, or one that rests on doubtful data." if doubtful else ""
+        )
+        screen.say(f"No alert.{but}")
+        return
+    rows = []
+    ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False])
+    for r in ordered.iter_rows(named=True):
+        usual = r["per_source_avg_value"]
+        usually = "-" if usual is None else amount(usual, r["field"])
+        away = [r[f"num_standard_deviations_away_from_{w}_average"] for w in ("server", "client")]
+        far = ["-" if a is None else f"{a:,.2f}" for a in away]
+        rows.append(
+            [
+                r["day"],
+                r["client"],
+                amount(r["value"], r["field"]),
+                usually,
+                *far,
+                r["quality"],
+                r["rule_id"],
+                r["alert_id"],
+            ]
+        )
+    value = "bytes" if (ordered["field"] == "bytes").all() else "value"
+    columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality", "rule", "alert"]
+    screen.table(columns, rows, right=columns[2:6])
+
+
+_LAYERS = {
+    None: "no bytes",
+    "ip": "IP bytes",
+    "payload": "payload bytes",
+    "l2": "bytes of frames",
+    "unknown": "bytes as the log counts",
+}
+
+
+def show_file(found: Identified) -> None:
+    """A block of lines about one file."""
+    facts = found.as_dict()
+    screen.say(found.file)
+    if found.error:
+        screen.say(f"  error       {found.error}")
+        return
+    spans = f"{facts['first']} .. {facts['last']}" if facts["first"] else "-"
+    rejected = ", ".join(f"{n} {reason}" for reason, n in facts["rejected"].items()) or "none"
+    lines = {
+        "format": facts["encoding"] or "no data",
+        "lines": f"{facts['lines']:,} = {facts['flows']:,} flows + {facts['comments']:,} comments + "
+        f"{facts['ignored']:,} ignored + {sum(facts['rejected'].values()):,} rejected",
+        "bytes in": f"{facts['bytes_in']:,}",
+        "bytes out": f"{facts['bytes_out']:,} ({_LAYERS[facts['bytes_layer']]})",
+        "flow starts": spans + (f" ({facts['untimed']} untimed)" if facts["untimed"] else ""),
+        "rejected": rejected,
+    }
+    for name, text in lines.items():
+        screen.say(f"  {name:<11} {text}")
+    for server in facts["servers"]:
+        screen.say(f"  {'mail server':<11} {server['ip']} port {server['port']}: {human(server['bytes_in'])}")
+    if found.direction is not None:
+        screen.say(f"  {'direction':<11} {found.direction.verdict}: {found.direction.message}")
+    for kind, n in facts["warnings"].items():
+        screen.say(f"  {'warning':<11} {n:,} {kind}")
+    if found.suggestion:
+        screen.say("  for nilometer.yaml, to be checked:")
+        for line in found.suggestion.splitlines():
+            screen.say(f"    {line}")

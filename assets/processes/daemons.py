@@ -1,0 +1,91 @@
+"""Which daemon looks at a site: the sensors put it down each time, so that a second one is noticed.
+
+Two daemons would ask for every run twice, whether or not they share a Dagster instance; so a note lies in the site, not
+in the instance. That only one run writes at a time is another matter, see `pipeline.locks`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from pipeline.site import Site
+from pipeline.stored.unchanged import ALIVE
+
+SILENT_SECONDS = 300
+"""A daemon that has not looked for so long is gone; on this machine one is gone with its process."""
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A daemon, as it put itself down."""
+
+    host: str
+    process: int
+    site: str
+    """The site's folder: a copy of it has no daemon."""
+    home: str
+    """Its DAGSTER_HOME."""
+    seen: float
+    """When it looked last, seconds since 1970."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it looked lately and, where that can be told, has a process."""
+        if abs(time.time() - self.seen) > SILENT_SECONDS:
+            return False
+        return self.host != platform.node() or _is_running(self.process)
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host}, DAGSTER_HOME {self.home}"
+
+
+def put_down(site: Site, instance: dg.DagsterInstance) -> Daemon | None:
+    """Put this daemon down as the one that looks at the site; another one that does already is returned instead.
+
+    To be called where its definitions are, in a process that its parent replaces from time to time: the daemon, or
+    the code server of the UI, which ends with the daemon. Not for a look that somebody tries by hand, in the UI or with
+    `dagster sensor preview`.
+    """
+    known = looking(site)
+    me = Daemon(platform.node(), os.getppid(), str(site.root), instance.root_directory, time.time())
+    if known is not None and (known.host, known.process) != (me.host, me.process):
+        return known
+    path = note(site)
+    draft = path.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):  # A full or read-only disk is told of by runs.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(asdict(me)), encoding="utf-8")
+        draft.replace(path)
+    return None
+
+
+def looking(site: Site) -> Daemon | None:
+    """The daemon that looks at the site, if there is one."""
+    try:
+        found = Daemon(**json.loads(note(site).read_text(encoding="utf-8")))
+        return found if found.site == str(site.root) and found.is_there else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def note(site: Site) -> Path:
+    """Where a daemon is put down."""
+    return site.storage.workspace / ALIVE / "daemon.json"
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,142 @@
+"""What the command line prints: tables for people, JSON lines for scripts, and nothing that a terminal would obey.
+
+Results go to stdout, all else to stderr. What is printed is decided in the commands.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from assets.reporting import journal
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SHORT = 24
+"""Cells up to this width never fold: days, addresses, ids and numbers are to be copied."""
+_ENDLESS = 10_000
+_THE_DAY = "--day DAY"
+_STYLES = {
+    "done": "green",
+    "verified": "green",
+    "accepted": "green",
+    "ok": "green",
+    "FAILED": "bold red",
+    "failed": "bold red",
+    "alert": "bold red",
+    "stale": "yellow",
+    "unverified": "yellow",
+    "partial": "yellow",
+    "no_data": "yellow",
+    "missing": "dim",
+}
+
+
+def plain(value: object) -> str:
+    """A value as text without control or direction characters, which data may hold and a terminal would obey."""
+    return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", "" if value is None else str(value))
+
+
+def one_line(value: object) -> str:
+    """The same on one line, so that data cannot forge another."""
+    return plain(value).replace("\n", "\\n").replace("\t", " ")
+
+
+def say(text: str) -> None:
+    """One line of a result."""
+    sys.stdout.write(plain(text) + "\n")
+
+
+def warn(text: str) -> None:
+    """One line that is not a result."""
+    if journal.as_json():
+        journal.write("error" if text.startswith("error:") else "warning", "message", message=plain(text))
+        return
+    sys.stderr.write(plain(text) + "\n")
+
+
+def warn_days(told: Mapping[dt.date, str]) -> None:
+    """What is to be said of days that are no result: one line for days in a row of which the same is said."""
+    runs: list[tuple[dt.date, dt.date, str]] = []
+    for day, text in sorted(told.items()):
+        alike = text.replace(f"--day {day}", _THE_DAY)
+        if runs and runs[-1][1] + dt.timedelta(days=1) == day and runs[-1][2] == alike:
+            runs[-1] = (runs[-1][0], day, alike)
+        else:
+            runs.append((day, day, alike))
+    for first, last, text in runs:
+        days, asked = (f"{first}", f"--day {first}") if first == last else (f"{first} to {last}", _range(first, last))
+        warn(one_line(f"{days}: {text.replace(_THE_DAY, asked)}"))
+
+
+def _range(first: dt.date, last: dt.date) -> str:
+    return f"--from {first} --to {last}"
+
+
+def raw(text: str) -> None:
+    """A result in a format of its own, as it is: in UTF-8, which JSON asks for, whatever the terminal speaks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.stdout.write(text)
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON object a line."""
+    for row in rows:
+        sys.stdout.write(json.dumps(row, default=str) + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """A table as wide as it needs to be; on a terminal long cells fold, or each value has a line where none fits."""
+    cells = [[plain(v) for v in row] for row in rows]
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
+    heads = columns
+    if _least(heads, cells) > console.width:
+        heads = [re.sub(r"(?<=[_ ])", "\n", name) for name in columns]
+    if cells and _least(heads, cells) > console.width:
+        _one_by_one(console, columns, cells)
+        return
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name, head, need in zip(columns, heads, _needs(heads, cells), strict=True):
+        fixed = need <= _SHORT or console.width == _ENDLESS
+        shown.add_column(head, justify="right" if name in right else "left", overflow="fold", no_wrap=fixed)
+    for row in cells:
+        shown.add_row(*(Text(c, style=_STYLES.get(c, "")) for c in row))
+    if sys.stdout.isatty():
+        console.print(shown)
+        return
+    with console.capture() as lines:
+        console.print(shown)
+    # One long cell would else make every line as long: a page of blanks for whoever folds lines.
+    sys.stdout.write(re.sub(r" +$", "", lines.get(), flags=re.MULTILINE))
+
+
+def _needs(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column would be."""
+    return [
+        max(cell_len(line) for text in texts for line in text.split("\n")) for texts in zip(heads, *cells, strict=True)
+    ]
+
+
+def _least(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """How wide a table must be at least, when its long cells fold."""
+    return sum(min(need, _SHORT) for need in _needs(heads, cells)) + 2 * len(heads)
+
+
+def _one_by_one(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as lines of a name and a value, for a terminal that no row fits."""
+    width = max(map(len, columns)) + 2
+    for row in rows:
+        for name, cell in zip(columns, row, strict=True):
+            line = Text(name.ljust(width), style="bold") + Text(cell, style=_STYLES.get(cell, ""))
+            console.print(line, soft_wrap=True)
+        console.print()

@@ -1,0 +1,108 @@
+"""Some flows of a source as it is now, counted as a day's are, to judge the source before anything is stored.
+
+The first blocks of a few files are read, so the answer costs seconds whatever the source holds. What is concluded from
+them belongs to `pipeline.counting.direction`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import polars as pl
+
+from pipeline.counting.direction import Direction, judge, server_end
+from pipeline.counting.layers import choose_layer
+from pipeline.counting.mail_servers import Servers
+from pipeline.counting.once import count_once
+from pipeline.errors import SourceError
+from pipeline.intake.files import list_files
+from pipeline.intake.found import FoundFile
+from pipeline.intake.lander import HEAD_BYTES, is_array
+from pipeline.intake.reading_options import options_for
+from pipeline.inventory import Inventory
+from pipeline.settings import SourceSettings
+from pipeline.site import Site
+from pipeline.sources import detect, reader_of
+from pipeline.sources.base import DocumentReader, Parsed, ReadOptions
+from pipeline.sources.reading import LineStream
+from pipeline.sources.tables import TableReader, table_encoding
+from pipeline.sources.watch import Watch
+
+FILES = 4
+"""Files of a source that are read from: the newest, by name."""
+BLOCK_BYTES = 4 << 20
+BLOCKS = 2
+"""Blocks of each file that are read."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some of a source's flows."""
+
+    flows: pl.DataFrame
+    """Counted flows of watched servers: FLOWS-like, and `server`, which end is the server."""
+    servers: list[list[Any]]
+    """Mail servers among the flows of others, as `mail_servers.Servers` lists them."""
+
+
+def samples(site: Site, now: dt.datetime) -> list[Sample]:
+    """Some flows of each source; sources without a file that can be read are left out."""
+    found: list[Sample] = []
+    for source in site.settings.sources:
+        options = options_for(source, site.settings.limits, now, Watch(site.inventory))
+        files = list_files(site.root, source).files[-FILES:]
+        parsed = [p for f in files for p in _parsed(site, source, f, options)]
+        servers = Servers(site.settings.timezone)
+        for one in parsed:
+            servers.take(one.others)
+        if parsed:
+            found.append(Sample(_flows([p.rows for p in parsed], source, site.inventory), servers.as_list()))
+    return found
+
+
+def directions(found: Sequence[Sample]) -> list[Direction]:
+    """What each source's own flows say of its direction; sources without a flow of a watched server are left out."""
+    return [d for sample in found for d in judge(sample.flows)]
+
+
+def _flows(rows: Sequence[pl.DataFrame], source: SourceSettings, inventory: Inventory) -> pl.DataFrame:
+    raw = pl.concat(rows, how="diagonal")
+    raw = raw.with_columns(source=pl.lit(source.name), dvc=pl.col("dvc").fill_null(source.name))
+    flows = choose_layer(count_once(raw)[0]).with_columns(bytes=pl.col("total_bytes"))
+    known = inventory.watched_frame(pl.concat([flows["src_ip"], flows["dest_ip"]])).filter("watched")["ip"].implode()
+    ends = server_end(pl.col("src_ip").is_in(known), pl.col("dest_ip").is_in(known))
+    return flows.with_columns(server=ends).filter(pl.col("server").is_not_null())
+
+
+def _parsed(site: Site, source: SourceSettings, file: FoundFile, options: ReadOptions) -> list[Parsed]:
+    """The first blocks of a file; none where it cannot be read, which others report."""
+    try:
+        parsed = _read(site, source, file, options)
+    except (SourceError, ValueError, RecursionError):
+        return []
+    for one in parsed:
+        one.rows = one.rows.with_columns(source_file=pl.lit(file.name))
+    return parsed
+
+
+def _read(site: Site, source: SourceSettings, file: FoundFile, options: ReadOptions) -> list[Parsed]:
+    stream = LineStream(file.path, site.settings.limits, file.name)
+    try:
+        if stream.is_table:
+            table = TableReader(table_encoding(file.path, source.format, file.name), options)
+            return list(islice(table.read_table(file.path, file.name), 1))
+        blocks = stream.blocks(block_bytes=BLOCK_BYTES)
+        first = next(blocks, None)
+        encoding = detect(first.data[:HEAD_BYTES], source.format, file.name) if first else None
+        if first is None or encoding is None:
+            return []
+        reader = reader_of(encoding)(options)
+        if is_array(first) and isinstance(reader, DocumentReader):
+            return [reader.read_array(b"".join([first.data, *(b.data for b in blocks)]))]
+        return [reader.read(first), *(reader.read(b) for b in islice(blocks, BLOCKS - 1))]
+    finally:
+        stream.close()

@@ -1,0 +1,425 @@
+"""Landing: every file is parsed once in its life, whatever days it holds, into Parquet parts and a ledger.
+
+A day's flows are made from the parts that hold the day, so a monthly file costs one read and a re-run reads no text
+at all. Rows stay raw here: de-duplication, byte layers and categories are decided in `pipeline.flows`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.errors import Location, SourceError, StorageError
+from pipeline.intake import left_out, redating, upkeep
+from pipeline.intake.file_content import content_size, hash_content
+from pipeline.intake.files import Listing, list_files
+from pipeline.intake.found import FoundFile
+from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name, quarantine_name
+from pipeline.intake.ledger import LEDGER, Entry, Ledger
+from pipeline.intake.peek import peek
+from pipeline.intake.reading_options import options_for
+from pipeline.intake.rotation import shortened
+from pipeline.inventory import Inventory
+from pipeline.settings import InventoryEntry, Settings, SourceSettings
+from pipeline.sources.base import ReadOptions
+from pipeline.sources.watch import Watch
+from pipeline.storage import Storage, digest
+
+SAVED, SAVED_PART = 64, 8
+"""The ledger, which is written whole, is stored after so many files, but not before an eighth of those it knows."""
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, files done, files in all)."""
+
+
+@dataclass
+class LandingReport:
+    """What one landing did."""
+
+    listed: int = 0
+    landed: int = 0
+    bytes_read: int = 0
+    problems: list[SourceError] = field(default_factory=list)
+    """Globs without files, links out of the root, files that could not be read."""
+
+
+@dataclass(frozen=True)
+class News:
+    """A log that a landing would read now."""
+
+    name: str
+    """Source and file."""
+    known: bool
+    """Whether it, or another content of it, was landed before."""
+    same: bool = field(default=False, compare=False)
+    """Whether the file is as it was, and what is kept of it changed: by the inventory, the zone or the program."""
+
+
+class Landing:
+    """The landing of one site: its ledger and the rules for what to keep; everything lies in the site's storage."""
+
+    def __init__(self, site_root: Path, storage: Storage | Path, settings: Settings, now: dt.datetime) -> None:
+        self.storage = Storage(storage) if isinstance(storage, Path) else storage
+        self.unlisted: list[SourceError] = []
+        """Sources whose files could not be listed, so that no day can be told from them."""
+        self._site_root, self._settings, self._now = site_root, settings, now
+        self._inventory = Inventory(settings.inventory)
+        self.ledger = Ledger.load(self.storage)
+        self._moved = left_out.settle(self.ledger, settings.sources, site_root)
+        upkeep.drop_lost(self.ledger, self.storage)
+        self._watches: dict[str, Watch] = {}
+        self._gone: list[str] = []
+        self._replaced: list[Entry] = []
+        self._alike: dict[tuple[str, str | int], set[str]] = {}
+        for entry in self.ledger.entries.values():
+            self._remember(entry)
+
+    # Which files
+
+    def land(
+        self, days: Collection[dt.date], progress: Progress | None = None, *, reread: bool = False
+    ) -> LandingReport:
+        """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
+        report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
+        self.unlisted, self._replaced = [], []
+        self.ledger.changed()
+        left_out.move_quarantine(self.storage, self._moved)
+        upkeep.sweep(self.ledger, self.storage)
+        if self.ledger.damaged:
+            report.problems.append(self._damaged_ledger())
+        found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
+        for source in self._settings.sources:
+            listing = list_files(self._site_root, source)
+            report.listed += len(listing.files)
+            report.problems += listing.problems
+            if listing.whole:
+                self._mark_missing(source, listing)
+            else:
+                self.unlisted += listing.problems
+            found |= {(f.source, f.name): (source, f) for f in listing.files}
+            todo += [(source, f) for f in listing.files if self._wanted(source, f, days, reread)]
+        redating.redate(self.ledger, self.storage, self._settings)
+        done = saved = 0
+        while todo:
+            source, file = todo.popleft()
+            entry, copy = self._land_file(source, file)
+            if copy is not None and (copy.source, copy.name) in found:
+                todo.append(found[(copy.source, copy.name)])
+            done += 1
+            if progress is not None:
+                progress("landing", done, done + len(todo))
+            report.landed += entry.state == "landed"
+            report.bytes_read += file.size
+            if done - saved >= max(SAVED, len(self.ledger.entries) // SAVED_PART):
+                self._save()
+                saved = done
+        self._save()
+        files = {key: file for key, (_, file) in found.items()}
+        report.problems += shortened(self._replaced, self.ledger, files, self._settings.limits)
+        report.problems += [p for e in self.ledger.entries.values() if (p := e.problem(days)) is not None]
+        return report
+
+    def _damaged_ledger(self) -> SourceError:
+        return SourceError(
+            f"{self.ledger.damaged} lines of the ledger do not read; the logs they spoke of are read again.",
+            where=Location(file=self.storage.objects.where(LEDGER)),
+            remedy="Rows of logs that are gone are in no table any more that is made from now on; what was readable is "
+            f"kept as {upkeep.DAMAGED_LEDGER}: remove it when nothing is to be saved from it.",
+        )
+
+    def mend(self, day: dt.date) -> bool:
+        """Read the logs again whose landed rows of the day are damaged; whether there were any.
+
+        Raises:
+            StorageError: such a log is gone.
+        """
+        broken = {(e.source, e.name): why for e in self.ledger.feeding(day) if (why := upkeep.damage(e, self.storage))}
+        there = {(f.source, f.name) for s in self._settings.sources for f in list_files(self._site_root, s).files}
+        for key, why in broken.items():
+            if key not in there:
+                raise StorageError(
+                    f"{why}. These are rows of {key[1]}, which is gone.",
+                    where=Location(day=day.isoformat()),
+                    remedy="Bring the log back, or remove the damaged file to go on without its rows.",
+                )
+        for key in broken:
+            del self.ledger.entries[key]
+        if broken:
+            self.land([day])
+        return bool(broken)
+
+    def pending(self, days: Collection[dt.date]) -> dict[dt.date, list[News]]:
+        """Files that a landing would read now, by the asked days that they may hold."""
+        found: dict[dt.date, list[News]] = {}
+        for source in self._settings.sources:
+            for file in list_files(self._site_root, source).files:
+                for day in days if self._is_new(source, file) else ():
+                    if self._concerns(source, file, [day]):
+                        found.setdefault(day, []).append(self._news(file))
+        return found
+
+    def unread(self, days: Collection[dt.date]) -> dict[str, tuple[int, int]]:
+        """Files that a landing of the days would read, as far as sizes and times of files tell: (size, time) by name.
+
+        No file is opened, so that a look at thousands is cheap. A file that is named here may turn out to hold none
+        of the days; it is then known as such, and named no more.
+        """
+        found = {}
+        for source in self._settings.sources:
+            for file in list_files(self._site_root, source).files:
+                if self._is_new(source, file) and self._could_hold(source, file, days):
+                    found[f"{file.source}/{file.name}"] = (file.size, file.mtime_ns)
+        return found
+
+    def _could_hold(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
+        """Whether the file may hold one of the days, by its path and by what is remembered of it."""
+        entry = self.ledger.entries.get((file.source, file.name))
+        if entry is not None and any(entry.concerns(d) for d in days):
+            return True
+        seen = entry is not None and entry.peek and entry.identity == file.identity
+        return self._may_hold(source, file, days) if file.day is not None or seen else bool(days)
+
+    def _news(self, file: FoundFile) -> News:
+        entry = self.ledger.entries.get((file.source, file.name))
+        known = entry is not None and entry.state != "peeked"
+        return News(
+            f"{file.source}/{file.name}", known, known and entry is not None and entry.identity == file.identity
+        )
+
+    def _mark_missing(self, source: SourceSettings, listing: Listing) -> None:
+        there = {f.name for f in listing.files}
+        copied = {e.content for e in self.ledger.entries.values() if e.state == "duplicate"}
+        for entry in [e for e in self.ledger.entries.values() if e.source == source.name]:
+            entry.missing = entry.name not in there
+            if entry.missing and entry.state in ("failed", "peeked"):
+                del self.ledger.entries[(entry.source, entry.name)]
+            elif entry.missing and entry.state == "landed" and entry.content in copied:
+                self._hand_over(entry)
+
+    def _is_new(self, source: SourceSettings, file: FoundFile) -> bool:
+        entry = self.ledger.entries.get((file.source, file.name))
+        if entry is None or entry.identity != file.identity:
+            return True
+        if entry.pruned:
+            return False
+        return entry.state == "peeked" or (entry.state == "landed" and self._lacks_networks(source, entry))
+
+    def _wanted(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date], reread: bool) -> bool:
+        entry = self.ledger.entries.get((file.source, file.name))
+        retry = entry is not None and (entry.state == "failed" or (reread and entry.pruned))
+        touched = entry is not None and entry.may_differ(file.changed_ns)
+        return (retry or touched or self._is_new(source, file)) and self._concerns(source, file, days)
+
+    def _concerns(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
+        """Whether the file holds one of the days, as it is now or as it was when it was landed."""
+        entry = self.ledger.entries.get((file.source, file.name))
+        if entry is not None and any(entry.concerns(d) for d in days):
+            return True
+        return self._may_hold(source, file, days)
+
+    def _may_hold(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
+        """Whether flows of one of the days may be in the file, by its path or by a look at both ends.
+
+        A log holds sessions by their end, so it may hold starts of max_session_days before; one day of slack is for
+        the zone of the path.
+        """
+        slack, session = dt.timedelta(days=1), dt.timedelta(days=max(1, source.max_session_days))
+        if file.day is not None:
+            return any(file.day - session <= d <= file.day + slack for d in days)
+        span = self._peek(source, file)
+        if span is None:
+            return True
+        first, last = (dt.datetime.fromtimestamp(us / 1e6, dt.UTC).date() for us in span)
+        return any(first - session - slack <= d <= last + session + slack for d in days)
+
+    def _peek(self, source: SourceSettings, file: FoundFile) -> list[int] | None:
+        """A look at both ends of the file; taken once for the same bytes."""
+        entry = self.ledger.entries.get((file.source, file.name))
+        if entry is not None and entry.identity == file.identity and not entry.may_differ(file.changed_ns):
+            if entry.state == "failed":
+                return None  # Its beginning does not tell where it ends.
+            if entry.peek:
+                return entry.peek
+        span = peek(file, source.format, self._settings.limits, self._options(source, None))
+        if entry is None or entry.state == "peeked":
+            entry = self._entry(file, "peeked")
+            self.ledger.entries[(file.source, file.name)] = entry
+        if entry.identity == file.identity:
+            entry.peek = span
+        return span
+
+    # Which rows
+
+    def _networks_key(self, source: SourceSettings) -> str:
+        site = f"{self._settings.timezone}/{self._settings.counting.attribute}"
+        reading = f"{CODE_VERSION}/{site}/{source.format}/{source.timezone}/"
+        if source.mapping is not None or source.swap_bytes:
+            reading += f"{digest(repr(source.mapping), str(source.swap_bytes))}/"
+        if source.keep == "all":
+            return f"{reading}*"
+        key = reading + digest(*self._inventory.prefixes)
+        self.ledger.networks[key] = list(self._inventory.prefixes)
+        return key
+
+    def _lacks_networks(self, source: SourceSettings, entry: Entry) -> bool:
+        """Whether the file would land otherwise today: by code, zone, or a network that is valid in the file's days."""
+        (reading, _, kept), key = entry.watched.rpartition("/"), self._networks_key(source)
+        if reading != key.rpartition("/")[0]:
+            return True
+        if kept == "*" or entry.watched == key:
+            return False
+        if source.keep == "all" or entry.watched not in self.ledger.networks:
+            return True
+        had = Inventory([InventoryEntry(address=a, category=("known",)) for a in self.ledger.networks[entry.watched]])
+        gained = [e for e in self._inventory.entries if not had.covers(e.address)]
+        spans = [(p.first_day, p.last_day) for p in entry.all_parts if p.first_day and p.last_day]
+        return any(
+            (g.valid_from is None or g.valid_from.isoformat() <= last)
+            and (g.valid_to is None or g.valid_to.isoformat() > first)
+            for g in gained
+            for first, last in spans
+        )
+
+    def _options(self, source: SourceSettings, watch: Watch | None) -> ReadOptions:
+        return options_for(source, self._settings.limits, self._now, watch or Watch(None))
+
+    def _watch(self, source: SourceSettings) -> Watch:
+        kind = source.keep
+        if kind not in self._watches:
+            self._watches[kind] = Watch(None if kind == "all" else self._inventory)
+        return self._watches[kind]
+
+    def prune(self, entries: Collection[Entry]) -> None:
+        """Delete the landed rows of the files; the ledger still knows what they held, so nothing is read unasked."""
+        for part in [p for e in entries for p in e.all_parts if p.files]:
+            self._gone += [landed_name(name) for name in part.files]
+            part.files, part.pruned = [], True
+        self._save()
+
+    # Reading one file
+
+    def _entry(self, file: FoundFile, state: str) -> Entry:
+        old = self.ledger.entries.get((file.source, file.name))
+        same = old is not None and old.identity == file.identity
+        return Entry(
+            file.source,
+            file.name,
+            file.size,
+            file.mtime_ns,
+            state,
+            old.first_seen if old else self._now.isoformat(timespec="seconds"),
+            day=file.day.isoformat() if file.day else None,
+            peek=old.peek if old and same else None,
+            etag=file.etag,
+            changed_ns=file.changed_ns,
+        )
+
+    def _land_file(self, source: SourceSettings, file: FoundFile) -> tuple[Entry, Entry | None]:
+        """Land one file: (its entry, a copy of its former self that must now be landed for its own sake)."""
+        old = self.ledger.entries.get((file.source, file.name))
+        entry = self._entry(file, "landed")
+        options = self._options(source, self._watch(source))
+        lander = FileLander(self.storage, self._settings, source, file, options)
+        try:
+            twin = self._twin_before(file, entry)
+            if twin is None:
+                entry.watched = self._networks_key(source)
+                lander.run(entry, old)
+                twin = self._twin(entry)
+            if twin is not None:
+                self._as_copy(entry, twin)
+        except SourceError as error:
+            if old is not None and old.state == "landed" and file.is_gone:
+                entry = old  # Renamed or deleted meanwhile: what was read of it stays, as of any log that is gone.
+            else:
+                self._as_failed(source, file, entry, error)
+                entry.former = [] if old is None else old.days_known
+        file.release()
+        if entry.state != "landed":
+            self._gone += [landed_name(f) for f in lander.written]
+            self._gone.append(quarantine_name(entry))
+        return entry, self._replace(old, entry)
+
+    def _as_failed(self, source: SourceSettings, file: FoundFile, entry: Entry, error: SourceError) -> None:
+        entry.state, entry.reason = "failed", error.message
+        entry.parts, entry.tail, entry.resume, entry.content = [], None, None, ""
+        entry.day = file.named_day.isoformat() if file.named_day else entry.day
+        entry.peek = peek(file, source.format, self._settings.limits, self._options(source, None), head_only=True)
+
+    # Copies: one content is landed once, and stays with a file that is there
+
+    def _twin_before(self, file: FoundFile, entry: Entry) -> Entry | None:
+        """The landed file with the same content, before reading this one; looked into only where the sizes agree."""
+        size = content_size(file.path, file.size)
+        if size is None or not self._alike.get((file.source, size % (1 << 32)), set()) - {file.name}:
+            return None
+        entry.content, entry.content_bytes = hash_content(file, self._settings.limits)
+        return self._twin(entry)
+
+    def _twin(self, entry: Entry) -> Entry | None:
+        """Another landed file with the entry's content, if there is any record in it: quiet files all look alike."""
+        return next((e for e in self._others_like(entry) if e.state == "landed" and e.account.records), None)
+
+    def _others_like(self, entry: Entry) -> list[Entry]:
+        """The other files of the source that have the entry's content."""
+        names = sorted(self._alike.get((entry.source, entry.content), set()) - {entry.name})
+        found = [e for n in names if (e := self.ledger.entries.get((entry.source, n))) is not None]
+        return [e for e in found if e.content == entry.content]
+
+    def _remember(self, entry: Entry) -> None:
+        """Keep the entry's content and its size in mind; a file that changes is not forgotten, only asked in vain."""
+        if entry.content:
+            for key in (entry.content, entry.content_bytes % (1 << 32)):
+                self._alike.setdefault((entry.source, key), set()).add(entry.name)
+
+    def _as_copy(self, entry: Entry, twin: Entry) -> None:
+        """Make the entry a copy of its twin, or its heir when the twin's file is gone."""
+        entry.state, entry.parts, entry.tail, entry.resume = "duplicate", [], None, None
+        if twin.missing:
+            self.ledger.entries[(entry.source, entry.name)] = entry
+            self._remember(entry)
+            self._hand_over(twin)
+
+    def _hand_over(self, gone: Entry) -> None:
+        """Give the rows of a vanished file to a copy of it that is still there, if there is one."""
+        heir = next((e for e in self._others_like(gone) if e.state == "duplicate" and not e.missing), None)
+        if heir is None:
+            return
+        heir.state, heir.parts, heir.tail, heir.resume = "landed", gone.parts, gone.tail, gone.resume
+        heir.watched, heir.encoding, heir.layout = gone.watched, gone.encoding, gone.layout
+        del self.ledger.entries[(gone.source, gone.name)]
+        former = quarantine_name(gone)
+        for path in self.storage.paths([former]):
+            lines = pl.read_parquet(path, glob=False).with_columns(source_file=pl.lit(heir.name))
+            self.storage.write_parquet(quarantine_name(heir), lines, {"file": heir.name})
+            self._gone.append(former)
+
+    def _replace(self, old: Entry | None, entry: Entry) -> Entry | None:
+        """Put the entry in the ledger; rows of its old self go. Returns a copy of that, if it is to be landed now."""
+        self.ledger.entries[(entry.source, entry.name)] = entry
+        self._remember(entry)
+        if old is None:
+            return None
+        kept = {f for p in entry.all_parts for f in p.files}
+        self._gone += [landed_name(f) for p in old.all_parts for f in p.files if f not in kept]
+        grown = bool(old.parts) and entry.parts[: len(old.parts)] == old.parts
+        if old.state != "landed" or grown or old.content == entry.content:
+            return None
+        copy = next((e for e in self._others_like(old) if e.state == "duplicate" and not e.missing), None)
+        if copy is not None:
+            copy.state, entry.former = "peeked", []
+        else:
+            self._replaced.append(old)
+        return copy
+
+    def _save(self) -> None:
+        """Store the ledger; only then may files go that an older one spoke of."""
+        upkeep.keep_damaged(self.ledger, self.storage)
+        self.ledger.save(self.storage)
+        for name in sorted(set(self._gone) - upkeep.used_files(self.ledger)):
+            self.storage.remove(name)
+        self._gone = []

@@ -1,0 +1,74 @@
+"""A look at both ends of a file: which days it may hold, without parsing what lies between.
+
+A plain file costs two small reads; a compressed one is unfolded to its end, but not parsed. The answer is a hint for
+choosing files, never a fact about a day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.errors import SourceError
+from pipeline.intake.found import FoundFile
+from pipeline.settings import LimitSettings
+from pipeline.sources import detect, reader_of
+from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, begins_as_json
+from pipeline.sources.reading import LineStream, compression_of
+
+END_BYTES = 1 << 16
+
+
+def peek(
+    file: FoundFile, wanted: str, limits: LimitSettings, options: ReadOptions, *, head_only: bool = False
+) -> list[int] | None:
+    """First and last flow start near both ends (or near the beginning only), epoch microseconds; None when unknown.
+
+    Faults of the file are left for the landing to report.
+    """
+    try:
+        head, tail = _ends(file, limits, head_only)
+        encoding = detect(head, wanted, file.name)
+        if encoding is None or (head.lstrip().startswith(b"[") and begins_as_json(head)):
+            return None
+        reader = reader_of(encoding)(replace(options, written_us=file.mtime_ns // 1_000))
+    except (SourceError, OSError):  # Such as of a file that is renamed meanwhile.
+        return None
+    spans = [_read(reader, _whole_lines(head)).span]
+    if not head_only and len(head) >= END_BYTES:
+        spans.append(_read(reader, tail).span)
+    known = [s for s in spans if s is not None]
+    if len(known) < len(spans):  # An end without a readable flow, such as a run of other logs, tells nothing.
+        return None
+    return [min(s[0] for s in known), max(s[1] for s in known)]
+
+
+def _read(reader: Reader, data: bytes) -> Parsed:
+    return reader.read(Block(data, 1, data.count(b"\n"))) if data else Parsed()
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """Up to the last line end; all of it when there is none."""
+    end = data.rfind(b"\n") + 1
+    return data[:end] if end else data
+
+
+def _ends(file: FoundFile, limits: LimitSettings, head_only: bool) -> tuple[bytes, bytes]:
+    """The first bytes, and the last ones from a line start (whole lines only)."""
+    stream = LineStream(file.path, limits, file.name)
+    try:
+        if head_only:
+            return stream.read_some(END_BYTES), b""
+        head = stream.read(END_BYTES)
+        with file.path.open("rb") as handle:
+            plain = compression_of(handle.read(6)) == "plain"
+            if plain:
+                handle.seek(max(0, file.size - END_BYTES))
+                tail = handle.read(END_BYTES)
+            else:
+                tail = head
+                while more := stream.read(END_BYTES * 16):
+                    tail = (tail + more)[-END_BYTES:]
+    finally:
+        stream.close()
+    start = tail.find(b"\n") + 1
+    return head, _whole_lines(tail[start:])

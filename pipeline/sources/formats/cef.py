@@ -1,0 +1,142 @@
+"""CEF and LEEF of any device that tells the bytes of connections, where its vendor has no format of its own here.
+
+Sources: ArcSight's Common Event Format, QRadar's Log Event Extended Format (srcBytes are what the source sent), and
+vendors' guides, as Zscaler's on its Nanolog Streaming Service. What a vendor means otherwise than most do is told in
+`sentinel`, whose table CommonSecurityLog holds the same keys under other names. Messages without bytes are no flows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from pipeline.sources import zeek_columns as conn
+from pipeline.sources.base import rejected
+from pipeline.sources.declared import Contract, Decoded, Stateless
+from pipeline.sources.formats.sentinel import COMMON_SECURITY_LOG, SentinelDecoder, as_vendors_mean
+from pipeline.sources.orienting import has_counters
+from pipeline.sources.texts import headed, syslog
+
+_KEYS = {
+    "src": ("src", "c6a2"),
+    "src_port": ("spt", "srcPort"),
+    "dest": ("dst", "c6a3"),
+    "dest_port": ("dpt", "dstPort"),
+    "proto": ("proto",),
+    "service": ("app",),
+    "resp_ip_bytes": ("in", "bytesIn", "dstBytes"),
+    "orig_ip_bytes": ("out", "bytesOut", "srcBytes"),
+    "action": ("act", "action"),
+    "system": ("dvchost", "deviceExternalId", "dvc"),
+    "uid": ("externalId",),
+    "src_nat": ("sourceTranslatedAddress", "srcPostNAT"),
+    "dest_nat": ("destinationTranslatedAddress", "dstPostNAT"),
+    "number1": ("cn1",),
+    "number2": ("cn2", "numsessions"),
+    "number3": ("cn3",),
+    "string4": ("cs4", "aggregate"),
+    "milliseconds": ("durationms",),
+    "seconds": ("duration",),
+}
+"""Our names of fields -> keys of CEF and of LEEF."""
+_TIMES = {"ts": ("start",), "end": ("end",), "write_ts": ("rt", "devTime", "end")}
+_ONCE = ("in", "out", "srcBytes", "dstBytes", "src", "dst")
+_NOWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - the mark of no translation
+_BEFORE = r"^(.*?)(?:CEF: ?\d|LEEF: ?[\d.])"
+_PAIR = r" +([A-Za-z][\w.\[\]-]*=)"
+
+
+@dataclass
+class HeadedLines(Stateless):
+    """Lines of CEF or LEEF as the columns of CommonSecurityLog."""
+
+    zone: str
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        frame = lines.with_columns(vendor=headed.part("raw", 0))
+        twice = pl.any_horizontal(headed.repeated("raw", key) for key in _ONCE)
+        detail = (
+            pl.when(pl.col("vendor").is_null() & ~syslog.is_message())
+            .then(pl.lit("no header of CEF or LEEF"))
+            .when(pl.col("vendor").is_not_null() & twice)
+            .then(pl.lit("an end or a byte counter that is given twice"))
+        )
+        frame = frame.with_columns(detail=detail)
+        broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")
+        fields, assumed = self._fields(frame.filter(pl.col("detail").is_null()).drop("detail"))
+        return Decoded(fields, broken, warnings={"year_assumed": assumed} if assumed else {})
+
+    def _fields(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """Messages with our fields, and of how many the year was assumed."""
+        keys = {**_KEYS, **{f"_{ours}": theirs for ours, theirs in _TIMES.items()}}
+        found = frame.with_columns(
+            **{ours: pl.coalesce(headed.value("raw", key) for key in theirs) for ours, theirs in keys.items()},
+            **{ours: headed.part("raw", nth) for ours, nth in (("product", 1), ("class", 3), ("name", 4))},
+            more=pl.col("raw").str.replace_all(_PAIR, ";${1}"),
+        )
+        leef = headed.is_leef("raw")  # Its header has no name, and may have the action for the event.
+        found = found.with_columns(
+            activity=pl.when(leef).then(headed.value("raw", "cat")).otherwise("name"),
+            action=pl.coalesce("action", pl.when(leef).then("class")),
+        )
+        told = [headed.wall(pl.col(f"_{c}")).alias(f"_{c}") for c in _TIMES]
+        utc = [headed.in_utc(pl.col(f"_{c}")).alias(f"_{c}_utc") for c in _TIMES]
+        found = found.with_columns(*told, *utc).with_columns(self._instant(c) for c in _TIMES)
+        head = pl.concat_str(frame["raw"].str.extract(_BEFORE), pl.col("_write_ts"), separator=" ", ignore_nulls=True)
+        times = syslog.times(found.select(head).to_series(), self.zone)
+        lasted = pl.coalesce(pl.col("milliseconds").cast(pl.Float64, strict=False) / 1e3, *_labelled())
+        found = pl.concat([found, times], how="horizontal").with_columns(
+            write_ts=pl.coalesce("write_ts", syslog.as_text(pl.col("time"))),
+            assumed=pl.col("assumed") & pl.col("write_ts").is_null() & has_counters(),
+            proto=pl.col("proto").str.extract(r"^([^/]+)"),
+            more=pl.concat_str(
+                "more", pl.lit(";duration=") + pl.coalesce(lasted.cast(pl.String), "seconds").fill_null("")
+            ),
+            **{c: pl.when(~pl.col(c).is_in(_NOWHERE)).then(c) for c in ("src_nat", "dest_nat")},
+        )
+        names = [c for c in (*_KEYS, *_TIMES) if c not in ("milliseconds", "seconds")]
+        wanted = ("source_line", "raw", "vendor", "product", "class", "activity", "more", *names)
+        return found.select(wanted), int(found["assumed"].sum())
+
+    def _instant(self, column: str) -> pl.Expr:
+        """Epoch microseconds of a time as text; of one without a zone as the source's zone has it."""
+        told = f"_{column}"
+        local = pl.when(f"{told}_utc").then(conn.epoch_us(told)).otherwise(conn.epoch_us(told, self.zone))
+        return syslog.as_text(local).alias(column)
+
+
+def _labelled() -> list[pl.Expr]:
+    """Seconds of a number that its label calls a duration."""
+    found = list[pl.Expr]()
+    for n in (1, 2, 3):
+        label = headed.value("raw", f"cn{n}Label").str.to_lowercase()
+        number = pl.col(f"number{n}").cast(pl.Float64, strict=False)
+        seconds = pl.when(label.str.contains(r"ms\b|milli")).then(number / 1e3).otherwise(number)
+        found.append(pl.when(label.str.contains("duration|elapsed")).then(seconds))
+    return found
+
+
+CEF = replace(
+    COMMON_SECURITY_LOG,
+    name="cef",
+    family="cef",
+    vendor_product="CEF",
+    contract=Contract(
+        "in, or dstBytes",
+        "out, or srcBytes",
+        "as the device counts",
+        "start, or rt - duration",
+        "CEF and LEEF of other vendors' devices; one a message that tells bytes",
+    ),
+    marks=re.compile(
+        rb"(?m)^(?=[^\n]*\bsrc=)[^\n]*?\b(?:CEF: ?\d+\|(?!Cisco\|Firepower\|)[^\n]*[| ](?:in|out|bytesIn|bytesOut)=\d"
+        rb"|LEEF: ?[\d.]+\|[^\n]*\b(?:src|dst)Bytes=\d)"
+    ),
+    strong=False,
+    decoder=lambda options: SentinelDecoder(HeadedLines(options.timezone), as_vendors_mean),
+    json=False,
+    ends_lines=True,
+)

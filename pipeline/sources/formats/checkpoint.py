@@ -1,0 +1,275 @@
+"""Check Point firewall logs as its Log Exporter writes them: quoted pairs, pairs between bars, CEF, LEEF and JSON.
+
+Sources: Check Point's description of its log fields (sk144192), where inbound and outbound are the gateway's, and its
+guide on tracking: accounting updates a connection's log while it lasts, under the same loguid. Plain lines are read by
+one pattern a field, which may only be trusted where no value holds what looks like a field; all others pair by pair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from pipeline.sources.base import REJECTS, rejects_frame
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless
+from pipeline.sources.glances.pair_parts import PairParts
+from pipeline.sources.glances.sight import Cut
+from pipeline.sources.records import json_decoder
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "start_time": ("start_time",),
+    "time": ("time",),
+    "updated": ("lastupdatetime",),
+    "uid": ("loguid",),
+    "src": ("src",),
+    "src_port": ("s_port", "sport_svc"),
+    "dest": ("dst",),
+    "port": ("service", "svc"),
+    "proto": ("proto",),
+    "named": ("service_id",),
+    "resp_ip_bytes": ("client_outbound_bytes", "server_inbound_bytes", "received_bytes"),
+    "orig_ip_bytes": ("client_inbound_bytes", "server_outbound_bytes", "sent_bytes"),
+    "resp_pkts": ("client_outbound_packets", "server_inbound_packets"),
+    "orig_pkts": ("client_inbound_packets", "server_outbound_packets"),
+    "total": ("bytes",),
+    "action": ("action",),
+    "product": ("product", "ProductName"),
+    "origin": ("origin", "hostname"),
+    "src_nat": ("xlatesrc",),
+    "dest_nat": ("xlatedst",),
+}
+"""Our names of the fields, and theirs, the first with a value wins; of a field given twice the first counts
+(in JSON the last)."""
+
+_HEADED_NAMES = _NAMES | {
+    "time": ("time", "rt"),
+    "src_port": ("s_port", "spt", "srcPort"),
+    "port": ("service", "dpt", "dstPort"),
+    "resp_ip_bytes": (*_NAMES["resp_ip_bytes"], "in", "dstBytes"),
+    "orig_ip_bytes": (*_NAMES["orig_ip_bytes"], "out", "srcBytes"),
+    "action": ("action", "act"),
+    "src_nat": ("xlatesrc", "sourceTranslatedAddress", "srcPostNAT"),
+    "dest_nat": ("xlatedst", "destinationTranslatedAddress", "dstPostNAT"),
+}
+"""The names that CEF and LEEF have instead."""
+_HEADED = r'^[^|="\[]*(?:CEF:\d+|LEEF:[\d.]+)\|[^|]*\|([^|]*)\|'
+"""Their header, with the product; in what follows it, equals signs inside values are escaped."""
+_QUOTED = r'^[^|\[]*\[(?:Fields@[\d.]+ )?[^":=;\[\]]+(?:::?|=)"'
+"""Pairs of name and quoted value in brackets; else they stand between bars."""
+_UNTRANSLATED = "0.0.0.0"  # noqa: S104 - no address to listen on
+_HEADER = r"^(?:<\d{1,3}>)?1 (\d{4}-\d\d-\d\dT\S+) "
+_SUSPECT = r'\\"|[:=]"(?:[;\] ]|$)'
+"""A quote inside a value, or a value that ends as a field begins: patterns alone could be misled."""
+_PAIR = re.compile(r'\s*([^":=;\[\]]+?)(?:::?|=)"((?:[^"\\]|\\.)*)"\s*;?')
+_BAR = re.compile(r"((?:[^|\\]|\\.)*)(?:\||$)")
+_REFUSED = ("drop", "reject", "block", "prevent", "deny", "quarantine")
+BLADES = ("smartdefense", "ips", "anti malware", "anti-malware", "anti-bot", "anti-virus", "new anti virus", "dlp",
+          "threat emulation", "threat extraction", "zero phishing", "https inspection", "mta")  # fmt: skip
+"""Products whose logs repeat counters of a connection that the firewall logs, too."""
+
+
+_BEFORE = r"^(?:[^|=]* )?"
+_STYLES = {
+    "quoted": (_NAMES, r'[\[ ]{}(?:::?|=)"([^"]*)"'),
+    "headed": (_HEADED_NAMES, r"[|\t ^]{}=([^|\t ^]*)"),
+    "bars": (_NAMES, r"\|{}=([^|]*)"),
+}
+"""How pairs are written -> the names in use, and the pattern of one."""
+
+
+def _by_patterns(lines: pl.DataFrame, style: str) -> pl.DataFrame:
+    """Plain lines of a style with a text column a field."""
+    known, pattern = _STYLES[style]
+    # A bar takes the place of what stands before the first name, so that names are found by their letters alone.
+    raw = pl.col("raw").str.replace(_BEFORE, "|") if style == "bars" else pl.col("raw")
+    lines = lines.filter(pl.col("style") == style).with_columns(text=raw)
+
+    def found(names: Sequence[str]) -> pl.Expr:
+        either_case = [f"[{name[0].upper()}{name[0].lower()}]{re.escape(name[1:])}" for name in names]
+        values = [pl.col("text").str.extract(pattern.replace("{}", name)) for name in either_case]
+        return pl.coalesce(pl.when(v != "").then(v) for v in values)
+
+    fields = {field: found(names) for field, names in known.items()}
+    if style == "headed":
+        fields["product"] = pl.col("raw").str.extract(_HEADED)
+    header = pl.col("raw").str.extract(_HEADER).alias("header")
+    return lines.with_columns(header, **fields)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """The fields of one line, by their names in lower case; raises ValueError where they do not add up."""
+    found = dict[str, str]()
+    if not re.match(_QUOTED, text):
+        for cell in _BAR.findall(text):
+            name, is_pair, value = cell.partition("=")
+            if is_pair:
+                found.setdefault(name.rsplit(" ", 1)[-1].lower(), re.sub(r"\\(.)", r"\1", value))
+        return found
+    at = text.index("[") + 1
+    if text.startswith("Fields@", at):
+        at = text.find(" ", at)
+    while pair := _PAIR.match(text, at):
+        found.setdefault(pair[1].strip().lower(), re.sub(r"\\(.)", r"\1", pair[2]))
+        at = pair.end()
+    if text[at:].strip() != "]":
+        raise ValueError(f"no pair of name and value at character {at + 1}")
+    return found
+
+
+def _pair_by_pair(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str, str]]]:
+    """The careful path: fields, and (line, fault, raw) of the lines that have none."""
+    schema = {"source_line": pl.Int64, "raw": pl.String, "header": pl.String, **dict.fromkeys(_NAMES, pl.String)}
+    rows, bad = list[list[Any]](), list[tuple[int, str, str]]()
+    for line, raw in lines.select("source_line", "raw").iter_rows():
+        try:
+            pairs = _pairs(raw)
+        except ValueError as error:
+            bad.append((line, str(error), raw))
+            continue
+        header = re.match(_HEADER, raw)
+        values = [next((v for n in names if (v := pairs.get(n.lower()))), None) for names in _NAMES.values()]
+        rows.append([line, raw, header[1] if header else None, *values])
+    return pl.DataFrame(rows, schema=schema, orient="row"), bad
+
+
+@dataclass
+class CheckpointDecoder(Stateless):
+    """Lines of one file as records."""
+
+    expects_header: bool = True
+    """Whether no line told yet how pairs are written."""
+    separator: str = "|"
+    """What parts the pairs of the first line."""
+
+    def cut(self) -> Cut | None:
+        """See LucidDecoder."""
+        names = {**_NAMES, "ts": ("start_time", "time")}
+        return None if self.expects_header else Cut(PairParts(names, self.separator), separator=self.separator)
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        if self.expects_header:
+            self.expects_header, self.separator = False, ";" if re.match(_QUOTED, lines["raw"][0]) else "|"
+        text = pl.col("raw")
+        quoted, headed = text.str.contains(_QUOTED), text.str.contains(_HEADED)
+        style = pl.when(headed).then(pl.lit("headed")).when(quoted).then(pl.lit("quoted")).otherwise(pl.lit("bars"))
+        lines = lines.with_columns(style=style)
+        suspect = (
+            pl.when(pl.col("style") == "quoted")
+            .then(text.str.contains(_SUSPECT))
+            .otherwise((pl.col("style") == "bars") & text.str.contains("\\", literal=True))
+        )
+        cut_short = (pl.col("style") == "quoted") & ~text.str.ends_with("]")
+        short, whole = lines.filter(cut_short), lines.filter(~cut_short).with_columns(suspect=suspect)
+        careful, bad = _pair_by_pair(whole.filter("suspect"))
+        plain = [_by_patterns(whole.filter(~pl.col("suspect")), style) for style in _STYLES]
+        fields = pl.concat([*(p.select(careful.columns) for p in plain), careful])
+        empty = pl.all_horizontal(pl.col(c).is_null() for c in _NAMES)
+        nothing = fields.filter(empty)
+        faults = [
+            *((line, "the line does not end with its bracket", raw) for line, raw in _rows(short)),
+            *((line, "no field of a firewall log", raw) for line, raw in _rows(nothing)),
+            *bad,
+        ]
+        fields = fields.filter(~empty).sort("source_line").with_columns(_derived())
+        return Decoded(fields, _rejects(faults, reason))
+
+
+def _rows(lines: pl.DataFrame) -> list[tuple[int, str]]:
+    return lines.select("source_line", "raw").rows()
+
+
+def _rejects(faults: list[tuple[int, str, str]], reason: str) -> pl.DataFrame:
+    if not faults:
+        return pl.DataFrame(schema=REJECTS)
+    lines, details, raws = (pl.Series(column) for column in zip(*sorted(faults), strict=True))
+    return rejects_frame(lines, pl.Series([reason] * len(faults)), details, raws)
+
+
+def _derived() -> Sequence[pl.Expr]:
+    """Times, ports and ends of a record; a service that is a name is no port, and 0.0.0.0 no translation."""
+    start = pl.coalesce("start_time", "time", "header")
+    numeric = pl.col("port").str.contains(r"^\d+$")
+    later = pl.col("updated").cast(pl.Float64, strict=False) >= start.cast(pl.Float64, strict=False)
+    return [
+        start.alias("ts"),
+        pl.when(later).then("updated").alias("end"),
+        pl.coalesce("updated", "time", "header").alias("write_ts"),
+        pl.when(~pl.col("uid").str.contains(r"^\{(?:0x0,?)+\}$")).then("uid").alias("uid"),
+        pl.when(numeric).then("port").alias("dest_port"),
+        pl.coalesce("named", pl.when(~numeric).then("port")).alias("service"),
+        pl.col("origin").alias("system"),
+        *(pl.when(pl.col(c) != _UNTRANSLATED).then(c).alias(c) for c in ("src_nat", "dest_nat")),
+    ]
+
+
+def _given(column: str) -> pl.Expr:
+    return (pl.col(column).cast(pl.String) != "").fill_null(False)
+
+
+def _counts() -> pl.Expr:
+    return _given("resp_ip_bytes") | _given("orig_ip_bytes") | _given("total")
+
+
+def _total_alone() -> pl.Expr:
+    return _given("total") & ~_given("resp_ip_bytes") & ~_given("orig_ip_bytes")
+
+
+def _ends() -> pl.Expr:
+    return _given("src") & _given("dest")
+
+
+def _blocked() -> pl.Expr:
+    return pl.col("action").str.to_lowercase().is_in(_REFUSED).fill_null(False)
+
+
+def _blade() -> pl.Expr:
+    return pl.col("product").str.to_lowercase().is_in(BLADES).fill_null(False)
+
+
+_TEXT = Form(
+    name="checkpoint",
+    vendor_product="Check Point",
+    layer="unknown",
+    contract=Contract(
+        "client_outbound_bytes, server_inbound_bytes or received_bytes",
+        "client_inbound_bytes, server_outbound_bytes or sent_bytes",
+        "not said",
+        "start_time",
+        "a connection's updates (one `loguid`) are cumulative; `bytes` alone is the total",
+    ),
+    marks=re.compile(
+        rb'(?:CEF:\d|LEEF:[\d.]+)\|Check Point\||\bloguid(?:::?"|=)\{0x|\[Fields@1\.3\.6\.1\.4\.1\.2620\b'
+        rb"|\bCheckPoint \d+ - \[[\w.]+:"
+    ),
+    strong=True,
+    ends_lines=True,
+    decoder=lambda _: CheckpointDecoder(),
+    flows=lambda: _ends() & _counts() & ~_blocked() & ~_blade(),
+    accounting=lambda: pl.lit("cumulative"),
+    ignored={
+        "blocked": _blocked,
+        "other_blades": lambda: _blade() & ~_blocked(),
+        "direction_unknown": lambda: _ends() & _total_alone() & ~_blocked() & ~_blade(),
+        "no_counters": lambda: _ends() & ~_counts() & ~_blocked() & ~_blade(),
+        "no_ends": lambda: ~_ends() & _counts() & ~_blocked() & ~_blade(),
+    },
+    idle=frozenset(("time", "updated", "uid", "proto", "named", "origin", "src_nat", "dest_nat")),
+    note="A connection's first log has no counters. Updates that name no ends (read-mode raw) cannot be used: export "
+    "with read-mode semi-unified. Threat prevention repeats counters of the firewall and is not counted.",
+)
+_JSON = replace(
+    _TEXT,
+    name="checkpoint_json",
+    family="checkpoint",
+    marks=re.compile(rb'"originsicname"\s*:|"ifdir"\s*:[^{}]{0,400}"loguid"\s*:\s*"\{'),
+    ends_lines=False,
+    idle=None,
+    decoder=json_decoder({**_NAMES, "action": ("action", "Action"), "header": ("@timestamp",)}, _derived),
+    json=True,
+)
+CHECKPOINT = (_TEXT, _JSON)

@@ -1,0 +1,347 @@
+"""Records of NetFlow, IPFIX and sFlow as collectors write them: goflow2, pmacct, nProbe, vFlow, and by IPFIX's names.
+
+Sources: goflow2's description of its protobuf fields and its JSON, pmacct's configuration keys and print plugin,
+nProbe's list of template fields, IANA's list of IPFIX information elements, which super_mediator (for YAF) and
+ipfixcol2 write. Counters are those of the exporter, never multiplied by its sampling; an active timeout cuts sessions
+into deltas. What nfdump writes is in `nfdump`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import polars as pl
+
+from pipeline.sources import json_lines
+from pipeline.sources import zeek_columns as conn
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.formats.vflow import VflowDecoder
+from pipeline.sources.orienting import initiator, leaving
+from pipeline.sources.records import JsonDecoder, json_decoder
+from pipeline.sources.spellings import ABSENT, plain_address
+
+
+def _both(*names: str) -> tuple[str, ...]:
+    """A field of goflow2, as version 2 writes it and as version 1 did."""
+    return (*names, *("".join(word.capitalize() for word in n.split("_")) for n in names))
+
+
+_GOFLOW2: json_lines.Fields = {
+    "ts": _both("time_flow_start_ns", "time_flow_start_ms", "time_flow_start"),
+    "end": _both("time_flow_end_ns", "time_flow_end_ms", "time_flow_end"),
+    "write_ts": _both("time_received_ns", "time_received"),
+    "src": _both("src_addr"),
+    "src_port": _both("src_port"),
+    "dest": _both("dst_addr"),
+    "dest_port": _both("dst_port"),
+    "proto": _both("proto"),
+    "sent": _both("bytes"),
+    "orig_pkts": _both("packets"),
+    "tcp_flags": (*_both("tcp_flags"), "TCPFlags"),
+    "sampling": _both("sampling_rate"),
+    "system": (*_both("sampler_address"), "ExporterAddress"),
+    "forwarding": _both("forwarding_status"),
+    "way": _both("flow_direction"),
+}
+_PMACCT = {
+    "ts": ("timestamp_start", "stamp_inserted"),
+    "end": ("timestamp_end", "stamp_updated"),
+    "write_ts": ("timestamp_export", "stamp_updated"),
+    "src": ("ip_src", "src_ip"),
+    "src_port": ("port_src", "src_port"),
+    "dest": ("ip_dst", "dst_ip"),
+    "dest_port": ("port_dst", "dst_port"),
+    "proto": ("ip_proto", "protocol"),
+    "sent": ("bytes",),
+    "orig_pkts": ("packets",),
+    "tcp_flags": ("tcp_flags",),
+    "sampling": ("sampling_rate",),
+    "system": ("peer_ip_src", "peer_src_ip"),
+    "src_nat": ("post_nat_ip_src",),
+    "dest_nat": ("post_nat_ip_dst",),
+    "received_port": ("post_nat_port_dst",),
+    "forwarding": ("forwarding_status",),
+}
+_NPROBE: json_lines.Fields = {
+    "ts": ("FLOW_START_MILLISECONDS", "FIRST_SWITCHED", "FLOW_START_SEC", "FIRST_SEEN"),
+    "end": ("FLOW_END_MILLISECONDS", "LAST_SWITCHED", "FLOW_END_SEC", "LAST_SEEN"),
+    "src": ("IPV4_SRC_ADDR",),
+    "src_v6": ("IPV6_SRC_ADDR",),
+    "src_port": ("L4_SRC_PORT", "IP_SRC_PORT"),
+    "dest": ("IPV4_DST_ADDR",),
+    "dest_v6": ("IPV6_DST_ADDR",),
+    "dest_port": ("L4_DST_PORT", "IP_DST_PORT"),
+    "proto": ("PROTOCOL",),
+    "orig_ip_bytes": ("IN_BYTES", "SRC2DST_BYTES"),
+    "resp_ip_bytes": ("OUT_BYTES", "DST2SRC_BYTES"),
+    "orig_pkts": ("IN_PKTS", "SRC2DST_PACKETS"),
+    "resp_pkts": ("OUT_PKTS", "DST2SRC_PACKETS"),
+    "sampling": ("SAMPLING_INTERVAL",),
+    "system": ("EXPORTER_IPV4_ADDRESS", "NTOPNG_INSTANCE_NAME"),
+    "src_nat": ("POST_NAT_SRC_IPV4_ADDR",),
+    "dest_nat": ("POST_NAT_DST_IPV4_ADDR",),
+    "received_port": ("POST_NAPT_DST_TRANSPORT_PORT",),
+    "way": ("DIRECTION",),
+}
+
+
+def _ipfix(*names: str, reverse: bool = False) -> tuple[str, ...]:
+    """Information elements as super_mediator (YAF) and ipfixcol2 write them; of the other direction, if so."""
+    if reverse:
+        plain = [f"reverse{n[0].upper()}{n[1:]}" for n in names]
+        return tuple(s for n, p in zip(names, plain, strict=True) for s in (p, f"flows.{p}", f"iana@reverse:{n}"))
+    return tuple(s for n in names for s in (n, f"flows.{n}", f"iana:{n}"))
+
+
+_OCTETS, _PACKETS = ("octetDeltaCount", "octetTotalCount"), ("packetDeltaCount", "packetTotalCount")
+_UNITS = ("Nanoseconds", "Microseconds", "Milliseconds", "Seconds")
+_IPFIX: json_lines.Fields = {
+    "ts": _ipfix(*(f"flowStart{u}" for u in _UNITS)),
+    "end": _ipfix(*(f"flowEnd{u}" for u in _UNITS)),
+    "write_ts": (*_ipfix("exportTime"), "@timestamp", "ipfix:exportTime"),
+    "src": _ipfix("sourceIPv4Address", "sourceIPv6Address"),
+    "src_port": _ipfix("sourceTransportPort"),
+    "dest": _ipfix("destinationIPv4Address", "destinationIPv6Address"),
+    "dest_port": _ipfix("destinationTransportPort"),
+    "proto": _ipfix("protocolIdentifier"),
+    "orig_ip_bytes": _ipfix(*_OCTETS, "initiatorOctets"),
+    "resp_ip_bytes": (*_ipfix(*_OCTETS, reverse=True), *_ipfix("responderOctets")),
+    "orig_pkts": _ipfix(*_PACKETS, "initiatorPackets"),
+    "resp_pkts": (*_ipfix(*_PACKETS, reverse=True), *_ipfix("responderPackets")),
+    "tcp_flags": _ipfix("tcpControlBits"),
+    "sampling": _ipfix("samplingInterval"),
+    "system": _ipfix("exporterIPv4Address", "exporterIPv6Address", "collectorName"),
+    "src_nat": _ipfix("postNATSourceIPv4Address"),
+    "dest_nat": _ipfix("postNATDestinationIPv4Address"),
+    "received_port": _ipfix("postNAPTDestinationTransportPort"),
+    "forwarding": _ipfix("forwardingStatus"),
+    "way": _ipfix("flowDirection"),
+    "event": _ipfix("firewallEvent"),
+    "flow": _ipfix("flowId"),
+    "asa": _ipfix("initiatorOctets", "responderOctets"),
+}
+_DENIED, _UPDATED = 3, 5
+"""Firewalls' events (element 233)."""
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets."""
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel")
+    fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
+    rate = pl.col("sampling").cast(pl.Float64, strict=False)
+    return fields.with_columns(
+        *(pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
+        received_by="dest_nat",
+        initiator=initiator(pl.col("tcp_flags"), pl.lit(value=False)),
+        sampling=pl.when(rate > 0).then(rate),
+        reporter=leaving("way", pl.col("sent").is_not_null()),
+        **_times(fields),
+    )
+
+
+def _parted(lines: pl.Series) -> pl.Series:
+    """Lines with commas for the two blanks at least that part columns, as pmacct prints unless told otherwise."""
+    padded = ~lines.str.contains(",", literal=True)
+    return lines.zip_with(~padded, lines.str.strip_chars().str.replace_all(r"\s{2,}|\t", ","))
+
+
+def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Times without the 0 of exporters that tell none; such a record is of the time at which it came."""
+    told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
+    if fields.schema["ts"] == fields.schema["write_ts"]:
+        told["ts"] = pl.coalesce(told["ts"], "write_ts")
+    return told
+
+
+def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
+    """As `_derive`; a database's rows tell the time at which a flow came in words, in UTC."""
+    if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
+        fields = fields.with_columns(pl.coalesce("ts", conn.epoch_us("write_ts")).alias("ts"))
+    return _derive(fields)
+
+
+def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records without the other direction are of one, also where it is 0: what passes one-way flows on has it so.
+
+    A Cisco ASA's own records (NSEL) know their ends, whether anything was answered or not.
+    """
+    asa = pl.col("asa").is_not_null() if "asa" in fields.columns else pl.lit(value=False)
+    nothing = (pl.col("resp_ip_bytes").cast(pl.Int64, strict=False) == 0).fill_null(value=False)
+    one_way = pl.col("resp_ip_bytes").is_null() | (nothing & ~asa)
+    split = [
+        pl.when(one_way).then("orig_ip_bytes").alias("sent"),
+        *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
+    ]
+    if "event" in fields.columns:
+        split += [pl.when(asa).then("event").alias("nsel"), pl.when(asa).then("flow").alias("uid")]
+    return _derive(fields.with_columns(split))
+
+
+def _derive_nprobe(fields: pl.DataFrame) -> pl.DataFrame:
+    """As `_derive_both`; a template, or ntopng's database, may have both families' addresses, one of them of zeros.
+
+    The database has those of IPv4 as numbers.
+    """
+    nowhere = ("0", *_NOWHERE)
+    known = [pl.when(~pl.col(c).is_in(nowhere)).then(c).alias(c) for c in ("src", "dest", "src_v6", "dest_v6")]
+    numbers = [c for c in ("src", "dest") if fields[c].str.contains(r"^\d+$").any()]
+    fields = fields.with_columns(known).with_columns(plain_address(c).alias(c) for c in numbers)
+    return _derive_both(fields.with_columns(pl.coalesce(c, f"{c}_v6").alias(c) for c in ("src", "dest")))
+
+
+def _is(column: str, event: int) -> pl.Expr:
+    return (pl.col(column).cast(pl.Float64, strict=False) == event).fill_null(value=False)
+
+
+def _accounting() -> pl.Expr:
+    """Of NSEL an update counts since the last one, an end since the beginning (Cisco's guide); others are deltas."""
+    return (
+        pl.when(_is("nsel", _UPDATED))
+        .then(pl.lit("update"))
+        .when(pl.col("nsel").is_not_null())
+        .then(pl.lit("final"))
+        .otherwise(pl.lit("delta"))
+    )
+
+
+def _counts() -> pl.Expr:
+    return pl.any_horizontal(pl.col(c).is_not_null() for c in ("sent", "orig_ip_bytes", "resp_ip_bytes"))
+
+
+def _ends() -> pl.Expr:
+    return pl.col("src").is_not_null() & pl.col("dest").is_not_null()
+
+
+def _blocked() -> pl.Expr:
+    """What the exporter dropped, forwarding status 2 in its first two bits (RFC 7270), or a firewall denied."""
+    dropped = pl.col("forwarding").cast(pl.Float64, strict=False).is_between(128, 191).fill_null(value=False)
+    return dropped | _is("event", _DENIED)
+
+
+_GOFLOW = Form(
+    name="goflow2",
+    family="netflow",
+    vendor_product="goflow2",
+    layer="ip",
+    contract=Contract(
+        "bytes of a server's record",
+        "bytes of a client's record",
+        "IP; of sFlow, frames",
+        "time_flow_start_ns",
+        "one a direction; deltas; sampled counters are not multiplied",
+    ),
+    marks=re.compile(
+        rb'"(?:time_flow_start(?:_[mn]s)?|TimeFlowStart(?:Ms|Ns)?)"\s*:|'
+        rb'"TimeReceived"\s*:[^{}]*"SrcAddr"\s*:|"SrcAddr"\s*:[^{}]*"TimeReceived"\s*:'
+    ),
+    decoder=json_decoder(_GOFLOW2),
+    derive=_derive_goflow2,
+    json=True,
+    strong=True,
+    flows=lambda: _ends() & _counts() & ~_blocked(),
+    ignored={"blocked": _blocked, "no_counters": lambda: _ends() & ~_counts() & ~_blocked()},
+    accounting=_accounting,
+    flags_tell=True,
+)
+_PMACCT_JSON = replace(
+    _GOFLOW,
+    name="pmacct_json",
+    vendor_product="pmacct",
+    contract=replace(_GOFLOW.contract, counts="IP", start="timestamp_start"),
+    marks=re.compile(rb'"ip_(?:src|dst)"\s*:\s*"[^{}]*"ip_(?:src|dst)"\s*:'),
+    decoder=json_decoder(_PMACCT),
+    derive=_derive,
+    local_time=True,
+)
+_PMACCT_CSV = replace(
+    _PMACCT_JSON,
+    name="pmacct_csv",
+    marks=re.compile(rb"(?i)\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?=[^\n]*\b(?:TIMESTAMP_START|STAMP_INSERTED)\b)"
+                     rb"[^\n]*\bBYTES\b"),
+    decoder=delimited(
+        Layout(aliases=_PMACCT, header=re.compile(r"(?i)\bSRC_IP\b"), unset=ABSENT, clean=_parted)
+    ),
+    json=False,
+    blanks=True,
+)  # fmt: skip
+_NPROBE_JSON = replace(
+    _GOFLOW,
+    name="nprobe",
+    vendor_product="nProbe",
+    contract=Contract("OUT_BYTES", "IN_BYTES", "IP", "FIRST_SWITCHED", "`IN_BYTES` alone tells one direction; deltas"),
+    marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:'),
+    decoder=json_decoder(_NPROBE),
+    derive=_derive_nprobe,
+    local_time=True,
+)
+_NPROBE_CSV = replace(
+    _NPROBE_JSON,
+    name="nprobe_csv",
+    contract=replace(_NPROBE_JSON.contract, records="as JSON; the first line names the columns"),
+    marks=re.compile(rb"(?i)\A[^\n]*\bIPV[46]_SRC_ADDR\b"),
+    decoder=delimited(
+        Layout(
+            aliases={name: [s.lower() for s in spellings] for name, spellings in _NPROBE.items()},
+            header=re.compile(r"(?i)\bIPV[46]_SRC_ADDR\b"),
+            unset=ABSENT,
+        )
+    ),
+    json=False,
+    blanks=True,
+)
+_YAF = replace(
+    _NPROBE_JSON,
+    name="yaf",
+    vendor_product="YAF",
+    contract=Contract("roct", "oct", "IP", "start-time", "what yafscii prints, with its header; deltas"),
+    marks=re.compile(rb"(?i)\A\s*start-time\s*\|\s*end-time\s*\|"),
+    decoder=delimited(
+        Layout(
+            aliases={
+                **{"ts": ("start-time",), "end": ("end-time",), "proto": ("proto",)},
+                **{"src": ("sip",), "src_port": ("sp",), "dest": ("dip",), "dest_port": ("dp",)},
+                **{"orig_ip_bytes": ("oct",), "resp_ip_bytes": ("roct",)},
+                **{"orig_pkts": ("pkt",), "resp_pkts": ("rpkt",)},
+            },
+            header=re.compile(r"(?i)^\s*start-time\s*\|"),
+            delimiter="|",
+            quoted=False,
+        )
+    ),
+    derive=_derive_both,
+    json=False,
+    blanks=True,
+)
+_IPFIX_JSON = replace(
+    _NPROBE_JSON,
+    name="ipfix_json",
+    vendor_product="IPFIX",
+    contract=Contract(
+        "reverseOctetDeltaCount",
+        "octetDeltaCount",
+        "IP",
+        "flowStartMilliseconds",
+        "`octetDeltaCount` (or `Total`) alone tells one direction; deltas",
+    ),
+    marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
+    decoder=json_decoder(_IPFIX),
+    derive=_derive_both,
+    local_time=False,
+)
+_VFLOW = replace(
+    _IPFIX_JSON,
+    name="vflow",
+    vendor_product="vFlow",
+    contract=replace(
+        _IPFIX_JSON.contract,
+        bytes_in="responderOctets, or element 1 of RFC 5103",
+        records="a datagram a line; `octetDeltaCount` (element 1) alone tells one direction; deltas",
+    ),
+    marks=re.compile(rb'"DataSets"\s*:\s*\[\s*\[\s*\{\s*"I"\s*:'),
+    decoder=lambda _: VflowDecoder(JsonDecoder(_IPFIX)),
+    numbers_records=True,
+)
+COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON, _NPROBE_CSV, _YAF, _IPFIX_JSON, _VFLOW)

@@ -1,0 +1,110 @@
+"""What pipelines of Elastic's integrations make of firewalls' logs, put right: directions, starts, logs that repeat.
+
+Sources: the pipelines of elastic/integrations and the documents that their tests expect, compared with the firewalls'
+own logs, which those documents hold, too.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipeline.sources.formats.checkpoint import BLADES
+from pipeline.sources.starts import ZONED, put_back, told
+
+_ZSCALER, _MENDED = "zscaler_zia.firewall", 1_781_049_600_000_000
+"""A dataset whose pipeline kept what came in, `inbytes`, as the source's bytes, until 2026-06-10 (elastic/integrations,
+pull request 19463); sites took up that version when they pleased."""
+_CHECKPOINT = "checkpoint.firewall"
+"""A dataset whose pipeline keeps what left the gateway for the client, client_outbound_bytes, as the source's."""
+_WATCHGUARD = "watchguard_firebox.log"
+"""A dataset whose pipeline keeps what the client received, rcvd_bytes, as the source's."""
+_FORTINET = ("fortinet_fortigate.log", "fortinet.firewall")
+"""Datasets whose event.start is when the log was made."""
+_SONICWALL, _SOPHOS = "sonicwall_firewall.log", "sophos.xg"
+_LOGGED_AT_END = (
+    *_FORTINET,
+    _SONICWALL,
+    _SOPHOS,
+    _WATCHGUARD,
+    _ZSCALER,
+    "barracuda_cloudgen_firewall.log",
+    "juniper_srx.log",
+    "juniper.srx",
+)
+"""Datasets whose sessions are logged when they end, and whose pipelines take that for the start, or tell none."""
+_CEF_RECEIVED = ("fortinet", "check point")
+"""Vendors in whose CEF `in` is what the client received, which Filebeat and Logstash take for the source's bytes."""
+_CLOSED = "537"
+"""SonicWall's message of a connection that closed."""
+_AT_ONCE, _ZONES = 1_000_000, 900_000_000
+"""Microseconds: what counts as the same time, and what zones differ by a multiple of."""
+
+
+def mended(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records with the sides and starts that the firewalls meant, and whether a side is `doubted`."""
+    if fields["cef_version"].null_count() < fields.height:  # Logstash tells the device only as the observer.
+        lacks = pl.col("cef_vendor").is_null() & pl.col("cef_version").is_not_null()
+        pairs = (("cef_vendor", "vendor"), ("cef_product", "product"))
+        fields = fields.with_columns(pl.when(lacks).then(b).otherwise(a).alias(a) for a, b in pairs)
+    known = fields["dataset"].is_in([*_LOGGED_AT_END, _CHECKPOINT])
+    if not known.any() and fields["cef_vendor"].null_count() == fields.height:
+        return fields.with_columns(doubted=pl.lit(value=False))
+    if fields["duration"].null_count() < fields.height:
+        fields = _begun(fields)
+    return _turned(fields)
+
+
+def repeats() -> pl.Expr:
+    """Check Point's logs of other products about a connection that the firewall logs."""
+    return (pl.col("dataset") == _CHECKPOINT) & pl.col("product").str.to_lowercase().is_in(BLADES).fill_null(False)
+
+
+def requests() -> pl.Expr:
+    """Logs of requests, or of a connection that begins, whose counters the log of the connection's end has, too."""
+    dataset = pl.col("dataset")
+    sonicwall = (dataset == _SONICWALL) & (pl.col("code") != _CLOSED)
+    watchguard = (dataset == _WATCHGUARD) & pl.col("duration").is_null()
+    sophos = (dataset == _SOPHOS) & (pl.col("kind") != "Firewall")
+    other = _cef("fortinet") & ~pl.col("cef_name").str.contains(r"(?i)^(?:\w+ )?traffic\b")
+    return pl.any_horizontal(kind.fill_null(value=False) for kind in (sonicwall, watchguard, sophos, other))
+
+
+def fortinet() -> pl.Expr:
+    """Whether a FortiGate made the log."""
+    return (pl.col("dataset").is_in(_FORTINET) | _cef("fortinet")).fill_null(value=False)
+
+
+def _cef(vendor: str) -> pl.Expr:
+    return pl.col("cef_vendor").str.to_lowercase() == vendor
+
+
+def _begun(fields: pl.DataFrame) -> pl.DataFrame:
+    """Sessions that were logged at their end with their start, where the record has that for the end."""
+    apart = told(fields, "ts") - told(fields, "write_ts")
+    if fields.schema["write_ts"] == pl.String:  # Without a zone; the start may already be of the source's.
+        apart = pl.when(pl.col("write_ts").str.contains(ZONED)).then(apart).otherwise(apart % _ZONES)
+    same = (apart.abs() < _AT_ONCE).fill_null(value=False) | pl.col("dataset").is_in(_FORTINET)
+    lasted = pl.col("duration").cast(pl.Float64, strict=False) / 1e3
+    return put_back(fields, pl.col("dataset").is_in(_LOGGED_AT_END) & same, lasted)
+
+
+def _turned(fields: pl.DataFrame) -> pl.DataFrame:
+    """Both sides' counters exchanged in records whose pipeline has them the other way."""
+    zscaler, checkpoint = pl.col("dataset") == _ZSCALER, pl.col("dataset") == _CHECKPOINT
+    outbound = pl.col("orig_ip_bytes").is_not_null()  # Without it the dest's are received_bytes, the right way.
+    # PAN-OS alone writes what the client sent as `in`, as CEF has it.
+    service = _cef("palo alto networks") & (pl.col("cef_product") != "PAN-OS")
+    cef = pl.col("cef_vendor").str.to_lowercase().is_in(_CEF_RECEIVED) | service
+    ways = (zscaler & (told(fields, "ts") < _MENDED), checkpoint & outbound, pl.col("dataset") == _WATCHGUARD, cef)
+    turned = pl.any_horizontal(way.fill_null(value=False) for way in ways)
+    pairs = (("resp_ip_bytes", "orig_ip_bytes"), ("resp_pkts", "orig_pkts"))
+    exchanged = [
+        pl.when(turned if a.endswith("bytes") else turned & checkpoint).then(b).otherwise(a).alias(a)
+        for pair in pairs
+        for a, b in (pair, pair[::-1])
+    ]
+    return fields.with_columns(
+        *exchanged,
+        doubted=zscaler & ~turned,
+        uid=pl.when(checkpoint).then("event_id").otherwise("uid"),  # What its pipeline makes of loguid.
+    )

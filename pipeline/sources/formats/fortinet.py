@@ -1,0 +1,270 @@
+"""FortiGate traffic logs as key=value lines, CEF or JSON, with or without a syslog header, and FortiAnalyzer's CSV.
+
+Sources: the FortiOS log message reference (traffic logs, message ids, long-live sessions; CEF support, in which `out`
+is what the client sent; that of FortiOS 4.0 for the keys of old). UTM and event logs repeat byte counters and are never
+counted; the web interface's own exports are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from pipeline.sources import json_lines
+from pipeline.sources import zeek_columns as conn
+from pipeline.sources.base import rejected
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless
+from pipeline.sources.glances.pair_parts import PairParts
+from pipeline.sources.glances.sight import Cut
+from pipeline.sources.glances.templates import LASTED
+from pipeline.sources.orienting import has_counters
+from pipeline.sources.texts import headed, key_values, syslog
+
+_KEYS = ("logid", "eventtime", "srcip", "srcport", "dstip", "dstport", "proto", "service", "action", "duration",
+         "sentbyte", "rcvdbyte", "sentpkt", "rcvdpkt", "sessionid", "devname", "transip", "tranip")  # fmt: skip
+_INSTEAD = {"eventtime": ("date", "time", "tz"), "devname": ("devid",), "logid": ("rcvddelta",)}
+"""Keys that are asked only where another is absent."""
+_OLD = {
+    **{"srcip": "src", "srcport": "src_port", "dstip": "dst", "dstport": "dst_port", "sentbyte": "sent"},
+    **{"rcvdbyte": "rcvd", "sentpkt": "sent_pkt", "rcvdpkt": "rcvd_pkt", "transip": "tran_sip", "tranip": "tran_ip"},
+    **{"sessionid": "SN", "logid": "log_id", "devid": "device_id", "action": "status"},
+}
+"""Keys -> what FortiOS 4 called them; 5.0 still said `status`."""
+_JUDGED = {
+    **{"ts": ("eventtime",), LASTED: ("duration",), "src": ("srcip",), "dest": ("dstip",), "src_port": ("srcport",)},
+    **{"dest_port": ("dstport",), "resp_ip_bytes": ("rcvdbyte",), "orig_ip_bytes": ("sentbyte",)},
+    **{"resp_pkts": ("rcvdpkt",), "orig_pkts": ("sentpkt",)},
+    **{name: (name,) for name in ("type", "logid", "action", "rcvddelta")},
+    **{f"of old: {name}": (name,) for name in _OLD.values()},
+}
+"""Fields that decide what becomes of a line -> their keys; nothing of the other keys does where these are plain."""
+_COUNTED = ("sentbyte", "rcvdbyte")
+_MARK = "(?:dev(?:ice_)?id|log_?id)"
+_BEGINS = (4, 15, 16)
+"""Message ids of sessions that start: of another subtype, forward, local."""
+_INTERIM = (20, 21)
+"""Message ids of sessions that go on: forward, sniffer."""
+_BLOCKED = ("deny", "blocked", "drop", "dropped", "block")
+_OWN = r"(?:FTNTFGT|ad\.)"
+"""What stands in CEF before keys that have none there: a FortiGate's own prefix, and that of a FortiAnalyzer."""
+_CEF = {
+    "logid": f"{_OWN}logid",
+    "eventtime": f"{_OWN}eventtime",
+    "tz": f"{_OWN}tz",
+    "srcip": "src",
+    "srcport": "spt",
+    "dstip": "dst",
+    "dstport": "dpt",
+    "proto": "proto",
+    "service": "app",
+    "action": "act",
+    "duration": f"{_OWN}duration",
+    "sentbyte": "out",
+    "rcvdbyte": "in",
+    "sentpkt": f"{_OWN}sentpkt",
+    "rcvdpkt": f"{_OWN}rcvdpkt",
+    "rcvddelta": f"{_OWN}rcvddelta",
+    "sessionid": "externalI[dD]",
+    "devname": "dvchost",
+    "devid": "deviceExternalId",
+    "transip": "sourceTranslatedAddress",
+    "tranip": "destinationTranslatedAddress",
+}
+"""Keys of ours -> the patterns of those of CEF."""
+_JSON_KEYS = {
+    **{key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type")},
+    "shipped": ("itime", "_time", "@timestamp"),
+}
+"""With the times of who received or shipped a record that lacks its own."""
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
+
+
+@dataclass
+class FortinetDecoder(Stateless):
+    """Lines of pairs; only those of traffic logs are taken apart."""
+
+    zone: str
+    expects_header = False
+
+    def cut(self) -> Cut:
+        """See LucidDecoder."""
+        return Cut(PairParts(_JUDGED, " "), separator=" ")
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        if not lines["raw"].str.contains("|Fortinet|", literal=True).any():
+            return self._pairs(lines, reason)
+        headers = lines.select(headed.is_headed("raw", "Fortinet")).to_series()
+        by_header, by_pairs = self._headed(lines.filter(headers), reason), self._pairs(lines.filter(~headers), reason)
+        fields = pl.concat([by_pairs.fields, by_header.fields], how="diagonal").sort("source_line")
+        return Decoded(fields, pl.concat([by_pairs.broken, by_header.broken]))
+
+    def _headed(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """Lines of CEF."""
+        kind, number = headed.value("raw", "cat").str.extract(r"^(\w+)"), headed.part("raw", 3)
+        twice = pl.any_horizontal(headed.repeated("raw", _CEF[key]) for key in (*_COUNTED, "srcip", "dstip"))
+        lines = lines.with_columns(kind=pl.coalesce(kind, headed.part("raw", 4).str.extract(r"^(\w+):")), twice=twice)
+        is_traffic = (pl.col("kind") == "traffic").fill_null(value=False)
+        bad = lines.filter(is_traffic & pl.col("twice")).with_columns(
+            detail=pl.lit("an end or a byte counter that is given twice")
+        )
+        broken = rejected(bad, reason, "detail")
+        traffic = lines.filter(is_traffic & ~pl.col("twice"))
+        traffic = traffic.with_columns(headed.value("raw", theirs).alias(ours) for ours, theirs in _CEF.items())
+        stamp = headed.wall(pl.coalesce(headed.value("raw", key) for key in ("start", "rt")))
+        told = pl.when(headed.value("raw", "cn1Label") == "Duration").then(headed.value("raw", "cn1"))  # FortiOS 5.6.
+        traffic = traffic.with_columns(
+            date=stamp.str.slice(0, 10),
+            time=stamp.str.slice(11, 8),
+            logid=pl.coalesce("logid", number),
+            duration=pl.coalesce("duration", told),
+        )
+        fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
+        others = lines.filter(~is_traffic).select("source_line", "raw", kind=pl.lit("other"))
+        return Decoded(pl.concat([fields, others], how="diagonal"), broken)
+
+    def _pairs(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """Lines of key=value pairs."""
+        frame = lines.with_columns(text=key_values.plain(lines["raw"]))
+        frame = frame.with_columns(kind=key_values.value("text", "type"))
+        traffic = pl.col("kind") == "traffic"
+        counters = (*_COUNTED, *(_OLD[key] for key in _COUNTED))
+        told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in counters)
+        other = pl.col("kind").is_null() & ~(syslog.is_message() & ~pl.col("text").str.contains(f" {_MARK}="))
+        detail = (
+            pl.when(pl.col("text").is_null())
+            .then(pl.lit("a quote that does not close"))
+            .when(other)
+            .then(pl.lit("no key 'type'"))
+            .when(told_twice)
+            .then(pl.lit("a byte counter that is given twice"))
+        )
+        frame = frame.with_columns(detail=detail)
+        bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())
+        broken = rejected(bad, reason, "detail")
+        return Decoded(self._fields(good), broken)
+
+    def _fields(self, good: pl.DataFrame) -> pl.DataFrame:
+        """Traffic lines with their fields, and the others as they are."""
+        traffic = good.filter(pl.col("kind") == "traffic")
+        traffic = key_values.values(traffic, "text", _KEYS)
+        lacking = [k for key, instead in _INSTEAD.items() if traffic[key].has_nulls() for k in instead]
+        traffic = key_values.values(traffic, "text", lacking)
+        absent = [k for keys in _INSTEAD.values() for k in keys if k not in lacking]
+        traffic = traffic.with_columns(pl.lit(None, pl.String).alias(k) for k in absent)
+        old = {key: name for key, name in _OLD.items() if traffic[key].has_nulls()}
+        traffic = key_values.values(traffic, "text", list(old.values()))
+        traffic = traffic.with_columns(pl.coalesce(key, name).alias(key) for key, name in old.items())
+        fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
+        others = good.filter((pl.col("kind") != "traffic").fill_null(value=True)).select("source_line", "raw", "kind")
+        return pl.concat([fields, others], how="diagonal")
+
+
+@dataclass
+class FortinetJson(Stateless):
+    """Lines of JSON with the keys of the pairs."""
+
+    zone: str
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        found, broken = json_lines.decode(lines, _JSON_KEYS, reason)
+        fields = found.rename({"type": "kind"}).with_columns(_times(self.zone))
+        fields = fields.with_columns(pl.coalesce("logged", conn.epoch_us("shipped", self.zone)).alias("logged"))
+        return Decoded(fields.select("source_line", "raw", "kind", *_fields()), broken)
+
+
+def _times(zone: str) -> pl.Expr:
+    """`logged`, epoch microseconds: eventtime, or the device's date and time with its offset, or in the zone."""
+    number = pl.col("eventtime").cast(pl.Int64, strict=False)
+    digits = pl.col("eventtime").str.len_bytes()
+    scaled = (
+        pl.when(digits >= 18).then(number // 1_000).when(digits >= 15).then(number)
+        .when(digits >= 12).then(number * 1_000).when(digits >= 9).then(number * 1_000_000)
+    )  # fmt: skip
+    stamp = pl.concat_str("date", pl.lit(" "), "time")
+    wall = stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+    parts = pl.col("tz").str.extract_groups(r"([+-])(\d\d?):?(\d\d)?")
+    hours, minutes = (parts.struct.field(n).cast(pl.Int64, strict=False) for n in ("2", "3"))
+    ahead = (hours * 3_600 + minutes.fill_null(0) * 60) * 1_000_000
+    offset = pl.when(parts.struct.field("1") == "-").then(-ahead).otherwise(ahead)
+    return pl.coalesce(scaled, syslog.epoch_of(wall, offset, zone)).alias("logged")
+
+
+def _fields() -> list[pl.Expr]:
+    """The fields of records; a session starts its duration before it is logged."""
+    lasted = (pl.col("duration").cast(pl.Float64, strict=False).fill_null(0) * 1e6).cast(pl.Int64, strict=False)
+    message = pl.col("logid").cast(pl.Int64, strict=False) % 1_000_000
+    unnumbered = message.is_null() & (pl.col("action") == "accept") & pl.col("rcvddelta").is_not_null()
+    moved = [pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)) for c in ("transip", "tranip")]
+    return [
+        syslog.as_text(pl.col("logged") - lasted).alias("ts"),
+        syslog.as_text(pl.col("logged")).alias("write_ts"),
+        pl.col("sessionid").alias("uid"),
+        pl.col("srcip").alias("src"),
+        pl.col("srcport").alias("src_port"),
+        pl.col("dstip").alias("dest"),
+        pl.col("dstport").alias("dest_port"),
+        pl.col("proto"),
+        pl.col("service").str.to_lowercase(),
+        pl.col("duration"),
+        pl.col("rcvdbyte").alias("resp_ip_bytes"),
+        pl.col("sentbyte").alias("orig_ip_bytes"),
+        pl.col("rcvdpkt").alias("resp_pkts"),
+        pl.col("sentpkt").alias("orig_pkts"),
+        pl.coalesce("devname", "devid").alias("system"),
+        moved[0].alias("src_nat"),
+        moved[1].alias("dest_nat"),
+        (message.is_in(_INTERIM) | unnumbered).fill_null(value=False).alias("interim"),
+        pl.col("action").str.to_lowercase().is_in(_BLOCKED).fill_null(value=False).alias("blocked"),
+        (message.is_in(_BEGINS) | (pl.col("action") == "start")).fill_null(value=False).alias("begin"),
+    ]
+
+
+def _allowed() -> pl.Expr:
+    return (pl.col("kind") == "traffic") & ~pl.col("blocked") & ~pl.col("begin")
+
+
+_PAIRS = Form(
+    name="fortinet",
+    vendor_product="Fortinet FortiGate",
+    layer="unknown",
+    contract=Contract(
+        "rcvdbyte",
+        "sentbyte",
+        "as the device counts",
+        "eventtime - duration",
+        "`type=traffic` lines; message 20 is interim, cumulative",
+    ),
+    marks=re.compile(
+        rb"CEF: ?\d+\|Fortinet\|Forti[Gg]ate|"
+        rb"(?m:^(?=[^\n]{0,2000}?\b" + _MARK.encode() + rb'="?\w)[^\n]{0,2000}?\btype="?(?:traffic|utm|event)\b)'
+    ),
+    strong=True,
+    ends_lines=True,
+    decoder=lambda options: FortinetDecoder(options.timezone),
+    flows=lambda: _allowed() & has_counters(),
+    accounting=lambda: pl.when(pl.col("interim")).then(pl.lit("cumulative")),
+    ignored={
+        "blocked": lambda: pl.col("blocked"),
+        "begin": lambda: pl.col("begin") & ~pl.col("blocked"),
+        "no_counters": lambda: _allowed() & ~has_counters(),
+    },
+    local_time=True,
+    idle=frozenset(),
+)
+_JSON = replace(
+    _PAIRS,
+    name="fortinet_json",
+    family="fortinet",
+    marks=re.compile(rb'"(?:devid|logid|sentbyte|rcvdbyte)"\s*:[^{}]*"type"\s*:\s*"(?:traffic|utm|event)"|'
+                     rb'"type"\s*:\s*"(?:traffic|utm|event)"[^{}]*"(?:devid|logid|sentbyte|rcvdbyte)"\s*:'),
+    decoder=lambda options: FortinetJson(options.timezone),
+    json=True,
+    strong=False,
+    ends_lines=False,
+    idle=None,
+)  # fmt: skip
+FORTINET = (_PAIRS, _JSON)

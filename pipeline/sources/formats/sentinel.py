@@ -1,0 +1,311 @@
+"""Tables of Microsoft Sentinel that hold firewalls' sessions: CommonSecurityLog, and ASIM's network sessions.
+
+Sources: Microsoft's pages on the two tables. CommonSecurityLog keeps the keys of CEF as columns, so that each vendor's
+own meaning of them counts, and how a vendor names sessions that begin, go on or were blocked; what it has no column for
+stands in AdditionalExtensions. ASIM says itself which end sent what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from pipeline.sources import json_lines, spellings
+from pipeline.sources import zeek_columns as conn
+from pipeline.sources.declared import Contract, Decoded, Form, Wrapped
+from pipeline.sources.delimited import DelimitedDecoder, Layout
+from pipeline.sources.orienting import has_counters
+from pipeline.sources.records import JsonDecoder
+from pipeline.sources.spellings import ABSENT
+from pipeline.sources.texts import syslog
+
+
+def _time(name: str) -> tuple[str, str]:
+    """A time as the table and as the portal's exports name it."""
+    return name, f"{name} [UTC]"
+
+
+Names = Mapping[str, Sequence[str]]
+Meaning = Callable[[pl.DataFrame], pl.DataFrame]
+
+CEF: Names = {
+    "ts": _time("StartTime"),
+    "end": _time("EndTime"),
+    "write_ts": _time("TimeGenerated"),
+    "src": ("SourceIP",),
+    "src_port": ("SourcePort",),
+    "dest": ("DestinationIP",),
+    "dest_port": ("DestinationPort",),
+    "proto": ("Protocol",),
+    "service": ("ApplicationProtocol",),
+    "resp_ip_bytes": ("ReceivedBytes",),
+    "orig_ip_bytes": ("SentBytes",),
+    "action": ("DeviceAction",),
+    "system": ("DeviceName", "DeviceExternalID", "Computer"),
+    "uid": ("ExternalID", "ExtID"),
+    "src_nat": ("SourceTranslatedAddress",),
+    "dest_nat": ("DestinationTranslatedAddress",),
+    "vendor": ("DeviceVendor",),
+    "product": ("DeviceProduct",),
+    "class": ("DeviceEventClassID",),
+    "activity": ("Activity",),
+    "number1": ("DeviceCustomNumber1", "FieldDeviceCustomNumber1"),
+    "number2": ("DeviceCustomNumber2", "FieldDeviceCustomNumber2"),
+    "number3": ("DeviceCustomNumber3", "FieldDeviceCustomNumber3"),
+    "string4": ("DeviceCustomString4",),
+    "more": ("AdditionalExtensions",),
+}
+"""Columns of CommonSecurityLog."""
+_ASIM: Names = {
+    "ts": (*_time("EventStartTime"), *_time("TimeGenerated")),
+    "end": _time("EventEndTime"),
+    "write_ts": _time("TimeGenerated"),
+    "src": ("SrcIpAddr",),
+    "src_port": ("SrcPortNumber",),
+    "dest": ("DstIpAddr",),
+    "dest_port": ("DstPortNumber",),
+    "proto": ("NetworkProtocol",),
+    "service": ("NetworkApplicationProtocol",),
+    "resp_ip_bytes": ("DstBytes",),
+    "orig_ip_bytes": ("SrcBytes",),
+    "resp_pkts": ("DstPackets",),
+    "orig_pkts": ("SrcPackets",),
+    "total": ("NetworkBytes",),
+    "milliseconds": ("NetworkDuration",),
+    "uid": ("NetworkSessionId",),
+    "action": ("DvcAction",),
+    "src_nat": ("SrcNatIpAddr",),
+    "dest_nat": ("DstNatIpAddr",),
+    "system": ("DvcHostname", "Dvc", "DvcIpAddr"),
+    "schema": ("EventSchema",),
+    "kind": ("EventType",),
+    "vendor": ("EventVendor",),
+    "product": ("EventProduct",),
+    "way": ("NetworkDirection",),
+    "table": ("Type",),
+    "rule": ("NetworkRuleName",),
+    "begun": _time("Start"),
+    "interface": ("DvcInboundInterface", "DvcInterface"),
+}
+_BLOCKED = ("deny", "denied", "block", "blocked", "drop", "dropped", "reject", "rejected", "reset", "reset source",
+            "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
+            "drop packet")  # fmt: skip
+_INTERIM, _BEGINS = (20, 21), (4, 15, 16)
+"""FortiGate's message ids of sessions that go on and that begin."""
+
+
+def _vendor(name: str) -> pl.Expr:
+    return pl.col("vendor").str.contains(f"(?i)^{name}").fill_null(value=False)
+
+
+def _extension(key: str) -> pl.Expr:
+    """A value among the pairs of CEF that have no column of their own."""
+    return pl.col("more").str.extract(rf"(?i)(?:^|;)\s*{key}=([^;]*)")
+
+
+def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
+    """Times, direction and kind of records, as their vendors mean them."""
+    fortinet, palo_alto = _vendor("fortinet"), _vendor("palo alto")
+    message = pl.coalesce(_extension("(?:FTNTFGT|ad[._])logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
+    names = [pl.col(c).str.to_uppercase() for c in ("activity", "class")]
+    subtype = pl.when(names[0] == "TRAFFIC").then(names[1]).when(names[1] == "TRAFFIC").then(names[0])
+    by_device = palo_alto & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
+    by_number = pl.when(palo_alto).then("number3").when(_vendor("zscaler")).then(_thousandth("number1"))
+    lasted = pl.coalesce(_extension("(?:FTNTFGT|ad[._])?duration"), by_number)
+    sessions = pl.col("number2").cast(pl.Float64, strict=False)
+    several = _vendor("zscaler") & (pl.col("string4").str.to_lowercase() == "yes") & (sessions.fill_null(2) > 1)
+    check_point, firepower = _vendor("check ?point"), _firepower()
+    began = pl.when(check_point).then(_extension("start_time")).when(firepower).then(_extension("start"))
+    start = pl.when(~(fortinet | palo_alto)).then(pl.coalesce("ts", began))
+    # A FortiAnalyzer names the subtype first: forward traffic close.
+    other_fortinet = fortinet & ~pl.col("activity").str.contains(r"(?i)^(?:\w+ )?traffic\b")
+    other_palo_alto = palo_alto & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False)
+    instance = pl.concat_str([_extension("dvcpid"), "uid", began], separator="/", ignore_nulls=True)
+    session = pl.when(check_point).then(_extension("loguid")).when(firepower).then(instance)
+    received = pl.coalesce("resp_ip_bytes", pl.when(firepower).then(_extension("bytesIn")))
+    sent = pl.coalesce("orig_ip_bytes", pl.when(firepower).then(_extension("bytesOut")))
+    return _started(fields.with_columns(ts=start, duration=lasted)).with_columns(
+        resp_ip_bytes=pl.when(by_device).then(sent).otherwise(received),
+        orig_ip_bytes=pl.when(by_device).then(received).otherwise(sent),
+        uid=pl.coalesce(session, "uid", pl.when(palo_alto).then("number1")),
+        # Updates of Check Point's and Firepower's connections count since the beginning, too.
+        interim=(fortinet & message.is_in(_INTERIM).fill_null(value=False)) | check_point | firepower,
+        stretch=pl.lit(value=False),
+        several=several,
+        sent=pl.lit(None, pl.String),
+        begin=(fortinet & message.is_in(_BEGINS)) | (palo_alto & (subtype == "START")),
+        other=other_fortinet | other_palo_alto | (_vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW")),
+        blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED) | (palo_alto & subtype.is_in(["DENY", "DROP"])),
+    )
+
+
+def _thousandth(column: str) -> pl.Expr:
+    """Milliseconds as seconds."""
+    return (pl.col(column).cast(pl.Float64, strict=False) / 1e3).cast(pl.String)
+
+
+def _firepower() -> pl.Expr:
+    return _vendor("cisco") & _product("firepower")
+
+
+def _asim(fields: pl.DataFrame) -> pl.DataFrame:
+    """Times, direction and kind of records, as Microsoft's parsers make them.
+
+    They keep PAN-OS' counters as CommonSecurityLog has them, and have those of Firepower, and of what a machine or
+    interface received, the other way; FortiGate's duration is in seconds; for the start of many firewalls' sessions (of
+    those two always) they give the time at which those were logged, at their end.
+    """
+    panos, fortinet = _vendor("palo alto") & _product("panos"), _vendor("fortinet")
+    vpc, insights = _vendor("aws") & _product("vpc"), _vendor("microsoft") & _product("vmconnection")
+    analytics = _vendor("microsoft") & _product("nsgflow", "azure nsg flows")
+    stretch, inbound = vpc | analytics | insights, pl.col("way").str.to_lowercase() == "inbound"
+    by_network = _product("nsgflow") & (pl.col("table") == "NTANetAnalytics")
+    turned = (panos | _firepower() | ((insights | by_network) & inbound)).fill_null(value=False)
+    units = pl.when(fortinet).then(1).otherwise(1_000)
+    seconds = pl.when(~insights).then(pl.col("milliseconds").cast(pl.Float64, strict=False) / units)
+    told, logged = (conn.epoch_us(f"_{c}") for c in ("ts", "write_ts"))
+    plain = [spellings.plain_times(pl.col(c)).alias(f"_{c}") for c in ("ts", "write_ts")]
+    at_end = ((told - logged).abs() < 1_000_000).fill_null(value=False) | panos | fortinet
+    late = at_end & ~stretch & (seconds > 0).fill_null(value=False)
+    fields = fields.with_columns(ts=pl.coalesce(pl.when(vpc).then("begun"), "ts")).with_columns(*plain)
+    fields = fields.with_columns(
+        ts=pl.when(~late).then("ts"),
+        write_ts=pl.when(late).then("ts").otherwise("write_ts"),
+        end=pl.when(~late & ~panos).then("end"),
+        duration=seconds.cast(pl.String),
+    )
+    ends = [
+        expr
+        for end in ("src", "dest")  # The ends of a packet are in VPC flow logs those before translation.
+        for expr in (
+            pl.when(vpc).then(pl.coalesce(f"{end}_nat", end)).otherwise(end).alias(end),
+            pl.when(vpc & pl.col(f"{end}_nat").is_not_null()).then(end).otherwise(f"{end}_nat").alias(f"{end}_nat"),
+        )
+    ]
+    row = pl.concat_str([pl.col(c).fill_null("") for c in ("uid", "rule", "way")], separator="|")
+    return _started(fields.drop("_ts", "_write_ts")).with_columns(
+        *ends,
+        resp_ip_bytes=pl.when(turned).then("orig_ip_bytes").otherwise("resp_ip_bytes"),
+        orig_ip_bytes=pl.when(turned).then("resp_ip_bytes").otherwise("orig_ip_bytes"),
+        sent=pl.when(vpc).then("total"),
+        total=pl.when(~vpc).then("total"),
+        uid=pl.when(analytics | insights).then(row).otherwise("uid"),
+        system=pl.when(vpc).then("interface").otherwise("system"),
+        reporter=pl.when(stretch & inbound).then(pl.lit("dest")).when(stretch & ~inbound).then(pl.lit("src")),
+        interim=pl.lit(value=False),
+        stretch=stretch,
+        several=pl.lit(value=False),
+        begin=pl.col("kind").str.to_lowercase() == "networksessionstart",
+        other=pl.col("schema") != "NetworkSession",
+        blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED),
+    )
+
+
+def _product(*names: str) -> pl.Expr:
+    return pl.col("product").str.to_lowercase().is_in(names).fill_null(value=False)
+
+
+def _started(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records without a start began their duration before they were logged."""
+    logged = conn.epoch_us("_written")
+    seconds = pl.col("duration").cast(pl.Float64, strict=False).fill_null(0)
+    began = syslog.as_text(logged - (seconds * 1e6).cast(pl.Int64, strict=False))
+    written = fields.with_columns(_written=spellings.plain_times(pl.col("write_ts")))
+    return written.with_columns(ts=pl.coalesce("ts", began)).drop("_written")
+
+
+@dataclass
+class SentinelDecoder(Wrapped):
+    """Records of a table, read by the decoder of its encoding."""
+
+    meaning: Meaning
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        found = self.inner.decode(lines, reason)
+        return replace(found, fields=self.meaning(conn.unset_to_null(json_lines.as_texts(found.fields))))
+
+
+def _flow() -> pl.Expr:
+    ends = pl.col("src").is_not_null() & pl.col("dest").is_not_null()
+    kinds = ("other", "begin", "blocked", "several")
+    return ends & ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in kinds)
+
+
+def _counts() -> pl.Expr:
+    return has_counters() | pl.col("sent").is_not_null()
+
+
+def _is(kind: str) -> pl.Expr:
+    return pl.col(kind).fill_null(value=False) & ~pl.col("other").fill_null(value=False)
+
+
+def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contract, product: str) -> Form:
+    return Form(
+        name=name,
+        family="sentinel",
+        vendor_product=product,
+        layer="unknown",
+        contract=contract,
+        marks=re.compile(rf'"(?:{marks})"\s*:'.encode()),
+        strong=True,
+        decoder=lambda _: SentinelDecoder(JsonDecoder(names), meaning),
+        json=True,
+        flows=lambda: _flow() & _counts(),
+        ignored={
+            "begin": lambda: _is("begin"),
+            "blocked": lambda: _is("blocked") & ~_is("begin"),
+            "several_ends": lambda: _is("several") & ~_is("begin") & ~_is("blocked"),
+            "no_counters": lambda: _flow() & ~_counts(),
+        },
+        accounting=lambda: (
+            pl.when(pl.col("interim")).then(pl.lit("cumulative")).when(pl.col("stretch")).then(pl.lit("delta"))
+        ),
+    )
+
+
+def _csv(form: Form, names: Names, meaning: Meaning, marks: str) -> Form:
+    aliases = {ours: [s.lower() for s in spelled] for ours, spelled in names.items()}
+    column = rf'(?i)(?:^|[,;\t])"?(?:{marks})"?(?:[,;\t]|$)'
+    layout = Layout(aliases=aliases, header=re.compile(column), unset=ABSENT)
+    return replace(
+        form,
+        name=f"{form.name}_csv",
+        contract=replace(form.contract, records="as JSON; the first line names the columns"),
+        marks=re.compile(rf'(?i)\A[^\n]*?(?:^|[,;\t])"?(?:{marks})"?(?:[,;\t]|\r?\n|\Z)'.encode()),
+        decoder=lambda _: SentinelDecoder(DelimitedDecoder(layout), meaning),
+        json=False,
+        blanks=True,
+    )
+
+
+_CEF_MARKS, _ASIM_MARKS = "DeviceEventClassID|DeviceEventClassId|DeviceVendor", "SrcIpAddr"
+COMMON_SECURITY_LOG = _json(
+    "sentinel_cef",
+    CEF,
+    as_vendors_mean,
+    _CEF_MARKS,
+    Contract(
+        "ReceivedBytes",
+        "SentBytes",
+        "as the device counts",
+        "StartTime, or TimeGenerated - duration",
+        "as the vendor logs; PAN-OS counts the other way; FortiGate's interim records are cumulative",
+    ),
+    "Microsoft Sentinel CommonSecurityLog",
+)
+_SESSIONS = _json(
+    "sentinel_asim",
+    _ASIM,
+    _asim,
+    _ASIM_MARKS,
+    Contract("DstBytes", "SrcBytes", "as the device counts", "EventStartTime", "one a session or event of a session"),
+    "Microsoft Sentinel ASIM",
+)
+SENTINEL = (
+    *(COMMON_SECURITY_LOG, _csv(COMMON_SECURITY_LOG, CEF, as_vendors_mean, _CEF_MARKS)),
+    *(_SESSIONS, _csv(_SESSIONS, _ASIM, _asim, _ASIM_MARKS)),
+)

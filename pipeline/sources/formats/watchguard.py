@@ -1,0 +1,111 @@
+"""WatchGuard Firebox traffic logs of connections that ended, behind any syslog header.
+
+Source: WatchGuard's Fireware log catalog and its page on reading log messages: the ends stand by their place, the first
+is who began, and what a connection's end tells (duration and counters) follows as pairs. The time in parentheses is of
+UTC. Requests of which proxies tell have no duration: they repeat counters of connections and are never counted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.sources.base import rejected
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless
+from pipeline.sources.orienting import has_counters
+from pipeline.sources.texts import syslog
+
+_ID = r'msg_id="([0-9A-F]{4}-[0-9A-F]{4})"'
+_TRAFFIC = "3000-"
+_ADDRESS = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-fA-F]*:[\da-fA-F:.]+)"
+_ENDS = (
+    r'msg_id="3000-[0-9A-F]{4}" (?P<action>\w+) [^"=]*? (?P<proto>\S+) '
+    rf"(?P<src>{_ADDRESS}) (?P<dest>{_ADDRESS})(?: (?P<src_port>\d+) (?P<dest_port>\d+))?(?: |$)"
+)
+_TIME = r"\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\) "
+_KEYS = {
+    "duration": "duration",
+    "orig_ip_bytes": "sent_bytes",
+    "resp_ip_bytes": "rcvd_bytes",
+    "src_nat": "src_ip_nat",
+    "dest_nat": "dst_ip_nat",
+}
+_ONCE = ("sent_bytes", "rcvd_bytes")
+
+
+@dataclass
+class WatchGuardDecoder(Stateless):
+    """Messages of which some tell of connections that ended."""
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        told = _told(pl.col("raw"))
+        frame = lines.with_columns(kind=pl.col("raw").str.extract(_ID))
+        frame = frame.with_columns(ended=pl.col("kind").str.starts_with(_TRAFFIC).fill_null(value=False) & told)
+        closed = frame.filter("ended")
+        found = closed.with_columns(pl.col("raw").str.extract_groups(_ENDS).alias("found")).unnest("found")
+        twice = pl.any_horizontal(pl.col("raw").str.count_matches(f" {key}=", literal=True) > 1 for key in _ONCE)
+        fault = (
+            pl.when(pl.col("src").is_null())
+            .then(pl.lit("no two ends"))
+            .when(twice)
+            .then(pl.lit("a byte counter that is given twice"))
+        )
+        found = found.with_columns(fault=fault)
+        strange = frame.filter(pl.col("kind").is_null() & ~syslog.is_message())
+        bad = pl.concat(
+            [
+                found.filter(pl.col("fault").is_not_null()).select("source_line", "raw", "fault"),
+                strange.select("source_line", "raw", fault=pl.lit("no message of syslog")),
+            ]
+        ).sort("source_line")
+        broken = rejected(bad, reason, "fault")
+        records = _records(found.filter(pl.col("fault").is_null()).drop("fault"))
+        others = frame.filter(~pl.col("ended")).join(bad, on="source_line", how="anti")
+        return Decoded(pl.concat([records, others], how="diagonal").sort("source_line"), broken)
+
+
+def _records(found: pl.DataFrame) -> pl.DataFrame:
+    """Connections with our fields; they began their duration before they were logged."""
+    found = found.with_columns(
+        pl.col("raw").str.extract(f' {key}="([^"]+)"').alias(ours) for ours, key in _KEYS.items()
+    )
+    logged = syslog.wall_of(pl.col("raw").str.extract(_TIME)).dt.epoch("us")
+    lasted = pl.col("duration").cast(pl.Int64, strict=False)
+    return found.with_columns(
+        ts=syslog.as_text(logged - lasted.fill_null(0) * 1_000_000),
+        write_ts=syslog.as_text(logged),
+        proto=pl.col("proto").str.to_lowercase(),
+        system=syslog.host(pl.col("raw")),
+    )
+
+
+def _told(raw: pl.Expr) -> pl.Expr:
+    """Whether a message tells how long a connection lasted and what it carried."""
+    return pl.all_horizontal(raw.str.contains(f' {key}="', literal=True) for key in ("duration", *_ONCE))
+
+
+def _blocked() -> pl.Expr:
+    return pl.col("ended") & (pl.col("action") != "Allow")
+
+
+WATCHGUARD = Form(
+    name="watchguard",
+    vendor_product="WatchGuard Firebox",
+    layer="unknown",
+    contract=Contract(
+        "rcvd_bytes",
+        "sent_bytes",
+        "as the device counts",
+        "time - duration",
+        "one a connection that ended",
+    ),
+    marks=re.compile(rb'\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\) [\w.-]+(?:\[\d+\])?: msg_id="'),
+    strong=True,
+    ends_lines=True,
+    decoder=lambda _: WatchGuardDecoder(),
+    flows=lambda: pl.col("ended") & ~_blocked() & has_counters(),
+    ignored={"blocked": _blocked},
+)

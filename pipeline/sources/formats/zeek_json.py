@@ -1,0 +1,84 @@
+"""Reader of Zeek's JSON conn records: one object a line, or one array for the whole file.
+
+Streams that mix log types are split by `_path`; a line that is not one JSON object is set aside alone. How JSON becomes
+text is in `json_lines`; values and addresses are judged in `zeek_columns`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from pipeline.sources import columns, json_lines
+from pipeline.sources import zeek_columns as zeek
+from pipeline.sources.base import Account, Parsed, ReadOptions, merge
+from pipeline.sources.declared import Contract, Form
+from pipeline.sources.glances.json_parts import JsonParts
+from pipeline.sources.glances.sight import Cut
+from pipeline.sources.records import JsonReader, RecordReader, json_decoder
+
+_OWN = r'"(?:ts|uid|id[._]orig_h)"'
+"""What stands beside the wrapper's name only where it is none."""
+_PREVIEW = r'^\{\s*"preview"\s*:\s*true\b'
+"""Splunk's results so far, which come again."""
+_INSIDE = ("$.result._raw", "$.result", "$.event", "$._source", "$.zeek.conn", "$.conn")
+"""Where Splunk's exports and collectors, Elasticsearch's exports, Elastic's shippers and Zeek's writer to Kafka (with
+`tag_json`) put a record."""
+_NOT_PLAIN = ("preview", "result", "event", "_source", "zeek", "conn")
+_IDLE = frozenset(("uid", "proto", "service", "conn_state", "write_ts", "system"))
+"""Fields that decide nothing about a flow of nobody watched."""
+_CONN_MARKS = ("conn_state", "orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes")
+
+
+class ZeekRecords(RecordReader):
+    """Conn records in columns: both byte layers and the state are Zeek's own."""
+
+    def _raw(self, kept: pl.DataFrame, extras: pl.DataFrame) -> pl.DataFrame:
+        return zeek.to_raw(kept, self._options, interim=False)
+
+
+def _is_conn() -> pl.Expr:
+    """Whether a record is of the connection log: a type that is named decides, without one a state or counters do."""
+    marked = pl.any_horizontal(pl.col(c).is_not_null() for c in _CONN_MARKS)
+    return pl.when(pl.col("path").is_not_null()).then(zeek.is_conn_path_expr("path")).otherwise(marked)
+
+
+ZEEK_COLUMNS = Form(
+    name="zeek",
+    vendor_product=zeek.VENDOR_PRODUCT,
+    layer="ip",
+    contract=Contract("resp_ip_bytes", "orig_ip_bytes", "IP", "ts", "one a row"),
+    marks=re.compile(rb"(?!)"),
+    decoder=json_decoder(zeek.ALIASES),
+    columns=zeek.ALIASES,
+    flows=_is_conn,
+    ignored={"aggregated": lambda: pl.col("path") == "conn_agg"},
+)
+"""Conn records as columns of any type."""
+
+
+class ZeekJsonReader(JsonReader):
+    """Reads the blocks of one file of Zeek JSON."""
+
+    format = "zeek"
+
+    def __init__(self, options: ReadOptions) -> None:
+        super().__init__(options)
+        self._records = ZeekRecords(ZEEK_COLUMNS, options)
+
+    def _cut(self) -> Cut:
+        return Cut(JsonParts(zeek.ALIASES, _NOT_PLAIN), _IDLE)
+
+    def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
+        if lines.is_empty():
+            return merge([Parsed(account=account)])
+        repeated = lines["raw"].str.contains(_PREVIEW)
+        lines = json_lines.unfolded(lines.filter(~repeated), _INSIDE, _OWN)
+        fields, broken = json_lines.decode(lines, zeek.ALIASES, reason, numbers=True)
+        account.ignored = int(repeated.sum())
+        if (clean := self._records.take_typed(columns.typed_text(fields, "UTC"), account)) is not None:
+            clean.account.quarantined.update(broken["reason"].to_list())
+            clean.rejects = broken
+            return clean
+        return self._records.take(json_lines.as_texts(fields), broken, account)

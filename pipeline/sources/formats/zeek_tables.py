@@ -1,0 +1,156 @@
+"""Zeek's conn records where they are no conn.log of Zeek's own: an exported table, or lines that left their header.
+
+A table is known by its header, with or without Zeek's comments around it, whatever parts its cells. By syslog and by
+shippers of lines a record comes without its header, so that only the order of a stock conn.log can be meant
+(base/protocols/conn/main.zeek); other logs and messages on the same wire are ignored. Values are judged as those of a
+conn.log.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import polars as pl
+
+from pipeline.sources import zeek_columns as zeek
+from pipeline.sources.base import rejected
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless
+from pipeline.sources.delimited import DelimitedDecoder, Layout
+from pipeline.sources.formats.zeek_json import ZEEK_COLUMNS
+from pipeline.sources.records import json_decoder
+from pipeline.sources.spellings import ABSENT
+from pipeline.sources.texts import syslog
+
+_DELIMITERS = r",;|\t"
+_LAYOUT = Layout(
+    aliases=zeek.ALIASES,
+    header=re.compile(rf'(?i)(?:^|[{_DELIMITERS}])\s*"?id[._]orig_h"?\s*(?:[{_DELIMITERS}]|$)'),
+    clean=lambda raw: raw.str.replace(rf"^#\s*(?:fields[{_DELIMITERS}]\s*)?", ""),
+    unset=ABSENT,
+)
+
+
+class TableDecoder(DelimitedDecoder):
+    """Cells under a header; Zeek's other comments may stand around it."""
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        comment = pl.col("raw").str.starts_with("#") & ~pl.col("raw").str.contains(_LAYOUT.header.pattern)
+        kept = lines.filter(~comment)
+        if kept.height == lines.height:
+            return super().decode(lines, reason)
+        if kept.is_empty() and not self.held:
+            nothing = pl.DataFrame(schema={"source_line": pl.Int64, "raw": pl.String})
+            blank = nothing.with_columns(pl.lit(None, pl.String).alias(c) for c in zeek.ALIASES)
+            return Decoded(blank, rejected(nothing, pl.Series([], dtype=pl.String), "raw"), comments=lines.height)
+        found = super().decode(kept, reason)
+        found.comments += lines.height - kept.height
+        return found
+
+
+_STATES = "S0|S1|S2|S3|SF|REJ|RSTO|RSTR|RSTOS0|RSTRH|SH|SHR|OTH|-"
+_BEGINS = (
+    r"(?:^|[^\d.])(\d{9,10}\.\d{1,9})\t([^\t]+)\t([\da-fA-F:.]+)\t(\d+)\t([\da-fA-F:.]+)\t(\d+)\t([a-z_0-9]+)\t([^\t]*)"
+    rf"\t([\d.]+|-)\t([^\t]*)\t([^\t]*)\t({_STATES})(?:\t[TF-]){{0,2}}\t"
+)
+"""A conn record up to its flags of local ends, of which older releases wrote one."""
+_RECORD = _BEGINS + r"(\d+|-)\t[^\t]*\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)(?:\t|$)"
+_CONN = rf"\t(?:{_STATES.removesuffix('|-')})\t(?:[TF-]\t){{0,2}}\d+\t[a-zA-Z^-]*\t"
+"""What of a conn record no other log has: its state, the bytes missed and the history."""
+_OTHER = r"(?:^|[^\d.])\d{9,10}\.\d{1,9}\t"
+"""How records of all logs begin."""
+_NAMES = ("ts", "uid", "src", "src_port", "dest", "dest_port", "proto", "service", "duration", "orig_bytes",
+          "resp_bytes", "conn_state", "missed_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts",
+          "resp_ip_bytes")  # fmt: skip
+_TABS = ("#011", "\\t")
+"""What relays of syslog write for a tab."""
+
+
+class LineDecoder(Stateless):
+    """Lines of which some are conn records, as they are or as messages."""
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        comments = lines["raw"].str.starts_with("#")
+        lines, text = lines.filter(~comments), pl.col("raw")
+        for written in _TABS:
+            text = text.str.replace_all(written, "\t", literal=True)
+        found = lines.with_columns(text=text, system=syslog.host(pl.col("raw")))
+        found = found.with_columns(pl.col("text").str.extract_groups(_RECORD).struct.rename_fields(_NAMES).alias("r"))
+        found = found.unnest("r").with_columns(
+            detail=pl.when(pl.col("ts").is_not_null())
+            .then(None)
+            .when(pl.col("text").str.contains(_BEGINS))
+            .then(pl.lit("a conn record without its counters"))
+            .when(pl.col("text").str.contains(_CONN))
+            .then(pl.lit("a conn record whose fields are not those of a stock conn.log"))
+            .when(~syslog.is_message() & ~pl.col("text").str.contains(_OTHER))
+            .then(pl.lit("neither a record of Zeek's nor a message of syslog"))
+        )
+        bad = found.filter(pl.col("detail").is_not_null())
+        broken = rejected(bad, reason, "detail")
+        fields = found.filter(pl.col("detail").is_null()).drop("text", "detail")
+        return Decoded(fields, broken, comments=int(comments.sum()))
+
+
+_CSV = replace(
+    ZEEK_COLUMNS,
+    name="zeek_csv",
+    family="zeek",
+    contract=Contract("resp_ip_bytes", "orig_ip_bytes", "IP", "ts", "one a row; the first line names the columns"),
+    marks=re.compile(
+        rf'(?i)\A(?:"?sep=.[^\n]*\n)?(?!#)[^\n]*?(?:^|[{_DELIMITERS}]) *"?id[._]orig_h"? *(?:[{_DELIMITERS}]|\r?\n|\Z)'
+        r"|\A(?!#separator[ \t]+(?:\\x(?:2c|3b|7c)|[,;|])[ \r\n])(?:#[^\n]*\n)*?"
+        r"#(?:fields[,;|]|(?=ts[,;|\t]))[^\n]*id[._]orig_h".encode()
+    ),
+    strong=True,
+    decoder=lambda _: TableDecoder(_LAYOUT),
+    columns=None,
+    blanks=True,
+    idle=frozenset(("uid", "proto", "service", "write_ts", "system")),
+)
+_KINDS = {name: "s" for name in ("uid", "src", "dest", "proto", "service", "conn_state", "system", "path")}
+_KINDS |= {"ts": "t", "write_ts": "t"}
+_SENTINEL = {
+    ours: [f"{name}_{_KINDS.get(ours, 'd')}{end}" for name in spelled for end in ("", " [utc]")]
+    for ours, spelled in zeek.ALIASES.items()
+}
+"""Columns of Sentinel's tables that Corelight fills: the fields' names, with the kind of value behind them."""
+_TABLE_JSON = replace(
+    ZEEK_COLUMNS,
+    name="zeek_sentinel",
+    family="zeek",
+    contract=Contract("resp_ip_bytes_d", "orig_ip_bytes_d", "IP", "ts_t", "one a row of Sentinel's Corelight tables"),
+    marks=re.compile(rb'"id_orig_h_s"\s*:'),
+    strong=True,
+    decoder=json_decoder(_SENTINEL),
+    columns=None,
+    json=True,
+)
+_TABLE_CSV = replace(
+    _CSV,
+    name="zeek_sentinel_csv",
+    contract=replace(_TABLE_JSON.contract, records="as JSON; the first line names the columns"),
+    marks=re.compile(rb"(?i)\A[^\n]*\bid_orig_h_s\b"),
+    decoder=lambda _: DelimitedDecoder(
+        Layout(aliases=_SENTINEL, header=re.compile(r"(?i)\bid_orig_h_s\b"), unset=ABSENT)
+    ),
+    idle=None,
+)
+_SYSLOG = replace(
+    _CSV,
+    name="zeek_lines",
+    contract=replace(_CSV.contract, records="one a line, in the order of a stock conn.log; other logs are ignored"),
+    marks=re.compile(
+        r"(?m)\A(?![\s\S]*^#(?:separator|fields|path|set_separator)\b)[\s\S]*?^(?:[^\t\n]{{0,300}}?[^\d.\t\n])?"
+        r"\d{{9,10}}\.\d{{1,9}}{tab}C\w+{tab}[\da-fA-F:.]+{tab}\d+{tab}[\da-fA-F:.]+{tab}\d+{tab}"
+        r"[a-z_]+{tab}[^\n]{{0,200}}?{tab}(?:{states}){tab}[TF-]{tab}".format(
+            tab=r"(?:\t|#011|\\t)", states=_STATES
+        ).encode()
+    ),
+    decoder=lambda _: LineDecoder(),
+    ends_lines=True,
+    idle=None,
+)
+ZEEK_TABLES: tuple[Form, ...] = (_CSV, _SYSLOG, _TABLE_JSON, _TABLE_CSV)

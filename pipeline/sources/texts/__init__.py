@@ -1,0 +1,1 @@
+"""Pieces that lines of many formats are made of: quoted cells, pairs, headers, JSON as it is written."""

@@ -1,0 +1,119 @@
+"""Logs inside a table that was exported: the line of another format as the text of one cell.
+
+Searches over logs (Splunk, CloudWatch Logs Insights, Kibana) export what they found as CSV with the line in a column.
+The cell is taken out here, line numbers stay those of the file, and the reader of the format inside does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from pipeline.sources.base import Account, Block, Parsed, Reader, merge, rejects_frame
+from pipeline.sources.texts.quoting import MAX_RECORD_LINES, Quoting
+
+COLUMNS = ("_raw", "@message", "message", "event.original", "raw", "log", "textpayload")
+"""Columns that hold the line, in lower case, the first that there is."""
+MARK = "csv:"
+"""Before the column's name, in the name of an encoding."""
+_WIDEST = 1 << 16
+
+
+def column_of(header: str) -> str | None:
+    """The column that a table with this first line has the lines of a log in; None when it has none."""
+    names = _names(Quoting(",").cells(header[:_WIDEST].rstrip("\r")))
+    return next((c for c in COLUMNS if c in names), None)
+
+
+def _names(cells: Sequence[str] | None) -> list[str]:
+    return [c.strip(' "\ufeff').lower() for c in cells or ()]
+
+
+class Cells:
+    """The cells of one column, one a line: a header and the further lines of a record become empty lines."""
+
+    def __init__(self, column: str) -> None:
+        self._quoting, self._column = Quoting(","), column
+        self.header: list[str] | None = None
+        self.held: list[str] = []
+        """Lines of a record that is not at its end yet."""
+
+    def take(self, lines: Sequence[str], *, last: bool = False) -> list[str]:
+        """The texts of lines that come next; of a record that they do not end, those are held back but at the end."""
+        texts, out, at = [*self.held, *(line.rstrip("\r") for line in lines)], list[str](), 0
+        while at < len(texts):
+            size = self._size(texts[at : at + MAX_RECORD_LINES])
+            if size is None and not last:
+                break
+            size = size or 1
+            out += [self._cell("\n".join(texts[at : at + size])), *[""] * (size - 1)]
+            at += size
+        self.held = texts[at:]
+        return out
+
+    def _size(self, texts: Sequence[str]) -> int | None:
+        """How many lines the record of the first one has; None when they end inside it."""
+        if not self._quoting.opens(texts[0]):
+            return 1
+        end = self._quoting.end(texts, None if self.header is None else len(self.header))
+        return None if end == len(texts) else 1 if end is None else end + 1
+
+    def _cell(self, record: str) -> str:
+        """The text in the column, on one line; a record that has none stays as it is."""
+        cells = self._quoting.cells(record)
+        names = _names(cells)
+        if self._column in names and (self.header is None or names == self.header):
+            self.header = names
+            return ""
+        if cells is None or self.header is None or len(cells) != len(self.header):
+            return " ".join(record.splitlines())
+        return " ".join(cells[self.header.index(self._column)].splitlines())
+
+
+class CsvEnvelopeReader:
+    """Reads the blocks of one exported table with the reader of what is in its cells."""
+
+    def __init__(self, inner: Reader, column: str) -> None:
+        self._inner, self._cells = inner, Cells(column)
+        self.format, self.resumable = inner.format, inner.resumable
+        self._next = 1
+        """The number of the first line that the reader inside has not seen."""
+
+    def state(self) -> dict[str, Any]:
+        """The header, the lines held back, and what the reader inside must know."""
+        return {
+            "header": self._cells.header,
+            "held": self._cells.held,
+            "inside": self._inner.state(),
+            "next": self._next,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where a reader with this state stopped."""
+        self._cells.header, self._cells.held, self._next = state["header"], list(state["held"]), int(state["next"])
+        self._inner.resume(state["inside"])
+
+    def read(self, block: Block) -> Parsed:
+        """Read one block of lines."""
+        lines = block.data.removesuffix(b"\n").decode("utf-8", errors="backslashreplace").split("\n")
+        first = block.first_line - len(self._cells.held)
+        texts = self._cells.take(lines, last=block.unterminated)
+        self._next = first + len(texts)
+        if not texts:
+            return Parsed()
+        end = "" if block.unterminated else "\n"
+        data = ("\n".join(texts) + end).encode("utf-8", errors="surrogatepass")
+        return self._inner.read(Block(data, first, len(texts), block.unterminated))
+
+    def finish(self) -> Parsed:
+        """What the reader inside has left, and the lines of a record that did not end."""
+        held = self._cells.held
+        numbers = pl.Series(range(self._next, self._next + len(held)), dtype=pl.Int64)
+        reason = pl.Series(["incomplete_last_line"] * len(held), dtype=pl.String)
+        detail = pl.Series([None] * len(held), dtype=pl.String)
+        rejects = rejects_frame(numbers, reason, detail, pl.Series(held, dtype=pl.String))
+        account = Account(lines=len(held))
+        account.quarantined.update(reason)
+        return merge([self._inner.finish(), Parsed(rejects=rejects, account=account)])

@@ -1,0 +1,174 @@
+"""JSON that is not one record a line: arrays, pretty-printed objects, objects behind each other, answers of servers.
+
+A file that is such a document is read whole, and its records stand for lines. An answer of a search or of a command
+line tool that holds its records in a list is opened; which records there are belongs to the formats.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pipeline.sources.base import begins_as_json
+from pipeline.sources.texts import json_text
+from pipeline.sources.wrappings import carriers
+
+HELD = ("hits.hits", "results", "events", "entries", "receivedMessages", "result.data")
+"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's APIs, FortiAnalyzer's; a dot
+goes into one."""
+_COUNTED = ("recordsTotal", "recordsFiltered", "meta")
+"""What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
+_OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
+_LONG = re.compile(
+    rb'\s*(?:\[|\{\s*"(?:took|meta|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|data|recordsTotal|recordsFiltered|'
+    + "|".join(carriers.KEYS).encode()
+    + rb')"\s*:)'
+)
+_SMALL = 1 << 23
+"""Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
+_SHORT = 1 << 12
+"""Bytes up to which an answer may tell of what was asked for, beside that there is nothing of it."""
+_BETWEEN = re.compile(r"[\s,\x1e\0]*")
+"""What stands between values: RFC 7464's mark, or the NUL that ends Graylog's messages, too."""
+_NEXT = re.compile(r"\n(?=\{)")
+"""Where to go on behind a value that is broken."""
+_EXTRA = "Extra data"
+
+
+def is_document(data: bytes) -> bool:
+    """Whether a file that begins so is one JSON document, or several that are not one a line."""
+    if _OPEN_OBJECT.match(data):
+        return True
+    if not begins_as_json(data):
+        return False
+    text = data.lstrip()
+    end = text.find(b"\n") if b"\n" in text else len(text)
+    try:
+        found = json.loads(text[:end])
+    except json.JSONDecodeError as error:
+        behind = error.doc[error.pos :].lstrip() if error.msg == _EXTRA else ""
+        return text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end)))
+    except (ValueError, RecursionError):
+        return text.startswith(b"[")
+    if isinstance(found, list):
+        return not text[end:].strip()
+    return _held(found) is not None
+
+
+def _is_object(text: bytes, at: int) -> bool:
+    """Whether the line that begins behind a place is one object: those before it may have lost their line end."""
+    try:
+        return isinstance(json.loads(text[at:].lstrip().split(b"\n", 1)[0]), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def may_be_long(head: bytes) -> bool:
+    """Whether a line of these first bytes may be as long as a document is: an array, an answer, many objects in one."""
+    return _LONG.match(head) is not None or (b"\n" not in head and begins_as_json(head) and b'}{"' in head)
+
+
+def records(data: bytes) -> list[str]:
+    """The records of a document, each as one line; raises ValueError when it is no JSON, or an array that is cut.
+
+    Of objects behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
+    """
+    text = json_text.as_utf_8(data).decode().strip()
+    if text.startswith("["):
+        return [_line(r) for r in _opened(json.loads(text))]
+    decoder, at, found = json.JSONDecoder(), 0, list[str]()
+    while (at := _behind(text, at)) < len(text):
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except ValueError:
+            if not found:
+                raise
+            after = _NEXT.search(text, at)
+            end = after.start() if after else len(text)
+            found.append(" ".join(text[at:end].split("\n")))
+            at = end
+        else:
+            found += [_line(r) for r in _opened(value)]
+    return found
+
+
+def holds_nothing(text: bytes) -> bool:
+    """Whether a whole file is an answer or a list without any record, as of an hour in which nothing happened."""
+    if len(text) > _SHORT or not begins_as_json(text):
+        return False
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return found == [] or (isinstance(found, dict) and [] in (found.get("records"), _held(found)))
+
+
+def beginning(data: bytes, most: int) -> list[str]:
+    """The first records of a document that may be cut at its end, each as one line."""
+    text, decoder, found, at = json_text.as_utf_8(data).decode(), json.JSONDecoder(), list[str](), 0
+    at = len(text) - len(text.lstrip("[ \t\r\n"))
+    while len(found) < most and (at := _behind(text, at)) < len(text):
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            rest = carriers.held(carriers.mended(text[at:]), cut=True)
+            return [*found, *(_line(r) for r in rest or ())][:most]
+        found += [_line(r) for r in _opened(value)]
+    return found[:most]
+
+
+def _behind(text: str, at: int) -> int:
+    """Where the next value begins."""
+    between = _BETWEEN.match(text, at)
+    return between.end() if between else at
+
+
+def _line(record: Any) -> str:
+    return json.dumps(record, separators=(",", ":"))
+
+
+def _opened(value: Any) -> list[Any]:
+    """The records of a list, or of what holds one."""
+    found = value if isinstance(value, list) else _held(value)
+    return [value] if found is None else [_plain(record) for record in found]
+
+
+def _plain(record: Any) -> Any:
+    """A hit of Elasticsearch that gives its fields as lists (`fields`, and no `_source`) as a record."""
+    if not isinstance(record, dict) or "_source" in record or not isinstance(fields := record.get("fields"), dict):
+        return record
+    if not all(isinstance(values, list) for values in fields.values()):
+        return record
+    return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
+
+
+def _held(value: Any) -> list[Any] | None:
+    """The records that an answer holds, None when it is none."""
+    for path in HELD:
+        at: Any = value
+        for step in path.split("."):
+            at = at.get(step) if isinstance(at, dict) else None
+        if isinstance(at, list) and all(isinstance(record, dict) for record in at):
+            return at
+    return _columns(value) or _table(value) or carriers.held(value)
+
+
+def _columns(value: Any) -> list[Any] | None:
+    """The rows of an answer of Splunk's that names its fields once (output modes json_rows and json_cols)."""
+    if not isinstance(value, dict) or not isinstance(fields := value.get("fields"), list):
+        return None
+    names = [f.get("name") if isinstance(f, dict) else f for f in fields]
+    rows, columns = value.get("rows"), value.get("columns")
+    if isinstance(columns, list) and len(columns) == len(names) and all(isinstance(c, list) for c in columns):
+        rows = [list(row) for row in zip(*columns, strict=False)]
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        return None
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _table(value: Any) -> list[Any] | None:
+    """The rows of an answer that is a page of a table."""
+    if not isinstance(value, dict) or not isinstance(rows := value.get("data"), list):
+        return None
+    return rows if any(key in value for key in _COUNTED) and all(isinstance(row, dict) for row in rows) else None

@@ -1,0 +1,175 @@
+"""Logs inside the JSON of whoever shipped them: the line of another format as the text of one field.
+
+Shippers of logs (Filebeat, Fluent Bit, Docker, the journal, Splunk's raw exports, Google's textPayload) put each line
+they read into an object. Such an object is taken off here, line by line, and the reader of the format inside does the
+rest. So is what stands before an object that begins within its line, as where JSON travels by syslog. An envelope may
+lie in another one. Objects
+that hold records as objects are opened where the format does not do so itself. What an envelope knows and its line
+lacks, such as the time, is in `shipped`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from pipeline.sources.base import Block, Parsed, Reader, merge
+from pipeline.sources.texts import json_text
+from pipeline.sources.wrappings import documents, shipped
+
+KEYS = (
+    "message",
+    "log",
+    "_raw",
+    "MESSAGE",
+    "textPayload",
+    "event",
+    "line",
+    "raw",
+    "event.original",
+    "result._raw",
+    "_source.message",
+    "_source.event.original",
+    "full_message",
+    "short_message",
+    "full_log",
+    "Message",
+    "msg",
+    "rawmsg",
+    "value",
+    "payload",
+    "body",
+    "jsonPayload.message",
+    "SyslogMessage",
+    "RawData",
+    "attributes.message",
+)
+"""Where shippers put the line, the first that holds one: Beats, Docker, Splunk, the journal, Google, Graylog, Wazuh,
+NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Datadog; a dot goes into an object."""
+OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "payload", "log")
+"""Where shippers and stores put a record as an object, which formats do not all look for themselves."""
+HEADER = "header"
+"""The name of what stands before an object that begins within its line: a syslog header, a container's log."""
+_HEADED = re.compile(rb"^[^{\[\s][^{]{0,1000}(?<![\w=:\"'])(?=\{\s*\")")
+SIGN = "@"
+"""Between an encoding and the key it was found under, in the name of both together."""
+_JSON = json.JSONDecoder()
+_VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
+    """(key, text) of every key of a line's object that holds a text, or of an object behind a header."""
+    data = line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass")
+    if head := _HEADED.match(data):
+        return [(HEADER, data[head.end() :].decode("utf-8", errors="replace"))]
+    try:
+        found = json_text.loads(line)
+    except json_text.FAULTS:
+        return []
+    texts = ((key, _at(found, key.split("."))) for key in KEYS)
+    return [(key, shipped.with_tag(found, text)) for key, text in texts if text is not None and text.strip()]
+
+
+def _at(value: Any, path: Iterable[str]) -> str | None:
+    """The text at a path, as one line."""
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    value = _bytes_as_text(value) if isinstance(value, list) else value
+    return " ".join(value.splitlines()) if isinstance(value, str) else None
+
+
+def _bytes_as_text(value: list[Any]) -> str | None:
+    """What journalctl writes as a list of bytes: text with a control character, or that is no UTF-8."""
+    if not all(isinstance(byte, int) and 0 <= byte < 256 for byte in value):
+        return None
+    return bytes(value).decode("utf-8", errors="replace")
+
+
+def within(text: str, key: str, most: int = 50) -> tuple[list[str], str]:
+    """(the objects under a key, the text without them) of a file's beginning; what is cut at its end is neither."""
+    found, rest, at = list[str](), list[str](), 0
+    for place in re.finditer(rf'"{key}"\s*:\s*(?=\{{)', text):
+        if place.start() < at:
+            continue
+        rest.append(text[at : place.start()])
+        try:
+            value, at = _JSON.raw_decode(text, place.end())
+        except (ValueError, RecursionError):
+            at = len(text)
+            break
+        found.append(json.dumps(value))
+        if len(found) == most:
+            break
+    return found, "".join([*rest, text[at:]])
+
+
+class EnvelopeReader:
+    """Reads the blocks of one file of enveloped lines with the reader of what is inside."""
+
+    def __init__(self, inner: Reader, key: str) -> None:
+        self._inner, self._path = inner, key.split(".")
+        self._object = key[1:-1] if key.startswith("{") else ""
+        self.format, self.resumable = inner.format, inner.resumable
+
+    def state(self) -> dict[str, Any]:
+        """What the reader inside must know to go on."""
+        return self._inner.state()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where a reader with this state stopped."""
+        self._inner.resume(state)
+
+    def finish(self) -> Parsed:
+        """What the reader inside has left."""
+        return self._inner.finish()
+
+    def read(self, block: Block) -> Parsed:
+        """Read one block; a line that is no envelope is read as it is, so that the reader inside says what it is."""
+        lines = block.data.removesuffix(b"\n").split(b"\n")
+        data = b"\n".join(self._opened(line) for line in lines)
+        end = b"" if block.unterminated else b"\n"
+        return self._inner.read(Block(data + end, block.first_line, len(lines), block.unterminated))
+
+    def read_array(self, data: bytes) -> Parsed:
+        """A file that is one JSON document: an array of envelopes; raises ValueError when it is none."""
+        lines = [line.encode() for line in documents.records(data)]
+        read = self.read(Block(b"".join(line + b"\n" for line in lines), 1, len(lines)))
+        return merge([read, self.finish()])
+
+    def _opened(self, line: bytes) -> bytes:
+        if self._path == [HEADER]:
+            return _behind_header(line)
+        if self._object:
+            return _object_at(line, self._object, self.format)
+        try:
+            text = _at(found := json_text.loads(line), self._path)
+        except json_text.FAULTS:
+            return line
+        if text is None:
+            return line
+        if self.format in shipped.UNTIMED:
+            text = shipped.with_time(found, shipped.with_tag(found, text))
+        return text.encode("utf-8", errors="surrogatepass")
+
+
+def _behind_header(line: bytes) -> bytes:
+    """The object in a line; an empty one, which is no record, where another program wrote the line."""
+    at = line.find(b"{")
+    return line[at:] if at >= 0 else b"{}" if line.strip() else line
+
+
+def _object_at(line: bytes, key: str, inside: str) -> bytes:
+    """The object under a key of a line's, as it is written; the line where there is none."""
+    try:
+        found = _VALUES.decode(json_text.without_halves(line))
+        inner = bytes(found[key])
+    except (*json_text.FAULTS, KeyError):
+        return line
+    if not inner.startswith(b"{"):
+        return line
+    inner = b" ".join(inner.splitlines())
+    return shipped.with_own_time(found, inner) if inside == "cim_json" else inner

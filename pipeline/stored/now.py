@@ -1,0 +1,56 @@
+"""A site as of this moment: what was read of its logs, and the last day that has ended.
+
+Everything that looks at a site begins here, so that looking needs no runs and none of their libraries. What is found is
+told by `pipeline.stored.status`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from pipeline.days import today
+from pipeline.errors import ConfigError
+from pipeline.intake.landing import Landing
+from pipeline.site import Site
+
+
+def open_landing(site: Site) -> Landing:
+    """The site's landing as of now."""
+    return Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
+
+
+def can_be_made(site: Site, day: dt.date) -> bool:
+    """Whether the day is a partition of the site, and over."""
+    return site.settings.start_date <= day <= last_ended_day(site)
+
+
+def check_days(site: Site, days: Sequence[dt.date]) -> None:
+    """Raise ConfigError for days, in order, that are no partition of the site, or are not over."""
+    start, end = site.settings.start_date, last_ended_day(site)
+    if not days:
+        raise ConfigError("there is no day to run: the first day lies after the last.")
+    if days[0] < start:
+        raise ConfigError(
+            f"{days[0]} lies before the site's start_date {start}.", remedy="Ask for later days, or change start_date."
+        )
+    if days[-1] > end:
+        raise ConfigError(
+            f"{days[-1]} has not ended yet; the last day that has is {end} ({site.settings.timezone}).",
+            remedy="Ask for days that have ended; the hourly preview judges the day in progress.",
+        )
+
+
+def how_to_make(site: Site, day: dt.date) -> str:
+    """What is to be done about a day that is not stored, or why nothing can be."""
+    start, last = site.settings.start_date, last_ended_day(site)
+    if day < start:
+        return f"it lies before the site's start_date {start}"
+    if day > last:
+        return f"it has not ended yet; the last day that has is {last} ({site.settings.timezone})"
+    return f"run it: nilometer run --day {day}"
+
+
+def last_ended_day(site: Site) -> dt.date:
+    """Yesterday, in the site's zone."""
+    return today(site.settings.timezone) - dt.timedelta(days=1)

@@ -1,0 +1,257 @@
+"""Why a client alerted on a day, or why it did not: the day's stored verdicts told with what they were made from.
+
+Everything is read from stored tables; nothing is judged again, and what would have alerted is asked of `power`. How it
+looks on a terminal is decided in `assets`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
+
+from pipeline.addresses import canonical_address
+from pipeline.alerts import Traffic, alert_id
+from pipeline.daily import known_sum
+from pipeline.days import window_days
+from pipeline.detections.model import Rule
+from pipeline.errors import StorageError
+from pipeline.methods.seed import NULL_CLIENT
+from pipeline.methods.surge import calibrated
+from pipeline.methods.surge.calibration import AS_EXPECTED
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
+from pipeline.site import Site
+from pipeline.stored.now import how_to_make
+from pipeline.stored.outdated import ADDED, outdated
+from pipeline.surge.days import verdict_days
+from pipeline.trials.power import power_map
+from pipeline.trials.trial import CAUSES, seed_cause
+
+NO_TRAFFIC = "no_traffic"
+NOT_SCORED = "not_scored"
+WHY = CAUSES | {
+    NO_TRAFFIC: "it had no traffic of this rule's series on the day",
+    NOT_SCORED: f"nobody was: the rule {ADDED}",
+}
+_EXPECTED = ("expected", "excess", "ratio", "n", "role", "group", "group_p50", "own_p50", "own_p95", "own_max")
+_CHANNEL = ("channel", "rate", "limit", "alert")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One rule's verdict on one client and day."""
+
+    rule: Rule
+    client: str
+    day: dt.date
+    state: str
+    """alert, normal, learning, no_history, no_traffic or not_scored."""
+    cause: str
+    """One of WHY."""
+    value: int | None = None
+    """The day's value: bytes, or a count."""
+    rank: int | None = None
+    """1 for the largest value of the day under this rule."""
+    clients: int = 0
+    """How many clients the rule judged on the day."""
+    compared: dict[str, Any] = field(default_factory=dict)
+    """What the value was compared with: each reference's mean, deviation, gate and outcome, or what surge expected."""
+    least: int | None = None
+    """The smallest value of the day that alerts, all else as it is; None where none would."""
+    least_reason: str | None = None
+    past: tuple[tuple[dt.date, int | None], ...] = ()
+    """The client's days of the window, the day itself last; days without traffic are not among them."""
+    servers: tuple[dict[str, Any], ...] = ()
+    flows: tuple[dict[str, Any], ...] = ()
+    message: str | None = None
+    """The alert's sentence, where there is one."""
+    changed: bool = False
+    """Whether the rule was another one when it judged the day."""
+
+    @property
+    def alert(self) -> str | None:
+        """The alert's id, where the rule alerts."""
+        return alert_id(self.rule.id, self.day, self.client) if self.state == "alert" else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts: one flat object with the rule's words."""
+        return {
+            "day": self.day.isoformat(),
+            "client": self.client,
+            "rule_id": self.rule.id,
+            "rule_title": self.rule.title,
+            "state": self.state,
+            "cause": self.cause,
+            "why": WHY[self.cause],
+            "field": self.rule.field,
+            "value": self.value,
+            "rank": self.rank,
+            "clients": self.clients,
+            "compared": self.compared,
+            "least": self.least,
+            "least_reason": self.least_reason,
+            "rule_changed": self.changed,
+            "alert_id": self.alert,
+            "message": self.message,
+            "past": [{"day": d.isoformat(), "value": v} for d, v in self.past],
+            "top_servers": list(self.servers),
+            "top_flows": list(self.flows),
+            "runbook": list(self.rule.runbook),
+            "drilldown": self.rule.drilldown,
+        }
+
+
+def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> list[Explanation]:
+    """One explanation a rule, of a client on a scored day; an address in any spelling, or an asset's name.
+
+    Rules that judge addresses explain each address that the asset had on the day.
+
+    Raises:
+        StorageError: the day is not scored.
+    """
+    if not site.storage.has("alerts", day):
+        raise StorageError(f"{day} is not scored: {how_to_make(site, day)}.")
+    address = canonical_address(client)
+    name, found = address or client, []
+    hosts = [address] if address else _addresses(site, client, day) or [client]
+    behind = outdated(site, day, rules)
+    for rule in rules:
+        if behind.get(rule.id) == ADDED:
+            found.append(Explanation(rule, name, day, NOT_SCORED, NOT_SCORED))
+            continue
+        surge = rule.method == "surge"
+        told = [_surge(site, name, day, rule)] if surge else [_seed(site, h, day, rule) for h in hosts]
+        found += [replace(e, changed=rule.id in behind) for e in told]
+    return found
+
+
+def _addresses(site: Site, asset: str, day: dt.date) -> list[str]:
+    """The addresses with traffic that an asset had on the day, as the surge method knew them."""
+    mine = site.storage.scan(SURGE_SCORES, [day]).filter(pl.col("client") == asset)
+    return sorted(mine.select(pl.col("addresses").explode()).drop_nulls().unique().collect().to_series())
+
+
+def _seed(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
+    scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(pl.col("rule_id") == rule.id).collect()
+    past = _past(site, day, rule, [client])
+    mine = scores.filter(pl.col("client") == client)
+    if mine.is_empty():
+        return Explanation(rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=scores.height, past=past)
+    row = mine.with_columns(cause=seed_cause(rule)).row(0, named=True)
+    least, why = _least(site, day, rule, client)
+    traffic = Traffic.of(site.storage.scan(FLOWS, [day]), rule, {client: client})
+    return Explanation(
+        rule,
+        client,
+        day,
+        row["state"],
+        row["cause"],
+        row["bytes"],
+        _rank(scores["bytes"], row["bytes"]),
+        scores.height,
+        _references(row, rule),
+        least,
+        why,
+        past,
+        tuple(traffic.servers.get(client, ())),
+        tuple(traffic.flows.get(client, ())),
+        _message(site, day, rule, client),
+    )
+
+
+def _least(site: Site, day: dt.date, rule: Rule, client: str) -> tuple[int | None, str | None]:
+    """(the smallest value that alerts, why there is none) of a client of the day."""
+    mine = power_map(site, day, [rule]).filter(pl.col("client") == client)
+    row: dict[str, Any] = mine.row(0, named=True) if mine.height else {"least": None, "reason": None}
+    return row["least"], row["reason"]
+
+
+def _references(row: dict[str, Any], rule: Rule) -> dict[str, Any]:
+    """The gates the rule asks for, and how the day passed each."""
+    others = "group" if rule.by_group else "fleet"
+    found: dict[str, Any] = {
+        "samples": {"n": row["n"], "least": rule.minimum_data_samples, "passed": row["gate_samples"]}
+    }
+    if rule.asks_others:
+        numbers = row["fleet_n"], row["avg_bytes"], row["stdev_bytes"]
+        away = row["num_standard_deviations_away_from_server_average"]
+        found[others] = _reference(*numbers, float(rule.fleet_threshold), away) | {"passed": row["gate_fleet"]}
+    if rule.asks_own:
+        numbers = row["n_past_values"], row["per_source_avg_bytes"], row["per_source_stdev_bytes"]
+        away = row["num_standard_deviations_away_from_client_average"]
+        found["own"] = _reference(*numbers, float(rule.own_threshold), away) | {"passed": row["gate_client"]}
+    if rule.floor:
+        found["floor"] = {"least": rule.floor, "passed": (row["bytes"] or 0) >= rule.floor}
+    return found
+
+
+def _reference(n: int, mean: float | None, deviation: float | None, k: float, away: float | None) -> dict[str, Any]:
+    gate = None if mean is None or deviation is None else mean + k * deviation
+    return {"n": n, "avg": mean, "stdev": deviation, "k": k, "threshold": gate, "deviations": away}
+
+
+def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
+    stored = site.storage.scan(SURGE_SCORES, verdict_days(site, day)).filter(pl.col("rule_id") == rule.id)
+    raw = stored.sort("day", "client").collect()
+    today = raw.filter(pl.col("day") == day)
+    mine = today.filter((pl.col("client") == client) | pl.col("addresses").list.contains(client))
+    if mine.is_empty():
+        return Explanation(
+            rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=today.height, past=_past(site, day, rule, [client])
+        )
+    row = mine.row(0, named=True)
+    who, addresses = row["client"], row["addresses"]
+    rated = calibrated(raw, [day], rule.surge).filter(pl.col("client") == who).sort("rate", nulls_last=True)
+    alerts = rated.filter("alert")
+    state = "alert" if alerts.height else ("no_history" if row["surprise"] is None else "normal")
+    least, why = _least(site, day, rule, who)
+    quiet = "as_expected" if mine.select(AS_EXPECTED).item(0, 0) else "not_rare_enough"
+    cause = alerts["channel"][0] if alerts.height else {"no_history": "no_history"}.get(state, quiet)
+    if not alerts.height and why == "learning":
+        state = cause = "learning"
+    traffic = Traffic.of(site.storage.scan(FLOWS, [day]), rule, dict.fromkeys(addresses, who))
+    compared = {c: row[c] for c in _EXPECTED} | {
+        "channels": rated.select(_CHANNEL).to_dicts(),
+        "explained_by": row["explained_by"],
+        "addresses": addresses,
+    }
+    return Explanation(
+        rule,
+        who,
+        day,
+        state,
+        cause,
+        row["bytes"],
+        _rank(today["bytes"], row["bytes"]),
+        today.height,
+        compared,
+        least,
+        why,
+        _past(site, day, rule, addresses),
+        tuple(traffic.servers.get(who, ())),
+        tuple(traffic.flows.get(who, ())),
+        _message(site, day, rule, who),
+    )
+
+
+def _rank(values: pl.Series, value: int | None) -> int | None:
+    return None if value is None else int((values > value).sum()) + 1
+
+
+def _past(site: Site, day: dt.date, rule: Rule, addresses: Sequence[str]) -> tuple[tuple[dt.date, int | None], ...]:
+    days = [*window_days(day, rule.lookback_days, site.settings.start_date), day]
+    mine = pl.col("client").is_in(list(addresses))
+    if rule.null_client == "literal" and NULL_CLIENT in addresses:
+        mine = pl.col("client").is_null()
+    wanted = pl.col("measure").is_in([m.id for m in rule.measures]) & mine
+    rows = site.storage.scan(DAILY_TRAFFIC, days).filter(wanted).group_by("day").agg(bytes=known_sum("bytes"))
+    return tuple(rows.sort("day").collect().iter_rows())
+
+
+def _message(site: Site, day: dt.date, rule: Rule, client: str) -> str | None:
+    wanted = (pl.col("rule_id") == rule.id) & (pl.col("client") == client)
+    found = site.storage.scan(ALERTS, [day]).filter(wanted).select("message").collect()
+    return found["message"][0] if found.height else None

@@ -1,0 +1,66 @@
+"""What mail servers do shows whether a source's bytes go the way it says."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipeline.counting.direction import ENOUGH, Direction, judge
+
+FLOW: dict[str, Any] = {
+    **{"source": "core", "source_file": "a.log", "source_line": 1, "src_port": 50_000, "dest_port": 993},
+    **{"bytes_in": 900, "bytes_out": 100, "bytes": None, "server": "dest"},
+}
+SCHEMA = {k: pl.String if isinstance(v, str) else pl.Int64 for k, v in FLOW.items()}
+
+
+def verdict(*groups: tuple[int, dict[str, Any]]) -> Direction:
+    rows = [FLOW | change for n, change in groups for _ in range(n)]
+    (found,) = judge(pl.DataFrame([r | {"source_line": i} for i, r in enumerate(rows, 1)], schema=SCHEMA))
+    return found
+
+
+SWAPPED = {"bytes_in": 100, "bytes_out": 900}
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([(ENOUGH, {})], "right"),
+        ([(ENOUGH - 1, {})], "unproved"),
+        ([(ENOUGH, SWAPPED)], "swapped"),
+        ([(12, {}), (18, SWAPPED | {"bytes_out": 2_000})], "ambiguous"),
+        ([(ENOUGH, {"dest_port": 25} | SWAPPED)], "unproved"),
+        ([(ENOUGH, {"dest_port": 443} | SWAPPED)], "swapped"),
+        ([(ENOUGH, {"src_port": 993, "dest_port": 50_000, "server": "src"})], "reversed_ends"),
+        ([(ENOUGH, {"bytes_in": None, "bytes_out": None, "bytes": 500})], "unknown"),
+        ([(ENOUGH, {"bytes_in": None, "bytes_out": None})], "unknown"),
+        ([(ENOUGH, {}), (ENOUGH, {"bytes_in": None})], "right"),
+    ],
+)
+def test_the_verdict_follows_what_servers_do(groups: list[tuple[int, dict[str, Any]]], expected: str) -> None:
+    found = verdict(*groups)
+    assert found.verdict == expected
+    assert found.refused == (expected not in ("right", "unproved"))
+
+
+def test_one_large_upload_among_many_downloads_proves_nothing() -> None:
+    assert verdict((30, {}), (1, {"bytes_out": 10**9})).verdict == "right"
+
+
+def test_many_empty_sessions_prove_nothing_against_the_bytes() -> None:
+    assert verdict((ENOUGH, {"bytes_in": 40, "bytes_out": 60}), (3, {"bytes_in": 10**6})).verdict == "right"
+
+
+def test_the_message_names_the_lines_that_speak_against_the_source_and_what_to_do() -> None:
+    found = verdict((ENOUGH, SWAPPED), (1, SWAPPED | {"bytes_out": 5_000}))
+    assert found.examples[0] == f"a.log:{ENOUGH + 1}"
+    assert "source core: servers sent only" in found.message
+    assert "a.log:21, a.log:1, a.log:2" in found.message
+    assert "swap_bytes" in found.message
+
+
+def test_every_source_is_judged_by_its_own_flows() -> None:
+    rows = [FLOW] * ENOUGH + [FLOW | SWAPPED | {"source": "edge"}] * ENOUGH
+    found = judge(pl.DataFrame(rows, schema=SCHEMA))
+    assert [(d.source, d.verdict) for d in found] == [("core", "right"), ("edge", "swapped")]

@@ -1,0 +1,138 @@
+"""A day's flows made in slices of time equal the day made at once, and so do the stored bytes' content."""
+
+import datetime as dt
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.content import content_fingerprint
+from pipeline.flows import DayFlows, build_flows
+from pipeline.intake.landing import Landing
+from pipeline.inventory import Inventory
+from pipeline.schemas import FLOWS
+from pipeline.site import Site
+from pipeline.storage import Storage
+from tests.worlds import CONFIG, SERVER, day, make_site, record
+
+NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+NOON = dt.datetime.combine(day(0), dt.time(12), dt.UTC)
+
+
+def busy_site(folder: Path) -> Site:
+    """Sessions told twice, many at the same instant, and a second source that has no IP bytes."""
+    other = '  - {name: edge, path: "edge/{day}/conn*.log"}\ninventory:'
+    site = make_site(folder, 1, config=CONFIG.replace("inventory:", other))
+    lines = []
+    for n in range(40):
+        when = NOON + dt.timedelta(seconds=n // 4)
+        lines += [record(when, f"10.0.1.{n % 9}", 100 + n, f"C{n}")] * (2 if n % 5 == 0 else 1)
+    (folder / "logs" / day(0).isoformat() / "conn-2.log").write_text("".join(lines), encoding="utf-8")
+    edge = []
+    for n in range(15):
+        facts = json.loads(record(NOON + dt.timedelta(seconds=n), "10.0.2.1", 7, f"E{n}", server=SERVER))
+        edge.append(json.dumps({k: v for k, v in facts.items() if "ip_bytes" not in k}) + "\n")
+    path = folder / "edge" / day(0).isoformat() / "conn.log"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(edge), encoding="utf-8")
+    return site
+
+
+def made(site: Site, rows: int) -> DayFlows:
+    landing = Landing(site.root, site.storage.root, site.settings, NOW)
+    landing.land([day(0)])
+    return build_flows(landing, site.settings, Inventory(site.settings.inventory), day(0), rows)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 50])
+def test_slices_of_any_size_give_the_flows_of_the_whole_day(tmp_path: Path, rows: int) -> None:
+    site = busy_site(tmp_path)
+    whole, sliced = made(site, 10**6), made(site, rows)
+    expected, found = whole.collect(), sliced.collect()
+    assert expected.height == 3 + 40 + 15
+    assert found.equals(expected)
+    assert sliced.facts == whole.facts
+    assert whole.facts["duplicates"] == 8
+    assert whole.facts["bytes_layers"] == {"core": "ip", "edge": "payload"}
+    assert set(expected.filter(pl.col("source") == "edge")["bytes_layer"]) == {"payload"}
+
+
+def netflow(start: dt.datetime, ends: tuple[str, int, str, int], count: int, uid: int) -> str:
+    src, src_port, dest, dest_port = ends
+    event = {"event_type": "netflow", "flow_id": uid, "proto": "TCP", "src_ip": src, "src_port": src_port}
+    event |= {"dest_ip": dest, "dest_port": dest_port, "timestamp": start.isoformat()}
+    return (
+        json.dumps(event | {"netflow": {"bytes": count, "start": start.isoformat(), "end": start.isoformat()}}) + "\n"
+    )
+
+
+def halves_site(folder: Path, attribute: str) -> Site:
+    """Sessions of which each direction is a record of its own, the second one up to minutes after the first."""
+    config = CONFIG.replace("inventory:", '  - {name: edge, path: "edge/{day}/eve*.json"}\ninventory:')
+    site = make_site(folder, 1, config=f"{config}\ncounting: {{attribute: {attribute}}}\n")
+    lines = []
+    for n in range(30):
+        ends = (f"10.0.3.{n % 4}", 40_000 + n % 6, SERVER, (993, 40_123)[n % 2])
+        there, back = NOON + dt.timedelta(seconds=n), NOON + dt.timedelta(seconds=n + (n % 7) * 50)
+        lines += [netflow(there, ends, 10, n), netflow(back, (*ends[2:], *ends[:2]), 1_000, n)]
+    path = folder / "edge" / day(0).isoformat() / "eve.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(lines[::3] + lines[1::3] + lines[2::3]), encoding="utf-8")
+    return site
+
+
+@pytest.mark.parametrize("attribute", ["start", "end", "spread"])
+def test_sessions_are_not_torn_by_the_slices_although_their_records_lie_apart(tmp_path: Path, attribute: str) -> None:
+    site = halves_site(tmp_path, attribute)
+    whole = made(site, 10**6)
+    expected = whole.collect()
+    assert whole.facts["paired"] > 10
+    for rows in (1, 7, 40):
+        sliced = made(site, rows)
+        assert sliced.collect().equals(expected)
+        assert sliced.facts == whole.facts
+
+
+def test_a_day_stored_in_slices_has_the_bytes_and_fingerprint_of_the_day_stored_at_once(tmp_path: Path) -> None:
+    site = busy_site(tmp_path / "site")
+    frame = made(site, 10**6).collect()
+    at_once, sliced = Storage(tmp_path / "a"), Storage(tmp_path / "b")
+    left = at_once.write_day(FLOWS, day(0), frame, inputs={"x": "1"}, facts={"y": 2})
+    slices = [frame[:10], frame[10:11], frame[11:]]
+    right = sliced.write_slices(FLOWS, day(0), slices, inputs={"x": "1"}, facts={"y": 2})
+    assert left == right
+    assert left.fingerprint == content_fingerprint(frame)
+    assert at_once.path("flows", day(0)).read_bytes() == sliced.path("flows", day(0)).read_bytes()
+    assert [p.name for p in sliced.path("flows", day(0)).parent.iterdir()] == ["part.parquet"]
+
+
+@pytest.mark.parametrize("cut", [[], [0, 0], [1], [4], [8], [3, 9, 10], [5, 6, 7, 8, 40]])
+def test_how_a_day_was_cut_does_not_show_in_its_row_groups(tmp_path: Path, cut: list[int]) -> None:
+    frame = made(busy_site(tmp_path / "site"), 10**6).collect()
+    table = replace(FLOWS, row_group_size=4)
+    edges = [0, *cut, frame.height]
+    slices = [frame.slice(a, b - a) for a, b in pairwise(edges)]
+    at_once, sliced = Storage(tmp_path / "a"), Storage(tmp_path / "b")
+    left = at_once.write_day(table, day(0), frame, inputs={})
+    right = sliced.write_slices(table, day(0), iter(slices), inputs={}, facts={})
+    assert left == right
+    assert sliced.read_day(table, day(0)).equals(frame)
+    assert at_once.path("flows", day(0)).read_bytes() == sliced.path("flows", day(0)).read_bytes()
+
+
+def test_a_slice_that_fails_leaves_the_stored_day_and_no_rest_behind(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.write_day(FLOWS, day(0), FLOWS.empty(), inputs={})
+    before = storage.path("flows", day(0)).read_bytes()
+
+    def slices():  # type: ignore[no-untyped-def]  # noqa: ANN202
+        yield FLOWS.empty()
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        storage.write_slices(FLOWS, day(0), slices(), inputs={}, facts={})
+    assert storage.path("flows", day(0)).read_bytes() == before
+    assert [p.name for p in storage.path("flows", day(0)).parent.iterdir()] == ["part.parquet"]

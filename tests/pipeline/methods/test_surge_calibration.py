@@ -1,0 +1,73 @@
+"""What alerts at all, and who may spend which part of the budget: the surge method's calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.methods.surge import calibrated, raw_scores
+from pipeline.methods.surge.calibration import kind_budgets
+from tests.pipeline.methods.test_methods_surge import PARAMS, day, fleet, verdicts, with_extra
+
+
+def test_a_fleet_in_which_nothing_ever_changes_alerts_nobody() -> None:
+    # On day 87 sums of equal logarithms end in another bit than before: half of the clients were unusual together.
+    there = np.random.default_rng(3).random((90, 25)) < 0.8
+    cells = [(day(int(n)), f"10.0.0.{c}", 1_000) for n, c in zip(*np.nonzero(there), strict=True)]
+    flat = pl.DataFrame(cells, schema={"day": pl.Date, "client": pl.String, "bytes": pl.Int64}, orient="row")
+    flat = flat.with_columns(group=pl.lit("10.0.0"), role=pl.lit("client"))
+    assert verdicts(flat, 87).filter("alert").is_empty()
+    stolen = verdicts(with_extra(flat, "10.0.0.7", {87: 10**9}), 87)
+    assert stolen.filter("alert")["client"].unique().to_list() == ["10.0.0.7"]
+
+
+def test_a_slow_case_alerts_on_its_larger_days_alone() -> None:
+    daily = with_extra(fleet(300), "10.0.0.7", {n: 80_000_000 for n in range(64, 75)})
+    least = pl.when((pl.col("client") == "10.0.0.7") & (pl.col("day") == day(75))).then(1_000).otherwise("bytes")
+    raw = raw_scores(daily.with_columns(bytes=least), [day(n) for n in range(8, 76)], PARAMS)
+    found = calibrated(raw, [day(74), day(75)], PARAMS).filter(channel="slow", client="10.0.0.7")
+    assert found["alert"].to_list() == [True, False]
+
+
+def past_of(sizes: dict[tuple[str | None, bool], int], days: int = 50) -> pl.DataFrame:
+    """Past rows of roles, a fifth of the days quiet."""
+    rows = [
+        (role, quiet, day(5 * (n % (days // 5)) + (0 if quiet else 1 + n // (days // 5) % 4)))
+        for (role, quiet), size in sizes.items()
+        for n in range(size)
+    ]
+    return pl.DataFrame(rows, schema={"role": pl.String, "quiet": pl.Boolean, "day": pl.Date}, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "budgets"),
+    [
+        ({("client", False): 9_600, ("nat", False): 400}, {("client", None): 9_505, ("nat", None): 495}),
+        ({("client", False): 9_900, ("nat", False): 100}, {("client", None): 9_834, ("nat", None): 166}),
+        ({("client", False): 9_951, ("nat", False): 49}, {("client", None): 9_951}),
+        (
+            {("client", False): 6_000, ("server", False): 3_700, (None, False): 300},
+            {("client", None): 6_000, ("server", None): 3_700},
+        ),
+        ({}, {}),
+    ],
+)
+def test_a_small_role_may_spend_a_twentieth_of_the_budget_and_all_together_no_more_than_it(
+    sizes: dict[tuple[str | None, bool], int], budgets: dict[tuple[str, bool | None], int]
+) -> None:
+    assert kind_budgets(past_of(sizes)) == budgets
+
+
+@pytest.mark.parametrize(
+    ("quiet", "budgets"),
+    [
+        (400, {("client", True): 1_200, ("client", False): 8_800}),
+        (2_000, {("client", True): 2_000, ("client", False): 8_000}),
+        (299, {("client", None): 10_000}),
+    ],
+)
+def test_quiet_days_have_a_part_between_their_clients_and_their_days(
+    quiet: int, budgets: dict[tuple[str, bool | None], int]
+) -> None:
+    assert kind_budgets(past_of({("client", False): 10_000 - quiet, ("client", True): quiet})) == budgets

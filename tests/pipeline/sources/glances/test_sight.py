@@ -1,0 +1,271 @@
+"""Lines told at a glance are what the careful reader says of them, for every format that is read so.
+
+The careful reader is the same one without a glance. Plain lines of nobody watched are spoilt in every place with texts
+of all kinds, so that nothing else in a line can excuse what is wrong in it.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import format_files
+from pipeline.inventory import Inventory
+from pipeline.mapping import ColumnMapping
+from pipeline.settings import InventoryEntry
+from pipeline.sources.base import Parsed, ReadOptions, merge
+from pipeline.sources.formats.suricata import SURICATA
+from pipeline.sources.glances import sight
+from pipeline.sources.glances.json_parts import JsonParts
+from pipeline.sources.glances.sight import Cut, Sight
+from pipeline.sources.glances.templates import Maker, Slot
+from pipeline.sources.records import JsonDecoder, JsonReader
+from pipeline.sources.registry import READERS
+from pipeline.sources.watch import Watch
+from tests.pipeline.sources.test_zeek_agreement import blocks_of, facts
+
+DELIMITED = {"cim_csv": ",", "vpc_text": " ", "silk": "|", "argus": ",", "table_csv": ","}
+JSON = ("suricata", "ecs", "ocsf", "zeek_json", "cim_json", "vpc_json", "gcp")
+PAIRS = {"fortinet": " ", "checkpoint": "|", "checkpoint quoted": "; "}
+NAMES = (*JSON, *DELIMITED, *PAIRS)
+NETWORKS = ("192.0.2.0/28", "10.77.0.0/16", "2001:db8:25::/48")
+LATEST_US = 1_900_000_000_000_000
+MAPPING = ColumnMapping(
+    (
+        *(("start_time", "when"), ("src_ip", "client"), ("src_port", "cport"), ("dest_ip", "server")),
+        *(("dest_port", "sport"), ("bytes_in", "received"), ("bytes_out", "sent")),
+    )
+)
+
+_ADDRESSES = """
+192.0.2.1 192.0.2.16 192.0.2.01 192.0.2 192.0.2.300 3221225985 ::ffff:192.0.2.1 ::FFFF:C000:201 2001:db8:25::1
+2001:DB8:25::1 2001:db8:26::1 2001:db8::1::2 fe80::1%eth0 :: 198.51.100.7/32 host.example.com
+"""
+_TIMES = """
+1793577600 1793577600.5 1793577600.1234567890 1793577600123 1793577600123456 1793577600123456789 0 -1793577600 1e9
+9999999999 99999999999999999999 1900000000 1900000001 2026-11-02T00:00:00Z 2026-11-02T00:00:00 2026-02-29T00:00:00Z
+2026-11-31T00:00:00Z 2026-11-02T24:00:00Z 2026-11-02T23:59:60Z 2026-11-02T00:00:00.123456789Z 2026-11-02T00:00:00.5+0000
+2026-11-02T00:00:00.123456+0100 2031-11-02T00:00:00.000000+0000 2031-11-02T00:00:00.000000Z 1989-11-02T00:00:00.000000Z
+2028-02-29T00:00:00.000000Z 2026/11/02T00:00:00.000 2026/11/02 soon
+"""
+_NUMBERS = """
+25 465 587 143 993 995 110 443 0 00 007 +7 -7 -0 1.0 1.5 1e3 1e400 65535 65536 999999999999999 1000000000000000
+9223372036854775808 18446744073709551616 nan NaN inf 0x10 1_000
+"""
+_WORDS = """
+- (empty) null true false None flow alert REJECT ACCEPT NODATA OK SKIPDATA deny Blocked drop tcp 6 icmp 17 start 5 4001
+VPC eve dns conn conn_long DNS SRC logEvents preview # #fields innull out-null ? -> <- arp 0:1:2:3:4:5
+"""
+_RAW_JSON = """
+null true false [] {} [1] [[1]] [null,true] ["a","b"] ["end"] ["start"] [{"a":1}] {"a":1} {"ip":"192.0.2.1"} 01 1. .5
+1e5 1E400 -0 0.0 "\\u0041" "\\ud800" "\\/" "\\n" "\\x" " {} [,] 1,2 "a":1 18446744073709551616 1.7976931348623157e309
+"""
+ADDRESSES, TIMES, NUMBERS, WORDS, RAW_JSON = (t.split() for t in (_ADDRESSES, _TIMES, _NUMBERS, _WORDS, _RAW_JSON))
+STRANGE = ["", " ", "  x", "x  ", *"\t\x00\x0b\x7f\x85\u2028\u0661é\\\"'", "a,b", "a|b"]
+TEXTS = [*ADDRESSES, *TIMES, *NUMBERS, *WORDS, *STRANGE, "2026-11-02 00:00:00", "<none>", "a b", '""', '"x"']
+
+
+def plain_lines(name: str) -> tuple[str, list[str]]:
+    """(head of the file, lines of nobody watched)."""
+    name, *quoted = name.split()
+    head, template, one_way = format_files.TEXT[name]
+    if quoted:
+        pairs = [f'{name}:"{value}"' for name, _, value in (pair.partition("=") for pair in template.split("|"))]
+        template = f"\x00134>1 <end_iso>Z gw-1 CheckPoint 1234 - [{'; '.join(pairs)}]"
+    frame = next(format_files.chunks(3_000 if name == "silk" else 160, one_way))  # SiLK must show both directions.
+    return head, [
+        line
+        for line in format_files.lines(frame, template).str.replace("\x00", "<")
+        if "10.77." not in line and "993" not in line
+    ]
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all values, objects included."""
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key in value:
+            yield from leaves(value[key], (*path, key))
+
+
+def spoilt_json(line: str) -> Iterator[str]:
+    """The line with each value in turn as each text, and with keys lost, renamed, doubled or moved."""
+    for path in leaves(json.loads(line)):
+        record = json.loads(line)
+        *above, key = path
+        inner = record
+        for step in above:
+            inner = inner[step]
+        old, inner[key] = inner[key], "@@"
+        marked = json.dumps(record, separators=(",", ":"))
+        values = [*RAW_JSON, *(json.dumps(t, ensure_ascii=False) for t in TEXTS), *NUMBERS, *TIMES, *STRANGE]
+        yield from (marked.replace('"@@"', v) for v in values)
+        was, name = json.dumps(old, separators=(",", ":")), json.dumps(key)
+        yield from (marked.replace('"@@"', f"{was},{name}:{v}") for v in ("null", '"192.0.2.1"', "25"))
+        yield from (marked.replace(f'{name}:"@@"', f"{k}:{was}") for k in ('"x"', '"preview"', '"_source"', f"{name} "))
+        yield marked.replace(f'{name}:"@@"', f'"x.y":1,{name}:{was}')
+        yield marked.replace(f'{name}:"@@"', f'"{".".join(path)}":"192.0.2.1",{name}:{was}')
+        del inner[key]
+        yield json.dumps(record, separators=(",", ":"))
+        inner[key] = old
+        yield json.dumps(record, separators=(",", ":"))
+        yield json.dumps({key: record})
+        yield json.dumps({"_source": record, key: old})
+    yield json.dumps(json.loads(line))
+
+
+def spoilt_cells(line: str, delimiter: str) -> Iterator[str]:
+    """The line with each cell in turn as each text, and with cells lost, doubled or swapped."""
+    cells = line.split(delimiter)
+    for at in range(len(cells)):
+        before, after = cells[:at], cells[at + 1 :]
+        texts = [*TEXTS, f" {cells[at]}", f"{cells[at]}  ", f'"{cells[at]}"', f'"{cells[at]}', f'{cells[at]}"']
+        yield from (delimiter.join([*before, t, *after]) for t in texts)
+        yield delimiter.join([*before, *after])
+        yield delimiter.join([*before, cells[at], cells[at], *after])
+        yield delimiter.join([*after, *before, cells[at]])
+
+
+def spoilt_pairs(line: str, mark: str) -> Iterator[str]:
+    """The line with each value in turn as each text, and with names in other letters."""
+    cells = line.split(mark)
+    for at, cell in enumerate(cells):
+        name, sign, value = re.fullmatch(r'(.*?[\w>])([:=]"?)([^"]*)"?\]?', cell).groups()  # type: ignore[union-attr]
+        close = '"' * (len(sign) - 1) + "]" * cell.endswith("]")
+        texts = [f"{name}{sign}{t}{close}" for t in (*TEXTS, "src:", "src=", f"{value};", f"{value}]", "[", "CEF:0")]
+        texts += [f"{name.upper()}{sign}{value}{close}", f"{name.title()}{sign}{value}{close}", f"x{cell}"]
+        yield from (mark.join([*cells[:at], text, *cells[at + 1 :]]) for text in texts)
+
+
+def spoilt(name: str, line: str) -> list[str]:
+    """The line spoilt in every place, and as a whole."""
+    mark = PAIRS.get(name, DELIMITED.get(name))
+    inside = spoilt_json(line) if mark is None else [*spoilt_cells(line, mark)]
+    inside = [*inside, *spoilt_pairs(line, PAIRS[name])] if name in PAIRS else inside
+    cut = [line[:at] for at in range(0, len(line), 7)]
+    around = [f"{line} ", f" {line}", f"{line}\t", f"{line}x", f"{line},", f"{line}|", f"{line}{line}", f"\ufeff{line}"]
+    return [t for t in (*inside, *cut, *around, "", "#x", "{}", "[]") if "\n" not in t and "\r" not in t]
+
+
+def read(name: str, data: bytes, size: int = 1 << 24, zone: str = "UTC") -> tuple[Parsed, JsonReader]:
+    entries = [InventoryEntry(address=n, category=("email_server",)) for n in NETWORKS]
+    options = ReadOptions(Watch(Inventory(entries)), LATEST_US, timezone=zone, mapping=MAPPING)
+    reader = READERS[name.removesuffix(" quoted")](options)
+    assert isinstance(reader, JsonReader)
+    parsed = merge([*(reader.read(b) for b in blocks_of(data, size)), reader.finish()])
+    assert parsed.account.balanced
+    return parsed, reader
+
+
+def check(name: str, data: bytes, size: int, zone: str = "UTC") -> int:
+    """Assert that both ways say the same; how many lines were told at a glance."""
+    told = list[int]()
+
+    def noted(parsed: Parsed | None) -> Parsed | None:
+        told.append(0 if parsed is None else parsed.account.others)
+        return parsed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JsonReader, "_told", lambda *_: None)
+        wanted, careful = read(name, data, size, zone)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sight, "least_lines", 1)
+        made = JsonReader._told
+        patch.setattr(JsonReader, "_told", lambda *a: noted(made(*a)))
+        found, reader = read(name, data, size, zone)
+    assert facts(found) == facts(wanted)
+    assert reader.state() == careful.state()
+    return sum(told)
+
+
+def joined(head: str, lines: list[str], end: str = "\n") -> bytes:
+    return "".join(line + end for line in [*head.splitlines(), *lines]).encode("utf-8", errors="surrogatepass")
+
+
+@pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_spoilt_line_is_told_otherwise_at_a_glance(name: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of plain lines come first, so that there are templates; then the spoilt ones give theirs."""
+    monkeypatch.setattr(sight, "_RARE", 0.0)
+    head, plain = plain_lines(name)
+    data = joined(head, [*plain, *spoilt(name, plain[7])[::every]])
+    assert check(name, data, sum(len(line) + 1 for line in plain)) > 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plain_lines_are_told_at_a_glance(name: str) -> None:
+    head, plain = plain_lines(name)
+    assert check(name, joined(head, plain * 2, "\r\n"), 200_000 if name == "silk" else 1 << 24) > 0.5 * len(plain)
+
+
+@cache
+def mixed(name: str) -> tuple[str, list[str], list[str]]:
+    """(head, plain lines, spoilt ones)."""
+    head, plain = plain_lines(name)
+    return head, plain, spoilt(name, plain[7])
+
+
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@given(
+    st.sampled_from(["zeek_json", "cim_csv"]),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 10**6)), min_size=20, max_size=80),
+    st.sampled_from([5_000, 1 << 24]),
+    st.sampled_from(["\n", "\n", "\r\n"]),
+    st.sampled_from([b"", b"\xe9", b"\xff\xfe"]),
+)
+def test_logs_of_plain_and_spoilt_lines_say_the_same_in_blocks_of_any_size(
+    name: str, picks: list[tuple[bool, int]], size: int, end: str, broken: bytes
+) -> None:
+    head, plain, odd = mixed(name)
+    lines = [odd[n % len(odd)] if is_odd and n % 3 else plain[n % len(plain)] for is_odd, n in picks]
+    data = joined(head, lines, end)
+    at = len(data) * 2 // 3
+    check(name, data[:at] + broken + data[at:], size)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC"])
+@pytest.mark.parametrize("hour", ["00", "02"])
+def test_an_hour_that_a_clock_skips_is_no_time(zone: str, hour: str) -> None:
+    head, plain = plain_lines("table_csv")
+    lines = [
+        f"2026-03-29T{h}:{line[14:26]}{line[27:]}" for line, h in zip(plain, ["00", hour, "04"] * 20, strict=False)
+    ]
+    check("table_csv", joined(head, lines), 1 << 24, zone)
+
+
+def test_a_quote_left_open_takes_plain_lines_into_its_record() -> None:
+    head, plain = plain_lines("cim_csv")
+    cells = plain[3].split(",")
+    opened = ",".join([*cells[:7], '"open', *cells[8:]])
+    closed = ",".join(['shut"', *cells[8:]])
+    check("cim_csv", joined(head, [*plain[:20], opened, plain[20], closed, *plain[21:]]), 1 << 24)
+
+
+def test_columns_that_change_change_what_lines_are() -> None:
+    head, plain = plain_lines("cim_csv")
+    other = head.replace("src_ip,src_port,dest_ip,dest_port", "dest_ip,dest_port,src_ip,src_port").rstrip("\n")
+    blind = head.replace("bytes_in", "x").rstrip("\n")
+    check("cim_csv", joined(head, [*plain, other, *plain, blind, *plain, head.rstrip("\n"), *plain]), 3_000)
+
+
+def test_a_template_needs_its_start_in_one_cell() -> None:
+    start = Slot(frozenset(("ts",)), "2026-11-02 00:00:00", ("", ""), ".*")
+    maker = Maker(" ", (), ("", ""))
+    assert maker.template([start, ",x"]) is None
+    assert Maker(",", (), ("", "")).template([start, ",x"]) is not None
+
+
+def test_templates_of_times_that_decide_nothing_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut that takes another field for the start is found out by the careful reader."""
+    head, plain = plain_lines("suricata")
+    decoder = SURICATA.decoder(ReadOptions(Watch(None), LATEST_US))
+    assert isinstance(decoder, JsonDecoder)
+    fields = {**decoder.fields, "ts": ("flow.end",), "end": ("flow.start",)}
+    monkeypatch.setattr(JsonDecoder, "cut", lambda _: Cut(JsonParts(fields)))
+    assert check("suricata", joined(head, plain), 1 << 24) == 0

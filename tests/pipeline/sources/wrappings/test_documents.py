@@ -1,0 +1,140 @@
+"""JSON that is not one record a line: which files it is told of, and which records come out of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.intake.lander import is_array
+from pipeline.settings import LimitSettings
+from pipeline.sources.base import Block, DocumentReader, Parsed
+from pipeline.sources.reading import LineStream
+from pipeline.sources.registry import READERS, detect
+from pipeline.sources.wrappings.documents import is_document, may_be_long, records
+from tests.pipeline.sources.forms_read import read_document
+from tests.pipeline.sources.lines import options
+
+EVENTS = [
+    {
+        "event_type": "flow",
+        "timestamp": "2026-11-20T08:00:00Z",
+        "src_ip": f"10.1.0.{n}",
+        "src_port": 50_001,
+        "dest_ip": "10.9.0.25",
+        "dest_port": 993,
+        "note": "}{ in a text",
+        "flow": {"bytes_toserver": 600, "bytes_toclient": 1_000 * n, "start": "2026-11-20T07:00:00Z"},
+    }
+    for n in (1, 2, 3)
+]
+LINES = [json.dumps(e) for e in EVENTS]
+PRETTY = [json.dumps(e, indent=2) for e in EVENTS]
+FORMS = {
+    "an array": json.dumps(EVENTS, indent=1),
+    "an array of lines": "[" + ",\n".join(LINES) + "]\n",
+    "objects over many lines": "\n".join(PRETTY) + "\n",
+    "objects behind each other": "".join(LINES),
+    "objects behind each other, on two lines": LINES[0] + LINES[1] + "\n" + LINES[2] + "\n",
+    "Elasticsearch": json.dumps({"took": 3, "hits": {"total": {"value": 3}, "hits": EVENTS}}),
+    "Splunk": json.dumps({"preview": False, "results": EVENTS}, indent=2),
+    "a command line tool": json.dumps({"events": EVENTS, "nextToken": "x"}, indent=4),
+}
+
+
+def parse(text: str) -> Parsed:
+    data = text.encode()
+    encoding = detect(data, "auto", "x")
+    assert encoding == "suricata"
+    reader = READERS[encoding](options())
+    assert isinstance(reader, DocumentReader)
+    return reader.read_array(data)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_records_that_lines_give(form: str) -> None:
+    assert is_array(Block(FORMS[form].encode(), 1))
+    parsed = parse(FORMS[form])
+    assert parsed.account.balanced
+    assert parsed.account.lines == 3
+    assert parsed.rows["other_bytes_in"].to_list() == [1_000, 2_000, 3_000]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(LINES),
+        LINES[0],
+        '{"timestamp": "2026-\n' + "\n".join(LINES),  # The first line was cut when the log was rotated.
+        "not JSON\n" + LINES[0],
+        '["a list a line"]\n["another"]\n',
+        '{"events": ["no records"]}\n',
+    ],
+)
+def test_one_record_a_line_is_no_document(text: str) -> None:
+    assert not is_document(text.encode())
+
+
+def test_a_broken_object_among_others_is_lost_alone() -> None:
+    text = "\n".join([PRETTY[0], PRETTY[1][:-40], PRETTY[2]]) + "\n"
+    parsed = parse(text)
+    assert parsed.rows["other_bytes_in"].to_list() == [1_000, 3_000]
+    assert dict(parsed.account.quarantined) == {"bad_json": 1}
+
+
+@pytest.mark.parametrize("text", [FORMS["an array"][:-30], PRETTY[0][:-3]])
+def test_a_document_that_is_cut_is_no_document(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Expecting|delimiter|Unterminated"):
+        records(text.encode())
+
+
+def first_line(path: Path, limits: LimitSettings) -> bytes:
+    stream = LineStream(path, limits, path.name)
+    try:
+        return next(stream.blocks()).data
+    finally:
+        stream.close()
+
+
+def test_objects_behind_each_other_may_be_a_longer_line_than_others(tmp_path: Path) -> None:
+
+    limits = LimitSettings(max_line_bytes=1_024)
+    (tmp_path / "a").write_text("".join(json.dumps({"n": i}, separators=(",", ":")) for i in range(1_000)))
+    (tmp_path / "b").write_text(json.dumps({"n": "x" * 5_000}))
+    assert len(first_line(tmp_path / "a", limits)) > 5_000
+    with pytest.raises(SourceError, match="a line of more than 1,024 bytes"):
+        first_line(tmp_path / "b", limits)
+    assert not may_be_long(LINES[0].encode() + b"\n")
+
+
+def test_an_element_of_an_array_a_line_may_end_in_its_comma() -> None:
+    reader = READERS["suricata"](options())
+    parsed = reader.read(Block((",\n".join(LINES) + "\n").encode(), 1))
+    assert parsed.rows["other_bytes_in"].sum() == 6_000
+    assert parsed.account.flows == 3
+
+
+def test_two_objects_that_share_the_first_line_of_a_large_file_do_not_make_it_a_document() -> None:
+    """It would have to be held in memory, and may be too large for that."""
+    glued = (LINES[0] + LINES[1] + "\n").encode()
+    assert is_document(glued + LINES[2].encode() + b"\n")
+    assert not is_document(glued + (LINES[2] + "\n").encode() * 40_000)
+    assert is_document(LINES[0].encode() * 40_000)
+
+
+def test_hits_that_give_their_fields_as_lists_are_records() -> None:
+    hit = {"_index": "x", "fields": {"source.ip": ["10.1.0.11"], "tags": ["a", "b"]}}
+    answer = json.dumps({"hits": {"hits": [hit, hit | {"_source": {"a": 1}}]}}).encode()
+    first, second = map(json.loads, records(answer))
+    assert first == {"source.ip": "10.1.0.11", "tags": ["a", "b"]}
+    assert second["_source"] == {"a": 1}
+
+
+def test_the_answer_of_a_fortianalyzer_is_opened() -> None:
+    ends = {"srcip": "10.1.0.11", "srcport": "50001", "dstip": "10.9.0.25", "dstport": "993", "sessionid": "7"}
+    log = ends | {"type": "traffic", "logid": "0000000013", "eventtime": "1795161610000000000", "duration": "10"}
+    log |= {"action": "close", "sentbyte": "420", "rcvdbyte": "5900"}
+    answer = json.dumps({"jsonrpc": "2.0", "id": "1", "result": {"percentage": 100, "data": [log, log]}}).encode()
+    encoding = detect(answer, "auto", "x")
+    assert is_document(answer) and encoding is not None
+    assert read_document(encoding, answer).rows["other_bytes_in"].to_list() == [5_900, 5_900]

@@ -1,0 +1,46 @@
+"""Alerts of the surge method: what their columns are taken from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.schemas import ANOMALY_SCORES, FLOWS
+from pipeline.surge.alerts import surge_alerts
+from tests.stored_days import stored_site
+from tests.worlds import SEED, TWIN, day
+
+DAYS, THIEF = 16, "10.0.5.1"
+LAST = day(DAYS - 1)
+
+
+def test_the_seeds_columns_are_of_the_rules_own_direction_and_the_evidence_of_both(tmp_path: Path) -> None:
+    extra = {(SEED, THIEF): 2 * 10**9, (TWIN, THIEF): 9 * 10**9}
+    site = stored_site(tmp_path, "rules: {mail_volume_surge: {budget: 300}}\n", DAYS, extra=extra)
+    site.storage.write_day(FLOWS, LAST, FLOWS.empty(), inputs={})
+    alert = surge_alerts(site, LAST, "verified").filter(pl.col("client") == THIEF).row(0, named=True)
+    scores = site.storage.read_day(ANOMALY_SCORES, LAST).filter(pl.col("client") == THIEF)
+    (own,) = scores.filter(pl.col("rule_id") == SEED).to_dicts()
+    assert alert["bytes_in"] > 11 * 10**9
+    for column in (c for c in _DISTANCES if c in own):
+        assert alert[column] == own[column]
+    assert alert["avg_bytes_in"] == own["avg_bytes"]
+    told = json.loads(alert["evidence"])["seed"]
+    assert [s["rule_id"] for s in told] == [TWIN, SEED]
+    assert [s["measure"].partition(" ")[0] for s in told] == ["bytes_out", "bytes_in"]
+
+
+def test_a_client_of_the_other_direction_alone_has_none_of_the_seeds_columns(tmp_path: Path) -> None:
+    extra = {(TWIN, "10.9.9.9"): 9 * 10**12}
+    site = stored_site(tmp_path, "rules: {mail_volume_surge: {budget: 3000}}\n", DAYS, extra=extra)
+    site.storage.write_day(FLOWS, LAST, FLOWS.empty(), inputs={})
+    alert = surge_alerts(site, LAST, "verified").filter(pl.col("client") == "10.9.9.9").row(0, named=True)
+    assert [alert[c] for c in ("avg_bytes_in", *_DISTANCES)] == [None] * 3
+
+
+_DISTANCES = (
+    "num_standard_deviations_away_from_server_average",
+    "num_standard_deviations_away_from_client_average",
+)

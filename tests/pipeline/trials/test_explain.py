@@ -1,0 +1,116 @@
+"""What is said of one client and day: the stored verdict, the numbers behind it, and what would have alerted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.errors import StorageError
+from pipeline.intake.landing import Landing
+from pipeline.schemas import ALERTS, ANOMALY_SCORES
+from pipeline.site import Site, open_site
+from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores, make_surge
+from pipeline.trials.explain import WHY, Explanation, explain
+from tests.worlds import SEED, TWIN, day, make_site
+
+DAYS = 14
+LAST = day(DAYS - 1)
+
+
+def run(site: Site) -> None:
+    """All stages of all days."""
+    days = [day(n) for n in range(DAYS)]
+    landing = Landing(site.root, site.storage.root, site.settings, dt.datetime.combine(LAST, dt.time(), dt.UTC))
+    assert not landing.land(days).problems
+    for d in days:
+        make_flows(site, landing, d)
+        make_daily(site, d)
+        make_baseline(site, d)
+        make_scores(site, d)
+        if site.rules_of("surge"):
+            make_surge(site, d, lambda *_: "verified")
+        make_alerts(site, d, "verified")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    root = tmp_path_factory.mktemp("explained")
+    made = make_site(root, DAYS)
+    run(made)
+    return open_site(root)
+
+
+def told(site: Site, client: str, rule: str = SEED) -> Explanation:
+    rules = [r for r in site.rules if r.id == rule]
+    (found,) = explain(site, client, LAST, rules)
+    return found
+
+
+def alerting(site: Site) -> str:
+    alerts = site.storage.read_day(ALERTS, LAST)
+    return str(alerts.filter(pl.col("rule_id") == SEED)["client"][0])
+
+
+def test_an_alert_is_told_with_its_gates_its_past_and_its_flows(site: Site) -> None:
+    client = alerting(site)
+    found = told(site, client)
+    scores = site.storage.read_day(ANOMALY_SCORES, LAST)
+    row = scores.filter((pl.col("client") == client) & (pl.col("rule_id") == SEED)).row(0, named=True)
+    assert (found.state, found.rank, found.value) == ("alert", 1, row["bytes"])
+    assert found.alert == site.storage.read_day(ALERTS, LAST)["alert_id"][0]
+    assert {n: g["passed"] for n, g in found.compared.items()} == dict.fromkeys(("samples", "fleet", "own"), True)
+    assert found.compared["own"]["threshold"] < row["bytes"]
+    assert found.past[-1] == (LAST, row["bytes"])
+    assert len(found.past) == row["n"]
+    assert sum(f["bytes"] for f in found.flows) == row["bytes"]
+    assert found.message is not None
+    assert found.least is not None
+    assert found.least < row["bytes"]
+
+
+def test_a_quiet_client_is_told_the_least_volume_that_would_alert(site: Site) -> None:
+    quiet = next(c for c in ("10.0.0.1", "10.0.0.3") if c != alerting(site))
+    found = told(site, quiet)
+    assert (found.state, found.alert, found.message) == ("normal", None, None)
+    assert found.cause in WHY
+    assert found.least is not None
+    assert found.value is not None
+    gates = [found.compared[g]["threshold"] for g in ("own", "fleet")]
+    assert found.least > max(found.value, gates[0])
+
+
+def test_any_spelling_of_an_address_is_the_same_client(site: Site) -> None:
+    client = alerting(site)
+    assert told(site, f"::ffff:{client}").as_dict() == told(site, client).as_dict()
+
+
+def test_a_client_without_traffic_is_not_called_normal(site: Site) -> None:
+    assert told(site, "10.9.9.9").state == "no_traffic"
+    assert told(site, alerting(site), TWIN).state == "no_traffic"
+
+
+def test_a_day_that_is_not_scored_is_an_error_and_no_verdict(site: Site) -> None:
+    with pytest.raises(StorageError, match="not scored"):
+        explain(site, "10.0.0.1", day(DAYS + 5), site.rules)
+
+
+def test_an_asset_is_explained_by_what_it_was_judged_as_and_by_its_addresses(tmp_path: Path) -> None:
+    make_site(tmp_path, DAYS)
+    config = tmp_path / "nilometer.yaml"
+    config.write_text(
+        config.read_text(encoding="utf-8") + "rules: {mail_volume_surge: true}\ncontext: {entities: leases.csv}\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "leases.csv").write_text("address,asset\n10.0.0.2,laptop\n", encoding="utf-8")
+    site = open_site(tmp_path)
+    run(site)
+    found = {e.rule.id: e for e in explain(site, "laptop", LAST, site.rules)}
+    assert found[SEED].client == "10.0.0.2"
+    surge = found["mail_volume_surge"]
+    assert (surge.client, surge.value) == ("laptop", found[SEED].value)
+    assert surge.compared["addresses"] == ["10.0.0.2"]
+    by_address = {e.rule.id: e for e in explain(site, "10.0.0.2", LAST, site.rules)}
+    assert by_address["mail_volume_surge"].as_dict() == surge.as_dict()

@@ -1,0 +1,200 @@
+"""The power map against trying it: the naive detection and the whole surge method at its volumes and one byte below."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import exact
+from pipeline.baseline import build_baseline
+from pipeline.detections import Rule, RuleOverride, load_rules
+from pipeline.methods.surge import calibrated, raw_scores
+from pipeline.methods.surge.calibration import Calibration, alerting
+from pipeline.methods.surge.raw import with_scores
+from pipeline.schemas import POWER_MAP
+from pipeline.trials.power import coverage, seed_power, surge_power
+from tests.oracle import seed as oracle
+from tests.property.seed_cases import LARGEST, Case, cases, daily_frame
+
+PROFILE = settings(deadline=None, derandomize=True, max_examples=400)
+SURGE = next(r for r in load_rules({"mail_volume_surge": RuleOverride()}, lookback_days=30) if r.method == "surge")
+FIRST, DAY = dt.date(2026, 6, 1), dt.date(2026, 7, 2)
+
+
+@settings(PROFILE, max_examples=600)
+@given(
+    st.lists(st.one_of(st.integers(0, 9), st.integers(0, 10**15)), max_size=30),
+    st.sampled_from(["0", "0.5", "1", "3", "7/2", "100"]),
+)
+def test_the_least_value_passes_the_gate_it_is_part_of_and_one_less_does_not(others: list[int], k: str) -> None:
+    least = exact.least_beside(len(others), sum(others), sum(v * v for v in others), Fraction(k))
+
+    def passes(x: int) -> bool | None:
+        return oracle.statistics([*others, x], oracle.Numbers()).above(x, Fraction(k))
+
+    if least is None:
+        assert not any(passes(x) for x in (0, 1, 10**3, 10**18, 10**40))
+    else:
+        assert passes(least)
+        assert least == 0 or not passes(least - 1)
+
+
+@pytest.mark.parametrize("others", [[0, 3, 7], [5] * 4, [0] * 11, [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9]])
+@pytest.mark.parametrize("k", ["0", "1", "3/2", "3"])
+def test_the_least_value_is_the_first_of_all_that_pass(others: list[int], k: str) -> None:
+    found = [oracle.statistics([*others, x], oracle.Numbers()).above(x, Fraction(k)) for x in range(200)]
+    first = found.index(True) if True in found else None
+    assert exact.least_beside(len(others), sum(others), sum(v * v for v in others), Fraction(k)) == first
+    assert first is None or all(found[first:])
+
+
+def power_of(case: Case) -> pl.DataFrame:
+    rows = daily_frame(case.rows, case.rule)
+    present = rows["day"].unique().to_list()
+    series = [(case.rule.measure, case.rule.lookback_days)]
+    past = build_baseline(rows.lazy(), case.day, series, start=case.start, present=present)
+    return seed_power(rows.filter(pl.col("day") == case.day), past, case.rule, case.day)
+
+
+def alerts_with(case: Case, client: str, x: int) -> bool:
+    """What the naive detection says when the client's volume of the day is x."""
+    named = [(d, c, x if (d, c or "null") == (case.day, client) else v) for d, c, v in case.rows]
+    return any(v.client == client and v.state == "alert" for v in replace(case, rows=tuple(named)).verdicts())
+
+
+def test_the_extra_bytes_alert_and_one_byte_less_does_not_by_the_naive_reading() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(PROFILE)
+    @given(cases())
+    def check(case: Case) -> None:
+        power = power_of(case)
+        assert power.schema == POWER_MAP.schema
+        assert power["client"].to_list() == [v.client for v in case.verdicts()]
+        for row in power.iter_rows(named=True):
+            before = row["bytes"] or 0
+            if row["extra"] is None:
+                assert not alerts_with(case, row["client"], LARGEST)
+            else:
+                assert alerts_with(case, row["client"], row["least"])
+                assert row["least"] == 0 or not alerts_with(case, row["client"], row["least"] - 1)
+                assert row["extra"] == max(row["least"] - before, 0)
+            seen[row["reason"] or row["bound_by"]] += 1
+
+    check()
+    assert min(seen[s] for s in ("fleet", "own", "no_history", "too_few_samples", "masked")) >= 20, seen
+
+
+def test_one_past_day_tells_no_deviation_where_the_rule_says_so() -> None:
+    fleet = [(DAY - dt.timedelta(days=i), f"10.0.1.{c}", 5 + i) for i in range(7) for c in range(20)]
+    numbers = oracle.Numbers(minimum=2, stdev_of_one_is_zero=False)
+    rows = (*fleet, (DAY - dt.timedelta(days=1), "10.0.0.1", 5), (DAY, "10.0.0.1", 5))
+    case = Case(DAY, FIRST, rows, numbers, "3", twin=False)
+    row = power_of(case).row(by_predicate=pl.col("client") == "10.0.0.1", named=True)
+    assert (row["reason"], row["least"]) == ("deviation_unknown", None)
+    assert not alerts_with(case, "10.0.0.1", LARGEST)
+
+
+def test_a_gate_beyond_64_bits_is_said_to_be_so() -> None:
+    past = [(DAY - dt.timedelta(days=i + 1), "10.0.0.1", LARGEST * (i % 2)) for i in range(6)]
+    fleet = [(DAY - dt.timedelta(days=i), f"10.0.1.{c}", 5) for i in range(7) for c in range(20)]
+    case = Case(DAY, FIRST, (*past, *fleet, (DAY, "10.0.0.1", 5)), oracle.Numbers(), "3", twin=False)
+    row = power_of(case).row(by_predicate=pl.col("client") == "10.0.0.1", named=True)
+    assert (row["reason"], row["least"], row["extra"]) == ("beyond_counting", None, None)
+    assert not alerts_with(case, "10.0.0.1", LARGEST)
+
+
+def test_a_client_that_alerts_needs_nothing_and_an_unknown_volume_counts_from_nothing() -> None:
+    numbers, past = oracle.Numbers(), DAY - dt.timedelta(days=1)
+    rows = [(past - dt.timedelta(days=i), f"10.0.0.{c}", 100 + i) for i in range(5) for c in range(6)]
+    today = [(DAY, "10.0.0.0", 10_000), (DAY, "10.0.0.1", None), (DAY, "10.0.0.2", 90)]
+    power = power_of(Case(DAY, FIRST, tuple([*rows, *today]), numbers, "3", twin=False))
+    extra = dict(power.select("client", "extra").iter_rows())
+    assert extra["10.0.0.0"] == 0
+    # Both pass the same gate but for what the fleet loses by the known 90.
+    assert extra["10.0.0.1"] > 90
+    assert extra["10.0.0.2"] > 0
+
+
+def world(clients: int, seed: int) -> pl.DataFrame:
+    """72 days of log-normal clients in four groups, one role of few, and a newcomer of three days."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(16, 0.8, clients)
+    rows = []
+    for n in range(-71, 1):
+        volume = np.exp(level + rng.standard_t(5, clients) * 0.5).astype(int)
+        for c, v in enumerate(volume):
+            if c > 0 or n >= -2:
+                role, group = ("nat" if c % 10 == 9 else "client"), f"g{c % 4}"
+                rows.append((DAY + dt.timedelta(days=n), f"10.0.0.{c}", int(v), group, role))
+    schema = {"day": pl.Date, "client": pl.String, "bytes": pl.Int64, "group": pl.String, "role": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def surge_alerts(daily: pl.DataFrame, raw: pl.DataFrame, client: str, volume: int, rule: Rule) -> bool:
+    """Whether the whole method alerts with the client's volume of the day, the days before as they were."""
+    robbed = pl.when((pl.col("day") == DAY) & (pl.col("client") == client)).then(volume).otherwise("bytes")
+    today = raw_scores(daily.with_columns(bytes=robbed), [DAY], rule.surge)
+    told = calibrated(pl.concat([raw.filter(pl.col("day") < DAY), today]), [DAY], rule.surge)
+    return told.filter((pl.col("client") == client) & pl.col("alert")).height > 0
+
+
+@pytest.mark.parametrize(("seed", "budget"), [(1, 20.0), (2, 300.0)])
+def test_surge_alerts_at_its_volume_and_not_a_byte_below(seed: int, budget: float) -> None:
+    daily, rule = world(40, seed), SURGE.with_numbers({"budget": budget})
+    raw = raw_scores(daily, [DAY - dt.timedelta(days=n) for n in range(29)], rule.surge)
+    power = surge_power(raw, rule, DAY)
+    assert power.height == 40
+    assert power.filter(pl.col("extra").is_not_null()).height >= 39
+    for row in power.head(12).iter_rows(named=True):
+        if row["extra"] is None:
+            assert not surge_alerts(daily, raw, row["client"], 10**15, rule)
+            continue
+        assert surge_alerts(daily, raw, row["client"], row["bytes"] + row["extra"], rule)
+        assert row["extra"] == 0 or not surge_alerts(daily, raw, row["client"], row["bytes"] + row["extra"] - 1, rule)
+
+
+def test_surge_with_too_few_scored_days_is_learning_and_with_a_tiny_budget_nobody_is_rare_enough() -> None:
+    daily = world(20, 3)
+    few = raw_scores(daily, [DAY - dt.timedelta(days=n) for n in range(5)], SURGE.surge)
+    assert set(surge_power(few, SURGE, DAY)["reason"]) == {"learning"}
+    raw = raw_scores(daily, [DAY - dt.timedelta(days=n) for n in range(29)], SURGE.surge)
+    tiny = surge_power(raw, SURGE.with_numbers({"budget": 0.01}), DAY)
+    assert set(tiny["reason"]) == {"budget_too_small"}
+    assert tiny["extra"].null_count() == 20
+
+
+def test_coverage_counts_who_needs_no_more_than_the_theft_and_clients_that_never_alert_are_unprotected() -> None:
+    rows = [("a", 0), ("b", 100), ("c", 101), ("d", None)]
+    told = [{"day": DAY, "rule_id": "r", "client": c, "extra": e} for c, e in rows]
+    power = POWER_MAP.conform(pl.DataFrame(told, schema_overrides={"extra": pl.Int64}))
+    found = coverage(power, [1, 100, 101, 10**6])
+    assert found["protected"].to_list() == [0.25, 0.5, 0.75, 0.75]
+    assert found["clients"].to_list() == [4] * 4
+    assert coverage(POWER_MAP.empty()).is_empty()
+
+
+@pytest.mark.parametrize("channel", ["shot", "slow", "new"])
+def test_each_channel_reaches_exactly_from_where_it_alerts(channel: str) -> None:
+    daily = world(60, 5)
+    raw = raw_scores(daily, [DAY - dt.timedelta(days=n) for n in range(29)], SURGE.surge)
+    calibration = Calibration.before(raw, DAY, SURGE.surge)
+    today = calibration.with_company(raw.filter(pl.col("day") == DAY))
+    found = calibration.reach(today, channel, 40.0)
+    assert found.height >= {"shot": 55, "slow": 3, "new": 1}[channel]
+    rows = found.join(today, on="client", maintain_order="left")
+
+    def alerts(less: int) -> pl.Series:
+        with_least = with_scores(rows.with_columns(bytes=pl.col("least") - less))
+        return alerting(calibration.rated(with_least, channel), 40.0)
+
+    assert alerts(0).all()
+    assert not alerts(1).any()
