@@ -32,23 +32,24 @@ ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
 test: $(STAMP) lint ## set up, then lint, types and all fast tests
 	$(MAKE) --no-print-directory --output-sync=target -j5 types test-parts test-runs test-more-runs test-whole
 
-# All groups at once, as runs of the daemon wait more than they work; types take one processor a minute. What one group leaves in
+# All groups at once, as runs of the daemon wait more than they work; types take one processor a minute. The longest
+# group goes before the others, or it would be left with one processor in the end. What one group leaves in
 # memory does not slow the next. Of frames of a few rows, a second thread costs a fifth more and brings nothing.
 RUNS := $(sort $(wildcard tests/assets/test_[a-p]*.py))
 MORE := $(sort $(wildcard tests/assets/test_[q-z]*.py)) tests/data_quality
 
 .PHONY: test-runs test-more-runs test-parts test-whole
 test-runs: $(STAMP)
-	$(PY) -m pytest $(RUNS)
+	nice $(PY) -m pytest $(RUNS)
 
 test-more-runs: $(STAMP)
-	POLARS_MAX_THREADS=1 $(PY) -m pytest $(MORE)
+	POLARS_MAX_THREADS=1 nice $(PY) -m pytest $(MORE)
 
 test-parts: $(STAMP)
 	POLARS_MAX_THREADS=1 $(PY) -m pytest tests/pipeline
 
 test-whole: $(STAMP)
-	POLARS_MAX_THREADS=1 $(PY) -m pytest $(addprefix --ignore=,tests/assets tests/data_quality tests/pipeline) tests
+	POLARS_MAX_THREADS=1 nice $(PY) -m pytest $(addprefix --ignore=,tests/assets tests/data_quality tests/pipeline) tests
 
 gate: $(STAMP) ## detection on five simulated worlds is no worse than it was
 	$(PY) -m pytest -m slow tests/pipeline/evaluation/test_evaluation_run.py

@@ -10,6 +10,8 @@ import ipaddress
 
 import polars as pl
 
+NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - no address to listen on
+"""How logs write that there is no address."""
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 CANONICAL_IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
 

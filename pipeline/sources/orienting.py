@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.schemas import MAX_FLOW_BYTES
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import RAW, ReadOptions
@@ -21,7 +22,6 @@ SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 1
 """Ports that a server answers on: what tells the ends of a one-way record apart."""
 
 _SYN, _ACK = 2, 16
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 _PORT = r'^\[\s*"?(\d+)"?\s*[,\]].*$|^(\d+)\s*\n[\s\S]*$|^(\d{1,2}),(\d{3})$|^(\d+)\.0$'
 """A port as exports of other programs write it: in a list, a value a line, with a comma, or as a real (pandas)."""
 _SWAPPED = (
@@ -108,7 +108,7 @@ def _turned_ends(*, syn: bool) -> list[pl.Expr]:
     return [
         pl.when(one_way).then("sent").otherwise("orig_ip_bytes").alias("orig_ip_bytes"),
         turned.fill_null(False).alias("_turned"),
-        (turned & one_way & ~pl.col("received_by").is_in(_NOWHERE)).fill_null(False).alias("_behind"),
+        (turned & one_way & ~pl.col("received_by").is_in(NOWHERE)).fill_null(False).alias("_behind"),
         orientation.alias("orientation"),
     ]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Stateless
@@ -43,7 +44,7 @@ _KEYS = {
 """Our names of fields -> keys of CEF and of LEEF."""
 _TIMES = {"ts": ("start",), "end": ("end",), "write_ts": ("rt", "devTime", "end")}
 _ONCE = ("in", "out", "srcBytes", "dstBytes", "src", "dst")
-_NOWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - the mark of no translation
+_NOWHERE = (*NOWHERE, "")
 _BEFORE = r"^(.*?)(?:CEF: ?\d|LEEF: ?[\d.])"
 _PAIR = r" +([A-Za-z][\w.\[\]-]*=)"
 

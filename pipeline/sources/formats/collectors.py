@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources import json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Form
@@ -124,7 +125,6 @@ _IPFIX: json_lines.Fields = {
 }
 _DENIED, _UPDATED = 3, 5
 """Firewalls' events (element 233)."""
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +133,7 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     return fields.with_columns(
-        *(pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
+        *(pl.when(~pl.col(c).is_in(NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
         received_by="dest_nat",
         initiator=initiator(pl.col("tcp_flags"), pl.lit(value=False)),
         sampling=pl.when(rate > 0).then(rate),
@@ -185,7 +185,7 @@ def _derive_nprobe(fields: pl.DataFrame) -> pl.DataFrame:
 
     The database has those of IPv4 as numbers.
     """
-    nowhere = ("0", *_NOWHERE)
+    nowhere = ("0", *NOWHERE)
     known = [pl.when(~pl.col(c).is_in(nowhere)).then(c).alias(c) for c in ("src", "dest", "src_v6", "dest_v6")]
     numbers = [c for c in ("src", "dest") if fields[c].str.contains(r"^\d+$").any()]
     fields = fields.with_columns(known).with_columns(plain_address(c).alias(c) for c in numbers)

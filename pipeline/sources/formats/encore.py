@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
@@ -57,7 +58,7 @@ _CEF = {
 }
 _HEADER = r"CEF:\d\|Cisco\|Firepower\|[^|]*\|([^|]*)\|[^|]*\|[^|]*\|"
 _CONNECTION = r"^(?:71|RNA:1003:1)$"
-_UNTOLD = ("Unknown", "::", "0.0.0.0")  # noqa: S104 - no address to listen on
+_UNTOLD = ("Unknown", *NOWHERE)
 _ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources import json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import rejected
@@ -78,7 +79,6 @@ _JSON_KEYS = {
     "shipped": ("itime", "_time", "@timestamp"),
 }
 """With the times of who received or shipped a record that lacks its own."""
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 
 
 @dataclass
@@ -198,7 +198,7 @@ def _fields() -> list[pl.Expr]:
     lasted = (pl.col("duration").cast(pl.Float64, strict=False).fill_null(0) * 1e6).cast(pl.Int64, strict=False)
     message = pl.col("logid").cast(pl.Int64, strict=False) % 1_000_000
     unnumbered = message.is_null() & (pl.col("action") == "accept") & pl.col("rcvddelta").is_not_null()
-    moved = [pl.when(~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)) for c in ("transip", "tranip")]
+    moved = [pl.when(~pl.col(c).is_in(NOWHERE)).then(pl.col(c)) for c in ("transip", "tranip")]
     return [
         syslog.as_text(pl.col("logged") - lasted).alias("ts"),
         syslog.as_text(pl.col("logged")).alias("write_ts"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources.orienting import leaving
 from pipeline.sources.reverse import Reverse
 
@@ -39,7 +40,6 @@ NAMES = (
 """What an output may tell of a record, all text."""
 _COUNTERS = ("in_bytes", "out_bytes", "in_packets", "out_packets")
 _ICMP = {"icmp6": "icmp", "1": "icmp", "58": "icmp", "ipv6-icmp": "icmp"}
-_UNSET = ("0.0.0.0", "::")  # noqa: S104 - how nfdump writes an address that it does not know
 _UPDATED = ("UPDATE", "UPDATED", "UNKNOW", "UNKNOWN", "5")  # Tables of 1.7.1 have no name for it.
 _ENDED = ("DELETE", "DELETED", "2")
 BEGUN = ("CREATE", "CREATED", "ADD", "1")
@@ -118,7 +118,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
     ack = pl.col("flags").str.contains("A", literal=True)
     syn = pl.col("flags").str.contains("S", literal=True) & ~ack & there & (proto.is_in(["tcp", "6"]))
     ports = [pl.when(proto != "icmp").then(c).alias(c) for c in ("src_port", "dest_port")]
-    unset = [pl.when(~pl.col(c).is_in(_UNSET)).then(c).alias(c) for c in ("system", "src_nat", "dest_nat")]
+    unset = [pl.when(~pl.col(c).is_in(NOWHERE)).then(c).alias(c) for c in ("system", "src_nat", "dest_nat")]
     fields = found.with_columns(
         *ports,
         *unset,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless, Wrapped
 from pipeline.sources.delimited import Layout, delimited
@@ -57,7 +58,6 @@ _BEHIND = rf'^.*?("?[^\s",]*"?,{_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,.*)$'
 _RECORD = rf'(?:^|[\s",]){_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,'
 _TRAFFIC = rf'^{_CELL},{_STAMP},{_CELL},"?TRAFFIC"?,'
 _CELLS = r'^(?:[^",]*|"(?:[^"]|"")*")(?:,(?:[^",]*|"(?:[^"]|"")*"))*$'
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no translation
 _BLOCKED = ("deny", "drop", "drop-icmp", "drop icmp", "reset-client", "reset-server", "reset-both", "block")
 
 
@@ -193,7 +193,7 @@ def _settled(fields: pl.DataFrame, offset: pl.Series, zone: str) -> pl.DataFrame
 
     lasted = (pl.col("duration").cast(pl.Float64, strict=False) * 1e6).cast(pl.Int64, strict=False)
     moved = [
-        pl.when((pl.col(c) != pl.col(end)) & ~pl.col(c).is_in(_NOWHERE)).then(pl.col(c)).alias(c)
+        pl.when((pl.col(c) != pl.col(end)) & ~pl.col(c).is_in(NOWHERE)).then(pl.col(c)).alias(c)
         for c, end in (("src_nat", "src"), ("dest_nat", "dest"))
     ]
     logged = pl.coalesce(epoch("precise"), epoch("generated"), epoch("received"))

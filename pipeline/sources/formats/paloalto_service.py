@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources.formats.paloalto import SYSLOG
 from pipeline.sources.records import json_decoder
 
-_NOWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - the mark of no translation
+_NOWHERE = (*NOWHERE, "")
 _FIELDS = {
     "type": ("LogType",),
     "subtype": ("Subtype", "SubType"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import ReadOptions, rejected
 from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Stateless, Wrapped
@@ -50,7 +51,6 @@ _COLUMNS = (
     "numsessions,ipsrulelabel,threatcat,threatname,deviceowner,devicehostname"
 )
 """The columns of its format CSV, which has no header."""
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - the mark of no address
 _ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
 
 
@@ -98,8 +98,8 @@ class ZscalerDecoder(Wrapped):
             lasted=pl.coalesce(_number("millis") * 1e3, _number("seconds") * 1e6)
             .fill_null(0)
             .cast(pl.Int64, strict=False),
-            **{c: pl.when(~pl.col(c).is_in(_NOWHERE)).then(c) for c in ("src_nat", "dest_nat")},
-            dest=pl.when(pl.col("dest").is_in(_NOWHERE)).then("dest_nat").otherwise("dest"),
+            **{c: pl.when(~pl.col(c).is_in(NOWHERE)).then(c) for c in ("src_nat", "dest_nat")},
+            dest=pl.when(pl.col("dest").is_in(NOWHERE)).then("dest_nat").otherwise("dest"),
         )
         fields = fields.with_columns(
             syslog.as_text(pl.col("logged") - pl.col("lasted")).alias("ts"),

@@ -20,7 +20,7 @@ def test_a_world_gives_all_inputs_and_names_them_in_its_configuration(tmp_path: 
     world = make_world(WorldSettings(seed=7, clients=300, days=50, dhcp_pool=0.5, attacks=()))
     write_tables(world, tmp_path)
     write_context(world, tmp_path)
-    write_logs(world.daily.head(1), tmp_path, "zeek", seed=1)
+    write_logs(world.daily.head(1), tmp_path, "zeek", seed=1, start=world.settings.start)
     config = tmp_path / "nilometer.yaml"
     text = config.read_text(encoding="utf-8").replace("# context:", "context:").replace("#   ", "  ")
     config.write_text(text, encoding="utf-8")
