@@ -245,6 +245,5 @@ def _is_number(values: pl.Series) -> bool:
 def _number(ours: str) -> pl.Expr:
     text = pl.col(ours)
     if ours in TIMES:
-        exact = pl.when(~text.str.contains("E+", literal=True)).then(text)  # Others may be rounded: they need care.
-        return conn.scaled_us(exact.cast(pl.Float64, strict=False), text.cast(pl.Int64, strict=False))
+        return conn.number_us(text)
     return text.cast(_type_of(ours), strict=False)

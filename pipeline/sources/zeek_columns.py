@@ -125,17 +125,30 @@ def epoch_us(column: str, zone: str = "UTC") -> pl.Expr:
     beginning skips.
     """
     text = pl.col(column).str.strip_chars()
-    number = pl.when(~text.str.contains(spellings.ROUNDED)).then(text).cast(pl.Float64, strict=False)
-    whole = text.cast(pl.Int64, strict=False)
     iso = text.str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
     zoned = iso.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
     plain = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    return pl.coalesce(scaled_us(number, whole), pl.coalesce(zoned, in_zone(plain, zone)).dt.epoch("us"))
+    return pl.coalesce(number_us(text), pl.coalesce(zoned, in_zone(plain, zone)).dt.epoch("us"))
 
 
 def in_zone(plain: pl.Expr, zone: str) -> pl.Expr:
     """Times without a zone as times of one, in UTC; see `epoch_us` for the hours that summer time doubles or skips."""
     return plain.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+
+def number_us(text: pl.Expr) -> pl.Expr:
+    """Epoch microseconds of numbers as text, as in `scaled_us`; null of all else, and of what may be rounded."""
+    # As an expression alone each number would be read again wherever it is named.
+    return text.map_batches(_number_us, return_dtype=pl.Int64, is_elementwise=True)
+
+
+def _number_us(texts: pl.Series) -> pl.Series:
+    text = pl.col(texts.name)
+    certain = pl.when(~text.str.contains(spellings.ROUNDED)).then(text)
+    numbers = texts.to_frame().select(
+        number=certain.cast(pl.Float64, strict=False), whole=text.cast(pl.Int64, strict=False)
+    )
+    return numbers.select(scaled_us(pl.col("number"), pl.col("whole"))).to_series()
 
 
 def scaled_us(number: pl.Expr, whole: pl.Expr) -> pl.Expr:

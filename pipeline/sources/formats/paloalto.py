@@ -197,9 +197,11 @@ def _settled(fields: pl.DataFrame, offset: pl.Series, zone: str) -> pl.DataFrame
         for c, end in (("src_nat", "src"), ("dest_nat", "dest"))
     ]
     logged = pl.coalesce(epoch("precise"), epoch("generated"), epoch("received"))
+    told = fields.select(logged=logged, began=epoch("started"), lasted=lasted)
+    began = pl.coalesce("began", pl.col("logged") - pl.col("lasted"))
     return fields.with_columns(
-        syslog.as_text(pl.coalesce(epoch("started"), logged - lasted)).alias("ts"),
-        syslog.as_text(logged).alias("write_ts"),
+        told.select(syslog.as_text(began)).to_series().alias("ts"),
+        told.select(syslog.as_text(pl.col("logged"))).to_series().alias("write_ts"),
         pl.concat_str("serial", "session", separator="/").alias("uid"),
         pl.coalesce("device", "serial").alias("system"),
         pl.col("action").str.to_lowercase(),

@@ -42,11 +42,16 @@ def host(head: pl.Expr) -> pl.Expr:
 
 def offset_us(text: pl.Expr) -> pl.Expr:
     """Microseconds that the offset at the end of an ISO time is ahead of UTC; null when it has none."""
-    parts = text.str.extract_groups(r"([+-])(\d\d):?(\d\d)$")
-    hours, minutes = (parts.struct.field(n).cast(pl.Int64, strict=False) for n in ("2", "3"))
+    # As an expression alone the parts would be looked for wherever they are named.
+    return text.map_batches(_offset_us, return_dtype=pl.Int64, is_elementwise=True)
+
+
+def _offset_us(texts: pl.Series) -> pl.Series:
+    parts = texts.str.extract_groups(r"([+-])(\d\d):?(\d\d)$").struct.unnest()
+    hours, minutes = (pl.col(n).cast(pl.Int64, strict=False) for n in ("2", "3"))
     ahead = (hours * 3_600 + minutes * 60) * 1_000_000
-    signed = pl.when(parts.struct.field("1") == "-").then(-ahead).otherwise(ahead)
-    return pl.when(text.str.ends_with("Z")).then(0).otherwise(signed)
+    signed = pl.when(pl.col("1") == "-").then(-ahead).otherwise(ahead)
+    return parts.select(us=pl.when(texts.str.ends_with("Z")).then(0).otherwise(signed)).to_series()
 
 
 def iso_text(head: pl.Expr) -> pl.Expr:
@@ -63,7 +68,7 @@ def wall_of(iso: pl.Expr) -> pl.Expr:
 def epoch_of(wall: pl.Expr, offset: pl.Expr, zone: str) -> pl.Expr:
     """Epoch microseconds of a clock's time: by its offset where that is known, else as a time of the zone."""
     local = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.epoch("us")
-    return pl.when(offset.is_not_null()).then(wall.dt.epoch("us") - offset).otherwise(local)
+    return pl.coalesce(wall.dt.epoch("us") - offset, local)
 
 
 def believed_offset(iso: pl.Expr, wall: pl.Expr) -> pl.Expr:
