@@ -13,6 +13,7 @@ from data_quality.results import day_quality
 from data_quality.standing import reason
 from pipeline.acceptance import FIT
 from pipeline.detections import Rule
+from pipeline.errors import StorageError
 from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
@@ -24,13 +25,12 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
     """Print the alerts of the days; 1 when a day has no verdict or a doubtful one: neither is no alert."""
     rule = None if rule_id is None else site.rule(rule_id)
     qualities = {day: day_quality(site, day) for day in days}
-    stored = [site.storage.read_day(ALERTS, d) for d in days if site.storage.has("alerts", d)]
-    found = pl.concat([ALERTS.empty(), *stored]).sort("day", "rule_id", "client")
+    found, unread = _stored(site, days)
     now = pl.col("day").replace_strict(qualities, return_dtype=pl.String)
     found = found.with_columns(quality=now)  # A day may have been accepted since, or checked again.
     if rule is not None:
         found = found.filter(pl.col("rule_id") == rule.id)
-    doubtful = _doubtful(site, qualities)
+    doubtful = _doubtful(site, qualities) | unread
     if form == "table":
         views.show_alerts(found, len(doubtful))
     elif form == "jsonl":
@@ -45,6 +45,18 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
     behind = _behind(site, [d for d in days if d not in doubtful], site.rules if rule is None else [rule])
     screen.warn_days(behind)
     return 1 if doubtful or (behind and rule) else 0
+
+
+def _stored(site: Site, days: Sequence[dt.date]) -> tuple[pl.DataFrame, dict[dt.date, str]]:
+    """The alerts of the days, and the days whose alerts cannot be read, with why: they hide no other day's."""
+    found, unread = [ALERTS.empty()], dict[dt.date, str]()
+    for day in days:
+        try:
+            if site.storage.has("alerts", day):
+                found.append(site.storage.read_day(ALERTS, day))
+        except StorageError as error:
+            unread[day] = error.message
+    return pl.concat(found).sort("day", "rule_id", "client"), unread
 
 
 def _behind(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[dt.date, str]:

@@ -113,6 +113,16 @@ def test_a_damaged_table_keeps_no_other_day_from_being_told(copy: Path) -> None:
     assert f"{LAST}: unverified: its flows cannot be read any more; see: nilometer status --day {LAST}" in result.stderr
 
 
+@pytest.mark.parametrize("whole", [100, 0])
+def test_damaged_alerts_of_one_day_hide_no_other_day_s(copy: Path, whole: int) -> None:
+    shown = call("alerts", site=copy).stdout
+    table = copy / "data" / "alerts" / f"day={day(2)}" / "part.parquet"
+    table.write_bytes(table.read_bytes()[:whole])
+    found = call("alerts", site=copy)
+    assert (found.exit_code, f"{day(2)}: " in found.stderr, str(table) in found.stderr) == (1, True, True)
+    assert next(line for line in shown.splitlines() if "10.0.0.2" in line) in found.stdout
+
+
 def test_no_alert_of_a_doubtful_day_never_reads_as_no_alert(ran: Path) -> None:
     words = ["alerts", "--from", LAST, "--to", day(DAYS), "--rule", TWIN]
     assert "No alert. But 2 of the days have no verdict" in call(*words, site=ran).stdout
