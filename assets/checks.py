@@ -20,11 +20,11 @@ from assets import bad_days
 from assets.days import POOL, days_of, surge_scores
 from assets.processes.history import newest
 from assets.reporting import journal, metadata
-from data_quality import specs
 from data_quality.checks import run_all
 from data_quality.judged import unjudged
 from data_quality.results import CheckOutcome
 from data_quality.specs import CheckSpec
+from data_quality.specs import specs_of as all_specs
 from pipeline.days import parse_day
 from pipeline.locks import site_lock
 from pipeline.schemas import ALERTS
@@ -38,13 +38,13 @@ JOB = "nilometer_checks"
 
 def build(site: Site, partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """One check step an asset; the last asset of the chain, which fails by the name of bad days, runs its own."""
-    tables = dict.fromkeys(s.table for s in specs.specs_of(site) if s.table != LAST)
+    tables = dict.fromkeys(s.table for s in all_specs(site) if s.table != LAST)
     return [_step(site, table, specs_of(site, table), partitions) for table in tables]
 
 
 def specs_of(site: Site, table: str) -> list[CheckSpec]:
     """The checks of an asset: those that ship, and the site's own."""
-    return [s for s in specs.specs_of(site) if s.table == table]
+    return [s for s in all_specs(site) if s.table == table]
 
 
 def _step(
