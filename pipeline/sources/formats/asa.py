@@ -37,11 +37,11 @@ _MAPPED = r" ?\((?P<{0}_nat>[^/()\s]+)(?:/[^()]*)?\)"
 _USER = r"(?: ?\([^()]*\))*"
 _ENDS = _END.format("src") + "{0}" + _USER + " to " + _END.format("dest") + "{1}" + _USER
 _OPENED = (
-    r"\d-\d{6}: Built (?:(?P<way>inbound|outbound) )?\S+(?: state-bypass)? connection (?P<uid>\d+) (?:for|from) "
-    + _ENDS.replace("{0}", _MAPPED.format("src")).replace("{1}", _MAPPED.format("dest"))
+    r"\d-\d{6}: Built (?:(?P<way>inbound|outbound) )?(?:Probe )?\S+(?: state-bypass)? connection "
+    r"(?P<uid>\d+) (?:for|from) " + _ENDS.replace("{0}", _MAPPED.format("src")).replace("{1}", _MAPPED.format("dest"))
 )
 _CLOSED = (
-    r"\d-\d{6}: Teardown (?P<proto>\S+?)(?: state-bypass)? connection (?P<uid>\d+) (?:for|from) "
+    r"\d-\d{6}: Teardown (?:Probe )?(?P<proto>\S+?)(?: state-bypass)? connection (?P<uid>\d+) (?:for|from) "
     + _ENDS.replace("{0}", "").replace("{1}", "")
     + r" duration +(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d),? bytes (?P<total>\d+)(?:[ ,]|$)"
 )

@@ -76,11 +76,11 @@ class EncoreDecoder(Stateless):
             frame = lines.with_columns(kind=kind, text=" " + pl.col("raw").str.replace(f"^.*?{_HEADER}", ""))
         else:
             frame = lines.with_columns(text=key_values.plain(lines["raw"]))
-            frame = frame.with_columns(kind=key_values.value("text", "rec_type"))
+            frame = key_values.with_kind(frame, "rec_type")
         told = pl.col("kind").str.contains(_CONNECTION).fill_null(value=False)
         twice = told & pl.any_horizontal(key_values.repeated("text", names[name]) for name in _ONCE)
         detail = (
-            pl.when(pl.col("text").is_null())
+            pl.when(pl.col("text").is_null() & (told | pl.col("kind").is_null()))
             .then(pl.lit("a quote that does not close"))
             .when(pl.col("kind").is_null() & ~syslog.is_message())
             .then(pl.lit("no record of eNcore"))

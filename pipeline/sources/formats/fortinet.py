@@ -128,13 +128,13 @@ class FortinetDecoder(Stateless):
     def _pairs(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """Lines of key=value pairs."""
         frame = lines.with_columns(text=key_values.plain(lines["raw"]))
-        frame = frame.with_columns(kind=key_values.value("text", "type"))
+        frame = key_values.with_kind(frame, "type")
         traffic = pl.col("kind") == "traffic"
         counters = (*_COUNTED, *(_OLD[key] for key in _COUNTED))
         told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in counters)
         other = pl.col("kind").is_null() & ~(syslog.is_message() & ~pl.col("text").str.contains(f" {_MARK}="))
         detail = (
-            pl.when(pl.col("text").is_null())
+            pl.when(pl.col("text").is_null() & traffic.fill_null(value=True))
             .then(pl.lit("a quote that does not close"))
             .when(other)
             .then(pl.lit("no key 'type'"))

@@ -1,7 +1,8 @@
 """SonicWall's syslog of connections that closed (message 537), as key=value pairs behind any syslog header.
 
 Source: SonicWall's log event reference: `src` is who began, `sent` what it sent, `rcvd` what came back, and `cdur` the
-milliseconds that the connection lasted. Times are the device's own unless they say UTC.
+milliseconds that the connection lasted. Ends with IPv6 addresses have those in keys of their own, and their ports in
+the usual ones. Times are the device's own unless they say UTC.
 """
 
 from __future__ import annotations
@@ -16,8 +17,24 @@ from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
 from pipeline.sources.texts import key_values, syslog
 
-_KEYS = ("time", "src", "dst", "proto", "sent", "rcvd", "spkt", "rpkt", "cdur", "sn", "fw", "natSrc", "natDst")
-_ONCE = ("src", "dst", "sent", "rcvd")
+_KEYS = (
+    "time",
+    "src",
+    "dst",
+    "srcV6",
+    "dstV6",
+    "proto",
+    "sent",
+    "rcvd",
+    "spkt",
+    "rpkt",
+    "cdur",
+    "sn",
+    "fw",
+    "natSrc",
+    "natDst",
+)
+_ONCE = ("src", "dst", "srcV6", "dstV6", "sent", "rcvd")
 _CLOSED, _OPENED = "537", "98"
 _END = r"^\[?((?:\d{1,3}\.){3}\d{1,3}|[\da-fA-F]*:[\da-fA-F:]+(?:\]|$))(?::(\d+))?"
 
@@ -28,7 +45,7 @@ def _end(column: str) -> pl.Expr:
 
 
 def _port(column: str) -> pl.Expr:
-    return pl.col(column).str.extract(_END, 2)
+    return pl.coalesce(pl.col(column).str.extract(_END, 2), pl.col(column).str.extract(r"^:(\d+)(?::|$)", 1))
 
 
 @dataclass
@@ -40,13 +57,13 @@ class SonicWallDecoder(Stateless):
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         frame = lines.with_columns(text=key_values.plain(lines["raw"]))
-        frame = frame.with_columns(kind=key_values.value("text", "m"), id=key_values.value("text", "id"))
+        frame = key_values.with_kind(frame, "m").with_columns(id=key_values.value("text", "id"))
         closed = pl.col("kind") == _CLOSED
         twice = closed & pl.any_horizontal(key_values.repeated("text", key) for key in _ONCE)
         detail = (
-            pl.when(pl.col("text").is_null())
+            pl.when(pl.col("text").is_null() & closed.fill_null(value=True))
             .then(pl.lit("a quote that does not close"))
-            .when(pl.col("id").is_null() & ~syslog.is_message())
+            .when(pl.col("text").is_not_null() & pl.col("id").is_null() & ~syslog.is_message())
             .then(pl.lit("no key 'id'"))
             .when(twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
@@ -65,7 +82,8 @@ class SonicWallDecoder(Stateless):
         utc = pl.when(pl.col("time").str.contains("(?:UTC|GMT)$")).then(pl.lit(0, pl.Int64))
         lasted = pl.col("cdur").cast(pl.Int64, strict=False).fill_null(0)
         found = found.with_columns(logged=syslog.epoch_of(wall, utc, self.zone))
-        ends = {"src": _end("src"), "dest": _end("dst"), "src_port": _port("src"), "dest_port": _port("dst")}
+        src, dest = (pl.coalesce(_end(f"{end}V6"), _end(end)) for end in ("src", "dst"))
+        ends = {"src": src, "dest": dest, "src_port": _port("src"), "dest_port": _port("dst")}
         moved = {f"{ours}_nat": _end(key) for ours, key in (("src", "natSrc"), ("dest", "natDst"))}
         return found.select(
             "source_line",

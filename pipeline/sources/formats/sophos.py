@@ -55,11 +55,11 @@ class SophosDecoder(Stateless):
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         frame = lines.with_columns(text=key_values.plain(lines["raw"]))
-        frame = frame.with_columns(kind=key_values.value("text", "log_type"))
+        frame = key_values.with_kind(frame, "log_type")
         firewall = pl.col("kind") == _FIREWALL
         twice = firewall & pl.any_horizontal(key_values.repeated("text", k) for name in _ONCE for k in _KEYS[name])
         detail = (
-            pl.when(pl.col("text").is_null())
+            pl.when(pl.col("text").is_null() & firewall.fill_null(value=True))
             .then(pl.lit("a quote that does not close"))
             .when(pl.col("kind").is_null() & ~syslog.is_message())
             .then(pl.lit("no key 'log_type'"))
@@ -82,11 +82,12 @@ class SophosDecoder(Stateless):
         )
         local = pl.concat_str("date", pl.lit("T"), "clock")
         utc = pl.when(pl.col("zone").is_in(["UTC", "GMT"])).then(pl.lit(0, pl.Int64))
+        ahead = pl.coalesce(utc, syslog.offset_us(pl.col("zone").str.replace(r"^([+-]\d\d)$", "${1}00")))
         stamp = pl.col("stamp")
         found = found.with_columns(
             logged=pl.coalesce(
                 syslog.epoch_of(syslog.wall_of(stamp), syslog.offset_us(stamp), self.zone),
-                syslog.epoch_of(syslog.wall_of(local), utc, self.zone),
+                syslog.epoch_of(syslog.wall_of(local), ahead, self.zone),
             ),
             lasted=pl.col("duration").cast(pl.Int64, strict=False).fill_null(0),
         )

@@ -2,7 +2,8 @@
 
 Source: WatchGuard's Fireware log catalog and its page on reading log messages: the ends stand by their place, the first
 is who began, and what a connection's end tells (duration and counters) follows as pairs. The time in parentheses is of
-UTC. Requests of which proxies tell have no duration: they repeat counters of connections and are never counted.
+UTC; a device that is not told to write it leaves the time to the syslog header. Requests of which proxies tell have no
+duration: they repeat counters of connections and are never counted.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ _ENDS = (
     r'msg_id="3000-[0-9A-F]{4}" (?P<action>\w+) [^"=]*? (?P<proto>\S+) '
     rf"(?P<src>{_ADDRESS}) (?P<dest>{_ADDRESS})(?: (?P<src_port>\d+) (?P<dest_port>\d+))?(?: |$)"
 )
+_HEAD = r"^(.*?)msg_id="
 _TIME = r"\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\) "
 _KEYS = {
     "duration": "duration",
     "orig_ip_bytes": "sent_bytes",
     "resp_ip_bytes": "rcvd_bytes",
+    "orig_pkts": "sent_pkts",
+    "resp_pkts": "rcvd_pkts",
     "src_nat": "src_ip_nat",
     "dest_nat": "dst_ip_nat",
 }
@@ -38,6 +42,9 @@ _ONCE = ("sent_bytes", "rcvd_bytes")
 @dataclass
 class WatchGuardDecoder(Stateless):
     """Messages of which some tell of connections that ended."""
+
+    zone: str
+    written_us: int | None
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
@@ -62,24 +69,30 @@ class WatchGuardDecoder(Stateless):
             ]
         ).sort("source_line")
         broken = rejected(bad, reason, "fault")
-        records = _records(found.filter(pl.col("fault").is_null()).drop("fault"))
+        records, assumed = self._records(found.filter(pl.col("fault").is_null()).drop("fault"))
         others = frame.filter(~pl.col("ended")).join(bad, on="source_line", how="anti")
-        return Decoded(pl.concat([records, others], how="diagonal").sort("source_line"), broken)
+        fields = pl.concat([records, others], how="diagonal").sort("source_line")
+        return Decoded(fields, broken, warnings={"year_assumed": assumed} if assumed else {})
 
-
-def _records(found: pl.DataFrame) -> pl.DataFrame:
-    """Connections with our fields; they began their duration before they were logged."""
-    found = found.with_columns(
-        pl.col("raw").str.extract(f' {key}="([^"]+)"').alias(ours) for ours, key in _KEYS.items()
-    )
-    logged = syslog.wall_of(pl.col("raw").str.extract(_TIME)).dt.epoch("us")
-    lasted = pl.col("duration").cast(pl.Int64, strict=False)
-    return found.with_columns(
-        ts=syslog.as_text(logged - lasted.fill_null(0) * 1_000_000),
-        write_ts=syslog.as_text(logged),
-        proto=pl.col("proto").str.to_lowercase(),
-        system=syslog.host(pl.col("raw")),
-    )
+    def _records(self, found: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """Connections, which began their duration before they were logged, and how many years were assumed."""
+        found = found.with_columns(
+            *(pl.col("raw").str.extract(f' {key}="([^"]+)"').alias(ours) for ours, key in _KEYS.items()),
+            logged=syslog.wall_of(pl.col("raw").str.extract(_TIME)).dt.epoch("us"),
+        )
+        assumed, lacking = 0, found["logged"].is_null()
+        if lacking.any():
+            times = syslog.times(found["raw"].filter(lacking).str.extract(_HEAD), self.zone, self.written_us)
+            found = found.with_columns(found["logged"].scatter(lacking.arg_true(), times["time"]))
+            assumed = int(times["assumed"].sum())
+        lasted = pl.col("duration").cast(pl.Int64, strict=False)
+        records = found.with_columns(
+            ts=syslog.as_text(pl.col("logged") - lasted.fill_null(0) * 1_000_000),
+            write_ts=syslog.as_text(pl.col("logged")),
+            proto=pl.col("proto").str.to_lowercase(),
+            system=syslog.host(pl.col("raw")),
+        )
+        return records.drop("logged"), assumed
 
 
 def _told(raw: pl.Expr) -> pl.Expr:
@@ -102,10 +115,15 @@ WATCHGUARD = Form(
         "time - duration",
         "one a connection that ended",
     ),
-    marks=re.compile(rb'\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\) [\w.-]+(?:\[\d+\])?: msg_id="'),
+    marks=re.compile(
+        rb'\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\) [\w.-]+(?:\[\d+\])?: msg_id="'
+        rb'|(?:^|[ :"])msg_id="[0-9A-F]{4}-[0-9A-F]{4}" (?:Allow|Deny) ',
+        re.MULTILINE,
+    ),
     strong=True,
     ends_lines=True,
-    decoder=lambda _: WatchGuardDecoder(),
+    decoder=lambda options: WatchGuardDecoder(options.timezone, options.written_us),
     flows=lambda: pl.col("ended") & ~_blocked() & has_counters(),
     ignored={"blocked": _blocked},
+    local_time=True,
 )

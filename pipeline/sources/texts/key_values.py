@@ -16,6 +16,8 @@ _HEAD = r'^(?:[^="]*[ >:])?'
 _PLAIN = r'^[^"]*(?:"[^"=\\]*"[^"]*)*$'
 """All quotes close, and none holds an equals sign or an escape."""
 _QUOTED = r'"(?:([^"=\\]*)"|(?:[^"\\]|\\.)*")'
+_OPENED = r'^([^"]*(?:"[^"=\\]*"[^"]*)*)"[^"]*$'
+"""What stands before a quote that does not close."""
 _COMMAS = r'^ \w+=(?:"[^"]*"|[^ ",]*),\w+='
 _COMMA = r'("[^"]*")|,'
 _CELLED = '(?:^|,)"\\w+='
@@ -48,6 +50,18 @@ def _uncelled(lines: pl.Series) -> pl.Series:
     """Lines whose pairs are cells, with quotes around the values alone; a quote inside one becomes an apostrophe."""
     doubled = lines.str.replace_all(r'([^,=])""', "${1}'")
     return doubled.str.replace_all(_CELL, ' ${1}="${2}"')
+
+
+def with_kind(frame: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Plain lines (`raw`, `text`) with the value of a key as `kind`; of one that was cut, what tells it before that."""
+    frame = frame.with_columns(value("text", key).alias("kind"))
+    cut = frame["text"].is_null()
+    if not cut.any():
+        return frame
+    whole = frame["raw"].filter(cut).str.replace_all("\t", " ", literal=True).str.replace(_HEAD, " ")
+    before = whole.str.replace_all(_QUOTED, '"${1}"').str.extract(_OPENED, 1)
+    kinds = before.to_frame("before").select(value("before", key)).to_series()
+    return frame.with_columns(frame["kind"].scatter(cut.arg_true(), kinds))
 
 
 def value(column: str, key: str) -> pl.Expr:

@@ -107,6 +107,7 @@ STYLES = [
     (built().replace("dmz:", "NP Identity Ifc:"), torn().replace("dmz:", "NP Identity Ifc:")),
     (built().replace("TCP", "UDP").replace("302013", "302015"),
      torn(tail="").replace("TCP", "UDP").replace("302014", "302016")),
+    (built().replace("TCP", "Probe TCP"), torn().replace("n TCP", "n Probe TCP")),
     (built().replace("TCP", "TCP state-bypass").replace("302013", "302303"),
      torn().replace("n TCP", "n TCP state-bypass").replace("302014", "302304").replace(" bytes", ", bytes")),
 ]  # fmt: skip

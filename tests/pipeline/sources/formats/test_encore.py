@@ -32,6 +32,12 @@ def test_what_the_responder_sent_are_bytes_in(name: str) -> None:
     assert (row["accounting"], row["dvc"], row["uid"][:11]) == ("cumulative", "fp1", "fp1/4/60183")
 
 
+@pytest.mark.parametrize(("kind", "lost"), [("rec_type=400", 0), ("rec_type=71", 1), ("", 1)])
+def test_a_line_that_was_cut_in_a_quote_is_set_aside_unless_it_is_of_another_kind(kind: str, lost: int) -> None:
+    parsed = read("encore", PAIRS.replace("rec_type=71", kind) + ' url="/mail rec_type=400')
+    assert (parsed.account.ignored, parsed.account.quarantined.total()) == (1 - lost, lost)
+
+
 def test_addresses_of_ipv6_have_keys_of_their_own_in_cef() -> None:
     line = HEADED.replace(" src=10.1.0.11", " c6a2=2001:db8::1").replace(" dst=198.51.100.25", " c6a3=2001:db8::25")
     assert ends(only(read("encore_cef", line))) == ("2001:db8::1", 50_001, "2001:db8::25", 993)

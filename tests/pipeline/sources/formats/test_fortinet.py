@@ -240,6 +240,12 @@ OLD = (
 )
 
 
+@pytest.mark.parametrize(("kind", "lost"), [('"utm"', 0), ("event", 0), ('"traffic"', 1), (None, 1)])
+def test_a_line_that_was_cut_in_a_quote_is_set_aside_unless_it_is_of_another_kind(kind: str | None, lost: int) -> None:
+    parsed = read("fortinet", forti(type=kind) + ' url="/mail?type=event')
+    assert (parsed.account.ignored, parsed.account.quarantined.total()) == (1 - lost, lost)
+
+
 def test_keys_of_fortios_4_mean_what_those_of_today_do() -> None:
     assert detect(f"<189>{OLD}\n".encode(), "auto", "x") == "fortinet"
     (row,) = rows(OLD)

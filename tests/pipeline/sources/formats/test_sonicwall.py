@@ -26,6 +26,21 @@ def test_what_came_back_are_bytes_in(before: str) -> None:
     assert (row["dvc"], row["src_translated_ip"]) == ("0017C5000000", "203.0.113.9")
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "srcV6=2001:db8::11 src=:50001:X0-V514 dstV6=2001:db8::25 dst=:993:X1",
+        "src=:50001:X0:PC srcV6=2001:db8::11 dst=:993:X1:mail.example.com dstV6=2001:db8::25",
+        "src=:50001 srcV6=2001:db8::11 dst=:993 dstV6=2001:db8::25",
+    ],
+)
+def test_ipv6_ends_stand_in_keys_of_their_own(keys: str) -> None:
+    line = CLOSED.replace("src=10.1.0.11:50001:X0 dst=198.51.100.25:993:X1:mail.example.com", keys)
+    assert ends(only(read("sonicwall", line))) == ("2001:db8::11", 50_001, "2001:db8::25", 993)
+    twice = read("sonicwall", f"{line} dstV6=2001:db8::9")
+    assert dict(twice.account.quarantined) == {"bad_line": 1}
+
+
 def test_a_time_that_names_no_zone_is_of_the_sources() -> None:
     row = only(read("sonicwall", CLOSED.replace(" UTC", ""), zone="Europe/Berlin"))
     assert row["start_time"].isoformat() == "2026-11-20T07:00:00+00:00"
@@ -40,6 +55,12 @@ def test_opened_silent_and_other_messages_are_no_flows_and_forged_ones_are_set_a
     assert (parsed.account.flows, parsed.account.ignored) == (0, 4)
     assert dict(parsed.account.warnings) == {"begin": 1, "no_counters": 1}
     assert dict(parsed.account.quarantined) == {"bad_line": 3}
+
+
+@pytest.mark.parametrize(("kind", "lost"), [("m=97", 0), ("m=537", 1), ("", 1)])
+def test_a_line_that_was_cut_in_a_quote_is_set_aside_unless_it_is_of_another_kind(kind: str, lost: int) -> None:
+    parsed = read("sonicwall", CLOSED.replace("m=537", kind) + ' Category="Web m=97')
+    assert (parsed.account.ignored, parsed.account.quarantined.total()) == (1 - lost, lost)
 
 
 def test_what_quotes_hold_is_no_field() -> None:

@@ -40,6 +40,20 @@ def test_a_time_in_a_zone_s_own_name_is_of_the_sources() -> None:
     assert row["start_time"].isoformat() == "2026-11-20T07:00:00+00:00"
 
 
+@pytest.mark.parametrize(
+    ("zone", "began"), [("+08", "00:00"), ("-0330", "11:30"), ("+05:30", "02:30"), ("GMT", "08:00")]
+)
+def test_a_zone_that_is_an_offset_counts(zone: str, began: str) -> None:
+    row = only(read("sophos", DEVICE.replace('"UTC"', f'"{zone}"'), zone="Europe/Berlin"))
+    assert row["start_time"].isoformat() == f"2026-11-20T{began}:00+00:00"
+
+
+@pytest.mark.parametrize(("kind", "lost"), [("Content Filtering", 0), ("Firewall", 1)])
+def test_a_line_that_was_cut_in_a_quote_is_set_aside_unless_it_is_of_another_kind(kind: str, lost: int) -> None:
+    parsed = read("sophos", DEVICE.replace('"Firewall"', f'"{kind}"') + ' url="/mail')
+    assert (parsed.account.ignored, parsed.account.quarantined.total()) == (1 - lost, lost)
+
+
 def test_records_in_between_are_cumulative_and_all_but_connections_are_no_flows() -> None:
     between = DEVICE.replace('"Stop"', '"Interim"')
     begins = DEVICE.replace('"Stop"', '"Start"')

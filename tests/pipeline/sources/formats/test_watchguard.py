@@ -1,5 +1,7 @@
 """WatchGuard's connections that ended: which way their bytes go, their times, and what is no flow."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +25,36 @@ def test_what_came_back_are_bytes_in_and_the_time_is_of_utc(line: str) -> None:
     assert (row["other_bytes_in"], row["other_bytes_out"], row["transport"]) == (5_420, 420, "tcp")
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00+00:00", 10_000_000)
     assert (row["dvc"], row["src_translated_ip"]) == ("fb1", "203.0.113.9")
+
+
+@pytest.mark.parametrize("before", ["<142>Nov 20 2026 09:00:10 fb1 ", "<142>Nov 20 2026 09:00:10 fb1 FVE1 ",
+                                    "2026-11-20T09:00:10+01:00 fb1 "])  # fmt: skip
+def test_a_device_that_writes_no_time_of_its_own_has_that_of_the_header(before: str) -> None:
+    line = before + ENDED.partition("(2026-11-20T08:00:10) ")[2]
+    assert detect(f"{line}\n".encode(), "auto", "x") == "watchguard"
+    row = only(read("watchguard", line, zone="Europe/Berlin"))
+    assert (row["start_time"].isoformat(), row["dvc"]) == ("2026-11-20T08:00:00+00:00", "fb1")
+
+
+def test_a_header_without_a_year_is_of_the_newest_and_says_so() -> None:
+    untold = ENDED.replace("(2026-11-20T08:00:10) ", "")
+    assert dict(read("watchguard", untold, ENDED).account.warnings) == {"year_assumed": 1}
+
+
+def test_a_message_without_its_header_has_the_time_and_the_host_of_its_envelope() -> None:
+    bare = ENDED[ENDED.index("msg_id") :]
+    line = json.dumps({"@timestamp": "2026-11-20T08:00:10Z", "host": "fb1", "program": "firewall", "message": bare})
+    assert detect(f"{line}\n".encode(), "auto", "x") == "watchguard@message"
+    row = only(read("watchguard@message", line, zone="Europe/Berlin"))
+    assert (row["start_time"].isoformat(), row["dvc"]) == ("2026-11-20T08:00:00+00:00", "fb1")
+    stamped = line.replace("msg_id", "(2026-11-20T07:30:10) firewall: msg_id", 1)
+    assert only(read("watchguard@message", stamped))["start_time"].isoformat() == "2026-11-20T07:30:00+00:00"
+
+
+def test_packets_are_told_by_newer_releases() -> None:
+    row = only(read("watchguard", ENDED.replace(' sent_bytes="420"', ' sent_pkts="6" rcvd_pkts="8" sent_bytes="420"')))
+    assert (row["packets_out"], row["packets_in"], row["other_bytes_in"]) == (6, 8, 5_420)
+    assert only(read("watchguard", ENDED))["packets_in"] is None
 
 
 def test_ipv6_ends_are_read() -> None:

@@ -47,6 +47,24 @@ def test_a_quote_that_does_not_close_makes_the_line_unreadable() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ('<189>Aug 17 00:00:00 host b=1 a=x c="cut', "x"),
+        ('a="x" b="y z" c="cut', "x"),
+        ('b="q a=y" a="x" c="cut a=z', "x"),
+        (r'b="q \" a=y" a="x" c="cut', "x"),
+        ('b=1 c="cut a=x', None),
+        ('b=1 a="x', None),
+        ('b=1 a="x" c="whole"', "x"),
+    ],
+)
+def test_the_kind_of_a_line_that_was_cut_is_what_stands_before_the_open_quote(line: str, kind: str | None) -> None:
+    lines = pl.Series("raw", [line, "a=other", 'a=other c="'])
+    frame = pl.DataFrame({"raw": lines, "text": key_values.plain(lines)})
+    assert key_values.with_kind(frame, "a")["kind"].to_list() == [kind, "other", "other"]
+
+
 def test_a_key_given_twice_is_seen() -> None:
     frame = pl.DataFrame({"text": key_values.plain(pl.Series(["a=1 a=2", 'a=1 b=" a=2"', "a=1 ba=2"]))})
     assert frame.select(key_values.repeated("text", "a")).to_series().to_list() == [True, False, False]
