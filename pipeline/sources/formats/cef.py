@@ -37,6 +37,7 @@ _KEYS = {
     "number1": ("cn1",),
     "number2": ("cn2", "numsessions"),
     "number3": ("cn3",),
+    "label3": ("cn3Label",),
     "string4": ("cs4", "aggregate"),
     "milliseconds": ("durationms",),
     "seconds": ("duration",),
@@ -92,9 +93,8 @@ class HeadedLines(Stateless):
         found = pl.concat([found, times], how="horizontal").with_columns(
             write_ts=pl.coalesce("write_ts", syslog.as_text(pl.col("time"))),
             assumed=pl.col("assumed") & pl.col("write_ts").is_null() & has_counters(),
-            proto=pl.col("proto").str.extract(r"^([^/]+)"),
             more=pl.concat_str(
-                "more", pl.lit(";duration=") + pl.coalesce(lasted.cast(pl.String), "seconds").fill_null("")
+                "more", pl.lit(";duration=") + pl.coalesce(lasted.cast(pl.String), "seconds"), ignore_nulls=True
             ),
             **{c: pl.when(~pl.col(c).is_in(_NOWHERE)).then(c) for c in ("src_nat", "dest_nat")},
         )
@@ -113,7 +113,7 @@ def _labelled() -> list[pl.Expr]:
     """Seconds of a number that its label calls a duration."""
     found = list[pl.Expr]()
     for n in (1, 2, 3):
-        label = headed.value("raw", f"cn{n}Label").str.to_lowercase()
+        label = (pl.col("label3") if n == 3 else headed.value("raw", f"cn{n}Label")).str.to_lowercase()
         number = pl.col(f"number{n}").cast(pl.Float64, strict=False)
         seconds = pl.when(label.str.contains(r"ms\b|milli")).then(number / 1e3).otherwise(number)
         found.append(pl.when(label.str.contains("duration|elapsed")).then(seconds))

@@ -32,7 +32,7 @@ _LOGGED_AT_END = (
     "juniper.srx",
 )
 """Datasets whose sessions are logged when they end, and whose pipelines take that for the start, or tell none."""
-_CEF_RECEIVED = ("fortinet", "check point")
+_CEF_RECEIVED = ("fortinet", "check point", "sonicwall")
 """Vendors in whose CEF `in` is what the client received, which Filebeat and Logstash take for the source's bytes."""
 _CLOSED = "537"
 """SonicWall's message of a connection that closed."""
@@ -62,7 +62,7 @@ def repeats() -> pl.Expr:
 def requests() -> pl.Expr:
     """Logs of requests, or of a connection that begins, whose counters the log of the connection's end has, too."""
     dataset = pl.col("dataset")
-    sonicwall = (dataset == _SONICWALL) & (pl.col("code") != _CLOSED)
+    sonicwall = ((dataset == _SONICWALL) | _cef("sonicwall")) & (pl.col("code") != _CLOSED)
     watchguard = (dataset == _WATCHGUARD) & pl.col("duration").is_null()
     sophos = (dataset == _SOPHOS) & (pl.col("kind") != "Firewall")
     other = _cef("fortinet") & ~pl.col("cef_name").str.contains(r"(?i)^(?:\w+ )?traffic\b")

@@ -48,8 +48,8 @@ _BEGINS = (4, 15, 16)
 _INTERIM = (20, 21)
 """Message ids of sessions that go on: forward, sniffer."""
 _BLOCKED = ("deny", "blocked", "drop", "dropped", "block")
-_OWN = r"(?:FTNTFGT|ad\.)"
-"""What stands in CEF before keys that have none there: a FortiGate's own prefix, and that of a FortiAnalyzer."""
+_OWN = r"(?:FTNTFGT|FortinetFortiGate|ad\.)"
+"""What stands in CEF before keys that have none there: a FortiGate's own prefixes, and that of a FortiAnalyzer."""
 _CEF = {
     "logid": f"{_OWN}logid",
     "eventtime": f"{_OWN}eventtime",
@@ -60,7 +60,7 @@ _CEF = {
     "dstport": "dpt",
     "proto": "proto",
     "service": "app",
-    "action": "act",
+    "action": f"(?:act|{_OWN}action)",
     "duration": f"{_OWN}duration",
     "sentbyte": "out",
     "rcvdbyte": "in",

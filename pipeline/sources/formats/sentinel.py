@@ -55,6 +55,7 @@ CEF: Names = {
     "number1": ("DeviceCustomNumber1", "FieldDeviceCustomNumber1"),
     "number2": ("DeviceCustomNumber2", "FieldDeviceCustomNumber2"),
     "number3": ("DeviceCustomNumber3", "FieldDeviceCustomNumber3"),
+    "label3": ("DeviceCustomNumber3Label",),
     "string4": ("DeviceCustomString4",),
     "more": ("AdditionalExtensions",),
 }
@@ -90,11 +91,15 @@ _ASIM: Names = {
     "begun": _time("Start"),
     "interface": ("DvcInboundInterface", "DvcInterface"),
 }
+_OWN = "(?:FTNTFGT|FortinetFortiGate|ad[._])"
+"""What stands before FortiGate's own keys."""
 _BLOCKED = ("deny", "denied", "block", "blocked", "drop", "dropped", "reject", "rejected", "reset", "reset source",
             "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
             "drop packet")  # fmt: skip
 _INTERIM, _BEGINS = (20, 21), (4, 15, 16)
 """FortiGate's message ids of sessions that go on and that begin."""
+_CLOSED, _OPENED = "537", "98"
+"""SonicWall's messages of connections; its others (requests, threats) repeat their counters."""
 
 
 def _vendor(name: str) -> pl.Expr:
@@ -109,12 +114,16 @@ def _extension(key: str) -> pl.Expr:
 def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     """Times, direction and kind of records, as their vendors mean them."""
     fortinet, palo_alto = _vendor("fortinet"), _vendor("palo alto")
-    message = pl.coalesce(_extension("(?:FTNTFGT|ad[._])logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
+    message = pl.coalesce(_extension(f"{_OWN}logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
     names = [pl.col(c).str.to_uppercase() for c in ("activity", "class")]
     subtype = pl.when(names[0] == "TRAFFIC").then(names[1]).when(names[1] == "TRAFFIC").then(names[0])
     by_device = palo_alto & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
-    by_number = pl.when(palo_alto).then("number3").when(_vendor("zscaler")).then(_thousandth("number1"))
-    lasted = pl.coalesce(_extension("(?:FTNTFGT|ad[._])?duration"), by_number)
+    sonicwall = _vendor("sonicwall")  # It writes the milliseconds of a connection where a number's label belongs.
+    by_number = (
+        pl.when(palo_alto).then("number3")
+        .when(_vendor("zscaler")).then(_thousandth("number1")).when(sonicwall).then(_thousandth("label3"))
+    )  # fmt: skip
+    lasted = pl.coalesce(_extension(f"{_OWN}?duration"), by_number)
     sessions = pl.col("number2").cast(pl.Float64, strict=False)
     several = _vendor("zscaler") & (pl.col("string4").str.to_lowercase() == "yes") & (sessions.fill_null(2) > 1)
     check_point, firepower = _vendor("check ?point"), _firepower()
@@ -123,6 +132,8 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     # A FortiAnalyzer names the subtype first: forward traffic close.
     other_fortinet = fortinet & ~pl.col("activity").str.contains(r"(?i)^(?:\w+ )?traffic\b")
     other_palo_alto = palo_alto & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False)
+    other_sonicwall = sonicwall & ~pl.col("class").is_in([_CLOSED, _OPENED])
+    other_zscaler = _vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW")
     instance = pl.concat_str([_extension("dvcpid"), "uid", began], separator="/", ignore_nulls=True)
     session = pl.when(check_point).then(_extension("loguid")).when(firepower).then(instance)
     received = pl.coalesce("resp_ip_bytes", pl.when(firepower).then(_extension("bytesIn")))
@@ -136,8 +147,11 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
         stretch=pl.lit(value=False),
         several=several,
         sent=pl.lit(None, pl.String),
-        begin=(fortinet & message.is_in(_BEGINS)) | (palo_alto & (subtype == "START")),
-        other=other_fortinet | other_palo_alto | (_vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW")),
+        proto=pl.col("proto").str.extract(r"^([^/]+)"),
+        begin=(fortinet & message.is_in(_BEGINS))
+        | (palo_alto & (subtype == "START"))
+        | (sonicwall & (pl.col("class") == _OPENED)),
+        other=pl.any_horizontal(other_fortinet, other_palo_alto, other_sonicwall, other_zscaler),
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED) | (palo_alto & subtype.is_in(["DENY", "DROP"])),
     )
 

@@ -114,6 +114,7 @@ def test_requests_and_beginnings_that_repeat_a_connection_s_counters_are_no_flow
     [
         ("Fortinet", "Fortigate", (5_000, 77)),
         ("Check Point", "VPN-1 & FireWall-1", (5_000, 77)),
+        ("SonicWall", "NSv 270", (5_000, 77)),
         ("Palo Alto Networks", "LF", (5_000, 77)),
         ("Palo Alto Networks", "PAN-OS", (77, 5_000)),
         ("Example", "Wall", (77, 5_000)),
@@ -123,7 +124,10 @@ def test_filebeat_and_logstash_take_in_of_cef_for_the_source_s_bytes(
     vendor: str, product: str, sides: tuple[int, int]
 ) -> None:
     device = {"vendor": vendor, "product": product}
-    event, name = {"code": "00020"}, {"name": "traffic:forward close", "version": "0"}
+    event, name = (
+        {"code": "537" if vendor == "SonicWall" else "00020"},
+        {"name": "traffic:forward close", "version": "0"},
+    )
     analyzer = name | {"name": "forward traffic close"}
     filebeat = document("cef.log", sides, event=event, cef={"device": device, **name})
     logstash = document("cef", sides, event=event, cef=name, observer=device)
@@ -136,6 +140,13 @@ def test_filebeat_and_logstash_take_in_of_cef_for_the_source_s_bytes(
 def test_other_logs_of_fortigate_in_cef_repeat_the_traffic_log_s_counters() -> None:
     cef = {"device": {"vendor": "Fortinet", "product": "Fortigate"}, "name": "utm:webfilter ftgd_allow"}
     parsed = read("ecs", document("cef.log", cef=cef))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 1})
+
+
+@pytest.mark.parametrize("code", ["97", "98"])
+def test_other_messages_of_sonicwall_in_cef_repeat_the_counters_of_connections_that_close(code: str) -> None:
+    cef = {"device": {"vendor": "SonicWall", "product": "NSv 270"}, "name": "Connection Opened"}
+    parsed = read("ecs", document("cef.log", event={"code": code}, cef=cef))
     assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 1})
 
 

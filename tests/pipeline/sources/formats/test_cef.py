@@ -24,7 +24,9 @@ SONICWALL = (
     "<134>Nov 20 08:00:56 fw CEF:0|SonicWall|NSA 2650|6.5.4|537|Connection Closed|4|cat=1024 gcat=6 src=10.1.0.11 "
     "spt=50001 dst=10.9.0.25 dpt=993 proto=tcp/imaps out=1200 in=5900 rt=1795161656000 cn2=56 cn2Label=Duration"
 )
-DIALECTS = {"Zscaler": ZSCALER, "Zscaler, LEEF": LEEF, "SonicWall": SONICWALL}
+BY_LABEL = SONICWALL.replace("cn2=56 cn2Label=Duration", "cn1Label=8 cn2Label=9 cn3Label=56000")
+"""As SonicOS writes it: numbers where their labels belong, the last one milliseconds."""
+DIALECTS = {"Zscaler": ZSCALER, "Zscaler, LEEF": LEEF, "SonicWall": SONICWALL, "SonicWall's own": BY_LABEL}
 
 
 @pytest.mark.parametrize("who", DIALECTS)
@@ -54,6 +56,8 @@ def test_a_time_is_of_the_zone_that_it_names_or_the_source_s() -> None:
         (ZSCALER.replace("NSSFWlog", "NSSWeblog"), {}),
         (ZSCALER.replace(" in=5900", "").replace(" out=1200", ""), {"no_counters": 1}),
         ("<14>Nov 20 08:00:56 nss started", {}),
+        (SONICWALL.replace("|537|Connection Closed|", "|98|Connection Opened|"), {"begin": 1}),
+        (SONICWALL.replace("|537|Connection Closed|", "|97|Syslog Website Accessed|"), {}),
     ],
 )
 def test_what_is_no_flow_is_ignored_by_name(line: str, warnings: dict[str, int]) -> None:

@@ -33,6 +33,9 @@ BY_DEVICE = PALO_ALTO | {"DeviceProduct": "PAN-OS", "SentBytes": 5_420, "Receive
 BY_SERVICE = PALO_ALTO | {"DeviceProduct": "LF", "DeviceEventClassID": "TRAFFIC", "Activity": "end"}
 ANY = {"DeviceVendor": "Example", "DeviceProduct": "Wall", "StartTime": "2026-11-20T08:00:00.250Z",
        "EndTime": "2026-11-20T08:00:10.250Z", "AdditionalExtensions": None}  # fmt: skip
+SONICWALL = {"DeviceVendor": "SonicWall", "DeviceProduct": "NSv 270", "DeviceEventClassID": "537", "DeviceAction": "",
+             "Activity": "Connection Closed", "Protocol": "tcp/imaps", "DeviceCustomNumber3Label": "10000",
+             "AdditionalExtensions": "cat=1024;fw_action=NA"}  # fmt: skip
 SESSION: dict[str, Any] = {
     "TimeGenerated": "2026-11-20T08:00:20Z",
     "EventSchema": "NetworkSession",
@@ -62,6 +65,8 @@ def as_csv(record: dict[str, Any]) -> list[str]:
         ("sentinel_cef", LOG | BY_DEVICE),
         ("sentinel_cef", LOG | BY_SERVICE),
         ("sentinel_cef", LOG | ANY),
+        ("sentinel_cef", LOG | {"AdditionalExtensions": "FortinetFortiGateduration=10;cat=traffic:forward"}),
+        ("sentinel_cef", LOG | SONICWALL),
         ("sentinel_asim", SESSION),
     ],
 )
@@ -80,7 +85,10 @@ def test_what_the_server_sent_are_bytes_in(table: str, record: dict[str, Any], e
     [
         ({"AdditionalExtensions": "FTNTFGTlogid=0000000020;FTNTFGTduration=120"}, "cumulative"),
         ({"Activity": "forward traffic accept", "AdditionalExtensions": "ad.logid=0000000020"}, "cumulative"),
+        ({"AdditionalExtensions": "FortinetFortiGatelogid=0000000020"}, "cumulative"),
         ({"Activity": "virus utm monitored"}, "ignored"),
+        (SONICWALL | {"DeviceEventClassID": "98", "ReceivedBytes": None}, "begin"),
+        (SONICWALL | {"DeviceEventClassID": "97"}, "ignored"),
         ({"DeviceEventClassID": "00015", "AdditionalExtensions": ""}, "begin"),
         ({"DeviceAction": "deny"}, "blocked"),
         ({"Activity": "utm:webfilter ftgd_allow passthrough"}, "ignored"),

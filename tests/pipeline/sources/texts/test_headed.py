@@ -41,6 +41,7 @@ ANALYZER = (
     "externalID=402 app=IMAP ad.duration=56 out=1200 in=5900 ad.sentpkt=5 ad.rcvdpkt=6"
 )
 OF_OLD = FORTI.replace("FTNTFGTduration=56", "cn1=56 cn1Label=Duration").replace("FTNTFGTlogid=0000000013 ", "")
+SPELLED_OUT = FORTI.replace("FTNTFGT", "FortinetFortiGate").replace(" act=", " FortinetFortiGateaction=")
 STARTED = "2026-11-20T07:59:04+00:00"
 
 
@@ -59,6 +60,7 @@ def told(row: dict[str, Any]) -> tuple[Any, ...]:
         ("fortinet", FORTI),
         ("fortinet", ANALYZER),
         ("fortinet", OF_OLD),
+        ("fortinet", SPELLED_OUT),
         ("fortinet", FORTI.replace("FTNTFGTeventtime=1795161600000000000", "start=Nov 20 2026 08:00:00")),
     ],
 )
@@ -97,6 +99,7 @@ def test_ids_ports_after_translation_and_the_device_are_kept() -> None:
         ("paloalto", PAN.replace("in=1200 out=5900 ", ""), "no_counters"),
         ("paloalto", SERVICE.replace("TRAFFIC|end", "THREAT|url"), None),
         ("fortinet", FORTI.replace("act=close", "act=deny"), "blocked"),
+        ("fortinet", SPELLED_OUT.replace("action=close", "action=deny"), "blocked"),
         ("fortinet", FORTI.replace("0000000013", "0000000015"), "begin"),
         ("fortinet", FORTI.replace("cat=traffic:", "cat=utm:"), None),
     ],
