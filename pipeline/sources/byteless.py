@@ -2,8 +2,8 @@
 
 They tell of packets, or of connections that begin. Sources: Cisco Meraki's page on syslog event types, pfSense's on raw
 filter logs, netfilter's LOG target, RouterOS' page on logging, Microsoft's on the firewall's log, on Azure Firewall and
-on DeviceNetworkEvents, OpenVPN's manual, F5's on its network firewall, Cilium's on Hubble, VMware's on NSX (whose
-counts are of no named direction).
+on DeviceNetworkEvents, Sophos' on its UTM's logs, OpenVPN's manual, F5's on its network firewall, Cilium's on Hubble,
+VMware's on NSX (whose counts are of no named direction).
 """
 
 from __future__ import annotations
@@ -65,6 +65,11 @@ _KINDS = (
         re.compile(rb'\btmm\d*\[\d+\]: 2300313\d\b|\bacl_policy_name="|\bacl_rule_name="'),
         "the log of an F5's network firewall (AFM), which tells no bytes of connections",
         "Let the BIG-IP export IPFIX, and give what a collector (nfcapd, goflow2) writes.",
+    ),
+    (
+        re.compile(rb'\bsys="SecureNet" sub="packetfilter" '),
+        "the packet filter's log of a Sophos UTM, which tells of packets and no bytes of connections",
+        _NETFLOW,
     ),
     (
         re.compile(rb"(?m)^(?:CLIENT_LIST[,\t]|Common Name,Real Address,Bytes Received,Bytes Sent)"),

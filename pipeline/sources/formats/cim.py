@@ -120,8 +120,11 @@ _JSON = Form(
         "_time",
         "one a row; `result` wrappers of the REST API are taken off; Splunk Stream's are turned",
     ),
-    # What names no source in the model's way is another product's record with counters of these names.
-    marks=re.compile(rf"\A(?=[\s\S]*?{_named('src(?:_ip)?')})[\s\S]*?{_named('bytes_(?:in|out)')}".encode()),
+    # What names not both ends in the model's way is another product's record with counters of these names, as of F5's.
+    marks=re.compile(
+        rf"\A(?=[\s\S]*?{_named('src(?:_ip)?')})(?=[\s\S]*?{_named('dest(?:_ip)?')})"
+        rf"[\s\S]*?{_named('bytes_(?:in|out)')}".encode()
+    ),
     decoder=json_decoder(_FIELDS),
     derive=_derive,
     columns=_FIELDS,
@@ -147,7 +150,7 @@ _CSV = replace(
     name="cim_csv",
     contract=replace(_JSON.contract, records="one a row; the first line names the columns"),
     marks=re.compile(
-        rb'(?i)\A(?:"?sep=.[^\n]*\n)?(?=[^\n]*\bsrc(?:_ip)?\b)'
+        rb'(?i)\A(?:"?sep=.[^\n]*\n)?(?=[^\n]*\bsrc(?:_ip)?\b)(?=[^\n]*\bdest(?:_ip)?\b)'
         rb'[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z)'
     ),
     decoder=delimited(_LAYOUT),

@@ -109,7 +109,7 @@ STORMSHIELD = Form(
         "startime",
         '`logtype="connection"` and `"plugin"`: one a connection that ended',
     ),
-    marks=re.compile(rb'\bid=firewall time="[^"\n]{19}" fw="[^"\n]*" [^\n]*?\blogtype="'),
+    marks=re.compile(rb'\btime="[^"\n]{19}" fw="[^"\n]*" [^\n]*?\blogtype="'),
     strong=True,
     ends_lines=True,
     decoder=lambda options: StormshieldDecoder(options.timezone),

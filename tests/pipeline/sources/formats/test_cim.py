@@ -129,9 +129,11 @@ def test_bytes_alone_are_of_both_directions() -> None:
     [
         '{"reporter":"src","source_ip":"10.1.0.11","dest_ip":"10.9.0.25","start_time":1795161600,"bytes_in":5}\n',
         "_raw,bytes_in,bytes_out\nx,1,2\n",
+        '{"src_ip":"10.1.0.11","vip":"10.9.0.25","node":"10.9.0.26","bytes_in":"0","bytes_out":"45"}\n',
+        "time,src_ip,vip,bytes_in,bytes_out\n1795161600,10.1.0.11,10.9.0.25,1,2\n",
     ],
 )
-def test_counters_beside_no_source_are_another_product_s(head: str) -> None:
+def test_counters_beside_fewer_than_two_ends_are_another_product_s(head: str) -> None:
     with pytest.raises(SourceError, match="is of no known format"):
         detect(head.encode(), "auto", "x")
 

@@ -25,6 +25,12 @@ def test_what_came_back_are_bytes_in(before: str) -> None:
     assert (row["dvc"], row["src_translated_ip"], row["dest_translated_ip"]) == ("fw1", "203.0.113.9", None)
 
 
+def test_a_line_whose_first_word_a_relay_took_for_the_tag_is_read() -> None:
+    cut = LINE.removeprefix("id=firewall ")
+    assert detect(f"{cut}\n".encode(), "auto", "x") == "stormshield"
+    assert only(read("stormshield", cut))["other_bytes_in"] == 5_420
+
+
 def test_times_are_of_the_offset_that_the_device_names_else_of_the_source_s_zone() -> None:
     ahead = LINE.replace("+0000", "+0530")
     assert only(read("stormshield", ahead))["start_time"].isoformat() == "2026-11-20T02:30:00+00:00"
