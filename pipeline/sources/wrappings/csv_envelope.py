@@ -1,7 +1,8 @@
 """Logs inside a table that was exported: the line of another format as the text of one cell.
 
-Searches over logs (Splunk, CloudWatch Logs Insights, Kibana) export what they found as CSV with the line in a column.
-The cell is taken out here, line numbers stay those of the file, and the reader of the format inside does the rest.
+Searches over logs (Splunk, CloudWatch Logs Insights, Kibana, Microsoft Sentinel, QRadar) export what they found as CSV
+with the line in a column. The cell is taken out here, line numbers stay those of the file, and the reader of the format
+inside does the rest.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import polars as pl
 from pipeline.sources.base import Account, Block, Parsed, Reader, merge, rejects_frame
 from pipeline.sources.texts.quoting import MAX_RECORD_LINES, Quoting
 
-COLUMNS = ("_raw", "@message", "message", "event.original", "raw", "log", "textpayload")
-"""Columns that hold the line, in lower case, the first that there is."""
+COLUMNS = ("_raw", "@message", "message", "event.original", "raw", "log", "textpayload", "syslogmessage",
+           "full_message", "payloadasutf", "utf8_payload")  # fmt: skip
+"""Columns that hold the line, in lower case, the first that there is; the last are Azure's, Graylog's and QRadar's."""
 MARK = "csv:"
 """Before the column's name, in the name of an encoding."""
 _WIDEST = 1 << 16

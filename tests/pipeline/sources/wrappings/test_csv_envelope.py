@@ -35,13 +35,13 @@ def exported(lines: Sequence[str], column: str = "_raw") -> list[str]:
     return out.getvalue().removesuffix("\n").split("\n")
 
 
-@pytest.mark.parametrize("column", ["_raw", "@message", "message"])
+@pytest.mark.parametrize("column", ["_raw", "@message", "message", "SyslogMessage", "payloadAsUTF"])
 @pytest.mark.parametrize("encoding", INSIDE)
 def test_the_lines_in_a_column_are_read_as_the_lines_themselves(encoding: str, column: str) -> None:
     lines = [INSIDE[encoding].format(n) for n in range(1, 5)]
     table = exported(lines, column)
-    assert detect("\n".join(table).encode(), "auto", "x") == f"{encoding}@csv:{column}"
-    plain, found = read_lines(encoding, lines), read_lines(f"{encoding}@csv:{column}", table)
+    assert detect("\n".join(table).encode(), "auto", "x") == f"{encoding}@csv:{column.lower()}"
+    plain, found = read_lines(encoding, lines), read_lines(f"{encoding}@csv:{column.lower()}", table)
     assert found.rows.drop("source_line").equals(plain.rows.drop("source_line"))
     assert found.rows["source_line"].to_list() == [2, 3, 5, 6]
     assert (found.account.lines, found.account.comments, found.account.flows) == (7, 3, 4)
