@@ -98,6 +98,8 @@ _BLOCKED = ("deny", "denied", "block", "blocked", "drop", "dropped", "reject", "
             "drop packet")  # fmt: skip
 _INTERIM, _BEGINS = (20, 21), (4, 15, 16)
 """FortiGate's message ids of sessions that go on and that begin."""
+_UNSET = r"^(?:1970-01-01|1/1/1970)"
+"""What the table says of a time that its agent could not read; the pairs may still have it."""
 _CLOSED, _OPENED = "537", "98"
 """SonicWall's messages of connections; its others (requests, threats) repeat their counters."""
 
@@ -113,6 +115,8 @@ def _extension(key: str) -> pl.Expr:
 
 def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     """Times, direction and kind of records, as their vendors mean them."""
+    told = [pl.when(~pl.col(c).str.contains(_UNSET)).then(c).alias(c) for c in ("ts", "end")]
+    fields = fields.with_columns(*told)
     fortinet, palo_alto = _vendor("fortinet"), _vendor("palo alto")
     message = pl.coalesce(_extension(f"{_OWN}logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
     names = [pl.col(c).str.to_uppercase() for c in ("activity", "class")]
@@ -141,6 +145,7 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     return _started(fields.with_columns(ts=start, duration=lasted)).with_columns(
         resp_ip_bytes=pl.when(by_device).then(sent).otherwise(received),
         orig_ip_bytes=pl.when(by_device).then(received).otherwise(sent),
+        end=pl.coalesce("end", pl.when(firepower).then(_extension("end"))),
         uid=pl.coalesce(session, "uid", pl.when(palo_alto).then("number1")),
         # Updates of Check Point's and Firepower's connections count since the beginning, too.
         interim=(fortinet & message.is_in(_INTERIM).fill_null(value=False)) | check_point | firepower,

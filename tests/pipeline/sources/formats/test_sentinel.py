@@ -194,6 +194,16 @@ def test_firepower_s_connections_are_read_in_either_table() -> None:
     assert (log["uid"], log["accounting"]) == ("1/7/1795161600250", "cumulative")
 
 
+@pytest.mark.parametrize("unset", ["1970-01-01T00:00:00Z", "1/1/1970, 12:00:00.000 AM"])
+def test_times_that_the_agent_could_not_read_are_none_and_firepower_s_are_among_its_pairs(unset: str) -> None:
+    more = "bytesOut=420;bytesIn=5420;end=1795161610250;reason=N/A;start=1795161600250"
+    record = LOG | FIREPOWER | {"StartTime": unset, "EndTime": unset, "AdditionalExtensions": more}
+    row = only(read("sentinel_cef", json.dumps(record)))
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00.250000+00:00", 10_000_000)
+    other = only(read("sentinel_cef_csv", *as_csv(LOG | ANY | {"StartTime": unset, "EndTime": unset})))
+    assert other["start_time"].isoformat() == "2026-11-20T08:00:10.250000+00:00"
+
+
 @pytest.mark.parametrize("vendor", ["Check Point", "CheckPoint"])
 def test_updates_of_check_point_s_connections_count_since_their_beginning(vendor: str) -> None:
     update = LOG | {"DeviceVendor": vendor, "DeviceProduct": "VPN-1 & FireWall-1", "Activity": "imaps"}
