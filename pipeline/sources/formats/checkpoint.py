@@ -260,7 +260,8 @@ _TEXT = Form(
     },
     idle=frozenset(("time", "updated", "uid", "proto", "named", "origin", "src_nat", "dest_nat")),
     note="A connection's first log has no counters. Updates that name no ends (read-mode raw) cannot be used: export "
-    "with read-mode semi-unified. Threat prevention repeats counters of the firewall and is not counted.",
+    "with read-mode semi-unified. Threat prevention repeats counters of the firewall and is not counted. A rule that "
+    "logs per session as well as per connection tells the same bytes twice: let it log one of them.",
 )
 _JSON = replace(
     _TEXT,
