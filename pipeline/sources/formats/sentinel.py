@@ -36,8 +36,10 @@ CEF: Names = {
     "end": _time("EndTime"),
     "write_ts": _time("TimeGenerated"),
     "src": ("SourceIP",),
+    "src_v6": ("DeviceCustomIPv6Address2",),
     "src_port": ("SourcePort",),
     "dest": ("DestinationIP",),
+    "dest_v6": ("DeviceCustomIPv6Address3",),
     "dest_port": ("DestinationPort",),
     "proto": ("Protocol",),
     "service": ("ApplicationProtocol",),
@@ -161,6 +163,12 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _common(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records of CommonSecurityLog, whose ends of IPv6 may stand where CEF has them."""
+    ends = [pl.coalesce(end, f"{end}_v6").alias(end) for end in ("src", "dest")]
+    return as_vendors_mean(fields.with_columns(*ends).drop("src_v6", "dest_v6"))
+
+
 def _thousandth(column: str) -> pl.Expr:
     """Milliseconds as seconds."""
     return (pl.col(column).cast(pl.Float64, strict=False) / 1e3).cast(pl.String)
@@ -248,10 +256,17 @@ class SentinelDecoder(Wrapped):
         return replace(found, fields=self.meaning(conn.unset_to_null(json_lines.as_texts(found.fields))))
 
 
-def _flow() -> pl.Expr:
-    ends = pl.col("src").is_not_null() & pl.col("dest").is_not_null()
+def _ends() -> pl.Expr:
+    return pl.col("src").is_not_null() & pl.col("dest").is_not_null()
+
+
+def _session() -> pl.Expr:
     kinds = ("other", "begin", "blocked", "several")
-    return ends & ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in kinds)
+    return ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in kinds)
+
+
+def _flow() -> pl.Expr:
+    return _ends() & _session()
 
 
 def _counts() -> pl.Expr:
@@ -279,6 +294,7 @@ def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contr
             "blocked": lambda: _is("blocked") & ~_is("begin"),
             "several_ends": lambda: _is("several") & ~_is("begin") & ~_is("blocked"),
             "no_counters": lambda: _flow() & ~_counts(),
+            "no_ends": lambda: ~_ends() & _session() & _counts(),
         },
         accounting=lambda: (
             pl.when(pl.col("interim")).then(pl.lit("cumulative")).when(pl.col("stretch")).then(pl.lit("delta"))
@@ -305,7 +321,7 @@ _CEF_MARKS, _ASIM_MARKS = "DeviceEventClassID|DeviceEventClassId|DeviceVendor", 
 COMMON_SECURITY_LOG = _json(
     "sentinel_cef",
     CEF,
-    as_vendors_mean,
+    _common,
     _CEF_MARKS,
     Contract(
         "ReceivedBytes",
@@ -325,6 +341,6 @@ _SESSIONS = _json(
     "Microsoft Sentinel ASIM",
 )
 SENTINEL = (
-    *(COMMON_SECURITY_LOG, _csv(COMMON_SECURITY_LOG, CEF, as_vendors_mean, _CEF_MARKS)),
+    *(COMMON_SECURITY_LOG, _csv(COMMON_SECURITY_LOG, CEF, _common, _CEF_MARKS)),
     *(_SESSIONS, _csv(_SESSIONS, _ASIM, _asim, _ASIM_MARKS)),
 )

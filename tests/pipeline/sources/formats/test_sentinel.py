@@ -194,6 +194,22 @@ def test_firepower_s_connections_are_read_in_either_table() -> None:
     assert (log["uid"], log["accounting"]) == ("1/7/1795161600250", "cumulative")
 
 
+@pytest.mark.parametrize("encoding", ["", "_csv"])
+def test_ends_of_ipv6_are_where_cef_has_them(encoding: str) -> None:
+    record = LOG | FIREPOWER | {"SourceIP": "", "DestinationIP": "", "DeviceCustomIPv6Address2": "2001:db8::11",
+                                "DeviceCustomIPv6Address3": "2001:db8::25", "SentBytes": 420,
+                                "ReceivedBytes": 5_420}  # fmt: skip
+    lines = as_csv(record) if encoding else [json.dumps(record)]
+    row = only(read(f"sentinel_cef{encoding}", *lines))
+    assert ends(row) == ("2001:db8::11", 50_001, "2001:db8::25", 993)
+    assert row["other_bytes_in"] == 5_420
+
+
+def test_bytes_without_ends_are_warned_of() -> None:
+    account = read("sentinel_cef", json.dumps(LOG | ANY | {"SourceIP": ""})).account
+    assert (account.flows, account.ignored, dict(account.warnings)) == (0, 1, {"no_ends": 1})
+
+
 @pytest.mark.parametrize("unset", ["1970-01-01T00:00:00Z", "1/1/1970, 12:00:00.000 AM"])
 def test_times_that_the_agent_could_not_read_are_none_and_firepower_s_are_among_its_pairs(unset: str) -> None:
     more = "bytesOut=420;bytesIn=5420;end=1795161610250;reason=N/A;start=1795161600250"
