@@ -37,7 +37,7 @@ _JUDGED = {
     **{"ts": ("eventtime",), LASTED: ("duration",), "src": ("srcip",), "dest": ("dstip",), "src_port": ("srcport",)},
     **{"dest_port": ("dstport",), "resp_ip_bytes": ("rcvdbyte",), "orig_ip_bytes": ("sentbyte",)},
     **{"resp_pkts": ("rcvdpkt",), "orig_pkts": ("sentpkt",)},
-    **{name: (name,) for name in ("type", "logid", "action", "rcvddelta")},
+    **{name: (name,) for name in ("type", "subtype", "logid", "action", "rcvddelta")},
     **{f"of old: {name}": (name,) for name in _OLD.values()},
 }
 """Fields that decide what becomes of a line -> their keys; nothing of the other keys does where these are plain."""
@@ -47,6 +47,8 @@ _BEGINS = (4, 15, 16)
 """Message ids of sessions that start: of another subtype, forward, local."""
 _INTERIM = (20, 21)
 """Message ids of sessions that go on: forward, sniffer."""
+_REQUEST = "http-transaction"
+"""The subtype of traffic logs of which each tells a request, whose bytes are those of a session, too."""
 _BLOCKED = ("deny", "blocked", "drop", "dropped", "block")
 _OWN = r"(?:FTNTFGT|FortinetFortiGate|ad\.)"
 """What stands in CEF before keys that have none there: a FortiGate's own prefixes, and that of a FortiAnalyzer."""
@@ -75,7 +77,7 @@ _CEF = {
 }
 """Keys of ours -> the patterns of those of CEF."""
 _JSON_KEYS = {
-    **{key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type")},
+    **{key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type", "subtype")},
     "shipped": ("itime", "_time", "@timestamp"),
 }
 """With the times of who received or shipped a record that lacks its own."""
@@ -105,7 +107,9 @@ class FortinetDecoder(Stateless):
         """Lines of CEF."""
         kind, number = headed.value("raw", "cat").str.extract(r"^(\w+)"), headed.part("raw", 3)
         twice = pl.any_horizontal(headed.repeated("raw", _CEF[key]) for key in (*_COUNTED, "srcip", "dstip"))
-        lines = lines.with_columns(kind=pl.coalesce(kind, headed.part("raw", 4).str.extract(r"^(\w+):")), twice=twice)
+        kind = pl.coalesce(kind, headed.part("raw", 4).str.extract(r"^(\w+):"))
+        request = pl.col("raw").str.contains(f"traffic:{_REQUEST}", literal=True)
+        lines = lines.with_columns(kind=pl.when(request).then(pl.lit(_REQUEST)).otherwise(kind), twice=twice)
         is_traffic = (pl.col("kind") == "traffic").fill_null(value=False)
         bad = lines.filter(is_traffic & pl.col("twice")).with_columns(
             detail=pl.lit("an end or a byte counter that is given twice")
@@ -122,13 +126,16 @@ class FortinetDecoder(Stateless):
             duration=pl.coalesce("duration", told),
         )
         fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
-        others = lines.filter(~is_traffic).select("source_line", "raw", kind=pl.lit("other"))
+        other = pl.when(pl.col("kind") == _REQUEST).then("kind").otherwise(pl.lit("other"))
+        others = lines.filter(~is_traffic).select("source_line", "raw", kind=other)
         return Decoded(pl.concat([fields, others], how="diagonal"), broken)
 
     def _pairs(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """Lines of key=value pairs."""
         frame = lines.with_columns(text=key_values.plain(lines["raw"]))
         frame = key_values.with_kind(frame, "type")
+        if frame["text"].str.contains(_REQUEST, literal=True).any():
+            frame = frame.with_columns(_kind(key_values.value("text", "subtype")))
         traffic = pl.col("kind") == "traffic"
         counters = (*_COUNTED, *(_OLD[key] for key in _COUNTED))
         told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in counters)
@@ -171,9 +178,15 @@ class FortinetJson(Stateless):
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         found, broken = json_lines.decode(lines, _JSON_KEYS, reason)
-        fields = found.rename({"type": "kind"}).with_columns(_times(self.zone))
+        fields = found.rename({"type": "kind"}).with_columns(_kind(pl.col("subtype")), _times(self.zone))
         fields = fields.with_columns(pl.coalesce("logged", conn.epoch_us("shipped", self.zone)).alias("logged"))
         return Decoded(fields.select("source_line", "raw", "kind", *_fields()), broken)
+
+
+def _kind(subtype: pl.Expr) -> pl.Expr:
+    """The kind of a record, of which those of requests are another."""
+    request = (pl.col("kind") == "traffic") & (subtype == _REQUEST)
+    return pl.when(request).then(pl.lit(_REQUEST)).otherwise("kind").alias("kind")
 
 
 def _times(zone: str) -> pl.Expr:
@@ -251,6 +264,7 @@ _PAIRS = Form(
         "blocked": lambda: pl.col("blocked"),
         "begin": lambda: pl.col("begin") & ~pl.col("blocked"),
         "no_counters": lambda: _allowed() & ~has_counters(),
+        "requests": lambda: pl.col("kind") == _REQUEST,
     },
     local_time=True,
     idle=frozenset(),

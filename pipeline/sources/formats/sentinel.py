@@ -136,7 +136,8 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     began = pl.when(check_point).then(_extension("start_time")).when(firepower).then(_extension("start"))
     start = pl.when(~(fortinet | palo_alto)).then(pl.coalesce("ts", began))
     # A FortiAnalyzer names the subtype first: forward traffic close.
-    other_fortinet = fortinet & ~pl.col("activity").str.contains(r"(?i)^(?:\w+ )?traffic\b")
+    request = pl.col("activity").str.contains("traffic:http-transaction", literal=True)
+    other_fortinet = fortinet & (request | ~pl.col("activity").str.contains(r"(?i)^(?:\w+ )?traffic\b"))
     other_palo_alto = palo_alto & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False)
     other_sonicwall = sonicwall & ~pl.col("class").is_in([_CLOSED, _OPENED])
     other_zscaler = _vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW")

@@ -246,6 +246,18 @@ def test_a_line_that_was_cut_in_a_quote_is_set_aside_unless_it_is_of_another_kin
     assert (parsed.account.ignored, parsed.account.quarantined.total()) == (1 - lost, lost)
 
 
+def test_requests_repeat_the_bytes_of_their_session_and_are_no_flows() -> None:
+    request = forti(subtype='"http-transaction"', url='"https://example.com/"', reqlength="474", resplength="0")
+    kind, ends = "traffic:http-transaction", "src=10.1.0.11 dst=192.0.2.25 spt=1 dpt=443"
+    cef = f"CEF:0|Fortinet|Fortigate|v7.4|00026|{kind} accept|3|cat={kind} {ends} in=5900 out=600"
+    other = forti(hostname='"http-transaction.example.com"')
+    account = read("fortinet", request, other, cef).account
+    assert (account.flows, account.ignored, dict(account.warnings)) == (1, 2, {"requests": 2})
+    record = {"type": "traffic", "subtype": "http-transaction", "eventtime": 1795133100, "devid": "FG1",
+              "srcip": CLIENT, "dstip": SERVER, "sentbyte": 1, "rcvdbyte": 2}  # fmt: skip
+    assert dict(read("fortinet_json", json.dumps(record)).account.warnings) == {"requests": 1}
+
+
 def test_keys_of_fortios_4_mean_what_those_of_today_do() -> None:
     assert detect(f"<189>{OLD}\n".encode(), "auto", "x") == "fortinet"
     (row,) = rows(OLD)

@@ -205,6 +205,11 @@ def test_ends_of_ipv6_are_where_cef_has_them(encoding: str) -> None:
     assert row["other_bytes_in"] == 5_420
 
 
+def test_requests_that_a_fortigate_logs_repeat_the_bytes_of_a_session() -> None:
+    account = read("sentinel_cef", json.dumps(LOG | {"Activity": "traffic:http-transaction accept"})).account
+    assert (account.flows, account.ignored) == (0, 1)
+
+
 def test_bytes_without_ends_are_warned_of() -> None:
     account = read("sentinel_cef", json.dumps(LOG | ANY | {"SourceIP": ""})).account
     assert (account.flows, account.ignored, dict(account.warnings)) == (0, 1, {"no_ends": 1})
