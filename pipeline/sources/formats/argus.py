@@ -15,6 +15,7 @@ import polars as pl
 from pipeline.sources.declared import Contract, Decoded, Form
 from pipeline.sources.delimited import Aliases, DelimitedDecoder, Layout
 from pipeline.sources.glances.sight import Cut
+from pipeline.sources.orienting import told_by_ports
 
 _COLUMNS: Aliases = {
     "ts": ("starttime", "stime"),
@@ -118,6 +119,9 @@ class ArgusDecoder:
         found = self._cells.decode(lines, reason)
         arrow = pl.col("direction").str.strip_chars()
         unseen = arrow.str.contains("?", literal=True)
+        # Of what nothing answers, and of what has no beginning, the arrow starts at who sent the first packet.
+        sides = [pl.col(f"{c}_bytes").cast(pl.Int64, strict=False) > 0 for c in ("src", "dest")]
+        answered = pl.col("proto").str.to_lowercase().is_in(["tcp", "6"]) & (sides[0] & sides[1]).fill_null(True)
         fields = found.fields.with_columns(
             ts=_time("ts"),
             end=_time("end"),
@@ -128,7 +132,11 @@ class ArgusDecoder:
             resp_pkts=pl.coalesce("resp_pkts", _rest("all_packets", "orig_pkts")),
             total="all_bytes",
             # The question mark is argus's word for a session whose beginning it did not see.
-            initiator=pl.when(unseen).then(pl.lit("ports")).when(arrow.str.contains(r"^<[^>]*$")).then(pl.lit("dest")),
+            initiator=pl.when(unseen)
+            .then(pl.lit("ports"))
+            .when(arrow.str.contains(r"^<[^>]*$"))
+            .then(pl.lit("dest"))
+            .otherwise(told_by_ports(seen=answered)),
         )
         fields = fields.with_columns(_port(c, fields[c]).alias(c) for c in ("src_port", "dest_port"))
         unsplit = fields.select(

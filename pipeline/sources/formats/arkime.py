@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
-from pipeline.sources.orienting import has_counters
+from pipeline.sources.orienting import has_counters, told_by_ports
 from pipeline.sources.records import json_decoder
 
 _FIELDS: json_lines.Fields = {
@@ -29,7 +29,15 @@ _FIELDS: json_lines.Fields = {
     "resp_pkts": ("destination.packets", "dstPackets"),
     "orig_pkts": ("source.packets", "srcPackets"),
     "system": ("node",),
+    "syn": ("tcpflags.syn",),
 }
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    """Who began: the source is who sent the first packet of a session, which may have been silent for long before."""
+    begun = pl.col("syn").cast(pl.Float64, strict=False) > 0
+    return fields.with_columns(initiator=told_by_ports(seen=begun))
+
 
 ARKIME = Form(
     name="arkime",
@@ -45,10 +53,11 @@ ARKIME = Form(
     marks=re.compile(rb'"firstPacket"\s*:'),
     strong=True,
     decoder=json_decoder(_FIELDS, inside=("$._source",)),
+    derive=_derive,
     columns=_FIELDS,
     json=True,
     flows=lambda: pl.col("src").is_not_null() & has_counters(),
     ignored={"no_counters": lambda: pl.col("src").is_not_null() & ~has_counters()},
     accounting=lambda: pl.lit("delta"),
-    idle=frozenset(("end", "write_ts", "proto", "system")),
+    idle=frozenset(("end", "write_ts", "proto", "system", "syn")),
 )

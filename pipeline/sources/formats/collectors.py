@@ -19,7 +19,7 @@ from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.formats.vflow import VflowDecoder
-from pipeline.sources.orienting import initiator, leaving
+from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT, plain_address
 
@@ -128,14 +128,18 @@ _DENIED, _UPDATED = 3, 5
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
-    """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets."""
-    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel")
+    """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets.
+
+    The source of a record of both directions is who sent its first packet, unless elements name the initiator.
+    """
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel", "asa")
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
+    both = pl.col("sent").is_null() & pl.col("asa").is_null()
     return fields.with_columns(
         *(pl.when(~pl.col(c).is_in(NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
         received_by="dest_nat",
-        initiator=initiator(pl.col("tcp_flags"), pl.lit(value=False)),
+        initiator=pl.coalesce(initiator(pl.col("tcp_flags"), pl.lit(value=False)), pl.when(both).then(told_by_ports())),
         sampling=pl.when(rate > 0).then(rate),
         reporter=leaving("way", pl.col("sent").is_not_null()),
         **_times(fields),

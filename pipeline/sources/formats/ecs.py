@@ -16,7 +16,8 @@ from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.formats import elastic
-from pipeline.sources.orienting import initiator
+from pipeline.sources.formats.suricata import SYN
+from pipeline.sources.orienting import initiator, told_by_ports
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
 
@@ -50,6 +51,11 @@ def _is(dataset: str) -> pl.Expr:
     return pl.col("dataset").str.contains(dataset).fill_null(False)
 
 
+def _by_first_packet() -> pl.Expr:
+    """Sensors whose source is who sent the first packet they saw of a session, perhaps after a silence."""
+    return ((pl.col("beat") == "packetbeat") & _is(r"(?:^|\.)flow$")) | (pl.col("eve") == "flow").fill_null(False)
+
+
 def _has(kind: str) -> pl.Expr:
     """Whether event.type, one word or a list of some, names the kind."""
     return pl.col("types").str.contains(rf'(?:^|["\s]){kind}(?:[",]|$)').fill_null(False)
@@ -64,6 +70,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     one_way = (pl.col("resp_ip_bytes").is_null() & told) | nothing.fill_null(value=False)
     # AWS shows an ACK only beside its SYN; other exporters show the flags of all packets.
     by_flags = initiator(pl.col("tcp_flags"), _is("vpcflow"))
+    begun = pl.col("eve_flags").str.contains(SYN)
     units = pl.when(pl.col("state").is_null()).then(1e9).otherwise(1)  # Security Onion keeps Zeek's seconds.
     lasted = pl.col("duration").cast(pl.Float64, strict=False)
     side = pl.when(_is("vpcflow")).then(pl.col("side").str.to_lowercase())
@@ -71,7 +78,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
         pl.coalesce("inside", "src").alias("src"),  # The device behind a tunnel, as in Cloudflare's own log.
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
         *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
-        pl.when(one_way).then(by_flags).alias("initiator"),
+        pl.when(one_way).then(by_flags).when(_by_first_packet()).then(told_by_ports(seen=begun)).alias("initiator"),
         pl.when(side.is_in(["src", "src_gateway", "egress", "outbound"]))
         .then(pl.lit("src"))
         .when(side.is_in(["dest", "dest_gateway", "ingress", "inbound"]))
@@ -226,6 +233,7 @@ _FIELDS: json_lines.Fields = {
     "state": ("connection.state",),
     "beat": ("agent.type",),
     "eve": ("suricata.eve.event_type",),
+    "eve_flags": ("suricata.eve.tcp.tcp_flags_ts",),
     "log": ("fortinet.firewall.type", "panw.panos.type"),
     "tag": ("juniper.srx.tag",),
     "product": ("observer.product",),
@@ -326,6 +334,7 @@ _JSON = Form(
             "side",
             "vlan",
             "tcp_flags",
+            "eve_flags",
         )
     ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",

@@ -162,15 +162,19 @@ def test_what_a_server_sent_is_what_the_client_received(who: str) -> None:
 
 
 def test_a_record_of_both_directions_names_its_initiator() -> None:
-    row = only(read("nprobe", json.dumps(NPROBE | {"OUT_BYTES": 600, "OUT_PKTS": 5})))
+    row = only(read("nprobe", json.dumps(NPROBE | {"OUT_BYTES": 600, "OUT_PKTS": 5, "L4_SRC_PORT": 50_002})))
     assert (row["src_ip"], row["ip_bytes_out"], row["ip_bytes_in"]) == (SERVER, 5_900, 600)
 
 
 @pytest.mark.parametrize(
     "record",
     [
-        IPFIXCOL | {"iana@reverse:octetDeltaCount": 600, "iana@reverse:packetDeltaCount": 5},
-        {"flows": SUPER_MEDIATOR["flows"] | {"reverseOctetTotalCount": 600, "reversePacketTotalCount": 5}},
+        IPFIXCOL
+        | {"iana@reverse:octetDeltaCount": 600, "iana@reverse:packetDeltaCount": 5, "iana:sourceTransportPort": 50_002},
+        {
+            "flows": SUPER_MEDIATOR["flows"]
+            | {"reverseOctetTotalCount": 600, "reversePacketTotalCount": 5, "sourceTransportPort": 50_002}
+        },
         {**SUPER_MEDIATOR["flows"], "responderOctets": 600, "responderPackets": 5},
     ],
 )
