@@ -41,8 +41,8 @@ _GOFLOW2: json_lines.Fields = {
     "sent": _both("bytes"),
     "orig_pkts": _both("packets"),
     "tcp_flags": (*_both("tcp_flags"), "TCPFlags"),
-    "sampling": _both("sampling_rate"),
-    "system": (*_both("sampler_address"), "ExporterAddress"),
+    "sampling": (*_both("sampling_rate"), "Sampling"),
+    "system": (*_both("sampler_address"), "ExporterAddress", "AgentIP"),
     "forwarding": _both("forwarding_status"),
     "way": _both("flow_direction"),
 }
@@ -86,6 +86,13 @@ _NPROBE: json_lines.Fields = {
     "received_port": ("POST_NAPT_DST_TRANSPORT_PORT",),
     "way": ("DIRECTION",),
 }
+_ELEMENTS = {
+    **{"ts": ("152", "22", "150"), "end": ("153", "21", "151"), "proto": ("4",), "way": ("61",), "system": ("130",)},
+    **{"src": ("8",), "src_v6": ("27",), "src_port": ("7",), "dest": ("12",), "dest_v6": ("28",), "dest_port": ("11",)},
+    **{"orig_ip_bytes": ("1",), "resp_ip_bytes": ("23",), "orig_pkts": ("2",), "resp_pkts": ("24",)},
+    **{"sampling": ("34",), "src_nat": ("225",), "dest_nat": ("226",), "received_port": ("228",)},
+}
+"""nProbe's fields by the numbers of NetFlow 9, which its JSON has for names unless it is told `--json-labels`."""
 
 
 def _ipfix(*names: str, reverse: bool = False) -> tuple[str, ...]:
@@ -276,8 +283,8 @@ _NPROBE_JSON = replace(
     name="nprobe",
     vendor_product="nProbe",
     contract=Contract("OUT_BYTES", "IN_BYTES", "IP", "FIRST_SWITCHED", "`IN_BYTES` alone tells one direction; deltas"),
-    marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:'),
-    decoder=json_decoder(_NPROBE),
+    marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:|[{,]\s*"(?:8|27)"\s*:\s*"[^{}]*[{,]\s*"(?:12|28)"\s*:\s*"'),
+    decoder=json_decoder({ours: (*names, *_ELEMENTS[ours]) for ours, names in _NPROBE.items()}),
     derive=_derive_nprobe,
     local_time=True,
 )

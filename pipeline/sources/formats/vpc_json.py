@@ -15,12 +15,12 @@ from pipeline.sources import json_lines
 from pipeline.sources.base import rejects_frame
 from pipeline.sources.declared import Decoded, Numbering
 from pipeline.sources.formats.vpc import (
-    DEFAULT,
-    DEFAULT_LINE,
     FIELDS,
     HEADER_LINE,
+    LAYOUTS,
     REMEDY,
     VPC_CSV,
+    VPC_GATEWAY,
     VPC_TEXT,
     cannot_hold,
     missing,
@@ -164,10 +164,12 @@ def _with_messages(fields: pl.DataFrame, *, first: bool) -> tuple[pl.DataFrame, 
 
     The message comes first in an envelope, where a filter may have named the fields; else what is structured does.
     """
-    told = pl.col("message").str.contains(DEFAULT_LINE).fill_null(False)
-    if fields.select(told.any()).item():
+    for line, layout in LAYOUTS:
+        told = pl.col("message").str.contains(line).fill_null(False)
+        if not fields.select(told.any()).item():
+            continue
         cells = fields.select(pl.when(told).then(pl.col("message").str.split(" ")).alias("m"))["m"]
-        held = {o: cells.list.get(DEFAULT.index(s[0])) for o, s in FIELDS.items() if s[0] in DEFAULT}
+        held = {o: cells.list.get(layout.index(s[0])) for o, s in FIELDS.items() if s[0] in layout}
         fields = fields.with_columns(
             (pl.coalesce(cell, pl.col(ours)) if first else pl.coalesce(pl.col(ours), cell)).alias(ours)
             for ours, cell in held.items()
@@ -193,7 +195,7 @@ def refuse(head: bytes) -> str | None:
     named = _EXTRACTED if "extractedFields" in keys else FIELDS
     has = frozenset(ours for ours, spelled in named.items() if keys.intersection(spelled))
     messages = re.findall(r'"(?:@?message|body)"\s*:\s*"([^"\\]*)', text)
-    if any(re.match(DEFAULT_LINE, m) for m in messages):
+    if any(re.match(line, m) for m in messages for line, _ in LAYOUTS):
         return None
     if has.intersection(("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")):
         lacking = missing(has)
@@ -205,7 +207,7 @@ def refuse(head: bytes) -> str | None:
 _KEY = (
     rb'"(?:aws\.vpc\.)?(?:pkt[-_])?(?:srcaddr|dstaddr)"\s*:|"LogStatus"\s*:|"interfaceId"\s*:[^{}]{0,200}"srcAddr"\s*:'
 )
-_MESSAGE = rb'"(?:@?message|body)"\s*:\s*"\d{1,2} [^"]*\beni-'
+_MESSAGE = rb'"(?:@?message|body)"\s*:\s*"\d{1,2} [^"]*\b(?:eni|tgw)-'
 _HEADED = rb'\A(?![\s\S]*?"(?:@?message|body)"\s*:\s*"[^"\\]*\b(?:srcaddr|interface-id|log-status)\b)[\s\S]*?'
 """Not so where a header comes as a message, too: its layout is known to the reader of text."""
 VPC_JSON = replace(
@@ -221,4 +223,4 @@ VPC_JSON = replace(
     json=True,
     numbers_records=True,
 )
-VPC = (VPC_TEXT, VPC_CSV, VPC_JSON)
+VPC = (VPC_TEXT, VPC_CSV, VPC_GATEWAY, VPC_JSON)
