@@ -110,6 +110,11 @@ _KINDS = (
         + _mapped(_CALICO, _DELTAS),
     ),
     (
+        re.compile(rb"\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?![^\n]*\b(?:TIMESTAMP|STAMP)_)[^\n]*\bBYTES\b"),
+        "a table of pmacct without times",
+        "Let pmacct aggregate by timestamp_start and timestamp_end, too, or write JSON with print_history.",
+    ),
+    (
         re.compile(rb"\A#?\d+#c_ip:\d+ "),
         "a log of Tstat, whose names are numbered",
         f"Make a CSV of its columns {_NUMBERED}, with these names in its first line, for a source with format: table.",

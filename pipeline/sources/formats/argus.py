@@ -120,14 +120,16 @@ class ArgusDecoder:
         arrow = pl.col("direction").str.strip_chars()
         unseen = arrow.str.contains("?", literal=True)
         # Of what nothing answers, and of what has no beginning, the arrow starts at who sent the first packet.
-        sides = [pl.col(f"{c}_bytes").cast(pl.Int64, strict=False) > 0 for c in ("src", "dest")]
-        answered = pl.col("proto").str.to_lowercase().is_in(["tcp", "6"]) & (sides[0] & sides[1]).fill_null(True)
+        sent = pl.coalesce("src_bytes", _rest("all_bytes", "dest_bytes"))
+        back = pl.coalesce("dest_bytes", _rest("all_bytes", "src_bytes"))
+        silent = pl.any_horizontal(side.cast(pl.Int64, strict=False) == 0 for side in (sent, back))
+        answered = pl.col("proto").str.to_lowercase().is_in(["tcp", "6"]) & ~silent.fill_null(value=False)
         fields = found.fields.with_columns(
             ts=_time("ts"),
             end=_time("end"),
             proto=pl.col("proto").str.to_lowercase(),
-            orig_ip_bytes=pl.coalesce("src_bytes", _rest("all_bytes", "dest_bytes")),
-            resp_ip_bytes=pl.coalesce("dest_bytes", _rest("all_bytes", "src_bytes")),
+            orig_ip_bytes=sent,
+            resp_ip_bytes=back,
             orig_pkts=pl.coalesce("orig_pkts", _rest("all_packets", "resp_pkts")),
             resp_pkts=pl.coalesce("resp_pkts", _rest("all_packets", "orig_pkts")),
             total="all_bytes",

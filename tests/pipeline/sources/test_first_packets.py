@@ -78,6 +78,8 @@ def _ipfix(src: tuple[str, int], dest: tuple[str, int], **more: Any) -> str:
 
 HEADER = "StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,SrcPkts,DstPkts,SrcBytes,DstBytes"
 
+_BINETFLOW = "StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,TotPkts,TotBytes,SrcBytes"
+
 
 def _argus(src: tuple[str, int], dest: tuple[str, int], back: int = 0, proto: str = "tcp") -> tuple[str, str]:
     ends_of = f"{src[0]},{src[1]},   ->,{dest[0]},{dest[1]}"
@@ -101,6 +103,7 @@ S, C = (SERVER, 993), (CLIENT, 50_001)
         ("ipfix_json", [_ipfix(S, C)], 504),
         ("argus", list(_argus(S, C)), 0),
         ("argus", list(_argus(S, C, 504, "udp")), 504),
+        ("argus", [_BINETFLOW, "1795161600.25,1.5,tcp,10.9.0.25,993,   ->,10.1.0.11,50001,CON,8,5532,5532"], 0),
     ],
 )
 def test_an_answer_that_is_seen_first_makes_the_server_no_client(name: str, lines: list[str], back: int) -> None:

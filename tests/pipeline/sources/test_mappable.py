@@ -47,6 +47,7 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("netflow,source=10.0.0.1,version=NetFlowV5 src=1 1795161600000000000", "line protocol"),
         ("10.0.0.1,1390,10.0.0.2,53,udp,CON,0.001055,132,164,31,29,0,0,dns", "without its header"),
         ("#15#c_ip:1 c_port:2 c_pkts_all:3 c_bytes_all:9 s_ip:15 s_port:16", "Tstat"),
+        ("SRC_IP,DST_IP,SRC_PORT,DST_PORT,TCP_FLAGS,PROTOCOL,PACKETS,BYTES", "pmacct without times"),
         ("type=IPFIX time_flow_start_ns=1795161600000000000 bytes=9 src_addr=10.0.0.1 dst_addr=10.0.0.2", "goflow2"),
         ("Dst Port,Protocol,Timestamp,TotLen Fwd Pkts,TotLen Bwd Pkts", "without the ends"),
         ("<1>Nov 20 08:00:00 fw CEF:0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
