@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
@@ -53,7 +54,9 @@ def _is(dataset: str) -> pl.Expr:
 
 def _by_first_packet() -> pl.Expr:
     """Sensors whose source is who sent the first packet they saw of a session, perhaps after a silence."""
-    return ((pl.col("beat") == "packetbeat") & _is(r"(?:^|\.)flow$")) | (pl.col("eve") == "flow").fill_null(False)
+    exported = pl.col("exporter").is_not_null() & pl.col("nsel").is_null()
+    named = (pl.col("eve") == "flow") | ((pl.col("beat") == "packetbeat") & _is(r"(?:^|\.)flow$"))
+    return exported | named.fill_null(False)
 
 
 def _has(kind: str) -> pl.Expr:
@@ -100,6 +103,8 @@ def _exported(fields: pl.DataFrame) -> pl.DataFrame:
     none = pl.col("orig_ip_bytes").is_null() & pl.col("resp_ip_bytes").is_null()
     alone = pl.when(none & ~ends & pl.col("exporter").is_not_null()).then(said[2])
     return fields.with_columns(
+        # A template may have both families' addresses, one of them of zeros, of which the input takes that of IPv4.
+        *(pl.when(pl.col(c).is_in(NOWHERE)).then(f"exported_{c}").otherwise(c).alias(c) for c in ("src", "dest")),
         orig_ip_bytes=pl.coalesce("orig_ip_bytes", said[0], alone),
         resp_ip_bytes=pl.coalesce("resp_ip_bytes", said[1]),
         nsel=pl.when(ends).then(pl.col("firewall_event").cast(pl.Float64, strict=False)),
@@ -147,7 +152,7 @@ def _accounting() -> pl.Expr:
     so_far = (
         (pl.col("final") == "false")
         | (pl.col("code").str.contains(_INTERIM_CODE) & elastic.fortinet())
-        | _is("^checkpoint")
+        | _is(r"^checkpoint|(?:^|\.)(?:conn_long|open_conn)$")
     )
     so_far |= pl.col("phase") == "Interim"
     begun = _has("start") & ~_has("end")
@@ -162,17 +167,18 @@ def _accounting() -> pl.Expr:
     )
 
 
+_UNITS = ("milliseconds", "microseconds", "nanoseconds", "seconds")
 _FIELDS: json_lines.Fields = {
     "ts": (
         "event.start",
-        "netflow.flow_start_milliseconds",
+        *(f"netflow.flow_start_{unit}" for unit in _UNITS),
         "aws.firewall.flow.start",
         "cisco.umbrella.first_packet_timestamp",
         "@timestamp",
     ),
     "end": (
         "event.end",
-        "netflow.flow_end_milliseconds",
+        *(f"netflow.flow_end_{unit}" for unit in _UNITS),
         "aws.firewall.flow.end",
         "cisco.umbrella.last_packet_timestamp",
     ),
@@ -198,8 +204,8 @@ _FIELDS: json_lines.Fields = {
     "dest_nat": ("destination.nat.ip",),
     "proto": ("network.transport", "network.iana_number"),
     "service": ("network.protocol", "network.application"),
-    "resp_ip_bytes": ("destination.bytes",),
-    "orig_ip_bytes": ("source.bytes", "aws.firewall.flow.bytes"),
+    "resp_ip_bytes": ("destination.ip_bytes", "destination.bytes"),
+    "orig_ip_bytes": ("source.ip_bytes", "source.bytes", "aws.firewall.flow.bytes"),
     "resp_pkts": ("destination.packets",),
     "orig_pkts": ("source.packets", "aws.firewall.flow.pkts"),
     "client": ("client.ip",),
@@ -246,6 +252,8 @@ _FIELDS: json_lines.Fields = {
     "vendor": ("observer.vendor",),
     "event_id": ("event.id",),
     "exporter": ("netflow.type",),
+    "exported_src": ("netflow.source_ipv6_address",),
+    "exported_dest": ("netflow.destination_ipv6_address",),
     "firewall_event": ("netflow.firewall_event",),
     "initiated": ("netflow.initiator_octets",),
     "responded": ("netflow.responder_octets",),

@@ -42,6 +42,12 @@ PACKETBEAT = {
 }
 
 
+EXPORTED = {
+    "event": {"start": "2026-11-20T08:00:00.250Z", "dataset": "netflow.log"},
+    "netflow": {"type": "netflow_flow", "reverse_octet_total_count": 504},
+}
+
+
 def _filebeat(flags: str) -> dict[str, Any]:
     return {"suricata": {"eve": {"event_type": "flow", "tcp": {"tcp_flags_ts": flags}}}}
 
@@ -97,6 +103,7 @@ S, C = (SERVER, 993), (CLIENT, 50_001)
         ("suricata", [_suricata(S, C, proto="UDP")], 504),
         ("ecs", [_ecs(S, C, **PACKETBEAT)], 504),
         ("ecs", [_ecs(S, C, **_filebeat("1c"))], 504),
+        ("ecs", [_ecs(S, C, **EXPORTED)], 504),
         ("arkime", [_arkime(S, C, tcpflags={"syn": 0, "syn-ack": 0, "psh": 4})], 504),
         ("arkime", [_arkime(S, C)], 504),
         ("nprobe", [_nprobe(S, C)], 504),
