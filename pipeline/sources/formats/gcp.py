@@ -108,10 +108,14 @@ GCP = Form(
     json=True,
     flows=lambda: pl.col("src").is_not_null() & pl.col("sent").is_not_null(),
     accounting=lambda: pl.lit("delta"),
-    ignored={"encoded": lambda: pl.col("encoded").is_not_null()},
+    ignored={
+        "encoded": lambda: pl.col("encoded").is_not_null(),
+        "no_counters": lambda: pl.col("src").is_not_null() & pl.col("sent").is_null(),
+    },
     idle=frozenset(("end", "write_ts", "record_id", "proto", "src_name", "dest_name", "project")),
     note="The log is sampled, and its counters are estimates from the sample. Entries in the Base64 text of a Pub/Sub "
-    "message are unfolded; what cannot be is counted as `encoded`.",
+    "message are unfolded; what cannot be is counted as `encoded`. Entries of firewall rules or address translation "
+    "tell no bytes (`no_counters`).",
 )
 _TABLE_FIELDS = {ours: (*names, *(n.replace(".", "_") for n in names)) for ours, names in _FIELDS.items()}
 

@@ -100,7 +100,7 @@ def test_what_is_no_flow_is_ignored_and_what_stays_encoded_is_counted() -> None:
     broken = {"message": {"data": encoded[:-1] + "!"}}
     parsed = read("gcp", {"message": {"data": encoded}}, broken, firewall, {"textPayload": "hello"}, entry())
     assert (parsed.account.flows, parsed.account.ignored) == (1, 4)
-    assert dict(parsed.account.warnings) == {"encoded": 2}
+    assert dict(parsed.account.warnings) == {"encoded": 2, "no_counters": 1}
 
 
 @pytest.mark.parametrize("indent", [None, 2])
