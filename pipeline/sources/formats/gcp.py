@@ -19,16 +19,25 @@ from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import JsonDecoder
 from pipeline.sources.spellings import ABSENT
 
+_OTEL = {
+    **{"connection.src_ip": "source.address", "connection.src_port": "source.port"},
+    **{"connection.dest_ip": "destination.address", "connection.dest_port": "destination.port"},
+    **{"connection.protocol": "network.transport", "src_instance.vm_name": "gcp.vpc.flow.source.instance.vm.name"},
+    **{"dest_instance.vm_name": "gcp.vpc.flow.destination.instance.vm.name"},
+    **{name: f"gcp.vpc.flow.{name}" for name in ("start_time", "end_time", "bytes_sent", "packets_sent", "reporter")},
+}
+"""Attributes that OpenTelemetry's collector makes of an entry."""
+
 
 def _payload(*names: str) -> tuple[str, ...]:
-    return tuple(f"jsonPayload.{name}" for name in names)
+    return (*(f"jsonPayload.{name}" for name in names), *(_OTEL[name] for name in names if name in _OTEL))
 
 
 _FIELDS = {
     "ts": _payload("start_time"),
     "end": _payload("end_time"),
     "write_ts": ("timestamp", "receiveTimestamp"),
-    "record_id": ("insertId",),
+    "record_id": ("insertId", "log.record.uid"),
     "src": _payload("connection.src_ip"),
     "src_port": _payload("connection.src_port"),
     "dest": _payload("connection.dest_ip"),
@@ -46,8 +55,8 @@ _FIELDS = {
 
 def _derived() -> Sequence[pl.Expr]:
     """The end that reports, by its own name; gateways stand at an end of theirs. BigQuery writes UTC after a blank."""
-    by_src = pl.col("reporter").str.starts_with("SRC")
-    by_dest = pl.col("reporter").str.starts_with("DEST")
+    by_src = pl.col("reporter").str.contains("^(?i)SRC")
+    by_dest = pl.col("reporter").str.contains("^(?i)DEST")
     times = [pl.col(c).str.replace(r" UTC$", "Z").alias(c) for c in ("ts", "end", "write_ts")]
     named = pl.when(by_src).then("src_name").when(by_dest).then("dest_name")
     return [
@@ -97,7 +106,7 @@ GCP = Form(
     ),
     marks=re.compile(
         rb'"jsonPayload"\s*:[\s\S]{0,4000}?"(?:bytes_sent|connection)"\s*:|"jsonPayload\.connection\.|'
-        rb'"data"\s*:\s*"[A-Za-z0-9+/]*(?:' + _BASE64.encode() + rb")"
+        rb'"gcp\.vpc\.flow\.bytes_sent"|"data"\s*:\s*"[A-Za-z0-9+/]*(?:' + _BASE64.encode() + rb")"
     ),
     strong=True,
     decoder=lambda _: GcpDecoder(

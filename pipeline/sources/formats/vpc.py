@@ -172,7 +172,7 @@ def derive(fields: pl.DataFrame) -> pl.DataFrame:
         )
     ]
     # What enters an interface is seen at the receiver's; what enters a transit gateway, at the sender's.
-    leaves = pl.col("direction").str.to_lowercase().is_in(["egress", "out"])
+    leaves = pl.col("direction").str.to_lowercase().is_in(["egress", "out", "transmit"])
     at_sender = pl.when(pl.col("direction").is_not_null()).then(leaves != pl.col("gateway").is_not_null())
     return fields.with_columns(
         *ends,

@@ -38,8 +38,19 @@ _FILTER = {  # Names that AWS's own example of a subscription filter gives.
     "interface": ("eni",),
 }
 _EXTRACTED = {ours: (*spelled, *_FILTER.get(ours, ())) for ours, spelled in FIELDS.items()}
+_OTEL = {
+    **{"srcaddr": "source.address", "dstaddr": "destination.address"},
+    **{"src_port": "source.port", "dest_port": "destination.port", "proto": "network.protocol.name"},
+    **{"orig_pkts": "aws.vpc.flow.packets", "sent": "aws.vpc.flow.bytes", "ts": "aws.vpc.flow.start"},
+    **{"action": "aws.vpc.flow.action", "log_status": "aws.vpc.flow.status", "tcp_flags": "network.tcp.flags"},
+    **{"interface": "network.interface.name", "direction": "network.io.direction"},
+}
+"""Attributes that OpenTelemetry's collector makes of the fields."""
 _STRUCTURED: json_lines.Fields = {
-    **{ours: (*(f"aws.vpc.{s}" for s in spelled), *spelled) for ours, spelled in FIELDS.items()},
+    **{
+        ours: (*(f"aws.vpc.{s}" for s in spelled), *spelled, *filter(None, [_OTEL.get(ours)]))
+        for ours, spelled in FIELDS.items()
+    },
     "message": ("message", "@message", "body"),
 }
 _ENVELOPE = pl.Struct(
@@ -216,7 +227,7 @@ VPC_JSON = replace(
     contract=replace(
         VPC_TEXT.contract, records="as text; `logEvents` of CloudWatch, or fields (`aws.vpc.*`) of structured records"
     ),
-    marks=re.compile(_KEY + b"|" + _HEADED + _MESSAGE),
+    marks=re.compile(_KEY + rb'|"aws\.vpc\.flow\.bytes"|' + _HEADED + _MESSAGE),
     decoder=lambda _: VpcJsonDecoder(),
     refuse=refuse,
     columns=None,

@@ -389,3 +389,24 @@ def test_what_a_transit_gateway_lost_or_did_not_see_is_counted_by_name() -> None
         each[16:26] = [*["-"] * 7, "1795132800", "1795132860", status]
     parsed = read_lines("vpc_gateway", [" ".join(each) for each in cells])
     assert dict(parsed.account.warnings) == {"no_data": 1, "lost_data": 1}
+
+
+def test_what_opentelemetry_s_collector_makes_of_a_record_is_read() -> None:
+    told = {
+        **{"source.address": SERVER, "source.port": 993, "destination.address": CLIENT, "destination.port": 40_001},
+        **{"network.protocol.name": "tcp", "network.interface.name": "eni-0a", "network.io.direction": "transmit"},
+        **{"aws.vpc.flow.bytes": 5_900, "aws.vpc.flow.packets": 10, "aws.vpc.flow.start": 1_795_132_800},
+        **{"aws.vpc.flow.status": "OK", "aws.vpc.flow.action": "ACCEPT"},
+    }
+    records = [
+        {"attributes": [{"key": k, "value": {"stringValue": str(v)}} for k, v in (told | more).items()]}
+        for more in ({}, {"aws.vpc.flow.action": "REJECT"})
+    ]
+    document = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
+    assert detect(document.encode(), "auto", "x") == "vpc_json"
+    reader = READERS["vpc_json"](ReadOptions(Watch(None), LATEST))
+    assert isinstance(reader, DocumentReader)
+    parsed = reader.read_array(document.encode())
+    row = only(parsed)
+    assert (row["src_ip"], row["dest_port"], row["ip_bytes_in"], row["dvc"]) == (CLIENT, 993, 5900, "eni-0a")
+    assert (row["transport"], row["reporter"], dict(parsed.account.warnings)) == ("tcp", "dest", {"blocked": 1})
