@@ -89,6 +89,8 @@ def show_file(found: Identified) -> None:
         screen.say(f"  {'mail server':<11} {server['ip']} port {server['port']}: {human(server['bytes_in'])}")
     if found.direction is not None:
         screen.say(f"  {'direction':<11} {found.direction.verdict}: {found.direction.message}")
+    if facts["ignored"] and not facts["flows"] and not facts["warnings"]:
+        screen.say(f"  {'no flows':<11} no record is one: is it another log of the product, such as its alerts?")
     for kind, n in facts["warnings"].items():
         screen.say(f"  {'warning':<11} {n:,} {kind}")
     if found.suggestion:

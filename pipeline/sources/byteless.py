@@ -52,8 +52,13 @@ _KINDS = (
         "Take the flow logs of the virtual networks.",
     ),
     (
-        re.compile(rb'"verdict"\s*:\s*"(?:FORWARDED|DROPPED|AUDIT)"'),
+        re.compile(rb'"verdict"\s*:\s*"(?:FORWARDED|DROPPED|AUDIT|ERROR|REDIRECTED|TRACED|TRANSLATED)"'),
         "what Cilium's Hubble saw, which tells no bytes of connections",
+        _NETFLOW,
+    ),
+    (
+        re.compile(rb'(?i)\A(?![\s\S]*"(?:source|dest)_?ip")[\s\S]*"dest_?name_?space"\s*:[\s\S]*"bytes_?in"\s*:'),
+        "what Calico's Goldmane saw, which tells no bytes of addresses, but of names",
         _NETFLOW,
     ),
     (

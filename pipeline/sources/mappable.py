@@ -28,6 +28,11 @@ _TELEGRAF = (
     "transport: fields.protocol, start_time: timestamp, sent: fields.in_bytes"
 )
 _DELTAS = ", and accounting: delta"
+_CALICO = (
+    "src_ip: source_ip, dest_ip: dest_ip, src_port: source_port, dest_port: dest_port, transport: proto, "
+    "action: action, start_time: start_time, end_time: end_time, bytes_in: bytes_out, bytes_out: bytes_in"
+)
+_NUMBERED = "c_ip, c_port, c_bytes_all, s_ip, s_port, s_bytes_all and first"
 
 
 def _mapped(fields: str, more: str = "") -> str:
@@ -97,6 +102,27 @@ _KINDS = (
         ),
         "a table of UNSW-NB15 without its header",
         "Put the names of its columns into the first line. " + _mapped(_UNSW.format("stime")),
+    ),
+    (
+        re.compile(rb'"reporter"\s*:[\s\S]*"source_name_aggr"\s*:|"source_name_aggr"\s*:[\s\S]*"reporter"\s*:'),
+        "a flow log of Calico, where each end's node counts by its own view",
+        "Give the records of reporter dst alone (jq -c 'select(.reporter == \"dst\")'), if the servers are pods. "
+        + _mapped(_CALICO, _DELTAS),
+    ),
+    (
+        re.compile(rb"\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?![^\n]*\b(?:TIMESTAMP|STAMP)_)[^\n]*\bBYTES\b"),
+        "a table of pmacct without times",
+        "Let pmacct aggregate by timestamp_start and timestamp_end, too, or write JSON with print_history.",
+    ),
+    (
+        re.compile(rb"\A#?\d+#c_ip:\d+ "),
+        "a log of Tstat, whose names are numbered",
+        f"Make a CSV of its columns {_NUMBERED}, with these names in its first line, for a source with format: table.",
+    ),
+    (
+        re.compile(rb"\btime_flow_start(?:_[mn]s)?[=:]\d+ [^\n]*\bsrc_addr[=:]"),
+        "what goflow2 writes as text",
+        "Let it write JSON (-format=json).",
     ),
     (
         re.compile(rb'"flow\.(?:src|dst)\.ip\.addr"\s*:'),

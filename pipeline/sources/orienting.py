@@ -51,6 +51,20 @@ def initiator(flags: pl.Expr, answers: pl.Expr | None = None) -> pl.Expr:
     return pl.when(syn & ~ack).then(pl.lit("src")).when(answer).then(pl.lit("dest"))
 
 
+def told_by_ports(*, seen: pl.Expr | None = None) -> pl.Expr:
+    """The mark of a record whose ends the ports tell: a sensor took who sent the first packet it saw for the initiator.
+
+    A sensor that starts, or that gave up a session in its silence, meets it in the middle, and perhaps an answer first.
+    A record whose destination has a service's port stays as it is.
+
+    Args:
+        seen: whether the sensor saw the beginning, so that the record knows its ends; null is taken for no.
+    """
+    src, dest = (pl.col(c).cast(pl.Int64, strict=False).is_in(SERVICE_PORTS) for c in ("src_port", "dest_port"))
+    answer = src & ~dest
+    return pl.when(answer if seen is None else answer & ~seen.fill_null(value=False)).then(pl.lit("ports"))
+
+
 def leaving(way: str, one_way: pl.Expr) -> pl.Expr:
     """The reporter of a record of one direction whose packets were met as they left a router: it is on dest's side.
 

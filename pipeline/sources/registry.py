@@ -71,6 +71,8 @@ _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
 _ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
 _ZEEK_REPORT = re.compile(rb">== Total === ")
 """What ZeekControl writes beside each conn.log, as conn-summary.log: a report for people, of what the log holds."""
+_NFDUMP_NOTHING = re.compile(rb"\[\s*No matching flows?\s*\]\s*\Z")
+"""What nfdump before 1.7.3 writes as JSON of no flows, which is no JSON."""
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
 _OPENED = {
     "zeek_json": ("_source", "event", "result"),
@@ -107,6 +109,8 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     """
     text = head.lstrip()
     if not text or (wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text)):
+        return None
+    if wanted in ("auto", "nfdump") and _NFDUMP_NOTHING.match(text):
         return None
     head = _BLANK_LINES.sub(b"", head)
     refuse_kind(head, name)

@@ -375,6 +375,16 @@ def test_identify_json_has_one_object_a_file_and_names_a_bad_one(ran: Path, tmp_
     assert "No such file" in absent["error"]
 
 
+def test_identify_says_so_where_no_record_is_a_flow(tmp_path: Path) -> None:
+    eve = tmp_path / "eve.json"
+    eve.write_text('{"event_type":"alert","src_ip":"10.1.0.11","dest_ip":"10.9.0.25"}\n', encoding="utf-8")
+    assert "no record is one" in call("identify", eve).output
+    flow = '{"start":"2026-11-20T08:00:00Z","bytes_toserver":1,"bytes_toclient":2}'
+    with eve.open("a", encoding="utf-8") as more:
+        more.write(f'{{"event_type":"flow","src_ip":"10.1.0.11","dest_ip":"10.9.0.25","flow":{flow}}}\n')
+    assert "no record is one" not in call("identify", eve).output
+
+
 def test_control_characters_of_a_file_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
     evil = tmp_path / "conn\x1b[31m.log"
     evil.write_text("", encoding="utf-8")

@@ -15,6 +15,7 @@ import polars as pl
 from pipeline.sources.declared import Contract, Decoded, Form
 from pipeline.sources.delimited import Aliases, DelimitedDecoder, Layout
 from pipeline.sources.glances.sight import Cut
+from pipeline.sources.orienting import told_by_ports
 
 _COLUMNS: Aliases = {
     "ts": ("starttime", "stime"),
@@ -118,17 +119,26 @@ class ArgusDecoder:
         found = self._cells.decode(lines, reason)
         arrow = pl.col("direction").str.strip_chars()
         unseen = arrow.str.contains("?", literal=True)
+        # Of what nothing answers, and of what has no beginning, the arrow starts at who sent the first packet.
+        sent = pl.coalesce("src_bytes", _rest("all_bytes", "dest_bytes"))
+        back = pl.coalesce("dest_bytes", _rest("all_bytes", "src_bytes"))
+        silent = pl.any_horizontal(side.cast(pl.Int64, strict=False) == 0 for side in (sent, back))
+        answered = pl.col("proto").str.to_lowercase().is_in(["tcp", "6"]) & ~silent.fill_null(value=False)
         fields = found.fields.with_columns(
             ts=_time("ts"),
             end=_time("end"),
             proto=pl.col("proto").str.to_lowercase(),
-            orig_ip_bytes=pl.coalesce("src_bytes", _rest("all_bytes", "dest_bytes")),
-            resp_ip_bytes=pl.coalesce("dest_bytes", _rest("all_bytes", "src_bytes")),
+            orig_ip_bytes=sent,
+            resp_ip_bytes=back,
             orig_pkts=pl.coalesce("orig_pkts", _rest("all_packets", "resp_pkts")),
             resp_pkts=pl.coalesce("resp_pkts", _rest("all_packets", "orig_pkts")),
             total="all_bytes",
             # The question mark is argus's word for a session whose beginning it did not see.
-            initiator=pl.when(unseen).then(pl.lit("ports")).when(arrow.str.contains(r"^<[^>]*$")).then(pl.lit("dest")),
+            initiator=pl.when(unseen)
+            .then(pl.lit("ports"))
+            .when(arrow.str.contains(r"^<[^>]*$"))
+            .then(pl.lit("dest"))
+            .otherwise(told_by_ports(seen=answered)),
         )
         fields = fields.with_columns(_port(c, fields[c]).alias(c) for c in ("src_port", "dest_port"))
         unsplit = fields.select(

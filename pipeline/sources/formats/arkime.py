@@ -1,7 +1,8 @@
 """Sessions of Arkime, and of Moloch as it was called before, as their database and their API hold them.
 
 Source: Arkime's description of its session fields, where a session's bytes are those of its frames. A session that
-lasts is written in stretches, each with what was counted since the last.
+lasts is written in stretches, each with what was counted since the last. Malcolm keeps Zeek's connections, which tell
+IP bytes, among them: they are another sensor's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
-from pipeline.sources.orienting import has_counters
+from pipeline.sources.orienting import has_counters, told_by_ports
 from pipeline.sources.records import json_decoder
 
 _FIELDS: json_lines.Fields = {
@@ -29,7 +30,48 @@ _FIELDS: json_lines.Fields = {
     "resp_pkts": ("destination.packets", "dstPackets"),
     "orig_pkts": ("source.packets", "srcPackets"),
     "system": ("node",),
+    "syn": ("tcpflags.syn",),
+    "provider": ("event.provider",),
+    "dataset": ("event.dataset",),
+    "zeek_uid": ("zeek.uid", "event.id[]"),
+    "long": ("zeek.conn.long",),
 }
+_NAMES = {name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()}
+
+
+def _zeek() -> pl.Expr:
+    return pl.col("provider") == "zeek"
+
+
+def _told() -> pl.Expr:
+    """Sessions, and of what Malcolm keeps of other sensors the connections: all else repeats their counters, if any."""
+    connection = _zeek() & (pl.col("dataset") == "conn")
+    session = pl.col("provider").is_null() | (pl.col("provider") == "arkime") | connection
+    return pl.col("src").is_not_null() & session.fill_null(value=False)
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    """Who began: the source is who sent the first packet of a session, which may have been silent for long before."""
+    begun = pl.col("syn").cast(pl.Float64, strict=False) > 0
+    return fields.with_columns(
+        initiator=told_by_ports(seen=begun),
+        system=pl.when(_zeek())
+        .then(pl.concat_str("system", pl.lit("zeek"), separator=" ", ignore_nulls=True))
+        .otherwise("system"),
+        uid=pl.when(_zeek()).then("zeek_uid"),
+    )
+
+
+def _accounting() -> pl.Expr:
+    """Zeek's connections tell all of a flow, the long ones so far; sessions are stretches."""
+    return (
+        pl.when(_zeek() & (pl.col("long").str.to_lowercase() == "true"))
+        .then(pl.lit("cumulative"))
+        .when(_zeek())
+        .then(pl.lit("final"))
+        .otherwise(pl.lit("delta"))
+    )
+
 
 ARKIME = Form(
     name="arkime",
@@ -45,10 +87,11 @@ ARKIME = Form(
     marks=re.compile(rb'"firstPacket"\s*:'),
     strong=True,
     decoder=json_decoder(_FIELDS, inside=("$._source",)),
-    columns=_FIELDS,
+    derive=_derive,
+    columns=_NAMES,
     json=True,
-    flows=lambda: pl.col("src").is_not_null() & has_counters(),
-    ignored={"no_counters": lambda: pl.col("src").is_not_null() & ~has_counters()},
-    accounting=lambda: pl.lit("delta"),
-    idle=frozenset(("end", "write_ts", "proto", "system")),
+    flows=lambda: _told() & has_counters(),
+    ignored={"no_counters": lambda: _told() & ~has_counters()},
+    accounting=_accounting,
+    idle=frozenset(("end", "write_ts", "proto", "system", "syn", "provider", "zeek_uid", "long")),
 )

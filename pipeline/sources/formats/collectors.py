@@ -19,7 +19,7 @@ from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.formats.vflow import VflowDecoder
-from pipeline.sources.orienting import initiator, leaving
+from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT, plain_address
 
@@ -41,8 +41,8 @@ _GOFLOW2: json_lines.Fields = {
     "sent": _both("bytes"),
     "orig_pkts": _both("packets"),
     "tcp_flags": (*_both("tcp_flags"), "TCPFlags"),
-    "sampling": _both("sampling_rate"),
-    "system": (*_both("sampler_address"), "ExporterAddress"),
+    "sampling": (*_both("sampling_rate"), "Sampling"),
+    "system": (*_both("sampler_address"), "ExporterAddress", "AgentIP"),
     "forwarding": _both("forwarding_status"),
     "way": _both("flow_direction"),
 }
@@ -86,6 +86,13 @@ _NPROBE: json_lines.Fields = {
     "received_port": ("POST_NAPT_DST_TRANSPORT_PORT",),
     "way": ("DIRECTION",),
 }
+_ELEMENTS = {
+    **{"ts": ("152", "22", "150"), "end": ("153", "21", "151"), "proto": ("4",), "way": ("61",), "system": ("130",)},
+    **{"src": ("8",), "src_v6": ("27",), "src_port": ("7",), "dest": ("12",), "dest_v6": ("28",), "dest_port": ("11",)},
+    **{"orig_ip_bytes": ("1",), "resp_ip_bytes": ("23",), "orig_pkts": ("2",), "resp_pkts": ("24",)},
+    **{"sampling": ("34",), "src_nat": ("225",), "dest_nat": ("226",), "received_port": ("228",)},
+}
+"""nProbe's fields by the numbers of NetFlow 9, which its JSON has for names unless it is told `--json-labels`."""
 
 
 def _ipfix(*names: str, reverse: bool = False) -> tuple[str, ...]:
@@ -128,14 +135,18 @@ _DENIED, _UPDATED = 3, 5
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
-    """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets."""
-    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel")
+    """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets.
+
+    The source of a record of both directions is who sent its first packet, unless elements name the initiator.
+    """
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel", "asa")
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
+    both = pl.col("sent").is_null() & pl.col("asa").is_null()
     return fields.with_columns(
         *(pl.when(~pl.col(c).is_in(NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
         received_by="dest_nat",
-        initiator=initiator(pl.col("tcp_flags"), pl.lit(value=False)),
+        initiator=pl.coalesce(initiator(pl.col("tcp_flags"), pl.lit(value=False)), pl.when(both).then(told_by_ports())),
         sampling=pl.when(rate > 0).then(rate),
         reporter=leaving("way", pl.col("sent").is_not_null()),
         **_times(fields),
@@ -272,8 +283,8 @@ _NPROBE_JSON = replace(
     name="nprobe",
     vendor_product="nProbe",
     contract=Contract("OUT_BYTES", "IN_BYTES", "IP", "FIRST_SWITCHED", "`IN_BYTES` alone tells one direction; deltas"),
-    marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:'),
-    decoder=json_decoder(_NPROBE),
+    marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:|[{,]\s*"(?:8|27)"\s*:\s*"[^{}]*[{,]\s*"(?:12|28)"\s*:\s*"'),
+    decoder=json_decoder({ours: (*names, *_ELEMENTS[ours]) for ours, names in _NPROBE.items()}),
     derive=_derive_nprobe,
     local_time=True,
 )

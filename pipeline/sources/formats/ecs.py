@@ -12,11 +12,13 @@ from dataclasses import replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.formats import elastic
-from pipeline.sources.orienting import initiator
+from pipeline.sources.formats.suricata import SYN
+from pipeline.sources.orienting import initiator, told_by_ports
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
 
@@ -50,6 +52,13 @@ def _is(dataset: str) -> pl.Expr:
     return pl.col("dataset").str.contains(dataset).fill_null(False)
 
 
+def _by_first_packet() -> pl.Expr:
+    """Sensors whose source is who sent the first packet they saw of a session, perhaps after a silence."""
+    exported = pl.col("exporter").is_not_null() & pl.col("nsel").is_null()
+    named = (pl.col("eve") == "flow") | ((pl.col("beat") == "packetbeat") & _is(r"(?:^|\.)flow$"))
+    return exported | named.fill_null(False)
+
+
 def _has(kind: str) -> pl.Expr:
     """Whether event.type, one word or a list of some, names the kind."""
     return pl.col("types").str.contains(rf'(?:^|["\s]){kind}(?:[",]|$)').fill_null(False)
@@ -64,6 +73,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     one_way = (pl.col("resp_ip_bytes").is_null() & told) | nothing.fill_null(value=False)
     # AWS shows an ACK only beside its SYN; other exporters show the flags of all packets.
     by_flags = initiator(pl.col("tcp_flags"), _is("vpcflow"))
+    begun = pl.col("eve_flags").str.contains(SYN)
     units = pl.when(pl.col("state").is_null()).then(1e9).otherwise(1)  # Security Onion keeps Zeek's seconds.
     lasted = pl.col("duration").cast(pl.Float64, strict=False)
     side = pl.when(_is("vpcflow")).then(pl.col("side").str.to_lowercase())
@@ -71,7 +81,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
         pl.coalesce("inside", "src").alias("src"),  # The device behind a tunnel, as in Cloudflare's own log.
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
         *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
-        pl.when(one_way).then(by_flags).alias("initiator"),
+        pl.when(one_way).then(by_flags).when(_by_first_packet()).then(told_by_ports(seen=begun)).alias("initiator"),
         pl.when(side.is_in(["src", "src_gateway", "egress", "outbound"]))
         .then(pl.lit("src"))
         .when(side.is_in(["dest", "dest_gateway", "ingress", "inbound"]))
@@ -93,6 +103,8 @@ def _exported(fields: pl.DataFrame) -> pl.DataFrame:
     none = pl.col("orig_ip_bytes").is_null() & pl.col("resp_ip_bytes").is_null()
     alone = pl.when(none & ~ends & pl.col("exporter").is_not_null()).then(said[2])
     return fields.with_columns(
+        # A template may have both families' addresses, one of them of zeros, of which the input takes that of IPv4.
+        *(pl.when(pl.col(c).is_in(NOWHERE)).then(f"exported_{c}").otherwise(c).alias(c) for c in ("src", "dest")),
         orig_ip_bytes=pl.coalesce("orig_ip_bytes", said[0], alone),
         resp_ip_bytes=pl.coalesce("resp_ip_bytes", said[1]),
         nsel=pl.when(ends).then(pl.col("firewall_event").cast(pl.Float64, strict=False)),
@@ -140,7 +152,7 @@ def _accounting() -> pl.Expr:
     so_far = (
         (pl.col("final") == "false")
         | (pl.col("code").str.contains(_INTERIM_CODE) & elastic.fortinet())
-        | _is("^checkpoint")
+        | _is(r"^checkpoint|(?:^|\.)(?:conn_long|open_conn)$")
     )
     so_far |= pl.col("phase") == "Interim"
     begun = _has("start") & ~_has("end")
@@ -155,17 +167,18 @@ def _accounting() -> pl.Expr:
     )
 
 
+_UNITS = ("milliseconds", "microseconds", "nanoseconds", "seconds")
 _FIELDS: json_lines.Fields = {
     "ts": (
         "event.start",
-        "netflow.flow_start_milliseconds",
+        *(f"netflow.flow_start_{unit}" for unit in _UNITS),
         "aws.firewall.flow.start",
         "cisco.umbrella.first_packet_timestamp",
         "@timestamp",
     ),
     "end": (
         "event.end",
-        "netflow.flow_end_milliseconds",
+        *(f"netflow.flow_end_{unit}" for unit in _UNITS),
         "aws.firewall.flow.end",
         "cisco.umbrella.last_packet_timestamp",
     ),
@@ -191,8 +204,8 @@ _FIELDS: json_lines.Fields = {
     "dest_nat": ("destination.nat.ip",),
     "proto": ("network.transport", "network.iana_number"),
     "service": ("network.protocol", "network.application"),
-    "resp_ip_bytes": ("destination.bytes",),
-    "orig_ip_bytes": ("source.bytes", "aws.firewall.flow.bytes"),
+    "resp_ip_bytes": ("destination.ip_bytes", "destination.bytes"),
+    "orig_ip_bytes": ("source.ip_bytes", "source.bytes", "aws.firewall.flow.bytes"),
     "resp_pkts": ("destination.packets",),
     "orig_pkts": ("source.packets", "aws.firewall.flow.pkts"),
     "client": ("client.ip",),
@@ -226,6 +239,7 @@ _FIELDS: json_lines.Fields = {
     "state": ("connection.state",),
     "beat": ("agent.type",),
     "eve": ("suricata.eve.event_type",),
+    "eve_flags": ("suricata.eve.tcp.tcp_flags_ts",),
     "log": ("fortinet.firewall.type", "panw.panos.type"),
     "tag": ("juniper.srx.tag",),
     "product": ("observer.product",),
@@ -238,6 +252,8 @@ _FIELDS: json_lines.Fields = {
     "vendor": ("observer.vendor",),
     "event_id": ("event.id",),
     "exporter": ("netflow.type",),
+    "exported_src": ("netflow.source_ipv6_address",),
+    "exported_dest": ("netflow.destination_ipv6_address",),
     "firewall_event": ("netflow.firewall_event",),
     "initiated": ("netflow.initiator_octets",),
     "responded": ("netflow.responder_octets",),
@@ -326,6 +342,7 @@ _JSON = Form(
             "side",
             "vlan",
             "tcp_flags",
+            "eve_flags",
         )
     ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",

@@ -19,16 +19,25 @@ from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import JsonDecoder
 from pipeline.sources.spellings import ABSENT
 
+_OTEL = {
+    **{"connection.src_ip": "source.address", "connection.src_port": "source.port"},
+    **{"connection.dest_ip": "destination.address", "connection.dest_port": "destination.port"},
+    **{"connection.protocol": "network.transport", "src_instance.vm_name": "gcp.vpc.flow.source.instance.vm.name"},
+    **{"dest_instance.vm_name": "gcp.vpc.flow.destination.instance.vm.name"},
+    **{name: f"gcp.vpc.flow.{name}" for name in ("start_time", "end_time", "bytes_sent", "packets_sent", "reporter")},
+}
+"""Attributes that OpenTelemetry's collector makes of an entry."""
+
 
 def _payload(*names: str) -> tuple[str, ...]:
-    return tuple(f"jsonPayload.{name}" for name in names)
+    return (*(f"jsonPayload.{name}" for name in names), *(_OTEL[name] for name in names if name in _OTEL))
 
 
 _FIELDS = {
     "ts": _payload("start_time"),
     "end": _payload("end_time"),
     "write_ts": ("timestamp", "receiveTimestamp"),
-    "record_id": ("insertId",),
+    "record_id": ("insertId", "log.record.uid"),
     "src": _payload("connection.src_ip"),
     "src_port": _payload("connection.src_port"),
     "dest": _payload("connection.dest_ip"),
@@ -46,8 +55,8 @@ _FIELDS = {
 
 def _derived() -> Sequence[pl.Expr]:
     """The end that reports, by its own name; gateways stand at an end of theirs. BigQuery writes UTC after a blank."""
-    by_src = pl.col("reporter").str.starts_with("SRC")
-    by_dest = pl.col("reporter").str.starts_with("DEST")
+    by_src = pl.col("reporter").str.contains("^(?i)SRC")
+    by_dest = pl.col("reporter").str.contains("^(?i)DEST")
     times = [pl.col(c).str.replace(r" UTC$", "Z").alias(c) for c in ("ts", "end", "write_ts")]
     named = pl.when(by_src).then("src_name").when(by_dest).then("dest_name")
     return [
@@ -97,7 +106,7 @@ GCP = Form(
     ),
     marks=re.compile(
         rb'"jsonPayload"\s*:[\s\S]{0,4000}?"(?:bytes_sent|connection)"\s*:|"jsonPayload\.connection\.|'
-        rb'"data"\s*:\s*"[A-Za-z0-9+/]*(?:' + _BASE64.encode() + rb")"
+        rb'"gcp\.vpc\.flow\.bytes_sent"|"data"\s*:\s*"[A-Za-z0-9+/]*(?:' + _BASE64.encode() + rb")"
     ),
     strong=True,
     decoder=lambda _: GcpDecoder(
@@ -108,10 +117,14 @@ GCP = Form(
     json=True,
     flows=lambda: pl.col("src").is_not_null() & pl.col("sent").is_not_null(),
     accounting=lambda: pl.lit("delta"),
-    ignored={"encoded": lambda: pl.col("encoded").is_not_null()},
+    ignored={
+        "encoded": lambda: pl.col("encoded").is_not_null(),
+        "no_counters": lambda: pl.col("src").is_not_null() & pl.col("sent").is_null(),
+    },
     idle=frozenset(("end", "write_ts", "record_id", "proto", "src_name", "dest_name", "project")),
     note="The log is sampled, and its counters are estimates from the sample. Entries in the Base64 text of a Pub/Sub "
-    "message are unfolded; what cannot be is counted as `encoded`.",
+    "message are unfolded; what cannot be is counted as `encoded`. Entries of firewall rules or address translation "
+    "tell no bytes (`no_counters`).",
 )
 _TABLE_FIELDS = {ours: (*names, *(n.replace(".", "_") for n in names)) for ours, names in _FIELDS.items()}
 

@@ -11,6 +11,7 @@ import re
 import polars as pl
 
 from pipeline.sources.declared import Contract, Form
+from pipeline.sources.orienting import told_by_ports
 from pipeline.sources.records import json_decoder
 
 _EVE = "event."
@@ -21,10 +22,18 @@ def _eve(*names: str) -> tuple[str, ...]:
     return (*names, *(_EVE + n for n in names))
 
 
-def _apart(fields: pl.DataFrame) -> pl.DataFrame:
-    """Where the sensor met the packets: it keeps flows of other interfaces and VLANs apart."""
+SYN = "[2367abefABEF]$"
+"""Flags in hexadecimal, a SYN among them."""
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    """Where the sensor met the packets, as it keeps flows of other interfaces and VLANs apart; who began a flow.
+
+    A flow that it gave up in a silence comes again as that of who speaks next, without a SYN.
+    """
     met = pl.concat_str(pl.col("reporter", "vlan").cast(pl.String), separator="/", ignore_nulls=True)
-    return fields.with_columns(reporter=pl.when(met != "").then(met))
+    begun = pl.col("flags").cast(pl.String).str.contains(SYN)
+    return fields.with_columns(reporter=pl.when(met != "").then(met), initiator=told_by_ports(seen=begun))
 
 
 SURICATA = Form(
@@ -62,13 +71,15 @@ SURICATA = Form(
             "system": ("host", "sensor_name", "firewall_name"),
             "reporter": _eve("in_iface"),
             "vlan": _eve("vlan"),
+            "flags": _eve("tcp.tcp_flags_ts"),
         }
     ),
-    derive=_apart,
+    derive=_derive,
     json=True,
     flows=lambda: pl.col("kind").is_in(["flow", "netflow"]),
-    idle=frozenset(("end", "write_ts", "uid", "proto", "service", "system", "reporter", "vlan")),
+    idle=frozenset(("end", "write_ts", "uid", "proto", "service", "system", "reporter", "vlan", "flags")),
     note="Frames with their Ethernet header count. Counters inside alerts are partial and never read; a netflow record "
     "tells one direction and gives way to the flow event of the same session. Of a flow that two interfaces or "
-    "VLANs of a sensor show, which keeps them apart, one counts.",
+    "VLANs of a sensor show, which keeps them apart, one counts. Where it did not see a SYN, as of a session that was "
+    "silent for longer than its timeout, the ports tell who began.",
 )

@@ -24,6 +24,15 @@ DEFAULT = (
     "protocol", "packets", "bytes", "start", "end", "action", "log-status",
 )  # fmt: skip
 """The fields of a log without a header, version 2."""
+GATEWAY = (
+    "version", "resource-type", "account-id", "tgw-id", "tgw-attachment-id", "tgw-src-vpc-account-id",
+    "tgw-dst-vpc-account-id", "tgw-src-vpc-id", "tgw-dst-vpc-id", "tgw-src-subnet-id", "tgw-dst-subnet-id",
+    "tgw-src-eni", "tgw-dst-eni", "tgw-src-az-id", "tgw-dst-az-id", "tgw-pair-attachment-id",
+    "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "log-status", "type",
+    "packets-lost-no-route", "packets-lost-blackhole", "packets-lost-mtu-exceeded", "packets-lost-ttl-expired",
+    "tcp-flags", "region", "flow-direction", "pkt-src-aws-service", "pkt-dst-aws-service",
+)  # fmt: skip
+"""The default fields of a transit gateway's log, version 6, which CloudWatch delivers without a header."""
 
 _NAMES = {
     "ts": "start",
@@ -90,6 +99,13 @@ DEFAULT_LINE = (
     r"\d{9,11} \d{9,11} [A-Z-]+ (?:OK|NODATA|SKIPDATA|-)\r?$"
 )
 """A record in the default layout, and hardly anything else."""
+GATEWAY_LINE = (
+    rf"^\d{{1,2}} TransitGateway(?: \S+){{14}} {_ADDRESS} {_ADDRESS} {_COUNT} {_COUNT} {_COUNT} {_COUNT} {_COUNT} "
+    r"\d{9,11} \d{9,11} (?:OK|NODATA|SKIPDATA|-)(?: \S+){10}\r?$"
+)
+"""A record of a transit gateway in its default layout."""
+LAYOUTS = ((DEFAULT_LINE, DEFAULT), (GATEWAY_LINE, GATEWAY))
+"""Lines whose layout is known without a header, and their fields."""
 _EXPORTED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
 """What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream."""
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
@@ -156,7 +172,7 @@ def derive(fields: pl.DataFrame) -> pl.DataFrame:
         )
     ]
     # What enters an interface is seen at the receiver's; what enters a transit gateway, at the sender's.
-    leaves = pl.col("direction").str.to_lowercase().is_in(["egress", "out"])
+    leaves = pl.col("direction").str.to_lowercase().is_in(["egress", "out", "transmit"])
     at_sender = pl.when(pl.col("direction").is_not_null()).then(leaves != pl.col("gateway").is_not_null())
     return fields.with_columns(
         *ends,
@@ -244,4 +260,13 @@ VPC_CSV = replace(
     refuse=None,
     columns=None,
     blanks=True,
+)
+VPC_GATEWAY = replace(
+    VPC_TEXT,
+    name="vpc_gateway",
+    contract=replace(VPC_TEXT.contract, records="as text; a transit gateway's default layout without its header"),
+    marks=re.compile(b"(?m:^(?:" + _EXPORTED[1:].encode() + b")?" + GATEWAY_LINE[1:].encode() + b")"),
+    decoder=delimited(replace(_LAYOUT, columns=GATEWAY)),
+    refuse=None,
+    columns=None,
 )

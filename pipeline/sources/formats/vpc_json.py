@@ -15,12 +15,12 @@ from pipeline.sources import json_lines
 from pipeline.sources.base import rejects_frame
 from pipeline.sources.declared import Decoded, Numbering
 from pipeline.sources.formats.vpc import (
-    DEFAULT,
-    DEFAULT_LINE,
     FIELDS,
     HEADER_LINE,
+    LAYOUTS,
     REMEDY,
     VPC_CSV,
+    VPC_GATEWAY,
     VPC_TEXT,
     cannot_hold,
     missing,
@@ -38,8 +38,19 @@ _FILTER = {  # Names that AWS's own example of a subscription filter gives.
     "interface": ("eni",),
 }
 _EXTRACTED = {ours: (*spelled, *_FILTER.get(ours, ())) for ours, spelled in FIELDS.items()}
+_OTEL = {
+    **{"srcaddr": "source.address", "dstaddr": "destination.address"},
+    **{"src_port": "source.port", "dest_port": "destination.port", "proto": "network.protocol.name"},
+    **{"orig_pkts": "aws.vpc.flow.packets", "sent": "aws.vpc.flow.bytes", "ts": "aws.vpc.flow.start"},
+    **{"action": "aws.vpc.flow.action", "log_status": "aws.vpc.flow.status", "tcp_flags": "network.tcp.flags"},
+    **{"interface": "network.interface.name", "direction": "network.io.direction"},
+}
+"""Attributes that OpenTelemetry's collector makes of the fields."""
 _STRUCTURED: json_lines.Fields = {
-    **{ours: (*(f"aws.vpc.{s}" for s in spelled), *spelled) for ours, spelled in FIELDS.items()},
+    **{
+        ours: (*(f"aws.vpc.{s}" for s in spelled), *spelled, *filter(None, [_OTEL.get(ours)]))
+        for ours, spelled in FIELDS.items()
+    },
     "message": ("message", "@message", "body"),
 }
 _ENVELOPE = pl.Struct(
@@ -164,10 +175,12 @@ def _with_messages(fields: pl.DataFrame, *, first: bool) -> tuple[pl.DataFrame, 
 
     The message comes first in an envelope, where a filter may have named the fields; else what is structured does.
     """
-    told = pl.col("message").str.contains(DEFAULT_LINE).fill_null(False)
-    if fields.select(told.any()).item():
+    for line, layout in LAYOUTS:
+        told = pl.col("message").str.contains(line).fill_null(False)
+        if not fields.select(told.any()).item():
+            continue
         cells = fields.select(pl.when(told).then(pl.col("message").str.split(" ")).alias("m"))["m"]
-        held = {o: cells.list.get(DEFAULT.index(s[0])) for o, s in FIELDS.items() if s[0] in DEFAULT}
+        held = {o: cells.list.get(layout.index(s[0])) for o, s in FIELDS.items() if s[0] in layout}
         fields = fields.with_columns(
             (pl.coalesce(cell, pl.col(ours)) if first else pl.coalesce(pl.col(ours), cell)).alias(ours)
             for ours, cell in held.items()
@@ -193,7 +206,7 @@ def refuse(head: bytes) -> str | None:
     named = _EXTRACTED if "extractedFields" in keys else FIELDS
     has = frozenset(ours for ours, spelled in named.items() if keys.intersection(spelled))
     messages = re.findall(r'"(?:@?message|body)"\s*:\s*"([^"\\]*)', text)
-    if any(re.match(DEFAULT_LINE, m) for m in messages):
+    if any(re.match(line, m) for m in messages for line, _ in LAYOUTS):
         return None
     if has.intersection(("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")):
         lacking = missing(has)
@@ -205,7 +218,7 @@ def refuse(head: bytes) -> str | None:
 _KEY = (
     rb'"(?:aws\.vpc\.)?(?:pkt[-_])?(?:srcaddr|dstaddr)"\s*:|"LogStatus"\s*:|"interfaceId"\s*:[^{}]{0,200}"srcAddr"\s*:'
 )
-_MESSAGE = rb'"(?:@?message|body)"\s*:\s*"\d{1,2} [^"]*\beni-'
+_MESSAGE = rb'"(?:@?message|body)"\s*:\s*"\d{1,2} [^"]*\b(?:eni|tgw)-'
 _HEADED = rb'\A(?![\s\S]*?"(?:@?message|body)"\s*:\s*"[^"\\]*\b(?:srcaddr|interface-id|log-status)\b)[\s\S]*?'
 """Not so where a header comes as a message, too: its layout is known to the reader of text."""
 VPC_JSON = replace(
@@ -214,11 +227,11 @@ VPC_JSON = replace(
     contract=replace(
         VPC_TEXT.contract, records="as text; `logEvents` of CloudWatch, or fields (`aws.vpc.*`) of structured records"
     ),
-    marks=re.compile(_KEY + b"|" + _HEADED + _MESSAGE),
+    marks=re.compile(_KEY + rb'|"aws\.vpc\.flow\.bytes"|' + _HEADED + _MESSAGE),
     decoder=lambda _: VpcJsonDecoder(),
     refuse=refuse,
     columns=None,
     json=True,
     numbers_records=True,
 )
-VPC = (VPC_TEXT, VPC_CSV, VPC_JSON)
+VPC = (VPC_TEXT, VPC_CSV, VPC_GATEWAY, VPC_JSON)

@@ -31,6 +31,14 @@ _IDLE = frozenset(("uid", "proto", "service", "conn_state", "write_ts", "system"
 _CONN_MARKS = ("conn_state", "orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes")
 
 
+def _timed(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records whose `ts` a shipper made its own time of, and took away, with that time."""
+    if not fields["ts"].null_count() or not fields["raw"].str.contains('"@timestamp"', literal=True).any():
+        return fields
+    shipped = pl.col("raw").str.json_path_match("$['@timestamp']")
+    return fields.with_columns(ts=pl.coalesce(pl.col("ts").cast(pl.String), shipped))
+
+
 class ZeekRecords(RecordReader):
     """Conn records in columns: both byte layers and the state are Zeek's own."""
 
@@ -76,6 +84,7 @@ class ZeekJsonReader(JsonReader):
         repeated = lines["raw"].str.contains(_PREVIEW)
         lines = json_lines.unfolded(lines.filter(~repeated), _INSIDE, _OWN)
         fields, broken = json_lines.decode(lines, zeek.ALIASES, reason, numbers=True)
+        fields = _timed(fields)
         account.ignored = int(repeated.sum())
         if (clean := self._records.take_typed(columns.typed_text(fields, "UTC"), account)) is not None:
             clean.account.quarantined.update(broken["reason"].to_list())

@@ -27,7 +27,14 @@ LOGS = {
         '{"category":"AdvancedHunting-DeviceNetworkEvents","properties":{"RemoteIP":"198.51.100.25"}}',
     ],
     "Azure Firewall": ['{"category":"AZFWNetworkRule","properties":{"SourceIp":"10.1.0.11"}}'],
-    "Hubble": ['{"flow":{"verdict":"FORWARDED","IP":{"source":"10.1.0.11","destination":"198.51.100.25"}}}'],
+    "Hubble": [
+        f'{{"flow":{{"verdict":"{verdict}","IP":{{"source":"10.1.0.11","destination":"198.51.100.25"}}}}}}'
+        for verdict in ("FORWARDED", "ERROR", "TRANSLATED")
+    ],
+    "Goldmane": [
+        '{"flow":{"sourceName":"a","destName":"mail-*","destNamespace":"mail","destPort":"993","bytesIn":"9"}}',
+        '{"source_name":"a","dest_name":"mail-*","dest_namespace":"mail","dest_port":993,"bytes_in":9,"bytes_out":90}',
+    ],
     "NSX": ["2026-11-20T08:00:00.1Z 7396c504 INET TERM m/1024 OUT TCP RST 10.1.0.11/5->198.51.100.25/993 20/16 17/76"],
     "F5": [
         'Nov 20 08:00:00 bigip info tmm[1]: 23003137 "192.0.2.1","bigip","Virtual","/Common/vs","r","10.1.0.11"',

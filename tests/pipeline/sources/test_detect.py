@@ -90,6 +90,13 @@ def test_other_small_json_is_of_no_known_format(text: str) -> None:
         detect(text.encode(), "auto", "x")
 
 
+@pytest.mark.parametrize("wanted", ["auto", "nfdump"])
+def test_nfdump_s_json_of_no_flows_is_no_unknown_format(wanted: str) -> None:
+    assert detect(b"[\nNo matching flows\n]\n", wanted, "x") is None
+    with pytest.raises(SourceError, match="known format"):
+        detect(b'[\nNo matching flows\n]\n{"a":1}\n', "auto", "x")
+
+
 @pytest.mark.parametrize("wanted", ["auto", "zeek"])
 def test_the_report_that_zeek_writes_beside_each_log_holds_nothing(wanted: str) -> None:
     head = b"\n>== Total === 2026-11-20-00-00-00 - 2026-11-20-00-59-59\n   - Connections 43.4k - Payload 398.4m - \n"

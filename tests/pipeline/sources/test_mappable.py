@@ -16,6 +16,8 @@ LOGS = {
     "UNSW-NB15": "srcip,sport,dstip,dsport,proto,state,dur,sbytes,dbytes,sttl,dttl,sloss,dloss,service,Stime,Ltime",
     "CODEX": '{"flow.src.ip.addr":"a","flow.dst.ip.addr":"b","flow.src.l4.port.id":1,"flow.dst.l4.port.id":2,'
     '"flow.bytes":9,"flow.start.timestamp":"t","l4.proto.name":"TCP"}',
+    "Calico": '{"start_time":1795161600,"end_time":1795161900,"source_ip":"a","source_port":1,"source_name_aggr":"pub",'
+    '"dest_ip":"b","dest_port":2,"proto":"tcp","action":"allow","reporter":"dst","bytes_in":9,"bytes_out":90}',
     "Telegraf": '{"fields":{"dst":"b","dst_port":2,"in_bytes":9,"protocol":"tcp","src":"a","src_port":1},'
     '"name":"netflow","tags":{"source":"c","version":"NetFlowV9"},"timestamp":1795161600}',
 }
@@ -44,6 +46,9 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("<?xml version='1.0' encoding='UTF-8'?>\n<results preview='0'>\n<meta>", "Splunk's XML"),
         ("netflow,source=10.0.0.1,version=NetFlowV5 src=1 1795161600000000000", "line protocol"),
         ("10.0.0.1,1390,10.0.0.2,53,udp,CON,0.001055,132,164,31,29,0,0,dns", "without its header"),
+        ("#15#c_ip:1 c_port:2 c_pkts_all:3 c_bytes_all:9 s_ip:15 s_port:16", "Tstat"),
+        ("SRC_IP,DST_IP,SRC_PORT,DST_PORT,TCP_FLAGS,PROTOCOL,PACKETS,BYTES", "pmacct without times"),
+        ("type=IPFIX time_flow_start_ns=1795161600000000000 bytes=9 src_addr=10.0.0.1 dst_addr=10.0.0.2", "goflow2"),
         ("Dst Port,Protocol,Timestamp,TotLen Fwd Pkts,TotLen Bwd Pkts", "without the ends"),
         ("<1>Nov 20 08:00:00 fw CEF:0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
     ],

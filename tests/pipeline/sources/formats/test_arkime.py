@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import polars as pl
 import pytest
 
+from pipeline.counting.once import count_once
 from pipeline.sources.registry import detect
 from pipeline.sources.wrappings.documents import is_document
 from tests.pipeline.sources.forms_read import read_document
@@ -69,3 +71,40 @@ def test_a_session_without_counters_is_counted_as_such() -> None:
     parsed = read("arkime", json.dumps(bare), json.dumps({"firstPacket": 1}), "{", "null")
     assert (parsed.account.ignored, parsed.account.warnings["no_counters"]) == (2, 1)
     assert dict(parsed.account.quarantined) == {"bad_json": 2}
+
+
+ZEEK: dict[str, Any] = NESTED | {
+    "source": {"ip": CLIENT, "port": 50_001, "bytes": 420, "packets": 6},
+    "destination": {"ip": SERVER, "port": 993, "bytes": 5_420, "packets": 8},
+    "event": {"provider": "zeek", "dataset": "conn", "id": ["Cab1"]},
+    "zeek": {"uid": "Cab1", "conn": {"conn_state": "SF"}},
+}
+"""What Malcolm makes of a connection of Zeek's beside Arkime's session of it."""
+
+
+def test_zeek_s_connections_that_malcolm_keeps_are_another_sensor_s() -> None:
+    session = NESTED | {"event": {"provider": "arkime", "dataset": "session"}}
+    rows = read("arkime", *(json.dumps(r) for r in (session, ZEEK))).rows.sort("source_line").to_dicts()
+    assert [(r["dvc"], r["accounting"], r["other_bytes_in"]) for r in rows] == [
+        ("capture1", "delta", 5_532),
+        ("capture1 zeek", "final", 5_420),
+    ]
+    counted, dropped = count_once(read("arkime", *(json.dumps(r) for r in (session, ZEEK))).rows.with_columns(**FILE))
+    assert (counted["other_bytes_in"].to_list(), dropped.other_sensors) == ([5_532], 1)
+
+
+FILE = {"source": pl.lit("x"), "source_file": pl.lit("x.json")}
+
+
+def test_a_long_connection_s_reports_give_way_to_its_end() -> None:
+    so_far = ZEEK | {"destination": ZEEK["destination"] | {"bytes": 2_000}, "length": 500, "lastPacket": START + 500}
+    so_far |= {"zeek": {"uid": "Cab1", "conn": {"long": "true"}}}
+    parsed = read("arkime", json.dumps(so_far), json.dumps(ZEEK))
+    counted, dropped = count_once(parsed.rows.with_columns(**FILE))
+    assert (counted["other_bytes_in"].to_list(), dropped.interim) == ([5_420], 1)
+
+
+@pytest.mark.parametrize(("provider", "dataset"), [("zeek", "files"), ("zeek", "http"), ("suricata", "alert")])
+def test_what_malcolm_keeps_of_the_same_flows_is_not_counted(provider: str, dataset: str) -> None:
+    parsed = read("arkime", json.dumps(ZEEK | {"event": {"provider": provider, "dataset": dataset}}))
+    assert (parsed.account.ignored, parsed.account.flows, dict(parsed.account.warnings)) == (1, 0, {})

@@ -28,6 +28,11 @@ GOFLOW2 = {
     "tcp_flags": 27,
     "forwarding_status": 64,
 }
+NETOBSERV = {
+    **{"TimeFlowStartMs": 1_795_161_600_250, "TimeFlowEndMs": 1_795_161_660_250, "TimeReceived": 1_795_161_665},
+    **{"AgentIP": "192.0.2.1", "Sampling": 1, "SrcAddr": SERVER, "DstAddr": CLIENT, "SrcPort": 993, "DstPort": 50_001},
+    **{"Bytes": 5_900, "Packets": 6, "Proto": 6, "Flags": 16, "FlowDirection": "0", "_RecordType": "flowLog"},
+}
 GOFLOW1 = {
     "Type": "IPFIX",
     "TimeReceived": 1_795_161_665,
@@ -76,6 +81,11 @@ NPROBE = {
     "LAST_SWITCHED": 1_795_161_660.25,
     "EXPORTER_IPV4_ADDRESS": "192.0.2.1",
 }
+ELEMENTS = {
+    **{"IPV4_SRC_ADDR": "8", "IPV4_DST_ADDR": "12", "L4_SRC_PORT": "7", "L4_DST_PORT": "11", "PROTOCOL": "4"},
+    **{"IN_BYTES": "1", "IN_PKTS": "2", "FIRST_SWITCHED": "22", "LAST_SWITCHED": "21", "EXPORTER_IPV4_ADDRESS": "130"},
+}
+"""NetFlow 9's numbers of these fields (RFC 3954, IANA)."""
 NTOPNG = {
     "FIRST_SEEN": "2026-11-20 09:00:00.250",
     "LAST_SEEN": "2026-11-20 09:01:00.250",
@@ -132,7 +142,9 @@ RECORDS: dict[str, tuple[str, Any]] = {
         "pmacct_csv",
         "\n".join("  ".join(f"{c:<24}" for c in r.split(",")) for r in PMACCT_CSV.split("\n")),
     ),
+    "OpenShift's network observability": ("goflow2", NETOBSERV),
     "nprobe": ("nprobe", NPROBE),
+    "nprobe, by numbers": ("nprobe", {ELEMENTS[name]: value for name, value in NPROBE.items()}),
     "nprobe, CSV": ("nprobe_csv", "\n".join(",".join(map(str, cells)) for cells in (NPROBE, NPROBE.values()))),
     "nprobe, parted by bars": (
         "nprobe_csv",
@@ -162,15 +174,19 @@ def test_what_a_server_sent_is_what_the_client_received(who: str) -> None:
 
 
 def test_a_record_of_both_directions_names_its_initiator() -> None:
-    row = only(read("nprobe", json.dumps(NPROBE | {"OUT_BYTES": 600, "OUT_PKTS": 5})))
+    row = only(read("nprobe", json.dumps(NPROBE | {"OUT_BYTES": 600, "OUT_PKTS": 5, "L4_SRC_PORT": 50_002})))
     assert (row["src_ip"], row["ip_bytes_out"], row["ip_bytes_in"]) == (SERVER, 5_900, 600)
 
 
 @pytest.mark.parametrize(
     "record",
     [
-        IPFIXCOL | {"iana@reverse:octetDeltaCount": 600, "iana@reverse:packetDeltaCount": 5},
-        {"flows": SUPER_MEDIATOR["flows"] | {"reverseOctetTotalCount": 600, "reversePacketTotalCount": 5}},
+        IPFIXCOL
+        | {"iana@reverse:octetDeltaCount": 600, "iana@reverse:packetDeltaCount": 5, "iana:sourceTransportPort": 50_002},
+        {
+            "flows": SUPER_MEDIATOR["flows"]
+            | {"reverseOctetTotalCount": 600, "reversePacketTotalCount": 5, "sourceTransportPort": 50_002}
+        },
         {**SUPER_MEDIATOR["flows"], "responderOctets": 600, "responderPackets": 5},
     ],
 )
@@ -188,8 +204,9 @@ def test_flags_of_all_packets_tell_who_began_only_without_an_answer_s_ack() -> N
 
 def test_sampling_is_told_and_never_multiplied() -> None:
     assert only(read("goflow2", json.dumps(GOFLOW2)))["sampling_rate"] is None
-    row = only(read("goflow2", json.dumps(GOFLOW2 | {"sampling_rate": 1_000})))
-    assert (row["sampling_rate"], row["ip_bytes_in"]) == (1_000, 5_900)
+    for record in (GOFLOW2 | {"sampling_rate": 1_000}, NETOBSERV | {"Sampling": 1_000}):
+        row = only(read("goflow2", json.dumps(record)))
+        assert (row["sampling_rate"], row["ip_bytes_in"]) == (1_000, 5_900)
 
 
 def test_dropped_packets_and_other_records_are_no_flows() -> None:

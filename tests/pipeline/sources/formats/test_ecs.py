@@ -55,6 +55,27 @@ def test_security_onion_keeps_zeeks_counters_as_those_of_client_and_server() -> 
     assert rows(parsed, *columns, "uid") == [(CLIENT, 993, 5_420, 420, 8, 6, 1_500_000, "CtPZjS20MLrsMUOJi2")] * 2
 
 
+CORELIGHT: dict[str, Any] = {
+    "@timestamp": "2026-11-20T08:00:00.250Z",
+    "event": {"dataset": "conn", "duration": 1_500_000_000, "type": ["connection", "info", "protocol"]},
+    "source": {"ip": CLIENT, "port": 50_001, "bytes": 100, "ip_bytes": 420, "packets": 6},
+    "destination": {"ip": SERVER, "port": 993, "bytes": 5_000, "ip_bytes": 5_420, "packets": 8},
+    "network": {"transport": "tcp", "bytes": 5_100, "ip_bytes": 5_840},
+    "log": {"id": {"uid": "CtPZjS20MLrsMUOJi2"}},
+}
+"""What Corelight's own pipelines make of a conn record."""
+
+
+@pytest.mark.parametrize(("dataset", "accounting"), [("conn", "final"), ("conn_long", "cumulative")])
+def test_corelight_s_ip_bytes_come_before_its_payload(dataset: str, accounting: str) -> None:
+    record = CORELIGHT | {"event": CORELIGHT["event"] | {"dataset": dataset}}
+    assert detect(json.dumps(record).encode(), "auto", "x") == "ecs"
+    columns = ("src_ip", "dest_port", "other_bytes_in", "other_bytes_out", "duration", "uid", "accounting")
+    assert rows(read("ecs", record), *columns) == [
+        (CLIENT, 993, 5_420, 420, 1_500_000, "CtPZjS20MLrsMUOJi2", accounting)
+    ]
+
+
 def test_counters_of_source_and_destination_come_before_those_of_client_and_server() -> None:
     parsed = read("ecs", document(client={"bytes": 7}, server={"bytes": 8, "ip_bytes": 9}))
     assert rows(parsed, "other_bytes_in", "other_bytes_out") == [(5_000, 100)]
@@ -284,3 +305,18 @@ def test_bytes_of_a_server_that_is_the_source_are_not_the_destination_s() -> Non
     parsed = read("ecs", back | {"source": server | {"bytes": 9}}, back | {"source": server}, back)
     columns = ("src_ip", "src_port", "dest_ip", "other_bytes_in", "other_bytes_out")
     assert rows(parsed, *columns) == [("10.1.0.11", 50_001, "10.9.0.25", 9, None)] * 3
+
+
+@pytest.mark.parametrize("unit", ["seconds", "microseconds", "nanoseconds"])
+def test_an_exporter_s_start_of_any_unit_comes_before_the_time_of_export(unit: str) -> None:
+    record = one_way(None, netflow={"type": "netflow_flow", f"flow_start_{unit}": "2026-11-20T07:55:00Z"})
+    del record["event"]["start"]
+    (start,) = read("ecs", record | {"@timestamp": "2026-11-20T08:00:00Z"}).rows["start_time"]
+    assert start.isoformat() == "2026-11-20T07:55:00+00:00"
+
+
+def test_of_two_families_addresses_that_of_zeros_is_none() -> None:
+    netflow = {"type": "netflow_flow", "source_ipv6_address": "2001:db8::25", "destination_ipv6_address": "2001:db8::b"}
+    record = one_way("netflow.log", netflow=netflow)
+    record["source"]["ip"] = record["destination"]["ip"] = "0.0.0.0"
+    assert rows(read("ecs", record), "src_ip", "dest_ip", "other_bytes_in") == [("2001:db8::b", "2001:db8::25", 5_000)]

@@ -100,7 +100,7 @@ def test_what_is_no_flow_is_ignored_and_what_stays_encoded_is_counted() -> None:
     broken = {"message": {"data": encoded[:-1] + "!"}}
     parsed = read("gcp", {"message": {"data": encoded}}, broken, firewall, {"textPayload": "hello"}, entry())
     assert (parsed.account.flows, parsed.account.ignored) == (1, 4)
-    assert dict(parsed.account.warnings) == {"encoded": 2}
+    assert dict(parsed.account.warnings) == {"encoded": 2, "no_counters": 1}
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -182,3 +182,22 @@ def test_entries_as_columns_are_those_of_json(tmp_path: Path) -> None:
                  f"b,10.1.0.11,40001,10.9.0.25,993,300,SRC,{start},mail1,pc1"]  # fmt: skip
         assert detect("\n".join([",".join(names), *cells, ""]).encode(), "auto", "x") == "gcp_csv"
         assert rows(read("gcp_csv", ",".join(names), *cells), *columns) == wanted
+
+
+def test_what_opentelemetry_s_collector_makes_of_an_entry_is_read() -> None:
+    told = {
+        "gcp.vpc.flow.reporter": "src",
+        "gcp.vpc.flow.source.instance.vm.name": "mail1",
+        "gcp.vpc.flow.bytes_sent": 5_000,
+        "gcp.vpc.flow.start_time": "2026-11-20T00:00:00Z",
+        "network.transport": "tcp",
+        **{"source.address": "10.9.0.25", "source.port": 993},
+        **{"destination.address": "10.1.0.11", "destination.port": 40_001},
+    }
+    kinds = {str: "stringValue", int: "intValue"}
+    attributes = [{"key": k, "value": {kinds[type(v)]: v}} for k, v in told.items()]
+    document = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"attributes": attributes}]}]}]}
+    assert detect(json.dumps(document).encode(), "auto", "x") == "gcp"
+    parsed = read_document("gcp", json.dumps(document).encode())
+    columns = ("src_ip", "dest_port", "payload_bytes_in", "transport", "reporter", "dvc")
+    assert rows(parsed, *columns) == [("10.1.0.11", 993, 5_000, "tcp", "dest", "mail1")]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions, merge
-from pipeline.sources.formats.vpc import DEFAULT
+from pipeline.sources.formats.vpc import DEFAULT, GATEWAY
 from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.lines import only, read_lines
@@ -354,3 +354,59 @@ def test_sentinel_panther_and_alibaba_cloud_have_the_same_fields_under_other_nam
         row = only(read(f"{text}\n".encode(), encoding))
         told = ("src_ip", "dest_port", "ip_bytes_in", "reporter", "dvc", "duration")
         assert [row[c] for c in told] == [CLIENT, 993, 5900, "src", "eni-0a", 60_000_000]
+
+
+def gateway(src: str, dest: str, ports: str, size: int, attachment: str, way: str) -> str:
+    """A record of a transit gateway in the order of AWS's page."""
+    known = "6 TransitGateway 123456789010 tgw-1 {} 1 1 vpc-1 vpc-2 subnet-1 subnet-2 eni-1 eni-2 az1 az1 tgw-attach-9"
+    counted = f"{src} {dest} {ports} 6 10 {size} 1795132800 1795132860 OK IPv4 0 0 0 0 0 us-east-1 {way} - -"
+    return f"{known.format(attachment)} {counted}"
+
+
+TURNED = gateway(SERVER, CLIENT, "993 40001", 5900, "tgw-attach-a", "ingress")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("vpc_gateway", TURNED),
+        ("vpc_gateway", f"2026-11-20T08:00:00.000Z {TURNED}"),
+        ("vpc_text", f"{' '.join(GATEWAY)}\n{TURNED}"),
+        ("vpc_json", json.dumps({"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "message": TURNED}]})),
+        ("vpc_json", json.dumps({"@timestamp": "2026-11-20T08:00:00Z", "message": TURNED})),
+    ],
+)
+def test_a_transit_gateway_s_default_layout_needs_no_header(encoding: str, text: str) -> None:
+    assert detect(f"{text}\n".encode(), "auto", "x") == encoding
+    row = only(read_lines(encoding, text.split("\n")))
+    assert (row["src_ip"], row["src_port"], row["dest_ip"], row["dest_port"]) == (CLIENT, 40001, SERVER, 993)
+    assert (row["ip_bytes_in"], row["packets_in"], row["dvc"]) == (5900, 10, "tgw-attach-a")
+
+
+def test_what_a_transit_gateway_lost_or_did_not_see_is_counted_by_name() -> None:
+    cells = [TURNED.split() for _ in range(2)]
+    for each, status in zip(cells, ("NODATA", "SKIPDATA"), strict=True):
+        each[16:26] = [*["-"] * 7, "1795132800", "1795132860", status]
+    parsed = read_lines("vpc_gateway", [" ".join(each) for each in cells])
+    assert dict(parsed.account.warnings) == {"no_data": 1, "lost_data": 1}
+
+
+def test_what_opentelemetry_s_collector_makes_of_a_record_is_read() -> None:
+    told = {
+        **{"source.address": SERVER, "source.port": 993, "destination.address": CLIENT, "destination.port": 40_001},
+        **{"network.protocol.name": "tcp", "network.interface.name": "eni-0a", "network.io.direction": "transmit"},
+        **{"aws.vpc.flow.bytes": 5_900, "aws.vpc.flow.packets": 10, "aws.vpc.flow.start": 1_795_132_800},
+        **{"aws.vpc.flow.status": "OK", "aws.vpc.flow.action": "ACCEPT"},
+    }
+    records = [
+        {"attributes": [{"key": k, "value": {"stringValue": str(v)}} for k, v in (told | more).items()]}
+        for more in ({}, {"aws.vpc.flow.action": "REJECT"})
+    ]
+    document = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
+    assert detect(document.encode(), "auto", "x") == "vpc_json"
+    reader = READERS["vpc_json"](ReadOptions(Watch(None), LATEST))
+    assert isinstance(reader, DocumentReader)
+    parsed = reader.read_array(document.encode())
+    row = only(parsed)
+    assert (row["src_ip"], row["dest_port"], row["ip_bytes_in"], row["dvc"]) == (CLIENT, 993, 5900, "eni-0a")
+    assert (row["transport"], row["reporter"], dict(parsed.account.warnings)) == ("tcp", "dest", {"blocked": 1})

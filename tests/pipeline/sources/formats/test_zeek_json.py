@@ -92,6 +92,16 @@ def test_times_may_be_numbers_or_iso(ts: object) -> None:
     assert one(changed(ts=ts))["start_time"].isoformat() == "2026-10-01T12:00:00+00:00"
 
 
+def test_a_shipper_s_time_stands_for_a_start_that_it_took_away() -> None:
+    stamp = "2026-10-01T08:00:00.250Z"
+    moved = changed(ts=None, **{"@timestamp": stamp})
+    assert one(moved)["start_time"].isoformat() == "2026-10-01T08:00:00.250000+00:00"
+    own = one(GOOD)["start_time"]
+    beside = read(changed(**{"@timestamp": stamp}) + moved).rows["start_time"].to_list()
+    assert beside == [own, one(moved)["start_time"]]
+    assert dict(read(changed(ts=None)).account.quarantined) == {"untimed": 1}
+
+
 def test_absent_null_and_dash_are_unknown() -> None:
     text = changed(resp_ip_bytes=None) + with_value("resp_ip_bytes", "null") + changed(resp_ip_bytes="-")
     assert read(text).rows["ip_bytes_in"].to_list() == [None] * 3
