@@ -58,6 +58,11 @@ def home(site: Site) -> Path:
     return folder
 
 
+def is_shared() -> bool:
+    """Whether the instance may have runs of other sites and of other code; one in the site's own folder has none."""
+    return bool(os.environ.get(ENV_HOME))
+
+
 def open_instance(site: Site) -> dg.DagsterInstance:
     """The site's Dagster instance; in the site's own folder it is made at its first use.
 
