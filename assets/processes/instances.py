@@ -17,6 +17,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
+from assets.processes.run_tags import SITE
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site
 
@@ -61,6 +62,12 @@ def home(site: Site) -> Path:
 def is_shared() -> bool:
     """Whether the instance may have runs of other sites and of other code; one in the site's own folder has none."""
     return bool(os.environ.get(ENV_HOME))
+
+
+def other_sites(instance: dg.DagsterInstance, site: Site) -> list[str]:
+    """The names of other sites whose runs an instance holds that may be shared."""
+    known = instance.get_run_tags(tag_keys=[SITE]) if is_shared() else []
+    return sorted({name for _, names in known for name in names} - {site.root.name})
 
 
 def open_instance(site: Site) -> dg.DagsterInstance:
