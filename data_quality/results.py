@@ -24,6 +24,7 @@ from pipeline.storage import DAMAGE, checked
 from pipeline.stored.pruned import kept_quality
 
 NEVER_RAN = "(never ran)"
+CRASHED = "check_ran"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class CheckOutcome:
     """Numbers of the profile, and notes on them."""
     fingerprint: str = ""
     """Of the stored day that was judged; empty where there was none."""
+
+    @property
+    def ran(self) -> bool:
+        """Whether the check judged, or found why there is nothing to judge; it did not where it crashed."""
+        return all(o["expectation"] != CRASHED for o in self.outcomes)
 
 
 def is_pruned(site: Site, table: str, day: dt.date) -> bool:
@@ -52,7 +58,11 @@ BEFORE = {
         "Remove the stored day that is named and run it again.",
     ),
     "result_is_readable": ("The kept result can be read.", "a readable result", "Run the day again."),
-    "check_ran": ("The check itself works.", "no error", "Report this with its message."),
+    CRASHED: (
+        "The check itself works.",
+        "no error",
+        "Judge the day again: nilometer run --stale. Where it comes again, report it with its message.",
+    ),
 }
 """What stands in the place of a check's expectations when they cannot be judged: its meaning, limit and remedy."""
 
