@@ -18,7 +18,7 @@ from types import FrameType
 
 from assets.processes import daemons
 from assets.processes.code_server import CodeServer
-from assets.processes.instances import home, is_shared, open_instance, other_sites
+from assets.processes.instances import history, home, is_shared, other_sites
 from assets.reporting import screen
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.locks import BusyError, lock
@@ -46,7 +46,7 @@ def serve(site: Site, port: int) -> None:
         NilometerError: a process ended by itself, or the site has a UI or a daemon already.
     """
     _check_port(port)
-    with open_instance(site) as instance:  # It can be.
+    with history(site) as instance:  # It can be.
         others = other_sites(instance, site)
     with lock(home(site) / "ui.lock", _twice(site)):
         if (other := daemons.looking(site)) is not None:
