@@ -204,7 +204,7 @@ def _told(days: Sequence[Any], problems: Sequence[str]) -> int:
 
 
 _WHY = {
-    "no_data": "no log was read for this day; that is not the same as no alert",
+    "no_data": "no line of a log could be read for this day; that is not the same as no alert",
     "unverified": "a check that matters failed, see: nilometer quality --day DAY",
     "partial": "a sensor that is usually there was silent, so others may have been in flood unseen; "
     "see: nilometer quality --day DAY",

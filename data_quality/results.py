@@ -18,6 +18,7 @@ from data_quality.specs import CheckSpec, check_specs, specs_of
 from pipeline import acceptance
 from pipeline.errors import StorageError
 from pipeline.expectations import RESERVED
+from pipeline.flows import lines_read
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.storage import DAMAGE, checked
@@ -117,15 +118,15 @@ def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame
 def day_quality(site: Site, day: dt.date) -> str:
     """The day's quality, the first that holds.
 
-    no_data: no line was read. unverified: a blocking expectation failed, or a blocking check never ran; accepted where
-    a person accepted just these failures of just these flows. partial: a sensor that is usually there was silent.
-    verified: all else.
+    no_data: no line could be read. unverified: a blocking expectation failed, or a blocking check never ran;
+    accepted where a person accepted just these failures of just these flows. partial: a sensor that is usually there
+    was silent. verified: all else.
     """
     try:
         record = site.storage.record("flows", day)
     except StorageError:
         return "unverified"
-    if record is None or record.facts.get("lines", 0) == 0:
+    if record is None or lines_read(record.facts) == 0:
         return "no_data"
     found = results_of(site, day, deciding=True)
     bad = _blocking_failures(site, found)

@@ -257,7 +257,7 @@ def test_alerts_of_a_day_without_logs_exits_1_as_no_data_is_not_no_alert(copy: P
     assert call("run", "--day", day(6), site=copy).exit_code == 1
     result = call("alerts", "--day", day(6), site=copy)
     assert result.exit_code == 1
-    assert "no log was read" in result.stderr
+    assert "no line of a log could be read" in result.stderr
 
 
 def test_status_json_has_an_object_a_day_with_rows_and_fingerprints(ran: Path) -> None:
