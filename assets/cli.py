@@ -194,7 +194,8 @@ def _told(days: Sequence[Any], problems: Sequence[str]) -> int:
     bad = [d for d in days if d.state != "done" or d.quality not in FIT]
     rows = sum(d.tables["alerts"].rows for d in days if "alerts" in d.tables)
     good, alerts = len(days) - len(bad), counted(rows, "alert")
-    screen.say(f"{counted(len(days), 'day')}: {good:,} good, {len(bad):,} with problems; {alerts}.")
+    told = f"{counted(len(days), 'day')}: {good:,} good, {len(bad):,} with problems; {alerts}."
+    screen.say(told if days else "No day is stale; none was made.")
     why = {d.day: "; ".join(d.reasons) or _WHY.get(d.quality, "").replace("DAY", str(d.day)) for d in bad}
     screen.warn_days({d.day: f"{d.state}, {d.quality}{': ' + why[d.day] if why[d.day] else ''}" for d in bad})
     for problem in problems:
@@ -203,7 +204,7 @@ def _told(days: Sequence[Any], problems: Sequence[str]) -> int:
 
 
 _WHY = {
-    "no_data": "no log was read for this day; that is not the same as no alert",
+    "no_data": "no line of a log could be read for this day; that is not the same as no alert",
     "unverified": "a check that matters failed, see: nilometer quality --day DAY",
     "partial": "a sensor that is usually there was silent, so others may have been in flood unseen; "
     "see: nilometer quality --day DAY",

@@ -32,6 +32,8 @@ def build(site: Site) -> dg.AssetsDefinition:
     @dg.asset(
         name=NAME,
         deps=["anomaly_scores", *surge_scores(site)],
+        # It has no days, but `dagster asset materialize` takes no range for a selection with an asset that lacks this.
+        backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,
         kinds={"polars", "parquet"},
         owners=list(site.settings.owners),

@@ -70,7 +70,8 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
     for day, outcome in outcomes.items():
         record = judged[day]
         outcomes[day] = replace(_told(spec, site, day, outcome), fingerprint=record.fingerprint if record else "")
-        _keep(spec, site, day, outcomes[day], record.mark if record else "")
+        # What a crashed check says is of no data: it is to be judged again.
+        _keep(spec, site, day, outcomes[day], record.mark if record and outcomes[day].ran else "")
     return outcomes
 
 

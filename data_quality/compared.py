@@ -24,6 +24,7 @@ from data_quality.counts import (
     traffic_counts,
 )
 from data_quality.sharing import shared
+from pipeline.flows import lines_read
 from pipeline.site import Site
 
 Profile = dict[str, float | int | str | None]
@@ -55,7 +56,7 @@ def flow_counts(site: Site, day: dt.date) -> Profile:
 def _read(site: Site, day: dt.date) -> bool:
     """Whether a line was read for the day: where not, that alone is what is wrong."""
     record = shared(("record", site.storage.place, day), partial(site.storage.record, "flows", day))
-    return record is not None and record.facts.get("lines", 0) > 0
+    return record is not None and lines_read(record.facts) > 0
 
 
 def _untold(*columns: str) -> Profile:

@@ -20,6 +20,7 @@ from pipeline.context.load import load_input
 from pipeline.counting.direction import evidence, server_end
 from pipeline.days import day_bounds_utc, window_days
 from pipeline.errors import NilometerError
+from pipeline.flows import lines_read
 from pipeline.schemas import (
     ACCOUNTINGS,
     ACTIONS,
@@ -186,7 +187,7 @@ def past_flow_counts(site: Site, day: dt.date) -> dict[dt.date, FlowCounts]:
 
 def _kept_flows(site: Site, day: dt.date) -> FlowCounts | None:
     record = site.storage.record("flows", day)
-    if record is None or record.facts.get("lines", 0) == 0:
+    if record is None or lines_read(record.facts) == 0:
         return None
     inputs = {"flows": record.fingerprint, "timezone": site.settings.timezone, "stage": str(STAGE_VERSION)}
     rows = _kept(site, FLOW_COUNTS, day, inputs, lambda: flows_pass(site, day).counts.rows(day))
@@ -235,7 +236,7 @@ def past_traffic_counts(site: Site, day: dt.date) -> dict[dt.date, dict[str, tup
 
 def _kept_traffic(site: Site, day: dt.date) -> pl.DataFrame | None:
     flows, record = site.storage.record("flows", day), site.storage.record("daily_traffic", day)
-    if record is None or flows is None or flows.facts.get("lines", 0) == 0:
+    if record is None or flows is None or lines_read(flows.facts) == 0:
         return None
     inputs = {"daily_traffic": record.fingerprint, "stage": str(STAGE_VERSION)}
     return _kept(site, TRAFFIC_COUNTS, day, inputs, lambda: traffic_counts(site, day))

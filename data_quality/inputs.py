@@ -19,6 +19,7 @@ from pipeline.context.load import load_input
 from pipeline.context.model import ContextTable
 from pipeline.days import window_days
 from pipeline.errors import NilometerError
+from pipeline.flows import lines_read
 from pipeline.inventory import valid_on
 from pipeline.settings import InventoryEntry
 from pipeline.site import Site
@@ -92,4 +93,4 @@ def quarantined(site: Site, day: dt.date, facts: Mapping[str, Any]) -> Profile:
 def _past_quarantined(site: Site, day: dt.date) -> dict[dt.date, float]:
     days = window_days(day, WINDOW, site.settings.start_date)
     records = {d: shared(("record", site.storage.place, d), partial(site.storage.record, "flows", d)) for d in days}
-    return {d: r.facts.get("quarantined", 0) for d, r in records.items() if r and r.facts.get("lines", 0)}
+    return {d: r.facts.get("quarantined", 0) for d, r in records.items() if r and lines_read(r.facts)}

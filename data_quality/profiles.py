@@ -22,6 +22,7 @@ from data_quality.outputs import alerts_valid, anomaly_scores_valid
 from data_quality.rows import baseline_faults, daily_faults, row_of, schema_faults, share
 from pipeline.counting.direction import verdict_of
 from pipeline.daily import conserved, measure_totals
+from pipeline.flows import lines_read
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site
 
@@ -41,7 +42,7 @@ def flows_valid(site: Site, day: dt.date) -> Profile:
     accounts = ("read", "others", "ignored", "comments", "quarantined")
     known = "read" in facts
     return {
-        "lines_read": facts.get("lines", 0),
+        "lines_read": lines_read(facts),
         "lines_unaccounted": abs(facts["lines"] - sum(facts[a] for a in accounts)) if known else None,
         note("lines_unaccounted"): "" if known else "cannot tell: the day was made before lines were accounted by day",
         "schema_faults": 0,

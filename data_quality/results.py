@@ -18,12 +18,14 @@ from data_quality.specs import CheckSpec, check_specs, specs_of
 from pipeline import acceptance
 from pipeline.errors import StorageError
 from pipeline.expectations import RESERVED
+from pipeline.flows import lines_read
 from pipeline.schemas import QUALITY
 from pipeline.site import Site
 from pipeline.storage import DAMAGE, checked
 from pipeline.stored.pruned import kept_quality
 
 NEVER_RAN = "(never ran)"
+CRASHED = "check_ran"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class CheckOutcome:
     """Numbers of the profile, and notes on them."""
     fingerprint: str = ""
     """Of the stored day that was judged; empty where there was none."""
+
+    @property
+    def ran(self) -> bool:
+        """Whether the check judged, or found why there is nothing to judge; it did not where it crashed."""
+        return all(o["expectation"] != CRASHED for o in self.outcomes)
 
 
 def is_pruned(site: Site, table: str, day: dt.date) -> bool:
@@ -52,7 +59,11 @@ BEFORE = {
         "Remove the stored day that is named and run it again.",
     ),
     "result_is_readable": ("The kept result can be read.", "a readable result", "Run the day again."),
-    "check_ran": ("The check itself works.", "no error", "Report this with its message."),
+    CRASHED: (
+        "The check itself works.",
+        "no error",
+        "Judge the day again: nilometer run --stale. Where it comes again, report it with its message.",
+    ),
 }
 """What stands in the place of a check's expectations when they cannot be judged: its meaning, limit and remedy."""
 
@@ -107,15 +118,15 @@ def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame
 def day_quality(site: Site, day: dt.date) -> str:
     """The day's quality, the first that holds.
 
-    no_data: no line was read. unverified: a blocking expectation failed, or a blocking check never ran; accepted where
-    a person accepted just these failures of just these flows. partial: a sensor that is usually there was silent.
-    verified: all else.
+    no_data: no line could be read. unverified: a blocking expectation failed, or a blocking check never ran;
+    accepted where a person accepted just these failures of just these flows. partial: a sensor that is usually there
+    was silent. verified: all else.
     """
     try:
         record = site.storage.record("flows", day)
     except StorageError:
         return "unverified"
-    if record is None or record.facts.get("lines", 0) == 0:
+    if record is None or lines_read(record.facts) == 0:
         return "no_data"
     found = results_of(site, day, deciding=True)
     bad = _blocking_failures(site, found)

@@ -16,7 +16,7 @@ from pipeline.locks import site_lock
 from pipeline.site import Site
 
 _SHOWN = 4
-NO_DATA = "no log was read for this day; that is not the same as no alert"
+NO_DATA = "no line of a log could be read for this day; that is not the same as no alert"
 
 
 def reason(site: Site, day: dt.date, quality: str) -> str:

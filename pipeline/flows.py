@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,12 @@ def _ends() -> pl.Expr:
         pl.lit("@"),
         pl.col("start_time").dt.epoch("us").cast(pl.String),
     )
+
+
+def lines_read(facts: Mapping[str, Any]) -> int:
+    """Lines that were read for a day, by the facts of its flows; none where every one of them was set aside."""
+    lines, aside = int(facts.get("lines", 0)), int(facts.get("quarantined", 0))
+    return 0 if aside and lines <= aside + int(facts.get("comments", 0)) else lines
 
 
 def _account(entries: list[Entry]) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_jso
         sys.exit(0)
     screen.say(f"{client} on {day} ({site.settings.timezone}); the day's data is {quality}.")
     if quality == "no_data":
-        screen.say("No log was read for this day, so that nothing said here tells that nothing happened.")
+        screen.say(
+            "No line of a log could be read for this day, so that nothing said here tells that nothing happened."
+        )
     told_of = [e for e in found if e.state != NOT_SCORED]
     if canonical_address(client) is None and told_of and all(e.value is None for e in told_of):
         screen.say(f"{client} is no address, and no asset of that name had traffic on the day.")

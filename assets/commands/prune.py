@@ -46,11 +46,12 @@ def prune(folder: Path, yes: bool, as_json: bool) -> None:
 
 def _prune_runs(site: Site, keep_days: int, *, yes: bool) -> dict[str, object]:
     """What would go of Dagster's runs, or went; only this part needs Dagster."""
-    from assets.processes import history
-    from assets.processes.instances import home, open_instance
+    from assets.processes import alive, history
+    from assets.processes.instances import home, is_shared, open_instance
 
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days)
     with open_instance(site) as instance:
-        past = history.look(instance, dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days), keep_days)
+        past = history.look(instance, before, keep_days, lambda run: not is_shared() or alive.is_of(site, run))
         if yes:
             history.forget(instance, past)
     if yes:

@@ -18,7 +18,7 @@ from types import FrameType
 
 from assets.processes import daemons
 from assets.processes.code_server import CodeServer
-from assets.processes.instances import history, home
+from assets.processes.instances import history, home, is_shared, other_sites
 from assets.reporting import screen
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.locks import BusyError, lock
@@ -46,14 +46,9 @@ def serve(site: Site, port: int) -> None:
         NilometerError: a process ended by itself, or the site has a UI or a daemon already.
     """
     _check_port(port)
-    with history(site):
-        pass  # It can be.
-    twice = BusyError(
-        "another `nilometer ui` has this site open, with its daemon.",
-        where=Location(file=str(home(site))),
-        remedy="Use that one, or end it; two daemons would ask for every run twice.",
-    )
-    with lock(home(site) / "ui.lock", twice):
+    with history(site) as instance:  # It can be.
+        others = other_sites(instance, site)
+    with lock(home(site) / "ui.lock", _twice(site)):
         if (other := daemons.looking(site)) is not None:
             raise BusyError(
                 f"a daemon looks at this site already ({other}).",
@@ -61,7 +56,23 @@ def serve(site: Site, port: int) -> None:
                 remedy="Open its web server, or end it; two daemons would ask for every run twice. One on another "
                 f"machine counts as gone after {daemons.SILENT_SECONDS // 60} minutes of silence.",
             )
+        if others:
+            screen.warn(
+                f"{home(site)} holds runs of other sites, too ({', '.join(others)}): their assets have the same names, "
+                "so that the UI shows a day as made by whichever was last. Give each site a DAGSTER_HOME of its own."
+            )
         _serve(site, port)
+
+
+def _twice(site: Site) -> BusyError:
+    """Why no second UI is started on an instance."""
+    whose = "uses this DAGSTER_HOME" if is_shared() else "has this site open"
+    own = " Another site needs a DAGSTER_HOME of its own." if is_shared() else ""
+    return BusyError(
+        f"another `nilometer ui` {whose}, with its daemon.",
+        where=Location(file=str(home(site))),
+        remedy=f"Use that one, or end it; two daemons would ask for every run twice.{own}",
+    )
 
 
 def _serve(site: Site, port: int) -> None:

@@ -101,7 +101,7 @@ def is_of(site: Site, run: dg.DagsterRun) -> bool:
     if not run.job_name.startswith(ASSET_JOB):
         return run.job_name.startswith("nilometer_")
     chosen = [*(run.asset_selection or ()), *(c.asset_key for c in run.asset_check_selection or ())]
-    return not chosen or any(key.to_user_string() in TABLES for key in chosen)
+    return any(key.to_user_string() in TABLES for key in chosen)
 
 
 def bury(instance: dg.DagsterInstance, site: Site) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ class Past:
     last: str | None = None
     bytes: int = 0
     """Of their logs, where each run has a file of its own (sqlite); else 0."""
+    others: int = 0
+    """Runs as old that are not the site's, and stay."""
 
     def as_dict(self) -> dict[str, object]:
         """As the piles of tables are shown."""
@@ -43,15 +45,16 @@ class Past:
             "last": self.last,
             "files": len(self.runs),
             "bytes": self.bytes,
-            "stays": {},
+            "stays": {"they are of other sites or code locations of the instance": self.others} if self.others else {},
         }
 
 
-def look(instance: dg.DagsterInstance, before: dt.datetime, keep: int) -> Past:
-    """The ended runs that began before a time, oldest first."""
+def look(instance: dg.DagsterInstance, before: dt.datetime, keep: int, mine: Callable[[dg.DagsterRun], bool]) -> Past:
+    """The ended runs that began before a time and are the site's, oldest first."""
     wanted = dg.RunsFilter(statuses=_ENDED, created_before=before)
-    records = instance.get_run_records(wanted, ascending=True)
-    past = Past(keep, [r.dagster_run.run_id for r in records])
+    found = instance.get_run_records(wanted, ascending=True)
+    records = [r for r in found if mine(r.dagster_run)]
+    past = Past(keep, [r.dagster_run.run_id for r in records], others=len(found) - len(records))
     if records:
         past.first, past.last = (str(r.create_timestamp.date()) for r in (records[0], records[-1]))
     past.bytes = sum(p.stat().st_size for run in past.runs for p in _logs(instance, run))

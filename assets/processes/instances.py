@@ -18,6 +18,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from assets.processes.location import carry_over
+from assets.processes.run_tags import SITE
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site
 
@@ -57,6 +58,17 @@ def home(site: Site) -> Path:
             remedy=f"Create it, or unset DAGSTER_HOME to use {HOME}/ in the site.",
         )
     return folder
+
+
+def is_shared() -> bool:
+    """Whether the instance may have runs of other sites and of other code; one in the site's own folder has none."""
+    return bool(os.environ.get(ENV_HOME))
+
+
+def other_sites(instance: dg.DagsterInstance, site: Site) -> list[str]:
+    """The names of other sites whose runs an instance holds that may be shared."""
+    known = instance.get_run_tags(tag_keys=[SITE]) if is_shared() else []
+    return sorted({name for _, names in known for name in names} - {site.root.name})
 
 
 def open_instance(site: Site) -> dg.DagsterInstance:

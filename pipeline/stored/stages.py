@@ -17,7 +17,7 @@ from pipeline import alerts, baseline, daily
 from pipeline.context import load_context
 from pipeline.days import window_days
 from pipeline.errors import Location, NilometerError, SourceError, StorageError
-from pipeline.flows import build_flows
+from pipeline.flows import build_flows, lines_read
 from pipeline.intake.landing import Landing
 from pipeline.methods import METHODS, seed
 from pipeline.methods.surroundings import Surroundings
@@ -175,7 +175,7 @@ def make_baseline(site: Site, day: dt.date) -> DayRecord:
 def days_read(site: Site, days: Iterable[dt.date]) -> frozenset[dt.date]:
     """Those of the days whose logs were read, whatever was in them."""
     records = ((d, site.storage.record("flows", d)) for d in days)
-    return frozenset(d for d, r in records if r is not None and r.facts.get("lines", 0) > 0)
+    return frozenset(d for d, r in records if r is not None and lines_read(r.facts) > 0)
 
 
 def surroundings(site: Site, day: dt.date) -> Surroundings:

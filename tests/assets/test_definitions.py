@@ -70,6 +70,13 @@ def test_days_are_partitions_of_the_site_zone_and_a_backfill_is_one_run(defs: dg
     assert asset.backfill_policy == dg.BackfillPolicy.single_run()
 
 
+def test_whatever_is_selected_downstream_of_the_flows_may_be_one_run_of_a_range(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    chosen = dg.AssetSelection.from_coercible(["flows*"]).resolve(graph)
+    assert {dg.AssetKey("alerts"), dg.AssetKey("power_map")} < chosen
+    assert {graph.get(key).backfill_policy for key in chosen} == {dg.BackfillPolicy.single_run()}
+
+
 def test_no_asset_stores_through_the_default_io_manager(defs: dg.Definitions) -> None:
     for name in (*CHAIN, "power_map", "detection_quality"):
         made = defs.resolve_assets_def(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import dagster as dg
 import polars as pl
@@ -14,6 +15,7 @@ from assets import checks
 from assets.build import build_defs
 from assets.processes.instances import open_instance
 from assets.runner import run_days, run_stale
+from data_quality.checks import PROFILES
 from data_quality.judged import names_unjudged
 from data_quality.specs import check_specs
 from pipeline.site import Site, open_site
@@ -141,3 +143,17 @@ def test_a_pruned_day_is_not_judged_again(killed: Site) -> None:
     for table in {s.table for s in check_specs()}:
         killed.storage.prune_day(table, LATE, dt.date(2027, 1, 1))
     assert names_unjudged(killed, LATE) == []
+
+
+def test_a_check_that_crashed_is_run_again_until_it_judges(whole: Path, tmp_path: Path) -> None:
+    site = open_site(shutil.copytree(whole, tmp_path / "site"))
+    right = results(site)
+    spec = next(s for s in check_specs() if s.name == "flows_valid")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PROFILES, spec.name, Mock(side_effect=RuntimeError("no memory")))
+        report = run_days(site, [LATE])
+        assert [(d.state, d.quality) for d in report.days] == [("stale", "unverified")]
+        assert "flows_valid judged other data than is stored, or never ran" in str(run_stale(site).days[0].reasons)
+    assert run_stale(site).good
+    assert results(site) == right
+    assert run_stale(site).days == []

@@ -59,4 +59,4 @@ def test_a_day_without_alerts_and_without_data_says_that_this_is_not_no_alert(tm
     site.storage.write_day(ALERTS, dt.date(2026, 10, 1), ALERTS.empty(), inputs={})
     shown = alerts_of(site, day(0))
     assert set(shown) == {"verdict"}
-    assert "no log was read for this day; that is not the same as no alert" in shown["verdict"].value
+    assert "no line of a log could be read for this day; that is not the same as no alert" in shown["verdict"].value

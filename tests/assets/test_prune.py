@@ -268,7 +268,7 @@ def forget_all_but_the_last_run(site: Site) -> None:
     """What old runs leave behind; four days were run one by one."""
     keys = {str(d) for d in days(4)}
     with open_instance(site) as instance:
-        past = history.look(instance, dt.datetime.now(dt.UTC) + dt.timedelta(hours=1), 1)
+        past = history.look(instance, dt.datetime.now(dt.UTC) + dt.timedelta(hours=1), 1, lambda _: True)
         assert len(past.runs) == 4
         times = {k: newest_times(instance, k) for k in ("flows", "alerts")}
         past.runs.pop()
@@ -304,12 +304,38 @@ def test_the_command_deletes_old_runs_and_gives_their_space_back(site: Site) -> 
     with pytest.MonkeyPatch.context() as patch:
         later = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
         look = history.look
-        patch.setattr(history, "look", lambda instance, _, keep: look(instance, later, keep))
+        patch.setattr(history, "look", lambda instance, _, *more: look(instance, later, *more))
         result = call(site, "prune", "--yes", "--json")
     assert json.loads(result.stdout)["days"] == 1
     after = sum(p.stat().st_size for p in folder.rglob("*.db"))
     assert after < before * 0.6
     assert [s.state for s in status(site)] == ["done"] * DAYS
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_in_an_instance_that_others_use_their_runs_stay(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    with_retention(site, runs=1)
+    home = site.root / "dagster_home"
+    if shared:
+        monkeypatch.setenv("DAGSTER_HOME", str(home.rename(tmp_path / "company")))
+    with open_instance(site) as instance:
+        ours = {r.run_id for r in instance.get_runs()}
+        ended = dg.DagsterRunStatus.SUCCESS
+        instance.add_run(dg.DagsterRun("orders_daily", status=ended))
+        instance.add_run(dg.DagsterRun("__ASSET_JOB", status=ended, asset_selection=frozenset({dg.AssetKey("orders")})))
+        instance.add_run(dg.DagsterRun("nilometer_daily", status=ended, tags={"nilometer/site": "renamed"}))
+    later, look = dt.datetime.now(dt.UTC) + dt.timedelta(days=3), history.look
+    monkeypatch.setattr(history, "look", lambda instance, _, *more: look(instance, later, *more))
+    result = call(site, "prune", "--yes", "--json")
+    told = json.loads(result.stdout)
+    assert told["days"] == len(ours) + (0 if shared else 3)
+    assert told["stays"] == ({"they are of other sites or code locations of the instance": 3} if shared else {})
+    with open_instance(site) as instance:
+        left = instance.get_runs()
+        assert len(left) == (3 if shared else 0)
+        assert not ours & {r.run_id for r in left}
 
 
 def test_nothing_is_pruned_unless_it_is_configured_and_rightly(site: Site) -> None:

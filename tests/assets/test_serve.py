@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from assets.commands import serve
-from assets.processes.instances import HOME
+from assets.processes.instances import HOME, open_instance
 from pipeline.locks import BusyError, lock
 from pipeline.site import PROJECT
 from tests.worlds import make_site
@@ -45,3 +46,32 @@ def test_a_second_ui_of_a_site_is_refused_before_it_starts_a_daemon(
         pytest.raises(BusyError, match="another `nilometer ui` has this site open"),
     ):
         serve.serve(site, 3000)
+
+
+def test_a_second_ui_of_an_instance_is_told_that_another_site_needs_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(tmp_path / "site", 1)
+    monkeypatch.setenv("DAGSTER_HOME", str(home := tmp_path / "company"))
+    home.mkdir()
+    monkeypatch.setattr(serve, "_check_port", lambda _: None)
+    with lock(home / "ui.lock", BusyError("first")), pytest.raises(BusyError) as refused:
+        serve.serve(site, 3000)
+    assert "uses this DAGSTER_HOME" in str(refused.value)
+    assert "Another site needs a DAGSTER_HOME of its own." in str(refused.value)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_other_sites_of_an_instance_are_named_where_it_may_be_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shared: bool
+) -> None:
+    site = make_site(tmp_path / "site", 1)
+    if shared:
+        monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with open_instance(site) as instance:
+        for name in ("berlin", "site", "athens"):
+            instance.add_run(dg.DagsterRun("nilometer_daily", tags={"nilometer/site": name}))
+    monkeypatch.setattr(serve, "_check_port", lambda _: None)
+    monkeypatch.setattr(serve, "_serve", lambda *_: None)
+    serve.serve(site, 3000)
+    assert ("runs of other sites, too (athens, berlin)" in capsys.readouterr().err) is shared

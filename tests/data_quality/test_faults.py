@@ -129,6 +129,11 @@ def rubbish(site: Site) -> None:
         handle.write('{"ts": \n' * 15)
 
 
+def rubbish_alone(site: Site) -> None:
+    for sensor in SENSORS:
+        write(log(site.root, sensor), [r | {"ts": "soon"} for r in records(sensor, LAST)])
+
+
 def no_log(site: Site) -> None:
     for sensor in SENSORS:
         log(site.root, sensor).unlink()
@@ -218,6 +223,17 @@ FAULTS = (
         ),
     ),
     Fault("lines cannot be read", rubbish, ("flows_complete.quarantined_share",)),
+    Fault(
+        "no line can be read",
+        rubbish_alone,
+        (
+            "flows_valid.lines_read",
+            "flows_complete.quarantined_share",
+            "flows_complete.quarantined_rise_chance",
+            "drift.retyped_fields",
+        ),
+        "no_data",
+    ),
     Fault("no log was written", no_log, ("flows_valid.lines_read",), "no_data"),
     Fault(
         "the logs have all but the mail",

@@ -127,6 +127,14 @@ def test_a_splunk_event_is_in_the_words_of_its_model() -> None:
     assert told["mitre_technique_id"] == ["T1114", "T1114.002"]
 
 
+def test_all_but_the_evidence_stands_where_splunk_still_makes_fields_of_it() -> None:
+    long = json.dumps({"top_flows": [{"source_file": "x" * 6000, "server": "192.0.2.10", "port": 993}]})
+    line = SIEM["splunk"](pl.DataFrame([alert(evidence=long)], schema=ALERTS.schema), ZONE, RULES)
+    extracted = line[: line.index('"event"') + 5000]
+    assert [key for key in json.loads(line)["event"] if f'"{key}": ' not in extracted] == []
+    assert list(json.loads(line)["event"])[-1] == "evidence"
+
+
 @pytest.mark.parametrize("form", sorted(SIEM))
 def test_no_field_is_written_without_a_value_and_text_stays_one_line(form: str) -> None:
     found = event(form)
