@@ -161,6 +161,16 @@ def test_what_else_was_landed_does_not_choose_the_layer(world: World) -> None:
     assert frame(world)["bytes_in"].to_list() == alone == [100]
 
 
+def test_a_flow_of_the_day_before_does_not_choose_the_layer(world: World) -> None:
+    """It is read with the day, as its session might go on; only the day's own flows tell what the day counts."""
+    midnight = dt.datetime.combine(D2, dt.time(), dt.UTC)
+    before = tsv(conn(midnight - dt.timedelta(minutes=1), uid="C1"))
+    own = tsv(conn(midnight + dt.timedelta(minutes=1), uid="C2", id__orig_p="2"), fields=WITHOUT_IP)
+    world.put("2026-10-02/conn.log", before + own)
+    assert frame(world, D2).select("bytes_in", "bytes_layer").rows() == [(100, "payload")]
+    assert frame(world).select("bytes_in", "bytes_layer").rows() == [(220, "ip")]
+
+
 # Categories
 
 
