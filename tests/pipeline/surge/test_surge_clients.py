@@ -67,7 +67,7 @@ def test_unknown_bytes_of_one_address_do_not_hide_those_of_another() -> None:
 def test_roles_of_the_context_count_before_the_inventory_and_servers_stay_no_clients() -> None:
     entries = (
         InventoryEntry(address="10.0.0.1", category=("vpn",)),
-        InventoryEntry(address="10.0.0.2", category=("vpn",)),
+        InventoryEntry(address="10.0.0.2", category=("wifi", "vpn")),
         InventoryEntry(address="192.0.2.10", category=("email_server",)),
     )
     known = context(host_roles="address,role\n10.0.0.1,nat\n192.0.2.10,backup\n203.0.113.1,nat\n")
