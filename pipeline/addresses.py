@@ -66,6 +66,6 @@ def canonical_network(text: str) -> str:
     host = ipaddress.ip_interface(text.strip())
     if host.ip != network.network_address:
         raise ValueError(f"is an address within a network: write {host.ip} for the host, or {network} for all of it")
-    if network.version == 6 and (mapped := network.network_address.ipv4_mapped) and network.prefixlen >= 96:
+    if network.version == 6 and (mapped := network.network_address.ipv4_mapped):  # So the prefix is 96 at least.
         network = ipaddress.ip_network(f"{mapped}/{network.prefixlen - 96}")
     return str(network)

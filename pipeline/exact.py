@@ -41,7 +41,7 @@ def add_texts(numbers: pl.Series) -> int:
     whole = numbers.cast(pl.Int128, strict=False)
     x = pl.col(whole.name)
     high, low = whole.to_frame().select((x // _LIMB).sum().alias("high"), (x % _LIMB).sum().alias("low")).row(0)
-    return int(high) * _LIMB + int(low) + sum(int(text) for text in numbers.filter(whole.is_null()).drop_nulls())
+    return int(high) * _LIMB + int(low) + sum(int(text) for text in numbers.filter(whole.is_null()))
 
 
 def mean(n: int, total: int) -> float | None:
@@ -92,7 +92,7 @@ def least_beside(n: int, total: int, squares: int, k: Fraction) -> int | None:
     """
     p, q = k.numerator, k.denominator
     room = q * q * n * n - p * p * (n + 1)
-    if n == 0 or room <= 0:
+    if room <= 0:  # So it is without any other value.
         return None
     d = math.isqrt(p * p * (n + 1) * (n + 1) * (n * squares - total * total) // room) + 1
     return -(-(d + total) // n)

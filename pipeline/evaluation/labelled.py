@@ -21,6 +21,9 @@ from pipeline.wording import counted
 WARMUP_DAYS = 45
 """The first days of a world teach; nothing in them is judged."""
 _MOST_STOLEN = 0.5
+_YEARS = (1, 9998)
+_EXACT = 2.0**53
+"""From there on a float holds a whole number no more, but some number near it."""
 MAX_DAYS = 3_660
 """Of a world, from its first to its last: what is longer holds a stray day."""
 DAILY = pl.Schema({"day": pl.Date, "src_ip": pl.String, "bytes_in": pl.Int64, "group": pl.String, "role": pl.String})
@@ -210,16 +213,27 @@ class _Frame:
             raise self._error(name, f"this is {values.dtype}, not {kind}.", remedy)
         try:
             if kind == pl.Date and values.dtype == pl.String:
-                return _midnights(values).str.to_date("%Y-%m-%d")
+                return self._known_days(_midnights(values).str.to_date("%Y-%m-%d"), remedy)
             found = values.cast(kind)
             back = found.cast(values.dtype)
         except pl.exceptions.PolarsError as error:
             shown = f"a value is no {kind}{self._first_bad(values, kind)}."
             raise self._error(name, shown, remedy) from error
+        if kind == pl.Date:
+            self._known_days(found, remedy)
         if len(more := values.filter(back != values)):
             shown = f"(the first: {more[0]}; {counted(len(more), 'row')})"
             raise self._error(name, f"a value has more to it than {_HOLDS[kind]} holds {shown}.", remedy)
         return found if kind != pl.String else found.set(found.str.strip_chars() == "", None)
+
+    def _known_days(self, days: pl.Series, remedy: str) -> pl.Series:
+        """The days, none of which lies where a calendar has no days, or none after the warm-up."""
+        far = days.filter(~days.dt.year().is_between(*_YEARS))
+        if len(far):
+            shown = f"(the first of year {far.dt.year()[0]}; {counted(len(far), 'row')})"
+            what = f"a day lies outside of the years {_YEARS[0]} to {_YEARS[1]} {shown}."
+            raise self._error(str(days.name), what, remedy)
+        return days
 
     def _first_bad(self, values: pl.Series, kind: pl.DataType) -> str:
         text = values.dtype == pl.String
@@ -243,7 +257,8 @@ class _Frame:
 def _numbers(values: pl.Series) -> pl.Series:
     """Whole numbers that a column with gaps turned into floats; as they are where any has a fraction."""
     known = values.fill_nan(None)
-    return known.cast(pl.Int64) if (known.is_finite() & (known == known.round())).all() else values
+    whole = (known.abs() < _EXACT) & (known == known.round())
+    return known.cast(pl.Int64) if whole.all() else values
 
 
 def _midnights(values: pl.Series) -> pl.Series:

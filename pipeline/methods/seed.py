@@ -21,7 +21,7 @@ from pipeline.schemas import ANOMALY_SCORES
 NULL_CLIENT = "null"
 STAGE_VERSION = 2
 _NEAR = 1e-12
-_INT64_END, _WIDE_END = 1 << 63, 1 << 126
+_WIDE_END = 1 << 126
 _WINDOW = ("window_days", "window_days_present", "window_complete")
 
 
@@ -106,7 +106,7 @@ def beside_own_past(now: pl.DataFrame, past: pl.DataFrame, rule: Rule, around: S
 def _filled(rows: pl.DataFrame, days: int) -> pl.DataFrame:
     """The rows when each of so many days without a row of the client counts as 0: the sums stay, the counts grow.
 
-    Machine integers where n x squares and total^2 surely stay below 2^126, as in the baseline, else Python's.
+    Machine integers where n x squares, and so total^2, surely stay below 2^126, as in the baseline, else Python's.
     """
     missing = (pl.lit(days, pl.Int64) - (pl.col("n") - 1)).clip(0)
     rows = rows.with_columns(
@@ -119,7 +119,7 @@ def _filled(rows: pl.DataFrame, days: int) -> pl.DataFrame:
         pl.col("n_past_values"),
         (pl.col(c).cast(pl.Int128, strict=False) for c in ("sum_bytes", "sum_squares")),
     )
-    fits = ((total < _INT64_END) & (squares < pl.lit(_WIDE_END, pl.Int128) // n.clip(1))).fill_null(False)
+    fits = (squares < pl.lit(_WIDE_END, pl.Int128) // n.clip(1)).fill_null(False)
     spread = (n * squares - total * total).cast(pl.Float64)
     rows = rows.with_columns(
         fits=fits,

@@ -176,7 +176,7 @@ def test_a_client_has_the_same_bits_alone_and_in_a_crowd() -> None:
 def test_working_in_parts_of_the_fleet_changes_nothing(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = build(crowd())
     monkeypatch.setattr(baseline, "_CLIENTS_A_PART", size)
-    assert build(crowd()).equals(expected)
+    assert build(crowd().sample(fraction=1.0, shuffle=True, seed=7)).equals(expected)
 
 
 def test_stored_days_and_frames_in_memory_give_the_same(tmp_path: Path) -> None:

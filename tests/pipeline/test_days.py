@@ -92,4 +92,5 @@ def test_runs_are_the_contiguous_stretches() -> None:
     days = [dt.date(2026, 10, d) for d in (5, 1, 2, 2, 3, 7)]
     first, fifth, seventh = (dt.date(2026, 10, d) for d in (1, 5, 7))
     assert list(runs_of_days(days)) == [(first, dt.date(2026, 10, 3)), (fifth, fifth), (seventh, seventh)]
+    assert list(runs_of_days([seventh, dt.date(2026, 10, 8)])) == [(seventh, dt.date(2026, 10, 8))]
     assert list(runs_of_days([])) == []

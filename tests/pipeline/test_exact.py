@@ -80,7 +80,21 @@ def test_the_deviation_of_one_value_is_zero_or_unknown() -> None:
     assert exact.gate(1, 7, 49, THREE, stdev_of_one_is_zero=True) == 7
     assert exact.exceeds(8, 1, 7, 49, THREE, stdev_of_one_is_zero=True) is True
     assert exact.exceeds(8, 1, 7, 49, THREE, stdev_of_one_is_zero=False) is None
+    assert exact.exceeds(8, 2, 14, 98, THREE, stdev_of_one_is_zero=False) is True
     assert exact.exceeds(8, 0, 0, 0, THREE, stdev_of_one_is_zero=True) is None
+
+
+@pytest.mark.parametrize("k", [Fraction(k) for k in ("0", "1/2", "1", "5/4", "2")])
+@pytest.mark.parametrize("others", [[], [5], [0, 10], [3, 3, 3], [0, 0, 1, 90], [7] * 9])
+def test_the_least_value_beside_others_is_the_first_one_that_passes(others: list[int], k: Fraction) -> None:
+    def passes(x: int) -> bool:
+        every = [Fraction(v) for v in (*others, x)]
+        mean = sum(every) / len(every)
+        spread = sum((v - mean) ** 2 for v in every) / max(len(every) - 1, 1)
+        return x > mean and (x - mean) ** 2 > k * k * spread
+
+    first = next((x for x in range(400) if passes(x)), None)
+    assert exact.least_beside(*sums(others), k) == first
 
 
 @pytest.mark.parametrize(

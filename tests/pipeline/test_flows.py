@@ -161,6 +161,16 @@ def test_what_else_was_landed_does_not_choose_the_layer(world: World) -> None:
     assert frame(world)["bytes_in"].to_list() == alone == [100]
 
 
+def test_a_flow_of_the_day_before_does_not_choose_the_layer(world: World) -> None:
+    """It is read with the day, as its session might go on; only the day's own flows tell what the day counts."""
+    midnight = dt.datetime.combine(D2, dt.time(), dt.UTC)
+    before = tsv(conn(midnight - dt.timedelta(minutes=1), uid="C1"))
+    own = tsv(conn(midnight + dt.timedelta(minutes=1), uid="C2", id__orig_p="2"), fields=WITHOUT_IP)
+    world.put("2026-10-02/conn.log", before + own)
+    assert frame(world, D2).select("bytes_in", "bytes_layer").rows() == [(100, "payload")]
+    assert frame(world).select("bytes_in", "bytes_layer").rows() == [(220, "ip")]
+
+
 # Categories
 
 
@@ -284,12 +294,14 @@ def sampled(port: int, size: int, rate: int, start: int) -> str:
     return json.dumps(record)
 
 
-@pytest.mark.parametrize(("choice", "received"), [("kept", [4, 300, 5_900]), ("multiplied", [5_900, 300_000, 2**62])])
+@pytest.mark.parametrize(
+    ("choice", "received"), [("kept", [4, 70, 300, 5_900]), ("multiplied", [140, 5_900, 300_000, 2**62])]
+)
 def test_counters_of_sampled_packets_are_multiplied_where_the_site_asks_for_it(
     world: World, choice: str, received: list[int]
 ) -> None:
-    """One flow of all packets, one whose estimate is beyond counting, and one of two stretches."""
-    lines = (sampled(50_001, 5_900, 1, 0), sampled(50_002, 4, 2**62, 5))
+    """One flow of all packets, one of every other, one whose estimate is beyond counting, and one of two stretches."""
+    lines = (sampled(50_001, 5_900, 1, 0), sampled(50_004, 70, 2, 0), sampled(50_002, 4, 2**62, 5))
     stretches = (sampled(50_003, 100, 1_000, 10), sampled(50_003, 200, 1_000, 12))
     world.settings = settings("logs/*", format="netflow").model_copy(
         update={"counting": CountingSettings(sampled=choice)}
@@ -298,5 +310,5 @@ def test_counters_of_sampled_packets_are_multiplied_where_the_site_asks_for_it(
     found = made(world)
     rows = found.collect()
     assert sorted(rows["bytes_in"].to_list()) == sorted(received)
-    assert sorted(rows["sampling_rate"].to_list()) == [1.0, 1_000.0, 2.0**62]
-    assert found.facts["warnings"]["sampled_counters"] == 3
+    assert sorted(rows["sampling_rate"].to_list()) == [1.0, 2.0, 1_000.0, 2.0**62]
+    assert found.facts["warnings"]["sampled_counters"] == 4

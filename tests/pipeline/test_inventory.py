@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.addresses import canonical_address
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry
 
@@ -157,17 +156,3 @@ def test_a_naive_look_up_agrees(entries: list[tuple[Any, ...]], address: str, da
     covering = [(n, c) for n, c in valid if n.version == ip.version and ip in n]
     longest = max((n.prefixlen for n, _ in covering), default=0)
     assert inventory(*entries).categories(address, day) == sorted({c for n, c in covering if n.prefixlen == longest})
-
-
-CANONICAL = [
-    ("192.0.2.1", "192.0.2.1"),
-    ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
-    ("::FFFF:192.0.2.1", "192.0.2.1"),
-    ("fe80::1%eth0", "fe80::1"),
-    *((text, None) for text in ("192.0.2.01", "192.0.2", "3221225985", "-", "", "192.0.2.1:25", None, "::g")),
-]
-
-
-@pytest.mark.parametrize(("written", "canonical"), CANONICAL)
-def test_an_address_has_one_spelling(written: str | None, canonical: str | None) -> None:
-    assert canonical_address(written) == canonical

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.counting.attribution import Attribution
 from pipeline.counting.layers import choose_layer, layers_of
-from pipeline.counting.once import Dropped, Rules, count_once
+from pipeline.counting.once import Dropped, Rules, count_once, needs_sessions
 from pipeline.sources.base import RAW
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
@@ -54,6 +54,29 @@ def test_the_final_then_longest_then_largest_then_first_record_counts(
 ) -> None:
     assert kept(*changes) == [winner]
     assert kept(*reversed(changes)) == ([3 - winner] if changes != [{}, {}] else [1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ([{}, {"uid": "C2", "start_time": NOON + dt.timedelta(hours=1)}], False),
+        ([{}, INTERIM], True),
+        ([{}, {"accounting": "delta"}], True),
+        ([{}, {"ip_bytes_in": None}], True),
+        ([{}, {"ip_bytes_out": None}], True),
+        ([{}, {"ip_bytes_in": None, "ip_bytes_out": None}], False),
+        ([{}, {"record_id": "r"}], True),
+        ([{}, {"dvc": "tap-2"}], True),
+        ([{}, {"source": "edge"}], True),
+        ([{"reporter": "src"}, {"reporter": None}], True),
+        ([{"reporter": "src"}, {"reporter": "src"}], False),
+    ],
+)
+def test_a_day_is_cut_by_time_alone_only_where_no_record_can_be_of_a_session(
+    changes: list[dict[str, Any]], needed: bool
+) -> None:
+    for order in (changes, changes[::-1]):
+        assert needs_sessions(flows(*order).lazy()) is needed
 
 
 OTHERS = [

@@ -57,6 +57,24 @@ def test_e1_a_lone_client_needs_eleven_rows(length: int, alerts: int) -> None:
     assert len(alerting({"a": [100] * (length - 1) + [10**12]})) == alerts
 
 
+def test_rows_of_other_series_and_windows_change_no_score() -> None:
+    rows: dict[str | None, list[int | None]] = {"a": [100, 110, 90, 105, 95, 1000], "b": [100, 100, 110, 90, 100, 100]}
+    other = next(r for r in load_rules({}, lookback_days=30) if r.field == "bytes_out")
+    frame = pl.concat([daily(rows), daily({"a": [9] * 6, "c": [10**15]}, other)])
+    series = [(SEED.measure, 30), (SEED.measure, 2), (other.measure, 30)]
+    past = build_baseline(frame.lazy(), DAY, series, start=dt.date(2020, 1, 1), present=frame["day"].to_list())
+    assert score(frame.filter(pl.col("day") == DAY), past, SEED, DAY).equals(scores(rows))
+
+
+def test_flows_without_a_client_are_a_peer_group_of_their_own() -> None:
+    """Their three values 7, 9 and 50 are compared with each other alone: mean 22, deviation sqrt(589)."""
+    rule = SEED.with_numbers({"reference": "group", "null_client": "literal"})
+    rows: dict[str | None, list[int | None]] = {None: [7, 9, 50], "10.0.0.1": [10**6] * 3, "10.0.0.2": [10**9] * 3}
+    found = scores(rows, rule).filter(pl.col("client") == "null").row(0, named=True)
+    assert (found["fleet_n"], found["avg_bytes"]) == (3, 22.0)
+    assert found["stdev_bytes"] == pytest.approx(589**0.5, rel=1e-15)
+
+
 @pytest.mark.parametrize(
     ("last", "alerts"), [(1000, ["a"]), (950, ["a"]), (500, ["a"]), (200, ["a"]), (150, []), (130, [])]
 )

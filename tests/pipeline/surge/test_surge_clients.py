@@ -47,6 +47,16 @@ def test_the_history_of_an_asset_goes_on_at_another_address() -> None:
     assert found.addresses.rows() == [("10.0.0.1", ["10.0.0.1"]), ("pc", ["10.0.1.2"])]
 
 
+def test_both_series_of_the_rule_add_up_and_rows_of_others_or_of_nobody_count_nothing() -> None:
+    own, twin = (m.id for m in rule().measures)
+    told = [(own, "10.0.0.1", 5), (twin, "10.0.0.1", 70), ("flows of another rule", "10.0.0.1", 900)]
+    told += [(own, None, 11), ("flows of another rule", "10.0.0.2", 9)]
+    rows = pl.DataFrame(told, schema={"measure": pl.String, "client": pl.String, "bytes": pl.Int64}, orient="row")
+    found = client_days(rows.lazy().with_columns(day=day(0)), rule(), Inventory(()), day(0), context())
+    assert found.rows.select("client", "bytes").rows() == [("10.0.0.1", 75)]
+    assert found.addresses.rows() == [("10.0.0.1", ["10.0.0.1"])]
+
+
 def test_unknown_bytes_of_one_address_do_not_hide_those_of_another() -> None:
     known = context(entities="address,asset\n10.0.0.1,pc\n10.0.0.2,pc\n10.0.0.3,tab\n")
     found = made([(0, "10.0.0.1", None), (0, "10.0.0.2", 4), (0, "10.0.0.3", None)], known, 0)
@@ -57,7 +67,7 @@ def test_unknown_bytes_of_one_address_do_not_hide_those_of_another() -> None:
 def test_roles_of_the_context_count_before_the_inventory_and_servers_stay_no_clients() -> None:
     entries = (
         InventoryEntry(address="10.0.0.1", category=("vpn",)),
-        InventoryEntry(address="10.0.0.2", category=("vpn",)),
+        InventoryEntry(address="10.0.0.2", category=("wifi", "vpn")),
         InventoryEntry(address="192.0.2.10", category=("email_server",)),
     )
     known = context(host_roles="address,role\n10.0.0.1,nat\n192.0.2.10,backup\n203.0.113.1,nat\n")
