@@ -21,6 +21,7 @@ from assets.build import build_defs
 from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, Kept, land, passing_over
 from assets.processes import alive
 from assets.processes.instances import history
+from assets.processes.location import recording
 from assets.processes.run_tags import DAYS, SITE, command_tags
 from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
 from assets.processes.stopping import stoppable, was_stopped
@@ -193,7 +194,7 @@ class _Runner:
         with shown(title), warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
             warnings.simplefilter("ignore", dg.PreviewWarning)
-            with stoppable():
+            with stoppable(), recording(self._instance, job.name):
                 result = job.execute_in_process(
                     instance=self._instance,
                     tags=tags,

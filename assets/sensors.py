@@ -15,6 +15,7 @@ import dagster as dg
 
 from assets import checks
 from assets.days import POOL, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
+from assets.flows import observation
 from assets.processes import alive, daemons
 from assets.processes.run_tags import DAYS
 from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
@@ -106,7 +107,9 @@ def landing_job(site: Site) -> dg.JobDefinition:
     @dg.op(name="new_logs", pool=POOL, retry_policy=RETRY)
     def new_logs(context: dg.OpExecutionContext) -> None:
         with final(), site_lock(site.storage.workspace, wait=True):
-            landed = open_landing(site).land(stale.kept_span(site, last_ended_day(site)))
+            landing = open_landing(site)
+            landed = landing.land(stale.kept_span(site, last_ended_day(site)))
+            context.log_event(observation(site, landing.ledger))
         for problem in landed.problems:
             context.log.warning(problem.message)
         context.log.info(f"{landed.landed} of {landed.listed} logs were read, {landed.bytes_read:,} bytes")

@@ -18,7 +18,7 @@ from types import FrameType
 
 from assets.processes import daemons
 from assets.processes.code_server import CodeServer
-from assets.processes.instances import home, open_instance
+from assets.processes.instances import history, home
 from assets.reporting import screen
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.locks import BusyError, lock
@@ -46,7 +46,7 @@ def serve(site: Site, port: int) -> None:
         NilometerError: a process ended by itself, or the site has a UI or a daemon already.
     """
     _check_port(port)
-    with open_instance(site):
+    with history(site):
         pass  # It can be.
     twice = BusyError(
         "another `nilometer ui` has this site open, with its daemon.",

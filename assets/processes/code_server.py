@@ -15,12 +15,13 @@ import yaml
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
 
+from assets.processes.location import NAME
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site, open_site
 from pipeline.storage import digest
 
 TARGET = "assets.definitions"
-"""The module of the definitions, and the name of their code location."""
+"""The module of the definitions."""
 LOOK_SECONDS = 20
 AGE_SECONDS = 3_600
 """Definitions so old are read anew: what a process gathers in weeks goes with it."""
@@ -55,7 +56,7 @@ class CodeServer:
 
     def write_workspace(self, path: Path) -> None:
         """Write the file that tells web server and daemon of it."""
-        server = {"socket": str(self._socket), "location_name": TARGET}
+        server = {"socket": str(self._socket), "location_name": NAME}
         path.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
 
     def answers(self) -> bool:

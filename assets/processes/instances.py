@@ -17,6 +17,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
+from assets.processes.location import carry_over
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site
 
@@ -96,6 +97,7 @@ def history(site: Site) -> Iterator[dg.DagsterInstance]:
     """
     try:
         with open_instance(site) as instance:
+            carry_over(instance)
             yield instance
     except DBAPIError as error:
         raise _unusable(site, error) from None

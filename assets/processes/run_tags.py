@@ -16,6 +16,8 @@ SITE = "nilometer/site"
 VERSION = "nilometer/version"
 RULES = "nilometer/rules"
 DAYS = "nilometer/days"
+_NO_RETRIES = {"dagster/max_retries": "0"}
+"""Who ran the command sees what came of it; an instance that tries failed runs again leaves it alone."""
 
 
 def site_tags(site: Site) -> dict[str, str]:
@@ -26,4 +28,4 @@ def site_tags(site: Site) -> dict[str, str]:
 
 def command_tags(site: Site, days: Sequence[dt.date]) -> dict[str, str]:
     """Tags of a run from the command line, for the days from the first to the last."""
-    return site_tags(site) | {ORIGIN: "command line", DAYS: f"{days[0]} to {days[-1]}"}
+    return site_tags(site) | {ORIGIN: "command line", DAYS: f"{days[0]} to {days[-1]}"} | _NO_RETRIES

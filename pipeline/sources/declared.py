@@ -98,6 +98,19 @@ class LucidDecoder(Protocol):
         ...
 
 
+@runtime_checkable
+class CountingDecoder(LucidDecoder, Protocol):
+    """A decoder that needs counters of the lines that were told at a glance, for what it remembers of a file."""
+
+    def deciding(self) -> Any:
+        """What of its state decides how lines are read."""
+        ...
+
+    def skip(self, counts: pl.DataFrame) -> None:
+        """Take up lines that are not read, which lie among the next that are: source_line, and the cut's counters."""
+        ...
+
+
 @dataclass
 class Wrapped:
     """What decoders have in common that read the records of another one in a way of their own."""

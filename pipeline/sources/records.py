@@ -22,7 +22,7 @@ from pipeline.counting.direction import MAIL_PORTS
 from pipeline.sources import columns, foreign, json_lines, spellings
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
-from pipeline.sources.declared import Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
+from pipeline.sources.declared import CountingDecoder, Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
 from pipeline.sources.glances.json_parts import JsonParts
 from pipeline.sources.glances.sight import Cut, Sight, Told
 from pipeline.sources.orienting import as_raw, complete, oriented
@@ -36,6 +36,8 @@ Whole = Callable[[pl.Series], pl.DataFrame]
 _LINES = {"source_line": pl.Int64, "raw": pl.String}
 _HEAD = 50
 """Lines that are read first where a header is expected."""
+_EVIDENCE = 4_000
+"""The same where a file must show something of itself first."""
 _SAME_CLOCK = dt.timedelta(days=7)
 """No clock is put forward and back in less."""
 
@@ -102,8 +104,12 @@ class JsonReader(ABC):
         lines = whole_lines(block, json=self._json)
         if block.unterminated:
             return self._careful(lines, "incomplete_last_line")
-        if self._expects_header() and lines.height > max(2 * _HEAD, Sight.least_lines):
-            return merge([self._careful(lines[:_HEAD]), self._read_lines(lines[_HEAD:])])
+        head = self._head()
+        if head and lines.height > max(2 * head, Sight.least_lines):
+            memory, first = copy.deepcopy(self._decoder), self._careful(lines[:head])
+            if self._cut() is not None:
+                return merge([first, self._read_lines(lines[head:])])
+            self._decoder = memory
         return self._read_lines(lines)
 
     def _careful(self, lines: pl.DataFrame, reason: str = "bad_json") -> Parsed:
@@ -120,9 +126,13 @@ class JsonReader(ABC):
         """How lines are cut to be told at a glance; None where that cannot be done now."""
         return None
 
-    def _expects_header(self) -> bool:
-        """Whether lines are cut by a header that did not come yet."""
-        return False
+    def _head(self) -> int:
+        """How many lines are to be read with care before others can be told at a glance."""
+        return 0
+
+    def _deciding(self) -> Any:
+        """What of the state decides how lines are read."""
+        return self.state()
 
     def _told(self, lines: pl.DataFrame) -> Parsed | None:
         """Lines read with care only where a glance does not do; None when all must be."""
@@ -132,10 +142,13 @@ class JsonReader(ABC):
             self._sight = Sight(cut, self._options.watch.networks, self._alone)
         if (told := self._sight.tell(lines["raw"])) is None:
             return None
-        before, memory = self.state(), copy.deepcopy(self._decoder)
+        before, memory = self._deciding(), copy.deepcopy(self._decoder)
+        if cut.counts:
+            unread = told.counts.filter(~pl.col("at").is_in(told.ends))
+            self._decoder.skip(unread.with_columns(source_line=lines["source_line"].gather(unread["at"])))
         parsed = self._careful(lines.filter(~told.unread))
         doubted = parsed.rejects["source_line"].is_in(lines["source_line"].gather(told.ends).implode()).any()
-        if doubted or self.state() != before or not self._steady(told, parsed):
+        if doubted or self._deciding() != before or not self._steady(told, parsed):
             self._decoder = memory
             self._sight.fail()
             return None
@@ -153,9 +166,9 @@ class JsonReader(ABC):
 
     def _alone(self, line: str) -> Parsed | None:
         """What one line is read as; None where something of it is remembered."""
-        before, memory = self.state(), copy.deepcopy(self._decoder)
+        before, memory = self._deciding(), copy.deepcopy(self._decoder)
         parsed = self._careful(pl.DataFrame({"source_line": [1], "raw": [line]}, schema=_LINES))
-        remembered, self._decoder = self.state() != before, memory
+        remembered, self._decoder = self._deciding() != before, memory
         return None if remembered else parsed
 
     def read_array(self, data: bytes) -> Parsed:
@@ -206,8 +219,15 @@ class RecordReader(JsonReader):
         found = decoder.cut() if idle is not None and isinstance(decoder, LucidDecoder) else None
         return None if found is None or idle is None else replace(found, free=found.free | idle)
 
-    def _expects_header(self) -> bool:
-        return self._form.idle is not None and getattr(self._decoder, "expects_header", False)
+    def _head(self) -> int:
+        if self._form.idle is None:
+            return 0
+        if getattr(self._decoder, "expects_evidence", False):
+            return _EVIDENCE
+        return _HEAD if getattr(self._decoder, "expects_header", False) else 0
+
+    def _deciding(self) -> Any:
+        return self._decoder.deciding() if isinstance(self._decoder, CountingDecoder) else self.state()
 
     @property
     def form(self) -> Form:

@@ -17,6 +17,7 @@ from assets import notify
 from assets.build import build_defs
 from assets.notify import NotifyError, post
 from assets.processes.instances import open_instance
+from assets.processes.run_tags import ORIGIN
 from assets.runner import run_days
 from pipeline.settings import NotifySettings
 from tests.worlds import CONFIG, day, log_path, make_site
@@ -74,10 +75,15 @@ def test_a_failed_run_is_told_with_its_days_and_their_reasons(
         (run,) = instance.get_runs()
         (event,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
         assert event.dagster_event is not None
-        context = dg.build_run_status_sensor_context(
-            sensor_name="failed_runs", dagster_event=event.dagster_event, dagster_instance=instance, dagster_run=run
-        ).for_run_failure()
-        sensor(context)
+        for told_of in (run, run.with_tags({k: v for k, v in run.tags.items() if k != ORIGIN})):
+            assert server.bodies == []  # A command has told of its run by its exit code.
+            context = dg.build_run_status_sensor_context(
+                sensor_name="failed_runs",
+                dagster_event=event.dagster_event,
+                dagster_instance=instance,
+                dagster_run=told_of,
+            ).for_run_failure()
+            sensor(context)
     ((path, told),) = server.bodies
     assert path == "/hook?key=secret"
     assert (told["event"], told["site"], told["run_id"]) == ("run_failed", "site", run.run_id)

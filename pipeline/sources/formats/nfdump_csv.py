@@ -6,13 +6,15 @@ What the columns mean is in `nfdump_fields`.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from pipeline.sources.declared import Decoded
 from pipeline.sources.delimited import DelimitedDecoder, Layout
-from pipeline.sources.formats.nfdump_fields import Tally, merged, settle
+from pipeline.sources.formats.nfdump_fields import Tally, impossible, merged, settle
+from pipeline.sources.glances.sight import Cut
 from pipeline.sources.json_lines import Fields
 from pipeline.sources.records import JsonDecoder
 from pipeline.sources.reverse import Reverse
@@ -79,6 +81,9 @@ _JSON_FIELDS: Fields = {
     "dest_nat": ("dst4_xlt_ip", "dst6_xlt_ip"),
     "received_port": ("dst_xlt_port",),
 }
+_TIMES = frozenset(("end",))
+_JUDGED = ("in_packets", "in_bytes")
+_SOUND = ~impossible("in_packets", "in_bytes")
 
 
 class CsvDecoder:
@@ -88,6 +93,28 @@ class CsvDecoder:
         self._cells, self._tally, self._reverse = DelimitedDecoder(_LAYOUT), Tally(), Reverse()
         self._named = False
         """Whether the last line was the header of a Summary."""
+        self._skipped: pl.DataFrame | None = None
+        """Records that were told at a glance and are not summed up yet."""
+
+    expects_header = False
+
+    @property
+    def expects_evidence(self) -> bool:
+        """Whether it is not settled that both directions are there."""
+        return not self._reverse.settled
+
+    def cut(self) -> Cut | None:
+        """See LucidDecoder."""
+        cut = self._cells.cut() if self._reverse.settled else None
+        return None if cut is None else replace(cut, times=_TIMES, counts=(*_JUDGED, "out_bytes"), sound=_SOUND)
+
+    def deciding(self) -> Any:
+        """See CountingDecoder: all but the sums."""
+        return self.state() | {"tally": None}
+
+    def skip(self, counts: pl.DataFrame) -> None:
+        """See CountingDecoder."""
+        self._skipped = counts
 
     def state(self) -> dict[str, Any]:
         """The columns in force, sums since the last Summary, and the evidence of both directions."""
@@ -108,7 +135,8 @@ class CsvDecoder:
         """See Decoder."""
         rows, marks = self._apart(lines)
         found = self._cut(rows, reason)
-        wrong = self._tally.mismatches(found.fields, marks)
+        wrong = self._tally.mismatches(found.fields, marks, skipped=self._skipped)
+        self._skipped = None
         fields, odd = settle(found.fields, self._reverse)
         warnings = merged(odd, {"summary_mismatch": wrong})
         comments = found.comments + lines.height - rows.height
@@ -146,6 +174,26 @@ class JsonLines:
 
     def __init__(self) -> None:
         self._objects, self._reverse = JsonDecoder(_JSON_FIELDS), Reverse()
+
+    expects_header = False
+
+    @property
+    def expects_evidence(self) -> bool:
+        """Whether it is not settled that both directions are there."""
+        return not self._reverse.settled
+
+    def cut(self) -> Cut | None:
+        """See LucidDecoder."""
+        if not self._reverse.settled:
+            return None
+        return replace(self._objects.cut(), times=_TIMES, counts=_JUDGED, sound=_SOUND)
+
+    def deciding(self) -> Any:
+        """See CountingDecoder."""
+        return self.state()
+
+    def skip(self, counts: pl.DataFrame) -> None:
+        """See CountingDecoder; nothing is summed up."""
 
     def state(self) -> dict[str, Any]:
         """The evidence of both directions."""

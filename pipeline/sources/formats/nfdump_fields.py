@@ -102,6 +102,12 @@ def _events(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def impossible(packets: pl.Expr | str, size: pl.Expr | str) -> pl.Expr:
+    """Whether packets with so many bytes in all are smaller than their headers."""
+    packets, size = (pl.col(e) if isinstance(e, str) else e for e in (packets, size))
+    return size < packets * 20
+
+
 def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[str, int]]:
     """Columns as nfdump names them -> fields of a form, and what is odd about the block.
 
@@ -136,7 +142,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
     packets, size = (pl.col(c).cast(pl.Float64, strict=False) for c in ("in_packets", "in_bytes"))
     odd = found.select(
         sampled=(pl.col("sampled") == "1").sum(),
-        impossible_packet_size=((size < packets * 20) & ~pl.col("src").str.contains(":", literal=True)).sum(),
+        impossible_packet_size=(impossible(packets, size) & ~pl.col("src").str.contains(":", literal=True)).sum(),
     ).row(0, named=True)
     tcp = proto.is_in(["tcp", "6"])
     answered = tcp & pl.coalesce(ack, packets >= 3)
@@ -158,13 +164,20 @@ class Tally:
         """Take up a state."""
         self.bytes, self.exact = state[0], bool(state[1])
 
-    def mismatches(self, found: pl.DataFrame, marks: pl.DataFrame, rounded: pl.Expr | None = None) -> int:
+    def mismatches(
+        self,
+        found: pl.DataFrame,
+        marks: pl.DataFrame,
+        rounded: pl.Expr | None = None,
+        skipped: pl.DataFrame | None = None,
+    ) -> int:
         """How many Summaries differ from the records before them.
 
         Args:
             found: records with source_line, in_bytes and out_bytes as text.
             marks: Summaries (source_line, total); no total where it is rounded.
             rounded: which records' counters are.
+            skipped: other records with the same as numbers, whose counters are believed.
         """
         size = [pl.col(c).cast(pl.Float64, strict=False) for c in ("in_bytes", "out_bytes")]
         plain = [pl.when(s.is_between(0, _MOST)).then(s).otherwise(0.0) for s in size]
@@ -172,7 +185,12 @@ class Tally:
             "source_line",
             bytes=plain[0] + plain[1],
             rounded=pl.lit(False) if rounded is None else rounded,
-        ).with_columns(part=marks["source_line"].search_sorted(found["source_line"]))
+        )
+        if skipped is not None:
+            size = [pl.col(c).fill_null(0).cast(pl.Float64) for c in ("in_bytes", "out_bytes")]
+            more = skipped.select("source_line", bytes=size[0] + size[1], rounded=pl.lit(False))
+            lines = pl.concat([lines, more])
+        lines = lines.with_columns(part=marks["source_line"].search_sorted(lines["source_line"]))
         sums = lines.group_by("part").agg(pl.col("bytes").sum(), pl.col("rounded").any())
         parts = pl.DataFrame({"part": range(marks.height + 1)}, schema={"part": lines.schema["part"]})
         both = parts.join(sums, on="part", how="left", maintain_order="left").with_columns(

@@ -97,6 +97,11 @@ class SilkDecoder:
 
     expects_header = False
 
+    @property
+    def expects_evidence(self) -> bool:
+        """Whether it is not settled that both directions are there."""
+        return not self._reverse.settled
+
     def cut(self) -> Cut | None:
         """See LucidDecoder; until it is settled that both directions are there, every record is evidence."""
         return self._cells.cut() if self._cells is not None and self._reverse.settled else None

@@ -45,6 +45,12 @@ class Cut:
     """What lines that only seem to be plain hold."""
     spans: Callable[[pl.Series], bool] | None = None
     """Whether any of some lines may belong to one record with other lines."""
+    times: frozenset[str] = frozenset()
+    """Fields that decide nothing about such flows either as long as they hold a time."""
+    counts: tuple[str, ...] = ()
+    """Counters that are asked of lines that are not read."""
+    sound: pl.Expr | None = None
+    """Whether nothing more than others is to be said of such counters (Int64, null where a line has none)."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Told:
     ends: list[int]
     local: bool
     """Whether times name no zone."""
+    counts: pl.DataFrame
+    """Of all plain lines: which of the lines (`at`), and the counters that were asked for."""
 
     @cached_property
     def unread(self) -> pl.Series:
@@ -79,7 +87,7 @@ class Sight:
         """Args: read is the careful reader of one line, None where it remembers something of it."""
         self.cut, self._read = cut, read
         addresses = glance.unwatched_by_family(networks)
-        self._maker = None if addresses is None else Maker(cut.separator, cut.free, addresses)
+        self._maker = None if addresses is None else Maker(cut.separator, cut.free, addresses, cut.times)
         self._templates, self._refused = list[Template](), set[Template]()
         self._looks, self._fails = self.looks, 0
 
@@ -140,22 +148,24 @@ class Sight:
     def _match(self, raw: pl.Series) -> Told | None:
         """Which lines match a template, with the first and last of each."""
         cut = raw.str.split(self.cut.separator)
-        width, rows, ends = cut.list.len(), pl.int_range(len(raw), eager=True), list[int]()
+        width, rows = cut.list.len(), pl.int_range(len(raw), eager=True)
+        ends, counts = list[int](), list[pl.DataFrame]()
         plain = pl.repeat(False, len(raw), eager=True)
         for template in self._templates:
             wanted = (width == len(template.cells)) & ~plain
             if not wanted.any():
                 continue
             found = _Cells((cut if wanted.all() else cut.filter(wanted)).explode(), template)
-            at = rows.filter(wanted).filter(found.plain())
+            at = rows.filter(wanted).filter(found.plain(self.cut.sound, self.cut.counts))
             if not at.is_empty():
                 plain = plain.scatter(at, values=True)
                 ends += [at[i] for i in found.ends()]
+                counts.append(found.counts.select(pl.lit(at).alias("at"), *self.cut.counts))
         if not ends or (self.cut.never and raw.str.contains(self.cut.never, literal=True).any()):
             return None
         if self.cut.spans is not None and self.cut.spans(raw.filter(~plain)):
             return None
-        return Told(plain, ends, any(t.local for t in self._templates))
+        return Told(plain, ends, any(t.local for t in self._templates), pl.concat(counts))
 
 
 class _Cells:
@@ -165,10 +175,12 @@ class _Cells:
         self._template, self._width = template, len(template.cells)
         self._flat = flat
         self._rows = pl.Series(dtype=pl.UInt32)
+        self.counts = pl.DataFrame()
+        """Of the lines that match, the counters that were asked for."""
         self._lasting = any(cell.lasted for cell in template.cells)
 
-    def plain(self) -> pl.Series:
-        """Which lines match: those that have all that stands fast, and of these all others."""
+    def plain(self, sound: pl.Expr | None = None, counts: Sequence[str] = ()) -> pl.Series:
+        """Which lines match: those that have all that stands fast, and of these all others, with sound counters."""
         cells = self._template.cells
         told = pl.Series([True]).new_from_index(0, len(self._flat) // self._width)
         for i, cell in enumerate(cells):
@@ -181,6 +193,10 @@ class _Cells:
                 fits = _fit(texts, cell)
                 if not fits.all():
                     rows = rows.filter(fits)
+        self.counts = pl.DataFrame([self._count(name, rows) for name in counts])
+        if sound is not None and len(rows):
+            fits = self.counts.select(sound.fill_null(value=False)).to_series()
+            rows, self.counts = rows.filter(fits), self.counts.filter(fits)
         self._rows = rows
         return pl.repeat(False, len(told), eager=True).scatter(rows, values=True)
 
@@ -201,6 +217,14 @@ class _Cells:
         # Texts that differ in one value alone, and not in its length, sort as it does.
         alike = kind == "start" and self._template.cells[place].single and texts.str.len_bytes().n_unique() == 1
         return texts if alike and not self._lasting else texts.str.extract(patterns[place])
+
+    def _count(self, name: str, rows: pl.Series) -> pl.Series:
+        """A counter of some of the lines."""
+        place = next((i for i, cell in enumerate(self._template.cells) if name in cell.counts), None)
+        if place is None:
+            return pl.repeat(None, len(rows), dtype=pl.Int64, eager=True).alias(name)
+        texts, pattern = self._at(place).gather(rows), self._template.cells[place].counts[name]
+        return (texts.str.extract(pattern) if pattern else texts).cast(pl.Int64).alias(name)
 
     def _at(self, place: int) -> pl.Series:
         return self._flat.gather_every(self._width, place)

@@ -19,6 +19,7 @@ from pipeline.sources.glances import glance
 ENDS = frozenset(("src", "dest", "srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"))
 PORTS = frozenset(("src_port", "dest_port", "port"))
 COUNTS = frozenset((*conn.COUNTERS, "sent", "total", "src_bytes", "dest_bytes"))
+COUNTS |= frozenset(f"{way}_{what}" for way in ("in", "out") for what in ("bytes", "packets"))
 LASTED = "lasted"
 """The name of whole seconds that lie between a flow's start and the time that is told in its place."""
 _COUNT = "(?:0|[1-9][0-9]{0,14})"
@@ -63,6 +64,8 @@ class Cell:
     """A pattern whose group is the seconds between the start and the time that is told in its place."""
     fixed: bool = False
     """Whether only the very text that was seen will do."""
+    counts: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Counter -> a pattern whose group is its value; empty where the value is the whole cell."""
     single: bool = False
     """Whether all but one value in it stands fast."""
 
@@ -98,6 +101,8 @@ class Maker:
     """Fields that decide nothing about flows of nobody watched."""
     addresses: tuple[str, str]
     """Patterns of IPv4 and IPv6 addresses outside the watched networks."""
+    times: Collection[str] = ()
+    """Fields that decide nothing either as long as they hold a time."""
 
     def template(self, parts: Parts) -> Template | None:
         """The template of a line; None when it tells no start, or one that holds the separator."""
@@ -120,6 +125,7 @@ class Maker:
                 start=_found(patterns, group, start, core),
                 lasted=_found(patterns, group, lasted, "[0-9]+"),
                 fixed=fixed,
+                counts=_counts(patterns, group),
                 single=sum(isinstance(p, Slot) for p in group) == 1,
             )
             cells.append(found)
@@ -157,6 +163,8 @@ class Maker:
         """The pattern of a value that is judged; None where only the value that was seen will do."""
         if names <= ENDS and _ADDRESS.fullmatch(text):
             return self.addresses[":" in text] or None
+        if names <= frozenset(self.times) and (form := _time(text)) is not None:
+            return "".join(form)
         kinds = ((PORTS, _PORT, "[0-9]+"), (COUNTS, _COUNT, _COUNT), (frozenset(("duration",)), _REAL, _REAL))
         return next((p for fields, p, like in kinds if names <= fields and re.fullmatch(like, text)), None)
 
@@ -167,6 +175,13 @@ def _found(patterns: Sequence[str], group: Sequence[str | Slot], slot: Slot | No
     if at is None or slot is None:
         return ""
     return f"^{''.join(patterns[:at])}[ {re.escape(slot.quotes[0])}]*({inner})"
+
+
+def _counts(patterns: Sequence[str], group: Sequence[str | Slot]) -> dict[str, str]:
+    """The counters that stand in a cell, by the patterns that find them."""
+    slots = [p for p in group if isinstance(p, Slot) and len(p.names) == 1 and p.names <= COUNTS]
+    bare = all(p.quotes == ("", "") if isinstance(p, Slot) else not p for p in group)
+    return {next(iter(p.names)): "" if bare else _found(patterns, group, p, _COUNT) for p in slots}
 
 
 def _time(text: str) -> tuple[str, str] | None:

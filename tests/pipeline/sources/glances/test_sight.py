@@ -29,8 +29,10 @@ from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
 from tests.pipeline.sources.test_zeek_agreement import blocks_of, facts
 
-DELIMITED = {"cim_csv": ",", "vpc_text": " ", "silk": "|", "argus": ",", "table_csv": ","}
-JSON = ("suricata", "ecs", "ocsf", "zeek_json", "cim_json", "vpc_json", "gcp")
+DELIMITED = {"cim_csv": ",", "vpc_text": " ", "silk": "|", "nfdump_csv": ",", "argus": ",", "table_csv": ","}
+JSON = ("suricata", "ecs", "ocsf", "zeek_json", "cim_json", "vpc_json", "nfdump_json", "gcp")
+BOTH = ("silk", "nfdump_csv", "nfdump_json")
+"""They must show both directions first."""
 PAIRS = {"fortinet": " ", "checkpoint": "|", "checkpoint quoted": "; "}
 NAMES = (*JSON, *DELIMITED, *PAIRS)
 NETWORKS = ("192.0.2.0/28", "10.77.0.0/16", "2001:db8:25::/48")
@@ -77,7 +79,7 @@ def plain_lines(name: str) -> tuple[str, list[str]]:
     if quoted:
         pairs = [f'{name}:"{value}"' for name, _, value in (pair.partition("=") for pair in template.split("|"))]
         template = f"\x00134>1 <end_iso>Z gw-1 CheckPoint 1234 - [{'; '.join(pairs)}]"
-    frame = next(format_files.chunks(3_000 if name == "silk" else 160, one_way))  # SiLK must show both directions.
+    frame = next(format_files.chunks(3_000 if name in BOTH else 160, one_way))
     return head, [
         line
         for line in format_files.lines(frame, template).str.replace("\x00", "<")
@@ -194,14 +196,14 @@ def test_no_spoilt_line_is_told_otherwise_at_a_glance(name: str, every: int, mon
     """Blocks of plain lines come first, so that there are templates; then the spoilt ones give theirs."""
     monkeypatch.setattr(sight, "_RARE", 0.0)
     head, plain = plain_lines(name)
-    data = joined(head, [*plain, *spoilt(name, plain[7])[::every]])
+    data = joined(head, [*plain * (2 if name in BOTH else 1), *spoilt(name, plain[7])[::every]])
     assert check(name, data, sum(len(line) + 1 for line in plain)) > 20
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_plain_lines_are_told_at_a_glance(name: str) -> None:
     head, plain = plain_lines(name)
-    assert check(name, joined(head, plain * 2, "\r\n"), 200_000 if name == "silk" else 1 << 24) > 0.5 * len(plain)
+    assert check(name, joined(head, plain * 2, "\r\n"), 200_000 if name in BOTH else 1 << 24) > 0.5 * len(plain)
 
 
 @cache
@@ -269,3 +271,19 @@ def test_templates_of_times_that_decide_nothing_are_refused(monkeypatch: pytest.
     fields = {**decoder.fields, "ts": ("flow.end",), "end": ("flow.start",)}
     monkeypatch.setattr(JsonDecoder, "cut", lambda _: Cut(JsonParts(fields)))
     assert check("suricata", joined(head, plain), 1 << 24) == 0
+
+
+def test_records_told_at_a_glance_count_in_the_summary_behind_them() -> None:
+    head, plain = plain_lines("nfdump_csv")
+    sent = sum(int(line.split(",")[12]) + int(line.split(",")[14]) for line in plain)
+
+    def summary(total: int) -> list[str]:
+        names = "flows,bytes,packets,avg_bps,avg_pps,avg_bpp"
+        return ["Summary", names, f"{len(plain)},{total},1,1,1,1"]
+
+    lines = [*plain, *summary(sent), *plain, *summary(sent), *plain, *summary(sent + 1), *plain[:60]]
+    data = joined(head, lines)
+    # The first block shows both directions; the Summaries of the others lie within, at the end, and behind it.
+    for size in (200_000, 330_000, 400_000):
+        assert check("nfdump_csv", data, size) > len(plain)
+        assert read("nfdump_csv", data, size)[0].account.warnings["summary_mismatch"] == 1
