@@ -283,10 +283,17 @@ _NPROBE_JSON = replace(
     name="nprobe",
     vendor_product="nProbe",
     contract=Contract("OUT_BYTES", "IN_BYTES", "IP", "FIRST_SWITCHED", "`IN_BYTES` alone tells one direction; deltas"),
-    marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:|[{,]\s*"(?:8|27)"\s*:\s*"[^{}]*[{,]\s*"(?:12|28)"\s*:\s*"'),
-    decoder=json_decoder({ours: (*names, *_ELEMENTS[ours]) for ours, names in _NPROBE.items()}),
+    marks=re.compile(rb'"IPV[46]_SRC_ADDR"\s*:'),
+    decoder=json_decoder(_NPROBE),
     derive=_derive_nprobe,
     local_time=True,
+)
+_NPROBE_NUMBERED = replace(
+    _NPROBE_JSON,
+    name="nprobe_numbered",
+    contract=replace(_NPROBE_JSON.contract, records="as JSON; with the numbers of NetFlow 9 for names"),
+    marks=re.compile(rb'[{,]\s*"(?:8|27)"\s*:\s*"[^{}]*[{,]\s*"(?:12|28)"\s*:\s*"'),
+    decoder=json_decoder(_ELEMENTS),
 )
 _NPROBE_CSV = replace(
     _NPROBE_JSON,
@@ -355,4 +362,14 @@ _VFLOW = replace(
     decoder=lambda _: VflowDecoder(JsonDecoder(_IPFIX)),
     numbers_records=True,
 )
-COLLECTORS = (_GOFLOW, _PMACCT_JSON, _PMACCT_CSV, _NPROBE_JSON, _NPROBE_CSV, _YAF, _IPFIX_JSON, _VFLOW)
+COLLECTORS = (
+    _GOFLOW,
+    _PMACCT_JSON,
+    _PMACCT_CSV,
+    _NPROBE_JSON,
+    _NPROBE_NUMBERED,
+    _NPROBE_CSV,
+    _YAF,
+    _IPFIX_JSON,
+    _VFLOW,
+)

@@ -144,7 +144,7 @@ RECORDS: dict[str, tuple[str, Any]] = {
     ),
     "OpenShift's network observability": ("goflow2", NETOBSERV),
     "nprobe": ("nprobe", NPROBE),
-    "nprobe, by numbers": ("nprobe", {ELEMENTS[name]: value for name, value in NPROBE.items()}),
+    "nprobe, by numbers": ("nprobe_numbered", {ELEMENTS[name]: value for name, value in NPROBE.items()}),
     "nprobe, CSV": ("nprobe_csv", "\n".join(",".join(map(str, cells)) for cells in (NPROBE, NPROBE.values()))),
     "nprobe, parted by bars": (
         "nprobe_csv",
