@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.flows import DayFlows, build_flows, flow_inputs
+from pipeline.flows import DayFlows, build_flows, flow_inputs, lines_read
 from pipeline.inventory import Inventory
 from pipeline.schemas import FLOWS
 from pipeline.settings import CountingSettings, Settings
@@ -312,3 +312,17 @@ def test_counters_of_sampled_packets_are_multiplied_where_the_site_asks_for_it(
     assert sorted(rows["bytes_in"].to_list()) == sorted(received)
     assert sorted(rows["sampling_rate"].to_list()) == [1.0, 2.0, 1_000.0, 2.0**62]
     assert found.facts["warnings"]["sampled_counters"] == 4
+
+
+@pytest.mark.parametrize(
+    ("facts", "read"),
+    [
+        ({}, 0),
+        ({"lines": 5, "comments": 5, "quarantined": 0}, 5),  # A quiet hour: a header and nothing else.
+        ({"lines": 5, "comments": 4, "quarantined": 1}, 0),
+        ({"lines": 5, "comments": 3, "quarantined": 1, "others": 1}, 5),
+        ({"lines": 5, "quarantined": 5}, 0),  # As earlier versions told it.
+    ],
+)
+def test_no_line_was_read_where_every_one_was_set_aside(facts: dict[str, int], read: int) -> None:
+    assert lines_read(facts) == read
