@@ -168,6 +168,24 @@ def office(draw: random.Random, share: float = 1.0) -> Hourly:
     return found
 
 
+def test_silence_weighs_what_is_usual_by_how_it_varies() -> None:
+    """By hand: 10, 20 and 30 spread by (100 + 0 + 100) / 20 = 10, so D = (10 + 7 (10 + 2.5) / 7) / 9 = 2.5."""
+    past = {day: {"mx": count} for day, count in zip(DAYS, (10.0, 20.0, 30.0), strict=False)}
+    found = silence("any", (), past, dict.fromkeys(DAYS, "any"))
+    assert (found.silent, found.usual) == (("mx",), 1)
+    assert found.chance == pytest.approx(math.exp(-20 / 2.5))
+
+
+def test_silent_hours_weigh_what_is_usual_by_how_days_vary() -> None:
+    """By hand: two hours of 10, 20 and 30 lie (100 + 100) / 40 x 3/2 = 7.5 apart on two of three days."""
+    hourly = Hourly.of([[count if h in (10, 11) else 0 for h in range(24)] for count in (10, 20, 30)])
+    assert hourly is not None
+    assert hourly.dispersion == pytest.approx(7.5)
+    chance, hours = hourly.silent([0] * 24, range(24))
+    assert hours == (10, 11)
+    assert chance == pytest.approx(24 * math.exp(-40 / 7.5))
+
+
 def test_a_silent_afternoon_is_odd_and_silent_nights_are_not() -> None:
     draw = random.Random(1)
     hourly, today = office(draw), drawn(draw)
