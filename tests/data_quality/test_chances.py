@@ -29,6 +29,25 @@ def test_two_days_of_a_kind_tell_nothing_and_three_do() -> None:
     assert usual("Monday", {d: 100.0 for d in PAST if d.weekday() == 0 and d >= PAST[-21]}, KINDS) is not None
 
 
+# What the median deviation of n values falls short by, as 10^5 draws of n normal values tell it to two digits.
+SHORT = {3: 1.49, 4: 1.36, 5: 1.21, 6: 1.19, 7: 1.14, 8: 1.13, 9: 1.10, 10: 1.09, 15: 1.06}
+
+
+@pytest.mark.parametrize(("days", "short"), SHORT.items())
+def test_the_scale_of_few_days_is_wider_by_what_their_median_deviation_falls_short(days: int, short: float) -> None:
+    """The logarithms are 1, 2, 3 ...; two days of another kind say nothing, however far apart they lie."""
+    kinds = dict.fromkeys(DAYS, "any")
+    past = {DAYS[n]: 3 * (math.exp(n + 1) - 0.5) for n in range(days)}
+    others = {DAYS[30]: 0.0, DAYS[31]: 10.0**6}
+    found = usual("any", past | others, kinds | dict.fromkeys(others, "rare"), unit=3.0, noise=0.0)
+    assert found is not None
+    middle = (days + 1) / 2
+    away = sorted(abs(n - middle) for n in range(1, days + 1))
+    deviation = 1.4826 * (away[(days - 1) // 2] + away[days // 2]) / 2
+    assert found.count == pytest.approx(3 * (math.exp(middle) - 0.5))
+    assert found.scale == pytest.approx(short * deviation * math.sqrt(1 + math.pi / 2 / days), rel=0.01)
+
+
 @pytest.mark.parametrize("clients", [5, 40, 2_000, 100_000])
 def test_half_of_what_is_usual_is_odd_at_a_large_site_and_nothing_is_odd_at_any(clients: int) -> None:
     draw = random.Random(clients)
@@ -147,6 +166,24 @@ def office(draw: random.Random, share: float = 1.0) -> Hourly:
     found = Hourly.of([drawn(draw, share) for _ in range(4)])
     assert found is not None
     return found
+
+
+def test_silence_weighs_what_is_usual_by_how_it_varies() -> None:
+    """By hand: 10, 20 and 30 spread by (100 + 0 + 100) / 20 = 10, so D = (10 + 7 (10 + 2.5) / 7) / 9 = 2.5."""
+    past = {day: {"mx": count} for day, count in zip(DAYS, (10.0, 20.0, 30.0), strict=False)}
+    found = silence("any", (), past, dict.fromkeys(DAYS, "any"))
+    assert (found.silent, found.usual) == (("mx",), 1)
+    assert found.chance == pytest.approx(math.exp(-20 / 2.5))
+
+
+def test_silent_hours_weigh_what_is_usual_by_how_days_vary() -> None:
+    """By hand: two hours of 10, 20 and 30 lie (100 + 100) / 40 x 3/2 = 7.5 apart on two of three days."""
+    hourly = Hourly.of([[count if h in (10, 11) else 0 for h in range(24)] for count in (10, 20, 30)])
+    assert hourly is not None
+    assert hourly.dispersion == pytest.approx(7.5)
+    chance, hours = hourly.silent([0] * 24, range(24))
+    assert hours == (10, 11)
+    assert chance == pytest.approx(24 * math.exp(-40 / 7.5))
 
 
 def test_a_silent_afternoon_is_odd_and_silent_nights_are_not() -> None:
