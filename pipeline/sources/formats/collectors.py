@@ -292,7 +292,10 @@ _NPROBE_NUMBERED = replace(
     _NPROBE_JSON,
     name="nprobe_numbered",
     contract=replace(_NPROBE_JSON.contract, records="as JSON; with the numbers of NetFlow 9 for names"),
-    marks=re.compile(rb'[{,]\s*"(?:8|27)"\s*:\s*"[^{}]*[{,]\s*"(?:12|28)"\s*:\s*"'),
+    marks=re.compile(
+        rb'[{,]\s*"(?:8|27)"\s*:\s*"[^{}]*[{,]\s*"(?:12|28)"\s*:\s*"'
+        rb'|[{,]\s*"(?:12|28)"\s*:\s*"[^{}]*[{,]\s*"(?:8|27)"\s*:\s*"'
+    ),
     decoder=json_decoder(_ELEMENTS),
 )
 _NPROBE_CSV = replace(

@@ -116,7 +116,8 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
     the first record seen (nfdump -b), so that the ports decide; events of a firewall know who began.
     """
     missing = [pl.lit(None, pl.String).alias(c) for c in (*NAMES, "sampled") if c not in found.columns]
-    found = _events(found.with_columns(missing))
+    # Times that are numbers in every record of a block are no text.
+    found = _events(found.with_columns(missing).with_columns(pl.col("end", "duration").cast(pl.String)))
     clocks = found["duration"].str.contains(":", literal=True).any()  # Most outputs write seconds.
     proto = pl.col("proto").str.to_lowercase().replace(_ICMP)
     nsel = pl.col("nsel").is_not_null()

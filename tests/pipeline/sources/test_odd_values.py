@@ -33,6 +33,10 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
          "IN_BYTES": 420, "OUT_BYTES": 5_420, "FIRST_SWITCHED": T, "LAST_SWITCHED": T + 5},
         "OUT_BYTES",
     ),
+    "nprobe_numbered": (
+        {"8": CLIENT, "7": 50_001, "12": SERVER, "11": 993, "4": 6, "1": 420, "23": 5_420, "22": T, "21": T + 5},
+        "23",
+    ),
     "ipfix_json": (
         {"flowStartMilliseconds": T * 1_000, "flowEndMilliseconds": T * 1_000 + 5, "sourceIPv4Address": CLIENT,
          "destinationIPv4Address": SERVER, "sourceTransportPort": 50_001, "destinationTransportPort": 993,
@@ -225,6 +229,13 @@ def test_no_value_of_any_field_breaks_a_reader(name: str) -> None:
         lines = [json.dumps(changed(record, path, value)) for value in ODD]
         assert read(name, *lines).account.lines == len(ODD)
         assert read(name, lines[0]).account.lines == 1  # A field that no record of a block has.
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_field_that_is_a_number_in_every_record_breaks_no_reader(name: str) -> None:
+    record, _ = RECORDS[name]
+    for path in leaves(record):
+        assert read(name, json.dumps(changed(record, path, T))).account.lines == 1
 
 
 @pytest.mark.parametrize("name", RECORDS)

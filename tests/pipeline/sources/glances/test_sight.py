@@ -18,6 +18,7 @@ from benchmarks import format_files
 from pipeline.inventory import Inventory
 from pipeline.mapping import ColumnMapping
 from pipeline.settings import InventoryEntry
+from pipeline.sources import reverse
 from pipeline.sources.base import Parsed, ReadOptions, merge
 from pipeline.sources.formats.suricata import SURICATA
 from pipeline.sources.glances import sight
@@ -32,7 +33,7 @@ from tests.pipeline.sources.test_zeek_agreement import blocks_of, facts
 DELIMITED = {"cim_csv": ",", "vpc_text": " ", "silk": "|", "nfdump_csv": ",", "argus": ",", "table_csv": ","}
 JSON = ("suricata", "ecs", "ocsf", "zeek_json", "cim_json", "vpc_json", "nfdump_json", "gcp")
 BOTH = ("silk", "nfdump_csv", "nfdump_json")
-"""They must show both directions first."""
+"""They must show both directions first, which a few pairs of records settle here."""
 PAIRS = {"fortinet": " ", "checkpoint": "|", "checkpoint quoted": "; "}
 NAMES = (*JSON, *DELIMITED, *PAIRS)
 NETWORKS = ("192.0.2.0/28", "10.77.0.0/16", "2001:db8:25::/48")
@@ -79,7 +80,7 @@ def plain_lines(name: str) -> tuple[str, list[str]]:
     if quoted:
         pairs = [f'{name}:"{value}"' for name, _, value in (pair.partition("=") for pair in template.split("|"))]
         template = f"\x00134>1 <end_iso>Z gw-1 CheckPoint 1234 - [{'; '.join(pairs)}]"
-    frame = next(format_files.chunks(3_000 if name in BOTH else 160, one_way))
+    frame = next(format_files.chunks(400 if name in BOTH else 160, one_way))
     return head, [
         line
         for line in format_files.lines(frame, template).str.replace("\x00", "<")
@@ -165,6 +166,11 @@ def read(name: str, data: bytes, size: int = 1 << 24, zone: str = "UTC") -> tupl
     return parsed, reader
 
 
+@pytest.fixture(autouse=True)
+def _few_pairs_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reverse, "_SETTLED", 100)
+
+
 def check(name: str, data: bytes, size: int, zone: str = "UTC") -> int:
     """Assert that both ways say the same; how many lines were told at a glance."""
     told = list[int]()
@@ -190,11 +196,14 @@ def joined(head: str, lines: list[str], end: str = "\n") -> bytes:
     return "".join(line + end for line in [*head.splitlines(), *lines]).encode("utf-8", errors="surrogatepass")
 
 
-@pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("every", "sample"), [(17, 20), pytest.param(1, 60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_spoilt_line_is_told_otherwise_at_a_glance(name: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_spoilt_line_is_told_otherwise_at_a_glance(
+    name: str, every: int, sample: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Blocks of plain lines come first, so that there are templates; then the spoilt ones give theirs."""
     monkeypatch.setattr(sight, "_RARE", 0.0)
+    monkeypatch.setattr(sight, "_SAMPLE", sample)
     head, plain = plain_lines(name)
     data = joined(head, [*plain * (2 if name in BOTH else 1), *spoilt(name, plain[7])[::every]])
     assert check(name, data, sum(len(line) + 1 for line in plain)) > 20
@@ -203,7 +212,7 @@ def test_no_spoilt_line_is_told_otherwise_at_a_glance(name: str, every: int, mon
 @pytest.mark.parametrize("name", NAMES)
 def test_plain_lines_are_told_at_a_glance(name: str) -> None:
     head, plain = plain_lines(name)
-    assert check(name, joined(head, plain * 2, "\r\n"), 200_000 if name in BOTH else 1 << 24) > 0.5 * len(plain)
+    assert check(name, joined(head, plain * 2, "\r\n"), 30_000 if name in BOTH else 1 << 24) > 0.5 * len(plain)
 
 
 @cache
@@ -284,6 +293,6 @@ def test_records_told_at_a_glance_count_in_the_summary_behind_them() -> None:
     lines = [*plain, *summary(sent), *plain, *summary(sent), *plain, *summary(sent + 1), *plain[:60]]
     data = joined(head, lines)
     # The first block shows both directions; the Summaries of the others lie within, at the end, and behind it.
-    for size in (200_000, 330_000, 400_000):
+    for size in (26_000, 43_000, 52_000):
         assert check("nfdump_csv", data, size) > len(plain)
         assert read("nfdump_csv", data, size)[0].account.warnings["summary_mismatch"] == 1
