@@ -143,7 +143,7 @@ class JsonReader(ABC):
         if (told := self._sight.tell(lines["raw"])) is None:
             return None
         before, memory = self._deciding(), copy.deepcopy(self._decoder)
-        if cut.counts:
+        if isinstance(self._decoder, CountingDecoder):
             unread = told.counts.filter(~pl.col("at").is_in(told.ends))
             self._decoder.skip(unread.with_columns(source_line=lines["source_line"].gather(unread["at"])))
         parsed = self._careful(lines.filter(~told.unread))

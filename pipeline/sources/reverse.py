@@ -66,3 +66,15 @@ class Reverse:
             return {}
         found, self.pending = self.pending, 0
         return {WARNING: found}
+
+
+class Evident:
+    """What decoders have in common whose lines can be told at a glance once a file has shown both directions."""
+
+    expects_header = False
+    _reverse: Reverse
+
+    @property
+    def expects_evidence(self) -> bool:
+        """Whether it is not settled that both directions are there, so that every record is evidence."""
+        return not self._reverse.settled

@@ -17,7 +17,7 @@ from pipeline.sources.formats.nfdump_fields import Tally, impossible, merged, se
 from pipeline.sources.glances.sight import Cut
 from pipeline.sources.json_lines import Fields
 from pipeline.sources.records import JsonDecoder
-from pipeline.sources.reverse import Reverse
+from pipeline.sources.reverse import Evident, Reverse
 
 _LAYOUT = Layout(
     aliases={
@@ -86,7 +86,7 @@ _JUDGED = ("in_packets", "in_bytes")
 _SOUND = ~impossible("in_packets", "in_bytes")
 
 
-class CsvDecoder:
+class CsvDecoder(Evident):
     """CSV of nfdump, of 1.6 to 1.7.4 and of later versions, with or without a header (-q)."""
 
     def __init__(self) -> None:
@@ -96,16 +96,9 @@ class CsvDecoder:
         self._skipped: pl.DataFrame | None = None
         """Records that were told at a glance and are not summed up yet."""
 
-    expects_header = False
-
-    @property
-    def expects_evidence(self) -> bool:
-        """Whether it is not settled that both directions are there."""
-        return not self._reverse.settled
-
     def cut(self) -> Cut | None:
         """See LucidDecoder."""
-        cut = self._cells.cut() if self._reverse.settled else None
+        cut = None if self.expects_evidence else self._cells.cut()
         return None if cut is None else replace(cut, times=_TIMES, counts=(*_JUDGED, "out_bytes"), sound=_SOUND)
 
     def deciding(self) -> Any:
@@ -169,31 +162,17 @@ class CsvDecoder:
         return lines.filter(~trailer), marks
 
 
-class JsonLines:
+class JsonLines(Evident):
     """JSON of nfdump: an array of objects, or one a line."""
 
     def __init__(self) -> None:
         self._objects, self._reverse = JsonDecoder(_JSON_FIELDS), Reverse()
 
-    expects_header = False
-
-    @property
-    def expects_evidence(self) -> bool:
-        """Whether it is not settled that both directions are there."""
-        return not self._reverse.settled
-
     def cut(self) -> Cut | None:
         """See LucidDecoder."""
-        if not self._reverse.settled:
+        if self.expects_evidence:
             return None
         return replace(self._objects.cut(), times=_TIMES, counts=_JUDGED, sound=_SOUND)
-
-    def deciding(self) -> Any:
-        """See CountingDecoder."""
-        return self.state()
-
-    def skip(self, counts: pl.DataFrame) -> None:
-        """See CountingDecoder; nothing is summed up."""
 
     def state(self) -> dict[str, Any]:
         """The evidence of both directions."""

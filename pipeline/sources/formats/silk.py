@@ -13,7 +13,7 @@ import polars as pl
 from pipeline.sources.declared import Contract, Decoded, Form
 from pipeline.sources.delimited import Aliases, DelimitedDecoder, Layout
 from pipeline.sources.glances.sight import Cut
-from pipeline.sources.reverse import Reverse
+from pipeline.sources.reverse import Evident, Reverse
 from pipeline.sources.spellings import PADDED, plain_address
 
 _COLUMNS: Aliases = {
@@ -66,7 +66,7 @@ def _initiator() -> pl.Expr:
     return pl.when(tcp).then(told)
 
 
-class SilkDecoder:
+class SilkDecoder(Evident):
     """Lines of rwcut as fields; what parts its columns is read from the first line."""
 
     def __init__(self) -> None:
@@ -95,16 +95,9 @@ class SilkDecoder:
         self._delimiter, self._cells = delimiter, DelimitedDecoder(layout)
         return self._cells
 
-    expects_header = False
-
-    @property
-    def expects_evidence(self) -> bool:
-        """Whether it is not settled that both directions are there."""
-        return not self._reverse.settled
-
     def cut(self) -> Cut | None:
         """See LucidDecoder; until it is settled that both directions are there, every record is evidence."""
-        return self._cells.cut() if self._cells is not None and self._reverse.settled else None
+        return self._cells.cut() if self._cells is not None and not self.expects_evidence else None
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
