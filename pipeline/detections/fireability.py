@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pipeline.detections.budget import CHANNELS
 from pipeline.detections.model import Rule
 
-_FIRST_BUDGETED = 13
-"""Days after the first: of seven days none knows clients less than half as well as the last."""
+_UNKNOWN, _LEAST_PAST = {"shot": 0, "slow": 9, "new": 0}, {"shot": 5, "slow": 6, "new": 5}
+"""By channel the days before a day that are no past of it, and the past days without which it scores nobody."""
+_LEAST_SCORED = 7
+"""Past days on which clients were known at least half as well as on the best of them."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,27 @@ def _others(rule: Rule, rows: int) -> str:
 
 
 def _budget(rule: Rule, start: dt.date) -> Fireability:
-    """Five days of a client tell its spread, seven comparable ones how rare a score is, with a fleet seen every day."""
-    first, days = start + dt.timedelta(days=_FIRST_BUDGETED), rule.surge.calibration
-    rows = math.ceil(10_000 / max(rule.surge.limit(c) for c in CHANNELS)) if any(rule.shares.values()) else 0
-    if not rows:
-        return Fireability(rule.id, False, "never: no channel has a share of the budget; raise shares", 0, first)
+    """Days of a client tell its spread, comparable ones how rare a score is: the first day, with a fleet seen daily."""
+    spending = [c for c in CHANNELS if rule.surge.shares[c] > 0]
+    able = [c for c in spending if rule.lookback_days >= _LEAST_PAST[c]]
+    first = start + dt.timedelta(days=min((_first_judged(c, rule.lookback_days) for c in able), default=0))
+    if not able:
+        why = "no channel has a share of the budget; raise shares"
+        if spending:
+            least = min(_LEAST_PAST[c] for c in spending)
+            why = f"it needs {least} past days of a client, and its window holds {rule.lookback_days}; raise lookback_days"
+        return Fireability(rule.id, False, f"never: {why}", 0, first)
+    rows = math.ceil(10_000 / max(rule.surge.limit(c) for c in able))
     text = (
-        f"yes, from {first} on: surely once the {days} days before hold {rows} client-days, and earlier by a tail "
-        f"fitted to 30; it spends {rule.budget:g} false alerts a day per 10,000 active clients"
+        f"yes, from {first} on: surely once the {rule.surge.calibration} days before hold {rows} client-days, and "
+        f"earlier by a tail fitted to 30; it spends {rule.budget:g} false alerts a day per 10,000 active clients"
     )
     return Fireability(rule.id, True, text, rows, first)
+
+
+def _first_judged(channel: str, lookback: int) -> int:
+    """Days after the site's first until enough comparable ones are past; a client's past grows up to the window."""
+    known: list[int] = []
+    while sum(2 * k >= known[-1] for k in known) < _LEAST_SCORED:
+        known.append(min(_LEAST_PAST[channel] + len(known), lookback))
+    return _UNKNOWN[channel] + _LEAST_PAST[channel] + len(known)

@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from pipeline.detections import known_rules
+from pipeline.detections import Rule, known_rules
 from pipeline.detections.fireability import fireability
 from pipeline.methods.surge import CALIBRATED_SCHEMA, RAW_SCHEMA, Params, calibrated, raw_scores
 from pipeline.methods.surge.calibration import comparable_days
 from pipeline.methods.surge.company import company
 from pipeline.simulate.settings import WorldSettings, default_attacks
 from pipeline.simulate.world import World, make_world
+from pipeline.trials.power import surge_power
 from tests.oracle import surge as oracle
 
 PARAMS = Params()
@@ -340,6 +341,33 @@ def test_a_young_fleet_alerts_nobody_before_a_week_is_scored() -> None:
     assert ("10.0.0.8", day(13)) in found.select("client", "day").rows()
     (rule,) = (r for r in known_rules(30).values() if r.method == "surge")
     assert fireability(rule, FIRST).first_day == day(13)
+
+
+def budgeted(channel: str, lookback: int) -> Rule:
+    """The shipped rule with its whole budget, a large one, for one channel."""
+    (rule,) = (r for r in known_rules(lookback).values() if r.method == "surge")
+    return rule.with_numbers({"budget": 5_000.0, "shares": {channel: 1.0}})
+
+
+@pytest.mark.parametrize(("channel", "lookback", "first"), [("shot", 5, 12), ("slow", 6, 22)])
+def test_the_first_day_named_is_the_first_that_can_alert(channel: str, lookback: int, first: int) -> None:
+    rule = budgeted(channel, lookback)
+    assert fireability(rule, FIRST).first_day == day(first)
+    raw = raw_scores(fleet(clients=12, days=24, seed=8), [day(n) for n in range(first - 7, first + 1)], rule.surge)
+    able = [surge_power(raw.filter(pl.col("day") <= d), rule, d)["extra"].count() for d in (day(first - 1), day(first))]
+    assert able[0] == 0 < able[1]
+
+
+@pytest.mark.parametrize(("channel", "score", "least"), [("shot", "surprise", 5), ("new", "new", 5), ("slow", "slow", 6)])
+def test_a_window_too_short_to_tell_a_score_is_named(channel: str, score: str, least: int) -> None:
+    daily, told = fleet(clients=12, days=24, seed=8), []
+    daily = daily.filter((pl.col("client") != "10.0.0.7") | (pl.col("day") == day(23)))
+    for lookback in (least - 1, least):
+        rule = budgeted(channel, lookback)
+        told.append((fireability(rule, FIRST).can_fire, raw_scores(daily, [day(23)], rule.surge)[score].count() > 0))
+    assert told == [(False, False), (True, True)]
+    found = fireability(budgeted(channel, least - 1), FIRST).explanation
+    assert f"needs {least} past days of a client, and its window holds {least - 1}; raise lookback_days" in found
 
 
 def test_the_first_weeks_of_a_site_keep_the_budget_of_each_channel() -> None:
