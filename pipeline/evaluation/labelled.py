@@ -262,8 +262,8 @@ def _numbers(values: pl.Series) -> pl.Series:
 
 
 def _midnights(values: pl.Series) -> pl.Series:
-    """Text without a midnight behind its day."""
-    return values.str.replace(r"[ T]00:00(:00(\.0+)?)?Z?$", "")
+    """Text without a midnight behind its day, whatever the zone: a day is the local one."""
+    return values.str.replace(r"[ T]00:00(:00(\.0+)?)?(Z|[+-]\d\d:?\d\d)?$", "")
 
 
 def _is_day(kind: pl.DataType) -> bool:

@@ -143,7 +143,13 @@ def test_numbers_with_gaps_name_thefts_as_floats_do_in_pandas() -> None:
 
 def test_days_may_have_a_midnight_behind_them() -> None:
     plain = fleet(4, 60)
-    for form in ("%Y-%m-%dT00:00:00", "%Y-%m-%d 00:00:00.000000", "%Y-%m-%d 00:00", "%Y-%m-%dT00:00:00Z"):
+    for form in (
+        "%Y-%m-%dT00:00:00",
+        "%Y-%m-%d 00:00:00.000000",
+        "%Y-%m-%d 00:00",
+        "%Y-%m-%dT00:00:00Z",
+        "%Y-%m-%d 00:00:00+01:00",
+    ):
         other = make_labelled(plain.with_columns(pl.col("day").dt.strftime(form)), label_rows([THEFT]))
         assert other.daily["day"].equals(make_labelled(plain, label_rows([THEFT])).daily["day"])
     text = refused(lambda f: f.with_columns(pl.col("day").dt.strftime("%Y-%m-%d 07:00:00")))
