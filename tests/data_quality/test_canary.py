@@ -89,6 +89,15 @@ def test_a_canary_lives_is_the_same_again_and_leaves_the_days_rows_alone() -> No
     assert today.equals(before)
 
 
+def test_another_client_that_alerts_is_neither_drawn_nor_taken_for_the_canary() -> None:
+    today, past = inputs(30)
+    loud = pl.when(pl.col("client") == "10.0.0.3").then(10**6).otherwise("bytes")
+    today = today.with_columns(bytes=loud)
+    found = canary(today, past, RULE, DAY)
+    assert found.lives
+    assert found.client not in (None, "10.0.0.3")
+
+
 def test_other_days_draw_other_clients() -> None:
     today, past = inputs(9)
     drawn = {canary(today, past, RULE, DAY + dt.timedelta(days=n)).client for n in range(20)}

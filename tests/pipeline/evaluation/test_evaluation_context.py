@@ -42,6 +42,12 @@ def test_labels_of_one_cause_in_a_row_are_one_event() -> None:
     assert 100 <= found.height <= 115  # rumours too
 
 
+@pytest.mark.parametrize(("again", "events_each"), [(53, 1), (54, 2)])
+def test_labels_of_one_cause_more_than_three_days_apart_are_two_events(again: int, events_each: int) -> None:
+    found = labelled_events(world(fleet(100, 60), causes=[("resync", d, c) for c in range(40) for d in (50, again)]))
+    assert 40 * events_each <= found.height < 40 * events_each + 15  # rumours
+
+
 def test_records_are_noisy() -> None:
     found = labelled_events(world(fleet(1_200, 60), causes=[("resync", 50, c) for c in range(500)]))
     true = found.filter(pl.col("first") == day(50))
@@ -133,6 +139,11 @@ def test_an_event_of_many_explains_only_what_the_others_show_too(group: str | No
     assert (day(50), name(6)) not in cells(found)
     assert size * 0.8 <= found.height < size
     assert found["day"].unique().to_list() == [day(50)]
+
+
+def test_an_event_of_a_group_in_which_nobody_has_a_usual_day_explains_nobody() -> None:
+    known = grouped(4, 60).filter((pl.col("group") == "even") | (pl.col("day") == day(50)))
+    assert explained_rows(known, events((50, 50, None, "odd"))).is_empty()
 
 
 def test_an_explanation_hides_a_theft_and_leaves_the_calibration_cleaner() -> None:

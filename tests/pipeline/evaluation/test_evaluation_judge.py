@@ -117,6 +117,20 @@ def test_alerts_that_fold_into_a_case_are_no_new_ones() -> None:
     assert alerts(frame, slow, 1.0).rows() == [(day(46), "a"), (day(47), "b"), (day(65), "a")]
 
 
+def test_what_folds_is_asked_for_days_before_the_first_judged_and_costs_nothing_there() -> None:
+    daily = fleet(2, DAYS)
+
+    def expect(daily: pl.DataFrame, context: Context, days: Sequence[dt.date]) -> pl.DataFrame:
+        seen = daily.filter(pl.col("day").is_in([d for d in days if d in (day(40), day(44), day(46))]))
+        return seen.select("day", "src_ip", channel=pl.lit("slow"), expected=pl.lit(0.0))
+
+    slow = Detector("slow", expect, shares={"slow": 1.0}, fold_days={"slow": 3})
+    cost = judge(world(daily, [("t", "slow", 50, 1)]), slow, NO_CONTEXT, [1.0])[1]
+    assert cost["false_alerts"].to_list() == [0]  # the case of the 44th day goes on
+    alone = Detector("slow", expect, shares={"slow": 1.0}, fold_days={"slow": 1})
+    assert judge(world(daily, [("t", "slow", 50, 1)]), alone, NO_CONTEXT, [1.0])[1]["false_alerts"].to_list() == [2]
+
+
 def test_a_native_threshold_is_judged_once_and_without_a_budget() -> None:
     daily = fleet(CLIENTS, DAYS)
     spike = pl.when((pl.col("day") == day(50)) & (pl.col("src_ip") == name(2))).then(10**12).otherwise("bytes_in")

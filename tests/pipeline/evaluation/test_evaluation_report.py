@@ -65,6 +65,8 @@ def test_false_alerts_are_told_a_day_and_10_000_clients_beside_their_budget() ->
 def test_precision_is_that_of_one_theft_a_week() -> None:
     slow = two_worlds().results.row(1, named=True)
     assert slow["precision"] == pytest.approx((2 / 3 / 7) / (2 / 3 / 7 + 7.0))
+    own = two_worlds().results.row(2, named=True)  # without a budget
+    assert own["precision"] == pytest.approx((1 / 2 / 7) / (1 / 2 / 7 + 0.5))
 
 
 def test_without_a_false_alert_no_precision_is_claimed() -> None:
