@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -139,6 +140,23 @@ def test_an_event_of_many_explains_only_what_the_others_show_too(group: str | No
     assert (day(50), name(6)) not in cells(found)
     assert size * 0.8 <= found.height < size
     assert found["day"].unique().to_list() == [day(50)]
+
+
+@pytest.mark.parametrize("clients", [2, 3, 11, 12])
+def test_an_event_of_a_group_explains_up_to_twice_the_quantile_of_the_others(clients: int) -> None:
+    ratios = np.exp(np.random.default_rng(clients).normal(0, 1, clients)).round(2)
+    volumes = {0: [100] * clients, 1: (100 * ratios).astype(int).tolist()}
+    rows = [(day(d), name(c), v, "g") for d, of in volumes.items() for c, v in enumerate(of)]
+    daily = pl.DataFrame(rows, schema=["day", "src_ip", "bytes_in", "group"], orient="row")
+    limits = [2 * np.quantile(np.delete(ratios, c), 0.9) for c in range(clients)]
+    within = {(day(1), name(c)) for c in range(clients) if ratios[c] <= limits[c]}
+    assert cells(explained_rows(daily, events((1, 1, None, "g")))) == within
+    # A volume just above its own limit is not explained, one just below it is.
+    for c, limit in enumerate(limits):
+        for factor, explained in ((0.999, True), (1.001, False)):
+            mine = (pl.col("day") == day(1)) & (pl.col("src_ip") == name(c))
+            moved = daily.with_columns(bytes_in=pl.when(mine).then(100 * limit * factor).otherwise("bytes_in"))
+            assert ((day(1), name(c)) in cells(explained_rows(moved, events((1, 1, None, "g"))))) is explained
 
 
 def test_an_event_of_a_group_in_which_nobody_has_a_usual_day_explains_nobody() -> None:
