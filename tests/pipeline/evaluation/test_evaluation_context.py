@@ -53,6 +53,7 @@ def test_records_are_noisy() -> None:
     found = labelled_events(world(fleet(1_200, 60), causes=[("resync", 50, c) for c in range(500)]))
     true = found.filter(pl.col("first") == day(50))
     assert 500 < found.height < 560  # rumours
+    assert found["last"].equals(found["first"])
     assert 20 < found.filter((pl.col("first") - day(50)).dt.total_days().abs() == 1).height < 80  # slips
     named = set(true["src_ip"].to_list())
     assert 3 < len(named - {name(c) for c in range(500)}) < 40  # confused with a colleague
@@ -88,6 +89,14 @@ def test_a_cause_of_half_a_group_is_one_event_of_the_group() -> None:
     causes = [("mailing", 50, c) for c in range(0, 40, 2)]
     found = labelled_events(make_labelled(grouped(40, 60), label_rows(causes=causes)))
     assert found.select("src_ip", "group", "cause").rows() == [(None, "even", "mailing")]
+
+
+def test_a_group_of_fewer_than_five_clients_has_no_events_of_its_own() -> None:
+    told = []
+    for clients in (8, 10):
+        labels = label_rows(causes=[("mailing", 50, c) for c in range(0, clients, 2)])
+        told.append(labelled_events(make_labelled(grouped(clients, 60), labels))["group"].unique().to_list())
+    assert told == [[None], ["even"]]
 
 
 def test_the_events_a_world_tells_itself_are_used_instead() -> None:
