@@ -20,6 +20,7 @@ from assets.commands.options import Day, asked_days
 from assets.reporting import progress, screen
 from pipeline.alerts import amount, human
 from pipeline.detections import Rule, RuleOverride, load_rules
+from pipeline.detections.fireability import fireability
 from pipeline.errors import ConfigError, StorageError
 from pipeline.exports import csv_text
 from pipeline.site import Site, open_site
@@ -188,8 +189,8 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
         screen.say(f"candidate  {candidate.id} of {rule_file}\ncurrent    {current.id}\n")
         _show_backtest(found)
     _name_counting(candidate, current)
-    unwatched = _name_unwatched(site, {"candidate": candidate, "current": current}, days)
-    sys.exit(max(unwatched, _name_missing(site, missing)))
+    both = {"candidate": candidate, "current": current}
+    sys.exit(max(_name_unwatched(site, both, days), _name_unable(site, both), _name_missing(site, missing)))
 
 
 def _name_counting(*rules: Rule) -> None:
@@ -209,6 +210,15 @@ def _name_unwatched(site: Site, rules: dict[str, Rule], days: Sequence[dt.date])
             "these days, so it judged nobody and nothing was compared; add the entries, or mend the rule's category"
         )
     return 1 if found else 0
+
+
+def _name_unable(site: Site, rules: dict[str, Rule]) -> int:
+    """Say which rules their own numbers keep from ever alerting, and why; 1 where there is one."""
+    found = {name: fireability(rule, site.settings.start_date) for name, rule in rules.items()}
+    unable = {name: f for name, f in found.items() if not f.can_fire}
+    for name, f in unable.items():
+        screen.warn(f"the {name} {f.rule_id} can fire {f.explanation}")
+    return 1 if unable else 0
 
 
 def _current(site: Site, candidate: Rule) -> Rule:

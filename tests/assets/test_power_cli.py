@@ -203,3 +203,11 @@ def test_a_back_test_says_which_rule_looks_for_a_category_that_no_entry_has(ran:
     assert result.exit_code == 1
     assert "the candidate " in result.stderr
     assert "category 'file_server', which no entry of the inventory had on these days" in result.stderr
+
+
+def test_a_back_test_says_that_the_candidates_own_numbers_let_nothing_alert(ran: Path, candidate: Path) -> None:
+    text = candidate.read_text(encoding="utf-8")
+    candidate.write_text(f"{text}minimum_data_samples: 40\n".replace("minimum_data_samples: 4\n", ""), encoding="utf-8")
+    result = call("backtest", "--rule", candidate, "--from", LAST, site=ran)
+    assert result.exit_code == 1
+    assert f"the candidate {SEED} can fire never: it needs 40 days of a client, and its window holds 31" in result.stderr
