@@ -103,7 +103,8 @@ def _budget(rule: Rule, start: dt.date) -> Fireability:
         why = "no channel has a share of the budget; raise shares"
         if spending:
             least = min(_LEAST_PAST[c] for c in spending)
-            why = f"it needs {least} past days of a client, and its window holds {rule.lookback_days}; raise lookback_days"
+            holds = f"its window holds {rule.lookback_days}; raise lookback_days"
+            why = f"it needs {least} past days of a client, and {holds}"
         return Fireability(rule.id, False, f"never: {why}", 0, first)
     rows = math.ceil(10_000 / max(rule.surge.limit(c) for c in able))
     text = (

@@ -210,4 +210,5 @@ def test_a_back_test_says_that_the_candidates_own_numbers_let_nothing_alert(ran:
     candidate.write_text(f"{text}minimum_data_samples: 40\n".replace("minimum_data_samples: 4\n", ""), encoding="utf-8")
     result = call("backtest", "--rule", candidate, "--from", LAST, site=ran)
     assert result.exit_code == 1
-    assert f"the candidate {SEED} can fire never: it needs 40 days of a client, and its window holds 31" in result.stderr
+    words = f"the candidate {SEED} can fire never: it needs 40 days of a client, and its window holds 31"
+    assert words in result.stderr

@@ -358,7 +358,11 @@ def test_the_first_day_named_is_the_first_that_can_alert(channel: str, lookback:
     assert able[0] == 0 < able[1]
 
 
-@pytest.mark.parametrize(("channel", "score", "least"), [("shot", "surprise", 5), ("new", "new", 5), ("slow", "slow", 6)])
+SCORES = [("shot", "surprise", 5), ("new", "new", 5), ("slow", "slow", 6)]
+"""Channel, its column, and the days of a window that can tell it."""
+
+
+@pytest.mark.parametrize(("channel", "score", "least"), SCORES)
 def test_a_window_too_short_to_tell_a_score_is_named(channel: str, score: str, least: int) -> None:
     daily, told = fleet(clients=12, days=24, seed=8), []
     daily = daily.filter((pl.col("client") != "10.0.0.7") | (pl.col("day") == day(23)))
