@@ -183,6 +183,7 @@ def test_an_address_and_the_asset_that_held_it_are_one_client(tmp_path: Path) ->
     site = whole(tmp_path / "s")
     known = context(entities="address,asset\n10.0.2.7,laptop\n")
     surges = [SurgeTrial(site, SURGE.with_numbers({"budget": 100.0}), verified, known)]
+    assert surges[0].holders(LAST) == {"10.0.2.7": "laptop"}
     found = compared_methods([SeedTrial(site, RULE)], surges, ("s", "g"), [LAST])
     assert found.filter(pl.col("client").is_in(["laptop", "10.0.2.7"])).drop("bytes").rows() == [
         (LAST, "laptop", BOTH, "above_both_gates", "shot")
