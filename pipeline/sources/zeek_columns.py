@@ -279,24 +279,31 @@ def read_text(
     return typed.filter(~bad), rejects
 
 
-def all_clean(typed: pl.DataFrame, flows: pl.Series, options: ReadOptions) -> bool:
-    """Whether `read_text` would find nothing wrong with any of the typed rows that are flows (`sent` included)."""
-    ends = [typed[c] if flows.all() else typed[c].filter(flows) for c in ("src", "dest")]
-    if any(end.null_count() for end in ends):
-        return False
-    options.watch.learn(pl.concat(ends))
+def doubtful(typed: pl.DataFrame, flows: pl.Series, odd: pl.Series | None, options: ReadOptions) -> pl.Series | None:
+    """Which typed rows `read_text` may find something wrong with (`sent` included); None where there is none.
+
+    Args:
+        typed: the rows.
+        flows: which of them are flows; of others nothing can be wrong.
+        odd: which of them have a value that did not fit its type, whatever they are; None where none can have.
+        options: of the source.
+    """
+    ends = pl.concat([typed[c] if flows.all() else typed[c].filter(flows) for c in ("src", "dest")])
+    options.watch.learn(ends.drop_nulls() if ends.null_count() else ends)
     faults = [pl.col(c) < 0 for c in (*COUNTERS, "sent")]
     faults += [pl.col(c) > MAX_FLOW_BYTES for c in ("orig_ip_bytes", "resp_ip_bytes", "sent")]
     faults += [~pl.col(c).is_between(0, 65_535) for c in ("src_port", "dest_port")]
     faults += [~pl.col("duration").is_finite(), ~pl.col("ts").is_between(EARLIEST_US, options.latest_us)]
     faults += [] if options.keep_untimed else [pl.col("ts").is_null()]
-    faults += [options.watch.is_invalid(c) for c in ("src", "dest")]
+    faults += [pl.col(c).is_null() | options.watch.is_invalid(c) for c in ("src", "dest")]
     empty = {
         c for c in (*COUNTERS, "sent", "src_port", "dest_port", "duration") if typed[c].null_count() == typed.height
     }
-    known = [f for f in faults if not empty.intersection(f.meta.root_names())]
-    found = [(f & flows).any().alias(str(i)) for i, f in enumerate(known)]
-    return not any(typed.select(found).row(0))
+    known = [f & flows for f in faults if not empty.intersection(f.meta.root_names())]
+    known += [] if odd is None else [pl.lit(odd)]
+    if not any(typed.select(f.any().alias(str(i)) for i, f in enumerate(known)).row(0)):
+        return None
+    return typed.select(doubtful=pl.any_horizontal(known).fill_null(value=False)).to_series()
 
 
 def select_watched(typed: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
