@@ -115,8 +115,9 @@ class Typed:
     odd: pl.Expr | None
 
     def judged(self, idle: Collection[str]) -> dict[str, pl.Expr]:
-        """The same, but nothing of the fields that decide nothing."""
-        return {n: pl.lit(None, _type_of(n)) if n in idle else made for n, made in self.fields.items()}
+        """The same with `odd`, but nothing of the fields that decide nothing."""
+        odd = {} if self.odd is None else {"odd": self.odd}
+        return {n: pl.lit(None, _type_of(n)) if n in idle else made for n, made in self.fields.items()} | odd
 
 
 def typed(located: Mapping[str, Sequence[Found]], zone: str) -> Typed | None:

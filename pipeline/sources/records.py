@@ -269,12 +269,40 @@ class RecordReader(JsonReader):
         """Decoded records as flows, the typed way where all values allow it."""
         account = Account(lines=found.more, comments=found.comments, warnings=Counter(found.warnings))
         zone = self._options.timezone if self._form.local_time else "UTC"
-        parsed = self.take_typed(columns.typed_text(found.fields, zone), account)
-        if parsed is None:
-            return self.take(json_lines.as_texts(found.fields), found.broken, account)
-        parsed.account.quarantined.update(found.broken["reason"].to_list())
-        parsed.rejects = found.broken
+        typed = columns.typed_text(found.fields, zone)
+        return self.judged(typed, lambda rows: json_lines.as_texts(found.fields.filter(rows)), found.broken, account)
+
+    def judged(
+        self, typed: pl.DataFrame, as_text: Whole, broken: pl.DataFrame, account: Account, whole: Whole | None = None
+    ) -> Parsed:
+        """Records as flows: the typed way where their values allow it, the others, each by itself, as text.
+
+        Args:
+            typed: the records, as `take_typed` wants them.
+            as_text: what gives those that are chosen as text.
+            broken: lines that are no records.
+            account: of all of them.
+            whole: see `take_typed`.
+        """
+        parsed = self.take_typed(typed, account, whole)
+        if isinstance(parsed, pl.Series):
+            parsed = self._parted(parsed, typed, as_text, account, whole)
+        parsed.account.quarantined.update(broken["reason"].to_list())
+        parsed.rejects = pl.concat([broken, parsed.rejects])
         return parsed
+
+    def _parted(
+        self, doubted: pl.Series, typed: pl.DataFrame, as_text: Whole, account: Account, whole: Whole | None
+    ) -> Parsed:
+        """Records of which some are doubted: those as text, the others the typed way, in order again."""
+        sure, nothing = ~doubted, Parsed().rejects
+        rest = None if whole is None else lambda chosen: whole(_among(sure, chosen))
+        plain = self.take_typed(typed.filter(sure), account, rest) if sure.any() else sure
+        if isinstance(plain, pl.Series):
+            return self.take(as_text(pl.repeat(True, typed.height, eager=True)), nothing, account)
+        both = merge([plain, self.take(as_text(doubted), nothing, Account())])
+        both.rows = both.rows.sort("source_line", maintain_order=True)
+        return both
 
     def read_array(self, data: bytes) -> Parsed:
         """See JsonReader; a decoder that hands out pieces reads the document itself, as far as it goes."""
@@ -298,21 +326,20 @@ class RecordReader(JsonReader):
         self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         return parsed
 
-    def take_typed(self, fields: pl.DataFrame, account: Account, whole: Whole | None = None) -> Parsed | None:
-        """The same for records whose numbers and times are typed already; None when anything is wrong with any.
+    def take_typed(self, fields: pl.DataFrame, account: Account, whole: Whole | None = None) -> Parsed | pl.Series:
+        """The same for records whose numbers and times are typed already; where any must be read as text, which.
 
         Args:
             fields: counters and ports as Int64, times as Int64 epoch microseconds, duration as Float64, the rest text;
                 `odd`, where there is one, marks values that did not fit their type.
-            account: of these records; not changed when the answer is None.
+            account: of these records; not changed.
             whole: what gives all fields of the records that are chosen, where these lack what decides nothing.
         """
         counted = replace(account, warnings=account.warnings.copy(), quarantined=account.quarantined.copy())
-        if "odd" in fields.columns and fields["odd"].any():
-            return None
+        odd = fields["odd"] if "odd" in fields.columns else None
         fields, flows = self._sifted(fields, counted)
-        if not conn.all_clean(fields, flows, self._options):
-            return None
+        if (doubted := conn.doubtful(fields, flows, odd, self._options)) is not None:
+            return doubted
         parsed = Parsed(account=counted)
         watch, mail = self._options.watch, pl.Series(MAIL_PORTS, dtype=pl.Int64).implode()
         told = watch.is_watched("src") | watch.is_watched("dest")
@@ -352,6 +379,11 @@ class RecordReader(JsonReader):
     def _raw(self, kept: pl.DataFrame, extras: pl.DataFrame) -> pl.DataFrame:
         """Judged records as RAW."""
         return as_raw(kept, extras, self._form, self._options)
+
+
+def _among(rows: pl.Series, chosen: pl.Series) -> pl.Series:
+    """Which of all rows are chosen, where that is told of some of them only."""
+    return pl.repeat(False, len(rows), eager=True).scatter(rows.arg_true().filter(chosen), True)
 
 
 def _cut(lines: pl.DataFrame, account: Account) -> Parsed:

@@ -6,6 +6,8 @@ plain never come here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 
 ABSENT = (
@@ -32,40 +34,66 @@ ABSENT = (
     "undefined",
 )
 """What exports of other programs write for nothing."""
-_GROUPED = r"^\d{1,3}(?:,\d{3})+$"
-_DOUBTFUL = r"^[1-9]\d{0,2}\.\d{3}$"
+_GROUPED = r"^[0-9]{1,3}(?:,[0-9]{3})+$"
+_DOUBTFUL = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
 """A thousand times as much in one country as in another."""
-ROUNDED = r"^\d(?:\.\d{1,5})?E\+(?:0[6-9]|[1-9]\d)$"
+ROUNDED = r"^[0-9](?:\.[0-9]{1,5})?E\+(?:0[6-9]|[1-9][0-9])$"
 """A large number as a spreadsheet shows and saves it: 1.79513E+09 is any second of three hours."""
-PADDED = r"^\d{3}(?:\.\d{3}){3}$"
+PADDED = r"^[0-9]{3}(?:\.[0-9]{3}){3}$"
 """An IPv4 address whose numbers have zeros before them."""
-_LASTED = r"^(?:(-?\d+) days? \+?)?(\d+):(\d\d):(\d\d(?:\.\d+)?)$"
-_UNITS = "^" + "".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("d", "h", "m", "s", "ms", "[uµμ]s", "ns")) + "$"
+_LASTED = r"^(?:(-?[0-9]+) days? \+?)?([0-9]+):([0-9]{2}):([0-9]{2}(?:\.[0-9]+)?)$"
+_UNITS = (
+    "^" + "".join(rf"(?:([0-9]+(?:\.[0-9]+)?){unit})?" for unit in ("d", "h", "m", "s", "ms", "[uµμ]s", "ns")) + "$"
+)
 _LENGTHS = (86_400, 3_600, 60, 1, 1e-3, 1e-6, 1e-9)
 """Seconds of the units of a duration."""
+_DATE, _ZONE = "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", "[+-][0-9]{2}:?[0-9]{2}"
 _TIMES = (
-    (r"^(\d{4})/(\d\d)/(\d\d)", "${1}-${2}-${3}"),  # 2026/11/20
-    (r"(:\d\d),(\d{1,9})", "${1}.${2}"),  # a decimal comma
-    (r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d)( ?Z| ?[+-]\d\d:?\d\d)?$", "${1}:00${2}"),  # no seconds
-    (r"^(\d{4}-\d\d-\d\d[T ][0-9:.]+) (Z|[+-]\d\d:?\d\d)$", "${1}${2}"),
-    (r"^(\d{4}-\d\d-\d\d[T ][0-9:.]+) (?:UTC|GMT)$", "${1}Z"),
+    (r"^([0-9]{4})/([0-9]{2})/([0-9]{2})", "${1}-${2}-${3}"),  # 2026/11/20
+    (r"(:[0-9]{2}),([0-9]{1,9})", "${1}.${2}"),  # a decimal comma
+    (rf"^({_DATE}[0-9]{{2}}:[0-9]{{2}})( ?Z| ?{_ZONE})?$", "${1}:00${2}"),  # no seconds
+    (rf"^({_DATE}[0-9:.]+) (Z|{_ZONE})$", "${1}${2}"),
+    (rf"^({_DATE}[0-9:.]+) (?:UTC|GMT)$", "${1}Z"),
 )
-_PORTAL = r"^(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}:\d\d:\d\d)(\.\d+)? ([AP]M)$"
+_KNOWN = rf"^(?:[0-9.]+|{_DATE}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[0-9.]*(?:Z|[+-][0-9:]+)?)$"
+"""A number, or a time as ISO 8601 has it: nothing is left to do."""
+_PORTAL = r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}),? ([0-9]{1,2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)? ([AP]M)$"
 """A date that only one country writes with a half of the day, as the Azure portal does."""
-_KIBANA = r"^([A-Z][a-z]{2} \d{1,2}, \d{4}) @ (\d\d:\d\d:\d\d(?:\.\d+)?)$"
+_KIBANA = r"^([A-Z][a-z]{2} [0-9]{1,2}, [0-9]{4}) @ ([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)$"
 
-_CLOCK = r"(\d\d:\d\d:\d\d(?:\.\d+)?)"
-_MONTH_FIRST = rf"^(?:[A-Z][a-z]{{2}},? )?([A-Z][a-z]{{2}}) +(\d{{1,2}}),? (?:(\d{{4}}) )?{_CLOCK}(?: (\d{{4}}))?$"
+_CLOCK = r"([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)"
+_DAY, _NAME, _YEAR = "([0-9]{1,2})", "([A-Z][a-z]{2})", "([0-9]{4})"
+_MONTH_FIRST = rf"^(?:[A-Z][a-z]{{2}},? )?{_NAME} +{_DAY},? (?:{_YEAR} )?{_CLOCK}(?: {_YEAR})?$"
 """Nov 20, 2026 08:00:00, or as C's ctime writes it: Fri Nov 20 08:00:00 2026."""
-_DAY_FIRST = (
-    rf"^(?:[A-Z][a-z]{{2}}, )?(\d{{1,2}})[ /]([A-Z][a-z]{{2}})[ /](\d{{4}})[ :]{_CLOCK}(?: (Z|GMT|UTC|[+-]\d{{4}}))?$"
-)
+_DAY_FIRST = rf"^(?:[A-Z][a-z]{{2}}, )?{_DAY}[ /]{_NAME}[ /]{_YEAR}[ :]{_CLOCK}(?: (Z|GMT|UTC|[+-][0-9]{{4}}))?$"
 """Fri, 20 Nov 2026 08:00:00 GMT, or as web servers write it: 20/Nov/2026:08:00:00 +0000."""
+
+
+def mostly(
+    text: pl.Expr, plain: Callable[[pl.Series], pl.Series], odd: Callable[[pl.Expr], pl.Expr], made: pl.DataType
+) -> pl.Expr:
+    """What `plain` makes of texts, and `odd` of those alone of which that makes nothing: patterns cost the most."""
+
+    def read(texts: pl.Series) -> pl.Series:
+        found = plain(texts)
+        if found.null_count() == texts.null_count():
+            return found
+        left = (found.is_null() & texts.is_not_null()).arg_true()
+        return found.scatter(left, texts.gather(left).alias("text").to_frame().select(odd(pl.col("text"))).to_series())
+
+    return text.map_batches(read, return_dtype=made, is_elementwise=True)
 
 
 def plain_times(text: pl.Expr) -> pl.Expr:
     """Times with digits as ISO 8601 has them, those of Kibana and those with a month's name; all others as they are."""
-    text = text.str.strip_chars()
+    return mostly(text.str.strip_chars(), _known_times, _respelled, pl.String())
+
+
+def _known_times(texts: pl.Series) -> pl.Series:
+    return texts.to_frame("t").select(pl.when(pl.col("t").str.contains(_KNOWN)).then("t")).to_series()
+
+
+def _respelled(text: pl.Expr) -> pl.Expr:
     for pattern, spelled in _TIMES:
         text = text.str.replace(pattern, spelled)
     parts = text.str.extract_groups(_KIBANA)
@@ -104,21 +132,24 @@ def plain_count(text: pl.Expr) -> pl.Expr:
 
 def seconds(text: pl.Expr) -> pl.Expr:
     """A duration in seconds; also one as pandas writes it (0 days 00:01:00.5), or as Go, Zed and Tenzir do (1m0.5s)."""
+    return mostly(text, lambda texts: texts.cast(pl.Float64, strict=False), _lasted, pl.Float64())
+
+
+def _lasted(text: pl.Expr) -> pl.Expr:
     days, hours, minutes, rest = (text.str.extract(_LASTED, n).cast(pl.Float64, strict=False) for n in range(1, 5))
     spans = [(text.str.extract(_UNITS, n + 1).cast(pl.Float64, strict=False), unit) for n, unit in enumerate(_LENGTHS)]
     named = pl.sum_horizontal(number.fill_null(0.0) * unit for number, unit in spans)
     return pl.coalesce(
-        text.cast(pl.Float64, strict=False),
         days.fill_null(0.0) * 86_400 + hours * 3_600 + minutes * 60 + rest,
-        pl.when(text.str.contains(r"^\d") & text.str.contains(_UNITS)).then(named),
+        pl.when(text.str.contains(r"^[0-9]") & text.str.contains(_UNITS)).then(named),
     )
 
 
 def plain_address(column: str) -> pl.Expr:
     """An address as it is usually written: without padding zeros, and an IPv4 address that is a number with dots."""
     text = pl.col(column)
-    number = text.str.extract(r"^(\d{1,10})$").cast(pl.Int64, strict=False)
+    number = text.str.extract(r"^([0-9]{1,10})$").cast(pl.Int64, strict=False)
     number = pl.when(number < 2**32).then(number)
     dotted = pl.concat_str([(number // 256**i % 256).cast(pl.String) for i in (3, 2, 1, 0)], separator=".")
-    padded = pl.when(text.str.contains(PADDED)).then(text.str.replace_all(r"(^|\.)0{1,2}(\d)", "${1}${2}"))
+    padded = pl.when(text.str.contains(PADDED)).then(text.str.replace_all(r"(^|\.)0{1,2}([0-9])", "${1}${2}"))
     return pl.coalesce(dotted, padded, text)

@@ -164,18 +164,17 @@ class TableReader:
     def _read(
         self, batch: pl.DataFrame, located: Mapping[str, Sequence[columns.Found]], typed: columns.Typed | None
     ) -> Parsed:
-        if typed is not None:
-            odd = {} if typed.odd is None else {"odd": typed.odd}
-            fields = batch.select("source_line", **typed.judged(self._form.idle or ()), **odd)
-
-            def whole(chosen: pl.Series) -> pl.DataFrame:
-                return _rows(batch, chosen).select("source_line", **typed.fields)
-
-            parsed = self._records.take_typed(fields, Account(lines=batch.height), whole)
-            if parsed is not None:
-                return parsed
-        nothing = Parsed().rejects
-        parsed = self._records.take(columns.as_text(batch, located), nothing, Account(lines=batch.height))
+        nothing, account = Parsed().rejects, Account(lines=batch.height)
+        if typed is None:
+            parsed = self._records.take(columns.as_text(batch, located), nothing, account)
+        else:
+            parsed = self._records.judged(
+                batch.select("source_line", **typed.judged(self._form.idle or ())),
+                lambda chosen: columns.as_text(_rows(batch, chosen), located),
+                nothing,
+                account,
+                lambda chosen: _rows(batch, chosen).select("source_line", **typed.fields),
+            )
         parsed.rejects = _with_rows(parsed.rejects, batch)
         return parsed
 

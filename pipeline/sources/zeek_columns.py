@@ -8,8 +8,8 @@ name map and scope separator write them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 
 import polars as pl
 
@@ -124,11 +124,16 @@ def epoch_us(column: str, zone: str = "UTC") -> pl.Expr:
     A time without a zone is of the given one: the earlier of two at the end of summer time, none in the hour that its
     beginning skips.
     """
-    text = pl.col(column).str.strip_chars()
-    iso = text.str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
+    iso = partial(_iso_us, zone=zone)
+    return spellings.mostly(pl.col(column).str.strip_chars(), _number_us, iso, pl.Int64())
+
+
+def _iso_us(text: pl.Expr, zone: str) -> pl.Expr:
+    iso = text.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}) ", "${1}T")
+    iso = iso.str.replace(r"([+-][0-9]{2})([0-9]{2})$", "${1}:${2}")
     zoned = iso.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
     plain = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    return pl.coalesce(number_us(text), pl.coalesce(zoned, in_zone(plain, zone)).dt.epoch("us"))
+    return pl.coalesce(zoned, in_zone(plain, zone)).dt.epoch("us")
 
 
 def in_zone(plain: pl.Expr, zone: str) -> pl.Expr:
@@ -143,9 +148,10 @@ def number_us(text: pl.Expr) -> pl.Expr:
 
 
 def _number_us(texts: pl.Series) -> pl.Series:
-    text = pl.col(texts.name)
-    certain = pl.when(~text.str.contains(spellings.ROUNDED)).then(text)
-    numbers = texts.to_frame().select(
+    text = pl.col("text")
+    rounded = texts.str.contains("E+", literal=True).any()
+    certain = pl.when(~text.str.contains(spellings.ROUNDED)).then(text) if rounded else text
+    numbers = texts.to_frame("text").select(
         number=certain.cast(pl.Float64, strict=False), whole=text.cast(pl.Int64, strict=False)
     )
     return numbers.select(scaled_us(pl.col("number"), pl.col("whole"))).to_series()
@@ -175,17 +181,26 @@ def scaled_us(number: pl.Expr, whole: pl.Expr) -> pl.Expr:
 
 def unset_to_null(frame: pl.DataFrame, marks: Sequence[str] = UNSET) -> pl.DataFrame:
     """All text columns with the marks of absence as null."""
-    text = [
-        pl.when(~pl.col(c).is_in(marks)).then(pl.col(c)).alias(c)
-        for c, t in frame.schema.items()
-        if t == pl.String and c != "raw"
-    ]
-    return frame.with_columns(text)
+    text = [c for c, t in frame.schema.items() if t == pl.String and c != "raw"]
+    return frame.with_columns(_told(c, tuple(marks)) for c in text)
+
+
+# Expressions of one kind are made once: making as many as these costs as much as reading some thousand records.
+
+
+@lru_cache(maxsize=512)
+def _told(column: str, marks: tuple[str, ...]) -> pl.Expr:
+    return pl.when(~pl.col(column).is_in(marks)).then(pl.col(column)).alias(column)
 
 
 def _count(column: str) -> pl.Expr:
     """A counter from text; JSON may write it as 1500.0, exports as 1,500."""
-    text = spellings.plain_count(pl.col(column).str.strip_chars())
+    text = pl.col(column).str.strip_chars()
+    return spellings.mostly(text, lambda texts: texts.cast(pl.Int64, strict=False), _odd_count, pl.Int64())
+
+
+def _odd_count(text: pl.Expr) -> pl.Expr:
+    text = spellings.plain_count(text)
     return pl.coalesce(text.cast(pl.Int64, strict=False), whole_number(text.cast(pl.Float64, strict=False)))
 
 
@@ -196,64 +211,57 @@ def whole_number(real: pl.Expr) -> pl.Expr:
 
 
 def _typed(text: pl.DataFrame) -> pl.DataFrame:
+    return text.select(_values()).select(TYPED.names()).cast(TYPED)
+
+
+@lru_cache(maxsize=1)
+def _values() -> list[pl.Expr]:
+    """The columns of TYPED from text."""
     ints = [_count(c).alias(c) for c in (*COUNTERS, "src_port", "dest_port")]
-    real = spellings.seconds(pl.col("duration").str.strip_chars())
-    return (
-        text.select(
-            "source_line",
-            epoch_us("ts").alias("ts"),
-            epoch_us("write_ts").alias("write_ts"),
-            "uid",
-            "src",
-            "dest",
-            "proto",
-            "service",
-            real.alias("duration"),
-            "conn_state",
-            "system",
-            "path",
-            *ints,
-        )
-        .select(TYPED.names())
-        .cast(TYPED)
-    )
+    times = [epoch_us(c).alias(c) for c in ("ts", "write_ts")]
+    real = spellings.seconds(pl.col("duration").str.strip_chars()).alias("duration")
+    made = {"ts", "write_ts", "duration", "src_port", "dest_port", *COUNTERS}
+    return [*times, real, *ints, *(pl.col(c) for c in TYPED if c not in made)]
 
 
 def _reason(text: pl.DataFrame, typed: pl.DataFrame, options: ReadOptions) -> pl.DataFrame:
     """For each line the first thing wrong with it: columns `reason` and `detail`, null when nothing is."""
-    both = typed.with_columns(
-        text[c].alias(f"{c}_text") for c in (*COUNTERS, "src_port", "dest_port", "duration", "ts")
-    )
-    watch = options.watch
+    told = [text[c].alias(f"{c}_text") for c in (*COUNTERS, "src_port", "dest_port", "duration", "ts")]
+    invalid = [options.watch.is_invalid(c).alias(f"{c}_invalid") for c in ("src", "dest")]
+    return typed.with_columns(*told, *invalid).select(_verdict(options.latest_us, keep_untimed=options.keep_untimed))
 
-    def fault(condition: pl.Expr, reason: str, column: str) -> tuple[pl.Expr, str, str]:
-        return condition, reason, column
 
-    faults = [fault(watch.is_invalid(c), "bad_address", c) for c in ("src", "dest")]
-    for c in ("src_port", "dest_port"):
-        absent = pl.col(f"{c}_text").is_null()
-        faults.append(fault(~absent & ~pl.col(c).is_between(0, 65_535).fill_null(False), "bad_port", f"{c}_text"))
-    for c in (*COUNTERS, "duration"):
-        faults.append(fault(pl.col(f"{c}_text").is_not_null() & pl.col(c).is_null(), "bad_number", f"{c}_text"))
-    faults.append(fault(pl.col("duration").is_nan() | pl.col("duration").is_infinite(), "bad_number", "duration_text"))
-    for c in COUNTERS:
-        faults.append(fault(pl.col(c) < 0, "negative_bytes", f"{c}_text"))
-    for c in BYTE_COUNTERS:
-        if c.endswith("ip_bytes"):
-            faults.append(fault(pl.col(c) > MAX_FLOW_BYTES, "implausible_bytes", f"{c}_text"))
-    if not options.keep_untimed:
-        faults.append(fault(pl.col("ts").is_null(), "untimed", "ts_text"))
-    faults.append(
-        fault((pl.col("ts") < EARLIEST_US) | (pl.col("ts") > options.latest_us), "implausible_time", "ts_text")
-    )
+@lru_cache(maxsize=4)
+def _verdict(latest_us: int, *, keep_untimed: bool) -> list[pl.Expr]:
+    """The first fault of each line, and the value that has it."""
     reason, detail = pl.lit(None, pl.String), pl.lit(None, pl.String)
-    for condition, name, column in reversed(faults):
+    for condition, name, column in reversed(list(_faults(latest_us, keep_untimed=keep_untimed))):
         label = column.removesuffix("_text")
         hit = condition.fill_null(False)
         reason = pl.when(hit).then(pl.lit(name)).otherwise(reason)
         value = pl.col(column).cast(pl.String).fill_null("").str.slice(0, 80)
         detail = pl.when(hit).then(pl.lit(f"{label}=") + value).otherwise(detail)
-    return both.select(reason=reason, detail=detail)
+    return [reason.alias("reason"), detail.alias("detail")]
+
+
+def _faults(latest_us: int, *, keep_untimed: bool) -> Iterator[tuple[pl.Expr, str, str]]:
+    """What can be wrong with a line, in the order in which it counts: whether it is, its reason, and the column."""
+    for c in ("src", "dest"):
+        yield pl.col(f"{c}_invalid"), "bad_address", c
+    for c in ("src_port", "dest_port"):
+        wrong = ~pl.col(c).is_between(0, 65_535).fill_null(False)
+        yield pl.col(f"{c}_text").is_not_null() & wrong, "bad_port", f"{c}_text"
+    for c in (*COUNTERS, "duration"):
+        yield pl.col(f"{c}_text").is_not_null() & pl.col(c).is_null(), "bad_number", f"{c}_text"
+    yield pl.col("duration").is_nan() | pl.col("duration").is_infinite(), "bad_number", "duration_text"
+    for c in COUNTERS:
+        yield pl.col(c) < 0, "negative_bytes", f"{c}_text"
+    for c in BYTE_COUNTERS:
+        if c.endswith("ip_bytes"):
+            yield pl.col(c) > MAX_FLOW_BYTES, "implausible_bytes", f"{c}_text"
+    if not keep_untimed:
+        yield pl.col("ts").is_null(), "untimed", "ts_text"
+    yield (pl.col("ts") < EARLIEST_US) | (pl.col("ts") > latest_us), "implausible_time", "ts_text"
 
 
 def read_text(
@@ -279,24 +287,31 @@ def read_text(
     return typed.filter(~bad), rejects
 
 
-def all_clean(typed: pl.DataFrame, flows: pl.Series, options: ReadOptions) -> bool:
-    """Whether `read_text` would find nothing wrong with any of the typed rows that are flows (`sent` included)."""
-    ends = [typed[c] if flows.all() else typed[c].filter(flows) for c in ("src", "dest")]
-    if any(end.null_count() for end in ends):
-        return False
-    options.watch.learn(pl.concat(ends))
+def doubtful(typed: pl.DataFrame, flows: pl.Series, odd: pl.Series | None, options: ReadOptions) -> pl.Series | None:
+    """Which typed rows `read_text` may find something wrong with (`sent` included); None where there is none.
+
+    Args:
+        typed: the rows.
+        flows: which of them are flows; of others nothing can be wrong.
+        odd: which of them have a value that did not fit its type, whatever they are; None where none can have.
+        options: of the source.
+    """
+    ends = pl.concat([typed[c] if flows.all() else typed[c].filter(flows) for c in ("src", "dest")])
+    options.watch.learn(ends.drop_nulls() if ends.null_count() else ends)
     faults = [pl.col(c) < 0 for c in (*COUNTERS, "sent")]
     faults += [pl.col(c) > MAX_FLOW_BYTES for c in ("orig_ip_bytes", "resp_ip_bytes", "sent")]
     faults += [~pl.col(c).is_between(0, 65_535) for c in ("src_port", "dest_port")]
     faults += [~pl.col("duration").is_finite(), ~pl.col("ts").is_between(EARLIEST_US, options.latest_us)]
     faults += [] if options.keep_untimed else [pl.col("ts").is_null()]
-    faults += [options.watch.is_invalid(c) for c in ("src", "dest")]
+    faults += [pl.col(c).is_null() | options.watch.is_invalid(c) for c in ("src", "dest")]
     empty = {
         c for c in (*COUNTERS, "sent", "src_port", "dest_port", "duration") if typed[c].null_count() == typed.height
     }
-    known = [f for f in faults if not empty.intersection(f.meta.root_names())]
-    found = [(f & flows).any().alias(str(i)) for i, f in enumerate(known)]
-    return not any(typed.select(found).row(0))
+    known = [f & flows for f in faults if not empty.intersection(f.meta.root_names())]
+    known += [] if odd is None else [pl.lit(odd)]
+    if not any(typed.select(f.any().alias(str(i)) for i, f in enumerate(known)).row(0)):
+        return None
+    return typed.select(doubtful=pl.any_horizontal(known).fill_null(value=False)).to_series()
 
 
 def select_watched(typed: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:

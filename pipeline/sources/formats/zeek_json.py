@@ -86,8 +86,5 @@ class ZeekJsonReader(JsonReader):
         fields, broken = json_lines.decode(lines, zeek.ALIASES, reason, numbers=True)
         fields = _timed(fields)
         account.ignored = int(repeated.sum())
-        if (clean := self._records.take_typed(columns.typed_text(fields, "UTC"), account)) is not None:
-            clean.account.quarantined.update(broken["reason"].to_list())
-            clean.rejects = broken
-            return clean
-        return self._records.take(json_lines.as_texts(fields), broken, account)
+        typed = columns.typed_text(fields, "UTC")
+        return self._records.judged(typed, lambda rows: json_lines.as_texts(fields.filter(rows)), broken, account)

@@ -343,7 +343,7 @@ def test_the_typed_way_comes_to_what_the_text_of_the_values_says(
 
 def text_only(path: Path, chosen: ReadOptions) -> Parsed:
     reader = TableReader("vpc_parquet", chosen)
-    reader._records.take_typed = lambda *_: None  # type: ignore[method-assign]
+    reader._records.take_typed = lambda fields, *_: pl.repeat(True, fields.height, eager=True)  # type: ignore[method-assign]
     return merge(list(reader.read_table(path)))
 
 

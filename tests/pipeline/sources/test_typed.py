@@ -137,7 +137,7 @@ def read(name: str, lines: list[str], chosen: ReadOptions, *, typed: bool) -> Pa
     reader = READERS[name](chosen)
     assert isinstance(reader, RecordReader)
     if not typed:
-        reader.take_typed = lambda *_: None  # type: ignore[method-assign]
+        reader.take_typed = lambda fields, *_: pl.repeat(True, fields.height, eager=True)  # type: ignore[method-assign]
     lines = [HEADS[name], *lines] if name in HEADS else lines
     return reader.read(Block("".join(f"{line}\n" for line in lines).encode(), 1, len(lines)))
 
@@ -184,6 +184,28 @@ def test_a_clean_block_takes_the_typed_way(name: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(RecordReader, "take", refuse)
     lines = [WRITERS[name][0](GOOD | {"text": "2"})]
     assert read(name, lines, options(None, False), typed=True).account.flows == 1
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_only_odd_records_of_a_block_are_read_as_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, take = list[int](), RecordReader.take
+
+    def counted(reader: RecordReader, fields: pl.DataFrame, *rest: Any) -> Parsed:
+        taken.append(fields.height)
+        return take(reader, fields, *rest)
+
+    monkeypatch.setattr(RecordReader, "take", counted)
+    plain, odd = GOOD | {"text": "2"}, GOOD | {"text": "2", "src": "somewhere"}
+    lines = [WRITERS[name][0](r) for r in (plain, odd, plain, GOOD | {"text": "2", "in": "many"}, plain)]
+    parsed = read(name, lines, options(None, False), typed=True)
+    first = 2 if name in HEADS else 1
+    assert taken == [2]
+    assert parsed.account.balanced
+    assert parsed.rows["source_line"].to_list() == [first, first + 2, first + 4]
+    assert parsed.rejects.select("source_line", "reason").rows() == [
+        (first + 1, "bad_address"),
+        (first + 3, "bad_number"),
+    ]
 
 
 PLAIN_TIMES = (
