@@ -145,11 +145,16 @@ def checked(path: Path, where: str | None = None) -> Path:
     return path
 
 
+def columns_of(path: Path) -> dict[str, pl.DataType]:
+    """The columns of one Parquet file; Polars' read_parquet_schema would take its folder's name for a pattern."""
+    return dict(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema())
+
+
 def fitting(path: Path, table: str, where: str | None = None) -> Path:
     """The path of a stored day that is whole at both ends and has its table's columns; raises StorageError if not."""
     place = where or str(path)
     try:
-        have = dict(pl.read_parquet_schema(checked(path, place)))
+        have = columns_of(checked(path, place))
     except DAMAGE as error:
         raise _unreadable(place, error) from error
     want = dict(TABLES[table].schema) if table in TABLES else have
