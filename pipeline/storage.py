@@ -23,7 +23,7 @@ from polars.io.plugins import register_io_source
 
 from pipeline.content import ContentHash, in_groups
 from pipeline.days import parse_day
-from pipeline.disk import writing
+from pipeline.disk import REMEDIES, writing
 from pipeline.errors import Location, StorageError
 from pipeline.leftovers import remove_leftovers, temporary_suffix
 from pipeline.objects import LocalObjects, Objects
@@ -139,7 +139,7 @@ def checked(path: Path, where: str | None = None) -> Path:
             tail = handle.read()
         damage = "" if head == tail[-4:] == _MAGIC and int.from_bytes(tail[:4], "little") + 12 <= size else "it was cut"
     except OSError as error:
-        damage = str(error.strerror)
+        raise _unreadable(where or str(path), error) from error
     if damage:
         raise _unreadable(where or str(path), damage)
     return path
@@ -169,7 +169,10 @@ def fitting(path: Path, table: str, where: str | None = None) -> Path:
 
 
 def _unreadable(where: str, why: object) -> StorageError:
-    return StorageError(f"this Parquet file cannot be read ({why}).", where=Location(file=where), remedy=_AGAIN)
+    remedy = _AGAIN
+    if isinstance(why, OSError) and why.strerror:  # A file that this user may not read is not damaged.
+        remedy, why = REMEDIES.get(why.errno or 0, _AGAIN), why.strerror
+    return StorageError(f"this Parquet file cannot be read ({why}).", where=Location(file=where), remedy=remedy)
 
 
 def read_footer(path: Path, where: str | None = None) -> dict[str, Any]:
