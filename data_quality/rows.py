@@ -15,7 +15,7 @@ from pipeline.addresses import canonical_frame
 from pipeline.days import day_bounds_utc
 from pipeline.schemas import DAILY_TRAFFIC, Table
 from pipeline.site import Site
-from pipeline.storage import checked, day_name
+from pipeline.storage import checked, columns_of, day_name
 
 
 def schema_faults(site: Site, table: Table, day: dt.date) -> int:
@@ -27,7 +27,7 @@ def schema_differences(site: Site, table: Table, day: dt.date) -> list[dict[str,
     """Each column that differs: what it should be and what it is."""
     # The file itself: a day whose columns differ is not scanned as its table at all.
     stored = site.storage.paths([day_name(table.name, day)])
-    found = dict(pl.read_parquet_schema(checked(stored[0]))) if stored else dict(table.schema)
+    found = columns_of(checked(stored[0])) if stored else dict(table.schema)
     names = [*table.schema, *(c for c in found if c not in table.schema)]
     return [
         {"column": n, "wanted": str(table.schema.get(n, "no such column")), "found": str(found.get(n, "missing"))}

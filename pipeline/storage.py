@@ -23,7 +23,7 @@ from polars.io.plugins import register_io_source
 
 from pipeline.content import ContentHash, in_groups
 from pipeline.days import parse_day
-from pipeline.disk import writing
+from pipeline.disk import REMEDIES, writing
 from pipeline.errors import Location, StorageError
 from pipeline.leftovers import remove_leftovers, temporary_suffix
 from pipeline.objects import LocalObjects, Objects
@@ -139,17 +139,22 @@ def checked(path: Path, where: str | None = None) -> Path:
             tail = handle.read()
         damage = "" if head == tail[-4:] == _MAGIC and int.from_bytes(tail[:4], "little") + 12 <= size else "it was cut"
     except OSError as error:
-        damage = str(error.strerror)
+        raise _unreadable(where or str(path), error) from error
     if damage:
         raise _unreadable(where or str(path), damage)
     return path
+
+
+def columns_of(path: Path) -> dict[str, pl.DataType]:
+    """The columns of one Parquet file; Polars' read_parquet_schema would take its folder's name for a pattern."""
+    return dict(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema())
 
 
 def fitting(path: Path, table: str, where: str | None = None) -> Path:
     """The path of a stored day that is whole at both ends and has its table's columns; raises StorageError if not."""
     place = where or str(path)
     try:
-        have = dict(pl.read_parquet_schema(checked(path, place)))
+        have = columns_of(checked(path, place))
     except DAMAGE as error:
         raise _unreadable(place, error) from error
     want = dict(TABLES[table].schema) if table in TABLES else have
@@ -164,7 +169,10 @@ def fitting(path: Path, table: str, where: str | None = None) -> Path:
 
 
 def _unreadable(where: str, why: object) -> StorageError:
-    return StorageError(f"this Parquet file cannot be read ({why}).", where=Location(file=where), remedy=_AGAIN)
+    remedy = _AGAIN
+    if isinstance(why, OSError) and why.strerror:  # A file that this user may not read is not damaged.
+        remedy, why = REMEDIES.get(why.errno or 0, _AGAIN), why.strerror
+    return StorageError(f"this Parquet file cannot be read ({why}).", where=Location(file=where), remedy=remedy)
 
 
 def read_footer(path: Path, where: str | None = None) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """docs/siem.md: its scripts lose no alert in silence, whatever the receiver answers."""
 
+import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.site import PROJECT
 
-SPLUNK, ELASTIC = re.findall(r"```sh\n(.+?)```", (PROJECT / "docs" / "siem.md").read_text(encoding="utf-8"), re.DOTALL)
+TEXT = (PROJECT / "docs" / "siem.md").read_text(encoding="utf-8")
+SPLUNK, ELASTIC = re.findall(r"```sh\n(.+?)```", TEXT, re.DOTALL)
+(CHANGES,) = re.findall(r"```python\n(.+?)```", TEXT, re.DOTALL)
 ALERT = '{"event": {"id": "nilo-1"}}\n'
 
 
@@ -45,3 +49,34 @@ def test_what_a_receiver_refuses_ends_the_script_with_its_own_code(
     assert (tmp_path / "sent").exists() == bool(alerts)
     if alerts:
         assert (tmp_path / "sent").read_text(encoding="utf-8").endswith(ALERT)
+
+
+@pytest.mark.parametrize(
+    ("mark", "asked", "kept"),
+    [
+        (None, "1970-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"),
+        ("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"),
+        ("2999-01-01T00:00:00+00:00", "1970-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"),
+    ],
+)
+def test_a_clock_that_was_ahead_costs_no_change(tmp_path: Path, mark: str | None, asked: str, kept: str) -> None:
+    noted = ["2026-01-02T00:00:00+00:00", "2999-01-01T00:00:00+00:00", None]
+    changes = [
+        {"alert_id": f"nilo-{n}", "day": "2026-01-01", "change": "withdrawn", "known_at": at, "reasons": []}
+        for n, at in enumerate(noted)
+    ]
+    (tmp_path / "changes").write_text("".join(json.dumps(c) + "\n" for c in changes), encoding="utf-8")
+    (tmp_path / "nilometer").write_text(
+        f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\ncase "$*" in *--changes*) cat {tmp_path}/changes;; esac\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "nilometer").chmod(0o755)
+    if mark is not None:
+        (tmp_path / "sent-until.txt").write_text(mark, encoding="utf-8")
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHANGES], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["nilo-0", "nilo-1", "nilo-2"]
+    assert f"--since {asked} --json" in (tmp_path / "asked").read_text(encoding="utf-8")
+    assert (tmp_path / "sent-until.txt").read_text(encoding="utf-8") == kept

@@ -28,6 +28,8 @@ ENV_HOME = "DAGSTER_HOME"
 _POSTGRES = "dagster_postgres"
 _ASKS_POSTGRES = re.compile(r"(?m)^\s*(postgres:|module:\s*dagster_postgres)")
 _VARIABLE = re.compile(r'environment variable "(\w+)"')
+_NOT_AS_IT_IS = re.compile(r"[*?[]|%[0-9A-Fa-f]{2}")
+"""In a path Dagster takes these for patterns as it looks for its file, and for parts of a URL as it opens sqlite."""
 _FORMER = """# The site's Dagster instance: run history, on this machine only.
 telemetry: {enabled: false}
 nux: {enabled: false}
@@ -75,10 +77,11 @@ def open_instance(site: Site) -> dg.DagsterInstance:
     """The site's Dagster instance; in the site's own folder it is made at its first use.
 
     Raises:
-        ConfigError: its storage cannot be opened: not configured, not reachable, or an extra is missing.
+        ConfigError: its storage cannot be opened: not configured, not reachable, an extra is missing, or its path is
+            one that Dagster reads as another.
         NilometerError: its files are damaged, locked or on a full disk.
     """
-    folder = home(site)
+    _check_path(folder := home(site))
     if not os.environ.get(ENV_HOME):
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / CONFIG).exists() or (folder / CONFIG).read_text(encoding="utf-8") == _FORMER:
@@ -124,6 +127,16 @@ def _unusable(site: Site, error: BaseException) -> NilometerError:
         remedy="End other processes that use it, make room on its disk, let this user write there, or move the folder "
         "away, which holds history and no data; then run the same command again.",
     )
+
+
+def _check_path(folder: Path) -> None:
+    if found := _NOT_AS_IT_IS.search(str(folder)):
+        raise ConfigError(
+            f"Dagster cannot keep its history in a folder whose path has {found[0]!r}: it would read its configuration "
+            "and write its history elsewhere.",
+            where=Location(file=str(folder)),
+            remedy="Rename that folder, or set DAGSTER_HOME to another one, outside of it. Tables and logs may stay.",
+        )
 
 
 def _check_extra(folder: Path) -> None:

@@ -48,6 +48,26 @@ def test_a_dagster_home_that_is_no_folder_is_refused(site: Site, monkeypatch: py
         open_instance(site)
 
 
+@pytest.mark.parametrize("name", ["a*b", "q?", "[x]", "a[b", "my%20site"])
+def test_a_path_that_dagster_reads_as_another_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv(ENV_HOME, raising=False)
+    site = make_site(tmp_path / "sites" / name, 1)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="set DAGSTER_HOME"):
+        open_instance(site)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_any_other_name_keeps_the_history_where_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENV_HOME, raising=False)
+    with open_instance(site := make_site(tmp_path / "100% a{b}#c&d;e=f'g\"ü", 1)) as instance:
+        assert not instance.telemetry_enabled
+    assert (site.root / HOME / "history/runs.db").exists()
+    assert list(tmp_path.iterdir()) == [site.root]
+
+
 def test_postgresql_without_its_extra_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = site.root / HOME
     folder.mkdir()

@@ -93,6 +93,18 @@ def test_a_stored_day_without_its_tables_columns_is_an_error_that_names_them(
             read()
 
 
+def test_a_day_that_this_user_may_not_read_is_not_to_be_run_again(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)  # Tests may run as root, who may read anything.
+    with pytest.raises(StorageError, match=r"\(Permission denied\)\. Let this user read") as caught:
+        storage.read_day(DAILY_TRAFFIC, DAY)
+    assert "Run its day" not in str(caught.value)
+
+
 @pytest.mark.parametrize("footer", ["", "{}", "[]", '{"table": "daily_traffic", "day": "never"}'])
 def test_a_footer_that_does_not_read_is_a_storage_error(storage: Storage, path: Path, footer: str) -> None:
     pl.read_parquet(path).write_parquet(path, metadata={FOOTER_KEY: footer})

@@ -40,6 +40,12 @@ def test_a_site_may_lie_in_any_folder_and_reads_no_other_one(tmp_path: Path, nam
     assert [n for _, n, _ in world.quarantine()] == [7]
 
 
+@pytest.mark.parametrize("name", ["[x]", "a[b"])
+def test_a_site_needs_no_neighbour_that_its_folder_matches(tmp_path: Path, name: str) -> None:
+    stored = site(filled(tmp_path / name, 220))
+    assert sorted(stored.storage.read_day(FLOWS, D1)["bytes_in"].to_list()) == [8, 220]
+
+
 @pytest.mark.parametrize("rule", ["start", "spread"])
 def test_a_day_in_slices_is_made_in_any_folder(tmp_path: Path, rule: Rule) -> None:
     chosen = Settings.model_validate(settings("logs/**/*").model_dump() | {"counting": {"attribute": rule}})
