@@ -7,6 +7,7 @@ whole, never gone on with. How values become fields is in `columns`, how records
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ T = TypeVar("T")
 BATCH_ROWS = 500_000
 """Rows held in memory at once."""
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+_NO_ZONE = re.compile(r"unable to parse time zone: '([^']*)'")
 _COUNTED = ("resp_ip_bytes", "orig_ip_bytes", "resp_bytes", "orig_bytes", "sent", "total")
 
 
@@ -209,6 +211,12 @@ def _guarded(action: Any, name: str) -> Any:
         return action()
     except _FAULTS as error:
         text = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        if zone := _NO_ZONE.search(text):
+            raise SourceError(
+                f"has times of the zone {zone[1]!r}, which are not read.",
+                where=Location(file=name),
+                remedy="Write them in UTC, or with the name of a zone such as Asia/Kolkata.",
+            ) from error
         raise SourceError(
             f"cannot be read as Parquet: {text}.",
             where=Location(file=name),
