@@ -180,13 +180,17 @@ def one_sensor(rows: list[Row], sensors: tuple[str, ...]) -> list[Row]:
         known = [any(row[f"{n}_bytes_{s}"] is not None for s in ("in", "out")) for n in LAYERS[:2]]
         return 0 if known[0] else 1 if known[1] else 2
 
+    def saw(row: Row, way: str) -> bool:
+        return any((row[c] or 0) > 0 for c in BYTES if c.endswith(way))
+
     def rank(seen: list[Row]) -> Any:
         name = [(v is None, v or "") for v in pick(seen[0], OBSERVER)]
         wishes = min(min(wish(r["dvc"]), wish(r["source"])) for r in seen)
-        return (wishes, min(layer(r) for r in seen), -sum(size(r) for r in seen), name)
+        whole = all(any(saw(r, way) for r in seen) for way in ("_in", "_out"))
+        return (not whole, wishes, min(layer(r) for r in seen), -sum(size(r) for r in seen), name)
 
     for run in runs([r for r in rows if seen_at(r)], lambda r: pick(r, KEY), dt.timedelta(seconds=60)):
-        ways = {id(r): [any((r[c] or 0) > 0 for c in BYTES if c.endswith(s)) for s in ("_in", "_out")] for r in run}
+        ways = {id(r): [saw(r, way) for way in ("_in", "_out")] for r in run}
         if any(any(w) for w in ways.values()):
             sides = {n: "both" if all(w) else "in" if w[0] else "out" for n, w in ways.items()}
         else:
