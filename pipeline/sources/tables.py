@@ -135,10 +135,7 @@ class TableReader:
             SourceError: the file is damaged or cut short, or lacks a mapped column.
         """
         name = path.name if name is None else name
-        scan = _guarded(lambda: _scan(path), name)
-        schema = _guarded(lambda: dict(scan.collect_schema()), name)
-        located = columns.locate(schema, self._form.columns or {})
-        self._check_mapping(located, name)
+        scan, located = self.locate(path, name)
         used = sorted({f.path[0] for found in located.values() for f in found})
         zone = self._options.timezone if self._form.local_time else "UTC"
         typed = columns.typed(located, zone)
@@ -149,6 +146,14 @@ class TableReader:
                 batch = pl.DataFrame({"": pl.repeat(None, min(BATCH_ROWS, height - first), eager=True)})
             batch = batch.with_row_index("source_line", first + 1).with_columns(pl.col("source_line").cast(pl.Int64))
             yield self._read(batch, located, typed)
+
+    def locate(self, path: Path, name: str) -> tuple[pl.LazyFrame, dict[str, list[columns.Found]]]:
+        """The file, and its columns by the fields that they are; raises SourceError as `read_table` does."""
+        scan = _guarded(lambda: _scan(path), name)
+        schema = _guarded(lambda: dict(scan.collect_schema()), name)
+        located = columns.locate(schema, self._form.columns or {})
+        self._check_mapping(located, name)
+        return scan, located
 
     def _check_mapping(self, located: Mapping[str, Sequence[columns.Found]], name: str) -> None:
         mapping = self._options.mapping
