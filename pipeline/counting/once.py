@@ -124,7 +124,9 @@ def _side() -> pl.Expr:
 
 
 def _size() -> pl.Expr:
-    return pl.sum_horizontal(pl.col(c).fill_null(0) for c in (*BYTES, "total_bytes"))
+    """The bytes of both directions, each by its best layer, or what a record says that they are together."""
+    ways = (pl.coalesce(f"{layer}_bytes_{side}" for layer in _LAYERS) for side in ("in", "out"))
+    return pl.max_horizontal(pl.sum_horizontal(ways), pl.col("total_bytes").fill_null(0))
 
 
 def _has_ends() -> pl.Expr:
@@ -347,8 +349,8 @@ def _one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
     """Of flows that several sensors saw, the records of one: (kept, lost).
 
     One that saw both directions counts first; then a preferred one; then IP bytes before other layers, which must not
-    mix; then who saw more bytes. Where none saw both, each direction has its own: where packets come and go on
-    different ways, each sensor has 0 for what it did not see.
+    mix; then who saw more bytes; then who tells of it in one record. Where none saw both, each direction has its own:
+    where packets come and go on different ways, each sensor has 0 for what it did not see.
     """
     observer = pl.struct(OBSERVER)
     if flows.select(observer.n_unique()).item() < 2:
@@ -395,10 +397,10 @@ def _ranked(shared: pl.DataFrame, sensors: Sequence[str]) -> pl.DataFrame:
     wish = [pl.col(c).replace_strict(order, default=len(order), return_dtype=pl.Int64) for c in ("dvc", "source")]
     layer = [pl.any_horizontal(pl.col(f"{n}_bytes_{s}").is_not_null() for s in ("in", "out")) for n in _LAYERS[:2]]
     rank = pl.when(layer[0]).then(0).when(layer[1]).then(1).otherwise(2)
-    by = ("_run", "_side", *OBSERVER)
-    sensor = {"wish": pl.min_horizontal(wish).min(), "layer": rank.min(), "size": -_size().sum()}
-    found = shared.group_by(by).agg(half=~(pl.col("_in").any() & pl.col("_out").any()), **sensor)
-    return found.sort("_run", "_side", "half", *sensor, *OBSERVER, nulls_last=True)
+    sensor = {"half": ~(pl.col("_in").any() & pl.col("_out").any()), "wish": pl.min_horizontal(wish).min()}
+    sensor |= {"layer": rank.min(), "size": -_size().sum(), "parts": (pl.col("accounting") == "delta").any()}
+    found = shared.group_by("_run", "_side", *OBSERVER).agg(**sensor)
+    return found.sort("_run", "_side", *sensor, *OBSERVER, nulls_last=True)
 
 
 # Two directions of one session

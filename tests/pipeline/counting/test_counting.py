@@ -228,6 +228,18 @@ def test_a_sensor_that_saw_one_direction_gives_way_to_one_that_saw_both(half: di
     assert found.select("source", "other_bytes_in", "other_bytes_out").rows() == [("edge", 500, 50)]
 
 
+@pytest.mark.parametrize("again", [{"payload_bytes_in": 99, "payload_bytes_out": 9}, {"total_bytes": 109}])
+def test_who_saw_more_is_told_by_one_layer_and_no_sum_is_added_to_its_parts(again: dict[str, Any]) -> None:
+    less = {"source": "edge", "ip_bytes_in": 99, "ip_bytes_out": 10} | again
+    assert total({}, less) == (1, 100, 10)
+
+
+def test_of_two_that_saw_as_much_the_one_that_tells_the_whole_counts() -> None:
+    part = {"accounting": "delta", "uid": None, "source": "a", "ip_bytes_in": 50, "ip_bytes_out": 5}
+    found, _ = count_once(flows({"source": "z", "duration": 120_000_000}, part, part | after(60)))
+    assert found.select("source", "ip_bytes_in").rows() == [("z", 100)]
+
+
 def test_a_total_gives_way_to_counters_of_both_directions() -> None:
     asa = FRAMES | {"source": "asa", "other_bytes_in": None, "other_bytes_out": None, "total_bytes": 550}
     found, _ = count_once(flows(asa, FRAMES | {"source": "edge"}))
