@@ -84,13 +84,13 @@ def check_delimiter(text: str) -> str:
 
 
 def check_time_format(text: str) -> str:
-    """A format in which a time can be written and read again, to the second at least."""
+    """A format in which a time can be written and read again, to the minute at least, as spreadsheets show it."""
     told = dt.datetime(2026, 11, 25, 17, 4, 9, tzinfo=dt.UTC)
     try:
         made = pl.Series([told]).dt.strftime(text)
         read = made.str.to_datetime(text, time_unit="us")[0]
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise ValueError(_TIME_FORMAT) from error
-    if read is None or read.replace(tzinfo=dt.UTC) != told:
+    if read is None or read.replace(tzinfo=dt.UTC) not in (told, told.replace(second=0)):
         raise ValueError(_TIME_FORMAT)
     return text

@@ -124,7 +124,9 @@ def _side() -> pl.Expr:
 
 
 def _size() -> pl.Expr:
-    return pl.sum_horizontal(pl.col(c).fill_null(0) for c in (*BYTES, "total_bytes"))
+    """The bytes of both directions, each by its best layer, or what a record says that they are together."""
+    ways = (pl.coalesce(f"{layer}_bytes_{side}" for layer in _LAYERS) for side in ("in", "out"))
+    return pl.max_horizontal(pl.sum_horizontal(ways), pl.col("total_bytes").fill_null(0))
 
 
 def _has_ends() -> pl.Expr:
@@ -346,9 +348,9 @@ def _superseded(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
 def _one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Of flows that several sensors saw, the records of one: (kept, lost).
 
-    A preferred sensor counts first; then IP bytes before other layers, which must not mix; then who saw more bytes.
-    Where no sensor saw both directions, each direction has its own: where packets come and go on different ways, each
-    sensor has 0 for what it did not see.
+    One that saw both directions counts first; then a preferred one; then IP bytes before other layers, which must not
+    mix; then who saw more bytes; then who tells of it in one record. Where none saw both, each direction has its own:
+    where packets come and go on different ways, each sensor has 0 for what it did not see.
     """
     observer = pl.struct(OBSERVER)
     if flows.select(observer.n_unique()).item() < 2:
@@ -362,11 +364,11 @@ def _one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
     best = _ranked(shared, rules.sensors).unique(("_run", "_side"), keep="first", maintain_order=True)
     chosen = shared.join(best, on=("_run", "_side", *OBSERVER), how="semi", nulls_equal=True)
     lost = shared.join(best, on=("_run", "_side", *OBSERVER), how="anti", nulls_equal=True)
-    return pl.concat([others, chosen.drop("_run", "_side")]), lost.drop("_run", "_side")
+    return pl.concat([others, chosen.select(flows.columns)]), lost.select(flows.columns)
 
 
 def _by_side(runs: pl.DataFrame) -> pl.DataFrame:
-    """With `_side`: both where a sensor saw both directions, else the one that a record tells of.
+    """With `_in`, `_out` (what a record saw) and `_side`: both where one saw both, else the one that a record tells of.
 
     What a sensor has 0 for, and another one saw, is unknown to it.
     """
@@ -386,7 +388,7 @@ def _by_side(runs: pl.DataFrame) -> pl.DataFrame:
         for c in (*BYTES, f"packets_{side}")
         if c.endswith(f"_{side}")
     ]
-    return runs.with_columns(unseen).drop("_in", "_out")
+    return runs.with_columns(unseen)
 
 
 def _ranked(shared: pl.DataFrame, sensors: Sequence[str]) -> pl.DataFrame:
@@ -395,11 +397,10 @@ def _ranked(shared: pl.DataFrame, sensors: Sequence[str]) -> pl.DataFrame:
     wish = [pl.col(c).replace_strict(order, default=len(order), return_dtype=pl.Int64) for c in ("dvc", "source")]
     layer = [pl.any_horizontal(pl.col(f"{n}_bytes_{s}").is_not_null() for s in ("in", "out")) for n in _LAYERS[:2]]
     rank = pl.when(layer[0]).then(0).when(layer[1]).then(1).otherwise(2)
-    return (
-        shared.group_by("_run", "_side", *OBSERVER)
-        .agg(wish=pl.min_horizontal(wish).min(), layer=rank.min(), size=_size().sum())
-        .sort("_run", "_side", "wish", "layer", -pl.col("size"), *OBSERVER, nulls_last=True)
-    )
+    sensor = {"half": ~(pl.col("_in").any() & pl.col("_out").any()), "wish": pl.min_horizontal(wish).min()}
+    sensor |= {"layer": rank.min(), "size": -_size().sum(), "parts": (pl.col("accounting") == "delta").any()}
+    found = shared.group_by("_run", "_side", *OBSERVER).agg(**sensor)
+    return found.sort("_run", "_side", *sensor, *OBSERVER, nulls_last=True)
 
 
 # Two directions of one session

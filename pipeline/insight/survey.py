@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
+from pipeline.insight.mapped import lacking
 from pipeline.intake.files import list_files
 from pipeline.intake.found import FoundFile
 from pipeline.intake.lander import HEAD_BYTES
@@ -66,10 +67,13 @@ def _survey(site: Site, source: SourceSettings, options: ReadOptions, owners: _O
     for file in _sample(listing.files):
         found.looked_into += 1
         try:
-            found.formats[_format(file, source, site.settings.limits) or "no data"] += 1
+            encoding, head = _format(file, source, site.settings.limits)
         except SourceError as error:
             found.problems.append(error.message)
             continue
+        found.formats[encoding or "no data"] += 1
+        if encoding and (fault := lacking(file.path, file.name, encoding, head, options)):
+            found.problems.append(fault)
         spans += peek(file, source.format, site.settings.limits, options) or []
     if spans:
         found.first, found.last = (
@@ -99,11 +103,13 @@ def _sample(files: list[FoundFile]) -> list[FoundFile]:
     return [files[round(i * (len(files) - 1) / (SAMPLE - 1))] for i in range(SAMPLE)]
 
 
-def _format(file: FoundFile, source: SourceSettings, limits: LimitSettings) -> str | None:
+def _format(file: FoundFile, source: SourceSettings, limits: LimitSettings) -> tuple[str | None, bytes]:
+    """(what a file is, its first bytes; none of a table of columns)."""
     stream = LineStream(file.path, limits, file.name)
     try:
         if stream.is_table:
-            return table_encoding(file.path, source.format, file.name)
-        return detect(stream.read_some(HEAD_BYTES), source.format, file.name)
+            return table_encoding(file.path, source.format, file.name), b""
+        head = stream.read_some(HEAD_BYTES)
+        return detect(head, source.format, file.name), head
     finally:
         stream.close()

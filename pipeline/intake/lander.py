@@ -34,7 +34,7 @@ from pipeline.sources.wrappings.documents import is_document
 from pipeline.storage import Storage, digest
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-CODE_VERSION = 11
+CODE_VERSION = 12
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
 QUARANTINED = "quarantine"
@@ -158,7 +158,9 @@ class FileLander:
             left = reader.finish()
             tail = self._tail(left, key) if left.account.quarantined else None
             entry.resume = self._resume_point(offset, line, reader)
-        if reader is not None and (found := layout_of(head, reader.state())).fields:
+        # A reader forgets a file with its last line, where that has no end.
+        state = entry.resume["reader"] if tail is not None and entry.resume else reader.state() if reader else {}
+        if reader is not None and (found := layout_of(head, state)).fields:
             entry.layout = _newer(Layout.from_list(entry.layout), found).as_list()
         self._flush(part)
         part.content = digest(str(resume["offset"] if resume else 0), self._hash.hexdigest())

@@ -6,9 +6,10 @@ where the types allow it. Which fields a form has belongs to the forms, reading 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from pipeline.sources import zeek_columns as conn
 TIMES = ("ts", "end", "write_ts")
 COUNTS = (*conn.COUNTERS, "src_port", "dest_port", "sent")
 REALS = ("duration",)
+ADDRESSES = ("src", "dest", "src_nat", "dest_nat", "received_by")
 _PLAIN_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?P<between>[T ])[0-9:]{8}(?:\.(?P<fraction>[0-9]{1,9}))?(?P<zone>Z|\+00:?00|)"
 )
@@ -30,6 +32,8 @@ class Found:
 
     path: tuple[str, ...]
     dtype: pl.DataType
+    address: bool = False
+    """Whether its values are addresses, of which binary ones may be packed."""
 
     @property
     def expr(self) -> pl.Expr:
@@ -55,7 +59,9 @@ def locate(schema: Mapping[str, pl.DataType], fields: Mapping[str, Sequence[str]
     for found in all_paths(schema):
         by_name.setdefault(".".join(found.path).lower(), found)
     located = {ours: [by_name[s.lower()] for s in spelled if s.lower() in by_name] for ours, spelled in fields.items()}
-    return {ours: list(dict.fromkeys(found)) for ours, found in located.items()}
+    return {
+        ours: [replace(f, address=ours in ADDRESSES) for f in dict.fromkeys(found)] for ours, found in located.items()
+    }
 
 
 # As text
@@ -63,7 +69,7 @@ def locate(schema: Mapping[str, pl.DataType], fields: Mapping[str, Sequence[str]
 
 def text_of(found: Found) -> pl.Expr:
     """Values as a log would write them; those that stand for none are null."""
-    text = _text(found.expr, found.dtype)
+    text = _binary_text(found) if found.dtype == pl.Binary else _text(found.expr, found.dtype)
     if found.dtype != pl.String and not isinstance(found.dtype, pl.Categorical | pl.Enum):
         return text
     return pl.when(~text.is_in(conn.UNSET)).then(text)
@@ -86,12 +92,36 @@ def _text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return text.str.replace(r"\.0+$", "") if dtype.is_decimal() else text
 
 
+def _binary_text(found: Found) -> pl.Expr:
+    def told(values: pl.Series) -> pl.Series:
+        kinds = values.unique()
+        texts = [_told(value, address=found.address) for value in kinds.to_list()]
+        return values.replace_strict(kinds, pl.Series(texts, dtype=pl.String), return_dtype=pl.String)
+
+    return found.expr.map_batches(told, pl.String)
+
+
+def _told(value: bytes | None, *, address: bool) -> str | None:
+    """Bytes as the text that they are, as the address of 4 or 16 bytes that they pack, or as hexadecimal digits."""
+    if value is None:
+        return None
+    try:
+        text = value.decode()
+        if address and len(value) in (4, 16):
+            ipaddress.ip_address(text)
+    except ValueError:
+        return str(ipaddress.ip_address(value)) if address and len(value) in (4, 16) else value.hex()
+    return text
+
+
 def _nested_text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Objects and lists as JSON; lists of more than plain values tell nothing."""
+    """Objects and lists as JSON; a list of one value, or of one again and again, is that; nested lists tell nothing."""
     if isinstance(dtype, pl.Struct):
         return values.struct.json_encode()
     if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.DataType) and not dtype.inner.is_nested():
-        return pl.format("[{}]", values.cast(pl.List(pl.String), strict=False).list.join(", "))
+        several = pl.format("[{}]", values.cast(pl.List(pl.String), strict=False).list.join(", "))
+        one = _text(values.list.first(), dtype.inner)
+        return pl.when(values.list.n_unique() == 1).then(one).otherwise(several)
     return pl.lit(None, pl.String)
 
 

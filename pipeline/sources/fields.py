@@ -65,7 +65,7 @@ def layout_of(head: bytes, state: Mapping[str, Any]) -> Layout:
     lines = text.splitlines() if len(head) < HEAD_BYTES else text.splitlines()[:-1]
     if (names := state.get("fields")) is not None:
         return _zeek(lines, list(names), str(state.get("separator", "\t")))
-    if (names := state.get("columns") or state.get("cells", {}).get("columns")) is not None:
+    if (names := state.get("columns") or (state.get("cells") or {}).get("columns")) is not None:
         return _delimited(lines, list(names))
     if begins_as_json(head):
         return _of_records([dict(_flat(r)) for r in _objects(lines, text)])

@@ -52,10 +52,11 @@ _TIMES = (
     (r"^([0-9]{4})/([0-9]{2})/([0-9]{2})", "${1}-${2}-${3}"),  # 2026/11/20
     (r"(:[0-9]{2}),([0-9]{1,9})", "${1}.${2}"),  # a decimal comma
     (rf"^({_DATE}[0-9]{{2}}:[0-9]{{2}})( ?Z| ?{_ZONE})?$", "${1}:00${2}"),  # no seconds
-    (rf"^({_DATE}[0-9:.]+) (Z|{_ZONE})$", "${1}${2}"),
+    (rf"^({_DATE}[0-9:.]+) (Z|{_ZONE})(?: [A-Z]{{1,5}})?$", "${1}${2}"),  # Go names the zone, too
+    (rf"^({_DATE}[0-9:.]+[+-][0-9]{{2}})$", "${1}:00"),  # PostgreSQL and DuckDB: hours alone
     (rf"^({_DATE}[0-9:.]+) (?:UTC|GMT)$", "${1}Z"),
 )
-_KNOWN = rf"^(?:[0-9.]+|{_DATE}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[0-9.]*(?:Z|[+-][0-9:]+)?)$"
+_KNOWN = rf"^(?:[0-9.]+|{_DATE}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[0-9.]*(?:Z|{_ZONE})?)$"
 """A number, or a time as ISO 8601 has it: nothing is left to do."""
 _PORTAL = r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}),? ([0-9]{1,2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)? ([AP]M)$"
 """A date that only one country writes with a half of the day, as the Azure portal does."""

@@ -7,6 +7,7 @@ whole, never gone on with. How values become fields is in `columns`, how records
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ T = TypeVar("T")
 BATCH_ROWS = 500_000
 """Rows held in memory at once."""
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+_NO_ZONE = re.compile(r"unable to parse time zone: '([^']*)'")
 _COUNTED = ("resp_ip_bytes", "orig_ip_bytes", "resp_bytes", "orig_bytes", "sent", "total")
 
 
@@ -133,10 +135,7 @@ class TableReader:
             SourceError: the file is damaged or cut short, or lacks a mapped column.
         """
         name = path.name if name is None else name
-        scan = _guarded(lambda: _scan(path), name)
-        schema = _guarded(lambda: dict(scan.collect_schema()), name)
-        located = columns.locate(schema, self._form.columns or {})
-        self._check_mapping(located, name)
+        scan, located = self.locate(path, name)
         used = sorted({f.path[0] for found in located.values() for f in found})
         zone = self._options.timezone if self._form.local_time else "UTC"
         typed = columns.typed(located, zone)
@@ -147,6 +146,14 @@ class TableReader:
                 batch = pl.DataFrame({"": pl.repeat(None, min(BATCH_ROWS, height - first), eager=True)})
             batch = batch.with_row_index("source_line", first + 1).with_columns(pl.col("source_line").cast(pl.Int64))
             yield self._read(batch, located, typed)
+
+    def locate(self, path: Path, name: str) -> tuple[pl.LazyFrame, dict[str, list[columns.Found]]]:
+        """The file, and its columns by the fields that they are; raises SourceError as `read_table` does."""
+        scan = _guarded(lambda: _scan(path), name)
+        schema = _guarded(lambda: dict(scan.collect_schema()), name)
+        located = columns.locate(schema, self._form.columns or {})
+        self._check_mapping(located, name)
+        return scan, located
 
     def _check_mapping(self, located: Mapping[str, Sequence[columns.Found]], name: str) -> None:
         mapping = self._options.mapping
@@ -208,6 +215,12 @@ def _guarded(action: Any, name: str) -> Any:
         return action()
     except _FAULTS as error:
         text = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        if zone := _NO_ZONE.search(text):
+            raise SourceError(
+                f"has times of the zone {zone[1]!r}, which are not read.",
+                where=Location(file=name),
+                remedy="Write them in UTC, or with the name of a zone such as Asia/Kolkata.",
+            ) from error
         raise SourceError(
             f"cannot be read as Parquet: {text}.",
             where=Location(file=name),

@@ -21,7 +21,9 @@ def side(row: Row) -> str:
 
 
 def size(row: Row) -> int:
-    return sum(row[c] or 0 for c in (*BYTES, "total_bytes"))
+    known = [[row[f"{layer}_bytes_{way}"] for layer in LAYERS] for way in ("in", "out")]
+    best = [next((n for n in way if n is not None), 0) for way in known]
+    return max(sum(best), row["total_bytes"] or 0)
 
 
 def pick(row: Row, names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -180,13 +182,18 @@ def one_sensor(rows: list[Row], sensors: tuple[str, ...]) -> list[Row]:
         known = [any(row[f"{n}_bytes_{s}"] is not None for s in ("in", "out")) for n in LAYERS[:2]]
         return 0 if known[0] else 1 if known[1] else 2
 
+    def saw(row: Row, way: str) -> bool:
+        return any((row[c] or 0) > 0 for c in BYTES if c.endswith(way))
+
     def rank(seen: list[Row]) -> Any:
         name = [(v is None, v or "") for v in pick(seen[0], OBSERVER)]
         wishes = min(min(wish(r["dvc"]), wish(r["source"])) for r in seen)
-        return (wishes, min(layer(r) for r in seen), -sum(size(r) for r in seen), name)
+        whole = all(any(saw(r, way) for r in seen) for way in ("_in", "_out"))
+        parts = any(r["accounting"] == "delta" for r in seen)
+        return (not whole, wishes, min(layer(r) for r in seen), -sum(size(r) for r in seen), parts, name)
 
     for run in runs([r for r in rows if seen_at(r)], lambda r: pick(r, KEY), dt.timedelta(seconds=60)):
-        ways = {id(r): [any((r[c] or 0) > 0 for c in BYTES if c.endswith(s)) for s in ("_in", "_out")] for r in run}
+        ways = {id(r): [saw(r, way) for way in ("_in", "_out")] for r in run}
         if any(any(w) for w in ways.values()):
             sides = {n: "both" if all(w) else "in" if w[0] else "out" for n, w in ways.items()}
         else:

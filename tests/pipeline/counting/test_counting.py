@@ -218,6 +218,34 @@ def test_ip_bytes_count_before_the_larger_frames_of_another_sensor() -> None:
     assert total({}, frames) == (1, 100, 10)
 
 
+FRAMES = {"ip_bytes_in": None, "ip_bytes_out": None, "other_bytes_in": 500, "other_bytes_out": 50}
+
+
+@pytest.mark.parametrize("half", [{"ip_bytes_in": None}, {"ip_bytes_in": 0}, {"ip_bytes_out": None}])
+@pytest.mark.parametrize("rules", [Rules(), Rules(sensors=("core",))])
+def test_a_sensor_that_saw_one_direction_gives_way_to_one_that_saw_both(half: dict[str, Any], rules: Rules) -> None:
+    found, _ = count_once(flows(half, FRAMES | {"source": "edge"}), rules)
+    assert found.select("source", "other_bytes_in", "other_bytes_out").rows() == [("edge", 500, 50)]
+
+
+@pytest.mark.parametrize("again", [{"payload_bytes_in": 99, "payload_bytes_out": 9}, {"total_bytes": 109}])
+def test_who_saw_more_is_told_by_one_layer_and_no_sum_is_added_to_its_parts(again: dict[str, Any]) -> None:
+    less = {"source": "edge", "ip_bytes_in": 99, "ip_bytes_out": 10} | again
+    assert total({}, less) == (1, 100, 10)
+
+
+def test_of_two_that_saw_as_much_the_one_that_tells_the_whole_counts() -> None:
+    part = {"accounting": "delta", "uid": None, "source": "a", "ip_bytes_in": 50, "ip_bytes_out": 5}
+    found, _ = count_once(flows({"source": "z", "duration": 120_000_000}, part, part | after(60)))
+    assert found.select("source", "ip_bytes_in").rows() == [("z", 100)]
+
+
+def test_a_total_gives_way_to_counters_of_both_directions() -> None:
+    asa = FRAMES | {"source": "asa", "other_bytes_in": None, "other_bytes_out": None, "total_bytes": 550}
+    found, _ = count_once(flows(asa, FRAMES | {"source": "edge"}))
+    assert found["other_bytes_in"].to_list() == [500]
+
+
 def test_the_same_ports_used_again_later_are_another_flow_even_for_another_sensor() -> None:
     assert total({}, {"dvc": "tap-2"} | after(61)) == (2, 200, 20)
     assert total({}, {"dvc": "tap-2"} | after(60)) == (1, 100, 10)

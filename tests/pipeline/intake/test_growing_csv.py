@@ -49,3 +49,23 @@ def test_lines_of_an_open_record_are_set_aside_until_it_ends(world: World) -> No
     path.write_bytes(WHOLE[: WHOLE.index("2026", at)].encode())
     world.land()
     assert (world.received(), world.quarantine()) == ([100, 200, 300], [])
+
+
+SILK = (
+    "sIP|dIP|sPort|dPort|protocol|packets|bytes|sTime|duration|\n"
+    f"{SERVER}|10.1.0.1|993|50000|6|3|100|2026/10/01T12:00:00.000|1.000|\n"
+)
+
+
+@pytest.mark.parametrize(("name", "text"), [("silk", SILK), ("cim", HEADER + record(100))])
+def test_a_table_whose_last_line_has_no_end_is_read_whole_and_its_columns_are_known(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    world = World(tmp_path, settings(FLAT, format=name))
+    world.put("a.csv", text.rstrip("\n").encode())
+    assert world.land().problems == []
+    assert (world.received(), world.quarantine()) == ([100], [])
+    found = world.entry("a.csv").layout
+    world.put("a.csv", text.encode())
+    world.land()
+    assert found == world.entry("a.csv").layout != []

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,57 @@ def test_a_table_of_the_users_own_is_read_by_its_mapping(tmp_path: Path) -> None
     assert (row["src_ip"], row["dest_ip"], row["ip_bytes_in"]) == (CLIENT, SERVER, 5_900)
     assert row["start_time"].isoformat() == "2026-11-20T00:00:00+00:00"
     assert one(read(path, "table", mapping=MAPPING, swap_bytes=True))["ip_bytes_out"] == 5_900
+
+
+PACKED = {
+    "four bytes": (bytes([10, 1, 0, 11]), bytes([192, 0, 2, 25])),
+    "four bytes that are text, too": (b"2345", b"!!!!"),
+    "sixteen bytes": (bytes(10) + b"\xff\xff" + bytes([10, 1, 0, 11]), bytes.fromhex("20010db8" + "0" * 22 + "25")),
+    "text": (b"10.1.0.11", b"2001:db8::1:2:25"),
+    "short text": (b"::11", b"fe80::25"),
+}
+ENDS = {
+    "four bytes": ("10.1.0.11", "192.0.2.25"),
+    "four bytes that are text, too": ("50.51.52.53", "33.33.33.33"),
+    "sixteen bytes": ("10.1.0.11", "2001:db8::25"),
+    "text": ("10.1.0.11", "2001:db8::1:2:25"),
+    "short text": ("::11", "fe80::25"),
+}
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_ends_in_binary_columns_are_packed_addresses_or_text(tmp_path: Path, kind: str) -> None:
+    client, server = PACKED[kind]
+    own = OWN | {"who": {"ip": client}, "Server": server}
+    row = one(read(write(tmp_path / "t.parquet", [own]), "table", mapping=MAPPING))
+    assert (row["src_ip"], row["dest_ip"], row["ip_bytes_in"]) == (*ENDS[kind], 5_900)
+
+
+def test_bytes_that_are_neither_text_nor_an_address_cost_only_what_needs_them(tmp_path: Path) -> None:
+    mapping = replace(MAPPING, fields=(*MAPPING.fields, ("session_id", "id")))
+    told = [(SERVER.encode(), b"\xff\x00"), (SERVER.encode(), b"C1"), (SERVER.encode(), None), (b"\xff\x00", b"C2")]
+    rows = [OWN | {"Server": server, "id": uid} for server, uid in told]
+    parsed = read(write(tmp_path / "t.parquet", rows), "table", mapping=mapping)
+    assert parsed.rows["uid"].to_list() == ["ff00", "C1", None]
+    assert parsed.rejects.select("source_line", "reason", "detail").rows() == [(4, "bad_address", "dest=ff00")]
+
+
+def test_a_list_of_one_value_is_that_value(tmp_path: Path) -> None:
+    lists = OWN | {"Server": [SERVER], "down": [5_900, 5_900], "at": [OWN["at"]]}
+    row = one(read(write(tmp_path / "t.parquet", [lists]), "table", mapping=MAPPING, timezone="Europe/Berlin"))
+    assert (row["dest_ip"], row["ip_bytes_in"]) == (SERVER, 5_900)
+    assert row["start_time"].isoformat() == "2026-11-20T00:00:00+00:00"
+    parsed = read(write(tmp_path / "u.parquet", [lists | {"down": [5_900, 600]}]), "table", mapping=MAPPING)
+    assert parsed.rejects["detail"].to_list() == ["resp_ip_bytes=[5900, 600]"]
+
+
+def test_times_of_a_zone_that_is_not_read_are_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> pl.LazyFrame:
+        raise pl.exceptions.ComputeError("unable to parse time zone: '+05:30'. Please check ...")
+
+    monkeypatch.setattr(tables, "_scan", refuse)
+    with pytest.raises(SourceError, match=r"^x: has times of the zone '\+05:30', which are not read. Write"):
+        table_encoding(Path("x"), "table", "x")
 
 
 def test_a_mapped_column_that_is_not_there_is_an_error(tmp_path: Path) -> None:

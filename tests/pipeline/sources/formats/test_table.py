@@ -98,6 +98,7 @@ def test_rows_that_cannot_be_right_are_set_aside() -> None:
         ("%d.%m.%Y %H:%M:%S", "12.11.2026 15:00:00"),
         ("%m/%d/%Y %I:%M:%S %p", "11/12/2026 03:00:00 PM"),
         ("%d/%b/%Y:%H:%M:%S %z", "12/Nov/2026:14:00:00 +0000"),
+        ("%d.%m.%Y %H:%M", "12.11.2026 15:00"),
         ("%a %b %e %H:%M:%S%.f %Y", "Thu Nov 12 15:00:00.000 2026"),
     ],
 )
@@ -111,7 +112,7 @@ def test_times_are_read_as_their_format_says(time_format: str, told: str) -> Non
     assert dict(read(table({"ts": "32.13.2026"}), time_format=time_format).account.quarantined) == {"untimed": 1}
 
 
-@pytest.mark.parametrize("time_format", ["", "%d.%m.%Y", "%H:%M:%S", "%Q", "YYYY-MM-DD", "%I:%M:%S %d.%m.%Y"])
+@pytest.mark.parametrize("time_format", ["", "%d.%m.%Y", "%Q", "%d.%m.%Y %H", "YYYY-MM-DD", "%I:%M:%S %d.%m.%Y"])
 def test_a_format_that_cannot_tell_a_time_is_refused(time_format: str) -> None:
     with pytest.raises(ValueError, match="must tell a day and a time of day"):
         read(table({}), time_format=time_format)
