@@ -203,7 +203,7 @@ class RecordReader(JsonReader):
         self._decoder = form.decoder(options)
         # Made once: making many expressions costs as much as reading some thousand records.
         self._flows = form.flows().fill_null(False).alias("flows")
-        self._kinds = {name: condition().sum() for name, condition in form.ignored.items()}
+        self._kinds = {name: condition().fill_null(False).sum() for name, condition in form.ignored.items()}
 
     def read(self, block: Block) -> Parsed:
         """Read one block of lines; with the last line of the file, a record that it leaves open is given up."""
