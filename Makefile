@@ -40,7 +40,7 @@ MORE := $(sort $(wildcard tests/assets/test_[q-z]*.py)) tests/data_quality
 
 .PHONY: test-runs test-more-runs test-parts test-whole
 test-runs: $(STAMP)
-	nice $(PY) -m pytest $(RUNS)
+	POLARS_MAX_THREADS=1 nice $(PY) -m pytest $(RUNS)
 
 test-more-runs: $(STAMP)
 	POLARS_MAX_THREADS=1 nice $(PY) -m pytest $(MORE)

@@ -26,6 +26,7 @@ from pipeline.site import Site
 
 MAX_TEXT = 2_000
 _PARTITION = "dagster/partition"
+_CHECK = "Check the address, and that this machine may reach it."
 
 
 class NotifyError(NilometerError):
@@ -93,9 +94,11 @@ def post(settings: NotifySettings, environment: Mapping[str, str], body: Mapping
     try:
         status = _send(_connection(url, host, address, settings.timeout_seconds), url, host, body)
     except (OSError, http.client.HTTPException) as error:
-        raise NotifyError(f"the webhook in {name} could not be reached ({type(error).__name__}).") from None
+        raise NotifyError(
+            f"the webhook in {name} could not be reached ({type(error).__name__}).", remedy=_CHECK
+        ) from None
     if not 200 <= status < 300:
-        raise NotifyError(f"the webhook in {name} answered with status {status}.")
+        raise NotifyError(f"the webhook in {name} answered with status {status}.", remedy=_CHECK)
 
 
 def _allowed(settings: NotifySettings, host: str, port: int) -> str:
@@ -104,7 +107,7 @@ def _allowed(settings: NotifySettings, host: str, port: int) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise NotifyError(f"the host in {name} is not known.") from None
+        raise NotifyError(f"the host in {name} is not known.", remedy=_CHECK) from None
     addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
     for address in addresses:
         ip = ipaddress.ip_address(address.partition("%")[0])

@@ -86,7 +86,11 @@ def withdraw(site: Site, day: dt.date, by: str, why: str, now: dt.datetime) -> E
     with site_lock(site.storage.workspace, wait=False):
         events = acceptance.history(site.storage, day)
         if not events or events[-1].action != ACCEPT:
-            raise NilometerError("nobody has accepted this day.", where=Location(day=day.isoformat()))
+            raise NilometerError(
+                "nobody has accepted this day.",
+                where=Location(day=day.isoformat()),
+                remedy="There is nothing to withdraw; name the day that was accepted.",
+            )
         event = Event(day.isoformat(), WITHDRAW, by, why, _stamp(now), events[-1].failures, _flows(site, day))
         acceptance.append(site.storage, event)
         return event

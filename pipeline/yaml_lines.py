@@ -16,6 +16,8 @@ import yaml
 from pipeline.errors import ConfigError, Location
 
 MAX_BYTES = 4_000_000
+_INIT = "Create one with: nilometer init DIR."
+_MEND = "Correct this line or the one before it: its quotes, colons and indentation."
 _RESOLVED_HERE = ("timestamp", "int", "float")
 
 
@@ -73,14 +75,18 @@ def load_located(path: Path) -> LocatedYaml:
         raise ConfigError(
             f"cannot be read ({error.strerror}).",
             where=Location(file=str(path)),
-            remedy="Create one with: nilometer init DIR.",
+            remedy=_INIT if isinstance(error, FileNotFoundError) else "Let this user read it; it must be a file.",
         ) from error
     except UnicodeDecodeError as error:
         where = Location(file=str(path), line=raw.count(b"\n", 0, error.start) + 1)
         shown = f"byte 0x{raw[error.start]:02x}"
         raise ConfigError(f"is not UTF-8 text ({shown}).", where=where, remedy="Save it as UTF-8.") from error
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"is larger than {MAX_BYTES:,} bytes.", where=Location(file=str(path)))
+        raise ConfigError(
+            f"is larger than {MAX_BYTES:,} bytes.",
+            where=Location(file=str(path)),
+            remedy="Shorten it, such as by networks in place of single addresses.",
+        )
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -94,17 +100,23 @@ def load_located(path: Path) -> LocatedYaml:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise ConfigError(
-            f"is not valid YAML: {error.problem}.", where=Location(file=str(path), line=mark.line + 1 if mark else None)
+            f"is not valid YAML: {error.problem}.",
+            where=Location(file=str(path), line=mark.line + 1 if mark else None),
+            remedy=_MEND,
         ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         shown = f"character U+{int(error.character):04X} is not allowed"
-        raise ConfigError(f"is not valid YAML: {shown}.", where=Location(file=str(path), line=line)) from error
+        raise ConfigError(
+            f"is not valid YAML: {shown}.", where=Location(file=str(path), line=line), remedy=_MEND
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
         text = " ".join(str(error).split())
-        raise ConfigError(f"is not valid YAML: {text}.", where=Location(file=str(path))) from error
+        raise ConfigError(f"is not valid YAML: {text}.", where=Location(file=str(path)), remedy=_MEND) from error
     except RecursionError as error:
-        raise ConfigError("is nested too deeply.", where=Location(file=str(path))) from error
+        raise ConfigError(
+            "is nested too deeply.", where=Location(file=str(path)), remedy="Close its brackets, or write it flatter."
+        ) from error
 
 
 def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int], path: Path) -> None:
@@ -114,6 +126,7 @@ def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int
                 raise ConfigError(
                     "a key must be plain text, not a list or a mapping.",
                     where=Location(file=str(path), line=key.start_mark.line + 1),
+                    remedy="Put text that begins with a bracket or a brace in quotes.",
                 )
             if not key.tag.endswith(":str"):
                 raise ConfigError(
@@ -126,6 +139,7 @@ def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int
                 raise ConfigError(
                     f"the key is given twice (first on line {lines[here]}).",
                     where=Location(file=str(path), line=key.start_mark.line + 1, key=key.value),
+                    remedy="Keep one, with all that belongs below it.",
                 )
             lines[here] = key.start_mark.line + 1
             _walk(value, here, lines, path)

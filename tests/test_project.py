@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,34 @@ def test_the_readme_promises_only_targets_files_and_commands_that_exist() -> Non
         assert command in main.commands, command
     rows = re.findall(r"(?m)^\| (`[^|].*?) \| [^|]*\|$", readme)
     assert {word for row in rows for word in re.findall(r"(?:^|, )`([a-z]+)", row)} == set(main.commands)
+
+
+TELL_IT_THEMSELVES = {
+    "assets/commands/power.py": 1,
+    "pipeline/detections/loader.py": 1,
+    "pipeline/flows.py": 2,
+    "pipeline/intake/ledger.py": 1,
+    "pipeline/objects/base.py": 1,
+    "pipeline/settings.py": 1,
+    "pipeline/sources/registry.py": 1,
+    "pipeline/storage.py": 1,
+    "pipeline/trials/explain.py": 1,
+}
+"""Errors without a remedy of their own: what they retell has one, their text does, or no user can meet them."""
+
+
+def test_every_error_says_what_to_do() -> None:
+    without = Counter(
+        name(path)
+        for path in MODULES
+        if not path.is_relative_to(PROJECT / "tests")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and re.fullmatch("(Config|Source|Storage|Rule|Nilometer|Notify|Busy|Injection|Changed)Error", call.func.id)
+        and not any(k.arg == "remedy" for k in call.keywords)
+    )
+    assert dict(without) == TELL_IT_THEMSELVES
 
 
 def test_continuous_integration_calls_make_test() -> None:

@@ -99,7 +99,8 @@ def _read(files: tuple[Path, ...]) -> tuple[list[tuple[Path, Any]], list[ConfigE
         try:
             paths = rule_files(given)
             if not paths:
-                faults.append(RuleError("holds no rule file (.yaml or .yml).", where=Location(file=str(given))))
+                where, remedy = Location(file=str(given)), "Write one with: nilometer rules new FILE."
+                faults.append(RuleError("holds no rule file (.yaml or .yml).", where=where, remedy=remedy))
             for path in paths:
                 try:
                     found[path] = read_rule(path, Settings().lookback_days)

@@ -146,7 +146,9 @@ def _lines(reader: Any, file: str) -> Iterator[tuple[int, list[str]]]:
                 yield place, row
     except csv.Error as error:
         raise ConfigError(
-            f"is no valid CSV ({error}).", where=Location(file=file, line=reader.line_num or 1)
+            f"is no valid CSV ({error}).",
+            where=Location(file=file, line=reader.line_num or 1),
+            remedy="Correct the quotes of this line and of the one before it.",
         ) from error
 
 
@@ -163,7 +165,9 @@ def _pick(header: Sequence[str], file: str, line: int | None, kind: Input) -> di
     """Column -> what the file calls it; raises ConfigError for missing, double and misspelt columns."""
     where = Location(file=file, line=line)
     if len(header) > MAX_COLUMNS:
-        raise ConfigError(f"has more than {MAX_COLUMNS} columns.", where=where)
+        raise ConfigError(
+            f"has more than {MAX_COLUMNS} columns.", where=where, remedy=f"Keep those that are read: {_names(kind)}."
+        )
     plain = [h.strip().casefold() for h in header]
     picked: dict[str, str] = {}
     for column in kind.columns:

@@ -56,7 +56,11 @@ def known_rules(lookback_days: int, paths: Sequence[Path] = ()) -> dict[Path, Ru
         rule = read_rule(path, lookback_days)
         if rule.id in files:
             where = Location(file=str(path), line=load_located(path).line(("id",)), key="id")
-            raise RuleError(f"rule id {rule.id} is given twice; the other file is {files[rule.id]}.", where=where)
+            raise RuleError(
+                f"rule id {rule.id} is given twice; the other file is {files[rule.id]}.",
+                where=where,
+                remedy="Give one of them another id.",
+            )
         found[path], files[rule.id] = rule, path
     return found
 
@@ -84,7 +88,11 @@ def read_rule(path: Path, lookback_days: int) -> Rule:
     """One rule file; a rule without its own lookback takes the site's."""
     located = load_located(path)
     if not isinstance(located.data, dict):
-        raise RuleError("is not a rule: it must hold keys and values.", where=Location(file=str(path), line=1))
+        raise RuleError(
+            "is not a rule: it must hold keys and values.",
+            where=Location(file=str(path), line=1),
+            remedy="Write one with: nilometer rules new FILE.",
+        )
     try:
         rule = Rule.model_validate(located.data)
     except ValidationError as error:
@@ -119,5 +127,6 @@ def _override(rule: Rule, change: RuleOverride | None) -> Rule:
     other = {"seed": "surge", "surge": "seed"}[rule.method]
     if wrong := sorted(set(numbers) & NUMBERS_OF[other]):
         where = Location(key=f"rules.{rule.id}.{wrong[0]}")
-        raise ConfigError(f"is for rules of method {other}; {rule.id} is of method {rule.method}.", where=where)
+        fault = f"is for rules of method {other}; {rule.id} is of method {rule.method}."
+        raise ConfigError(fault, where=where, remedy="Take the key out.")
     return rule.with_numbers(numbers)

@@ -142,7 +142,8 @@ def _add(
         info = real.stat()
     except (OSError, RuntimeError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        listing.problems.append(SourceError(f"cannot be opened ({why}).", where=Location(file=ascii(name)[1:-1])))
+        where, remedy = Location(file=ascii(name)[1:-1]), "Let this user read it, or narrow the source's path."
+        listing.problems.append(SourceError(f"cannot be opened ({why}).", where=where, remedy=remedy))
         return
     if stat.S_ISDIR(info.st_mode):
         return

@@ -40,6 +40,7 @@ ROWS_PER_FILE = 250_000
 QUARANTINED = "quarantine"
 """Below it, in the storage, lie the lines that were set aside."""
 HEAD_BYTES = 1 << 16
+_ONE_A_LINE = "Write one record a line."
 MAX_QUARANTINE_ROWS = 100_000
 """Quarantined lines of one file that are kept with their text; all are counted."""
 
@@ -201,11 +202,11 @@ class FileLander:
                 raise SourceError(
                     f"is one JSON document of more than {MAX_ARRAY_BYTES:,} bytes.",
                     where=where,
-                    remedy="Write one record a line.",
+                    remedy=_ONE_A_LINE,
                 )
         self._hash.update(bytes(data))
         if not isinstance(reader, DocumentReader):
-            raise SourceError("is one JSON document, which its format does not allow.", where=where)
+            raise SourceError("is one JSON document, which its format does not allow.", where=where, remedy=_ONE_A_LINE)
         try:
             parsed = reader.read_array(bytes(data))
         except (ValueError, RecursionError) as error:

@@ -6,7 +6,6 @@ to `pipeline.sources`. Imported only for sources with a URL.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,18 +62,13 @@ def find_objects(cache: Path, source: SourceSettings) -> list[FoundFile]:
     """All objects of a source, ordered by name; their names are relative to the folder before the first wildcard.
 
     Raises:
-        StorageError: the store cannot be listed, or the pattern is no glob.
+        StorageError: the store cannot be listed.
     """
     url, pattern = split_glob(source.path)
     bucket = Bucket(ObjectUrl(url.store, url.bucket, "", url.account), source.storage_options)
     prefix = f"{url.key}/" if url.key else ""
     copies = Copies(cache / "sources")
-    try:
-        matches = pattern_regex(pattern).fullmatch
-    except re.error as error:
-        raise StorageError(
-            f"its path is no glob ({error}).", where=Location(key=f"sources.{source.name}.path")
-        ) from None
+    matches = pattern_regex(pattern).fullmatch
     found = []
     for stamp in bucket.list(prefix, deep="/" in pattern or "**" in pattern):
         name = stamp.key.removeprefix(prefix)

@@ -54,7 +54,7 @@ class Reverse:
         # Where no record of a block has a port of one end, that column is text whatever the other is.
         alike = records.schema["src_port"] == records.schema["dest_port"]
         ends = _KEY if alike else [pl.col(c).cast(pl.String) for c in _KEY]
-        known = records.select(*ends, answered=answered.fill_null(False), both=two_way.fill_null(False))
+        known = records.select(*ends, answered=answered, both=two_way.fill_null(False))
         both = known.select(pl.col("both").sum()).item()
         sessions = known.filter(pl.col("answered") & ~pl.col("both")).select(_KEY)
         mirror = sessions.select(src="dest", src_port="dest_port", dest="src", dest_port="src_port")

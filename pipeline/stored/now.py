@@ -29,7 +29,9 @@ def check_days(site: Site, days: Sequence[dt.date]) -> None:
     """Raise ConfigError for days, in order, that are no partition of the site, or are not over."""
     start, end = site.settings.start_date, last_ended_day(site)
     if not days:
-        raise ConfigError("there is no day to run: the first day lies after the last.")
+        raise ConfigError(
+            "there is no day to run: the first day lies after the last.", remedy="Ask for a last day that is later."
+        )
     if days[0] < start:
         raise ConfigError(
             f"{days[0]} lies before the site's start_date {start}.", remedy="Ask for later days, or change start_date."

@@ -20,7 +20,7 @@ from pipeline import storage
 from pipeline.site import PROJECT, Site
 from tests.worlds import day, log_path, make_site
 
-COUNT = 4
+COUNT = 3
 DAYS = [day(n) for n in range(COUNT)]
 ORDERS = 1
 

@@ -11,10 +11,11 @@ import pytest
 
 from pipeline.site import open_site
 from pipeline.starter import starter_text
+from tests.assets.conftest import SPELL
 from tests.calls import call, objects
 from tests.worlds import CONFIG, SEED, SERVER, TWIN, day, log_path, make_site, record, write_log
 
-DAYS = 14
+DAYS = SPELL
 LAST = day(DAYS - 1)
 SEED_HEADER = (
     "src_ip,_time,bytes_in,avg_bytes_in,per_source_avg_bytes_in,"
@@ -22,14 +23,9 @@ SEED_HEADER = (
 )
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A site of 14 days with a theft on the last, all run."""
-    root = tmp_path_factory.mktemp("ran")
-    make_site(root, DAYS)
-    result = call("run", "--from", day(0), "--to", LAST, site=root)
-    assert result.exit_code == 0, result.output
-    return root
+@pytest.fixture
+def ran(spell: Path) -> Path:
+    return spell
 
 
 @pytest.fixture
@@ -393,7 +389,7 @@ def test_control_characters_of_a_file_name_do_not_reach_the_terminal(tmp_path: P
 
 def test_a_demo_finds_its_thief_from_the_stored_table_and_runs_again(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    words = ["demo", folder, "--days", "12", "--clients", "40"]
+    words = ["demo", folder, "--days", "12", "--clients", "12"]
     first = call(*words)
     assert first.exit_code == 0, first.output
     assert first.stdout.count("received") == 1
@@ -401,7 +397,7 @@ def test_a_demo_finds_its_thief_from_the_stored_table_and_runs_again(tmp_path: P
 
 
 def test_a_demo_without_a_theft_prints_no_alert(tmp_path: Path) -> None:
-    result = call("demo", tmp_path / "demo", "--days", "8", "--clients", "12", "--theft-bytes", "0")
+    result = call("demo", tmp_path / "demo", "--days", "2", "--clients", "12", "--theft-bytes", "0")
     assert result.exit_code == 0, result.output
     assert "No alert." in result.stdout
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import main
-from tests.worlds import SEED, SERVER, day, make_site
+from tests.assets.conftest import SPELL
+from tests.worlds import SEED, SERVER, day
 
-DAYS = 14
+DAYS = SPELL
 LAST = day(DAYS - 1)
 
 
@@ -19,12 +21,9 @@ def call(*words: object, site: Path) -> Result:
     return CliRunner().invoke(main, ["--site", str(site), *map(str, words)])
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("explained")
-    make_site(root, DAYS)
-    assert call("run", "--from", day(0), "--to", LAST, site=root).exit_code == 0
-    return root
+@pytest.fixture
+def ran(spell: Path) -> Path:
+    return spell
 
 
 def test_one_block_a_rule_with_the_steps_to_take_for_an_alert(ran: Path) -> None:
@@ -68,10 +67,10 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(ran: Path) -> No
     assert "\x1b" not in call("explain", "\x1b[31mhost", LAST, site=ran).stdout
 
 
-def test_a_stored_day_that_is_damaged_inside_is_named_with_what_to_do(ran: Path) -> None:
-    path = ran / f"data/flows/day={LAST}/part.parquet"
+def test_a_stored_day_that_is_damaged_inside_is_named_with_what_to_do(ran: Path, tmp_path: Path) -> None:
+    site = shutil.copytree(ran, tmp_path / "site")
+    path = site / f"data/flows/day={LAST}/part.parquet"
     whole = path.read_bytes()
     path.write_bytes(whole[:50] + bytes(b ^ 0x55 for b in whole[50:1_500]) + whole[1_500:])
-    found = call("explain", "10.0.0.2", LAST, site=ran)
-    path.write_bytes(whole)
+    found = call("explain", "10.0.0.2", LAST, site=site)
     assert (found.exit_code, str(path) in found.stderr, "Run its day again" in found.stderr) == (1, True, True)

@@ -55,33 +55,42 @@ def site(tmp_path: Path) -> Site:
     return make_site(tmp_path / "site", DAYS)
 
 
-def test_a_range_run_and_runs_day_by_day_store_equal_tables(tmp_path: Path) -> None:
-    at_once, one_by_one = make_site(tmp_path / "a", DAYS), make_site(tmp_path / "b", DAYS)
-    assert runner.run_days(at_once, days()).good
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The site with all its days run at once; not to be changed."""
+    site = make_site(tmp_path_factory.mktemp("done") / "site", DAYS)
+    assert runner.run_days(site, days()).good
+    return site
+
+
+@pytest.fixture
+def ran(done: Site, tmp_path: Path) -> Site:
+    return open_site(shutil.copytree(done.root, tmp_path / "ran"))
+
+
+def test_a_range_run_and_runs_day_by_day_store_equal_tables(done: Site, site: Site) -> None:
     for each in days():
-        assert runner.run_days(one_by_one, [each]).good
-    left, right = tables(at_once), tables(one_by_one)
+        assert runner.run_days(site, [each]).good
+    left, right = tables(done), tables(site)
     for name, frame in left.items():
         assert frame.equals(right[name]), name
     assert left["daily_traffic"].height > 0
 
 
-def test_running_again_gives_identical_bytes(site: Site) -> None:
-    runner.run_days(site, days())
-    before = stored_bytes(site)
-    runner.run_days(site, days())
-    assert stored_bytes(site) == before
+def test_running_again_gives_identical_bytes(ran: Site) -> None:
+    before = stored_bytes(ran)
+    runner.run_days(ran, days())
+    assert stored_bytes(ran) == before
     counts = 2 * (DAYS - 1)  # Of the days that others are compared with.
     assert len(before) == DAYS * (len(CHAIN) + len(check_specs())) + counts
 
 
-def test_each_good_day_has_one_materialisation_an_asset_and_one_result_a_check(site: Site) -> None:
-    runner.run_days(site, days())
-    made = events(site, dg.DagsterEventType.ASSET_MATERIALIZATION)
+def test_each_good_day_has_one_materialisation_an_asset_and_one_result_a_check(done: Site) -> None:
+    made = events(done, dg.DagsterEventType.ASSET_MATERIALIZATION)
     assert made == Counter({(t.name, d.isoformat()): 1 for t in CHAIN for d in days()})
-    judged = events(site, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    judged = events(done, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     assert sum(judged.values()) == DAYS * len(check_specs())
-    with open_instance(site) as instance:
+    with open_instance(done) as instance:
         keys = [dg.AssetCheckKey(dg.AssetKey(s.table), s.name) for s in check_specs()]
         told = instance.event_log_storage.get_asset_check_partition_info(keys)
     dated = [t for t in told if t.partition_key is not None]
@@ -136,7 +145,7 @@ def test_later_days_say_that_a_window_day_is_missing_until_it_is_mended(site: Si
 
 
 def test_one_asked_day_of_an_empty_site_has_the_verdict_of_a_full_run(tmp_path: Path) -> None:
-    count = 14
+    count = 12
     full, single = make_site(tmp_path / "a", count), make_site(tmp_path / "b", count)
     runner.run_days(full, days(count))
     last = day(count - 1)
@@ -151,26 +160,24 @@ def test_one_asked_day_of_an_empty_site_has_the_verdict_of_a_full_run(tmp_path: 
     assert single.storage.days("alerts") == [last]
 
 
-def test_a_late_log_makes_its_day_and_the_days_after_it_stale_and_no_other(site: Site) -> None:
-    runner.run_days(site, days())
-    write_log(site.root, day(3), usual(3) | {"10.0.0.7": 77})
-    report = runner.run_stale(site)
+def test_a_late_log_makes_its_day_and_the_days_after_it_stale_and_no_other(ran: Site, site: Site) -> None:
+    for each in (ran, site):
+        write_log(each.root, day(3), usual(3) | {"10.0.0.7": 77})
+    report = runner.run_stale(ran)
     assert [s.day for s in report.days] == [day(3), day(4), day(5)]
     assert report.good
-    assert runner.run_stale(site).days == []
-    expected = make_site(site.root.parent / "fresh", DAYS)
-    write_log(expected.root, day(3), usual(3) | {"10.0.0.7": 77})
-    runner.run_days(expected, days())
-    for name, frame in tables(site).items():
-        assert frame.equals(tables(expected)[name]), name
-
-
-def test_a_changed_rule_makes_scores_stale_but_not_flows(site: Site) -> None:
+    assert runner.run_stale(ran).days == []
     runner.run_days(site, days())
-    config = site.root / "nilometer.yaml"
+    expected = tables(site)
+    for name, frame in tables(ran).items():
+        assert frame.equals(expected[name]), name
+
+
+def test_a_changed_rule_makes_scores_stale_but_not_flows(ran: Site) -> None:
+    config = ran.root / "nilometer.yaml"
     rule = "rules: {hosts_receiving_high_volume_from_email_server: {deviation_threshold: 2}}\n"
     config.write_text(config.read_text(encoding="utf-8") + rule, encoding="utf-8")
-    changed = open_site(site.root)
+    changed = open_site(ran.root)
     report = runner.RunReport(runner.days_status(changed, open_landing(changed), days(), runner.day_quality))
     assert {s.state for s in report.days} == {"stale"}
     assert all(not s.tables["flows"].stale and "rule" in s.tables["anomaly_scores"].stale for s in report.days)
@@ -221,8 +228,7 @@ def test_days_that_are_no_partition_are_refused(site: Site, wanted: dt.date, mes
         runner.run_days(site, [wanted])
 
 
-def test_nothing_but_parquet_json_and_logs_is_stored_and_no_pickle(site: Site) -> None:
-    runner.run_days(site, days())
-    kinds = {p.suffix for p in site.storage.root.rglob("*") if p.is_file()}
+def test_nothing_but_parquet_json_and_logs_is_stored_and_no_pickle(done: Site) -> None:
+    kinds = {p.suffix for p in done.storage.root.rglob("*") if p.is_file()}
     assert kinds <= {".parquet", ".jsonl", ".lock", ".json"}
-    assert not list(site.root.rglob("*.pkl"))
+    assert not list(done.root.rglob("*.pkl"))

@@ -257,7 +257,7 @@ def test_a_day_whose_blocking_checks_never_ran_is_unverified(site: Site) -> None
 
 def test_a_range_is_judged_like_its_days_one_by_one(site: Site) -> None:
     tamper(site, DAILY_TRAFFIC, pl.col("bytes") + 1)
-    days = [day(n) for n in range(DAYS)]
+    days = [day(n) for n in range(DAYS - 3, DAYS)]
     for spec in check_specs():
         at_once = run_checks(spec, site, days)
         assert {d: run_check(spec, site, d) for d in days} == at_once

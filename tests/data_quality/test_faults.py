@@ -24,7 +24,6 @@ from tests.data_quality.company import (
     SENSORS,
     SERVERS,
     Record,
-    company,
     failing,
     log,
     make,
@@ -35,16 +34,26 @@ from tests.data_quality.company import (
 )
 
 
+@pytest.fixture
+def site(company: Path, tmp_path: Path) -> Site:
+    found = open_site(shutil.copytree(company, tmp_path / "site"))
+    write_day(found.root)
+    return found
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return company(tmp_path_factory.mktemp("company") / "site").root
+def whole(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The company with its last day, which is without a fault."""
+    found = open_site(shutil.copytree(company, tmp_path_factory.mktemp("whole") / "site"))
+    write_day(found.root)
+    make(found, [LAST])
+    assert failing(found) == {}
+    return found.root
 
 
 @pytest.fixture
-def site(made: Path, tmp_path: Path) -> Site:
-    found = open_site(shutil.copytree(made, tmp_path / "site"))
-    write_day(found.root)
-    return found
+def clean(whole: Path, tmp_path: Path) -> Site:
+    return open_site(shutil.copytree(whole, tmp_path / "site"))
 
 
 def hour(row: Record) -> int:
@@ -291,11 +300,9 @@ USERS = {
 
 
 @pytest.mark.parametrize("table", USERS)
-def test_a_table_that_lacks_a_column_fails_its_schema_and_is_judged_no_further(site: Site, table: str) -> None:
-    make(site, [LAST])
-    assert failing(site) == {}
-    lose_column(site, table)
-    found = failing(site)
+def test_a_table_that_lacks_a_column_fails_its_schema_and_is_judged_no_further(clean: Site, table: str) -> None:
+    lose_column(clean, table)
+    found = failing(clean)
     assert f"{table}_valid.schema_faults" in found
     assert found[f"{table}_valid.schema_faults"]["sample"]
     assert {k for k in found if k.startswith(f"{table}_valid.")} == {f"{table}_valid.schema_faults"}
@@ -305,22 +312,21 @@ def test_a_table_that_lacks_a_column_fails_its_schema_and_is_judged_no_further(s
 
 
 @pytest.mark.parametrize("table", USERS)
-def test_a_corrupt_table_cannot_be_read_and_its_checks_say_so(site: Site, table: str) -> None:
-    make(site, [LAST])
-    assert failing(site) == {}
-    corrupt(site, table)
-    found = failing(site)
+def test_a_corrupt_table_cannot_be_read_and_its_checks_say_so(clean: Site, table: str) -> None:
+    corrupt(clean, table)
+    found = failing(clean)
     named = {k.split(".")[0] for k in found if k.endswith(".day_is_readable")}
     own = {s.name for s in check_specs() if s.table == table}
     assert own - {"canary_found"} <= named  # The canary scores a copy of its own.
     assert {k.split(".")[1] for k in found} <= {"day_is_readable", "wrong_quality"}
-    assert all(site.storage.path(table, LAST).name in v["observed"] for k, v in found.items() if k.endswith("readable"))
-    assert day_quality(site, LAST) == ("unverified" if table in ("flows", "daily_traffic") else "verified")
+    assert all(
+        clean.storage.path(table, LAST).name in v["observed"] for k, v in found.items() if k.endswith("readable")
+    )
+    assert day_quality(clean, LAST) == ("unverified" if table in ("flows", "daily_traffic") else "verified")
 
 
-def test_a_clean_day_says_what_it_saw_and_meant(site: Site) -> None:
-    make(site, [LAST])
-    rows = [o for days in run_all(check_specs(), site, [LAST]).values() for o in days[LAST].outcomes]
+def test_a_clean_day_says_what_it_saw_and_meant(clean: Site) -> None:
+    rows = [o for days in run_all(check_specs(), clean, [LAST]).values() for o in days[LAST].outcomes]
     assert all(r["passed"] and r["meaning"] and r["remedy"] and r["limit"] for r in rows)
     untold = {r["expectation"] for r in rows if str(r["observed"]).startswith("cannot tell")}
     assert untold == {"context_faults", "context_empty", "context_ended"}

@@ -19,13 +19,13 @@ from pipeline.stored.now import open_landing
 from pipeline.stored.stages import make_alerts
 from pipeline.stored.status import days_status
 from pipeline.surge.days import fit_days
-from tests.data_quality.company import LAST, SERVERS, company, log, make, record_of, write_day
+from tests.data_quality.company import LAST, SERVERS, log, make, record_of, write_day
 
 
 @pytest.fixture(scope="module")
-def silent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def silent(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The company, one of whose sensors wrote no log on the last day, while a client was robbed at the other."""
-    site = company(tmp_path_factory.mktemp("silent") / "site")
+    site = open_site(shutil.copytree(company, tmp_path_factory.mktemp("silent") / "site"))
     write_day(site.root)
     log(site.root, "edge").unlink()
     with log(site.root, "core").open("a", encoding="utf-8") as handle:

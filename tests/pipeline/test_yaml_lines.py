@@ -61,17 +61,17 @@ def test_only_plain_decimal_numbers_are_numbers_and_days_stay_text(tmp_path: Pat
 
 
 REFUSED = [
-    ("a: 1\nb: 2\na: 3\n", 3, "the key is given twice (first on line 1)"),
+    ("a: 1\nb: 2\na: 3\n", 3, "the key is given twice (first on line 1). Keep one"),
     ("a:\n  b: 1\n  b: 2\n", 3, "the key is given twice (first on line 2)"),
     ("- {a: 1, a: 2}\n", 1, "the key is given twice"),
     ("a: &x 1\n", 1, "anchors and aliases are not allowed. Write the value out."),
     ("a: 1\nb: *x\n", 2, "anchors and aliases are not allowed"),
-    ("? [a, b]\n: 1\n", 1, "a key must be plain text, not a list or a mapping"),
+    ("? [a, b]\n: 1\n", 1, "a key must be plain text, not a list or a mapping. Put text that begins"),
     ("x: 1\n? {a: 1}\n: 1\n", 2, "a key must be plain text, not a list or a mapping"),
     ("a: !!python/object/apply:os.system [ls]\n", 1, "is not valid YAML"),
     ("a: !custom 1\n", 1, "is not valid YAML: could not determine a constructor"),
     ("a: 1\nb: [1,\n", 3, "is not valid YAML"),
-    ("a: 'x\n", 2, "is not valid YAML"),
+    ("a: 'x\n", 2, "Correct this line or the one before it"),
     ("\ta: 1\n", 1, "is not valid YAML"),
     ("a: 1\n---\nb: 2\n", 2, "is not valid YAML"),
     ("a: 1\n b: 2\n", 2, "is not valid YAML"),
@@ -110,7 +110,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
         load(tmp_path, "a: 1234567890\n")
 
 
-@pytest.mark.parametrize("name", ["gone.yaml", "."])
-def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+@pytest.mark.parametrize(("name", "remedy"), [("gone.yaml", "Create one with: nilometer init"), (".", "Let this user")])
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, name: str, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=rf"cannot be read.*{remedy}"):
         load_located(tmp_path / name)

@@ -62,14 +62,25 @@ def test_a_source_that_keeps_all_holds_flows_of_no_server_too(world: World) -> N
 
 
 @pytest.mark.parametrize("keep", ["inventory", "all"])
-def test_another_zone_puts_flows_into_its_own_days(world: World, keep: str) -> None:
+def test_of_flows_to_mail_ports_those_to_servers_of_the_inventory_are_no_others(world: World, keep: str) -> None:
+    world.settings = settings(keep=keep)
+    world.put("2026-10-01/conn.log", tsv(flow("C1"), flow("C2", 7, id__resp_h="203.0.113.25")))
+    world.land()
+    (part,) = world.entry("2026-10-01/conn.log").parts
+    assert [address for _, address, *_ in part.servers] == ["203.0.113.25"]
+
+
+@pytest.mark.parametrize("keep", ["inventory", "all"])
+def test_another_zone_puts_flows_into_its_own_days(world: World, parsed: list[str], keep: str) -> None:
     late = conn(dt.datetime(2026, 10, 1, 23, 30, tzinfo=dt.UTC), resp_ip_bytes="7")
     world.settings = settings(keep=keep)
     world.put("2026-10-01/conn.log", tsv(flow("C1"), late))
     world.land()
     assert (world.received(D1), world.received(D2)) == ([7, 220], [])
     world.settings = world.settings.model_copy(update={"timezone": "Europe/Berlin"})
+    parsed.clear()
     world.land(D2)
+    assert parsed == ["2026-10-01/conn.log"]  # What is there is read; of what is gone the rows are dated anew.
     assert (world.received(D1), world.received(D2)) == ([220], [7])
 
 
@@ -187,6 +198,34 @@ def test_the_index_of_days_knows_what_entries_hold(
     entry.left_out = True
     ledger.changed()
     assert not any(ledger.feeding(d) for d in days)
+
+
+@pytest.mark.parametrize(
+    ("sources", "rule", "made"),
+    [
+        ("ab", "start", ["a", "b"]),
+        ("ab", "end", ["a", "b"]),
+        ("aa", "start", ["a"]),
+        ("aa", "end", ["a", "a"]),
+        ("-b", "start", []),
+        ("-b", "end", []),
+    ],
+)
+def test_sessions_that_only_last_into_a_day_are_looked_at_where_another_record_may_count_there(
+    sources: str, rule: str, made: list[str]
+) -> None:
+    """The first file has a flow of the day, where there is one; a session of the other begins the day before."""
+    ledger = Ledger()
+    for number, source in enumerate(sources):
+        first = D1 if number else D2
+        entry = Entry(source, f"{number}.log", 1, 1, "landed", "")
+        entry.parts = [Part("early", first_day="2026-09-01", last_day="2026-09-01"), Part("day")]
+        entry.parts[1].first_day = entry.parts[1].last_day = first.isoformat()
+        entry.parts[1].last_end = D2.isoformat()
+        ledger.entries |= {(source, entry.name): entry} if source != "-" else {}
+    found = ledger.made_from(D2, rule)
+    assert [entry.source for entry, _ in found] == made
+    assert {part.key for _, parts in found for part in parts} == ({"day"} if made else set())
 
 
 def test_a_landing_that_goes_on_knows_what_it_landed_since(world: World) -> None:

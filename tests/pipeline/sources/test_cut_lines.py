@@ -58,6 +58,14 @@ def test_a_last_line_without_its_end_is_set_aside_and_counts_nothing(name: str, 
     assert parsed.account.balanced
 
 
+@pytest.mark.parametrize(("cut", "flows"), [(0, 1), (1, 0)])
+def test_a_last_line_without_its_end_counts_where_it_shows_that_it_is_whole(cut: int, flows: int) -> None:
+    line = (GOLDEN / "suricata-flow-and-netflow.json").read_bytes().splitlines()[1]
+    reader = READERS["suricata"](ReadOptions(Watch(None), 4 * 10**15))
+    parsed = reader.read(Block(line[: len(line) - cut], 7, 1, unterminated=True))
+    assert (parsed.account.flows, parsed.account.quarantined.total()) == (flows, 1 - flows)
+
+
 def test_bare_tuples_keep_the_numbers_of_their_lines() -> None:
     reader = READERS["azure_tuples"](ReadOptions(Watch(None), 4 * 10**15))
     parsed = reader.read(Block(b"\n\n" + TUPLE + b"\n\nbad\n", 1, 5))
