@@ -17,6 +17,7 @@ from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.fields import MAX_FIELDS, MAX_NAME, layout_of
 from pipeline.sources.tables import TableReader
 
+_NEEDED = (*REQUIRED, *COUNTERS)
 
 def lacking(path: Path, name: str, encoding: str, head: bytes, options: ReadOptions) -> str | None:
     """What a file lacks of what its source maps, in words; None where it lacks nothing or is no table of such a source.
@@ -47,9 +48,6 @@ def _keys(head: bytes, mapping: ColumnMapping) -> str | None:
     if len(found) >= MAX_FIELDS or not any(needed.values()) or all(needed.values()):
         return None
     return f"none of its first records has {', '.join(text for text, known in needed.items() if not known)}"
-
-
-_NEEDED = (*REQUIRED, *COUNTERS)
 
 
 def _columns(head: bytes, encoding: str, options: ReadOptions) -> str | None:
