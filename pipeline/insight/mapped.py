@@ -19,6 +19,7 @@ from pipeline.sources.tables import TableReader
 
 _NEEDED = (*REQUIRED, *COUNTERS)
 
+
 def lacking(path: Path, name: str, encoding: str, head: bytes, options: ReadOptions) -> str | None:
     """What a file lacks of what its source maps, in words; None where it lacks nothing or is no table of such a source.
 
