@@ -1,6 +1,6 @@
 """Times and counts as exports of other programs spell them, in the spelling that readers know.
 
-Only what can be read in one way is: a date such as 11/12/2026 is not, and stays as it is. Blocks whose values are
+Only what can be read in one way is: a date such as 11/12/2026 is not, and stays as it is. Records whose values are
 plain never come here.
 """
 
