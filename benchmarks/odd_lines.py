@@ -25,7 +25,7 @@ _NAMES = "zeek_tsv,zeek_json,suricata,ecs,cim_csv,vpc_text,silk,fortinet,paloalt
 
 def spoil(path: Path) -> Path:
     """A copy of a log in which the first private address of every so many lines is none."""
-    made = path.with_suffix(".odd")
+    made = path.with_suffix(formats.ODD)
     with path.open("rb") as source, made.open("wb") as target:
         for number, line in enumerate(source, EVERY // 2):
             target.write(_ADDRESS.sub(rb"\1.999", line, count=1) if number % EVERY == 0 else line)

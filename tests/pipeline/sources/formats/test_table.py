@@ -112,7 +112,9 @@ def test_times_are_read_as_their_format_says(time_format: str, told: str) -> Non
     assert dict(read(table({"ts": "32.13.2026"}), time_format=time_format).account.quarantined) == {"untimed": 1}
 
 
-@pytest.mark.parametrize("time_format", ["", "%d.%m.%Y", "%Q", "%d.%m.%Y %H", "YYYY-MM-DD", "%I:%M:%S %d.%m.%Y"])
+@pytest.mark.parametrize(
+    "time_format", ["", "%d.%m.%Y", "%H:%M:%S", "%Q", "%d.%m.%Y %H", "YYYY-MM-DD", "%I:%M:%S %d.%m.%Y"]
+)
 def test_a_format_that_cannot_tell_a_time_is_refused(time_format: str) -> None:
     with pytest.raises(ValueError, match="must tell a day and a time of day"):
         read(table({}), time_format=time_format)
