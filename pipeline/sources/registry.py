@@ -89,6 +89,8 @@ _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
 """What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
 _WIDEST = 1 << 16
 _BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
+_TOLD = re.compile(rb'\A\s*"?sep=[^\w"]"?\r?\n')
+"""A first line that only tells a spreadsheet what parts the cells."""
 _LOOKED_INTO = 50
 """Lines whose objects are opened to find a format inside."""
 
@@ -107,6 +109,7 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     Raises:
         SourceError: the content is of no known format, or not of the one that was asked for.
     """
+    head = _TOLD.sub(b"", head)
     text = head.lstrip()
     if not text or (wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text)):
         return None

@@ -193,7 +193,7 @@ def _told(column: str, marks: tuple[str, ...]) -> pl.Expr:
     return pl.when(~pl.col(column).is_in(marks)).then(pl.col(column)).alias(column)
 
 
-def _count(column: str) -> pl.Expr:
+def count(column: str) -> pl.Expr:
     """A counter from text; JSON may write it as 1500.0, exports as 1,500."""
     text = pl.col(column).str.strip_chars()
     return spellings.mostly(text, lambda texts: texts.cast(pl.Int64, strict=False), _odd_count, pl.Int64())
@@ -217,7 +217,7 @@ def _typed(text: pl.DataFrame) -> pl.DataFrame:
 @lru_cache(maxsize=1)
 def _values() -> list[pl.Expr]:
     """The columns of TYPED from text."""
-    ints = [_count(c).alias(c) for c in (*COUNTERS, "src_port", "dest_port")]
+    ints = [count(c).alias(c) for c in (*COUNTERS, "src_port", "dest_port")]
     times = [epoch_us(c).alias(c) for c in ("ts", "write_ts")]
     real = spellings.seconds(pl.col("duration").str.strip_chars()).alias("duration")
     made = {"ts", "write_ts", "duration", "src_port", "dest_port", *COUNTERS}

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Decoded, Form
 from pipeline.sources.delimited import Aliases, DelimitedDecoder, Layout
 from pipeline.sources.glances.sight import Cut
@@ -80,8 +81,7 @@ def _port(column: str, values: pl.Series) -> pl.Expr:
 
 def _rest(whole: str, part: str) -> pl.Expr:
     """What one direction has of the sum of both, as text; below zero when the numbers do not fit each other."""
-    difference = pl.col(whole).cast(pl.Int64, strict=False) - pl.col(part).cast(pl.Int64, strict=False)
-    return difference.cast(pl.String)
+    return (conn.count(whole) - conn.count(part)).cast(pl.String)
 
 
 class ArgusDecoder:
@@ -122,7 +122,7 @@ class ArgusDecoder:
         # Of what nothing answers, and of what has no beginning, the arrow starts at who sent the first packet.
         sent = pl.coalesce("src_bytes", _rest("all_bytes", "dest_bytes"))
         back = pl.coalesce("dest_bytes", _rest("all_bytes", "src_bytes"))
-        silent = pl.any_horizontal(side.cast(pl.Int64, strict=False) == 0 for side in (sent, back))
+        silent = pl.any_horizontal(side.cast(pl.Float64, strict=False) == 0 for side in (sent, back))
         answered = pl.col("proto").str.to_lowercase().is_in(["tcp", "6"]) & ~silent.fill_null(value=False)
         fields = found.fields.with_columns(
             ts=_time("ts"),
@@ -155,8 +155,8 @@ class ArgusDecoder:
 
 def refuse(head: bytes) -> str | None:
     """Why a file that begins so cannot be read: of columns that only blanks part, an empty one cannot be told."""
-    first = head.lstrip().split(b"\n", 1)[0]
-    return None if b"," in first else "is a table parted by blanks. Print it with `ra -c ,`."
+    first = head.strip(b" \r\n").split(b"\n", 1)[0]
+    return None if any(delimiter in first for delimiter in (b",", b";", b"|", b"\t")) else "is a table parted by blanks. Print it with `ra -c ,`."
 
 
 ARGUS = Form(

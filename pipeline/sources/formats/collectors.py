@@ -180,7 +180,7 @@ def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
     A Cisco ASA's own records (NSEL) know their ends, whether anything was answered or not.
     """
     asa = pl.col("asa").is_not_null() if "asa" in fields.columns else pl.lit(value=False)
-    nothing = (pl.col("resp_ip_bytes").cast(pl.Int64, strict=False) == 0).fill_null(value=False)
+    nothing = (pl.col("resp_ip_bytes").cast(pl.Float64, strict=False) == 0).fill_null(value=False)
     one_way = pl.col("resp_ip_bytes").is_null() | (nothing & ~asa)
     split = [
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),

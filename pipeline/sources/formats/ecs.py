@@ -69,7 +69,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     told = pl.col("dataset").is_null() | _is(_ONE_WAY) | pl.col("exporter").is_not_null()
     # What passes one-way flows on may have 0 for the other direction.
     asa = pl.col("initiated").is_not_null() | pl.col("responded").is_not_null()
-    nothing = (pl.col("resp_ip_bytes").cast(pl.Int64, strict=False) == 0) & _is(_ONE_WAY) & ~asa
+    nothing = (pl.col("resp_ip_bytes").cast(pl.Float64, strict=False) == 0) & _is(_ONE_WAY) & ~asa
     one_way = (pl.col("resp_ip_bytes").is_null() & told) | nothing.fill_null(value=False)
     # AWS shows an ACK only beside its SYN; other exporters show the flags of all packets.
     by_flags = initiator(pl.col("tcp_flags"), _is("vpcflow"))

@@ -25,7 +25,7 @@ _NOTE = (
 )
 _DATE = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
 _ADDRESS = rb"[0-9a-fA-F.:]+"
-_OLD_HEADER = rb"(?=ts,te,td,sa,da,)"
+_OLD_HEADER = rb"(?=(?:(?:Unnamed: 0)?,)?ts,te,td,sa,da,)"
 _NEW_HEADER = (
     rb"(?=[^\n]*\b(?:first|last)Seen,)(?=[^\n]*\bsrcAddr,)(?=[^\n]*\bdstAddr,)(?=[^\n]*\b(?:bytes|inBytes|outBytes)\b)"
 )
@@ -37,7 +37,7 @@ _NO_HEADER = (
 
 def _blocked() -> pl.Expr:
     """Records of packets that were dropped: forwarding status 2 in its first two bits (RFC 7270), or a denied event."""
-    status = pl.col("forwarding").cast(pl.Int64, strict=False).is_between(128, 191).fill_null(False)
+    status = pl.col("forwarding").cast(pl.Float64, strict=False).is_between(128, 191).fill_null(False)
     return status | pl.col("event").str.to_uppercase().is_in(["DENIED", "DENY", "3"]).fill_null(False)
 
 

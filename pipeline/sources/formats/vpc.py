@@ -253,8 +253,8 @@ VPC_CSV = replace(
     name="vpc_csv",
     contract=replace(VPC_TEXT.contract, records="as text; what queries over the logs (Athena) export"),
     marks=re.compile(
-        rb"(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)"
-        rb'"?@?\w[\w-]*(?: \[UTC\])?"?(?:[,;\t]"?@?\w[\w-]*(?: \[UTC\])?"?){4,}\r?(?:\n|\Z)'
+        rb"(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)(?![^\n]*\bfirstseen\b)(?:(?:Unnamed: 0)?,)?"
+        rb'"?@?\w[\w-]*(?: \[UTC\])?"?(?:[,;\t]"?@?\w[\w-]*(?: \[UTC\])?"?){4,},?\r?(?:\n|\Z)'
     ),
     decoder=delimited(replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT)),
     refuse=None,

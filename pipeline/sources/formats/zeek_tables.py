@@ -100,7 +100,7 @@ _CSV = replace(
     family="zeek",
     contract=Contract("resp_ip_bytes", "orig_ip_bytes", "IP", "ts", "one a row; the first line names the columns"),
     marks=re.compile(
-        rf'(?i)\A(?:"?sep=.[^\n]*\n)?(?!#)[^\n]*?(?:^|[{_DELIMITERS}]) *"?id[._]orig_h"? *(?:[{_DELIMITERS}]|\r?\n|\Z)'
+        rf'(?i)\A(?!#)[^\n]*?(?:^|[{_DELIMITERS}]) *"?id[._]orig_h"? *(?:[{_DELIMITERS}]|\r?\n|\Z)'
         r"|\A(?!#separator[ \t]+(?:\\x(?:2c|3b|7c)|[,;|])[ \r\n])(?:#[^\n]*\n)*?"
         r"#(?:fields[,;|]|(?=ts[,;|\t]))[^\n]*id[._]orig_h".encode()
     ),

@@ -262,7 +262,8 @@ def test_an_other_direction_of_0_bytes_is_none_where_one_way_flows_are_passed_on
         "source": {"ip": SERVER, "port": 993, "bytes": 5_900},
         "destination": {"ip": CLIENT, "port": 5, "bytes": 0},
     }
-    for told in (zero, reverse, {"encoding": "ecs", "record": beat}):
+    real = {"encoding": "nprobe", "record": NPROBE | {"OUT_BYTES": "0.0", "OUT_PKTS": "0.0"}}
+    for told in (zero, real, reverse, {"encoding": "ecs", "record": beat}):
         row = only(read(str(told["encoding"]), json.dumps(told["record"])))
         bytes_in = row["ip_bytes_in"] or row["other_bytes_in"]
         assert (row["src_ip"], bytes_in, row["ip_bytes_out"], row["other_bytes_out"]) == (CLIENT, 5_900, None, None)
