@@ -29,15 +29,21 @@ _OTEL = {
 """Attributes that OpenTelemetry's collector makes of an entry."""
 
 
+def _entry(*names: str) -> tuple[str, ...]:
+    """A field of an entry, also where Wazuh's integration keeps it."""
+    return (*names, *(f"{at}.{name}" for at in ("gcp", "data.gcp") for name in names))
+
+
 def _payload(*names: str) -> tuple[str, ...]:
-    return (*(f"jsonPayload.{name}" for name in names), *(_OTEL[name] for name in names if name in _OTEL))
+    told = _entry(*(f"jsonPayload.{name}" for name in names))
+    return (*told, *(_OTEL[name] for name in names if name in _OTEL))
 
 
 _FIELDS = {
     "ts": _payload("start_time"),
     "end": _payload("end_time"),
     "write_ts": ("timestamp", "receiveTimestamp"),
-    "record_id": ("insertId", "log.record.uid"),
+    "record_id": (*_entry("insertId"), "log.record.uid"),
     "src": _payload("connection.src_ip"),
     "src_port": _payload("connection.src_port"),
     "dest": _payload("connection.dest_ip"),
@@ -48,7 +54,7 @@ _FIELDS = {
     "reporter": _payload("reporter"),
     "src_name": _payload("src_instance.vm_name", "src_gateway.name"),
     "dest_name": _payload("dest_instance.vm_name", "dest_gateway.name"),
-    "project": ("resource.labels.project_id", "resource.labels.resource_container"),
+    "project": _entry("resource.labels.project_id", "resource.labels.resource_container"),
     "encoded": ("message.data",),
 }
 

@@ -15,6 +15,7 @@ from pipeline.sources import json_lines
 from pipeline.sources.base import rejects_frame
 from pipeline.sources.declared import Decoded, Numbering
 from pipeline.sources.formats.vpc import (
+    DEFAULT,
     FIELDS,
     HEADER_LINE,
     LAYOUTS,
@@ -46,9 +47,15 @@ _OTEL = {
     **{"interface": "network.interface.name", "direction": "network.io.direction"},
 }
 """Attributes that OpenTelemetry's collector makes of the fields."""
+_WAZUH = {
+    ours: tuple(f"{at}.{spelled[0].replace('-', '_')}" for at in ("aws", "data.aws"))
+    for ours, spelled in FIELDS.items()
+    if spelled[0] in DEFAULT
+}
+"""What Wazuh's integration makes of the default layout, whose times are ISO 8601, in its archives and its index."""
 _STRUCTURED: json_lines.Fields = {
     **{
-        ours: (*(f"aws.vpc.{s}" for s in spelled), *spelled, *filter(None, [_OTEL.get(ours)]))
+        ours: (*(f"aws.vpc.{s}" for s in spelled), *spelled, *_WAZUH.get(ours, ()), *filter(None, [_OTEL.get(ours)]))
         for ours, spelled in FIELDS.items()
     },
     "message": ("message", "@message", "body"),

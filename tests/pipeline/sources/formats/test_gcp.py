@@ -72,7 +72,14 @@ def test_a_gateway_reports_for_its_end() -> None:
     assert rows(parsed, "reporter", "dvc") == [("src", "vpn1")]
 
 
-@pytest.mark.parametrize("wrapped", [lambda e: e, lambda e: {"publish_time": 1.5, "data": e}])
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda e: e,
+        lambda e: {"publish_time": 1.5, "data": e},
+        lambda e: {"rule": {"level": 0}, "data": {"integration": "gcp", "gcp": e}, "timestamp": e["timestamp"]},
+    ],
+)
 def test_rows_of_bigquery_and_wrapped_entries_are_read(wrapped: Any) -> None:
     row = entry(start_time="2026-11-20 00:00:00.5 UTC", end_time="2026-11-20 00:00:05 UTC", bytes_sent=7)
     parsed = read("gcp", wrapped(row | {"timestamp": "2026-11-20 00:06:00 UTC"}))

@@ -410,3 +410,15 @@ def test_what_opentelemetry_s_collector_makes_of_a_record_is_read() -> None:
     row = only(parsed)
     assert (row["src_ip"], row["dest_port"], row["ip_bytes_in"], row["dvc"]) == (CLIENT, 993, 5900, "eni-0a")
     assert (row["transport"], row["reporter"], dict(parsed.account.warnings)) == ("tcp", "dest", {"blocked": 1})
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_what_wazuh_s_integration_keeps_of_a_record_is_read(index: bool) -> None:
+    fields = {name.replace("-", "_"): value for name, value in VALUES.items()} | {"start": "2026-11-20T00:00:00Z"}
+    told = {"rule": {"level": 0}, "data": {"integration": "aws", "aws": {"source": "vpc", **fields}}}
+    text = (json.dumps({"_index": "wazuh-archives", "_source": told} if index else told) + "\n").encode()
+    encoding = detect(text, "auto", "archives.json")
+    assert encoding == ("vpc_json@{_source}" if index else "vpc_json@{data}")
+    row = only(read(text, encoding))
+    assert (row["src_ip"], row["dest_port"], row["ip_bytes_in"]) == (CLIENT, 993, 5_900)
+    assert row["start_time"].isoformat() == "2026-11-20T00:00:00+00:00"
