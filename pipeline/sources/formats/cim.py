@@ -22,8 +22,9 @@ _LOGGED_AT_END = (
     r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall|zscalernss-fw)"
 )
 """Sourcetypes of firewalls that log a session when it ends, which is then its `_time`."""
-_ONE_WAY = r"vpc_?flow"
-"""Sourcetypes of flow logs whose records tell one direction each, so that `bytes` are what the source sent."""
+_ONE_WAY, _COLLECTED = r"vpc_?flow", r"^stream:(?:netflow|sflow)"
+"""Sourcetypes of flow logs whose records tell one direction each, so that `bytes` are what the source sent; Splunk
+Stream, as a collector, has them as `bytes_in`, too."""
 
 
 def _cim(*names: str) -> tuple[str, ...]:
@@ -53,6 +54,7 @@ _FIELDS = {
     "preview": ("preview",),
     "stack": ("protocol_stack", "result.protocol_stack"),
     "kind": ("sourcetype", "result.sourcetype", "source", "result.source"),
+    "exporter": ("exporter_ip", "result.exporter_ip"),
 }
 
 
@@ -62,9 +64,15 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     `bytes` are those of both directions: they count where neither is told, as of an ASA.
     """
     alone = pl.col("resp_ip_bytes").is_null() & pl.col("orig_ip_bytes").is_null()
-    one_way = alone & pl.col("kind").str.contains(_ONE_WAY).fill_null(value=False)
-    sent = pl.col("total").cast(fields.schema["orig_ip_bytes"], strict=False)
-    fields = fields.with_columns(total=pl.when(alone & ~one_way).then("total"), sent=pl.when(one_way).then(sent))
+    vpc, stream = (pl.col("kind").str.contains(kind).fill_null(value=False) for kind in (_ONE_WAY, _COLLECTED))
+    collected = pl.col("orig_ip_bytes").is_null() & (stream | pl.col("exporter").is_not_null())
+    one_way = (alone & vpc) | collected
+    sent = pl.coalesce(pl.col(c).cast(fields.schema["orig_ip_bytes"], strict=False) for c in ("total", "resp_ip_bytes"))
+    fields = fields.with_columns(
+        total=pl.when(alone & ~one_way).then("total"),
+        sent=pl.when(one_way).then(sent),
+        **{c: pl.when(~one_way).then(c) for c in ("resp_ip_bytes", "resp_pkts")},
+    )
     if all(fields[c].null_count() == fields.height for c in ("stack", "kind")):
         return fields.with_columns(pl.lit(None, fields.schema["end"]).alias("end"))
     at_end = fields["kind"].str.contains(_LOGGED_AT_END).fill_null(value=False)

@@ -45,6 +45,25 @@ def test_bytes_in_of_splunk_stream_are_what_the_client_sent(record: dict[str, An
     assert row["start_time"].isoformat() == "2026-11-20T08:00:00.250000+00:00"
 
 
+NETFLOW = {"timestamp": "2026-11-20T08:00:00Z", "src_ip": "10.9.0.25", "src_port": 993, "dest_ip": "10.1.0.11",
+           "dest_port": 50_001, "packets_in": 8}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"exporter_ip": "10.0.0.1", "bytes_in": 5_420},
+        {"exporter_ip": "10.0.0.1", "bytes_in": 5_420, "bytes": 5_420, "sourcetype": "stream:netflow"},
+        {"sourcetype": "stream:netflow", "bytes": "5420"},
+    ],
+)
+def test_what_splunk_stream_collects_of_netflow_tells_one_direction_a_record(told: dict[str, Any]) -> None:
+    row = only(read("cim_json", json.dumps(NETFLOW | told)))
+    assert ends(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993)
+    assert (row["other_bytes_in"], row["other_bytes_out"], row["total_bytes"]) == (5_420, None, None)
+    assert (row["accounting"], row["orientation"]) == ("delta", "port_rule")
+
+
 def test_a_table_of_splunk_stream_and_of_others_turns_its_rows_alone() -> None:
     header = "_time,sourcetype,src_ip,src_port,dest_ip,dest_port,bytes_in,bytes_out"
     ends_of = "10.1.0.11,50001,10.9.0.25,993"
