@@ -24,30 +24,33 @@ def _each(ends: Iterable[str], *patterns: str) -> tuple[str, ...]:
     return tuple(p.format(end) for p in patterns for end in ends)
 
 
-_ADDRESS = ("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4", "ipv4{}addr", "ip{}", "{}host", "{}")
+_ADDRESS = ("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4", "ipv4{}addr", "ip{}", "{}host", "ip{}saddr", "{}")
 _SPELLED: Mapping[str, tuple[str, ...]] = {
     "src_ip": (*_each(_SRC, *_ADDRESS), "sa", "clientprivateip", "clientpublicip"),
     "dest_ip": (*_each(_DEST, *_ADDRESS), "da"),
-    "src_port": _each(_SRC, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "{}p"),
-    "dest_port": (*_each(_DEST, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "{}p"), "port"),
+    "src_port": _each(_SRC, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "ip{}port", "{}p"),
+    "dest_port": (*_each(_DEST, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "ip{}port", "{}p"), "port"),
     "transport": ("transport", "proto", "protocol", "ipprotocol", "ipproto", "networkprotocol", "l4protocol", "pr"),
     "start_time": (
         *("starttime", "flowstart", "flowstarttime", "sessionstarttime", "timestart", "firstseen", "firstswitched"),
-        "timestampconnectionstart",
+        *("timestampconnectionstart", "firstpackettime", "timefirst", "datefirstseen"),
         *("start", "first", "begin", "begintime", "stime", "timestamp", "eventtime", "time", "datetime", "ts", "date"),
         *("bidirectionalfirstseenms", "timegenerated", "logtime", "created"),
     ),
-    "end_time": ("endtime", "flowend", "flowendtime", "timeend", "lastseen", "end", "bidirectionallastseenms"),
+    "end_time": (
+        *("endtime", "flowend", "flowendtime", "timeend", "lastseen", "end", "stop", "lastpackettime", "timelast"),
+        "bidirectionallastseenms",
+    ),
     "bytes_in": (
         *("bytesin", "receivedbytes", "bytesreceived", "rcvdbytes", "rcvdbyte", "bytesrcvd", "rcvbytes", "recvbytes"),
-        *_each(_DEST, "{}bytes", "bytes{}", "{}octets"),
+        *_each(_DEST, "{}bytes", "bytes{}", "{}octets", "{}nbytes"),
         *("dst2srcbytes", "bytesdsttosrc", "bytesdesttosrc", "s2cbytes", "bytestoclient"),
-        *("srv2clibytes", "revbytes", "dsttbo", "zenbytestxclient"),
+        *("srv2clibytes", "revbytes", "bytesrev", "dsttbo", "zenbytestxclient"),
         *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded", "outbytes"),
     ),
     "bytes_out": (
         *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes"),
-        *_each(_SRC, "{}bytes", "bytes{}", "{}octets"),
+        *_each(_SRC, "{}bytes", "bytes{}", "{}octets", "{}nbytes"),
         *("src2dstbytes", "bytessrctodst", "bytessrctodest", "c2sbytes", "bytestoserver"),
         *("cli2srvbytes", "fwdbytes", "dsttbi", "zenbytesrxclient"),
         *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded", "inbytes"),
@@ -60,6 +63,8 @@ Exporters of NetFlow call what came into them from the source `in_bytes`."""
 _NEEDED, _COUNTERS = ("src_ip", "dest_ip", "start_time"), {"bytes_in", "bytes_out", "sent"}
 _LOOKED_AT = 20
 """Records of JSON whose names are taken."""
+_PREFIX = re.compile(r"^_?nf_")
+"""What Graylog's NetFlow input puts before its names."""
 _PLAIN = re.compile(r"[A-Za-z_][\w .()/-]*")
 """A name that YAML takes as it stands, also within braces."""
 
@@ -125,13 +130,15 @@ def _fields(names: Sequence[str]) -> dict[str, str]:
     known = dict[str, str]()
     for name in names:
         parts = name.split(".")
-        for path in (parts, parts[-2:], parts[-1:]):
+        for path in (parts, parts[-2:], parts[-1:], [_PREFIX.sub("", name)]):
             known.setdefault(re.sub(r"[^a-z0-9]", "", ".".join(path).lower()), name)
     found = dict[str, str]()
     for ours, spellings in _SPELLED.items():
         column = next((known[s] for s in spellings if s in known and known[s] not in found.values()), None)
         if column is not None:
             found[ours] = column
+    if "bytes_out" not in found and "rev" in found.get("bytes_in", "").lower() and "sent" in found:
+        found["bytes_out"] = found.pop("sent")  # Beside what came back, the plain name is what went forth.
     return found
 
 

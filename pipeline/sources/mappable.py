@@ -32,6 +32,11 @@ _CALICO = (
     "src_ip: source_ip, dest_ip: dest_ip, src_port: source_port, dest_port: dest_port, transport: proto, "
     "action: action, start_time: start_time, end_time: end_time, bytes_in: bytes_out, bytes_out: bytes_in"
 )
+_NEMEA = (
+    "src_ip: ipaddr SRC_IP, dest_ip: ipaddr DST_IP, src_port: uint16 SRC_PORT, dest_port: uint16 DST_PORT, "
+    "transport: uint8 PROTOCOL, start_time: time TIME_FIRST, end_time: time TIME_LAST, bytes_out: uint64 BYTES, "
+    "bytes_in: uint64 BYTES_REV"
+)
 _NUMBERED = "c_ip, c_port, c_bytes_all, s_ip, s_port, s_bytes_all and first"
 
 
@@ -110,9 +115,14 @@ _KINDS = (
         + _mapped(_CALICO, _DELTAS),
     ),
     (
-        re.compile(rb"\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?![^\n]*\b(?:TIMESTAMP|STAMP)_)[^\n]*\bBYTES\b"),
+        re.compile(rb"\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?![^\n]*\b(?:TIMESTAMP|STAMP|TIME)_)[^\n]*\bBYTES\b"),
         "a table of pmacct without times",
         "Let pmacct aggregate by timestamp_start and timestamp_end, too, or write JSON with print_history.",
+    ),
+    (
+        re.compile(rb"\A(?=[^\n]*\bipaddr SRC_IP\b)(?=[^\n]*\buint64 BYTES_REV\b)[^\n]*\btime TIME_FIRST\b"),
+        "what NEMEA's logger writes of an ipfixprobe's flows",
+        _mapped(_NEMEA, _DELTAS),
     ),
     (
         re.compile(rb"\A#?\d+#c_ip:\d+ "),

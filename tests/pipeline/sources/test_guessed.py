@@ -42,6 +42,35 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         json.dumps(KENTIK),
         {"src_ip": "src_addr", "dest_ip": "dst_addr", "start_time": "timestamp", "sent": "in_bytes"},
     ),
+    "Graylog's NetFlow input": (
+        "timestamp,nf_src_address,nf_src_port,nf_dst_address,nf_dst_port,nf_proto_name,nf_bytes,nf_start,nf_stop",
+        {"src_ip": "nf_src_address", "dest_ip": "nf_dst_address", "src_port": "nf_src_port",
+         "dest_port": "nf_dst_port", "start_time": "nf_start", "end_time": "nf_stop", "sent": "nf_bytes"},
+    ),
+    "QRadar": (
+        '"First Packet Time","Source IP","Source Port","Destination IP","Destination Port","Source Bytes",'
+        '"Destination Bytes","Total Bytes","Protocol"',
+        {"src_ip": "Source IP", "dest_ip": "Destination IP", "src_port": "Source Port",
+         "dest_port": "Destination Port", "transport": "Protocol", "start_time": "First Packet Time",
+         "bytes_in": "Destination Bytes", "bytes_out": "Source Bytes"},
+    ),
+    "CESNET's data sets": (
+        "ID,SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,BYTES,BYTES_REV,PACKETS,PACKETS_REV,TIME_FIRST,TIME_LAST",
+        {"src_ip": "SRC_IP", "dest_ip": "DST_IP", "src_port": "SRC_PORT", "dest_port": "DST_PORT",
+         "transport": "PROTOCOL", "start_time": "TIME_FIRST", "end_time": "TIME_LAST", "bytes_in": "BYTES_REV",
+         "bytes_out": "BYTES"},
+    ),
+    "CIDDS": (
+        "Date first seen,Duration,Proto,Src IP Addr,Src Pt,Dst IP Addr,Dst Pt,Packets,Bytes,Flows,Flags,Tos,class",
+        {"src_ip": "Src IP Addr", "dest_ip": "Dst IP Addr", "src_port": "Src Pt", "dest_port": "Dst Pt",
+         "transport": "Proto", "start_time": "Date first seen", "sent": "Bytes"},
+    ),
+    "Zenarmor": (
+        json.dumps({"transport_proto": "TCP", "ip_src_saddr": "10.1.0.11", "ip_src_port": 50_001, "ip_dst_port": 993,
+                    "ip_dst_saddr": "10.9.0.25", "src_nbytes": 420, "dst_nbytes": 5_900, "start_time": 1}),
+        {"src_ip": "ip_src_saddr", "dest_ip": "ip_dst_saddr", "src_port": "ip_src_port", "dest_port": "ip_dst_port",
+         "start_time": "start_time", "bytes_in": "dst_nbytes", "bytes_out": "src_nbytes"},
+    ),
     "vRealize Network Insight": (
         '"Source IP";"Destination IP";Port;"Sum of Bytes (Src to Dst)";"Sum of Bytes (Dst to Src)";"@Start: Time"',
         {"src_ip": "Source IP", "dest_ip": "Destination IP", "dest_port": "Port", "start_time": "@Start: Time",

@@ -18,6 +18,8 @@ LOGS = {
     '"flow.bytes":9,"flow.start.timestamp":"t","l4.proto.name":"TCP"}',
     "Calico": '{"start_time":1795161600,"end_time":1795161900,"source_ip":"a","source_port":1,"source_name_aggr":"pub",'
     '"dest_ip":"b","dest_port":2,"proto":"tcp","action":"allow","reporter":"dst","bytes_in":9,"bytes_out":90}',
+    "NEMEA": "ipaddr DST_IP,ipaddr SRC_IP,uint64 BYTES,uint64 BYTES_REV,time TIME_FIRST,time TIME_LAST,"
+    "uint32 PACKETS,uint16 DST_PORT,uint16 SRC_PORT,uint8 PROTOCOL",
     "Telegraf": '{"fields":{"dst":"b","dst_port":2,"in_bytes":9,"protocol":"tcp","src":"a","src_port":1},'
     '"name":"netflow","tags":{"source":"c","version":"NetFlowV9"},"timestamp":1795161600}',
 }
