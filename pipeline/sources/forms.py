@@ -23,6 +23,7 @@ from pipeline.sources.formats.ecs import ECS
 from pipeline.sources.formats.encore import ENCORE
 from pipeline.sources.formats.fortinet import FORTINET
 from pipeline.sources.formats.gcp import GCP, GCP_CSV
+from pipeline.sources.formats.h3c import H3C
 from pipeline.sources.formats.huawei import HUAWEI
 from pipeline.sources.formats.juniper import JUNIPER
 from pipeline.sources.formats.logstash import LOGSTASH
@@ -68,6 +69,7 @@ _ALL = (
         SERVICE,
         ASA,
         *ENCORE,
+        H3C,
         HUAWEI,
         JUNIPER,
         SONICWALL,

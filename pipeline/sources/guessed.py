@@ -24,7 +24,10 @@ def _each(ends: Iterable[str], *patterns: str) -> tuple[str, ...]:
     return tuple(p.format(end) for p in patterns for end in ends)
 
 
-_ADDRESS = ("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4", "ipv4{}addr", "ip{}", "{}host", "ip{}saddr", "{}")
+_ADDRESS = (
+    *("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4", "ipv4{}addr", "ip{}", "ip{}saddr", "{}host"),
+    "{}",
+)
 _SPELLED: Mapping[str, tuple[str, ...]] = {
     "src_ip": (*_each(_SRC, *_ADDRESS), "sa", "clientprivateip", "clientpublicip"),
     "dest_ip": (*_each(_DEST, *_ADDRESS), "da"),

@@ -156,7 +156,8 @@ class ArgusDecoder:
 def refuse(head: bytes) -> str | None:
     """Why a file that begins so cannot be read: of columns that only blanks part, an empty one cannot be told."""
     first = head.strip(b" \r\n").split(b"\n", 1)[0]
-    return None if any(delimiter in first for delimiter in (b",", b";", b"|", b"\t")) else "is a table parted by blanks. Print it with `ra -c ,`."
+    parted = any(delimiter in first for delimiter in (b",", b";", b"|", b"\t"))
+    return None if parted else "is a table parted by blanks. Print it with `ra -c ,`."
 
 
 ARGUS = Form(

@@ -158,7 +158,7 @@ _CSV = replace(
     name="cim_csv",
     contract=replace(_JSON.contract, records="one a row; the first line names the columns"),
     marks=re.compile(
-        rb'(?i)\A(?=[^\n]*\bsrc(?:_ip)?\b)(?=[^\n]*\bdest(?:_ip)?\b)'
+        rb"(?i)\A(?=[^\n]*\bsrc(?:_ip)?\b)(?=[^\n]*\bdest(?:_ip)?\b)"
         rb'[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z)'
     ),
     decoder=delimited(_LAYOUT),

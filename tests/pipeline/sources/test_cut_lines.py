@@ -10,6 +10,7 @@ from tests.pipeline.sources.formats.test_cef import ZSCALER as CEF
 from tests.pipeline.sources.formats.test_conntrack import ENDED as CONNTRACK
 from tests.pipeline.sources.formats.test_encore import HEADED as ENCORE_CEF
 from tests.pipeline.sources.formats.test_encore import PAIRS as ENCORE
+from tests.pipeline.sources.formats.test_h3c import ENDED as H3C
 from tests.pipeline.sources.formats.test_huawei import ENDED as HUAWEI
 from tests.pipeline.sources.formats.test_juniper import PLAIN as JUNIPER
 from tests.pipeline.sources.formats.test_sonicwall import CLOSED as SONICWALL
@@ -30,6 +31,7 @@ LINES = {
     "azure_tuples": TUPLE,
     "encore": ENCORE.encode(),
     "encore_cef": ENCORE_CEF.encode(),
+    "h3c": H3C.encode(),
     "huawei": HUAWEI.encode(),
     "juniper": JUNIPER.encode(),
     "sonicwall": SONICWALL.encode(),
