@@ -12,6 +12,7 @@ from pipeline.sources.formats.arkime import ARKIME
 from pipeline.sources.formats.asa import ASA
 from pipeline.sources.formats.azure import AZURE
 from pipeline.sources.formats.azure_analytics import AZURE_ANALYTICS
+from pipeline.sources.formats.barracuda import BARRACUDA
 from pipeline.sources.formats.cef import CEF
 from pipeline.sources.formats.checkpoint import CHECKPOINT
 from pipeline.sources.formats.cim import CIM
@@ -69,6 +70,7 @@ _ALL = (
         SERVICE,
         ASA,
         *ENCORE,
+        BARRACUDA,
         H3C,
         HUAWEI,
         JUNIPER,

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-UNTIMED = ("asa", "juniper", "watchguard")
+UNTIMED = ("asa", "juniper", "watchguard", "barracuda")
 """Formats whose messages tell no time of their own, or need not."""
 _TIMES = ("@timestamp", "timestamp", "time", "_time", "date", "timereported", "__REALTIME_TIMESTAMP", "TimeGenerated")
 _HOSTS = ("host.name", "host", "hostname", "logsource", "fromhost", "HostName", "Computer", "_HOSTNAME")

@@ -6,6 +6,7 @@ from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
+from tests.pipeline.sources.formats.test_barracuda import REMOVED as BARRACUDA
 from tests.pipeline.sources.formats.test_cef import ZSCALER as CEF
 from tests.pipeline.sources.formats.test_conntrack import ENDED as CONNTRACK
 from tests.pipeline.sources.formats.test_encore import HEADED as ENCORE_CEF
@@ -31,6 +32,7 @@ LINES = {
     "azure_tuples": TUPLE,
     "encore": ENCORE.encode(),
     "encore_cef": ENCORE_CEF.encode(),
+    "barracuda": BARRACUDA.encode(),
     "h3c": H3C.encode(),
     "huawei": HUAWEI.encode(),
     "juniper": JUNIPER.encode(),

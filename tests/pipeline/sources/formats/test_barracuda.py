@@ -1,0 +1,67 @@
+"""Barracuda's sessions that were removed: which way their bytes go, their times, and what is no flow."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.sources.registry import detect
+from tests.pipeline.sources.lines import ends, only, read, read_lines
+
+PAIRS = (
+    "type=FWD|proto=TCP|srcIF=eth1|srcIP=10.1.0.11|srcPort=50001|srcMAC=00:00:5e:00:53:01|dstIP=198.51.100.25|"
+    "dstPort=993|dstService=imaps|dstIF=eth0|rule=LAN-2-DMZ/<App>:All|info=Session Idle Timeout|srcNAT=203.0.113.9|"
+    "dstNAT=198.51.100.25|duration=10500|count=1|receivedBytes=5420|sentBytes=420|receivedPackets=8|sentPackets=6|"
+    "user=|protocol=|application=|target=|content=|urlcat="
+)
+PLACED = "|".join(pair.partition("=")[2] for pair in PAIRS.split("|"))
+REMOVED = f"<14>2026-11-20T09:00:10+01:00 fw1 fw1/box_Firewall_Activity:  Info     fw1 Remove: {PAIRS}"
+
+
+@pytest.mark.parametrize(
+    ("line", "host"),
+    [
+        (REMOVED, "fw1"),
+        (REMOVED.replace(PAIRS, PLACED), "fw1"),
+        (f"<14>Nov 20 2026 09:00:10 fw1 fw1/box_Firewall_Activity:  Info     fw1 Remove: {PAIRS}", "fw1"),
+        (f"2026 11 20 09:00:10 Info     +01:00 Remove: {PAIRS}", None),
+    ],
+)
+def test_what_came_back_are_bytes_in(line: str, host: str | None) -> None:
+    assert detect(f"{line}\n".encode(), "auto", "x") == "barracuda"
+    row = only(read("barracuda", line, zone="Europe/Berlin"))
+    assert ends(row) == ("10.1.0.11", 50_001, "198.51.100.25", 993)
+    assert (row["other_bytes_in"], row["other_bytes_out"], row["packets_in"], row["packets_out"]) == (5_420, 420, 8, 6)
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T07:59:59.500000+00:00", 10_500_000)
+    assert (row["transport"], row["src_translated_ip"]) == ("tcp", "203.0.113.9")
+    if host is not None:
+        assert row["dvc"] == host
+
+
+def test_a_header_without_a_year_is_of_the_newest_and_says_so() -> None:
+    untold = REMOVED.replace("2026-11-20T09:00:10+01:00", "Nov 20 09:00:10")
+    assert dict(read("barracuda", untold, REMOVED).account.warnings) == {"year_assumed": 1}
+
+
+def test_a_message_without_its_header_has_the_time_and_the_host_of_its_envelope() -> None:
+    bare = f"fw1/box_Firewall_Activity:  Info     fw1 Remove: {PAIRS}"
+    line = json.dumps({"@timestamp": "2026-11-20T08:00:10Z", "host": "fw1", "message": bare})
+    assert detect(f"{line}\n".encode(), "auto", "x") == "barracuda@message"
+    row = only(read("barracuda@message", line, zone="Europe/Berlin"))
+    assert (row["start_time"].isoformat(), row["dvc"]) == ("2026-11-20T07:59:59.500000+00:00", "fw1")
+
+
+def test_what_did_not_end_was_refused_or_cannot_be_believed_is_no_flow() -> None:
+    begun, seen, refused = (REMOVED.replace("Remove:", f"{kind}:") for kind in ("Allow", "Detect", "Block"))
+    bare = REMOVED.replace("receivedBytes=5420|sentBytes=420|", "")
+    audit = f"<14>Nov 20 09:00:10 fw1 fw1/box_Firewall_audit:  Info     fw1 1795161610|Remove:|{PLACED}"
+    parsed = read("barracuda", begun, seen, refused, bare, audit, f"{REMOVED}|sentBytes=9", "junk")
+    assert parsed.rows.is_empty()
+    assert dict(parsed.account.warnings) == {"begin": 2, "blocked": 1, "no_counters": 1}
+    assert parsed.rejects.select("source_line", "reason").rows() == [(n, "bad_line") for n in (6, 7)]
+
+
+@given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([REMOVED, REMOVED[:150], REMOVED.replace("=", "")]))))
+def test_no_bytes_crash_the_reader_and_every_line_is_accounted_for(lines: list[str | bytes]) -> None:
+    assert read_lines("barracuda", lines).account.balanced
