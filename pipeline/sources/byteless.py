@@ -47,6 +47,13 @@ _KINDS = (
         "Take the logs of a sensor or of a firewall on the way to the mail server.",
     ),
     (
+        re.compile(
+            rb"Microsoft-Windows-Sysmon\b[\s\S]*\bDestinationIp\b|\bDestinationIp\b[\s\S]*Microsoft-Windows-Sysmon\b"
+        ),
+        "Sysmon's log of connections, which tells no bytes",
+        "Take the logs of a sensor or of a firewall on the way to the mail server.",
+    ),
+    (
         re.compile(rb"\bAZFW(?:Network|Application|Nat)Rule\b|\bAzureFirewall(?:Network|Application)Rule\b"),
         "Azure Firewall's log of rules, which tells no bytes of connections",
         "Take the flow logs of the virtual networks.",

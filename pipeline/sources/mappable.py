@@ -2,7 +2,7 @@
 
 A mapping goes into a source with `format: table`. Sources: the papers and pages of the data sets (CIC, UNSW), what
 CICFlowMeter writes, ElastiFlow's description of CODEX, and Telegraf's page on its netflow input. Messages of CEF and
-LEEF are named by their vendor and product.
+LEEF are named by their vendor and product, and so are lines of some devices that no table can be made of as they are.
 """
 
 from __future__ import annotations
@@ -150,6 +150,21 @@ _KINDS = (
         'Let its output write JSON (data_format = "json"). ' + _mapped(_TELEGRAF, _DELTAS),
     ),
 )
+_DEVICES = (
+    (rb"system-notification-00257\(traffic\): ", "a ScreenOS firewall's (NetScreen's) log of sessions"),
+    (rb'\b(?:msg|note)="Traffic Log"', "a Zyxel firewall's log of sessions"),
+    (rb"\borigsent=\d+ termsent=\d", "a Clavister firewall's log of connections"),
+    (rb"%FW-6-SESS_AUDIT_TRAIL", "the audit trail of sessions of a Cisco router's firewall"),
+    (rb"\bFLOW: SESSION: ", "a Hillstone firewall's log of sessions"),
+    (rb"\bTotal_bytes_send \d", "a Citrix NetScaler's log of connections"),
+    (rb"\bhaproxy\[\d+\]: ", "HAProxy's log, which names servers and has no addresses of theirs"),
+    (rb"(?m)^tls [12]\.0 \d{4}-\d\d-\d\dT", "the log of an AWS load balancer's TLS connections"),
+)
+"""Devices whose lines tell bytes, but are read by no format here."""
+_TABLED = (
+    "Give the flows of the same traffic: the VPC's flow logs, or what a collector (nfcapd, goflow2) writes of the "
+    "device's NetFlow or IPFIX. Or make a CSV of its lines' ends, times and bytes, for a source with format: table."
+)
 _HEADED = re.compile(rb"\b(CEF:\d|LEEF:[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
 
 
@@ -157,6 +172,8 @@ def told(head: bytes) -> tuple[str, str] | None:
     """(what a file that begins so is, how to read it), where it is such a log."""
     if found := next(((what, remedy) for marks, what, remedy in _KINDS if marks.search(head)), None):
         return found
+    if device := next((what for marks, what in _DEVICES if re.search(marks, head)), None):
+        return f"{device}, which no format here reads", _TABLED
     if headed := _HEADED.search(head):
         kind, vendor, product = (part.decode("utf-8", errors="replace") for part in headed.groups())
         what = f"{kind.partition(':')[0]} of {vendor} {product}, which none of the known formats is"

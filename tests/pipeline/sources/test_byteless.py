@@ -26,6 +26,10 @@ LOGS = {
         "Timestamp,DeviceId,ActionType,RemoteIP,RemotePort\n2026-11-20T08:00:00Z,a,ConnectionSuccess,198.51.100.25,993",
         '{"category":"AdvancedHunting-DeviceNetworkEvents","properties":{"RemoteIP":"198.51.100.25"}}',
     ],
+    "Sysmon": [
+        '{"EventID":3,"SourceName":"Microsoft-Windows-Sysmon","SourceIp":"10.1.0.11","DestinationIp":"198.51.100.25"}',
+        "<Event><System><Provider Name='Microsoft-Windows-Sysmon'/></System><Data Name='DestinationIp'>x</Data>",
+    ],
     "Azure Firewall": ['{"category":"AZFWNetworkRule","properties":{"SourceIp":"10.1.0.11"}}'],
     "Hubble": [
         f'{{"flow":{{"verdict":"{verdict}","IP":{{"source":"10.1.0.11","destination":"198.51.100.25"}}}}}}'
