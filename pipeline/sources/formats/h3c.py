@@ -66,7 +66,7 @@ class H3cDecoder(Stateless):
 
 
 def _key(name: str) -> str:
-    return f"[:; ]{_KEYS[name]}="
+    return f"(?:^|[:; ]){_KEYS[name]}="
 
 
 def _has(name: str) -> pl.Expr:

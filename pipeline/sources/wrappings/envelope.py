@@ -153,6 +153,8 @@ class EnvelopeReader:
             return line
         if self.format in shipped.UNTIMED:
             text = shipped.with_time(found, shipped.with_tag(found, text))
+        elif self.format in shipped.PAIRED:
+            text = shipped.with_tag(found, text)
         return text.encode("utf-8", errors="surrogatepass")
 
 

@@ -9,14 +9,21 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 UNTIMED = ("asa", "juniper", "watchguard", "barracuda")
 """Formats whose messages tell no time of their own, or need not."""
-_TIMES = ("@timestamp", "timestamp", "time", "_time", "date", "timereported", "__REALTIME_TIMESTAMP", "TimeGenerated")
-_HOSTS = ("host.name", "host", "hostname", "logsource", "fromhost", "HostName", "Computer", "_HOSTNAME")
+PAIRED = ("fortinet", "sonicwall")
+"""Formats whose first pair a syslog server may take for the name of a program."""
+_TIMES = ("@timestamp", "timestamp", "time", "_time", "date", "timereported", "__REALTIME_TIMESTAMP", "TimeGenerated",
+          "ISODATE", "DATE", "EventTime")  # fmt: skip
+_LOCAL_TIMES = ("DATE", "timereported", "EventTime")
+"""Those that hold the time of the message's header as it stood there: syslog-ng's, rsyslog's, NXLog's."""
+_HOSTS = ("host.name", "host", "hostname", "logsource", "fromhost", "HostName", "Computer", "_HOSTNAME", "HOST",
+          "Hostname")  # fmt: skip
 _TAGS = (
     "syslogtag",
     "syslog-tag",
@@ -27,18 +34,28 @@ _TAGS = (
     "programname",
     "process.name",
     "SYSLOG_IDENTIFIER",
+    "PROGRAM",
+    "SourceName",
 )
 _OUTER = ("", "_source.", "result.")
 _HEAD = 48
 """Characters in which a header's time begins, if there is one."""
 _TIMED = re.compile(r"\d\d:\d\d:\d\d")
 _WITH_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)? ?(?:Z|[+-]\d\d:?\d\d)")
+_LOCAL = re.compile(
+    r"[A-Z][a-z]{2} +\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?"
+)
+_PAIR = re.compile(r"date=\d{4}-\d\d-\d\d|id=\w+")
+_BEHIND_PAIR = ("time=", "sn=")
 _NAMED_ID = re.compile(r"%[A-Z]+-(?:[A-Za-z_]+-)?-?\d-\d{6}")
 _OWN_TIMES = (b'"_time"', b'"start_time"', b'"timestamp"')
 
 
 def with_tag(record: Any, text: str) -> str:
-    """The text behind the message's number, where a syslog server took that for the name of a program."""
+    """The text behind the message's number or first pair, where a syslog server took that for a program's name."""
+    if text.startswith(_BEHIND_PAIR):
+        pair = next((t for key in _TAGS if _PAIR.fullmatch(t := str(_at(record, key) or ""))), None)
+        return text if pair is None else f"{pair} {text}"
     if _NAMED_ID.search(text):
         return text
     tags = (str(_at(record, key) or "").strip(": ") for key in _TAGS)
@@ -51,7 +68,8 @@ def with_time(record: Any, text: str) -> str:
     if _TIMED.search(text[:_HEAD]) or text.startswith("{"):
         return text
     told = (_iso(_at(record, f"{outer}{key}")) for outer in _OUTER for key in _TIMES)
-    if (time := next((t for t in told if t), None)) is None:
+    own = (_local(_at(record, f"{outer}{key}")) for outer in _OUTER for key in _LOCAL_TIMES)
+    if (time := next((t for t in chain(told, own) if t), None)) is None:
         return text
     names = (_at(record, f"{outer}{key}") for outer in _OUTER for key in _HOSTS)
     host = next((n for n in names if isinstance(n, str) and re.fullmatch(r"[\w.-]+", n)), "-")
@@ -70,6 +88,11 @@ def _at(record: Any, path: str) -> Any:
     for step in path.split("."):
         record = record.get(step) if isinstance(record, dict) else None
     return record
+
+
+def _local(value: Any) -> str | None:
+    """A time of the device's own clock, as headers write it; None for others."""
+    return value.strip() if isinstance(value, str) and _LOCAL.fullmatch(value.strip()) else None
 
 
 def _iso(value: Any) -> str | None:

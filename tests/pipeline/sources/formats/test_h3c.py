@@ -60,3 +60,8 @@ def test_what_did_not_end_or_cannot_be_believed_is_no_flow() -> None:
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([ENDED, ENDED[:250], ENDED.replace("=", "=;")]))))
 def test_no_bytes_crash_the_reader_and_every_line_is_accounted_for(lines: list[str | bytes]) -> None:
     assert read_lines("h3c", lines).account.balanced
+
+
+def test_a_message_of_which_only_the_values_are_left_is_read() -> None:
+    row = only(read("h3c", VALUES))
+    assert (row["transport"], row["other_bytes_in"]) == ("tcp", 5_420)

@@ -246,6 +246,9 @@ SRX = (
         {"time": 1795168860, "host": "fw1", "sourcetype": "cisco:asa"},
         {"time": "1795168860.000", "host": "fw1"},
         {"__REALTIME_TIMESTAMP": "1795168860000000", "_HOSTNAME": "fw1"},
+        {"PROGRAM": "x", "HOST": "fw1", "DATE": "Nov 20 09:01:00", "ISODATE": "2026-11-20T11:01:00+01:00"},
+        {"PROGRAM": "x", "HOST": "fw1", "DATE": "Nov 20 2026 10:01:00"},
+        {"EventTime": "2026-11-20 10:01:00", "Hostname": "fw1"},
     ],
 )
 def test_a_message_without_its_header_has_the_time_and_host_of_its_envelope(
@@ -259,11 +262,35 @@ def test_a_message_without_its_header_has_the_time_and_host_of_its_envelope(
     assert only(read(f"{encoding}@message", headed))["start_time"].hour == 9
 
 
-@pytest.mark.parametrize(("key", "tag"), [("syslogtag", "%ASA-6-302014:"), ("ident", "ASA-6-302014")])
+@pytest.mark.parametrize(("key", "tag"), [("syslogtag", "%ASA-6-302014:"), ("ident", "ASA-6-302014"),
+                                        ("PROGRAM", "%ASA-6-302014"), ("SourceName", "%ASA-6-302014")])  # fmt: skip
 def test_a_message_s_number_that_a_server_took_for_a_program_is_put_back(key: str, tag: str) -> None:
     record = json.dumps({"@timestamp": "2026-11-20T10:01:00Z", key: tag, "msg": f" {ASA.partition(': ')[2]}"})
     assert detect(record.encode(), "auto", "x") == "asa@msg"
     assert only(read("asa@msg", record))["total_bytes"] == 6500
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        (
+            "date=2026-11-20",
+            'time=10:01:00 devname="fg" logid="0000000013" type="traffic" subtype="forward" srcip=192.0.2.7 '
+            'srcport=50123 dstip=10.9.0.25 dstport=993 proto=6 action="close" duration=60 sentbyte=600 rcvdbyte=5900',
+        ),
+        (
+            "id=firewall",
+            'sn=0017C5 time="2026-11-20 10:01:00" fw=192.0.2.1 pri=6 c=1024 m=537 msg="Connection Closed" '
+            "src=192.0.2.7:50123:X0 dst=10.9.0.25:993:X1 proto=tcp/imaps sent=600 rcvd=5900 cdur=60000",
+        ),
+    ],
+)
+def test_a_first_pair_that_a_server_took_for_a_program_is_put_back(first: str, rest: str) -> None:
+    record = json.dumps({"PROGRAM": first, "MESSAGE": rest, "HOST": "fw1", "DATE": "Nov 20 10:01:00"})
+    encoding = detect(record.encode(), "auto", "x")
+    assert encoding in ("fortinet@MESSAGE", "sonicwall@MESSAGE")
+    row = only(read(encoding, record))
+    assert (row["start_time"].isoformat(), row["other_bytes_in"]) == ("2026-11-20T10:00:00+00:00", 5_900)
 
 
 @pytest.mark.parametrize("inside", [{"log": {"source": {"address": "192.0.2.1:514"}}}, {"source": {"ip": "192.0.2.1"}}])
