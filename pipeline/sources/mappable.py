@@ -67,9 +67,21 @@ _KINDS = (
         "bytes_in bytes_out duration`; format: table reads sums, too, where a column has the time.",
     ),
     (
-        re.compile(rb"\AEvent time +Event +XEvent Proto "),
+        re.compile(rb"\A(?:Event time|Date first seen) +Event +XEvent Proto "),
         "nfdump's table of a firewall's events (NSEL), which does not say when connections began",
         "Give the files of nfcapd, or what `nfdump -o json` writes of them.",
+    ),
+    (
+        re.compile(
+            rb"\A\s*Flow Record:|\A(?:2|10)\|\d{10}\|\d{1,3}\|\d{10}\|\d{1,3}\|\d{1,3}\|\d+\|\d+\|\d+\|\d+\|\d+\|"
+        ),
+        "what nfdump prints raw or parted by bars (-o raw, -o pipe)",
+        "Let it print CSV or JSON (-o csv, -o json), or give the files of nfcapd.",
+    ),
+    (
+        re.compile(rb'\A\s*\{_path:"'),
+        "Zeek's log as the text of Zed or SuperDB (ZSON, SUP), which is no JSON",
+        "Let it be written as JSON (zq -j, super -j).",
     ),
     (
         re.compile(rb'(?i)\A[^\n]*\bSource IP"?[^\n]*\bTotal Length of Bwd Packets?\b'),

@@ -22,8 +22,8 @@ from pipeline.sources.wrappings.documents import beginning, holds_nothing
 from pipeline.sources.wrappings.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
 from pipeline.sources.wrappings.unfolding import refuse_kind
 
-_KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK}){SIGN}")
-"""Where keys begin in the name of an encoding; a column may itself be named so."""
+_KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK})(?<!{SIGN}){SIGN}")
+"""Where keys begin in the name of an encoding; a column or a key may itself be named so."""
 
 
 class _Readers(dict[str, ReaderFactory]):

@@ -53,12 +53,14 @@ _WAZUH = {
     if spelled[0] in DEFAULT
 }
 """What Wazuh's integration makes of the default layout, whose times are ISO 8601, in its archives and its index."""
+_SHIPPED = ("attributes", "content", "jsonPayload")
+"""Where Datadog and Google keep a message, which is a line's mark there, too."""
 _STRUCTURED: json_lines.Fields = {
     **{
         ours: (*(f"aws.vpc.{s}" for s in spelled), *spelled, *_WAZUH.get(ours, ()), *filter(None, [_OTEL.get(ours)]))
         for ours, spelled in FIELDS.items()
     },
-    "message": ("message", "@message", "body"),
+    "message": ("message", "@message", "body", *(f"{at}.message" for at in _SHIPPED)),
 }
 _ENVELOPE = pl.Struct(
     {

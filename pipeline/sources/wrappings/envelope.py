@@ -47,9 +47,13 @@ KEYS = (
     "SyslogMessage",
     "RawData",
     "attributes.message",
+    "content.message",
+    "@rawstring",
+    "map._raw",
+    "data.message",
 )
 """Where shippers put the line, the first that holds one: Beats, Docker, Splunk, the journal, Google, Graylog, Wazuh,
-NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Datadog; a dot goes into an object."""
+NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Datadog, LogScale, Sumo Logic, Axiom; a dot goes into an object."""
 OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "payload", "log")
 """Where shippers and stores put a record as an object, which formats do not all look for themselves."""
 HEADER = "header"

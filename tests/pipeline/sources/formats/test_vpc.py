@@ -422,3 +422,11 @@ def test_what_wazuh_s_integration_keeps_of_a_record_is_read(index: bool) -> None
     row = only(read(text, encoding))
     assert (row["src_ip"], row["dest_port"], row["ip_bytes_in"]) == (CLIENT, 993, 5_900)
     assert row["start_time"].isoformat() == "2026-11-20T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("at", ["attributes", "content", "jsonPayload"])
+def test_a_line_in_an_object_of_a_shipper_is_read(at: str) -> None:
+    text = (json.dumps({"id": "a", at: {"timestamp": "2026-11-20T00:05:00Z", "message": _RECORD}}) + "\n").encode()
+    encoding = detect(text, "auto", "x")
+    assert encoding == "vpc_json"
+    assert only(read(text, encoding))["ip_bytes_in"] == 5_900
