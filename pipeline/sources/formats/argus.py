@@ -120,16 +120,17 @@ class ArgusDecoder:
         arrow = pl.col("direction").str.strip_chars()
         unseen = arrow.str.contains("?", literal=True)
         # Of what nothing answers, and of what has no beginning, the arrow starts at who sent the first packet.
-        sent = pl.coalesce("src_bytes", _rest("all_bytes", "dest_bytes"))
-        back = pl.coalesce("dest_bytes", _rest("all_bytes", "src_bytes"))
-        silent = pl.any_horizontal(side.cast(pl.Float64, strict=False) == 0 for side in (sent, back))
-        answered = pl.col("proto").str.to_lowercase().is_in(["tcp", "6"]) & ~silent.fill_null(value=False)
         fields = found.fields.with_columns(
+            proto=pl.col("proto").str.to_lowercase(),
+            orig_ip_bytes=pl.coalesce("src_bytes", _rest("all_bytes", "dest_bytes")),
+            resp_ip_bytes=pl.coalesce("dest_bytes", _rest("all_bytes", "src_bytes")),
+        )
+        sides = (pl.col(c).cast(pl.Float64, strict=False) for c in ("orig_ip_bytes", "resp_ip_bytes"))
+        silent = pl.any_horizontal(side == 0 for side in sides)
+        answered = pl.col("proto").is_in(["tcp", "6"]) & ~silent.fill_null(value=False)
+        fields = fields.with_columns(
             ts=_time("ts"),
             end=_time("end"),
-            proto=pl.col("proto").str.to_lowercase(),
-            orig_ip_bytes=sent,
-            resp_ip_bytes=back,
             orig_pkts=pl.coalesce("orig_pkts", _rest("all_packets", "resp_pkts")),
             resp_pkts=pl.coalesce("resp_pkts", _rest("all_packets", "orig_pkts")),
             total="all_bytes",
