@@ -16,8 +16,9 @@ from pipeline.sources.base import Account, Block, Parsed, Reader, merge, rejects
 from pipeline.sources.texts.quoting import MAX_RECORD_LINES, Quoting
 
 COLUMNS = ("_raw", "@message", "message", "event.original", "raw", "log", "textpayload", "syslogmessage",
-           "full_message", "payloadasutf", "utf8_payload")  # fmt: skip
-"""Columns that hold the line, in lower case, the first that there is; the last are Azure's, Graylog's and QRadar's."""
+           "full_message", "payloadasutf", "utf8_payload", "@rawstring")  # fmt: skip
+"""Columns that hold the line, in lower case, the first that there is; the last are Azure's, Graylog's, QRadar's and
+LogScale's."""
 MARK = "csv:"
 """Before the column's name, in the name of an encoding."""
 _WIDEST = 1 << 16

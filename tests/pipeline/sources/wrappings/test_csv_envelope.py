@@ -35,7 +35,7 @@ def exported(lines: Sequence[str], column: str = "_raw") -> list[str]:
     return out.getvalue().removesuffix("\n").split("\n")
 
 
-@pytest.mark.parametrize("column", ["_raw", "@message", "message", "SyslogMessage", "payloadAsUTF"])
+@pytest.mark.parametrize("column", ["_raw", "@message", "message", "SyslogMessage", "payloadAsUTF", "@rawstring"])
 @pytest.mark.parametrize("encoding", INSIDE)
 def test_the_lines_in_a_column_are_read_as_the_lines_themselves(encoding: str, column: str) -> None:
     lines = [INSIDE[encoding].format(n) for n in range(1, 5)]
