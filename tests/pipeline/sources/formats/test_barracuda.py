@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_lines
 
 PAIRS = (
@@ -62,6 +63,7 @@ def test_what_did_not_end_was_refused_or_cannot_be_believed_is_no_flow() -> None
     assert parsed.rejects.select("source_line", "reason").rows() == [(n, "bad_line") for n in (6, 7)]
 
 
+@settings(max_examples=examples(10))
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([REMOVED, REMOVED[:150], REMOVED.replace("=", "")]))))
 def test_no_bytes_crash_the_reader_and_every_line_is_accounted_for(lines: list[str | bytes]) -> None:
     assert read_lines("barracuda", lines).account.balanced

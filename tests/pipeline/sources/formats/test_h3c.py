@@ -1,10 +1,11 @@
 """H3C's flow logs: which way their bytes go, their times, sessions that go on, and what is no flow."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_lines
 
 VALUES = (
@@ -57,6 +58,7 @@ def test_what_did_not_end_or_cannot_be_believed_is_no_flow() -> None:
     assert parsed.rejects.select("source_line", "reason").rows() == [(n, "bad_line") for n in (4, 5)]
 
 
+@settings(max_examples=examples(10))
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([ENDED, ENDED[:250], ENDED.replace("=", "=;")]))))
 def test_no_bytes_crash_the_reader_and_every_line_is_accounted_for(lines: list[str | bytes]) -> None:
     assert read_lines("h3c", lines).account.balanced
