@@ -19,7 +19,8 @@ _EVE = "event."
 
 
 def _eve(*names: str) -> tuple[str, ...]:
-    return (*names, *(_EVE + n for n in names))
+    flat = (n.replace(".", "_") for n in names if "." in n)  # As Graylog's extractor makes fields of an object's.
+    return (*names, *(_EVE + n for n in names), *flat)
 
 
 SYN = "[2367abefABEF]$"

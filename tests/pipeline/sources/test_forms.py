@@ -57,6 +57,12 @@ def test_a_suricata_flow_counts_what_the_client_received_as_bytes_in() -> None:
     assert (row["duration"], row["vendor_product"]) == (60_500_000, "Suricata")
 
 
+def test_a_suricata_flow_whose_fields_lost_their_objects_is_the_same() -> None:
+    flat = eve("flow", **{f"flow_{name}": value for name, value in FLOW.items()})
+    whole, found = (read("suricata", record).rows for record in (eve("flow", flow=FLOW), flat))
+    assert found.equals(whole)
+
+
 def test_counters_inside_alerts_and_other_events_are_ignored_and_counted() -> None:
     parsed = read("suricata", eve("alert", flow=FLOW), eve("dns"), eve("stats"), eve("flow", flow=FLOW))
     assert (parsed.account.flows, parsed.account.ignored, parsed.account.lines) == (1, 3, 4)
