@@ -18,7 +18,8 @@ import polars as pl
 
 from pipeline.counting.attribution import Attribution
 from pipeline.counting.layers import choose_layer, layer_name, layers_of
-from pipeline.counting.once import COUNTS, Dropped, Rules, count_once, estimated, needs_sessions
+from pipeline.counting.once import Dropped, count_once, estimated, needs_sessions
+from pipeline.counting.records import COUNTS, Rules
 from pipeline.counting.slices import by_ends, cuts
 from pipeline.errors import Location, SourceError
 from pipeline.insight import day_facts
@@ -32,7 +33,7 @@ from pipeline.settings import Settings
 from pipeline.sources.base import RAW
 from pipeline.storage import digest
 
-STAGE_VERSION = 6
+STAGE_VERSION = 7
 """Raised when the same landed rows would give other flows."""
 
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])

@@ -75,23 +75,34 @@ def list_rules(folder: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a rule.")
 @click.pass_obj
 def test_rules(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
-    """Run the cases inside each rule; FILES are rule files or folders, without one all of the site's."""
-    found, faults = _read(files) if files else (list(_site(folder).known_rules.items()), [])
+    """Run the cases inside each rule, and name rules that never can alert.
+
+    FILES are rule files or folders, without one all of the site's, with its numbers where they are on.
+    """
+    found, faults = _read(files) if files else (_known(_site(folder)), [])
     failed = False
     for path, rule in found:
-        bad = failed_cases(rule)
-        failed |= bool(bad)
-        told = {"id": rule.id, "file": str(path), "cases": len(rule.tests), "failed": bad}
+        bad, able = failed_cases(rule), fireability(rule, Settings().start_date)
+        failed |= bool(bad) or not able.can_fire
+        told = {"id": rule.id, "file": str(path), "cases": len(rule.tests), "failed": bad, "can_fire": able.can_fire}
         if as_json:
             screen.json_lines([told])
         else:
             _tell(told)
+        if not able.can_fire:
+            screen.warn(f"the rule {rule.id} can fire {able.explanation}")
     for fault in faults:
         screen.warn(f"error: {fault.message}")
     sys.exit(MISUSE if faults else PROBLEMS if failed else 0)
 
 
-def _read(files: tuple[Path, ...]) -> tuple[list[tuple[Path, Any]], list[ConfigError | RuleError]]:
+def _known(site: Site) -> list[tuple[Path, Rule]]:
+    """Every rule by its file, with the site's numbers where it is on."""
+    mine = {rule.id: rule for rule in site.rules}
+    return [(path, mine.get(rule.id, rule)) for path, rule in site.known_rules.items()]
+
+
+def _read(files: tuple[Path, ...]) -> tuple[list[tuple[Path, Rule]], list[ConfigError | RuleError]]:
     """The rules of the files, and what is wrong with the others; one bad file hides no other."""
     found: dict[Path, Rule] = {}
     faults: list[ConfigError | RuleError] = []

@@ -9,50 +9,42 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import polars as pl
 
 from pipeline.counting.attribution import Attribution, end_time
+from pipeline.counting.records import (
+    COUNTS,
+    DEFAULT_RULES,
+    KEY,
+    LAYERS,
+    OBSERVER,
+    ORDER,
+    Rules,
+    has_ends,
+    in_runs,
+    side_told,
+    size_told,
+    split,
+)
+from pipeline.counting.sensors import one_sensor
 
-KEY = ("src_ip", "src_port", "dest_ip", "dest_port", "transport")
-"""What the records of one flow have in common, whoever made them."""
-OBSERVER = ("source", "dvc", "reporter")
-"""Who made a record."""
 _RECORD = (*OBSERVER, "uid", "_at", *KEY)
-_ORDER = ("source_file", "source_line")
-_LAYERS = ("ip", "payload", "other")
-BYTES = tuple(f"{layer}_bytes_{side}" for layer in _LAYERS for side in ("in", "out"))
-COUNTS = (*BYTES, "packets_in", "packets_out", "missed_bytes", "total_bytes")
 _MIRRORED = (
     ("src_ip", "dest_ip"),
     ("src_port", "dest_port"),
     ("src_translated_ip", "dest_translated_ip"),
     ("packets_in", "packets_out"),
-    *((f"{layer}_bytes_in", f"{layer}_bytes_out") for layer in _LAYERS),
+    *((f"{layer}_bytes_in", f"{layer}_bytes_out") for layer in LAYERS),
 )
 _MOST = 2.0**62
 """No estimate is larger; a float beyond cannot be a whole number of 64 bits."""
 _LEAST_RATE = 64
 """Packets of one size at one instant that are taken for one multiplied: no device samples more than 1 in so many."""
-_SKEW = dt.timedelta(seconds=60)
-"""Two sensors tell of one flow when what they saw overlaps but for this: clocks differ, and stretches are cut apart."""
 _TICK = dt.timedelta(milliseconds=1)
 _ROUNDING = dt.timedelta(seconds=2)
 """Without the sensor's id, interim records are of one session when no more lies between them: clocks round."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How records are brought together."""
-
-    window: dt.timedelta = dt.timedelta(minutes=10)
-    """Records of the same ends and ports that lie no farther apart may be of one session."""
-    sensors: tuple[str, ...] = ()
-    """Sensors (dvc or source) in order of preference where several saw a flow; the others come after them."""
-
-
-DEFAULT_RULES = Rules()
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,8 @@ def count_once(
     if flows.is_empty():
         return flows, Dropped()
     flows = _by_order(flows)
-    for reason, step in zip(dropped, (_told_once, _last_of_sessions, _one_sensor, _paired), strict=True):
+    rules = rules if within is None else replace(rules, edges=(within.first, within.end))
+    for reason, step in zip(dropped, (_told_once, _last_of_sessions, one_sensor, _paired), strict=True):
         flows, lost = step(flows, rules)
         dropped[reason] = (lost if within is None else lost.filter(within.holds())).height
     if within is not None:
@@ -105,55 +98,12 @@ def count_once(
     return flows, Dropped(**dropped, merged=merged)
 
 
-# What is told of a record
-
-
-def _side() -> pl.Expr:
-    """In or out where the record knows the bytes of that direction only, else both."""
-    known = {
-        side: pl.any_horizontal(pl.col(c).is_not_null() for c in BYTES if c.endswith(f"_{side}"))
-        for side in ("in", "out")
-    }
-    return (
-        pl.when(known["in"] == known["out"])
-        .then(pl.lit("both"))
-        .when(known["in"])
-        .then(pl.lit("in"))
-        .otherwise(pl.lit("out"))
-    )
-
-
-def _size() -> pl.Expr:
-    """The bytes of both directions, each by its best layer, or what a record says that they are together."""
-    ways = (pl.coalesce(f"{layer}_bytes_{side}" for layer in _LAYERS) for side in ("in", "out"))
-    return pl.max_horizontal(pl.sum_horizontal(ways), pl.col("total_bytes").fill_null(0))
-
-
-def _has_ends() -> pl.Expr:
-    return pl.all_horizontal(pl.col(c).is_not_null() for c in ("start_time", "src_port", "dest_port"))
-
-
 def needs_sessions(flows: pl.LazyFrame) -> bool:
     """Whether records of one flow may start at different instants; else equal starts bring together what is one."""
-    odd = (pl.col("accounting") != "final") | (_side() != "both") | pl.col("record_id").is_not_null()
+    odd = (pl.col("accounting") != "final") | (side_told() != "both") | pl.col("record_id").is_not_null()
     several = [(c.min() != c.max()) | (c.has_nulls() & (c.count() > 0)) for c in map(pl.col, OBSERVER)]
     asked = flows.select(pl.any_horizontal(odd.any(), *several))
     return bool(asked.collect(engine="streaming").item())
-
-
-def _in_runs(flows: pl.DataFrame, key: Sequence[str], gap: dt.timedelta) -> pl.DataFrame:
-    """Flows in order of key and time with `_run`: one number for rows of a key with no longer silence between them."""
-    flows = flows.sort(*key, "start_time", *_ORDER, nulls_last=True, maintain_order=True)
-    flows = flows.with_columns(_key=pl.struct(key).rle_id())
-    silent = pl.col("start_time") - end_time().cum_max().shift().over("_key") > gap
-    first = pl.col("_key") != pl.col("_key").shift()
-    return flows.with_columns(_run=(first.fill_null(True) | silent.fill_null(True)).cum_sum()).drop("_key")
-
-
-def _split(flows: pl.DataFrame, condition: pl.Expr) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(rows that meet the condition, the others)."""
-    mask = flows.select(condition.fill_null(False).alias("m"))["m"]
-    return (flows, flows.clear()) if mask.all() else (flows.filter(mask), flows.filter(~mask))
 
 
 # Which end began
@@ -165,7 +115,7 @@ def _by_order(flows: pl.DataFrame) -> pl.DataFrame:
     What another record of the same ends says counts before that; of two that began at once, the higher port did.
     A record that nothing answers stays as it is.
     """
-    open_ends = (pl.col("orientation") == "unknown") & (_side() != "both") & _has_ends()
+    open_ends = (pl.col("orientation") == "unknown") & (side_told() != "both") & has_ends()
     if not flows.select(open_ends.any()).item():
         return flows
     ends = {
@@ -177,8 +127,8 @@ def _by_order(flows: pl.DataFrame) -> pl.DataFrame:
     flows = flows.with_columns(**{f"_{side}": text for side, text in ends.items()}).with_columns(
         _open=open_ends, _low=pl.min_horizontal("_src", "_dest"), _high=pl.max_horizontal("_src", "_dest")
     )
-    mine, others = _split(flows, pl.struct("_low", "_high", "transport").is_in(_pairs_of(flows)))
-    mine = mine.sort("_open", "start_time", pl.col("_src") != pl.col("_high"), *_ORDER, maintain_order=True)
+    mine, others = split(flows, pl.struct("_low", "_high", "transport").is_in(_pairs_of(flows)))
+    mine = mine.sort("_open", "start_time", pl.col("_src") != pl.col("_high"), *ORDER, maintain_order=True)
     pair = ("_low", "_high", "transport")
     both_ways = pl.col("_src").n_unique().over(pair) > 1
     told = (~pl.col("_open")).any().over(pair)
@@ -225,7 +175,7 @@ def _told_once(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     """
     del rules
     flows, columns = _with_instants(flows), flows.columns
-    told_apart = pl.col("uid").is_not_null() | _has_ends()
+    told_apart = pl.col("uid").is_not_null() | has_ends()
     as_stretch = pl.when(pl.col("accounting").is_in(["delta", "update"])).then(pl.struct("duration", *COUNTS).hash())
     at_once = pl.col("_at").is_duplicated() | pl.col("record_id").is_not_null()
     keys = flows.filter(at_once).select(  # No others can be the same; hashing all would cost more than the rest.
@@ -238,14 +188,14 @@ def _told_once(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     same_id = ("source", "record_id")
     kept, lost = _first_of(flows, pl.col("record_id").is_not_null(), same_id)
     alike = (*_RECORD, "_counters", "_side")
-    kept = kept.with_columns(_counters=as_stretch, _side=_side())
+    kept = kept.with_columns(_counters=as_stretch, _side=side_told())
     nth = pl.col("source_line").rank("ordinal").over(*alike, "source_file")
     kept = kept.with_columns(_nth=pl.when(_is_sample()).then(nth))
     same = (*alike, "_nth")
     kept, again = _first_of(kept, told_apart & (pl.col("accounting") != "cumulative"), same)
-    whole = ((pl.col("_side") == "both") & (_size() > 0)).any().over(_RECORD)
+    whole = ((pl.col("_side") == "both") & (size_told() > 0)).any().over(_RECORD)
     gives_way = told_apart & (pl.col("_side") != "both") & (pl.col("accounting") == "final") & whole
-    halves, kept = _split(kept, gives_way)
+    halves, kept = split(kept, gives_way)
     return kept.select(columns), pl.concat(f.select(columns) for f in (lost, again, halves))
 
 
@@ -253,11 +203,11 @@ def _with_instants(flows: pl.DataFrame) -> pl.DataFrame:
     """With `_at`, the start that tells records apart: of one id, all within a millisecond are one, as copies round."""
     key = (*OBSERVER, "uid", *KEY)
     alike = (pl.col("uid").is_not_null() & pl.col("uid").is_duplicated() & (pl.col("accounting") == "final")).alias("m")
-    mine, others = _split(flows, alike)
+    mine, others = split(flows, alike)
     others = others.with_columns(_at="start_time")
     if mine.is_empty():
         return others
-    mine = mine.sort(*key, "start_time", *_ORDER, nulls_last=True, maintain_order=True)
+    mine = mine.sort(*key, "start_time", *ORDER, nulls_last=True, maintain_order=True)
     apart = (pl.struct(key).rle_id().diff() != 0) | (pl.col("start_time").diff() > _TICK)
     mine = mine.with_columns(_at=pl.col("start_time").first().over(apart.fill_null(value=True).cum_sum()))
     return pl.concat([others, mine])
@@ -270,15 +220,19 @@ def _is_sample() -> pl.Expr:
     """
     packets, rate = pl.max_horizontal("packets_in", "packets_out"), pl.col("sampling_rate").fill_null(1.0)
     told = (rate > 1) & (packets.fill_null(1) <= rate)
-    multiplied = (packets >= _LEAST_RATE) & (_size() % packets == 0)
+    multiplied = (packets >= _LEAST_RATE) & (size_told() % packets == 0)
     return (pl.col("accounting") == "delta") & (pl.col("duration").fill_null(0) == 0) & (told | multiplied)
 
 
 def _first_of(flows: pl.DataFrame, applies: pl.Expr, key: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(rows without repetitions by key, the repetitions): the longest stays, then the largest, then the first."""
-    mine, others = _split(flows, applies)
+    mine, others = split(flows, applies)
     mine = mine.sort(
-        pl.col("duration").fill_null(-1), _size(), *_ORDER, descending=[True, True, False, False], maintain_order=True
+        pl.col("duration").fill_null(-1),
+        size_told(),
+        *ORDER,
+        descending=[True, True, False, False],
+        maintain_order=True,
     )
     first = mine.select(pl.struct(key).is_first_distinct().alias("m"))["m"]
     return pl.concat([others, mine.filter(first)]), mine.filter(~first)
@@ -306,10 +260,10 @@ def _updated(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFr
     asked = flows.filter(update).select(key).unique()
     of_those = update | (pl.col("accounting") == "final")
     mine = flows.join(asked, on=key, how="semi", nulls_equal=True).filter(of_those)
-    others = flows.join(mine.select(*_ORDER), on=_ORDER, how="anti")
-    runs = _in_runs(mine, key, rules.window)
+    others = flows.join(mine.select(*ORDER), on=ORDER, how="anti")
+    runs = in_runs(mine, key, rules.window)
     whole = (pl.col("accounting") == "final").any().over("_run")
-    gone, stay = _split(runs, update & whole)
+    gone, stay = split(runs, update & whole)
     stay = stay.with_columns(accounting=pl.when(update).then(pl.lit("delta")).otherwise("accounting"))
     return pl.concat([others, stay.drop("_run")]), gone.drop("_run")
 
@@ -322,85 +276,24 @@ def _superseded(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
     kept, lost = [], []
     for known, key, gap in (
         (pl.col("uid").is_not_null(), (*OBSERVER, "uid", *KEY), rules.window),
-        (pl.col("uid").is_null() & _has_ends(), (*OBSERVER, *KEY), _ROUNDING),
+        (pl.col("uid").is_null() & has_ends(), (*OBSERVER, *KEY), _ROUNDING),
     ):
         asked = flows.filter(known & interim).select(key).unique()
         mine = flows.join(asked, on=key, how="semi", nulls_equal=True).filter(known & (pl.col("accounting") != "delta"))
-        flows = flows.join(mine.select(*_ORDER), on=_ORDER, how="anti")
-        runs = _in_runs(mine, key, gap).sort(
+        flows = flows.join(mine.select(*ORDER), on=ORDER, how="anti")
+        runs = in_runs(mine, key, gap).sort(
             interim,
             pl.col("duration").fill_null(-1),
-            _size(),
-            *_ORDER,
+            size_told(),
+            *ORDER,
             descending=[False, True, True, True, True],
             maintain_order=True,
         )
         superseded = interim & (pl.col("_run").is_duplicated() & ~pl.col("_run").is_first_distinct())
-        gone, stay = _split(runs, superseded)
+        gone, stay = split(runs, superseded)
         kept.append(stay.drop("_run"))
         lost.append(gone.drop("_run"))
     return pl.concat([*kept, flows]), pl.concat(lost)
-
-
-# Several sensors
-
-
-def _one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Of flows that several sensors saw, the records of one: (kept, lost).
-
-    One that saw both directions counts first; then a preferred one; then IP bytes before other layers, which must not
-    mix; then who saw more bytes; then who tells of it in one record. Where none saw both, each direction has its own:
-    where packets come and go on different ways, each sensor has 0 for what it did not see.
-    """
-    observer = pl.struct(OBSERVER)
-    if flows.select(observer.n_unique()).item() < 2:
-        return flows, flows.clear()
-    # Of ends that each tell what they saw, ports may be unknown to both: Azure's sums of an interval name one only.
-    seen = _has_ends() | (pl.col("start_time").is_not_null() & pl.col("reporter").is_not_null())
-    shared, others = _split(flows, seen & (observer.n_unique().over(KEY) > 1))
-    if shared.is_empty():
-        return flows, flows.clear()
-    shared = _by_side(_in_runs(shared, KEY, _SKEW))
-    best = _ranked(shared, rules.sensors).unique(("_run", "_side"), keep="first", maintain_order=True)
-    chosen = shared.join(best, on=("_run", "_side", *OBSERVER), how="semi", nulls_equal=True)
-    lost = shared.join(best, on=("_run", "_side", *OBSERVER), how="anti", nulls_equal=True)
-    return pl.concat([others, chosen.select(flows.columns)]), lost.select(flows.columns)
-
-
-def _by_side(runs: pl.DataFrame) -> pl.DataFrame:
-    """With `_in`, `_out` (what a record saw) and `_side`: both where one saw both, else the one that a record tells of.
-
-    What a sensor has 0 for, and another one saw, is unknown to it.
-    """
-    seen = {
-        s: pl.any_horizontal(pl.col(c).fill_null(0) > 0 for c in BYTES if c.endswith(f"_{s}")) for s in ("in", "out")
-    }
-    runs = runs.with_columns(_in=seen["in"], _out=seen["out"], _side=_side())
-    any_seen, both_seen = (pl.any_horizontal("_in", "_out"), pl.all_horizontal("_in", "_out"))
-    both_told = ~any_seen.any().over("_run") & (pl.col("_side") == "both").any().over("_run")
-    one = pl.when("_in").then(pl.lit("in")).when(any_seen.any().over("_run")).then(pl.lit("out")).otherwise("_side")
-    whole = both_seen.any().over("_run") | both_told
-    runs = runs.with_columns(_side=pl.when(whole).then(pl.lit("both")).otherwise(one))
-    apart = (pl.col("_side") != pl.col("_side").first()).any().over("_run")
-    unseen = [
-        pl.when(apart & (pl.col("_side") != side) & (pl.col(c) == 0)).then(None).otherwise(c).alias(c)
-        for side in ("in", "out")
-        for c in (*BYTES, f"packets_{side}")
-        if c.endswith(f"_{side}")
-    ]
-    return runs.with_columns(unseen)
-
-
-def _ranked(shared: pl.DataFrame, sensors: Sequence[str]) -> pl.DataFrame:
-    """One row a run, side and sensor, the one that counts first."""
-    order = {name: rank for rank, name in enumerate(sensors)}
-    wish = [pl.col(c).replace_strict(order, default=len(order), return_dtype=pl.Int64) for c in ("dvc", "source")]
-    layer = [pl.any_horizontal(pl.col(f"{n}_bytes_{s}").is_not_null() for s in ("in", "out")) for n in _LAYERS[:2]]
-    rank = pl.when(layer[0]).then(0).when(layer[1]).then(1).otherwise(2)
-    sensor = {"half": ~(pl.col("_in").any() & pl.col("_out").any()), "wish": pl.min_horizontal(wish).min()}
-    sensor |= {"layer": rank.min(), "size": -_size().sum(), "parts": (pl.col("accounting") == "delta").any()}
-    found = shared.group_by("_run", "_side", *OBSERVER).agg(**sensor)
-    return found.sort("_run", "_side", *sensor, *OBSERVER, nulls_last=True)
 
 
 # Two directions of one session
@@ -412,10 +305,10 @@ def _paired(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFra
     The n-th record of one direction belongs to the n-th of the other among those of the same ends with no more than
     the window between them; the earlier one stays.
     """
-    halves, others = _split(flows, (_side() != "both") & (pl.col("accounting") == "final") & _has_ends())
+    halves, others = split(flows, (side_told() != "both") & (pl.col("accounting") == "final") & has_ends())
     if halves.is_empty():
         return flows, flows.clear()
-    runs = _in_runs(halves, ("source", *KEY), rules.window).with_columns(_side=_side())
+    runs = in_runs(halves, ("source", *KEY), rules.window).with_columns(_side=side_told())
     runs = runs.with_columns(_nth=pl.int_range(pl.len()).over("_run", "_side"))
     pair = ("_run", "_nth")
     first = pl.col("_side").is_first_distinct().over(pair) & (pl.int_range(pl.len()).over(pair) == 0)
@@ -423,7 +316,7 @@ def _paired(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFra
     ends = (end_time().max().over(pair) - pl.col("start_time")).dt.total_microseconds()
     duration = pl.when(pl.len().over(pair) > 1).then(ends).otherwise("duration").alias("duration")
     runs = runs.with_columns(*filled, duration, pl.col("uid").fill_null(pl.col("uid").first().over(pair)), _first=first)
-    kept, lost = _split(runs, pl.col("_first"))
+    kept, lost = split(runs, pl.col("_first"))
     return pl.concat([others, kept.select(flows.columns)]), lost.select(flows.columns)
 
 
@@ -432,10 +325,10 @@ def _paired(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFra
 
 def _merged(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, int, int]:
     """Stretches of a session as one flow: (flows, stretches added to the first, halves joined to the other half)."""
-    stretches, others = _split(flows, (pl.col("accounting") == "delta") & _has_ends())
+    stretches, others = split(flows, (pl.col("accounting") == "delta") & has_ends())
     if stretches.is_empty():
         return flows, 0, 0
-    runs = _in_runs(stretches, ("source", *KEY), rules.window)
+    runs = in_runs(stretches, ("source", *KEY), rules.window)
     sums = [pl.when(pl.col(c).count() > 0).then(pl.col(c).sum()).alias(c) for c in COUNTS]
     rest = [c for c in flows.columns if c not in (*COUNTS, "duration", "_run")]
     end = (end_time().max() - pl.col("start_time").first()).dt.total_microseconds()
@@ -443,7 +336,7 @@ def _merged(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, int, int]:
         *(pl.col(c).first() for c in rest),
         *sums,
         duration=pl.when(pl.col("duration").count() > 0).then(end),
-        _both=_side().n_unique() > 1,
+        _both=side_told().n_unique() > 1,
     )
     paired = int(found["_both"].sum())
     merged = stretches.height - found.height - paired

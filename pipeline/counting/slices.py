@@ -22,9 +22,11 @@ Work = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def cuts(times: pl.Series, rows: int, first: dt.datetime, end: dt.datetime) -> list[Cut]:
-    """Stretches from first to end, each with about so many of the times (more only where they are equal)."""
-    times = times.sort()
-    inner = times.gather_every(rows, rows).to_list()
+    """Stretches from first to end, each with about so many of the times (more only where many are equal).
+
+    They begin with whole milliseconds, to which some copies of records cut their times.
+    """
+    inner = times.sort().gather_every(rows, rows).dt.truncate("1ms").to_list()
     return list(pairwise(sorted({first, *(t for t in inner if first < t < end), end})))
 
 

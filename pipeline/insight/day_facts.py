@@ -15,7 +15,7 @@ import polars as pl
 
 from pipeline.counting.direction import server_end
 from pipeline.counting.mail_servers import of_day
-from pipeline.counting.once import KEY
+from pipeline.counting.records import KEY
 from pipeline.intake.ledger import Entry
 from pipeline.inventory import Inventory
 from pipeline.sources.fields import Layout

@@ -276,13 +276,21 @@ class Landing:
             return True
         had = Inventory([InventoryEntry(address=a, category=("known",)) for a in self.ledger.networks[entry.watched]])
         gained = [e for e in self._inventory.entries if not had.covers(e.address)]
-        spans = [(p.first_day, p.last_day) for p in entry.all_parts if p.first_day and p.last_day]
+        spans = [
+            (p.first_day, self._lasting(source, p.last_day)) for p in entry.all_parts if p.first_day and p.last_day
+        ]
         return any(
             (g.valid_from is None or g.valid_from.isoformat() <= last)
             and (g.valid_to is None or g.valid_to.isoformat() > first)
             for g in gained
             for first, last in spans
         )
+
+    def _lasting(self, source: SourceSettings, day: str) -> str:
+        """The last day that sessions may matter to that began on a day: it alone, or those that they last into."""
+        if self._settings.counting.attribute == "start" and len(self._settings.sources) == 1:
+            return day
+        return (dt.date.fromisoformat(day) + dt.timedelta(days=max(1, source.max_session_days))).isoformat()
 
     def _options(self, source: SourceSettings, watch: Watch | None) -> ReadOptions:
         return options_for(source, self._settings.limits, self._now, watch or Watch(None))

@@ -15,7 +15,6 @@ import polars as pl
 
 from pipeline.addresses import canonical_address
 from pipeline.alerts import Traffic, alert_id
-from pipeline.daily import known_sum
 from pipeline.days import window_days
 from pipeline.detections.model import Rule
 from pipeline.errors import StorageError
@@ -37,6 +36,8 @@ WHY = CAUSES | {
     NOT_SCORED: f"nobody was: the rule {ADDED}",
 }
 _EXPECTED = ("expected", "excess", "ratio", "n", "role", "group", "group_p50", "own_p50", "own_p95", "own_max")
+Past = tuple[tuple[dt.date, int | None], ...]
+"""(day, value) in order."""
 _CHANNEL = ("channel", "rate", "limit", "alert")
 
 
@@ -62,7 +63,7 @@ class Explanation:
     least: int | None = None
     """The smallest value of the day that alerts, all else as it is; None where none would."""
     least_reason: str | None = None
-    past: tuple[tuple[dt.date, int | None], ...] = ()
+    past: Past = ()
     """The client's days of the window, the day itself last; days without traffic are not among them."""
     servers: tuple[dict[str, Any], ...] = ()
     flows: tuple[dict[str, Any], ...] = ()
@@ -136,7 +137,7 @@ def _addresses(site: Site, asset: str, day: dt.date) -> list[str]:
 
 def _seed(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(pl.col("rule_id") == rule.id).collect()
-    past = _past(site, day, rule, [client])
+    past = _past(site, day, rule, client)
     mine = scores.filter(pl.col("client") == client)
     if mine.is_empty():
         return Explanation(rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=scores.height, past=past)
@@ -200,7 +201,7 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     mine = today.filter((pl.col("client") == client) | pl.col("addresses").list.contains(client))
     if mine.is_empty():
         return Explanation(
-            rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=today.height, past=_past(site, day, rule, [client])
+            rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=today.height, past=_surge_past(site, day, rule, client)
         )
     row = mine.row(0, named=True)
     who, addresses = row["client"], row["addresses"]
@@ -230,7 +231,7 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
         compared,
         least,
         why,
-        _past(site, day, rule, addresses),
+        _surge_past(site, day, rule, who),
         tuple(traffic.servers.get(who, ())),
         tuple(traffic.flows.get(who, ())),
         _message(site, day, rule, who),
@@ -241,14 +242,23 @@ def _rank(values: pl.Series, value: int | None) -> int | None:
     return None if value is None else int((values > value).sum()) + 1
 
 
-def _past(site: Site, day: dt.date, rule: Rule, addresses: Sequence[str]) -> tuple[tuple[dt.date, int | None], ...]:
-    days = [*window_days(day, rule.lookback_days, site.settings.start_date), day]
-    mine = pl.col("client").is_in(list(addresses))
-    if rule.null_client == "literal" and NULL_CLIENT in addresses:
-        mine = pl.col("client").is_null()
-    wanted = pl.col("measure").is_in([m.id for m in rule.measures]) & mine
-    rows = site.storage.scan(DAILY_TRAFFIC, days).filter(wanted).group_by("day").agg(bytes=known_sum("bytes"))
+def _past(site: Site, day: dt.date, rule: Rule, client: str) -> Past:
+    literal = rule.null_client == "literal" and client == NULL_CLIENT
+    mine = pl.col("client").is_null() if literal else pl.col("client") == client
+    wanted = (pl.col("measure") == rule.measure.id) & mine
+    rows = site.storage.scan(DAILY_TRAFFIC, _window(site, day, rule)).filter(wanted).select("day", "bytes")
     return tuple(rows.sort("day").collect().iter_rows())
+
+
+def _surge_past(site: Site, day: dt.date, rule: Rule, client: str) -> Past:
+    """The days of a client as the method knew it: an asset's at whatever addresses it had then."""
+    mine = (pl.col("rule_id") == rule.id) & (pl.col("client") == client)
+    rows = site.storage.scan(SURGE_SCORES, _window(site, day, rule)).filter(mine).select("day", "bytes")
+    return tuple(rows.sort("day").collect().iter_rows())
+
+
+def _window(site: Site, day: dt.date, rule: Rule) -> list[dt.date]:
+    return [*window_days(day, rule.lookback_days, site.settings.start_date), day]
 
 
 def _message(site: Site, day: dt.date, rule: Rule, client: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from pipeline.detections.loader import read_rule
+from pipeline.detections.loader import BUILT_IN, read_rule
 from pipeline.detections.model import Rule
 from pipeline.detections.template import template_text
 from pipeline.trials.cases import failed_cases
@@ -58,6 +58,34 @@ def test_a_case_that_fails_is_named_and_the_exit_code_is_1(site: Path) -> None:
     assert "FAILED case 'a small rise does not' expects ['10.0.0.2'] and gives []" in result.stdout
     assert "web: 2 of 2 cases hold" in result.stdout
     assert by_id(call("rules", "test", "--json", path))["own"]["failed"]
+
+
+def test_a_rule_that_never_can_alert_is_named_although_its_cases_hold(site: Path) -> None:
+    short, mute = site / "short.yaml", site / "mute.yaml"
+    text = (site / "rules" / "own.yaml").read_text(encoding="utf-8").replace("id: own", "id: short")
+    short.write_text(text.replace("# lookback_days: 30", "lookback_days: 2"), encoding="utf-8")
+    surge = (BUILT_IN / "mail_volume_surge.yaml").read_text(encoding="utf-8").replace("mail_volume_surge", "mute")
+    mute.write_text(surge.replace("{shot: 0.65, slow: 0.2, new: 0.15}", "{shot: 0}"), encoding="utf-8")
+    result = call("rules", "test", short, mute, site / "rules")
+    assert result.exit_code == 1
+    told = [line for line in result.stderr.splitlines() if "can fire" in line]
+    assert told == [
+        "the rule short can fire never: it needs 4 days of a client, and its window holds 3; raise lookback_days "
+        "or lower minimum_data_samples",
+        "the rule mute can fire never: no channel has a share of the budget; raise shares",
+    ]
+    assert {i: o["can_fire"] for i, o in by_id(call("rules", "test", "--json", short, site / "rules")).items()} == {
+        "short": False,
+        "own": True,
+    }
+
+
+def test_rules_are_tested_for_whether_they_can_alert_with_the_numbers_of_the_site(site: Path) -> None:
+    config = site / "nilometer.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("floor: 7", "lookback_days: 2"), encoding="utf-8")
+    result = call("--site", site, "rules", "test")
+    assert (result.exit_code, result.stderr.count("can fire never")) == (1, 1)
+    assert f"the rule {DNS} can fire never" in result.stderr
 
 
 def test_a_bad_file_hides_no_other_and_the_exit_code_is_2(site: Path) -> None:

@@ -169,7 +169,12 @@ def last_of_sessions(rows: list[Row], window: dt.timedelta) -> list[Row]:
     return [r for r in rows if not any(r is x for x in lost)]
 
 
-def one_sensor(rows: list[Row], sensors: tuple[str, ...]) -> list[Row]:
+def weight(row: Row, edges: Any) -> int:
+    over = row["accounting"] != "delta" and any(row["start_time"] < e < end(row) for e in edges)
+    return 2 * size(row) if over else size(row)
+
+
+def one_sensor(rows: list[Row], sensors: tuple[str, ...], edges: Any = ()) -> list[Row]:
     def seen_at(row: Row) -> bool:
         return has_ends(row) or (row["start_time"] is not None and row["reporter"] is not None)
 
@@ -190,7 +195,7 @@ def one_sensor(rows: list[Row], sensors: tuple[str, ...]) -> list[Row]:
         wishes = min(min(wish(r["dvc"]), wish(r["source"])) for r in seen)
         whole = all(any(saw(r, way) for r in seen) for way in ("_in", "_out"))
         parts = any(r["accounting"] == "delta" for r in seen)
-        return (not whole, wishes, min(layer(r) for r in seen), -sum(size(r) for r in seen), parts, name)
+        return (not whole, wishes, min(layer(r) for r in seen), -sum(weight(r, edges or ()) for r in seen), parts, name)
 
     for run in runs([r for r in rows if seen_at(r)], lambda r: pick(r, KEY), dt.timedelta(seconds=60)):
         ways = {id(r): [saw(r, way) for way in ("_in", "_out")] for r in run}
@@ -246,7 +251,7 @@ def count_once(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...] =
     """The flows of the records, and how many there were less than records."""
     rows = told_once(by_order(rows))
     rows = last_of_sessions(rows, window)
-    rows = paired(one_sensor(rows, sensors), window)
+    rows = paired(one_sensor(rows, sensors, within), window)
     if within:
         rows = [r for r in rows if r["start_time"] is not None and within[0] <= r["start_time"] < within[1]]
     return merged(rows, window)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.counting.attribution import Attribution
-from pipeline.counting.once import COUNTS, Rules, count_once
+from pipeline.counting.once import count_once
+from pipeline.counting.records import COUNTS, Rules
 from pipeline.sources.base import RAW
 from tests.examples import examples
 from tests.oracle import counting as oracle

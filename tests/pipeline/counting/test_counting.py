@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.counting.attribution import Attribution
 from pipeline.counting.layers import choose_layer, layers_of
-from pipeline.counting.once import Dropped, Rules, count_once, needs_sessions
+from pipeline.counting.once import Dropped, count_once, needs_sessions
+from pipeline.counting.records import Rules
 from pipeline.sources.base import RAW
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
@@ -238,6 +239,21 @@ def test_of_two_that_saw_as_much_the_one_that_tells_the_whole_counts() -> None:
     part = {"accounting": "delta", "uid": None, "source": "a", "ip_bytes_in": 50, "ip_bytes_out": 5}
     found, _ = count_once(flows({"source": "z", "duration": 120_000_000}, part, part | after(60)))
     assert found.select("source", "ip_bytes_in").rows() == [("z", 100)]
+
+
+@pytest.mark.parametrize("rule", ["start", "end"])
+def test_days_on_both_sides_of_a_midnight_choose_one_sensor_although_each_sees_some_of_its_stretches(rule: Any) -> None:
+    part = {"accounting": "delta", "source": "a", "duration": 3_600 * 10**6 - 1, "ip_bytes_in": 50, "ip_bytes_out": 5}
+    whole = {"source": "z", "duration": 3 * 3_600 * 10**6, "ip_bytes_in": 120, "ip_bytes_out": 10}
+    hours = [part | after(3_600 * n) for n in range(3)]
+    for midnight, seen in ((3_600, (hours[:2], hours)), (7_200, (hours, hours[1:]))):
+        edge = NOON + dt.timedelta(seconds=midnight)
+        days = [
+            Attribution(edge - dt.timedelta(days=1), edge, rule),
+            Attribution(edge, edge + dt.timedelta(days=1), rule),
+        ]
+        found = [count_once(flows(whole, *rows), within=d)[0] for d, rows in zip(days, seen, strict=True)]
+        assert pl.concat(found).select("source", "ip_bytes_in").rows() == [("z", 120)]
 
 
 def test_a_total_gives_way_to_counters_of_both_directions() -> None:

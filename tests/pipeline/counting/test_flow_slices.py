@@ -84,6 +84,17 @@ def halves_site(folder: Path, attribute: str) -> Site:
     return site
 
 
+def test_copies_whose_times_were_cut_to_milliseconds_are_not_parted_by_the_slices(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    times = [NOON + dt.timedelta(seconds=n, microseconds=123_456) for n in range(6)]
+    for name, cut in (("conn-1.log", 0), ("conn-2.log", 456)):
+        lines = (record(t - dt.timedelta(microseconds=cut), "10.0.1.1", 1, f"C{t}") for t in times)
+        (tmp_path / "logs" / day(0).isoformat() / name).write_text("".join(lines), encoding="utf-8")
+    for rows in (1, 2, 3, 10**6):
+        flows = made(site, rows).collect()
+        assert flows.filter(pl.col("src_ip") == "10.0.1.1").height == 6
+
+
 @pytest.mark.parametrize("attribute", ["start", "end", "spread"])
 def test_sessions_are_not_torn_by_the_slices_although_their_records_lie_apart(tmp_path: Path, attribute: str) -> None:
     site = halves_site(tmp_path, attribute)

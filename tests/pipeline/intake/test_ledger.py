@@ -13,7 +13,7 @@ from pipeline.settings import Settings
 from pipeline.sources.reading import LineStream
 from pipeline.storage import Storage
 from tests.oracle.zeek import SERVER, conn, tsv
-from tests.pipeline.landings import D1, D2, World, flow, settings
+from tests.pipeline.landings import D1, D2, FLAT, NOON, World, flow, settings
 
 # Inventory, zone and the ledger itself
 
@@ -31,6 +31,22 @@ def test_a_new_network_reads_only_files_that_can_hold_its_validity(world: World,
     world.land()
     assert parsed == ["2026-10-02/conn.log"]
     assert (world.received(D1), world.received(D2)) == ([220], [7, 220])
+
+
+@pytest.mark.parametrize(("attribute", "received"), [("end", [7, 220]), ("spread", [4, 220]), ("start", [220])])
+def test_a_network_is_looked_for_in_logs_whose_sessions_last_into_its_first_day(
+    world: World, attribute: str, received: list[int]
+) -> None:
+    late = conn(NOON + dt.timedelta(hours=11), duration="7000", resp_ip_bytes="7", id__resp_h="203.0.113.25")
+    chosen = settings(FLAT).model_dump() | {"counting": {"attribute": attribute}}
+    world.settings = Settings.model_validate(chosen)
+    world.put("a.log", tsv(flow("C2"), late))
+    world.put("b.log", tsv(flow("C3", day=D2)))
+    world.land()
+    later = {"address": "203.0.113.25", "category": "email_server", "valid_from": D2}
+    world.settings = Settings.model_validate(chosen | {"inventory": [*chosen["inventory"], later]})
+    world.land()
+    assert world.received(D2) == received
 
 
 def test_a_network_within_a_known_one_needs_no_reading(world: World, parsed: list[str]) -> None:

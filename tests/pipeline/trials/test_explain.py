@@ -14,7 +14,7 @@ from pipeline.schemas import ALERTS, ANOMALY_SCORES
 from pipeline.site import Site, open_site
 from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores, make_surge
 from pipeline.trials.explain import WHY, Explanation, explain
-from tests.worlds import SEED, TWIN, day, make_site
+from tests.worlds import SEED, TWIN, day, make_site, usual
 
 DAYS = 14
 LAST = day(DAYS - 1)
@@ -104,7 +104,10 @@ def test_an_asset_is_explained_by_what_it_was_judged_as_and_by_its_addresses(tmp
         config.read_text(encoding="utf-8") + "rules: {mail_volume_surge: true}\ncontext: {entities: leases.csv}\n",
         encoding="utf-8",
     )
-    (tmp_path / "leases.csv").write_text("address,asset\n10.0.0.2,laptop\n", encoding="utf-8")
+    moved = day(DAYS - 3)  # Until then it had another address, and another host the one it has.
+    leases = [("10.0.0.1", "laptop", "", moved), ("10.0.0.2", "printer", "", moved), ("10.0.0.2", "laptop", moved, "")]
+    text = "".join(",".join(map(str, row)) + "\n" for row in leases)
+    (tmp_path / "leases.csv").write_text("address,asset,valid_from,valid_to\n" + text, encoding="utf-8")
     site = open_site(tmp_path)
     run(site)
     found = {e.rule.id: e for e in explain(site, "laptop", LAST, site.rules)}
@@ -112,5 +115,10 @@ def test_an_asset_is_explained_by_what_it_was_judged_as_and_by_its_addresses(tmp
     surge = found["mail_volume_surge"]
     assert (surge.client, surge.value) == ("laptop", found[SEED].value)
     assert surge.compared["addresses"] == ["10.0.0.2"]
+    assert surge.past[:-1] == tuple(
+        (d, usual(n)[f"10.0.0.{1 + (d >= moved)}"]) for n, d in enumerate(map(day, range(13)))
+    )
+    (gone,) = explain(site, "printer", LAST, [surge.rule])
+    assert (gone.state, len(gone.past)) == ("no_traffic", DAYS - 3)
     by_address = {e.rule.id: e for e in explain(site, "10.0.0.2", LAST, site.rules)}
     assert by_address["mail_volume_surge"].as_dict() == surge.as_dict()

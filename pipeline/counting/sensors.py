@@ -1,0 +1,91 @@
+"""Flows that several sensors saw: whose records count, so that each byte of each direction counts once.
+
+Which records one sensor repeats by itself is decided in `pipeline.counting.once`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+
+from pipeline.counting.attribution import end_time
+from pipeline.counting.records import (
+    BYTES,
+    KEY,
+    LAYERS,
+    OBSERVER,
+    Rules,
+    has_ends,
+    in_runs,
+    side_told,
+    size_told,
+    split,
+)
+
+_SKEW = dt.timedelta(seconds=60)
+"""Two sensors tell of one flow when what they saw overlaps but for this: clocks differ, and stretches are cut apart."""
+
+
+def one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Of flows that several sensors saw, the records of one: (kept, lost).
+
+    One that saw both directions counts first; then a preferred one; then IP bytes before other layers, which must not
+    mix; then who saw more bytes; then who tells of it in one record. Where none saw both, each direction has its own:
+    where packets come and go on different ways, each sensor has 0 for what it did not see.
+    """
+    observer = pl.struct(OBSERVER)
+    if flows.select(observer.n_unique()).item() < 2:
+        return flows, flows.clear()
+    # Of ends that each tell what they saw, ports may be unknown to both: Azure's sums of an interval name one only.
+    seen = has_ends() | (pl.col("start_time").is_not_null() & pl.col("reporter").is_not_null())
+    shared, others = split(flows, seen & (observer.n_unique().over(KEY) > 1))
+    if shared.is_empty():
+        return flows, flows.clear()
+    shared = _by_side(in_runs(shared, KEY, _SKEW))
+    best = _ranked(shared, rules).unique(("_run", "_side"), keep="first", maintain_order=True)
+    chosen = shared.join(best, on=("_run", "_side", *OBSERVER), how="semi", nulls_equal=True)
+    lost = shared.join(best, on=("_run", "_side", *OBSERVER), how="anti", nulls_equal=True)
+    return pl.concat([others, chosen.select(flows.columns)]), lost.select(flows.columns)
+
+
+def _by_side(runs: pl.DataFrame) -> pl.DataFrame:
+    """With `_in`, `_out` (what a record saw) and `_side`: both where one saw both, else the one that a record tells of.
+
+    What a sensor has 0 for, and another one saw, is unknown to it.
+    """
+    seen = {
+        s: pl.any_horizontal(pl.col(c).fill_null(0) > 0 for c in BYTES if c.endswith(f"_{s}")) for s in ("in", "out")
+    }
+    runs = runs.with_columns(_in=seen["in"], _out=seen["out"], _side=side_told())
+    any_seen, both_seen = (pl.any_horizontal("_in", "_out"), pl.all_horizontal("_in", "_out"))
+    both_told = ~any_seen.any().over("_run") & (pl.col("_side") == "both").any().over("_run")
+    one = pl.when("_in").then(pl.lit("in")).when(any_seen.any().over("_run")).then(pl.lit("out")).otherwise("_side")
+    whole = both_seen.any().over("_run") | both_told
+    runs = runs.with_columns(_side=pl.when(whole).then(pl.lit("both")).otherwise(one))
+    apart = (pl.col("_side") != pl.col("_side").first()).any().over("_run")
+    unseen = [
+        pl.when(apart & (pl.col("_side") != side) & (pl.col(c) == 0)).then(None).otherwise(c).alias(c)
+        for side in ("in", "out")
+        for c in (*BYTES, f"packets_{side}")
+        if c.endswith(f"_{side}")
+    ]
+    return runs.with_columns(unseen)
+
+
+def _ranked(shared: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """One row a run, side and sensor, the one that counts first.
+
+    Of a session over midnight each day knows the whole record, and some of the stretches only: there it weighs double,
+    so that both days choose alike, but where the stretches are more than twice as much.
+    """
+    order = {name: rank for rank, name in enumerate(rules.sensors)}
+    over = [(pl.col("start_time") < e) & (end_time() > e) & (pl.col("accounting") != "delta") for e in rules.edges]
+    size = size_told().cast(pl.Int128) * (1 + pl.any_horizontal(False, *over).cast(pl.Int8))
+    wish = [pl.col(c).replace_strict(order, default=len(order), return_dtype=pl.Int64) for c in ("dvc", "source")]
+    layer = [pl.any_horizontal(pl.col(f"{n}_bytes_{s}").is_not_null() for s in ("in", "out")) for n in LAYERS[:2]]
+    rank = pl.when(layer[0]).then(0).when(layer[1]).then(1).otherwise(2)
+    sensor = {"half": ~(pl.col("_in").any() & pl.col("_out").any()), "wish": pl.min_horizontal(wish).min()}
+    sensor |= {"layer": rank.min(), "size": 0 - size.sum(), "parts": (pl.col("accounting") == "delta").any()}
+    found = shared.group_by("_run", "_side", *OBSERVER).agg(**sensor)
+    return found.sort("_run", "_side", *sensor, *OBSERVER, nulls_last=True)
