@@ -112,7 +112,7 @@ def _turned_ends(*, syn: bool) -> list[pl.Expr]:
     turned = (pl.col("initiator") == "dest") | (by_ports & served[0] & ~served[1])
     orientation = (
         pl.when(told)
-        .then(pl.lit("syn") if syn else pl.lit("native"))
+        .then(pl.when(two_way).then(pl.lit("native")).otherwise(pl.lit("syn")) if syn else pl.lit("native"))
         .when(by_ports & (served[0] != served[1]).fill_null(False))
         .then(pl.lit("port_rule"))
         .when(by_ports)
