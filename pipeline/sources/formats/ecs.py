@@ -21,6 +21,7 @@ from pipeline.sources.formats.suricata import SYN
 from pipeline.sources.orienting import initiator, told_by_ports
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
+from pipeline.sources.starts import put_back, told
 
 _ONE_WAY = r"vpcflow|netflow|ipfix|sflow|aws\.firewall"
 """Datasets whose records may tell one direction, from source to destination."""
@@ -281,10 +282,23 @@ def _of_sides(fields: pl.DataFrame) -> pl.DataFrame:
     return fields.with_columns(pl.when(taken[c]).then(side).otherwise(c).alias(c) for c, side in told.items())
 
 
+def _started(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records whose only start is `@timestamp`, which tell their end and duration, with their start."""
+    # The same text; to parse both would cost more.
+    untold = pl.col("end").is_not_null() & (pl.col("ts") == pl.col("write_ts").cast(fields.schema["ts"], strict=False))
+    lasted = pl.col("duration").cast(pl.Float64, strict=False) / 1e3
+    if not fields.select((untold & (lasted > 0)).any()).item():
+        return fields
+    end = pl.col("end") if fields.schema["end"] == fields.schema["ts"] else told(fields, "end").cast(fields.schema["ts"])
+    return put_back(fields.with_columns(ts=pl.when(untold & (lasted > 0)).then(end).otherwise("ts")), untold, lasted)
+
+
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     if any(fields[c].null_count() < fields.height for c in ("client", "server", "client_bytes", "server_bytes")):
         fields = _of_sides(fields)
     fields = elastic.mended(fields)
+    if all(fields[c].null_count() < fields.height for c in ("end", "duration")):
+        fields = _started(fields)
     if any(fields[c].null_count() < fields.height for c in ("exporter", "initiated", "responded")):
         fields = _exported(fields)
     else:
