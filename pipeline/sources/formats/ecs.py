@@ -169,14 +169,15 @@ def _accounting() -> pl.Expr:
 
 
 _UNITS = ("milliseconds", "microseconds", "nanoseconds", "seconds")
+_STARTS = (
+    "event.start",
+    *(f"netflow.flow_start_{unit}" for unit in _UNITS),
+    "aws.firewall.flow.start",
+    "cisco.umbrella.first_packet_timestamp",
+)
 _FIELDS: json_lines.Fields = {
-    "ts": (
-        "event.start",
-        *(f"netflow.flow_start_{unit}" for unit in _UNITS),
-        "aws.firewall.flow.start",
-        "cisco.umbrella.first_packet_timestamp",
-        "@timestamp",
-    ),
+    "ts": (*_STARTS, "@timestamp"),
+    "begun": _STARTS,
     "end": (
         "event.end",
         *(f"netflow.flow_end_{unit}" for unit in _UNITS),
@@ -284,20 +285,19 @@ def _of_sides(fields: pl.DataFrame) -> pl.DataFrame:
 
 def _started(fields: pl.DataFrame) -> pl.DataFrame:
     """Records whose only start is `@timestamp`, which tell their end and duration, with their start."""
-    # The same text; to parse both would cost more.
-    untold = pl.col("end").is_not_null() & (pl.col("ts") == pl.col("write_ts").cast(fields.schema["ts"], strict=False))
     lasted = pl.col("duration").cast(pl.Float64, strict=False) / 1e3
-    if not fields.select((untold & (lasted > 0)).any()).item():
+    untold = pl.col("begun").is_null() & pl.col("end").is_not_null() & (lasted > 0)
+    if not fields.select(untold.any()).item():
         return fields
     end = pl.col("end") if fields.schema["end"] == fields.schema["ts"] else told(fields, "end").cast(fields.schema["ts"])
-    return put_back(fields.with_columns(ts=pl.when(untold & (lasted > 0)).then(end).otherwise("ts")), untold, lasted)
+    return put_back(fields.with_columns(ts=pl.when(untold).then(end).otherwise("ts")), untold, lasted)
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     if any(fields[c].null_count() < fields.height for c in ("client", "server", "client_bytes", "server_bytes")):
         fields = _of_sides(fields)
     fields = elastic.mended(fields)
-    if all(fields[c].null_count() < fields.height for c in ("end", "duration")):
+    if fields["begun"].has_nulls() and fields["duration"].null_count() < fields.height:
         fields = _started(fields)
     if any(fields[c].null_count() < fields.height for c in ("exporter", "initiated", "responded")):
         fields = _exported(fields)
