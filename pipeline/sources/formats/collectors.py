@@ -129,6 +129,7 @@ _IPFIX: json_lines.Fields = {
     "event": _ipfix("firewallEvent"),
     "flow": _ipfix("flowId"),
     "asa": _ipfix("initiatorOctets", "responderOctets"),
+    "stretch": _ipfix("octetDeltaCount"),
 }
 _DENIED, _UPDATED = 3, 5
 """Firewalls' events (element 233)."""
@@ -177,7 +178,8 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
     """Records without the other direction are of one, also where it is 0: what passes one-way flows on has it so.
 
-    A Cisco ASA's own records (NSEL) know their ends, whether anything was answered or not.
+    A Cisco ASA's own records (NSEL) know their ends, whether anything was answered or not. What only `octetTotalCount`
+    tells is since the flow began (RFC 5102), so that of records with one start the last counts.
     """
     asa = pl.col("asa").is_not_null() if "asa" in fields.columns else pl.lit(value=False)
     nothing = (pl.col("resp_ip_bytes").cast(pl.Int64, strict=False) == 0).fill_null(value=False)
@@ -187,7 +189,11 @@ def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
         *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
     ]
     if "event" in fields.columns:
-        split += [pl.when(asa).then("event").alias("nsel"), pl.when(asa).then("flow").alias("uid")]
+        total = pl.when(pl.col("stretch").is_null()).then(pl.lit("0"))
+        split += [
+            pl.when(asa).then(pl.col("event").cast(pl.String)).otherwise(total).alias("nsel"),
+            pl.when(asa).then("flow").alias("uid"),
+        ]
     return _derive(fields.with_columns(split))
 
 
@@ -345,7 +351,7 @@ _IPFIX_JSON = replace(
         "octetDeltaCount",
         "IP",
         "flowStartMilliseconds",
-        "`octetDeltaCount` (or `Total`) alone tells one direction; deltas",
+        "`octetDeltaCount` (or `Total`) alone tells one direction; deltas; of totals since one start the last",
     ),
     marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
     decoder=json_decoder(_IPFIX),

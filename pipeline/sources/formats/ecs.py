@@ -157,7 +157,9 @@ def _accounting() -> pl.Expr:
     )
     so_far |= pl.col("phase") == "Interim"
     begun = _has("start") & ~_has("end")
-    stretch = (_is(_ONE_WAY) | pl.col("exporter").is_not_null()) & pl.col("nsel").is_null()
+    # What counts since the flow began (octetTotalCount): of records with one start the last counts.
+    total = pl.col("octets").is_null() & pl.col("octets_so_far").is_not_null()
+    stretch = (_is(_ONE_WAY) | pl.col("exporter").is_not_null()) & pl.col("nsel").is_null() & ~total
     return (
         pl.when(so_far.fill_null(False) | begun)
         .then(pl.lit("cumulative"))
@@ -254,6 +256,8 @@ _FIELDS: json_lines.Fields = {
     "vendor": ("observer.vendor",),
     "event_id": ("event.id",),
     "exporter": ("netflow.type",),
+    "octets": ("netflow.octet_delta_count",),
+    "octets_so_far": ("netflow.octet_total_count",),
     "exported_src": ("netflow.source_ipv6_address",),
     "exported_dest": ("netflow.destination_ipv6_address",),
     "firewall_event": ("netflow.firewall_event",),

@@ -217,6 +217,15 @@ def test_without_a_start_a_record_began_its_duration_before_its_end(
     assert (row["start_time"].isoformat()[:19], lasted) == (start, seconds)
 
 
+@pytest.mark.parametrize(
+    ("counts", "accounting"),
+    [({"octet_delta_count": 7}, "delta"), ({"octet_total_count": 7}, "final"), ({}, "delta")],
+)
+def test_octets_since_an_exporters_flow_began_are_no_stretch(counts: dict[str, int], accounting: str) -> None:
+    parsed = read("ecs", one_way("netflow.log", netflow={"type": "netflow_flow", **counts}))
+    assert parsed.rows["accounting"].to_list() == [accounting]
+
+
 def test_translations_protocol_numbers_and_exports_of_elasticsearch_are_read() -> None:
     nat = document(source={"ip": CLIENT, "bytes": 1, "nat": {"ip": "198.51.100.1"}}, network={"iana_number": "17"})
     parsed = read("ecs", {"_index": "logs", "_id": "d1", "_source": nat}, {"_id": "d2", "_source": document()})
