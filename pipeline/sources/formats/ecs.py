@@ -293,7 +293,8 @@ def _started(fields: pl.DataFrame) -> pl.DataFrame:
     untold = pl.col("begun").is_null() & pl.col("end").is_not_null() & (lasted > 0)
     if not fields.select(untold.any()).item():
         return fields
-    end = pl.col("end") if fields.schema["end"] == fields.schema["ts"] else told(fields, "end").cast(fields.schema["ts"])
+    alike = fields.schema["end"] == fields.schema["ts"]
+    end = pl.col("end") if alike else told(fields, "end").cast(fields.schema["ts"])
     return put_back(fields.with_columns(ts=pl.when(untold).then(end).otherwise("ts")), untold, lasted)
 
 

@@ -61,7 +61,7 @@ def test_other_firewalls_number_their_deltas_as_nsel_its_events() -> None:
 @pytest.mark.parametrize(("count", "accounting"), [("octetDeltaCount", "delta"), ("octetTotalCount", "final")])
 def test_ipfix_is_known_under_either_target(target: str, count: str, accounting: str) -> None:
     flow = {"sourceIPv4Address": SERVER, "destinationIPv4Address": CLIENT, "sourceTransportPort": 993, "version": 10,
-            "destinationTransportPort": 50_001, count: 7, "flowStartMilliseconds": "2026-11-20T08:00:00.250Z"}  # fmt: skip
+            "destinationTransportPort": 50_001, count: 7, "flowStartSeconds": 1_795_161_600}  # fmt: skip
     document = {"@timestamp": "2026-11-20T08:00:15.000Z", "host": "192.0.2.1", target: flow}
     assert detect(f"{json.dumps(document)}\n".encode(), "auto", "x") == "logstash_netflow"
     parsed = read("logstash_netflow", document)
