@@ -18,6 +18,7 @@ from pipeline.sources import json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.formats.nfdump_fields import impossible
 from pipeline.sources.formats.vflow import VflowDecoder
 from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
@@ -238,6 +239,12 @@ def _blocked() -> pl.Expr:
     return dropped | _is("event", _DENIED)
 
 
+def _too_small() -> pl.Expr:
+    """Whether packets have fewer bytes than their headers, such as none: a template that the collector misread."""
+    size, packets = pl.coalesce("sent", "orig_ip_bytes"), pl.col("orig_pkts")
+    return _ends() & impossible(*(e.cast(pl.Float64, strict=False) for e in (packets, size)))
+
+
 _GOFLOW = Form(
     name="goflow2",
     family="netflow",
@@ -259,7 +266,11 @@ _GOFLOW = Form(
     json=True,
     strong=True,
     flows=lambda: _ends() & _counts() & ~_blocked(),
-    ignored={"blocked": _blocked, "no_counters": lambda: _ends() & ~_counts() & ~_blocked()},
+    ignored={
+        "blocked": _blocked,
+        "no_counters": lambda: _ends() & ~_counts() & ~_blocked(),
+        "impossible_packet_size": _too_small,
+    },
     accounting=_accounting,
     flags_tell=True,
 )

@@ -27,6 +27,7 @@ NAMES = (
     "forwarding",
     "event",
     "event_time",
+    "received",
     "in_packets",
     "in_bytes",
     "out_packets",
@@ -63,6 +64,16 @@ def _seconds(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(total.round(6).cast(pl.String), text)
 
 
+def _timed(found: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """(records, which have a start and no end): what nfdump knows no time of is of the time at which it came."""
+    never, endless = (found[c].cast(pl.String).str.contains(_NEVER).fill_null(value=False) for c in ("ts", "end"))
+    if never.any():
+        came = pl.when(pl.lit(never) & pl.col("received").is_not_null()).then("received")
+        end = pl.when(~pl.lit(never)).then("end")
+        found = found.with_columns(ts=came.otherwise(pl.col("ts").cast(pl.String)), end=end)
+    return found, endless & ~never
+
+
 def _events(found: pl.DataFrame) -> pl.DataFrame:
     """With `nsel`, what counters of a firewall's event are: update, cumulative, final, or nothing where it is none.
 
@@ -71,7 +82,7 @@ def _events(found: pl.DataFrame) -> pl.DataFrame:
     record of a connection counts, which is that of its end. Deltas of one direction with an event (PAN-OS) are of a
     stretch that ends.
     """
-    endless = found["end"].str.contains(_NEVER).fill_null(value=False)
+    found, endless = _timed(found)
     if not endless.any() and not found["event"].is_not_null().any():
         return found.with_columns(nsel=pl.lit(None, pl.String))
     event = pl.when(~pl.col("event").is_in(_NO_EVENT)).then(pl.col("event").str.to_uppercase())
@@ -117,7 +128,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
     """
     missing = [pl.lit(None, pl.String).alias(c) for c in (*NAMES, "sampled") if c not in found.columns]
     # Times that are numbers in every record of a block are no text.
-    found = _events(found.with_columns(missing).with_columns(pl.col("end", "duration").cast(pl.String)))
+    found = _events(found.with_columns(missing).with_columns(pl.col("end", "duration", "received").cast(pl.String)))
     clocks = found["duration"].str.contains(":", literal=True).any()  # Most outputs write seconds.
     proto = pl.col("proto").str.to_lowercase().replace(_ICMP)
     nsel = pl.col("nsel").is_not_null()

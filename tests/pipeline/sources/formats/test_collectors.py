@@ -356,3 +356,9 @@ def test_octets_since_a_flow_began_are_told_by_its_last_record(totals: dict[int,
     parsed = read("ipfix_json", *map(json.dumps, [*made, flow | later]))
     counted, _ = count_once(parsed.rows.with_columns(source=pl.lit("s"), source_file=pl.lit("f")))
     assert counted["ip_bytes_in"].sum() == received + 9  # A flow that goes on after a timeout begins anew.
+
+
+@pytest.mark.parametrize(("encoding", "record"), [("goflow2", GOFLOW2), ("pmacct_json", PMACCT)])
+def test_packets_that_are_smaller_than_their_headers_are_warned_of(encoding: str, record: dict[str, Any]) -> None:
+    parsed = read(encoding, *(json.dumps(record | {"bytes": n, "packets": 20}) for n in (0, 399, 400)))
+    assert (parsed.account.warnings["impossible_packet_size"], parsed.rows.height) == (2, 3)
