@@ -130,7 +130,7 @@ _IPFIX: json_lines.Fields = {
     "event": _ipfix("firewallEvent"),
     "flow": _ipfix("flowId"),
     "asa": _ipfix("initiatorOctets", "responderOctets"),
-    "stretch": _ipfix("octetDeltaCount"),
+    "sent": _ipfix("octetDeltaCount"),
 }
 _DENIED, _UPDATED = 3, 5
 """Firewalls' events (element 233)."""
@@ -190,7 +190,7 @@ def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
         *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
     ]
     if "event" in fields.columns:
-        total = pl.when(pl.col("stretch").is_null()).then(pl.lit("0"))
+        total = pl.when(pl.col("sent").is_null()).then(pl.lit("0"))
         split += [
             pl.when(asa).then(pl.col("event").cast(pl.String)).otherwise(total).alias("nsel"),
             pl.when(asa).then("flow").alias("uid"),

@@ -362,6 +362,8 @@ _JSON = Form(
             "vlan",
             "tcp_flags",
             "eve_flags",
+            "octets",
+            "octets_so_far",
         )
     ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",

@@ -73,7 +73,7 @@ _CSV = Form(
     accounting=lambda: pl.col("nsel").fill_null("delta"),
     flags_tell=True,
     local_time=True,
-    idle=frozenset(("flags", "event_time", "received", "system", "way")),
+    idle=frozenset(("flags", "event_time", "system", "way")),
     note=_NOTE,
 )
 _JSON = replace(

@@ -27,7 +27,6 @@ NAMES = (
     "forwarding",
     "event",
     "event_time",
-    "received",
     "in_packets",
     "in_bytes",
     "out_packets",
@@ -48,6 +47,7 @@ BEGUN = ("CREATE", "CREATED", "ADD", "1")
 _NO_EVENT = ("<no-evt>", "IGNORE", "Ignore", "0")
 _NEVER = r"^(?:1970-01-01|1969-12-31|0000-00-00|<unknown>|0(?:\.0+)?$)"
 """A time that is not set, in any zone."""
+_CAME = r'"(?:t_)?received"\s*:\s*"([^"]+)"'
 _MOST = 1e15
 """A byte counter above this is no counter; it is judged elsewhere and kept out of the sums here."""
 
@@ -65,12 +65,15 @@ def _seconds(text: pl.Expr) -> pl.Expr:
 
 
 def _timed(found: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """(records, which have a start and no end): what nfdump knows no time of is of the time at which it came."""
-    never, endless = (found[c].cast(pl.String).str.contains(_NEVER).fill_null(value=False) for c in ("ts", "end"))
+    """(records, which have a start and no end): what nfdump knows no time of is of when it came, as its JSON tells."""
+    endless = found["end"].str.contains(_NEVER).fill_null(value=False)
+    if not endless.any():
+        return found, endless
+    never = found["ts"].cast(pl.String).str.contains(_NEVER).fill_null(value=False)
     if never.any():
-        came = pl.when(pl.lit(never) & pl.col("received").is_not_null()).then("received")
+        came = pl.when(pl.lit(never)).then(pl.col("raw").str.extract(_CAME))
         end = pl.when(~pl.lit(never)).then("end")
-        found = found.with_columns(ts=came.otherwise(pl.col("ts").cast(pl.String)), end=end)
+        found = found.with_columns(ts=pl.coalesce(came, pl.col("ts").cast(pl.String)), end=end)
     return found, endless & ~never
 
 
@@ -128,7 +131,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
     """
     missing = [pl.lit(None, pl.String).alias(c) for c in (*NAMES, "sampled") if c not in found.columns]
     # Times that are numbers in every record of a block are no text.
-    found = _events(found.with_columns(missing).with_columns(pl.col("end", "duration", "received").cast(pl.String)))
+    found = _events(found.with_columns(missing).with_columns(pl.col("end", "duration").cast(pl.String)))
     clocks = found["duration"].str.contains(":", literal=True).any()  # Most outputs write seconds.
     proto = pl.col("proto").str.to_lowercase().replace(_ICMP)
     nsel = pl.col("nsel").is_not_null()
