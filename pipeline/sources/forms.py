@@ -46,8 +46,8 @@ from pipeline.sources.formats.zscaler import ZSCALER
 
 _ALL = (
     *ZEEK_TABLES,
+    LOGSTASH,  # Before what has the names of its fields at the top.
     *COLLECTORS,
-    LOGSTASH,
     *(
         ARKIME,
         SURICATA,

@@ -112,7 +112,7 @@ def _turned_ends(*, syn: bool) -> list[pl.Expr]:
     turned = (pl.col("initiator") == "dest") | (by_ports & served[0] & ~served[1])
     orientation = (
         pl.when(told)
-        .then(pl.lit("syn") if syn else pl.lit("native"))
+        .then(pl.when(two_way).then(pl.lit("native")).otherwise(pl.lit("syn")) if syn else pl.lit("native"))
         .when(by_ports & (served[0] != served[1]).fill_null(False))
         .then(pl.lit("port_rule"))
         .when(by_ports)
@@ -159,10 +159,12 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
     )
     seconds = (pl.col("_end") - pl.col("_ts")).cast(pl.Float64) / 1e6
     is_text = records.schema["ts"] == pl.String
+    # What is no time of the zone, such as the hour that summer time skips, must not be read as one of UTC.
+    odd = "ts" if zone == "UTC" else pl.concat_str("ts", pl.lit(f" in {zone}"))
     text = records.with_columns(
         *_swaps(records.schema["src_port"]),
         pl.coalesce("duration", seconds.cast(records.schema["duration"])).alias("duration"),
-        pl.coalesce(pl.col("_ts").cast(pl.String), "ts").alias("ts") if form.local_time and is_text else pl.col("ts"),
+        pl.coalesce(pl.col("_ts").cast(pl.String), odd).alias("ts") if form.local_time and is_text else pl.col("ts"),
     )
     return text.select("source_line", "raw", *conn.ALIASES), _extras(text)
 

@@ -18,6 +18,7 @@ from pipeline.sources import json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.formats.nfdump_fields import impossible
 from pipeline.sources.formats.vflow import VflowDecoder
 from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
@@ -129,6 +130,7 @@ _IPFIX: json_lines.Fields = {
     "event": _ipfix("firewallEvent"),
     "flow": _ipfix("flowId"),
     "asa": _ipfix("initiatorOctets", "responderOctets"),
+    "sent": _ipfix("octetDeltaCount"),
 }
 _DENIED, _UPDATED = 3, 5
 """Firewalls' events (element 233)."""
@@ -177,7 +179,8 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
     """Records without the other direction are of one, also where it is 0: what passes one-way flows on has it so.
 
-    A Cisco ASA's own records (NSEL) know their ends, whether anything was answered or not.
+    A Cisco ASA's own records (NSEL) know their ends, whether anything was answered or not. What only `octetTotalCount`
+    tells is since the flow began (RFC 5102), so that of records with one start the last counts.
     """
     asa = pl.col("asa").is_not_null() if "asa" in fields.columns else pl.lit(value=False)
     nothing = (pl.col("resp_ip_bytes").cast(pl.Float64, strict=False) == 0).fill_null(value=False)
@@ -187,7 +190,11 @@ def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
         *(pl.when(~one_way).then(c).alias(c) for c in ("orig_ip_bytes", "resp_ip_bytes", "resp_pkts")),
     ]
     if "event" in fields.columns:
-        split += [pl.when(asa).then("event").alias("nsel"), pl.when(asa).then("flow").alias("uid")]
+        total = pl.when(pl.col("sent").is_null()).then(pl.lit("0"))
+        split += [
+            pl.when(asa).then(pl.col("event").cast(pl.String)).otherwise(total).alias("nsel"),
+            pl.when(asa).then("flow").alias("uid"),
+        ]
     return _derive(fields.with_columns(split))
 
 
@@ -232,6 +239,12 @@ def _blocked() -> pl.Expr:
     return dropped | _is("event", _DENIED)
 
 
+def _too_small() -> pl.Expr:
+    """Whether packets have fewer bytes than their headers, such as none: a template that the collector misread."""
+    size, packets = pl.coalesce("sent", "orig_ip_bytes"), pl.col("orig_pkts")
+    return _ends() & impossible(*(e.cast(pl.Float64, strict=False) for e in (packets, size)))
+
+
 _GOFLOW = Form(
     name="goflow2",
     family="netflow",
@@ -253,7 +266,11 @@ _GOFLOW = Form(
     json=True,
     strong=True,
     flows=lambda: _ends() & _counts() & ~_blocked(),
-    ignored={"blocked": _blocked, "no_counters": lambda: _ends() & ~_counts() & ~_blocked()},
+    ignored={
+        "blocked": _blocked,
+        "no_counters": lambda: _ends() & ~_counts() & ~_blocked(),
+        "impossible_packet_size": _too_small,
+    },
     accounting=_accounting,
     flags_tell=True,
 )
@@ -345,7 +362,7 @@ _IPFIX_JSON = replace(
         "octetDeltaCount",
         "IP",
         "flowStartMilliseconds",
-        "`octetDeltaCount` (or `Total`) alone tells one direction; deltas",
+        "`octetDeltaCount` (or `Total`) alone tells one direction; deltas; of totals since one start the last",
     ),
     marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
     decoder=json_decoder(_IPFIX),

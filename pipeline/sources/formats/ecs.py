@@ -21,6 +21,7 @@ from pipeline.sources.formats.suricata import SYN
 from pipeline.sources.orienting import initiator, told_by_ports
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
+from pipeline.sources.starts import put_back, told
 
 _ONE_WAY = r"vpcflow|netflow|ipfix|sflow|aws\.firewall"
 """Datasets whose records may tell one direction, from source to destination."""
@@ -156,7 +157,9 @@ def _accounting() -> pl.Expr:
     )
     so_far |= pl.col("phase") == "Interim"
     begun = _has("start") & ~_has("end")
-    stretch = (_is(_ONE_WAY) | pl.col("exporter").is_not_null()) & pl.col("nsel").is_null()
+    # What counts since the flow began (octetTotalCount): of records with one start the last counts.
+    total = pl.col("octets").is_null() & pl.col("octets_so_far").is_not_null()
+    stretch = (_is(_ONE_WAY) | pl.col("exporter").is_not_null()) & pl.col("nsel").is_null() & ~total
     return (
         pl.when(so_far.fill_null(False) | begun)
         .then(pl.lit("cumulative"))
@@ -168,14 +171,15 @@ def _accounting() -> pl.Expr:
 
 
 _UNITS = ("milliseconds", "microseconds", "nanoseconds", "seconds")
+_STARTS = (
+    "event.start",
+    *(f"netflow.flow_start_{unit}" for unit in _UNITS),
+    "aws.firewall.flow.start",
+    "cisco.umbrella.first_packet_timestamp",
+)
 _FIELDS: json_lines.Fields = {
-    "ts": (
-        "event.start",
-        *(f"netflow.flow_start_{unit}" for unit in _UNITS),
-        "aws.firewall.flow.start",
-        "cisco.umbrella.first_packet_timestamp",
-        "@timestamp",
-    ),
+    "ts": (*_STARTS, "@timestamp"),
+    "begun": _STARTS,
     "end": (
         "event.end",
         *(f"netflow.flow_end_{unit}" for unit in _UNITS),
@@ -252,6 +256,8 @@ _FIELDS: json_lines.Fields = {
     "vendor": ("observer.vendor",),
     "event_id": ("event.id",),
     "exporter": ("netflow.type",),
+    "octets": ("netflow.octet_delta_count",),
+    "octets_so_far": ("netflow.octet_total_count",),
     "exported_src": ("netflow.source_ipv6_address",),
     "exported_dest": ("netflow.destination_ipv6_address",),
     "firewall_event": ("netflow.firewall_event",),
@@ -281,10 +287,23 @@ def _of_sides(fields: pl.DataFrame) -> pl.DataFrame:
     return fields.with_columns(pl.when(taken[c]).then(side).otherwise(c).alias(c) for c, side in told.items())
 
 
+def _started(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records whose only start is `@timestamp`, which tell their end and duration, with their start."""
+    lasted = pl.col("duration").cast(pl.Float64, strict=False) / 1e3
+    untold = pl.col("begun").is_null() & pl.col("end").is_not_null() & (lasted > 0)
+    if not fields.select(untold.any()).item():
+        return fields
+    alike = fields.schema["end"] == fields.schema["ts"]
+    end = pl.col("end") if alike else told(fields, "end").cast(fields.schema["ts"])
+    return put_back(fields.with_columns(ts=pl.when(untold).then(end).otherwise("ts")), untold, lasted)
+
+
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     if any(fields[c].null_count() < fields.height for c in ("client", "server", "client_bytes", "server_bytes")):
         fields = _of_sides(fields)
     fields = elastic.mended(fields)
+    if fields["begun"].has_nulls() and fields["duration"].null_count() < fields.height:
+        fields = _started(fields)
     if any(fields[c].null_count() < fields.height for c in ("exporter", "initiated", "responded")):
         fields = _exported(fields)
     else:
@@ -343,6 +362,8 @@ _JSON = Form(
             "vlan",
             "tcp_flags",
             "eve_flags",
+            "octets",
+            "octets_so_far",
         )
     ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",

@@ -20,7 +20,8 @@ from pipeline.sources.spellings import ABSENT
 
 
 def _netflow(*names: str) -> tuple[str, ...]:
-    return tuple(f"netflow.{name}" for name in names)
+    """Fields under the codec's target, which its documentation calls `ipfix` where that is collected."""
+    return tuple(f"{target}.{name}" for target in ("netflow", "ipfix") for name in names)
 
 
 _FIELDS: json_lines.Fields = {
@@ -35,6 +36,7 @@ _FIELDS: json_lines.Fields = {
     "received_port": _netflow("postNAPTDestinationTransportPort", "xlate_dst_port"),
     "proto": _netflow("protocol", "protocolIdentifier"),
     "in": _netflow("in_bytes", "octetDeltaCount", "octetTotalCount"),
+    "part": _netflow("in_bytes", "octetDeltaCount"),
     "out": _netflow("out_bytes"),
     "fwd": _netflow("fwd_flow_delta_bytes", "initiatorOctets"),
     "rev": _netflow("rev_flow_delta_bytes", "responderOctets"),
@@ -71,6 +73,8 @@ def _derived() -> Sequence[pl.Expr]:
         pl.when(rate > 0).then("sampling").alias("sampling"),
         pl.col("event").str.replace(r"\.0$", ""),
         (~ends & (into.is_not_null() | out.is_not_null())).alias("stretch"),
+        # What counts since the flow began (octetTotalCount): of records with one start the last counts.
+        (~ends & into.is_not_null() & _counted("part").is_null() & out.is_null()).alias("whole"),
     ]
 
 
@@ -105,14 +109,14 @@ LOGSTASH = Form(
         "one counter alone tells one direction; deltas; updates of NSEL give way to the session's end",
     ),
     marks=re.compile(
-        rb'"netflow"\s*:\s*\{[^{}]*"(?:ipv[46]_(?:src|dst)_addr|(?:source|destination)IPv[46]Address)"\s*:'
+        rb'"(?:netflow|ipfix)"\s*:\s*\{[^{}]*"(?:ipv[46]_(?:src|dst)_addr|(?:source|destination)IPv[46]Address)"\s*:'
     ),
     strong=True,
     decoder=json_decoder(_FIELDS, _derived),
     json=True,
     flows=lambda: _told() & _counts(),
     accounting=lambda: pl.when(_nsel(_UPDATED)).then(pl.lit("update"))
-    .when(pl.col("event").is_null() | pl.col("stretch")).then(pl.lit("delta")),
+    .when((pl.col("event").is_null() | pl.col("stretch")) & ~pl.col("whole")).then(pl.lit("delta")),
     ignored={
         "blocked": lambda: _event(_DENIED),
         "begin": lambda: _nsel(_CREATED),

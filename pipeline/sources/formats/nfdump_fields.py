@@ -47,6 +47,7 @@ BEGUN = ("CREATE", "CREATED", "ADD", "1")
 _NO_EVENT = ("<no-evt>", "IGNORE", "Ignore", "0")
 _NEVER = r"^(?:1970-01-01|1969-12-31|0000-00-00|<unknown>|0(?:\.0+)?$)"
 """A time that is not set, in any zone."""
+_CAME = r'"(?:t_)?received"\s*:\s*"([^"]+)"'
 _MOST = 1e15
 """A byte counter above this is no counter; it is judged elsewhere and kept out of the sums here."""
 
@@ -63,6 +64,19 @@ def _seconds(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(total.round(6).cast(pl.String), text)
 
 
+def _timed(found: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """(records, which have a start and no end): what nfdump knows no time of is of when it came, as its JSON tells."""
+    endless = found["end"].str.contains(_NEVER).fill_null(value=False)
+    if not endless.any():
+        return found, endless
+    never = found["ts"].cast(pl.String).str.contains(_NEVER).fill_null(value=False)
+    if never.any():
+        came = pl.when(pl.lit(never)).then(pl.col("raw").str.extract(_CAME))
+        end = pl.when(~pl.lit(never)).then("end")
+        found = found.with_columns(ts=pl.coalesce(came, pl.col("ts").cast(pl.String)), end=end)
+    return found, endless & ~never
+
+
 def _events(found: pl.DataFrame) -> pl.DataFrame:
     """With `nsel`, what counters of a firewall's event are: update, cumulative, final, or nothing where it is none.
 
@@ -71,7 +85,7 @@ def _events(found: pl.DataFrame) -> pl.DataFrame:
     record of a connection counts, which is that of its end. Deltas of one direction with an event (PAN-OS) are of a
     stretch that ends.
     """
-    endless = found["end"].str.contains(_NEVER).fill_null(value=False)
+    found, endless = _timed(found)
     if not endless.any() and not found["event"].is_not_null().any():
         return found.with_columns(nsel=pl.lit(None, pl.String))
     event = pl.when(~pl.col("event").is_in(_NO_EVENT)).then(pl.col("event").str.to_uppercase())

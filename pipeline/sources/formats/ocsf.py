@@ -1,8 +1,9 @@
 """OCSF Network Activity, class 4001, as security lakes hold it.
 
 Source: the OCSF schema's network_activity class and network_traffic object, which defines bytes_in as destination to
-source, src_endpoint as the initiator, and an activity's Traffic as a report on a flow; Amazon's mapping of VPC flow
-logs for Security Lake. Other classes are no flows.
+source, src_endpoint as the initiator unless initiator_id (1.9) or is_src_dst_assignment_known (1.6) says otherwise, and
+an activity's Traffic as a report on a flow; Amazon's mapping of VPC flow logs for Security Lake. Other classes are no
+flows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
-from pipeline.sources.orienting import initiator
+from pipeline.sources.orienting import initiator, told_by_ports
 from pipeline.sources.records import json_decoder
 from pipeline.sources.starts import put_back
 
@@ -41,6 +42,15 @@ def _vpc() -> pl.Expr:
     return pl.col("product").str.contains("(?i)vpc").fill_null(False)
 
 
+def _initiator() -> pl.Expr:
+    """Who began, as the record itself says; where it says that it does not know, two ways are told by the ports."""
+    number, known = pl.col("initiator_id"), pl.col("assigned")
+    said = pl.when(number == "1").then(pl.lit("src")).when(number == "2").then(pl.lit("dest"))
+    assigned = pl.when(number.is_null() & (known == "true")).then(pl.lit("src"))
+    unknown = pl.when(_two_way() & ((number == "0") | (number.is_null() & (known == "false")))).then(told_by_ports())
+    return pl.coalesce(said, assigned, unknown)
+
+
 def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     """What a record of one direction tells of its ends; VPC flow logs show an ACK only beside its SYN."""
     sides = [pl.col(f"{end}_interface").is_not_null() for end in ("src", "dest")]
@@ -58,7 +68,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     by_flags = initiator(pl.col("tcp_flags"), _vpc())
     interface = pl.when(_vpc()).then(pl.coalesce("src_interface", "dest_interface"))
     return [
-        pl.when(~_two_way() & ~_whole()).then(by_flags).alias("initiator"),
+        pl.coalesce(_initiator(), pl.when(~_two_way() & ~_whole()).then(by_flags)).alias("initiator"),
         pl.when(~_whole()).then("sent").alias("sent"),
         pl.when(_whole() & ~_two_way()).then("sent").alias("total"),
         pl.when(_vpc()).then(reporter).alias("reporter"),
@@ -111,6 +121,8 @@ _FIELDS: json_lines.Fields = {
     "product": ("metadata.product.name",),
     "direction": ("connection_info.direction_id",),
     "tcp_flags": ("connection_info.tcp_flags",),
+    "initiator_id": ("initiator_id",),
+    "assigned": ("is_src_dst_assignment_known",),
     "src_interface": ("src_endpoint.interface_uid",),
     "dest_interface": ("dst_endpoint.interface_uid",),
     "action": ("action",),

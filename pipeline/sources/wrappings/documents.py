@@ -25,13 +25,15 @@ _LONG = re.compile(
     + "|".join(carriers.KEYS).encode()
     + rb')"\s*:)'
 )
+_AZURE = {"properties", "flowRecords", "records"}
+"""What a record of Azure's own logs, or a list of some, has."""
 _SMALL = 1 << 23
 """Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
 _SHORT = 1 << 12
 """Bytes up to which an answer may tell of what was asked for, beside that there is nothing of it."""
 _BETWEEN = re.compile(r"[\s,\x1e\0]*")
 """What stands between values: RFC 7464's mark, or the NUL that ends Graylog's messages, too."""
-_NEXT = re.compile(r"\n(?=\{)")
+_NEXT = re.compile(r"\n(?=[{\[])")
 """Where to go on behind a value that is broken."""
 _EXTRA = "Extra data"
 
@@ -51,8 +53,8 @@ def is_document(data: bytes) -> bool:
         return text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end)))
     except (ValueError, RecursionError):
         return text.startswith(b"[")
-    if isinstance(found, list):
-        return not text[end:].strip()
+    if isinstance(found, list):  # One alone, or of those records that a shipper sent together.
+        return not text[end:].strip() or all(isinstance(record, dict) for record in found)
     return _held(found) is not None
 
 
@@ -72,17 +74,15 @@ def may_be_long(head: bytes) -> bool:
 def records(data: bytes) -> list[str]:
     """The records of a document, each as one line; raises ValueError when it is no JSON, or an array that is cut.
 
-    Of objects behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
+    Of values behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
     """
     text = json_text.as_utf_8(data).decode().strip()
-    if text.startswith("["):
-        return [_line(r) for r in _opened(json.loads(text))]
-    decoder, at, found = json.JSONDecoder(), 0, list[str]()
+    decoder, at, found, first = json.JSONDecoder(), 0, list[str](), True
     while (at := _behind(text, at)) < len(text):
         try:
             value, at = decoder.raw_decode(text, at)
         except ValueError:
-            if not found:
+            if first:
                 raise
             after = _NEXT.search(text, at)
             end = after.start() if after else len(text)
@@ -90,6 +90,7 @@ def records(data: bytes) -> list[str]:
             at = end
         else:
             found += [_line(r) for r in _opened(value)]
+            first = False
     return found
 
 
@@ -151,7 +152,8 @@ def _held(value: Any) -> list[Any] | None:
             at = at.get(step) if isinstance(at, dict) else None
         if isinstance(at, list) and all(isinstance(record, dict) for record in at):
             return at
-    return _columns(value) or _table(value) or carriers.held(value)
+    found = _columns(value) or _table(value) or carriers.held(value)
+    return _batch(value) if found is None else found
 
 
 def _columns(value: Any) -> list[Any] | None:
@@ -172,3 +174,11 @@ def _table(value: Any) -> list[Any] | None:
     if not isinstance(value, dict) or not isinstance(rows := value.get("data"), list):
         return None
     return rows if any(key in value for key in _COUNTED) and all(isinstance(row, dict) for row in rows) else None
+
+
+def _batch(value: Any) -> list[Any] | None:
+    """The records that Azure's event hubs deliver together; those of its flow logs are opened by their own reader."""
+    rows = value.get("records") if isinstance(value, dict) else None
+    if not rows or not isinstance(rows, list):
+        return None
+    return rows if all(isinstance(row, dict) and not _AZURE & row.keys() for row in rows) else None

@@ -209,3 +209,30 @@ def test_a_field_with_the_same_value_again_and_again_has_that_value() -> None:
     assert dict(read("cim_csv", HEADER, *other.split("\n")).account.quarantined) == {"bad_number": 1}
     ports = twice.replace("993\n993", "993\n143")
     assert only(read("cim_csv", HEADER, *ports.split("\n")))["dest_port"] == 993
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("ecs_csv", ("event.start,source.ip,destination.ip,destination.bytes", "{},10.1.0.11,10.9.0.25,5900")),
+        ("silk", ("sIP|dIP|sPort|dPort|pro|packets|bytes|sTime|", "10.1.0.11|10.9.0.25|50001|993|6|5|5900|{}|")),
+        ("argus", ("StartTime,Proto,SrcAddr,DstAddr,SrcBytes,DstBytes", "{},tcp,10.1.0.11,10.9.0.25,600,5900")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("zone", "told", "utc"),
+    [
+        ("Europe/Berlin", "2026-03-29T01:59:59", "2026-03-29T00:59:59"),
+        ("Europe/Berlin", "2026-03-29T02:30:00", None),  # No clock shows it.
+        ("Europe/Berlin", "2026-03-29T03:00:00", "2026-03-29T01:00:00"),
+        ("America/Santiago", "2026-09-06T00:30:00", None),  # As UTC it would be a time of the day before.
+        ("Europe/Berlin", "2026-10-25T02:30:00", "2026-10-25T00:30:00"),
+    ],
+)
+def test_a_time_that_summer_time_skips_is_none(
+    name: str, lines: tuple[str, str], zone: str, told: str, utc: str | None
+) -> None:
+    parsed = read(name, lines[0], lines[1].format(told), zone=zone)
+    assert [t.isoformat() for t in parsed.rows["start_time"]] == ([] if utc is None else [f"{utc}+00:00"])
+    if utc is None:
+        assert parsed.rejects.select("reason", "detail").rows() == [("untimed", f"ts={told} in {zone}")]

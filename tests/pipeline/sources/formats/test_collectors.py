@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import polars as pl
 import pytest
 
+from pipeline.counting.once import count_once
 from pipeline.sources.registry import detect
 from tests.pipeline.sources.forms_read import read_document, rows
 from tests.pipeline.sources.lines import only, read
@@ -170,7 +172,8 @@ def test_what_a_server_sent_is_what_the_client_received(who: str) -> None:
     assert (row["src_ip"], row["src_port"], row["dest_ip"], row["dest_port"]) == (CLIENT, 50_001, SERVER, 993)
     assert (row["ip_bytes_in"], row["ip_bytes_out"], row["packets_in"]) == (5_900, None, 6)
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00.250000+00:00", 60_000_000)
-    assert (row["transport"], row["accounting"], row["dvc"]) == ("tcp", "delta", "192.0.2.1")
+    since = "final" if "octetTotalCount" in text[0] else "delta"
+    assert (row["transport"], row["accounting"], row["dvc"]) == ("tcp", since, "192.0.2.1")
 
 
 def test_a_record_of_both_directions_names_its_initiator() -> None:
@@ -332,3 +335,31 @@ def test_the_table_of_yafscii_tells_both_directions() -> None:
     row = only(read("yaf", header, line))
     assert (row["src_ip"], row["dest_port"], row["ip_bytes_in"], row["ip_bytes_out"]) == (CLIENT, 993, 5_900, 420)
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00.250000+00:00", 60_000_000)
+
+
+@pytest.mark.parametrize(
+    ("totals", "received"),
+    [
+        ({60: 6_076, 120: 7_594, 240: 12_148}, 12_148),  # Told so far, three times.
+        ({60: (6_076, 6_076), 120: (7_594, 1_518)}, 7_594),  # With what came since the last time beside it.
+    ],
+)
+def test_octets_since_a_flow_began_are_told_by_its_last_record(totals: dict[int, Any], received: int) -> None:
+    start = 1_795_161_600_000
+    flow = {**{k: SUPER_MEDIATOR["flows"][k] for k in ("sourceIPv4Address", "destinationIPv4Address")},
+            "sourceTransportPort": 993, "destinationTransportPort": 50_001, "protocolIdentifier": 6}  # fmt: skip
+    made = []
+    for seconds, told in totals.items():
+        total, since = told if isinstance(told, tuple) else (told, None)
+        counts = {"octetTotalCount": total} | ({} if since is None else {"octetDeltaCount": since})
+        made.append(flow | counts | {"flowStartMilliseconds": start, "flowEndMilliseconds": start + seconds * 1_000})
+    later = {"flowStartMilliseconds": start + 240_000, "flowEndMilliseconds": start + 300_000, "octetTotalCount": 9}
+    parsed = read("ipfix_json", *map(json.dumps, [*made, flow | later]))
+    counted, _ = count_once(parsed.rows.with_columns(source=pl.lit("s"), source_file=pl.lit("f")))
+    assert counted["ip_bytes_in"].sum() == received + 9  # A flow that goes on after a timeout begins anew.
+
+
+@pytest.mark.parametrize(("encoding", "record"), [("goflow2", GOFLOW2), ("pmacct_json", PMACCT)])
+def test_packets_that_are_smaller_than_their_headers_are_warned_of(encoding: str, record: dict[str, Any]) -> None:
+    parsed = read(encoding, *(json.dumps(record | {"bytes": n, "packets": 20}) for n in (0, 399, 400)))
+    assert (parsed.account.warnings["impossible_packet_size"], parsed.rows.height) == (2, 3)

@@ -200,6 +200,32 @@ def test_a_duration_in_nanoseconds_serves_where_there_is_no_end() -> None:
     assert parsed.rows["duration"].to_list() == [1_500_000, 10_000_000]
 
 
+@pytest.mark.parametrize(
+    ("times", "start", "seconds"),
+    [
+        ({"start": None, "duration": 4_000_000_000}, "2026-11-20T00:00:06", 4),
+        ({"start": None}, "2026-11-20T00:00:20", None),  # Nothing tells when it began.
+        ({"start": "2026-11-20T00:00:01Z", "duration": 4_000_000_000}, "2026-11-20T00:00:01", 9),
+        ({"start": None, "end": None, "duration": 4_000_000_000}, "2026-11-20T00:00:20", 4),
+    ],
+)
+def test_without_a_start_a_record_began_its_duration_before_its_end(
+    times: dict[str, Any], start: str, seconds: int | None
+) -> None:
+    row = read("ecs", document(event=times), document()).rows.row(0, named=True)
+    lasted = None if row["duration"] is None else row["duration"] / 1_000_000
+    assert (row["start_time"].isoformat()[:19], lasted) == (start, seconds)
+
+
+@pytest.mark.parametrize(
+    ("counts", "accounting"),
+    [({"octet_delta_count": 7}, "delta"), ({"octet_total_count": 7}, "final"), ({}, "delta")],
+)
+def test_octets_since_an_exporters_flow_began_are_no_stretch(counts: dict[str, int], accounting: str) -> None:
+    parsed = read("ecs", one_way("netflow.log", netflow={"type": "netflow_flow", **counts}))
+    assert parsed.rows["accounting"].to_list() == [accounting]
+
+
 def test_translations_protocol_numbers_and_exports_of_elasticsearch_are_read() -> None:
     nat = document(source={"ip": CLIENT, "bytes": 1, "nat": {"ip": "198.51.100.1"}}, network={"iana_number": "17"})
     parsed = read("ecs", {"_index": "logs", "_id": "d1", "_source": nat}, {"_id": "d2", "_source": document()})

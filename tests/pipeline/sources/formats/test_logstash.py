@@ -1,6 +1,9 @@
 """Records of Logstash's netflow codec: which counter is which direction, and what NSEL's events are."""
 
+import json
 from typing import Any
+
+import pytest
 
 from pipeline.sources.registry import detect
 from tests.pipeline.sources.forms_read import read, rows
@@ -52,3 +55,14 @@ def test_other_firewalls_number_their_deltas_as_nsel_its_events() -> None:
     parsed = read("logstash_netflow", *(record(V9, fw_event=event, in_bytes=event * 10) for event in (1, 5, 2, 3)))
     assert rows(parsed, "ip_bytes_in", "accounting") == [(10, "delta"), (50, "delta"), (20, "delta")]
     assert dict(parsed.account.warnings) == {"blocked": 1}
+
+
+@pytest.mark.parametrize("target", ["netflow", "ipfix"])
+@pytest.mark.parametrize(("count", "accounting"), [("octetDeltaCount", "delta"), ("octetTotalCount", "final")])
+def test_ipfix_is_known_under_either_target(target: str, count: str, accounting: str) -> None:
+    flow = {"sourceIPv4Address": SERVER, "destinationIPv4Address": CLIENT, "sourceTransportPort": 993, "version": 10,
+            "destinationTransportPort": 50_001, count: 7, "flowStartSeconds": 1_795_161_600}  # fmt: skip
+    document = {"@timestamp": "2026-11-20T08:00:15.000Z", "host": "192.0.2.1", target: flow}
+    assert detect(f"{json.dumps(document)}\n".encode(), "auto", "x") == "logstash_netflow"
+    parsed = read("logstash_netflow", document)
+    assert rows(parsed, "src_ip", "ip_bytes_in", "accounting") == [(CLIENT, 7, accounting)]

@@ -393,3 +393,14 @@ def test_what_a_firewall_tells_since_its_last_update_is_told_from_the_whole() ->
     parsed = json_lines(flow(0, 0, event="CREATE"), *(flow(70, 5_000, event=e) for e in events))
     assert parsed.rows["accounting"].to_list() == ["final", "update", "final", "delta"]
     assert {k: parsed.account.warnings[k] for k in ("blocked", "begin")} == {"blocked": 1, "begin": 1}
+
+
+@pytest.mark.parametrize("never", ["0000-00-00T00:00:00.000", "1970-01-01T01:00:00.000"])
+def test_a_record_of_which_nfdump_knows_no_time_is_of_the_time_at_which_it_came(never: str) -> None:
+    record = {"type": "FLOW", "first": never, "last": never, "received": "2026-11-20T00:00:05.123", "proto": 6,
+              "src4_addr": SERVER, "dst4_addr": CLIENT, "src_port": 993, "dst_port": 40_001, "in_packets": 10,
+              "in_bytes": 5_900}  # fmt: skip
+    parsed = read_lines("nfdump_json", [json.dumps(record)])
+    assert (ends(only(parsed)), ip_bytes(parsed)) == ((CLIENT, 40_001, SERVER, 993), (5_900, 0))
+    assert starts(parsed) == ["2026-11-20T00:00:05.123"]
+    assert parsed.rows["accounting"].to_list() == ["delta"]

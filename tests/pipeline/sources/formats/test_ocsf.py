@@ -144,3 +144,27 @@ def test_totals_since_the_beginning_count_instead_of_what_came_since_the_last_re
     end = activity(None, activity_id=2, cumulative_traffic=so_far[1])
     found = rows(read("ocsf", report, end), "other_bytes_in", "other_bytes_out", "accounting")
     assert found == [(4_900, 100, "cumulative"), (5_900, 420, "cumulative")]
+
+
+@pytest.mark.parametrize(
+    ("said", "client"),
+    [
+        ({"initiator_id": 2}, CLIENT),
+        ({"initiator_id": 2, "is_src_dst_assignment_known": True}, CLIENT),
+        ({"initiator_id": 1}, SERVER),
+        ({"is_src_dst_assignment_known": True}, SERVER),
+        ({"initiator_id": 0}, CLIENT),  # By the ports.
+        ({"is_src_dst_assignment_known": False}, CLIENT),
+        ({"initiator_id": 99}, SERVER),
+    ],
+)
+@pytest.mark.parametrize("one_way", [False, True])
+def test_the_record_says_whether_its_source_began(said: dict[str, Any], client: str, one_way: bool) -> None:
+    ends = {"src_endpoint": {"ip": SERVER, "port": 993}, "dst_endpoint": {"ip": CLIENT, "port": 40_001}}
+    traffic = {"bytes": 5_900} if one_way else {"bytes_in": 600, "bytes_out": 5_900}
+    parsed = read("ocsf", activity(traffic, **ends, **said))
+    back = None if one_way else 600
+    at_client = (client, 5_900, back) if client == CLIENT else (client, back, 5_900)
+    if one_way and said == {"initiator_id": 99}:
+        at_client = (CLIENT, 5_900, None)  # Of one direction the ports tell where nothing else does.
+    assert rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out") == [at_client]

@@ -38,6 +38,10 @@ FORMS = {
     "objects behind each other, on two lines": LINES[0] + LINES[1] + "\n" + LINES[2] + "\n",
     "Elasticsearch": json.dumps({"took": 3, "hits": {"total": {"value": 3}, "hits": EVENTS}}),
     "Splunk": json.dumps({"preview": False, "results": EVENTS}, indent=2),
+    "arrays, one a line": json.dumps(EVENTS[:2]) + "\n" + json.dumps(EVENTS[2:]) + "\n",
+    "arrays behind each other": json.dumps(EVENTS[:1], indent=1) + "\n" + json.dumps(EVENTS[1:], indent=1) + "\n",
+    "an array of none, then more": "[]\n" + json.dumps(EVENTS) + "\n",
+    "batches": json.dumps({"records": EVENTS[:1]}) + "\n" + json.dumps({"records": EVENTS[1:]}) + "\n",
     "a command line tool": json.dumps({"events": EVENTS, "nextToken": "x"}, indent=4),
 }
 
