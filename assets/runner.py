@@ -228,7 +228,7 @@ class _Runner:
         wanted = dg.RunsFilter(statuses=unended, tags={ORIGIN_TAG: COMMAND})
         for run in self._instance.get_runs(wanted):
             if run.tags.get(SITE, self._site.root.name) != self._site.root.name or not by_command(run.tags):
-                continue  # Another site's, in an instance that both use, or the daemon's, which tries a command's again.
+                continue  # Another site's, in an instance that both use, or the daemon's, of a command's run.
             made |= self._made_by(run.run_id)
             self._instance.report_run_failed(run, alive.DIED)
         for run_id in alive.bury(self._instance, self._site):
