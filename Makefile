@@ -54,8 +54,8 @@ test-whole: $(STAMP)
 gate: $(STAMP) ## detection on five simulated worlds is no worse than it was
 	$(PY) -m pytest -m slow tests/pipeline/evaluation/test_evaluation_run.py
 
-test-slow: $(STAMP) ## the slow tests too
-	$(PY) -m pytest -m "slow or not slow"
+test-slow: $(STAMP) ## the slow tests too, and five times the examples of every property
+	NILOMETER_EXAMPLES=5 $(PY) -m pytest -m "slow or not slow"
 
 fuzz: $(STAMP) ## a minute of coverage-guided fuzzing of all readers (installs atheris)
 	$(PY) -m pip install --quiet --disable-pip-version-check atheris || .venv/bin/uv pip install --quiet --python $(PY) atheris

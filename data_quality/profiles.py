@@ -41,10 +41,15 @@ def flows_valid(site: Site, day: dt.date) -> Profile:
     wrong = [v for source, e in found.evidence.items() if (v := verdict_of(source, e)).refused]
     accounts = ("read", "others", "ignored", "comments", "quarantined")
     known = "read" in facts
+    good, aside = (facts["read"] + facts["others"] if known else 0), facts.get("quarantined", 0)
+    readable = share(good, good + aside) if known and lines_read(facts) else None
     return {
         "lines_read": lines_read(facts),
         "lines_unaccounted": abs(facts["lines"] - sum(facts[a] for a in accounts)) if known else None,
         note("lines_unaccounted"): "" if known else "cannot tell: the day was made before lines were accounted by day",
+        "quarantined": aside,
+        "readable_share": readable,
+        note("readable_share"): "" if readable is not None else "cannot tell: no record was read",
         "schema_faults": 0,
         "wrong_direction_sources": len(wrong),
         **{k: found.sums[k] for k in ("nulls", "out_of_day", "negative_bytes", "negative_durations", "unknown_words")},

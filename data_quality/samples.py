@@ -143,6 +143,7 @@ SAMPLES: dict[tuple[str, str], Query] = {
         for name in ("duplicate_keys", "other_days", "unknown_rules", "wrong_quality", "bad_evidence")
     },
     **{(f"{name}_valid", "schema_faults"): _schema(TABLES[name]) for name in _SHOWN},
+    ("flows_valid", "readable_share"): _reasons,
     ("flows_complete", "quarantined_share"): _reasons,
     ("flows_complete", "quarantined_rise_chance"): _reasons,
     ("flows_complete", "unknown_reasons"): _reasons,

@@ -225,6 +225,24 @@ def test_many_lines_set_aside_or_repeated_are_named(site: Site, facts: dict[str,
     assert failing(site, SPECS["flows_complete"]) == {expectation}
 
 
+@pytest.mark.parametrize(
+    ("read", "others", "quarantined", "ignored", "expected"),
+    [
+        (40, 9, 51, 0, {"readable_share"}),
+        (40, 10, 50, 0, set()),
+        (0, 0, 3, 97, {"readable_share"}),  # Other kinds of records say nothing of the flows'.
+        (0, 0, 0, 100, set()),
+    ],
+)
+def test_a_day_of_which_most_records_cannot_be_read_is_not_verified(
+    site: Site, read: int, others: int, quarantined: int, ignored: int, expected: set[str]
+) -> None:
+    accounts = {"read": read, "others": others, "quarantined": quarantined, "ignored": ignored, "comments": 0}
+    facts = {"lines": sum(accounts.values()), "records": read, **accounts}
+    site.storage.write_day(FLOWS, LAST, site.storage.read_day(FLOWS, LAST), inputs={}, facts=facts)
+    assert failing(site, SPECS["flows_valid"]) == expected
+
+
 def test_lines_that_nobody_accounts_for_are_named(site: Site) -> None:
     record = site.storage.record("flows", LAST)
     assert record is not None

@@ -138,6 +138,12 @@ def rubbish(site: Site) -> None:
         handle.write('{"ts": \n' * 15)
 
 
+def rubbish_above_all(site: Site) -> None:
+    lines = sum(log(site.root, s).read_text(encoding="utf-8").count("\n") for s in SENSORS)
+    with log(site.root, "core").open("a", encoding="utf-8") as handle:
+        handle.write('{"ts": \n' * (lines + 1))
+
+
 def rubbish_alone(site: Site) -> None:
     for sensor in SENSORS:
         write(log(site.root, sensor), [r | {"ts": "soon"} for r in records(sensor, LAST)])
@@ -232,6 +238,16 @@ FAULTS = (
         ),
     ),
     Fault("lines cannot be read", rubbish, ("flows_complete.quarantined_share",)),
+    Fault(
+        "more lines cannot be read than can",
+        rubbish_above_all,
+        (
+            "flows_valid.readable_share",
+            "flows_complete.quarantined_share",
+            "flows_complete.quarantined_rise_chance",
+        ),
+        "unverified",
+    ),
     Fault(
         "no line can be read",
         rubbish_alone,

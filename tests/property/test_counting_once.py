@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.counting.attribution import Attribution
 from pipeline.counting.once import COUNTS, Rules, count_once
 from pipeline.sources.base import RAW
+from tests.examples import examples
 from tests.oracle import counting as oracle
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
@@ -48,7 +49,7 @@ def comparable(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return sorted(tuple(str(r[n]) for n in names) for r in rows)
 
 
-@settings(max_examples=260, deadline=None, derandomize=True)
+@settings(max_examples=examples(90))
 @given(st.lists(records(), max_size=9), st.sampled_from([(), ("t2",), ("edge", "t1")]), st.booleans())
 def test_every_record_is_counted_as_the_rules_say(
     rows: list[dict[str, Any]], sensors: tuple[str, ...], cut: bool
@@ -63,7 +64,7 @@ def test_every_record_is_counted_as_the_rules_say(
     assert len(inside) == found.height + sum(asdict(dropped).values())
 
 
-@settings(max_examples=140, deadline=None, derandomize=True)
+@settings(max_examples=examples(45))
 @given(st.lists(records(), max_size=9), st.randoms(use_true_random=False))
 def test_the_order_in_which_records_are_read_changes_nothing(rows: list[dict[str, Any]], random: Any) -> None:
     rows = [r | {"source_line": n} for n, r in enumerate(rows, 1)]

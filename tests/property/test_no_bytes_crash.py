@@ -14,6 +14,7 @@ from pipeline.schemas import MAX_FLOW_BYTES
 from pipeline.sources.base import RAW, REASONS, Account, Block, DocumentReader, ReadOptions
 from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 from tests.property.mangled import mangle, seeds
 
 LATEST = 4_000_000_000_000_000
@@ -69,7 +70,7 @@ def read(encoding: str, data: bytes, rng: random.Random) -> None:
     assert account.flows == sum(p.rows.height for p in parsed)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(40))
 @given(st.sampled_from(sorted(SEEDS)), st.integers(0, 2**32))
 def test_a_mangled_log_is_read_to_its_end_by_the_format_it_looks_like(name: str, seed: int) -> None:
     data = mangle(SEEDS[name], seed)
@@ -82,14 +83,14 @@ def test_a_mangled_log_is_read_to_its_end_by_the_format_it_looks_like(name: str,
 
 
 @pytest.mark.parametrize("encoding", sorted(READERS))
-@settings(max_examples=18, deadline=None, derandomize=True)
+@settings(max_examples=examples(6))
 @given(st.sampled_from(sorted(SEEDS)), st.integers(0, 2**32))
 def test_every_reader_survives_any_log(encoding: str, name: str, seed: int) -> None:
     read(encoding, mangle(SEEDS[name], seed), random.Random(seed))
 
 
 @pytest.mark.parametrize("encoding", sorted(READERS))
-@settings(max_examples=18, deadline=None, derandomize=True)
+@settings(max_examples=examples(6))
 @given(st.binary(max_size=200), st.integers(0, 2**32))
 def test_every_reader_survives_any_bytes(encoding: str, data: bytes, seed: int) -> None:
     read(encoding, data, random.Random(seed))

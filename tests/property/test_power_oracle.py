@@ -19,6 +19,7 @@ from pipeline.groups import Groups
 from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import POWER_MAP
 from pipeline.trials.power import seed_power
+from tests.examples import examples
 from tests.oracle import rules as oracle
 from tests.property.seed_cases import LARGEST, daily_frame
 from tests.property.test_rules_oracle import DAY, NAMED, PROFILE, judgings, rule_of, windows
@@ -35,7 +36,7 @@ def power_of(rows: list[Any], rule: Rule, read: list[dt.date], groups: dict[str,
 def test_the_extra_alerts_and_one_less_does_not_under_every_reference_fill_and_floor() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(PROFILE, max_examples=560)
+    @settings(PROFILE, max_examples=examples(190))
     @given(windows(), judgings(), st.sets(st.integers(1, 35)), st.booleans())
     def check(rows: list[Any], judging: oracle.Judging, extra: set[int], named: bool) -> None:
         groups = NAMED if named else {}

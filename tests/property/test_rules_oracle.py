@@ -21,11 +21,12 @@ from pipeline.groups import Groups
 from pipeline.methods.seed import score
 from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import FLOWS
+from tests.examples import examples
 from tests.oracle import rules as oracle
 from tests.oracle.seed import Numbers
 from tests.property.seed_cases import daily_frame
 
-PROFILE = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+PROFILE = settings(suppress_health_check=list(HealthCheck))
 DAY = dt.date(2026, 6, 30)
 NOON = dt.datetime(2026, 6, 30, 12, tzinfo=dt.UTC)
 FIELDS = ("bytes_in", "bytes_out", "bytes", "flows", "peers", "ports")
@@ -76,7 +77,7 @@ def frame(flows: list[dict[str, Any]]) -> pl.DataFrame:
     return FLOWS.conform(pl.DataFrame(flows, schema={c: FLOWS.schema[c] for c in flows[0]} if flows else FLOWS.schema))
 
 
-@settings(PROFILE, max_examples=600)
+@settings(PROFILE, max_examples=examples(200))
 @given(st.lists(flow(), max_size=14), series())
 def test_daily_values_of_any_measure_equal_the_naive_ones(flows: list[dict[str, Any]], of: oracle.Series) -> None:
     found = build_daily(frame(flows), [measure(of)], DAY)
@@ -87,7 +88,7 @@ def test_daily_values_of_any_measure_equal_the_naive_ones(flows: list[dict[str, 
     assert (found["flows"].sum(), found["flows_unknown"].sum()) == (len(mine), unknown)
 
 
-@settings(PROFILE, max_examples=300)
+@settings(PROFILE, max_examples=examples(100))
 @given(st.lists(flow(), max_size=14), series())
 def test_what_adds_up_adds_up_for_any_measure(flows: list[dict[str, Any]], of: oracle.Series) -> None:
     small = [f | {c: None if f[c] is None else f[c] % 1000 for c in ("bytes", "bytes_in", "bytes_out")} for f in flows]
@@ -181,7 +182,7 @@ def judged(rows: list[Any], rule: Rule, read: list[dt.date], groups: dict[str, s
 def test_every_verdict_of_every_reference_and_fill_equals_the_naive_one() -> None:
     seen: Counter[tuple[str, str, bool]] = Counter()
 
-    @settings(PROFILE, max_examples=900)
+    @settings(PROFILE, max_examples=examples(300))
     @given(windows(), judgings(), st.sets(st.integers(1, 35)), st.booleans())
     def check(rows: list[Any], judging: oracle.Judging, extra: set[int], named: bool) -> None:
         groups = NAMED if named else {}

@@ -15,10 +15,11 @@ from pipeline.alerts import build_alerts, seed_table
 from pipeline.daily import build_daily
 from pipeline.days import day_bounds_utc, day_of
 from pipeline.schemas import FLOWS
+from tests.examples import examples
 from tests.oracle import seed as oracle
 from tests.property.seed_cases import RULES, TWIN, Case, cases, daily_frame, flow_frame, run_pipeline
 
-PROFILE = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+PROFILE = settings(suppress_health_check=list(HealthCheck))
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Africa/Cairo", "Asia/Kathmandu")
 CLOCK_CHANGES = (
     dt.date(2018, 11, 4),  # Sao Paulo: the day begins at 01:00. New York: 25 hours.
@@ -73,7 +74,7 @@ def assert_same_alerts(case: Case, scores: pl.DataFrame, verdicts: list[oracle.V
 def test_every_verdict_equals_the_naive_reading() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(PROFILE, max_examples=2_000)
+    @settings(PROFILE, max_examples=examples(670))
     @given(cases(), st.sampled_from(ZONES))
     def check(case: Case, zone: str) -> None:
         verdicts = case.verdicts()
@@ -124,7 +125,7 @@ def flows_near_midnight(draw: st.DrawFn) -> tuple[str, dt.date, list[oracle.Flow
     return zone, day, flows
 
 
-@settings(PROFILE, max_examples=400)
+@settings(PROFILE, max_examples=examples(130))
 @given(flows_near_midnight())
 def test_daily_rows_from_flows_equal_the_naive_sums(case: tuple[str, dt.date, list[oracle.Flow]]) -> None:
     zone, day, flows = case

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.alerts import build_alerts, seed_table
 from pipeline.daily import build_daily
 from pipeline.detections import Rule
+from tests.examples import examples
 from tests.oracle import seed as oracle
 from tests.property.seed_cases import RULES, TWIN, flow_frame, run_pipeline
 
@@ -117,7 +118,10 @@ def same_hundredth(a: float | None, b: float | None) -> bool:
 def test_alerts_equal_the_search_in_sql(rule: Rule) -> None:
     twin, alerts, db = rule.id == TWIN, 0, duckdb.connect()
 
-    @settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples(50),
+        suppress_health_check=list(HealthCheck),
+    )
     @given(flow_lists(twin), st.integers(1, 6), st.sampled_from(["3", "1", "2.5"]))
     def check(flows: list[oracle.Flow], minimum: int, k: str) -> None:
         nonlocal alerts

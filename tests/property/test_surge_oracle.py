@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.methods.surge import Params, raw_scores
 from pipeline.methods.surge.rarity import Excesses
 from pipeline.methods.surge.tail import fit_tail
+from tests.examples import examples
 from tests.oracle import surge as oracle
 
 LAST = dt.date(2026, 6, 30)
@@ -53,7 +54,7 @@ def judged(rows: list[oracle.Row]) -> bool:
     return any(r.day == LAST for r in rows) and any(first <= r.day < LAST and not r.explained_by for r in rows)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(fleets().filter(judged))
 def test_raw_scores_equal_a_naive_reading(rows: list[oracle.Row]) -> None:
     found = raw_scores(frame(rows), [LAST], PARAMS)
@@ -86,7 +87,7 @@ def pools(draw: st.DrawFn) -> list[oracle.Raw]:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(70))
 @given(pools(), st.floats(-2, 6))
 def test_the_slow_tail_counts_cases_as_a_naive_reading_does(pool: list[oracle.Raw], threshold: float) -> None:
     rows = pl.DataFrame(
@@ -104,7 +105,7 @@ def test_the_slow_tail_counts_cases_as_a_naive_reading_does(pool: list[oracle.Ra
     assert seen == oracle.slow_counts(pool, threshold)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 60))
 def test_what_befell_many_on_one_day_counts_as_a_naive_reading_does(seed: int, days: int, flood: int) -> None:
     rng = np.random.default_rng(seed)
@@ -120,7 +121,7 @@ def test_what_befell_many_on_one_day_counts_as_a_naive_reading_does(seed: int, d
             assert tail.counts[place] == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(35))
 @given(pools().filter(bool))
 def test_rarity_is_the_share_of_past_days_with_as_much_excess(pool: list[oracle.Raw]) -> None:
     rows = pl.DataFrame(

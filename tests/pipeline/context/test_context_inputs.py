@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.context import INPUTS, load_context
@@ -180,7 +180,6 @@ SPANS = st.lists(
 )
 
 
-@settings(deadline=None, derandomize=True)
 @given(SPANS)
 def test_leases_clash_when_a_day_of_an_address_has_two_assets(spans: list[tuple[str, str, int, int]]) -> None:
     first = D(2026, 1, 1)
@@ -204,7 +203,6 @@ PIECES = st.sampled_from(WORDS + SIGNS + VALUES)
 TEXTS = st.lists(PIECES, max_size=40).map(lambda parts: "".join(parts).encode())
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.sampled_from(sorted(INPUTS)), st.one_of(TEXTS, st.binary(max_size=200)))
 def test_whatever_the_bytes_there_is_a_table_or_an_error(name: str, data: bytes) -> None:
     try:
@@ -219,7 +217,6 @@ def test_whatever_the_bytes_there_is_a_table_or_an_error(name: str, data: bytes)
 WHOLE = parquet(address=[f"10.0.0.{n}" for n in range(50)], group=["a"] * 50, valid_from=[D(2026, 1, 1)] * 50)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.data())
 def test_a_damaged_parquet_file_is_a_table_or_an_error(data: st.DataObject) -> None:
     cut = bytearray(WHOLE)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.context import INPUTS, Context
@@ -76,7 +76,6 @@ NETWORKS = st.builds(
 )
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(NETWORKS, max_size=8), st.lists(st.integers(0, 15), max_size=8))
 def test_covering_networks_are_those_that_hold_the_address(networks: list[str], numbers: list[int]) -> None:
     ips = [str(ipaddress.ip_address(0x0A000000 + n)) for n in numbers]

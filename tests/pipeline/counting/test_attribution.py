@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.counting.attribution import Attribution, Rule, days_held
 from pipeline.days import day_bounds_utc
+from tests.examples import examples
 
 DAY = dt.date(2026, 10, 24)
 ZONE = "Europe/Berlin"
@@ -72,7 +73,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=examples(40))
 @given(ROWS, st.sampled_from(get_args(Rule)))
 def test_the_days_add_up_to_the_whole_whatever_the_rule(rows: list[dict[str, Any]], rule: str) -> None:
     held = days_held(pl.DataFrame(rows, schema=SCHEMA), ZONE, rule)
@@ -86,7 +87,7 @@ def test_the_days_add_up_to_the_whole_whatever_the_rule(rows: list[dict[str, Any
     assert sum(sum(v) for v in found.values()) == sum(r["bytes"] or 0 for r in rows)
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=examples(40))
 @given(ROWS)
 def test_a_day_gets_the_share_of_the_time_rounded_to_the_byte(rows: list[dict[str, Any]]) -> None:
     first, end = day_bounds_utc(DAY, ZONE)

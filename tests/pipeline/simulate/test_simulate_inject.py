@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from pipeline.simulate.inject import LABELS, Injection, InjectionError, inject
 
-PROFILE = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+PROFILE = settings(suppress_health_check=list(HealthCheck))
 MONDAY = dt.date(2025, 1, 6)
 
 

@@ -23,7 +23,7 @@ from pipeline.simulate.world_site import LOGS, TABLES, write_logs, write_tables
 from pipeline.site import open_site
 from pipeline.stored.stages import make_daily, make_flows
 
-PROFILE = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+PROFILE = settings(suppress_health_check=list(HealthCheck))
 KEYS = ["day", "src_ip"]
 SERVERS = server_addresses(3)
 Totals = Counter[tuple[str, str]]

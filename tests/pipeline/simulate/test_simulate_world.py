@@ -14,10 +14,9 @@ from polars.testing import assert_frame_equal
 from pipeline.simulate.lookalikes import CAUSES
 from pipeline.simulate.settings import BASKETS, Attack, Kind, WorldSettings, default_attacks
 from pipeline.simulate.world import World, make_world
+from tests.examples import examples
 
-PROFILE = settings(
-    deadline=None, derandomize=True, database=None, max_examples=60, suppress_health_check=list(HealthCheck)
-)
+PROFILE = settings(deadline=None, max_examples=examples(20), suppress_health_check=list(HealthCheck))
 KEYS = ["day", "src_ip"]
 FRAMES = ("daily", "labels", "events", "thefts", "leases", "truth", "calendar")
 SMALL = WorldSettings(seed=9, clients=600)

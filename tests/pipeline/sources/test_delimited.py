@@ -19,6 +19,7 @@ from pipeline.sources.delimited import DelimitedDecoder, Layout
 from pipeline.sources.records import RecordReader, bare_lines, whole_lines
 from pipeline.sources.texts.quoting import MAX_RECORD_LINES
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 
 COLUMNS = ("one", "two", "three")
 LAYOUT = Layout(trailing=False, aliases={c: (c,) for c in COLUMNS}, header=re.compile(r"(?i)\bone\b"))
@@ -58,7 +59,7 @@ CELL = st.text(alphabet='a1",\n;é', max_size=6)
 ROWS = st.lists(st.tuples(CELL, CELL, CELL), max_size=8)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(70))
 @given(
     rows=ROWS,
     splits=st.lists(st.integers(0, 50), max_size=5),
@@ -76,7 +77,7 @@ def test_what_the_csv_module_writes_is_read_as_it_was(
     assert (counts["rejects"], counts["open"]) == ([], [])
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(70))
 @given(
     lines=st.lists(st.text(alphabet='a1",', min_size=1, max_size=9), max_size=10),
     splits=st.lists(st.integers(0, 50), max_size=3),
@@ -97,7 +98,7 @@ def test_any_lines_are_read_as_the_csv_module_reads_each_or_set_aside(lines: lis
     assert len(counts["rejects"]) == len(closed) - len(good)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(70))
 @given(
     data=st.lists(st.sampled_from([b'"', b",", b"\n", b"a", b"one", b"1", b"\r", b"\xff", b"\x00", HEADER.encode()])),
     splits=st.lists(st.integers(0, 50), max_size=4),

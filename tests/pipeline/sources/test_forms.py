@@ -13,6 +13,7 @@ from pipeline.counting.once import count_once
 from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions
 from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 
 LATEST = 4_000_000_000_000_000
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
@@ -237,7 +238,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=90, deadline=None, derandomize=True)
+@settings(max_examples=examples(30))
 @given(
     name=st.sampled_from(["suricata", "ecs", "ocsf", "cim_json"]),
     changes=st.lists(

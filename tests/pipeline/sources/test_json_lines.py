@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources import json_lines
+from tests.examples import examples
 
 FIELDS = {
     "ts": ("event.start", "@timestamp"),
@@ -58,7 +59,7 @@ def frame(lines: list[str]) -> pl.DataFrame:
     return pl.DataFrame({"source_line": range(1, len(lines) + 1), "raw": lines}, schema=schema)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(130))
 @given(lines=st.lists(st.one_of(LINES, LINES, LINES, JUNK), min_size=1, max_size=4), numbers=st.booleans())
 def test_lines_decoded_at_once_and_one_by_one_say_the_same(lines: list[str], numbers: bool) -> None:
     found, broken = json_lines.decode(frame(lines), FIELDS, "bad_json", numbers=numbers)

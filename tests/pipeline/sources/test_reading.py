@@ -16,6 +16,7 @@ from pipeline.settings import LimitSettings
 from pipeline.sources import reading
 from pipeline.sources.base import Block
 from pipeline.sources.reading import LineStream, compression_of, open_bytes
+from tests.examples import examples
 
 TEXT = b"".join(b"line %d\n" % i for i in range(2_000))
 Compress = Callable[[bytes], bytes]
@@ -107,7 +108,7 @@ def test_a_last_line_without_its_end_is_a_block_of_its_own(tmp_path: Path) -> No
     assert (last.data, last.first_line, last.unterminated) == (b"c", 3, True)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(20))
 @given(st.lists(st.sampled_from([b"", b"a", b"bb", b"\r", b"a,b"]), max_size=12), st.booleans(), st.integers(1, 9))
 def test_blocks_of_any_size_hold_the_same_lines(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], ended: bool, size: int

@@ -21,6 +21,7 @@ from pipeline.sources.records import RecordReader
 from pipeline.sources.registry import READERS
 from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 from tests.oracle.zeek import conn, jsonl
 from tests.real_files import SAMPLES, needs_samples
 
@@ -318,7 +319,10 @@ def test_a_file_cut_short_is_an_error_that_says_what_to_do(tmp_path: Path, keep:
         table_encoding(path, "vpc", "x")
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6))
 def test_damage_anywhere_is_an_error_or_harmless(tmp_path: Path, changes: list[tuple[float, int]]) -> None:
     path = tmp_path / "damaged.parquet"
@@ -377,7 +381,10 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
     return frame.with_columns(pl.col(c).cast(t, strict=False) for c, t in types.items())
 
 
-@settings(max_examples=70, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(frame=frames(), watched=st.sampled_from([None, SERVER, "10.1.0.0/28"]), keep_untimed=st.booleans())
 def test_the_typed_way_comes_to_what_the_text_of_the_values_says(
     tmp_path: Path, frame: pl.DataFrame, watched: str | None, keep_untimed: bool

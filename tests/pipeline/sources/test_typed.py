@@ -18,6 +18,7 @@ from pipeline.sources.formats.vpc import DEFAULT
 from pipeline.sources.records import RecordReader
 from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 
 START = 1_795_132_800
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
@@ -143,7 +144,7 @@ def read(name: str, lines: list[str], chosen: ReadOptions, *, typed: bool) -> Pa
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(
     made=records(),
     watched=st.sampled_from([None, SERVER, "10.1.0.0/28"]),

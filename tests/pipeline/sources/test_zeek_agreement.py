@@ -15,13 +15,14 @@ from pipeline.sources.formats import zeek_tsv
 from pipeline.sources.formats.zeek_json import ZeekJsonReader
 from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 from tests.oracle.zeek import FIELDS, Kept, NaiveReader, Reading, conn, header
 
 NETWORKS = ("192.0.2.0/28", "2001:db8:25::/48")
 INVENTORY = Inventory([InventoryEntry(address=n, category=("email_server",)) for n in NETWORKS])
 LATEST_US = 1_900_000_000_000_000
-EXAMPLES = settings(max_examples=35, deadline=None, derandomize=True, database=None)
-MANY = settings(EXAMPLES, max_examples=70)
+EXAMPLES = settings(max_examples=examples(15))
+MANY = settings(EXAMPLES, max_examples=examples(25))
 
 GOOD = {
     "ts": ["1790856000.000000", "1790899199.999999", "1790856000"],

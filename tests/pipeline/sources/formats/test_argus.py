@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read_blocks, read_lines, starts
 
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
@@ -162,7 +163,7 @@ def test_a_header_of_which_no_column_is_known_gives_no_flows() -> None:
 REAL = [FLOW, SHORT, row(), row(dir="  <?>"), row(proto="icmp", sp="0x0403"), row() + ',"x, y"']
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(15))
 @given(data=st.data())
 def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(data: st.DataObject) -> None:
     real = st.sampled_from(REAL).map(str.encode)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.sources.formats import asa
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import read, reader
 from tests.real_files import GOLDEN
 
@@ -268,7 +269,7 @@ def test_the_documented_case_knows_the_mail_server_as_a_client() -> None:
 JUNK = st.one_of(st.binary(max_size=20), st.text("():/%-: 1Tx\t\x00é", max_size=20).map(str.encode))
 
 
-@settings(max_examples=70, deadline=None, derandomize=True)
+@settings(max_examples=examples(25))
 @given(
     cuts=st.lists(st.integers(0, 200), max_size=3),
     junk=st.lists(JUNK, max_size=4),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.sources.base import Block, Parsed
 from pipeline.sources.formats import azure
 from pipeline.sources.registry import READERS, detect
+from tests.examples import examples
 from tests.pipeline.sources.forms_read import read, read_bytes, read_document, read_file, rows
 from tests.pipeline.sources.lines import options
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
@@ -231,7 +232,7 @@ def naive(tuple_: str) -> tuple[int, int] | None:
     return int(cells[12] or 0), int(cells[10] or 0)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.lists(tuples(), max_size=5), min_size=1, max_size=5), st.sampled_from([None, 2]))
 def test_any_document_adds_up_as_its_tuples_do(groups: list[list[str]], indent: int | None) -> None:
     data = json.dumps({"records": [nsg(*g) for g in groups]}, indent=indent).encode()
@@ -246,7 +247,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(
     st.lists(st.one_of(tuples(), JUNK), max_size=4),
     JUNK,

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
 
 HEAD = "<14>Nov 20 08:00:56 nss "
@@ -86,7 +87,7 @@ def test_lines_of_several_vendors_are_read_and_warned_of_where_one_vendor_s_form
 TEXTS = [*DIALECTS.values(), "CEF:0|a|b|c|", "LEEF:2.0|a|b|c|d|^|src=1^srcBytes=2", "x", '"', ""]
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from(TEXTS), max_size=8), st.integers(0, 8), st.integers(1, 300))
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int, end: int) -> None:
     cut = [*lines, ZSCALER[:end]]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.sources.base import Parsed
 from pipeline.sources.formats import checkpoint
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.forms_read import read, read_bytes, read_file, rows
 from tests.real_files import SAMPLES, needs_samples
 
@@ -189,7 +190,7 @@ def test_a_real_update_gives_its_counters() -> None:
     assert rows(parsed, "duration", "src_translated_ip", "dest_translated_ip") == [(40_000_000, "10.160.142.204", None)]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(15))
 @given(st.text(max_size=12), st.sampled_from(["syslog", "structured"]))
 def test_whatever_a_value_holds_the_others_stay(value: str, style: str) -> None:
     value = value.replace("\n", " ").replace("\r", " ").encode(errors="replace").decode()
@@ -197,7 +198,7 @@ def test_whatever_a_value_holds_the_others_stay(value: str, style: str) -> None:
     assert rows(parsed, *COLUMNS) == [EXPECTED]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(15))
 @given(st.sampled_from(STYLES), st.integers(0, 900), st.binary(max_size=8), st.booleans())
 def test_no_bytes_break_the_reader(style: str, at: int, junk: bytes, cut: bool) -> None:
     data = line(style, FIELDS | COUNTERS).encode()

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, ip_bytes, only, read, read_blocks, read_lines
 
 ENDED = (
@@ -65,7 +66,7 @@ def test_events_of_connections_that_go_on_or_have_no_counters_are_no_flows() -> 
     assert dict(read("conntrack_json", begun).account.warnings) == {"begin": 1}
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from([ENDED, NEW, ENDED[:120], ENDED.replace("src=10", "src=x"), "", "[1.5] [DESTROY]"]),
                 max_size=6), st.integers(0, 6))  # fmt: skip
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

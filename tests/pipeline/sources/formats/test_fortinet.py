@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import read
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
@@ -216,7 +217,7 @@ JUNK = st.one_of(st.binary(max_size=20), st.text('",= \\rcvdbyte1\t\x00é', max_
 VALUES = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(['"', "1e9", "9" * 30, '"a b"', "-1", ""]))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(20))
 @given(
     changes=st.lists(st.dictionaries(st.sampled_from(sorted(RECORD)), VALUES, max_size=3), max_size=4),
     cuts=st.lists(st.integers(0, 500), max_size=3),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.sources.base import merge
 from pipeline.sources.registry import detect
 from pipeline.sources.tables import TableReader, table_encoding
+from tests.examples import examples
 from tests.pipeline.sources.forms_read import read, read_bytes, read_document, read_file, rows
 from tests.pipeline.sources.lines import options
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
@@ -136,7 +137,7 @@ def test_real_entries_give_their_known_totals(
 VALUES = st.one_of(st.none(), st.integers(-5, 2**70), st.floats(), st.text(max_size=6), st.just({"a": 1}), st.just([1]))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(15))
 @given(
     st.lists(
         st.dictionaries(

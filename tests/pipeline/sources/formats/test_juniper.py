@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
 
 PAIRS = (
@@ -73,7 +74,7 @@ def test_a_quote_inside_a_value_makes_no_field() -> None:
     assert only(read("juniper", forged))["other_bytes_in"] == 5_420
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.one_of(st.sampled_from([STRUCTURED, PLAIN, PLAIN[:99], ""]), st.text(max_size=30).map(
     lambda t: "".join(t.splitlines()))), max_size=6), st.integers(0, 6))  # fmt: skip
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

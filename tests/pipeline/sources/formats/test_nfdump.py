@@ -12,6 +12,7 @@ from pipeline.sources.base import DocumentReader, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 from tests.pipeline.sources.lines import LATEST, ends, ip_bytes, only, read_blocks, read_lines, starts
 
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
@@ -348,7 +349,7 @@ def test_each_encoding_is_known_by_its_content(encoding: str, lines: list[str]) 
     assert detect(("\n\n" + "\n".join(lines)).encode(), "nfdump", "x") == encoding
 
 
-@settings(max_examples=70, deadline=None, derandomize=True)
+@settings(max_examples=examples(25))
 @given(data=st.data(), encoding=st.sampled_from(sorted(REAL)))
 def test_no_bytes_break_a_reader_and_every_line_is_accounted_for(data: st.DataObject, encoding: str) -> None:
     real = st.sampled_from(REAL[encoding]).map(str.encode)

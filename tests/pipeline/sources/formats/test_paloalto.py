@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import read
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
@@ -209,7 +210,7 @@ def test_real_records_of_four_releases_have_their_known_bytes() -> None:
 CELL = st.text('",1ab TRAFFIC/:2026=', max_size=12)
 
 
-@settings(max_examples=70, deadline=None, derandomize=True)
+@settings(max_examples=examples(25))
 @given(
     records=st.lists(
         st.tuples(CELL, CELL, CELL, st.integers(0, 10**9), st.integers(0, 10**9), st.sampled_from([46, 53, 115])),
@@ -231,7 +232,7 @@ def test_whatever_stands_in_other_cells_bytes_are_those_that_csv_finds(records: 
 JUNK = st.one_of(st.binary(max_size=20), st.text('",/: 1Tx\t\x00é', max_size=20).map(str.encode))
 
 
-@settings(max_examples=70, deadline=None, derandomize=True)
+@settings(max_examples=examples(25))
 @given(
     cells=st.lists(st.dictionaries(st.sampled_from(sorted(PLACES)), st.text(max_size=8), max_size=3), max_size=4),
     cuts=st.lists(st.integers(0, 400), max_size=3),

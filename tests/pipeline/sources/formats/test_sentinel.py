@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
 
 LOG: dict[str, Any] = {
@@ -121,7 +122,7 @@ def test_sessions_of_asim_that_begin_were_denied_or_are_of_another_schema_are_no
 TABLE = [*as_csv(LOG), as_csv(LOG | BY_DEVICE)[1], "x", '"', "", '"a\nb"'.replace("\n", " ")]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from(TABLE), max_size=8), st.integers(0, 8))
 def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:
     whole = read_lines("sentinel_cef_csv", lines)

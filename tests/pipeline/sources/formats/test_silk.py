@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, ip_bytes, only, read_blocks, read_lines, starts
 
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
@@ -127,7 +128,7 @@ def test_records_of_clients_alone_are_warned_of() -> None:
 REAL = [TITLES, padded(TITLES), row(), padded(row()), row().replace("|", ",")]
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(15))
 @given(data=st.data())
 def test_no_bytes_break_the_reader_and_every_line_is_accounted_for(data: st.DataObject) -> None:
     real = st.sampled_from(REAL).map(str.encode)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
 
 PAIRS = (
@@ -67,7 +68,7 @@ def test_what_quotes_hold_is_no_field() -> None:
     assert only(read("sonicwall", f'{CLOSED} usr="x rcvd=9"'))["other_bytes_in"] == 5_420
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from([CLOSED, CLOSED[:150], CLOSED.replace("src=", "src=x"), "", '"', "id= m=537"]),
                 max_size=6), st.integers(0, 6))  # fmt: skip
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

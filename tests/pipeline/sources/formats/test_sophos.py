@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
 
 DEVICE = (
@@ -67,7 +68,7 @@ def test_records_in_between_are_cumulative_and_all_but_connections_are_no_flows(
     assert (parsed.account.ignored, dict(parsed.account.quarantined)) == (4, {"bad_line": 3})
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from([DEVICE, CENTRAL, DEVICE[:150], CENTRAL.replace("src_ip=", "src_ip=x"), "", '"']),
                 max_size=6), st.integers(0, 6))  # fmt: skip
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
 
 LINE = (
@@ -49,7 +50,7 @@ def test_all_but_connections_that_were_let_through_are_no_flows() -> None:
     assert (parsed.account.ignored, dict(parsed.account.quarantined)) == (3, {"bad_line": 3})
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from([LINE, LINE[:150], LINE.replace("src=", "src=x"), "", '"', "id=firewall"]), max_size=6),
        st.integers(0, 6))  # fmt: skip
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.forms_read import rows
 from tests.pipeline.sources.lines import only, read, read_blocks, read_lines
 
@@ -69,7 +70,7 @@ def test_templates_are_comments_and_what_is_no_datagram_is_set_aside() -> None:
     assert dict(parsed.account.quarantined) == {"bad_json": 3}
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from([datagram(CLIENT | TIMES, SERVER | TIMES), datagram(), "x", "", datagram([{"I": 1}])]),
                 max_size=6), st.integers(0, 6))  # fmt: skip
 def test_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

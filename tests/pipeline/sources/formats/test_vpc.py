@@ -12,6 +12,7 @@ from pipeline.sources.base import Block, DocumentReader, Parsed, ReadOptions, me
 from pipeline.sources.formats.vpc import DEFAULT, GATEWAY
 from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 from tests.pipeline.sources.lines import only, read_lines
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
@@ -288,7 +289,7 @@ def test_a_real_log_gives_its_known_sums_by_direction(name: str) -> None:
     assert (parsed.account.flows, *sums) == RAW_SUMS[name]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(15))
 @given(
     changes=st.lists(
         st.dictionaries(

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
 
 ENDED = (
@@ -73,7 +74,7 @@ def test_packets_requests_and_refused_connections_are_no_flows_and_torn_ones_are
     assert dict(parsed.account.quarantined) == {"bad_line": 3}
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from([ENDED, PROXIED, ENDED[:200], ENDED.replace("10.1.0.11", "10.1"), "", '"']),
                 max_size=6), st.integers(0, 6))  # fmt: skip
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

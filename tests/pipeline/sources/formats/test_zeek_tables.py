@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.sources.base import Parsed
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import only, read, read_blocks, read_lines
 
 FIELDS = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration",
@@ -136,7 +137,7 @@ def test_other_logs_and_messages_on_the_same_wire_are_ignored_and_broken_ones_se
     assert dict(parsed.account.quarantined) == {"bad_line": 3, "bad_number": 1}
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from([*table(","), "#close", "", ",".join(CELLS[:-1]), '"', "x\x00y", ",,,"]), max_size=8),
        st.integers(0, 8))  # fmt: skip
 def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:
@@ -146,7 +147,7 @@ def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], a
     assert whole.rows.equals(parts.rows)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b" ")), max_size=5), st.integers(0, 120))
 def test_no_bytes_break_the_reading_of_messages(junk: list[bytes], at: int) -> None:
     line = (HEAD + "\t".join(CELLS)).encode()

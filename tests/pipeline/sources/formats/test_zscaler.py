@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
 
 RECORD = {
@@ -80,7 +81,7 @@ def test_a_label_that_pretends_to_be_a_counter_is_set_aside() -> None:
     assert (parsed.rows.height, dict(parsed.account.quarantined)) == (1, {"bad_line": 2})
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(10))
 @given(st.lists(st.sampled_from([as_pairs(), as_pairs()[:150], as_pairs(csip="x"), "", '"', "csip="]), max_size=6),
        st.integers(0, 6))  # fmt: skip
 def test_no_lines_break_the_reader_and_blocks_read_as_the_whole(lines: list[str], at: int) -> None:

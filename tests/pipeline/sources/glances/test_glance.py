@@ -12,8 +12,9 @@ from pipeline.addresses import canonical_address
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry
 from pipeline.sources.glances import glance
+from tests.examples import examples
 
-MANY = settings(max_examples=120, deadline=None, derandomize=True, database=None)
+MANY = settings(max_examples=examples(40))
 
 
 def fits(pattern: str | None, texts: list[str]) -> list[bool]:

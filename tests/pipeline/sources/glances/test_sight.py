@@ -28,6 +28,7 @@ from pipeline.sources.glances.templates import Maker, Slot
 from pipeline.sources.records import JsonDecoder, JsonReader
 from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
+from tests.examples import examples
 from tests.pipeline.sources.test_zeek_agreement import blocks_of, facts
 
 DELIMITED = {"cim_csv": ",", "vpc_text": " ", "silk": "|", "nfdump_csv": ",", "argus": ",", "table_csv": ","}
@@ -222,7 +223,7 @@ def mixed(name: str) -> tuple[str, list[str], list[str]]:
     return head, plain, spoilt(name, plain[7])
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(10))
 @given(
     st.sampled_from(["zeek_json", "cim_csv"]),
     st.lists(st.tuples(st.booleans(), st.integers(0, 10**6)), min_size=20, max_size=80),

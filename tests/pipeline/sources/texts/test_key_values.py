@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.texts import key_values
+from tests.examples import examples
 
 
 def found(line: str, *keys: str) -> tuple[str | None, ...]:
@@ -89,7 +90,7 @@ PAIRS = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(100))
 @given(pairs=st.lists(PAIRS, min_size=1, max_size=6))
 def test_values_are_those_of_a_reader_that_goes_from_left_to_right(pairs: list[tuple[str, str]]) -> None:
     line = " ".join(f"{key}={value}" for key, value in pairs)

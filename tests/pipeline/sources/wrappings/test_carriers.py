@@ -13,6 +13,7 @@ from pipeline.intake.lander import HEAD_BYTES
 from pipeline.sources.base import Parsed
 from pipeline.sources.registry import detect
 from pipeline.sources.wrappings import carriers, documents
+from tests.examples import examples
 from tests.pipeline.sources.forms_read import read_document
 
 LINE = "2 123456789012 eni-1 198.51.100.25 10.1.0.{0} 993 50001 6 8 {1} 1795161600 1795161660 ACCEPT OK"
@@ -135,7 +136,7 @@ def test_messages_of_cloudwatch_about_itself_are_no_lines() -> None:
     assert (parsed.rows.height, parsed.account.lines, parsed.account.quarantined.total()) == (2, 2, 0)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(20))
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=4) | st.just(b64("x")),

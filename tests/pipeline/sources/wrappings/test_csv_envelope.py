@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.sources.base import Block, merge
 from pipeline.sources.registry import READERS, detect
+from tests.examples import examples
 from tests.pipeline.sources.lines import options, read_lines
 
 PAIRS = (
@@ -48,7 +49,7 @@ def test_the_lines_in_a_column_are_read_as_the_lines_themselves(encoding: str, c
     assert found.account.balanced
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=examples(10))
 @given(st.lists(st.integers(1, 3), max_size=4))
 def test_where_a_table_is_cut_into_blocks_does_not_show(cuts: list[int]) -> None:
     table = exported([PAIRS.format(n) for n in range(1, 6)])

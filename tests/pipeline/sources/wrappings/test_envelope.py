@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
@@ -147,7 +147,6 @@ def test_what_an_export_puts_before_vpc_lines_is_taken_off() -> None:
     )
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(st.text(), st.sampled_from([wrapped(EVE, "message"), EVE, '{"message": "x"}'])),
