@@ -8,7 +8,6 @@ is known to `pipeline.objects`.
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import hashlib
 import json
 import os
@@ -24,7 +23,7 @@ from polars.io.plugins import register_io_source
 
 from pipeline.content import ContentHash, in_groups
 from pipeline.days import parse_day
-from pipeline.disk import REMEDIES, give_mode, writing
+from pipeline.disk import REMEDIES, give_mode, sync_folder, writing
 from pipeline.errors import Location, StorageError
 from pipeline.leftovers import remove_leftovers, temporary_suffix
 from pipeline.objects import LocalObjects, Objects
@@ -89,21 +88,9 @@ def replace_atomically(path: Path, write: Any) -> None:
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in the folder survive a power cut, where the file system can: shares of Windows cannot."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-            raise
-    finally:
-        os.close(handle)
 
 
 Footer = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
