@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import dagster as dg
 import polars as pl
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from assets import bad_days
 from assets.processes import alive
@@ -130,12 +131,15 @@ def run_days(
     days = days_of(context, site)
     again = context.run.tags.get(REFRESH_TAG) == "stale" or context.retry_number > 0
     quality_of, faults, total = remembering(day_quality), [], Total(stage)
+    red = _shown_as_failed(context, site, stage) if again else frozenset()
     with site_lock(site.storage.workspace, wait=True):
         for index, day in enumerate(days, 1):
             known = again and up_to_date(site, landing, stage, day, quality_of)
             if not known and failure_before(site, day, stage, own=False) is None:
                 fault = _run_day(context, site, day, make, total, describe=describe, reads=reads)
                 faults += [fault] if isinstance(fault, OSError) else []
+            elif known and day.isoformat() in red:
+                _say_again(context, site, stage, day, describe)
             report(stage, index, len(days))
     publish(site, total)
     policy = context.op_execution_context.op_def.retry_policy
@@ -180,6 +184,21 @@ def _run_day(
     shown = _metadata(record) | cost.as_dict() | (describe(day) if describe else {})
     context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
     return None
+
+
+def _shown_as_failed(context: dg.AssetExecutionContext, site: Site, stage: str) -> frozenset[str]:
+    """The stage's partitions that the UI holds for failed: a failed run was to make them, and none has since."""
+    known = get_and_update_asset_status_cache_value(context.instance, dg.AssetKey(stage), days := partitions_of(site))
+    return frozenset(known.deserialize_failed_partition_subsets(days).get_partition_keys() if known else ())
+
+
+def _say_again(
+    context: dg.AssetExecutionContext, site: Site, stage: str, day: dt.date, describe: Describe | None
+) -> None:
+    """Tell of a day that is stored as it would be now, as a run that failed did not come to it."""
+    if (record := site.storage.record(stage, day)) is not None:
+        shown = _metadata(record) | (describe(day) if describe else {})
+        context.log_event(dg.AssetMaterialization(stage, partition=day.isoformat(), metadata=shown))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import dagster as dg
 
 from assets.days import RANGE_END, RANGE_START
-from assets.processes.run_tags import ORIGIN
+from assets.processes.run_tags import by_command
 from pipeline.days import day_range, parse_day
 from pipeline.errors import NilometerError
 from pipeline.settings import NotifySettings
@@ -45,7 +45,7 @@ def sensors(site: Site) -> list[dg.SensorDefinition]:
         description=f"Posts each failed run to the webhook in {settings.url_env}.",
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
-        if ORIGIN in context.dagster_run.tags:
+        if by_command(context.dagster_run.tags):
             return  # Its exit code has told whoever ran the command.
         post(settings, os.environ, message(site, context.dagster_run, context.failure_event.message))
 

@@ -10,7 +10,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
@@ -19,16 +19,37 @@ _ROOM = "Make room, then run the same command again: what is stored is whole."
 _RIGHTS = "Let this user read and write the site's folders, then run the same command again: what is stored is whole."
 _DISK = "Look after the disk, then run the same command again."
 _OTHER = "A file is where a folder belongs, or a folder or link where a file does: move it away, then run it again."
+_LOCKS = "This file system has no locks (flock): keep the site on a disk of this machine, or mount it with them."
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _RIGHTS),
     **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN), _DISK),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _OTHER),
+    **dict.fromkeys((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS), _LOCKS),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n), then run it again."),
 }
 """What to do, by the system's number of the fault."""
+FILE_MODE = 0o640
 _PROBE_BYTES = 1 << 16
 _NUMBER = re.compile(r"\[Errno (\d+)\] (.*)")
+
+
+def give_mode(path: Path) -> None:
+    """Let the group read a file of ours, and others not; file systems that know no modes, such as FAT, refuse."""
+    with suppress(PermissionError):
+        path.chmod(FILE_MODE)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name in the folder survive a power cut, where the file system can: shares of Windows cannot."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+    finally:
+        os.close(handle)
 
 
 def told(error: BaseException) -> str | None:

@@ -55,6 +55,9 @@ def lock(path: Path, busy: BusyError | None) -> Iterator[int]:
         except BlockingIOError as error:
             assert busy is not None
             raise busy from error
+        except OSError as error:
+            error.filename = str(path)
+            raise
         yield handle
     finally:
         os.close(handle)

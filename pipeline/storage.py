@@ -23,14 +23,13 @@ from polars.io.plugins import register_io_source
 
 from pipeline.content import ContentHash, in_groups
 from pipeline.days import parse_day
-from pipeline.disk import REMEDIES, writing
+from pipeline.disk import REMEDIES, give_mode, sync_folder, writing
 from pipeline.errors import Location, StorageError
 from pipeline.leftovers import remove_leftovers, temporary_suffix
 from pipeline.objects import LocalObjects, Objects
 from pipeline.schemas import TABLES, Table
 
 FOOTER_KEY = "nilometer"
-FILE_MODE = 0o640
 ROW_GROUP_SIZE = 65_536
 DAMAGE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What Polars raises at a damaged file; a panic is no Exception, and would end a whole run."""
@@ -85,22 +84,13 @@ def replace_atomically(path: Path, write: Any) -> None:
     try:
         with writing(temporary):
             write(temporary)
-            temporary.chmod(FILE_MODE)
+            give_mode(temporary)
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in the folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 Footer = Mapping[str, Any] | Callable[[], Mapping[str, Any]]

@@ -7,6 +7,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from pipeline.leftovers import temporary_suffix
 from pipeline.schemas import ALERTS, FLOWS, TABLES
 from pipeline.site import PROJECT
 from tests.stored_days import stored_site
@@ -25,6 +26,9 @@ def test_every_query_runs_and_the_largest_clients_are_the_stored_ones(
     site.storage.write_day(ALERTS, day(2), ALERTS.conform(alert), inputs={})
     flow = pl.DataFrame([{"dest_ip": "192.0.2.10", "bytes_in": 5, "dest_category": ["email_server"]}])
     site.storage.write_day(FLOWS, day(2), FLOWS.conform(flow), inputs={})
+    for name in ("daily_traffic", "alerts", "flows"):  # The next state of a day, half-written.
+        written = site.storage.path(name, day(2))
+        written.with_name(f".{written.name}{temporary_suffix()}").write_bytes(b"PAR1")
     monkeypatch.chdir(tmp_path)
     largest, lines, servers = (duckdb.sql(q).fetchall() for q in re.findall(r"```sql\n(.+?)```", TEXT, re.DOTALL))
     traffic = pl.read_parquet(site.storage.root / "daily_traffic" / "*" / "*.parquet", hive_partitioning=False)
@@ -34,6 +38,7 @@ def test_every_query_runs_and_the_largest_clients_are_the_stored_ones(
     for code in re.findall(r"```python\n(.+?)```", TEXT, re.DOTALL):
         exec(code, found := {})
         assert found["alerts"]["client"].to_list() == ["10.0.0.1"]
+        assert found["flows"].select("day", "bytes_in").rows() == [(day(2), 5)]
 
 
 def test_flows_alone_have_their_day_from_the_folder() -> None:

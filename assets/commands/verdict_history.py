@@ -14,7 +14,7 @@ from pipeline.errors import StorageError
 from pipeline.site import Site
 from pipeline.stored.reasons import texts
 from pipeline.stored.verdict import Verdict
-from pipeline.stored.verdicts import Change, day_changes, history, known_days
+from pipeline.stored.verdicts import Change, as_noted, day_changes, history, known_days
 
 
 def print_history(site: Site, alert_id: str, *, as_json: bool) -> None:
@@ -46,18 +46,20 @@ def print_changes(
 ) -> None:
     """Print all changes of the verdicts of the days as they became known; what is not noted yet comes last.
 
-    With since only those that were noted then or later, and those not noted yet.
+    With since only those that were noted then or later, and those not noted yet. Where a clock was set back, a change
+    comes after those of its day that were there before, as what was told last of an alert is what stands.
 
     Raises:
         ConfigError: no rule of that id is in force, and none ever raised an alert on these days.
         StorageError: the history of one of the days is damaged.
     """
     asked = set(days)
-    found = [c for d in known_days(site.storage) if d in asked for c in day_changes(site.storage, d)]
-    if rule_id is not None and all(c.rule_id != rule_id for c in found):
+    told = [n for d in known_days(site.storage) if d in asked for n in as_noted(day_changes(site.storage, d))]
+    if rule_id is not None and all(c.rule_id != rule_id for _, c in told):
         site.rule(rule_id)
-    found = [c for c in found if rule_id in (None, c.rule_id) and _noted_from(c, since)]
-    found.sort(key=lambda c: (c.known_at is None, c.known_at or "", c.day, c.rule_id, c.client, c.number))
+    told = [(at, c) for at, c in told if rule_id in (None, c.rule_id) and _noted_from(at, since)]
+    told.sort(key=lambda n: (not n[0], n[0], n[1].day, n[1].rule_id, n[1].client, n[1].number))
+    found = [c for _, c in told]
     if as_json:
         screen.json_lines(c.as_dict() for c in found)
     elif not found:
@@ -74,8 +76,8 @@ def _told(change: Change) -> list[str]:
     return [change.rule_id, change.alert_id, texts(change.reasons)]
 
 
-def _noted_from(change: Change, since: dt.datetime | None) -> bool:
-    return since is None or change.known_at is None or dt.datetime.fromisoformat(change.known_at) >= since
+def _noted_from(at: str, since: dt.datetime | None) -> bool:
+    return since is None or not at or dt.datetime.fromisoformat(at) >= since
 
 
 def _show(changes: Sequence[Change]) -> None:

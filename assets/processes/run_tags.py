@@ -6,16 +6,18 @@ Tags are found and filtered in the UI. Nothing decides by them but which dead ru
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from pipeline.site import Site
 
 ORIGIN = "nilometer/origin"
+COMMAND = "command line"
 SITE = "nilometer/site"
 VERSION = "nilometer/version"
 RULES = "nilometer/rules"
 DAYS = "nilometer/days"
+_PARENT = "dagster/parent_run_id"
 _NO_RETRIES = {"dagster/max_retries": "0"}
 """Who ran the command sees what came of it; an instance that tries failed runs again leaves it alone."""
 
@@ -28,4 +30,9 @@ def site_tags(site: Site) -> dict[str, str]:
 
 def command_tags(site: Site, days: Sequence[dt.date]) -> dict[str, str]:
     """Tags of a run from the command line, for the days from the first to the last."""
-    return site_tags(site) | {ORIGIN: "command line", DAYS: f"{days[0]} to {days[-1]}"} | _NO_RETRIES
+    return site_tags(site) | {ORIGIN: COMMAND, DAYS: f"{days[0]} to {days[-1]}"} | _NO_RETRIES
+
+
+def by_command(tags: Mapping[str, str]) -> bool:
+    """Whether a command itself works on a run; who runs it again in the UI hands its tags to a run of the daemon."""
+    return tags.get(ORIGIN) == COMMAND and _PARENT not in tags

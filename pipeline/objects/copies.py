@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FILE_MODE = 0o640
+from pipeline.disk import give_mode
+
 MAX_BYTES = 20 << 30
 """Bytes of copies that are kept, at most; less where that would be more than half of the disk's room."""
 IN_USE_SECONDS = 3_600
@@ -64,7 +65,7 @@ class Copies:
 
     def keep(self, draft: Path, path: Path) -> Path:
         """Make a draft the copy of a version."""
-        draft.chmod(FILE_MODE)
+        give_mode(draft)
         self._added += draft.stat().st_size
         draft.replace(path)
         if self._added >= _PRUNE_EVERY:

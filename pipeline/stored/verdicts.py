@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from pipeline.days import parse_day
@@ -119,6 +120,15 @@ def day_changes(storage: Storage, day: dt.date) -> list[Change]:
     """All changes of a day, those too that are stored and not in the ledger yet."""
     ledger, _ = _compared(storage, day, None)
     return (ledger or _load(storage, day)).changes
+
+
+def as_noted(changes: Sequence[Change]) -> list[tuple[str, Change]]:
+    """A day's changes, each after the latest time that it or one before it was known at: clocks are set back.
+
+    A change that is not in the ledger yet comes with an empty time.
+    """
+    latest = accumulate((c.known_at or "" for c in changes), max)
+    return [(at if c.known_at else "", c) for at, c in zip(latest, changes, strict=True)]
 
 
 def known_days(storage: Storage) -> list[dt.date]:

@@ -7,13 +7,15 @@ import shutil
 import signal
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from assets import runner
 from assets.cli import main
-from assets.processes.instances import home
+from assets.days import partitions_of
+from assets.processes.instances import home, open_instance
 from data_quality.results import day_quality, results_of
 from pipeline import locks
 from pipeline.errors import NilometerError
@@ -21,7 +23,7 @@ from pipeline.site import Site, open_site
 from pipeline.stored import stages
 from pipeline.stored.now import open_landing
 from pipeline.stored.preview import make_preview
-from tests.worlds import day, make_site
+from tests.worlds import day, log_path, make_site
 
 DAYS = [day(n) for n in range(2)]
 
@@ -50,6 +52,22 @@ def test_a_panic_fails_its_day_and_no_other(site: Site, monkeypatch: pytest.Monk
     report = runner.run_days(site, DAYS)
     assert [d.state for d in report.days] == ["failed", "done"]
     assert "PanicException: assertion failed" in report.days[0].reasons[0]
+
+
+def test_tables_that_a_failed_run_did_not_come_to_are_no_failures_once_their_day_is_mended(site: Site) -> None:
+    def shown(table: str) -> str:
+        with open_instance(site) as instance:
+            found = instance.get_status_by_partition(dg.AssetKey(table), [key], partitions_of(site)) or {}
+            return str(found[key])
+
+    log, key = log_path(site.root, DAYS[1]), DAYS[1].isoformat()
+    whole = log.read_bytes()
+    log.write_bytes(b"\x1f\x8b broken")
+    runner.run_days(site, [DAYS[1]])
+    assert [shown(t) for t in ("flows", "alerts")] == ["AssetPartitionStatus.FAILED"] * 2
+    log.write_bytes(whole)
+    assert runner.run_stale(site).good
+    assert [shown(t) for t in ("flows", "alerts")] == ["AssetPartitionStatus.MATERIALIZED"] * 2
 
 
 def test_a_window_day_that_does_not_read_is_named_in_the_reason(site: Site) -> None:

@@ -75,8 +75,9 @@ def test_a_failed_run_is_told_with_its_days_and_their_reasons(
         (run,) = instance.get_runs()
         (event,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
         assert event.dagster_event is not None
-        for told_of in (run, run.with_tags({k: v for k, v in run.tags.items() if k != ORIGIN})):
-            assert server.bodies == []  # A command has told of its run by its exit code.
+        others = [run.with_tags({**run.tags, **tags}) for tags in ({ORIGIN: "sensor"}, {"dagster/parent_run_id": "x"})]
+        for number, told_of in enumerate([run, *others]):
+            assert len(server.bodies) == max(number - 1, 0)  # A command has told of its run by its exit code.
             context = dg.build_run_status_sensor_context(
                 sensor_name="failed_runs",
                 dagster_event=event.dagster_event,
@@ -84,7 +85,8 @@ def test_a_failed_run_is_told_with_its_days_and_their_reasons(
                 dagster_run=told_of,
             ).for_run_failure()
             sensor(context)
-    ((path, told),) = server.bodies
+    (path, told), again = server.bodies
+    assert again == (path, told | {"known_at": again[1]["known_at"]})
     assert path == "/hook?key=secret"
     assert (told["event"], told["site"], told["run_id"]) == ("run_failed", "site", run.run_id)
     assert (told["first_day"], told["last_day"]) == (day(0).isoformat(), day(2).isoformat())

@@ -158,6 +158,19 @@ def assert_changes_are_those_of_all_days(site: Site) -> None:
     assert ID in call("alerts", "--changes", site=site.root).stdout
 
 
+def test_what_became_known_under_a_clock_that_was_set_back_comes_after_what_it_changed(tmp_path: Path) -> None:
+    changes = [("raised", 1, "2026-10-06T03:00:00+00:00"), ("withdrawn", 2, "2026-10-06T02:10:00+00:00")]
+    lines: list[dict[str, Any]] = [{"alerts": "x", "roots": {}}]
+    for change, number, at in changes:
+        what = {"alert_id": ID, "rule_id": SEED, "client": THIEF, "day": str(LAST), "change": change, "number": number}
+        lines.append({**what, "known_at": at, "reasons": [], "verdict": None})
+    site = make_site(tmp_path, days=1)
+    site.storage.write_text(f"verdicts/day={LAST}.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    for since in ([], ["--since", changes[0][2]]):
+        shown = call("alerts", "--changes", "--json", *since, site=site.root).stdout.splitlines()
+        assert [json.loads(c)["change"] for c in shown] == ["raised", "withdrawn"]
+
+
 def test_running_again_adds_nothing_and_every_scored_day_agrees_with_its_ledger(site: Site) -> None:
     before = {p.name: p.read_bytes() for p in (site.storage.root / "verdicts").iterdir()}
     run_days(site, [day(n) for n in range(DAYS)])

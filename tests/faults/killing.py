@@ -39,7 +39,7 @@ class Killer:
 
         self.seen: Counter[str] = Counter()
         self._root, self._at, self._in_place = root, at, in_place
-        self._replace, self._sync = storage.replace_atomically, storage._sync_folder
+        self._replace, self._sync = storage.replace_atomically, storage.sync_folder
         self._remove = storage.Storage.remove
 
     def arm(self) -> None:
@@ -64,7 +64,7 @@ class Killer:
             if getattr(module, "replace_atomically", None) == self.replace:
                 module.replace_atomically = self._replace  # type: ignore[attr-defined]
         storage.Storage.remove = self._remove  # type: ignore[method-assign]
-        storage._sync_folder = self._sync
+        storage.sync_folder = self._sync
 
     def replace(self, path: Path, write: Write) -> None:
         """The product's function, with death in it."""
@@ -76,7 +76,7 @@ class Killer:
         if phase == "before":
             die()
         if phase == "renamed":
-            storage._sync_folder = lambda _folder: die()
+            storage.sync_folder = lambda _folder: die()
         if self._in_place:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._write(write, phase, path)

@@ -2,8 +2,10 @@
 
 import datetime as dt
 import errno
+import fcntl
 import os
 import resource
+import stat
 import subprocess
 import sys
 import time
@@ -14,8 +16,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.disk import told
 from pipeline.errors import StorageError
 from pipeline.leftovers import temporary_suffix
+from pipeline.locks import site_lock
 from pipeline.schemas import DAILY_TRAFFIC
 from pipeline.storage import FOOTER_KEY, Storage, write_parquet
 
@@ -38,6 +42,41 @@ def dead_process() -> int:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     return process.pid
+
+
+# File systems that lack something
+
+
+def test_a_file_system_without_modes_and_folders_to_sync_is_written_to(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def of_a_share(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(handle)
+
+    def of_fat(self: Path, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(self))
+
+    monkeypatch.setattr(os, "fsync", of_a_share)
+    monkeypatch.setattr(Path, "chmod", of_fat)
+    row = {"day": DAY, "measure": "m", "client": "10.0.0.1", "bytes": 8, "flows": 1}
+    storage.write_day(DAILY_TRAFFIC, DAY, pl.DataFrame([row]), inputs={"flows": "a"})
+    assert storage.read_day(DAILY_TRAFFIC, DAY)["bytes"].to_list() == [8]
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_handle: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(OSError, match="No locks available") as fault, site_lock(tmp_path, wait=False):
+        pass
+    text = told(fault.value) or ""
+    assert text.startswith(f"{tmp_path / 'run.lock'}: No locks available. ")
+    assert "flock" in text
 
 
 # Left over
