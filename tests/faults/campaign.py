@@ -23,7 +23,7 @@ from tests.worlds import day, log_path, make_site, record
 
 DAYS = [day(n) for n in range(3)]
 BROKEN = b"\x1f\x8b\x08\x00 this is no gzip"
-CLOCKS = ("first_seen", "known_at")
+CLOCKS = ("first_seen", "known_at", "changed_ns")
 """What the ledgers of files and of verdicts hold of the time of day."""
 THIN_OUT = {"quality": 3, "pruned removed": 4}
 """Every so many writes of such a point are tried, as it has so many alike."""

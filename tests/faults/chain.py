@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import dagster as dg
 
-from assets.days import run_days
+from assets.days import RANGE_END, RANGE_START, run_days
 from data_quality import checks
 from data_quality.checks import run_checks
 from data_quality.results import day_quality
@@ -25,12 +25,12 @@ class Context:
     """As much of an asset's context as the days need."""
 
     log = logging.getLogger("chain")
-    run = SimpleNamespace(run_id="chain", tags={})
     retry_number = 0
     op_execution_context = SimpleNamespace(op_def=SimpleNamespace(retry_policy=None))
 
     def __init__(self, days: Sequence[dt.date]) -> None:
-        self.partition_keys = [d.isoformat() for d in days]
+        tags = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()}
+        self.run = SimpleNamespace(run_id="chain", tags=tags, step_keys_to_execute=("chain",))
 
     def log_event(self, event: Any) -> None:
         """Dagster would keep it."""
