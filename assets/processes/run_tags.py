@@ -1,6 +1,7 @@
 """What every run of a site says of itself in Dagster: the site, the program, the rules, and the days it is for.
 
-Tags are found and filtered in the UI. Nothing decides by them but which dead runs are a command's own.
+Tags are found and filtered in the UI. Only which runs are a command's own is decided by them: the next command ends
+those that died, and the webhook is not told of them.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pipeline.simulate.settings import BASKETS, Attack, Kind, WorldSettings, def
 from pipeline.simulate.world import World, make_world
 from tests.examples import examples
 
-PROFILE = settings(deadline=None, max_examples=examples(20), suppress_health_check=list(HealthCheck))
+PROFILE = settings(max_examples=examples(20), suppress_health_check=list(HealthCheck))
 KEYS = ["day", "src_ip"]
 FRAMES = ("daily", "labels", "events", "thefts", "leases", "truth", "calendar")
 SMALL = WorldSettings(seed=9, clients=600)
