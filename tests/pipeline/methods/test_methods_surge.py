@@ -6,6 +6,7 @@ import datetime as dt
 import math
 from dataclasses import replace
 from functools import cache
+from io import BytesIO
 
 import numpy as np
 import polars as pl
@@ -60,8 +61,21 @@ def with_extra(daily: pl.DataFrame, client: str, extra: dict[int, int]) -> pl.Da
 
 def verdicts(daily: pl.DataFrame, number: int, params: Params = PARAMS) -> pl.DataFrame:
     """The verdicts of one day."""
-    raw = raw_scores(daily, [day(n) for n in range(max(0, number - params.calibration), number + 1)], params)
+    days = [day(n) for n in range(max(0, number - params.calibration), number + 1)]
+    raw = pl.concat([scored(known(daily, d, params.window), d, params.window) for d in days])
     return calibrated(raw, [day(number)], params)
+
+
+def known(daily: pl.DataFrame, last: dt.date, window: int) -> bytes:
+    """All that a day's raw scores may depend on (see test_days_scored_alone_equal_days_scored_together)."""
+    first = last - dt.timedelta(days=window + 10)
+    return daily.filter(pl.col("day").is_between(first, last)).serialize()
+
+
+@cache
+def scored(rows: bytes, last: dt.date, window: int) -> pl.DataFrame:
+    """A day's raw scores, once for all tests whose worlds are equal until then."""
+    return raw_scores(pl.DataFrame.deserialize(BytesIO(rows)), [last], replace(PARAMS, window=window))
 
 
 def alerts(daily: pl.DataFrame, number: int, channel: str) -> pl.DataFrame:
