@@ -32,3 +32,7 @@ class Params:
     def limit(self, channel: str) -> float:
         """The channel's own budget: it alerts when no more false alerts than this are expected."""
         return self.budget * self.shares[channel]
+
+    def spends(self, *channels: str) -> bool:
+        """Whether any of the channels has a part of the budget."""
+        return any(self.limit(c) > 0 for c in channels)

@@ -207,10 +207,10 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     who, addresses = row["client"], row["addresses"]
     rated = calibrated(raw, [day], rule.surge).filter(pl.col("client") == who).sort("rate", nulls_last=True)
     alerts = rated.filter("alert")
-    state = "alert" if alerts.height else ("no_history" if row["surprise"] is None else "normal")
+    state = "alert" if alerts.height else "normal"
     least, why = _least(site, day, rule, who)
     quiet = "as_expected" if mine.select(AS_EXPECTED).item(0, 0) else "not_rare_enough"
-    cause = alerts["channel"][0] if alerts.height else {"no_history": "no_history"}.get(state, quiet)
+    cause = alerts["channel"][0] if alerts.height else quiet
     if not alerts.height and why == "learning":
         state = cause = "learning"
     traffic = Traffic.of(site.storage.scan(FLOWS, [day]), rule, dict.fromkeys(addresses, who))

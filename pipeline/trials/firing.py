@@ -15,6 +15,7 @@ import polars as pl
 from pipeline.detections.fireability import fireability, rows_to_exceed
 from pipeline.detections.model import Rule
 from pipeline.methods.surge.calibration import LEAST_DAYS, Calibration, comparable_days
+from pipeline.methods.surge.centre import ENOUGH_DAYS
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.stored.stages import surroundings
@@ -80,8 +81,11 @@ def _because(site: Site, rule: Rule, day: dt.date, reason: str) -> str:
     """The commonest obstacle of the day's clients, with the day's own numbers beside what the rule asks for."""
     first = fireability(rule, site.settings.start_date).first_day
     if reason == "learning":
-        days = comparable_days(surge_rows(site, day, rule).filter(pl.col("day") < day), "n", "surprise")
-        return f"{days.len()} of the {LEAST_DAYS} scored days before are there; {first} is the first day it can"
+        known = ("n", "surprise") if rule.surge.spends("shot", "new") else ("base_days", "slow")
+        days = comparable_days(surge_rows(site, day, rule).filter(pl.col("day") < day), *known).len()
+        if days >= LEAST_DAYS:
+            return f"no client has {ENOUGH_DAYS} known days in the window before"
+        return f"{days} of the {LEAST_DAYS} scored days before are there; {first} is the first day it can"
     if rule.method == "surge":
         return REASONS[reason]
     scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(pl.col("rule_id") == rule.id)

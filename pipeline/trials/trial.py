@@ -50,7 +50,7 @@ CAUSES = {
     "below_both_gates": "below both gates",
     "below_its_gate": "below the one gate that the rule asks",
     "below_floor": "above what gates the rule asks, below its floor",
-    "learning": "too few scored days before to tell what is rare",
+    "learning": "too few scored days before to tell what is rare, or no client with five known days",
     "not_rare_enough": "scores as high came more often than the budget allows",
     "as_expected": "not above what is expected of it",
 }
@@ -242,7 +242,8 @@ class SurgeTrial:
         told = pl.concat(channels).sort("alert", "rate", "channel", descending=[True, False, False])
         best = told.group_by("client", maintain_order=True).first()
         rare = pl.when(AS_EXPECTED).then(pl.lit("as_expected")).otherwise(pl.lit("not_rare_enough"))
-        silent = pl.lit("learning") if calibration.learning else rare
+        learning = pl.lit(calibration.learning(self.rule.surge)) | pl.col("surprise").is_null()
+        silent = pl.when(learning).then(pl.lit("learning")).otherwise(rare)
         alert = pl.col("alert").fill_null(False)
         return today.join(
             best.select("client", "alert", "channel"), on="client", how="left", maintain_order="left"

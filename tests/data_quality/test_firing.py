@@ -98,6 +98,11 @@ def test_surge_without_enough_scored_days_is_named_as_learning(tmp_path: Path) -
     )
 
 
+def test_a_surge_rule_of_slow_alone_counts_the_days_that_slow_has_scored(tmp_path: Path) -> None:
+    site = stored(tmp_path, f"rules: {{{SURGE}: {{shares: {{slow: 1}}}}}}\n")
+    assert "0 of the 7 scored days before are there; 2026-10-23 is the first day it can" in told(site)[SURGE].why
+
+
 def test_surge_without_scores_of_the_day_is_left_to_the_day_that_has_them(tmp_path: Path) -> None:
     site = stored(tmp_path, f"rules: {{{SURGE}: true}}\n", first=DAYS)
     assert set(told(site)) == {SEED, TWIN}

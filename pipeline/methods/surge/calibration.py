@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.detections.budget import Params
+from pipeline.detections.budget import CHANNELS, Params
 from pipeline.methods.surge.centre import surprising
 from pipeline.methods.surge.company import UNUSUAL_QUANTILE, company
 from pipeline.methods.surge.effects import volume_of
@@ -142,10 +142,11 @@ class Calibration:
         low, high = self._bracket(within, channel, limit)
         return within.select("client", least=self._bisected(within, channel, limit, low, high))
 
-    @property
-    def learning(self) -> bool:
-        """Whether too few days are scored for anything to alert."""
-        return self.excesses.all.is_empty()
+    def learning(self, params: Params) -> bool:
+        """Whether too few days are scored for any channel with a share of the budget to alert."""
+        past = {"shot": self.excesses.all, "new": self.excesses.all, "slow": self.tails["slow", None, None].points}
+        spending = [past[c] for c in CHANNELS if params.spends(c)]
+        return bool(spending) and all(scores.is_empty() for scores in spending)
 
     def _bracket(self, rows: pl.DataFrame, channel: str, limit: float) -> tuple[pl.Series, pl.Series]:
         """For each row a volume that does not alert and one that does: close to where formulas put it, else far away.

@@ -173,6 +173,27 @@ def test_surge_with_too_few_scored_days_is_learning_and_with_a_tiny_budget_nobod
     assert tiny["extra"].null_count() == 20
 
 
+@pytest.mark.parametrize(
+    ("channel", "past", "away", "reason"),
+    [
+        ("shot", 3, 0, "learning"),  # each client has a known day, but none has five
+        ("shot", 13, 0, None),
+        ("slow", 15, 0, "learning"),  # the shot has seven scored days by then, slow has none
+        ("shot", 13, 40, "learning"),  # seven days are scored, and a gap leaves nobody a known day
+    ],
+)
+def test_surge_is_learning_until_a_channel_with_a_share_can_tell(
+    channel: str, past: int, away: int, reason: str | None
+) -> None:
+    days = [DAY - dt.timedelta(days=n) for n in range(past + 1)]
+    daily = world(7, 3).filter(pl.col("day").is_in(days), pl.col("client") != "10.0.0.0")
+    before = pl.col("day") < DAY
+    daily = daily.with_columns(pl.when(before).then(pl.col("day") - dt.timedelta(days=away)).otherwise("day"))
+    rule = SURGE.with_numbers({"budget": 5_000.0, "shares": {channel: 1.0}})
+    raw = raw_scores(daily, daily["day"].unique(), rule.surge)
+    assert set(surge_power(raw, rule, DAY)["reason"]) == {reason}
+
+
 def test_coverage_counts_who_needs_no_more_than_the_theft_and_clients_that_never_alert_are_unprotected() -> None:
     rows = [("a", 0), ("b", 100), ("c", 101), ("d", None)]
     told = [{"day": DAY, "rule_id": "r", "client": c, "extra": e} for c, e in rows]
