@@ -65,11 +65,18 @@ def has_ends() -> pl.Expr:
     return pl.all_horizontal(pl.col(c).is_not_null() for c in ("start_time", "src_port", "dest_port"))
 
 
-def in_runs(flows: pl.DataFrame, key: Sequence[str], gap: dt.timedelta) -> pl.DataFrame:
-    """Flows in order of key and time with `_run`: one number for rows of a key with no longer silence between them."""
-    flows = flows.sort(*key, "start_time", *ORDER, nulls_last=True, maintain_order=True)
+def in_runs(flows: pl.DataFrame, key: Sequence[str], gap: dt.timedelta, begin: str = "start_time") -> pl.DataFrame:
+    """Flows in order of key and time with `_run`: one number for rows of a key with no longer silence between them.
+
+    Args:
+        flows: records.
+        key: what the records of a run have in common.
+        gap: the longest silence within a run.
+        begin: the column that says from when on a record tells.
+    """
+    flows = flows.sort(*key, begin, *ORDER, nulls_last=True, maintain_order=True)
     flows = flows.with_columns(_key=pl.struct(key).rle_id())
-    silent = pl.col("start_time") - end_time().cum_max().shift().over("_key") > gap
+    silent = pl.col(begin) - end_time().cum_max().shift().over("_key") > gap
     first = pl.col("_key") != pl.col("_key").shift()
     return flows.with_columns(_run=(first.fill_null(True) | silent.fill_null(True)).cum_sum()).drop("_key")
 

@@ -42,11 +42,24 @@ def one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     shared, others = split(flows, seen & (observer.n_unique().over(KEY) > 1))
     if shared.is_empty():
         return flows, flows.clear()
-    shared = _by_side(in_runs(shared, KEY, _SKEW))
+    shared = _by_side(in_runs(_begun(shared, rules), KEY, _SKEW, "_begin"))
     best = _ranked(shared, rules).unique(("_run", "_side"), keep="first", maintain_order=True)
     chosen = shared.join(best, on=("_run", "_side", *OBSERVER), how="semi", nulls_equal=True)
     lost = shared.join(best, on=("_run", "_side", *OBSERVER), how="anti", nulls_equal=True)
     return pl.concat([others, chosen.select(flows.columns)]), lost.select(flows.columns)
+
+
+def _begun(shared: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """With `_begin`, from when on a record tells: its start, unless it is a stretch without a duration.
+
+    Such a one (Azure's tuples have the time of their report) began with the one before it, the window ago at most.
+    """
+    reported = (pl.col("accounting") == "delta") & pl.col("duration").is_null()
+    if not shared.select(reported.any()).item():
+        return shared.with_columns(_begin="start_time")
+    before = pl.col("start_time").shift().over(*OBSERVER, *KEY, order_by="start_time")
+    since = pl.max_horizontal(before, pl.col("start_time") - max(rules.window, _SKEW))
+    return shared.with_columns(_begin=pl.when(reported).then(since).otherwise("start_time"))
 
 
 def _by_side(runs: pl.DataFrame) -> pl.DataFrame:

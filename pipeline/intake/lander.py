@@ -102,6 +102,8 @@ class FileLander:
         """The resume point when the file begins with what was landed before; the stream then stands behind it."""
         if old is None or old.state != "landed" or not old.resume or old.watched != entry.watched or old.pruned:
             return None
+        if not any(p.account.records for p in old.parts):
+            return None  # A header that was not whole may look like that of another format.
         left = int(old.resume["offset"])
         while left > 0 and (data := stream.read(min(left, CHUNK_BYTES))):
             self._hash.update(data)

@@ -50,12 +50,17 @@ def groups(rows: list[Row], key: Any) -> Iterator[list[Row]]:
     yield from found.values()
 
 
-def runs(rows: list[Row], key: Any, gap: dt.timedelta) -> Iterator[list[Row]]:
+def start(row: Row) -> dt.datetime:
+    found: dt.datetime = row["start_time"]
+    return found
+
+
+def runs(rows: list[Row], key: Any, gap: dt.timedelta, begin: Any = start) -> Iterator[list[Row]]:
     for group in groups(rows, key):
-        group.sort(key=lambda r: (r["start_time"], *order(r)))
+        group.sort(key=lambda r: (begin(r), *order(r)))
         run = [group[0]]
         for row in group[1:]:
-            if row["start_time"] - max(end(r) for r in group[: group.index(row)]) > gap:
+            if begin(row) - max(end(r) for r in group[: group.index(row)]) > gap:
                 yield run
                 run = []
             run.append(row)
@@ -174,7 +179,21 @@ def weight(row: Row, edges: Any) -> int:
     return 2 * size(row) if over else size(row)
 
 
-def one_sensor(rows: list[Row], sensors: tuple[str, ...], edges: Any = ()) -> list[Row]:
+MINUTE = dt.timedelta(minutes=1)
+
+
+def begun(rows: list[Row], window: dt.timedelta) -> Any:
+    def begin(row: Row) -> dt.datetime:
+        if row["accounting"] != "delta" or row["duration"] is not None:
+            return start(row)
+        mine = [r for r in rows if r is not row and pick(r, (*OBSERVER, *KEY)) == pick(row, (*OBSERVER, *KEY))]
+        before = [start(r) for r in mine if r["start_time"] is not None and start(r) <= start(row)]
+        return max([start(row) - max(window, MINUTE), *before])
+
+    return begin
+
+
+def one_sensor(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...], edges: Any = ()) -> list[Row]:
     def seen_at(row: Row) -> bool:
         return has_ends(row) or (row["start_time"] is not None and row["reporter"] is not None)
 
@@ -197,7 +216,7 @@ def one_sensor(rows: list[Row], sensors: tuple[str, ...], edges: Any = ()) -> li
         parts = any(r["accounting"] == "delta" for r in seen)
         return (not whole, wishes, min(layer(r) for r in seen), -sum(weight(r, edges or ()) for r in seen), parts, name)
 
-    for run in runs([r for r in rows if seen_at(r)], lambda r: pick(r, KEY), dt.timedelta(seconds=60)):
+    for run in runs([r for r in rows if seen_at(r)], lambda r: pick(r, KEY), MINUTE, begun(rows, window)):
         ways = {id(r): [saw(r, way) for way in ("_in", "_out")] for r in run}
         if any(any(w) for w in ways.values()):
             sides = {n: "both" if all(w) else "in" if w[0] else "out" for n, w in ways.items()}
@@ -251,7 +270,7 @@ def count_once(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...] =
     """The flows of the records, and how many there were less than records."""
     rows = told_once(by_order(rows))
     rows = last_of_sessions(rows, window)
-    rows = paired(one_sensor(rows, sensors, within), window)
+    rows = paired(one_sensor(rows, window, sensors, within), window)
     if within:
         rows = [r for r in rows if r["start_time"] is not None and within[0] <= r["start_time"] < within[1]]
     return merged(rows, window)

@@ -274,6 +274,25 @@ def test_stretches_that_a_router_met_twice_count_once_although_their_times_diffe
     assert total(came, came | after(60), {**left, "ip_bytes_in": None, "ip_bytes_out": 10}) == (1, 200, 10)
 
 
+REPORT: dict[str, Any] = {"accounting": "delta", "duration": None, "dvc": "nsg", "uid": None, "reporter": "dest"}
+
+
+def test_reports_of_what_came_since_the_one_before_tell_of_what_other_sensors_saw_in_between() -> None:
+    reports = [REPORT | after(300), REPORT | after(600) | {"ip_bytes_in": 40}]
+    whole = {"duration": 600_000_000, "ip_bytes_in": 140, "ip_bytes_out": 20}
+    assert total(whole, *reports) == (1, 140, 20)
+    # Parts that lie more than a minute apart, of which the second report tells two.
+    parts = [{}, {"uid": "C2", "ip_bytes_in": 30} | after(310), {"uid": "C3", "ip_bytes_in": 10} | after(540)]
+    assert total(*parts, *reports)[1] == 140
+    assert total(*parts, reports[0], reports[1] | {"ip_bytes_in": 60})[1] == 160
+    assert total({}, REPORT | after(661)) == (2, 200, 20)
+
+
+def test_both_ends_report_of_a_session_at_times_of_their_own() -> None:
+    far = REPORT | {"reporter": "src", "dvc": "nsg-2"}
+    assert total(REPORT | after(300), far | after(420), REPORT | after(600), far | after(720)) == (1, 200, 20)
+
+
 @pytest.mark.parametrize("unknown", [{"src_port": None}, {"src_port": None, "dest_port": None}])
 def test_both_ends_of_a_flow_may_tell_of_it_without_ports(unknown: dict[str, Any]) -> None:
     near, far = ({"reporter": r, "dvc": r, "uid": r, "accounting": "delta"} | unknown for r in ("src", "dest"))

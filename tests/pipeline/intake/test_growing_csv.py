@@ -69,3 +69,23 @@ def test_a_table_whose_last_line_has_no_end_is_read_whole_and_its_columns_are_kn
     world.put("a.csv", text.encode())
     world.land()
     assert found == world.entry("a.csv").layout != []
+
+
+ARGUS = (
+    "StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,SrcPkts,DstPkts,SrcBytes,DstBytes\n"
+    f"2026/10/01 12:00:00.000000,1.5,tcp,10.1.0.1,50000,   ->,{SERVER},993,CON,1,1,10,100\n"
+)
+
+
+@pytest.mark.parametrize("before", ["", "\n"])
+def test_half_a_header_that_looks_like_another_formats_does_not_decide_how_the_rest_is_read(
+    tmp_path: Path, before: str
+) -> None:
+    world = World(tmp_path, settings(FLAT))
+    path = world.put("a.csv", (before + ARGUS[: ARGUS.index(",Dport")]).encode())
+    world.land()
+    assert world.entry("a.csv").encoding == "vpc_csv"
+    path.write_bytes((before + ARGUS).encode())
+    assert world.land().problems == []
+    assert world.entry("a.csv").encoding == "argus"
+    assert world.received() == [100]
