@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -104,7 +105,7 @@ def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
 
 
 def _text(error: BaseException) -> str:
-    said = error.message if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"
+    said = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
     return said[:300]
 
 
@@ -238,7 +239,13 @@ def _days_batch() -> Any:
 
 @cache
 def great_expectations() -> Any:
-    """The library, imported once, quietly and without its analytics."""
+    """The library, imported once, quietly and without its analytics.
+
+    Raises:
+        NilometerError: this Python keeps no docstrings, of which a library of its own is made.
+    """
+    if sys.flags.optimize > 1:
+        raise NilometerError("Great Expectations needs docstrings.", remedy="Do without -OO and PYTHONOPTIMIZE=2.")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
