@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from data_quality import drift, own
@@ -247,10 +248,19 @@ def great_expectations() -> Any:
     if sys.flags.optimize > 1:
         raise NilometerError("Great Expectations needs docstrings.", remedy="Do without -OO and PYTHONOPTIMIZE=2.")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    _have_home()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx  # noqa: PLC0415 - takes seconds to import
     return gx
+
+
+def _have_home() -> None:
+    """Name a home where there is none, as in a container under a bare user id: its libraries ask as they are loaded."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/nonexistent"
 
 
 def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome, mark: str) -> None:

@@ -370,3 +370,15 @@ def test_a_python_without_docstrings_is_named_in_place_of_a_librarys_fault(monke
     monkeypatch.setattr(checks, "sys", SimpleNamespace(flags=SimpleNamespace(optimize=2)))
     with pytest.raises(NilometerError, match=r"needs docstrings.*PYTHONOPTIMIZE=2"):
         checks.great_expectations.__wrapped__()
+
+
+def test_a_user_without_a_home_can_have_checks_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", missing)
+    with pytest.raises(RuntimeError):
+        Path.home()
+    checks.great_expectations.__wrapped__()
+    assert Path.home() == Path("/nonexistent")
