@@ -32,7 +32,7 @@ _VARIABLE = re.compile(r'environment variable "(\w+)"')
 _NOT_AS_IT_IS = re.compile(r"[*?[]|%[0-9A-Fa-f]{2}")
 """In a path Dagster takes these for patterns as it looks for its file, and for parts of a URL as it opens sqlite."""
 _UNTOLD = {"telemetry": {"enabled": False}}
-"""In an instance of the user's own it is on unless said otherwise; where the home cannot be written, runs fail of it."""
+"""In an instance of the user's own it is on unless said otherwise, and runs fail by it where there is no home."""
 _FORMER = """# The site's Dagster instance: run history, on this machine only.
 telemetry: {enabled: false}
 nux: {enabled: false}
