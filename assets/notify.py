@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -25,7 +26,7 @@ from pipeline.site import Site
 
 MAX_TEXT = 2_000
 LONGEST_SECONDS = 40
-"""Of one post, from connecting to the answer's end, whatever the configuration says: Dagster gives up after 60."""
+"""Of one post, from looking up the host to the answer, whatever the configuration says: Dagster gives up after 60."""
 _PARTITION = "dagster/partition"
 _CHECK = "Check the address, and that this machine may reach it."
 
@@ -73,7 +74,7 @@ def post(settings: NotifySettings, environment: Mapping[str, str], body: Mapping
         NotifyError: the address is missing or not allowed, or the webhook cannot be reached, or did not take it.
         UnansweredError: the webhook did not tell whether it took it.
     """
-    name = settings.url_env or ""
+    name, began = settings.url_env or "", time.monotonic()
     url = urlsplit(environment.get(name, ""))
     try:
         host, port = url.hostname, url.port
@@ -85,8 +86,11 @@ def post(settings: NotifySettings, environment: Mapping[str, str], body: Mapping
     if url.scheme == "http" and not ipaddress.ip_address(address).is_loopback:
         raise NotifyError(f"the address in {name} is not https.", remedy="Only this machine may be told by http.")
     seconds = min(settings.timeout_seconds, LONGEST_SECONDS)
+    left = began + seconds - time.monotonic()
+    if left <= 0:
+        raise NotifyError(f"the host in {name} took more than {seconds} s to look up.", remedy=_CHECK)
     connection = _connection(url, host, address, seconds)
-    with closing(connection), _at_most(seconds, connection):
+    with closing(connection), _at_most(left, connection):
         try:
             connection.connect()
         except (OSError, ValueError, http.client.HTTPException) as error:
@@ -145,7 +149,7 @@ def _connection(url: SplitResult, host: str, address: str, timeout: int) -> http
 
 
 @contextmanager
-def _at_most(seconds: int, connection: http.client.HTTPConnection) -> Iterator[None]:
+def _at_most(seconds: float, connection: http.client.HTTPConnection) -> Iterator[None]:
     """End whatever is done inside with the connection after so long: its own timeout begins anew with every byte."""
 
     def cut() -> None:

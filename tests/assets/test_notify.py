@@ -252,6 +252,15 @@ def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch: pytest.M
         post(NotifySettings(url_env=NAME), {NAME: "https://example.com/"}, {})
 
 
+def test_a_host_that_takes_too_long_to_look_up_is_told_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, HERE.timeout_seconds])
+    monkeypatch.setattr(notify, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    with pytest.raises(NotifyError, match="to look up") as caught:
+        post(HERE, server.environment, {})
+    assert not caught.value.may_be_taken
+    assert server.bodies == []
+
+
 def test_a_webhook_that_is_not_there_is_a_fault_without_its_address(server: Server) -> None:
     environment = {NAME: "http://127.0.0.1:9/secret"}
     with pytest.raises(NotifyError, match="could not be reached") as caught:
