@@ -70,9 +70,9 @@ def ahead(site: Site, day: dt.date) -> str | None:
 
 
 def known_days(site: Site, days: Sequence[dt.date], stored: Sequence[dt.date]) -> list[dt.date]:
-    """The days that are over, and of the others those that are stored all the same."""
+    """The days that are over, and others that are stored all the same; where there are neither, all of them."""
     last, there = last_ended_day(site), set(stored)
-    return [d for d in days if d <= last or d in there]
+    return [d for d in days if d <= last or d in there] or list(days)
 
 
 def last_ended_day(site: Site) -> dt.date:

@@ -51,6 +51,9 @@ def test_a_stored_day_that_is_not_over_is_named_with_what_to_do_and_those_before
     assert len(told.stderr.splitlines()) == 2  # The other is of the day that is over.
     assert line.startswith(f"{AHEAD}: it has not ended yet; the last day that has is {LAST} (UTC): the clock was ahead")
     assert f"begin with day={AHEAD}" in line
+    later = call(site, "alerts", "--from", str(AHEAD + dt.timedelta(days=9)))
+    assert later.exit_code == 1
+    assert "not scored; it has not ended yet" in later.stderr
     states = [json.loads(line) for line in call(site, "status", "--json").stdout.splitlines()]
     assert [s["day"] for s in states] == [*(str(day(n)) for n in range(5)), str(AHEAD)]
     assert "the clock was ahead" in " ".join(states[-1]["reasons"])
