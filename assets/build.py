@@ -18,7 +18,7 @@ from assets import (
     daily,
     detection_quality,
     flows,
-    notify,
+    notices,
     power,
     scores,
     sensors,
@@ -57,7 +57,7 @@ def build_defs(site: Site) -> dg.Definitions:
                 sensors.logs_sensor(site),
                 sensors.stale_sensor(site),
                 sensors.checks_sensor(site),
-                *notify.sensors(site),
+                *notices.sensors(site),
             ],
             schedules=[
                 daily_schedule(site),

@@ -35,7 +35,7 @@ from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
 from pipeline.storage import DAMAGE
-from pipeline.stored.now import last_ended_day, open_landing
+from pipeline.stored.now import ahead, known_days, last_ended_day, open_landing
 from pipeline.wording import counted
 
 PROBLEMS, MISUSE = 1, 2
@@ -223,6 +223,8 @@ def status(folder: Path, day: dt.date | None, first: dt.date | None, last: dt.da
 
     site = open_site(folder)
     days = asked_days(day, first, last, _span(site))
+    if not (day or last):
+        days = known_days(site, days, site.storage.days("flows") + site.storage.failed_days())
     stand = days_status(site, open_landing(site), days, day_quality, unjudged=names_unjudged)
     found = [_with_standing(site, d) for d in stand]
     if as_json:
@@ -235,7 +237,7 @@ def _with_standing(site: Site, day: Any) -> Any:
     """The status of a day that was made, with what its quality rests on."""
     from data_quality.standing import reason
 
-    why = reason(site, day.day, day.quality) if day.tables else ""
+    why = (ahead(site, day.day) or reason(site, day.day, day.quality)) if day.tables else ""
     return replace(day, reasons=(*day.reasons, why)) if why else day
 
 
@@ -282,7 +284,8 @@ def alerts(folder: Path, /, rule: str | None, form: str | None, alert_id: str | 
         screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")
         sys.exit(PROBLEMS)
     ends = (scored[0], scored[-1]) if scored else (site.settings.start_date, site.settings.start_date)
-    sys.exit(print_alerts(site, asked_days(day, first, last, ends), rule, form))
+    days = asked_days(day, first, last, ends)
+    sys.exit(print_alerts(site, days if day or last else known_days(site, days, scored), rule, form))
 
 
 def _form(form: str | None, *, as_json: bool) -> str:

@@ -1,30 +1,32 @@
-"""Telling of failed runs: a JSON object posted to the site's webhook, if it names one.
+"""Telling of a failed run: a JSON object posted to the site's webhook.
 
-The address is a secret and comes from the environment alone; it is never logged. Where it may lead is limited, as a
-configuration file must not make a server of the inner network answer.
+Which runs, and when, is decided in `assets.notices`. The address is a secret and comes from the environment alone; it
+is never logged. Where it may lead is limited: a configuration file must not make a server of the inner network answer.
 """
 
 import datetime as dt
 import http.client
 import ipaddress
 import json
-import os
 import socket
 import ssl
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import dagster as dg
 
 from assets.days import RANGE_END, RANGE_START
-from assets.processes.run_tags import by_command
-from pipeline.days import day_range, parse_day
 from pipeline.errors import NilometerError
 from pipeline.settings import NotifySettings
 from pipeline.site import Site
 
 MAX_TEXT = 2_000
+LONGEST_SECONDS = 40
+"""Of one post, from looking up the host to the answer, whatever the configuration says: Dagster gives up after 60."""
 _PARTITION = "dagster/partition"
 _CHECK = "Check the address, and that this machine may reach it."
 
@@ -32,31 +34,22 @@ _CHECK = "Check the address, and that this machine may reach it."
 class NotifyError(NilometerError):
     """A notification could not be sent."""
 
+    may_be_taken = False
+    """Whether the webhook has it perhaps, so that it must not be sent again."""
 
-def sensors(site: Site) -> list[dg.SensorDefinition]:
-    """The sensor that tells of failed runs; none where the site names no webhook."""
-    settings = site.settings.notify
-    if settings.url_env is None:
-        return []
 
-    @dg.run_failure_sensor(
-        name="failed_runs",
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Posts each failed run to the webhook in {settings.url_env}.",
-    )
-    def failed_runs(context: dg.RunFailureSensorContext) -> None:
-        if by_command(context.dagster_run.tags):
-            return  # Its exit code has told whoever ran the command.
-        post(settings, os.environ, message(site, context.dagster_run, context.failure_event.message))
+class UnansweredError(NotifyError):
+    """A notification was sent, and nothing told whether it was taken."""
 
-    return [failed_runs]
+    may_be_taken = True
 
 
 def message(site: Site, run: dg.DagsterRun, text: str | None) -> dict[str, Any]:
     """What is told of a failed run: its days, and of those the ones that failed, with their stage and reasons."""
     first = run.tags.get(RANGE_START) or run.tags.get(_PARTITION)
     last = run.tags.get(RANGE_END) or first
-    days = day_range(parse_day(first), parse_day(last)) if first and last else []
+    # As text, in which days are in order: who launches a run may give it any.
+    days = [d for d in site.storage.failed_days() if first and last and first <= d.isoformat() <= last]
     failures = {d.isoformat(): f for d in days if (f := site.storage.failure(d)) is not None}
     return {
         "event": "run_failed",
@@ -78,9 +71,10 @@ def post(settings: NotifySettings, environment: Mapping[str, str], body: Mapping
     """Post one JSON object; redirects are not followed.
 
     Raises:
-        NotifyError: the address is missing or not allowed, or the webhook did not answer with success.
+        NotifyError: the address is missing or not allowed, or the webhook cannot be reached, or did not take it.
+        UnansweredError: the webhook did not tell whether it took it.
     """
-    name = settings.url_env or ""
+    name, began = settings.url_env or "", time.monotonic()
     url = urlsplit(environment.get(name, ""))
     try:
         host, port = url.hostname, url.port
@@ -91,14 +85,28 @@ def post(settings: NotifySettings, environment: Mapping[str, str], body: Mapping
     address = _allowed(settings, host, port or (443 if url.scheme == "https" else 80))
     if url.scheme == "http" and not ipaddress.ip_address(address).is_loopback:
         raise NotifyError(f"the address in {name} is not https.", remedy="Only this machine may be told by http.")
-    try:
-        status = _send(_connection(url, host, address, settings.timeout_seconds), url, host, body)
-    except (OSError, http.client.HTTPException) as error:
-        raise NotifyError(
-            f"the webhook in {name} could not be reached ({type(error).__name__}).", remedy=_CHECK
-        ) from None
+    seconds = min(settings.timeout_seconds, LONGEST_SECONDS)
+    left = began + seconds - time.monotonic()
+    if left <= 0:
+        raise NotifyError(f"the host in {name} took more than {seconds} s to look up.", remedy=_CHECK)
+    connection = _connection(url, host, address, seconds)
+    with closing(connection), _at_most(left, connection):
+        try:
+            connection.connect()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise NotifyError(
+                f"the webhook in {name} could not be reached ({type(error).__name__}).", remedy=_CHECK
+            ) from None
+        try:
+            status = _send(connection, url, host, body)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise UnansweredError(
+                f"the webhook in {name} did not say whether it took it ({type(error).__name__}); it is not told again.",
+                remedy=_CHECK,
+            ) from None
     if not 200 <= status < 300:
-        raise NotifyError(f"the webhook in {name} answered with status {status}.", remedy=_CHECK)
+        fault = UnansweredError if status == http.client.GATEWAY_TIMEOUT else NotifyError
+        raise fault(f"the webhook in {name} answered with status {status}.", remedy=_CHECK)
 
 
 def _allowed(settings: NotifySettings, host: str, port: int) -> str:
@@ -130,7 +138,8 @@ class _Pinned(http.client.HTTPSConnection):
 
     def connect(self) -> None:
         raw = socket.create_connection((self._address, self.port), self.timeout)
-        self.sock = self._tls.wrap_socket(raw, server_hostname=self.host)
+        self.sock = self._tls.wrap_socket(raw, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock.do_handshake()
 
 
 def _connection(url: SplitResult, host: str, address: str, timeout: int) -> http.client.HTTPConnection:
@@ -139,11 +148,26 @@ def _connection(url: SplitResult, host: str, address: str, timeout: int) -> http
     return _Pinned(host, address, url.port or 443, timeout)
 
 
+@contextmanager
+def _at_most(seconds: float, connection: http.client.HTTPConnection) -> Iterator[None]:
+    """End whatever is done inside with the connection after so long: its own timeout begins anew with every byte."""
+
+    def cut() -> None:
+        if connection.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _send(connection: http.client.HTTPConnection, url: SplitResult, host: str, body: Mapping[str, Any]) -> int:
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     headers = {"Content-Type": "application/json", "User-Agent": "nilometer", "Host": url.netloc or host}
-    try:
-        connection.request("POST", path, json.dumps(body).encode(), headers)
-        return connection.getresponse().status
-    finally:
-        connection.close()
+    connection.request("POST", path, json.dumps(body).encode(), headers)
+    return connection.getresponse().status

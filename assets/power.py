@@ -18,6 +18,7 @@ from pipeline.alerts import human
 from pipeline.locks import site_lock
 from pipeline.schemas import POWER_MAP
 from pipeline.site import Site
+from pipeline.stored.now import ended
 from pipeline.trials.power import power_inputs, power_map, protected
 
 NAME = POWER_MAP.name
@@ -42,7 +43,7 @@ def build(site: Site) -> dg.AssetsDefinition:
         description=f"{POWER_MAP.description} Of the last day that is scored.",
     )
     def power(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        scored = site.storage.days("anomaly_scores")
+        scored = ended(site, "anomaly_scores")
         if not scored:
             context.log.info("no day is scored yet")
             return dg.MaterializeResult(metadata={"dagster/row_count": 0})

@@ -242,10 +242,15 @@ class _Runner:
 
 
 def _faults(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Steps that failed by themselves; the last one fails by design where it names the bad days."""
-    events = result.filter_events(lambda e: e.is_step_failure)
-    errors = [(e.step_key, e.step_failure_data.error) for e in events]
-    return [f"step {step} failed: {_told(error)}" for step, error in errors if not _by_design(error)]
+    """Steps that failed by themselves, or why the run failed without one; the last one fails to name bad days."""
+    errors = [(e.step_key, e.step_failure_data.error) for e in result.filter_events(lambda e: e.is_step_failure)]
+    told = [f"step {step} failed: {_told(error)}" for step, error in errors if not _by_design(error)]
+    if errors or result.success:
+        return told
+    failed = result.filter_events(lambda e: e.is_job_failure)
+    return [f"the run failed: {_told(e.job_failure_data.error)}" for e in failed] or [
+        "the run failed, and did not say why"
+    ]
 
 
 def _by_design(error: SerializableErrorInfo | None) -> bool:

@@ -13,6 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.processes.run_tags import site_tags
 from assets.reporting import journal
 from assets.reporting.dagster_log import LOGGED
+from pipeline.settings import ScheduleSettings
 from pipeline.site import Site
 from pipeline.stored.preview import make_preview
 
@@ -63,14 +64,22 @@ def daily_schedule(site: Site) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        now = context.scheduled_execution_time.astimezone(ZoneInfo(site.settings.timezone))
-        day = now.date() - dt.timedelta(days=1)
+        day = _day_before(context.scheduled_execution_time.astimezone(ZoneInfo(site.settings.timezone)), when)
         if day < site.settings.start_date:
             return dg.SkipReason(f"{day} lies before the site's start_date {site.settings.start_date}.")
         logged = LOGGED if journal.as_json() else None
         return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), run_config=logged)
 
     return daily
+
+
+def _day_before(tick: dt.datetime, when: ScheduleSettings) -> dt.date:
+    """The day before the one that a tick stands for; it comes later, even a day, where clocks skip its hour.
+
+    America/Nuuk skips 23:00 to 24:00 of a Saturday in March: its tick is Sunday's midnight, and Friday is its day.
+    """
+    at = dt.timedelta(hours=when.hour, minutes=when.minute)
+    return (tick - at + dt.timedelta(hours=12)).date() - dt.timedelta(days=1)
 
 
 def preview_job(site: Site) -> dg.JobDefinition:

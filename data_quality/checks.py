@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from data_quality import drift, own
@@ -104,7 +106,7 @@ def _absent(spec: CheckSpec, site: Site, day: dt.date) -> str | None:
 
 
 def _text(error: BaseException) -> str:
-    said = error.message if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"
+    said = error.message if isinstance(error, NilometerError) else f"{type(error).__name__}: {error}"
     return said[:300]
 
 
@@ -238,12 +240,27 @@ def _days_batch() -> Any:
 
 @cache
 def great_expectations() -> Any:
-    """The library, imported once, quietly and without its analytics."""
+    """The library, imported once, quietly and without its analytics.
+
+    Raises:
+        NilometerError: this Python keeps no docstrings, of which a library of its own is made.
+    """
+    if sys.flags.optimize > 1:
+        raise NilometerError("Great Expectations needs docstrings.", remedy="Do without -OO and PYTHONOPTIMIZE=2.")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    _have_home()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx  # noqa: PLC0415 - takes seconds to import
     return gx
+
+
+def _have_home() -> None:
+    """Name a home where there is none, as in a container under a bare user id: its libraries ask as they are loaded."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/nonexistent"
 
 
 def _keep(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome, mark: str) -> None:

@@ -17,7 +17,7 @@ from pipeline.errors import StorageError
 from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
-from pipeline.stored.now import how_to_make
+from pipeline.stored.now import ahead, how_to_make
 from pipeline.stored.outdated import ADDED, outdated
 
 
@@ -82,6 +82,8 @@ def _doubtful(site: Site, qualities: Mapping[dt.date, str]) -> dict[dt.date, str
     for day, quality in qualities.items():
         if missing := _no_verdict(site, day):
             found[day] = missing
+        elif early := ahead(site, day):
+            found[day] = early
         elif quality not in FIT:
             found[day] = f"{quality}: {reason(site, day, quality)}"
     return found

@@ -24,7 +24,7 @@ from pipeline.detections.fireability import fireability
 from pipeline.errors import ConfigError, StorageError
 from pipeline.exports import csv_text
 from pipeline.site import Site, open_site
-from pipeline.stored.now import how_to_make
+from pipeline.stored.now import ended, how_to_make
 
 if TYPE_CHECKING:
     from pipeline.trials.backtest import Backtest
@@ -82,7 +82,7 @@ def power(
 
 
 def _last_scored(site: Site) -> dt.date:
-    scored = site.storage.days("anomaly_scores")
+    scored = ended(site, "anomaly_scores")
     if not scored:
         raise StorageError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
     return scored[-1]
@@ -235,7 +235,7 @@ def _current(site: Site, candidate: Rule) -> Rule:
 
 def _stored(site: Site, first: dt.date | None, last: dt.date | None) -> tuple[list[dt.date], list[dt.date]]:
     """The asked days that have daily traffic, and those that have none."""
-    scored = site.storage.days("anomaly_scores")
+    scored = ended(site, "anomaly_scores")
     if not scored:
         raise StorageError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
     days = asked_days(None, first, last, (scored[0], scored[-1]))

@@ -20,13 +20,14 @@ from pipeline.stored.now import last_ended_day, open_landing
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Delete it; otherwise it is only listed.")
+@click.option("--clock-is-right", is_flag=True, help="Delete although no flow is newer than a month.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a table, and one for Dagster's runs.")
 @click.pass_obj
-def prune(folder: Path, yes: bool, as_json: bool) -> None:
+def prune(folder: Path, yes: bool, clock_is_right: bool, as_json: bool) -> None:
     """List what is older than its retention in nilometer.yaml; with --yes, delete it."""
     from data_quality.results import day_quality
     from pipeline.locks import site_lock
-    from pipeline.stored.prune import carry_out, plan
+    from pipeline.stored.prune import carry_out, check_clock, plan
 
     site = open_site(folder)
     retention = site.settings.retention
@@ -35,6 +36,8 @@ def prune(folder: Path, yes: bool, as_json: bool) -> None:
     today = last_ended_day(site) + dt.timedelta(days=1)
     with site_lock(site.storage.workspace, wait=False):
         landing = open_landing(site)
+        if yes and not clock_is_right:
+            check_clock(site, today)
         wanted = plan(site, landing, today)
         if yes:
             carry_out(site, landing, wanted, today, day_quality, lambda *_: None)

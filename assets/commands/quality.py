@@ -18,7 +18,7 @@ import polars as pl
 from assets.commands.options import Day, asked_days, day_options
 from assets.reporting import screen
 from pipeline.site import Site, open_site
-from pipeline.stored.now import how_to_make
+from pipeline.stored.now import ended, how_to_make
 
 _COLUMNS = ("day", "table", "check", "expectation", "result", "severity", "observed", "limit", "meaning", "remedy")
 
@@ -35,7 +35,7 @@ def quality(
     if ctx.invoked_subcommand is not None:
         return
     site = open_site(ctx.obj)
-    stored = site.storage.days("flows")
+    stored = ended(site, "flows")
     end = stored[-1] if stored else site.settings.start_date
     print_quality(site, asked_days(day, first, last, (end, end)), as_json=as_json, failed=failed)
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import DBAPIError
 
 from assets.processes.location import carry_over
@@ -30,6 +31,8 @@ _ASKS_POSTGRES = re.compile(r"(?m)^\s*(postgres:|module:\s*dagster_postgres)")
 _VARIABLE = re.compile(r'environment variable "(\w+)"')
 _NOT_AS_IT_IS = re.compile(r"[*?[]|%[0-9A-Fa-f]{2}")
 """In a path Dagster takes these for patterns as it looks for its file, and for parts of a URL as it opens sqlite."""
+_UNTOLD = {"telemetry": {"enabled": False}}
+"""In an instance of the user's own it is on unless said otherwise, and runs fail by it where there is no home."""
 _FORMER = """# The site's Dagster instance: run history, on this machine only.
 telemetry: {enabled: false}
 nux: {enabled: false}
@@ -88,7 +91,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
             (folder / CONFIG).write_text(_INSTANCE, encoding="utf-8")
     _check_extra(folder)
     try:
-        instance = dg.DagsterInstance.from_config(str(folder))
+        instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_UNTOLD))
         instance.get_runs(limit=1)  # Storages connect when they are first asked.
     except Exception as error:
         if isinstance(_first(error), sqlite3.Error):

@@ -19,6 +19,7 @@ from assets.reporting.costs import Total
 from pipeline.days import day_bounds_utc
 from pipeline.schemas import ALERTS, QUALITIES
 from pipeline.site import Site
+from pipeline.stored.now import ended
 
 OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PATIENCE = 3.0
@@ -83,7 +84,7 @@ def state_samples(site: Site, now: float) -> list[Sample]:
     failed = site.storage.failed_days()
     found = [Sample("days_failed", "Days that are marked as failed.", len(failed))]
     found.append(Sample("last_run_timestamp_seconds", "When a run ended last.", now))
-    scored = [d for d in site.storage.days("alerts") if d not in failed]
+    scored = [d for d in ended(site, "alerts") if d not in failed]
     if not scored:
         return found
     newest = scored[-1]

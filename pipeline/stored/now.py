@@ -53,6 +53,28 @@ def how_to_make(site: Site, day: dt.date) -> str:
     return f"run it: nilometer run --day {day}"
 
 
+def ended(site: Site, table: str) -> list[dt.date]:
+    """The stored days of a table that are over, in order: a clock that was ahead has left others behind."""
+    last = last_ended_day(site)
+    return [d for d in site.storage.days(table) if d <= last]
+
+
+def ahead(site: Site, day: dt.date) -> str | None:
+    """What is to be said of a stored day that is not over; None of one that is."""
+    if day <= last_ended_day(site):
+        return None
+    return (
+        f"{how_to_make(site, day)}: the clock was ahead when it was stored, or is behind now. If it was ahead, delete "
+        f"what is stored of the day: all files and folders below {site.settings.storage} that begin with day={day}"
+    )
+
+
+def known_days(site: Site, days: Sequence[dt.date], stored: Sequence[dt.date]) -> list[dt.date]:
+    """The days that are over, and others that are stored all the same; where there are neither, all of them."""
+    last, there = last_ended_day(site), set(stored)
+    return [d for d in days if d <= last or d in there] or list(days)
+
+
 def last_ended_day(site: Site) -> dt.date:
     """Yesterday, in the site's zone."""
     return today(site.settings.timezone) - dt.timedelta(days=1)

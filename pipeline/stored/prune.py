@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.days import day_range
+from pipeline.errors import ConfigError, StorageError
 from pipeline.intake.landing import Landing
 from pipeline.intake.ledger import Entry
 from pipeline.site import Site
@@ -20,6 +21,8 @@ from pipeline.stored.pruned import QUALITY
 
 SCORING = ("traffic_baseline", "anomaly_scores", "surge_scores")
 """Tables whose days can be made again only from the daily traffic of their windows."""
+SILENCE = 31
+"""Days without flows, up to today, that ask for a look at the clock before anything goes."""
 _AFTER = {
     "flows": "daily_traffic",
     "daily_traffic": "traffic_baseline",
@@ -69,6 +72,30 @@ class Plan:
     piles: list[Pile]
     entries: list[Entry]
     """Files of the ledger whose landed rows go."""
+
+
+def check_clock(site: Site, today: dt.date) -> None:
+    """Raise ConfigError where no flow is known of the last SILENCE days: the site was idle, or the clock is ahead.
+
+    A clock that is ahead makes days of no flows, too, which tell nothing.
+    """
+    days = sorted({*site.storage.days("flows"), *site.storage.pruned_days("flows")}, reverse=True)
+    newest = next((d for d in days if _has_flows(site, d)), None)
+    if newest is None or (silent := (today - newest).days) <= SILENCE:
+        return
+    raise ConfigError(
+        f"the newest day with flows is {newest}, {silent} days before today ({today}) by this machine's clock.",
+        remedy="Where the clock is ahead, set it: too much would go. Where it is right, and the site was idle: "
+        "nilometer prune --yes --clock-is-right.",
+    )
+
+
+def _has_flows(site: Site, day: dt.date) -> bool:
+    try:
+        record = site.storage.record("flows", day)
+    except (OSError, StorageError):
+        return False
+    return record is not None and record.rows > 0
 
 
 def plan(site: Site, landing: Landing, today: dt.date) -> Plan:

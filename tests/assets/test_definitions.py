@@ -1,15 +1,19 @@
 """The code location: what Dagster is told of the assets, checks and schedules, and what loading it must not cost."""
 
 import datetime as dt
+import itertools
 import subprocess
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from dagster._core.instance.config import PoolGranularity
+from dagster._utils.schedules import schedule_execution_time_iterator
 
+from assets import schedules
 from assets.build import build_defs
 from assets.processes.instances import open_instance
 from pipeline.schemas import TABLES
@@ -102,6 +106,22 @@ def test_the_daily_schedule_asks_for_the_day_that_ended_in_the_site_zone(defs: d
         result = schedule.evaluate_tick(context)
     assert result.run_requests is not None
     assert [r.partition_key for r in result.run_requests] == ["2026-10-25"]
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("America/Nuuk", 23), ("America/Scoresbysund", 23), ("Europe/Berlin", 2)])
+def test_every_day_is_named_once_where_clocks_skip_the_hour_of_the_schedule(
+    tmp_path: Path, zone: str, hour: int
+) -> None:
+    settings = {"timezone": zone, "start_date": "2026-03-01", "schedule": {"hour": hour, "minute": 30}}
+    schedule = schedules.daily_schedule(Site(tmp_path, Settings.model_validate(settings), "asked for"))
+    begin, named = dt.datetime(2026, 3, 25, tzinfo=ZoneInfo(zone)), []
+    ticks = schedule_execution_time_iterator(begin.timestamp(), f"30 {hour} * * *", zone, ascending=True)
+    for tick in itertools.islice(ticks, 8):
+        with dg.build_schedule_context(scheduled_execution_time=tick.astimezone(dt.UTC)) as context:
+            asked = schedule(context)
+        assert isinstance(asked, dg.RunRequest)
+        named.append(asked.partition_key)
+    assert named == [f"2026-03-{n}" for n in range(24, 32)]
 
 
 def test_the_schedule_skips_days_before_the_site_begins(defs: dg.Definitions) -> None:

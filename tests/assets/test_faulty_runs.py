@@ -40,6 +40,19 @@ def site(done: Site, tmp_path: Path) -> Site:
     return open_site(Path(shutil.copytree(done.root, tmp_path / "site")))
 
 
+def test_a_run_that_fails_outside_of_its_steps_is_a_problem_although_its_days_are_stored(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "~/.dagster")
+
+    monkeypatch.setattr("dagster._core.execution.api.log_dagster_event", refused)
+    report = runner.run_days(site, DAYS[:1])
+    assert not report.good
+    (problem,) = report.problems
+    assert problem.startswith("the run failed: Permission denied: '~/.dagster'. Let this user read and write")
+
+
 def test_a_panic_fails_its_day_and_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     make = stages.make_scores
 

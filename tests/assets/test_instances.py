@@ -37,6 +37,7 @@ def test_dagster_home_wins_and_nothing_is_written_into_it(
     assert home(site) == elsewhere
     with open_instance(site) as instance:
         assert instance.root_directory == str(elsewhere)
+        assert not instance.telemetry_enabled
     assert not (elsewhere / CONFIG).exists()
     assert not (site.root / HOME).exists()
 

@@ -22,6 +22,7 @@ from pipeline.site import Site, open_site
 from pipeline.storage import Storage
 from pipeline.stored import prune
 from pipeline.stored.now import open_landing
+from pipeline.stored.stages import make_flows
 from pipeline.stored.status import DayStatus, days_status
 from tests.assets.test_runs import CHAIN, days, stored_bytes
 from tests.worlds import CONFIG, SEED, day, log_path, make_site, record, usual, write_log
@@ -48,7 +49,7 @@ def with_retention(site: Site, **keep: int) -> Site:
 
 def pruned(site: Site, **keep: int) -> Site:
     found = with_retention(site, **keep)
-    result = call(found, "prune", "--yes")
+    result = call(found, "prune", "--yes", "--clock-is-right")  # The world's days are of a fixed month.
     assert result.exit_code == 0, result.output
     return found
 
@@ -92,6 +93,27 @@ def test_without_a_confirmation_everything_is_counted_and_nothing_deleted(site: 
     assert (found["quality"]["days"], found["quality"]["files"]) == (2, 2 * len(check_specs()))
     assert found["runs"]["days"] == 0
     assert "Nothing was deleted" in call(site, "prune").stderr
+
+
+def test_a_clock_that_is_ahead_deletes_nothing_until_somebody_says_that_it_is_right(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = with_retention(site, flows=1, landing=1, runs=1)
+    newest = day(DAYS - 1)
+    monkeypatch.setattr("pipeline.stored.now.today", lambda _: newest + dt.timedelta(days=prune.SILENCE))
+    assert call(site, "prune", "--json").exit_code == 0
+    prune.check_clock(site, newest + dt.timedelta(days=prune.SILENCE))
+    monkeypatch.setattr("pipeline.stored.now.today", lambda _: newest + dt.timedelta(days=365))
+    make_flows(site, open_landing(site), ahead := newest + dt.timedelta(days=364))  # As the schedule would.
+    before = stored_bytes(site)
+    refused = call(site, "prune", "--yes")
+    assert refused.exit_code == 2
+    assert f"newest day with flows is {newest}, 365 days before today" in refused.stderr
+    assert "--clock-is-right" in refused.stderr
+    assert stored_bytes(site) == before
+    assert call(site, "prune").exit_code == 0
+    assert call(site, "prune", "--yes", "--clock-is-right").exit_code == 0
+    assert site.storage.days("flows") == [ahead]
 
 
 def test_pruned_flows_are_neither_missing_nor_stale_and_all_else_is_as_it_was(site: Site) -> None:
@@ -248,7 +270,7 @@ def test_a_crash_between_two_deletions_does_no_harm(site: Site, monkeypatch: pyt
             wanted = prune.plan(site, landing, today)
             prune.carry_out(site, landing, wanted, today, day_quality, lambda *_: None)
     assert [(s.state, s.quality) for s in status(site)] == [("done", "verified")] * DAYS
-    assert call(site, "prune", "--yes").exit_code == 0
+    assert call(site, "prune", "--yes", "--clock-is-right").exit_code == 0
     kept = days(DAYS)[5:]
     assert {t.name: site.storage.days(t.name) for t in CHAIN} == {
         t.name: days(DAYS)[3:] if t.name == "daily_traffic" else kept for t in CHAIN
@@ -305,7 +327,7 @@ def test_the_command_deletes_old_runs_and_gives_their_space_back(site: Site) -> 
         later = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
         look = history.look
         patch.setattr(history, "look", lambda instance, _, *more: look(instance, later, *more))
-        result = call(site, "prune", "--yes", "--json")
+        result = call(site, "prune", "--yes", "--clock-is-right", "--json")
     assert json.loads(result.stdout)["days"] == 1
     after = sum(p.stat().st_size for p in folder.rglob("*.db"))
     assert after < before * 0.6
@@ -328,7 +350,7 @@ def test_in_an_instance_that_others_use_their_runs_stay(
         instance.add_run(dg.DagsterRun("nilometer_daily", status=ended, tags={"nilometer/site": "renamed"}))
     later, look = dt.datetime.now(dt.UTC) + dt.timedelta(days=3), history.look
     monkeypatch.setattr(history, "look", lambda instance, _, *more: look(instance, later, *more))
-    result = call(site, "prune", "--yes", "--json")
+    result = call(site, "prune", "--yes", "--clock-is-right", "--json")
     told = json.loads(result.stdout)
     assert told["days"] == len(ours) + (0 if shared else 3)
     assert told["stays"] == ({"they are of other sites or code locations of the instance": 3} if shared else {})
@@ -339,7 +361,7 @@ def test_in_an_instance_that_others_use_their_runs_stay(
 
 
 def test_nothing_is_pruned_unless_it_is_configured_and_rightly(site: Site) -> None:
-    result = call(site, "prune", "--yes")
+    result = call(site, "prune", "--yes", "--clock-is-right")
     assert result.exit_code == 2
     assert "no retention is set" in result.stderr
     config = site.root / "nilometer.yaml"

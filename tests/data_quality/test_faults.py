@@ -10,14 +10,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
 
+from data_quality import checks
 from data_quality.checks import run_all
 from data_quality.results import day_quality
 from data_quality.specs import check_specs
+from pipeline.errors import NilometerError
 from pipeline.site import PROJECT, Site, open_site
 from tests.data_quality.company import (
     LAST,
@@ -361,3 +364,21 @@ def test_the_documentation_says_which_expectations_see_a_fault() -> None:
     text = (PROJECT / "docs" / "data-quality.md").read_text(encoding="utf-8")
     rows = [f"| {f.title} | {', '.join(f'`{e}`' for e in f.seen) or 'none'} | {f.quality} |" for f in FAULTS]
     assert [r for r in rows if r not in text.splitlines()] == []
+
+
+def test_a_python_without_docstrings_is_named_in_place_of_a_librarys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "sys", SimpleNamespace(flags=SimpleNamespace(optimize=2)))
+    with pytest.raises(NilometerError, match=r"needs docstrings.*PYTHONOPTIMIZE=2"):
+        checks.great_expectations.__wrapped__()
+
+
+def test_a_user_without_a_home_can_have_checks_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", missing)
+    with pytest.raises(RuntimeError):
+        Path.home()
+    checks.great_expectations.__wrapped__()
+    assert Path.home() == Path("/nonexistent")
