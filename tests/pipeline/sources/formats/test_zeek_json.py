@@ -246,3 +246,10 @@ def test_corelights_reduced_log_is_one_of_connections_and_its_sums_of_several_ar
     parsed = read(changed(_path="conn_red") + changed(_path="conn_agg") + changed(_path="dns"))
     assert parsed.rows["accounting"].to_list() == ["final"]
     assert (parsed.account.ignored, dict(parsed.account.warnings)) == (2, {"aggregated": 1})
+
+
+@pytest.mark.parametrize("path", ["mail_conn", "conn_2026-11-02", "conn.log"])
+def test_conn_records_of_a_filter_are_read_whatever_the_site_calls_them(path: str) -> None:
+    assert one(changed(_path=path)) == one(GOOD)
+    footprint = json.dumps({"_path": path, "ts": 1.0, "uid": "C1", "resp_bytes": 7}) + "\n"
+    assert read(footprint).account.ignored == 1
