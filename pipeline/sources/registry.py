@@ -6,6 +6,7 @@ detections belongs here.
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 
@@ -136,15 +137,23 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
 def _wrapped(text: bytes, wanted: str) -> str | None:
     """The encoding of records that lie as objects under a key which their format does not open itself."""
     head = text.decode("utf-8", errors="replace")
-    for key in OBJECTS:
+    for key in (*OBJECTS, *_other_objects(text)):
         inside, rest = within(head, key)
         data = "".join(f"{line}\n" for line in inside).encode("utf-8", errors="surrogatepass")
         found = (_named(data, data, wanted) if wanted != "auto" else _recognised(data, data)) if inside else None
         if found is None or key in _OPENED.get(found, ()) or not _marked(data, found):
             continue
-        if not _marked(rest.encode("utf-8", errors="surrogatepass"), found):
+        around = rest.encode("utf-8", errors="surrogatepass")
+        if not (_marked(around, found) if key in OBJECTS else _recognised(around, around)):
             return f"{found}{SIGN}{{{key}}}"
     return None
+
+
+def _other_objects(text: bytes) -> list[str]:
+    """The keys of the first record's objects that nobody is known to put records under."""
+    first = json.loads(line) if (line := next(iter(beginning(text, 1)), "")) else None
+    found = first.items() if isinstance(first, dict) else ()
+    return [k for k, v in found if isinstance(v, dict) and k not in OBJECTS and SIGN not in k]
 
 
 def _header_of(text: bytes) -> bytes | None:
