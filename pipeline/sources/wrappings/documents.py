@@ -22,6 +22,8 @@ _COUNTED = ("recordsTotal", "recordsFiltered", "meta")
 """What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
 _LISTS = ("data", "value", "rows", "items", "logs", "Records", "docs")
 """Where a page of anybody's API holds its records, beside how many there are and the like."""
+_TIMES = frozenset(("ts", "time", "timestamp", "@timestamp", "_time"))
+"""What a record has beside a list of its own, and such a page does not."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
     rb'\s*(?:\[|\{\s*"(?:took|meta|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|recordsTotal|recordsFiltered|'
@@ -189,9 +191,14 @@ def _batch(value: Any) -> list[Any] | None:
 
 
 def _page(value: Any) -> list[Any] | None:
-    """The records of an object that holds a list of them and otherwise counts and notes; a record's own has an end."""
+    """The records of an object that holds a list of them beside counts and notes, but for a record with its own."""
     rows = [value[key] for key in _LISTS if value.get(key)] if isinstance(value, dict) else []
-    if len(rows) != 1 or not isinstance(rows[0], list) or not all(isinstance(row, dict) for row in rows[0]):
+    if (
+        len(rows) != 1
+        or not _TIMES.isdisjoint(value)
+        or not isinstance(rows[0], list)
+        or not all(isinstance(row, dict) for row in rows[0])
+    ):
         return None
     notes = [note for note in value.values() if note is not rows[0]]
     ends = (isinstance(note, str) and canonical_address(note) is not None for note in notes)
