@@ -6,7 +6,6 @@ detections belongs here.
 
 from __future__ import annotations
 
-import json
 import re
 from functools import partial
 
@@ -86,6 +85,8 @@ _OPENED = {
     "azure_json": OBJECTS,
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
+_MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed")
+"""Keys of envelopes that are opened where nothing around them is a record of any format."""
 _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
 """What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
 _CUT_RECORD = re.compile(rb"\A[^\n{][^\n]*\}[ \t]*\r?\n(?=\s*\{)")
@@ -146,7 +147,7 @@ def _otherwise(text: bytes, wanted: str, name: str) -> str | None:
 def _wrapped(text: bytes, wanted: str) -> str | None:
     """The encoding of records that lie as objects under a key which their format does not open itself."""
     head = text.decode("utf-8", errors="replace")
-    for key in (*OBJECTS, *_other_objects(text)):
+    for key in (*OBJECTS, *_MORE_OBJECTS):
         inside, rest = within(head, key)
         data = "".join(f"{line}\n" for line in inside).encode("utf-8", errors="surrogatepass")
         found = (_named(data, data, wanted) if wanted != "auto" else _recognised(data, data)) if inside else None
@@ -156,13 +157,6 @@ def _wrapped(text: bytes, wanted: str) -> str | None:
         if not (_marked(around, found) if key in OBJECTS else _recognised(around, around)):
             return f"{found}{SIGN}{{{key}}}"
     return None
-
-
-def _other_objects(text: bytes) -> list[str]:
-    """The keys of the first record's objects that nobody is known to put records under."""
-    first = json.loads(line) if (line := next(iter(beginning(text, 1)), "")) else None
-    found = first.items() if isinstance(first, dict) else ()
-    return [k for k, v in found if isinstance(v, dict) and k not in OBJECTS and SIGN not in k]
 
 
 def _header_of(text: bytes) -> bytes | None:
