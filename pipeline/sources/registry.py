@@ -83,6 +83,7 @@ _OPENED = {
     "gcp": ("data", "message"),
     "oci": ("data",),
     "azure_json": OBJECTS,
+    "vpc_json": ("attributes", "content"),
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
 _MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed")
