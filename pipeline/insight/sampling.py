@@ -27,10 +27,11 @@ from pipeline.inventory import Inventory
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
 from pipeline.sources import detect, reader_of
-from pipeline.sources.base import DocumentReader, Parsed, ReadOptions
+from pipeline.sources.base import Account, DocumentReader, Parsed, ReadOptions, merge
 from pipeline.sources.reading import LineStream
 from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.sources.watch import Watch
+from pipeline.wording import counted
 
 FILES = 4
 """Files of a source that are read from: the newest, by name."""
@@ -47,6 +48,22 @@ class Sample:
     """Counted flows of watched servers: FLOWS-like, and `server`, which end is the server."""
     servers: list[list[Any]]
     """Mail servers among the flows of others, as `mail_servers.Servers` lists them."""
+    source: str
+    account: Account
+    """What became of the lines that were read."""
+
+    @property
+    def without_flows(self) -> str | None:
+        """What is to be said where lines were read and none is a flow, of whomever; None where there is one."""
+        read = self.account
+        if read.flows or read.others or not read.ignored:
+            return None
+        why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(read.warnings.items()))
+        return (
+            f"source {self.source}: none of the {counted(read.ignored, 'record')} looked at is a flow"
+            f"{f' ({why})' if why else ''}. Is it another log of the product, such as its alerts, or are its records "
+            "wrapped in others? `nilometer identify FILE` says what became of every line."
+        )
 
 
 def samples(site: Site, now: dt.datetime) -> list[Sample]:
@@ -60,7 +77,9 @@ def samples(site: Site, now: dt.datetime) -> list[Sample]:
         for one in parsed:
             servers.take(one.others)
         if parsed:
-            found.append(Sample(_flows([p.rows for p in parsed], source, site.inventory), servers.as_list()))
+            account = merge([Parsed(account=p.account) for p in parsed]).account
+            flows = _flows([p.rows for p in parsed], source, site.inventory)
+            found.append(Sample(flows, servers.as_list(), source.name, account))
     return found
 
 

@@ -47,14 +47,14 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
     "bytes_in": (
         *("bytesin", "receivedbytes", "bytesreceived", "rcvdbytes", "rcvdbyte", "bytesrcvd", "rcvbytes", "recvbytes"),
         *_each(_DEST, "{}bytes", "bytes{}", "{}octets", "{}nbytes"),
-        *("dst2srcbytes", "bytesdsttosrc", "bytesdesttosrc", "s2cbytes", "bytestoclient"),
+        *("dst2srcbytes", "bytesdsttosrc", "bytesdesttosrc", "s2cbytes", "bytestoclient", "flowbytestoclient"),
         *("srv2clibytes", "revbytes", "bytesrev", "dsttbo", "zenbytestxclient"),
         *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded", "outbytes"),
     ),
     "bytes_out": (
         *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes"),
         *_each(_SRC, "{}bytes", "bytes{}", "{}octets", "{}nbytes"),
-        *("src2dstbytes", "bytessrctodst", "bytessrctodest", "c2sbytes", "bytestoserver"),
+        *("src2dstbytes", "bytessrctodst", "bytessrctodest", "c2sbytes", "bytestoserver", "flowbytestoserver"),
         *("cli2srvbytes", "fwdbytes", "dsttbi", "zenbytesrxclient"),
         *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded", "inbytes"),
     ),

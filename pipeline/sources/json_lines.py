@@ -315,7 +315,7 @@ def _decode_each(lines: pl.DataFrame, fields: Fields, reason: str) -> tuple[pl.D
 def read_object(raw: str, fields: Fields) -> dict[str, str | None]:
     """One line's fields as text; raises ValueError when it is not one JSON object."""
     # An element of an array that was written one a line ends in a comma.
-    record = json.loads(raw.removesuffix(","), parse_constant=_refuse, parse_float=_real, parse_int=_whole)
+    record = json.loads(raw.removesuffix(","), parse_constant=_constant, parse_float=_real, parse_int=_whole)
     if not isinstance(record, dict):
         raise ValueError("not an object")
     return {
@@ -351,8 +351,9 @@ class _Huge(str):
     __slots__ = ()
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+def _constant(name: str) -> _Huge | None:
+    """What Python's and pandas' writers put for values that JSON has no way to tell: NaN is nothing."""
+    return None if name == "NaN" else _Huge(name)
 
 
 def _real(text: str) -> str:

@@ -369,7 +369,7 @@ class RecordReader(JsonReader):
         account.ignored += fields.height - int(flows.sum())
         account.warnings.update(fields.select(**self._kinds).row(0, named=True) if self._kinds else {})
         account.warnings += Counter()  # Without the kinds that there were none of.
-        if self._form.ends_lines and "raw" in fields.columns:
+        if (self._form.ends_lines or self._form.json or self._form.format == "zeek") and "raw" in fields.columns:
             account.warnings.update(foreign.told(self._form, fields.filter(~flows)["raw"]))
         return fields, flows
 

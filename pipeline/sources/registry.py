@@ -83,10 +83,15 @@ _OPENED = {
     "gcp": ("data", "message"),
     "oci": ("data",),
     "azure_json": OBJECTS,
+    "vpc_json": ("attributes", "content"),
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
+_MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed")
+"""Keys of envelopes that are opened where nothing around them is a record of any format."""
 _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
 """What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
+_CUT_RECORD = re.compile(rb"\A[^\n{][^\n]*\}[ \t]*\r?\n(?=\s*\{)")
+"""The end of a record whose beginning went with the older half of a log that was rotated by its size."""
 _WIDEST = 1 << 16
 _BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
 _TOLD = re.compile(rb'\A\s*"?sep=[^\w"]"?\r?\n')
@@ -124,25 +129,33 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
     if begins_as_json(text) and (inside := _wrapped(text, wanted)):
         return inside
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
-        if holds_nothing(text):
-            return None
-        raise _unknown(text, wanted, name)
+        return _otherwise(text, wanted, name)
     refuse = FORMS[found].refuse if found in FORMS else None
     if refuse is not None and (fault := refuse(head)):
         raise SourceError(fault, where=Location(file=name))
     return found
 
 
+def _otherwise(text: bytes, wanted: str, name: str) -> str | None:
+    """The encoding of content that shows none at its very beginning, as `detect` tells it."""
+    if holds_nothing(text):
+        return None
+    if cut := _CUT_RECORD.match(text):
+        return detect(text[cut.end() :], wanted, name)
+    raise _unknown(text, wanted, name)
+
+
 def _wrapped(text: bytes, wanted: str) -> str | None:
     """The encoding of records that lie as objects under a key which their format does not open itself."""
     head = text.decode("utf-8", errors="replace")
-    for key in OBJECTS:
+    for key in (*OBJECTS, *_MORE_OBJECTS):
         inside, rest = within(head, key)
         data = "".join(f"{line}\n" for line in inside).encode("utf-8", errors="surrogatepass")
         found = (_named(data, data, wanted) if wanted != "auto" else _recognised(data, data)) if inside else None
         if found is None or key in _OPENED.get(found, ()) or not _marked(data, found):
             continue
-        if not _marked(rest.encode("utf-8", errors="surrogatepass"), found):
+        around = rest.encode("utf-8", errors="surrogatepass")
+        if not (_marked(around, found) if key in OBJECTS else _recognised(around, around)):
             return f"{found}{SIGN}{{{key}}}"
     return None
 

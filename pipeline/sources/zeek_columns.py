@@ -105,19 +105,6 @@ _BEYOND = {
 """Columns of RAW that no conn record fills."""
 
 
-CONN_PATHS = ("conn", "conn_red", "conn_long", "open_conn")
-
-
-def is_conn_path(path: str) -> bool:
-    """Whether a log type (Zeek's #path or _path) is the connection log, Corelight's reduced one or interim kin."""
-    return path in CONN_PATHS or path.startswith("conn-")
-
-
-def is_conn_path_expr(column: str) -> pl.Expr:
-    """The same as an expression."""
-    return pl.col(column).is_in(CONN_PATHS) | pl.col(column).str.starts_with("conn-")
-
-
 def epoch_us(column: str, zone: str = "UTC") -> pl.Expr:
     """Expression: epoch microseconds of a text time: seconds, ms, us or ns by size, or ISO 8601.
 

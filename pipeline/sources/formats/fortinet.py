@@ -1,4 +1,4 @@
-"""FortiGate traffic logs as key=value lines, CEF or JSON, with or without a syslog header, and FortiAnalyzer's CSV.
+"""FortiGate traffic logs as key=value lines, CEF, JSON or tables, with or without a syslog header; FortiAnalyzer's CSV.
 
 Sources: the FortiOS log message reference (traffic logs, message ids, long-live sessions; CEF support, in which `out`
 is what the client sent; that of FortiOS 4.0 for the keys of old). UTM and event logs repeat byte counters and are never
@@ -16,11 +16,13 @@ from pipeline.addresses import NOWHERE
 from pipeline.sources import json_lines
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import rejected
-from pipeline.sources.declared import Contract, Decoded, Form, Stateless
+from pipeline.sources.declared import Contract, Decoded, Form, Stateless, Wrapped
+from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.glances.pair_parts import PairParts
 from pipeline.sources.glances.sight import Cut
 from pipeline.sources.glances.templates import LASTED
 from pipeline.sources.orienting import has_counters
+from pipeline.sources.spellings import ABSENT
 from pipeline.sources.texts import headed, key_values, syslog
 
 _KEYS = ("logid", "eventtime", "srcip", "srcport", "dstip", "dstport", "proto", "service", "action", "duration",
@@ -178,9 +180,27 @@ class FortinetJson(Stateless):
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         found, broken = json_lines.decode(lines, _JSON_KEYS, reason)
-        fields = found.rename({"type": "kind"}).with_columns(_kind(pl.col("subtype")), _times(self.zone))
-        fields = fields.with_columns(pl.coalesce("logged", conn.epoch_us("shipped", self.zone)).alias("logged"))
-        return Decoded(fields.select("source_line", "raw", "kind", *_fields()), broken)
+        return Decoded(_of_keys(found, self.zone), broken)
+
+
+@dataclass
+class FortinetTable(Wrapped):
+    """Rows under the keys of the pairs; without a type, the log's number tells that it is of traffic."""
+
+    zone: str
+
+    def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
+        """See Decoder."""
+        found = self.inner.decode(lines, reason)
+        traffic = pl.when(pl.col("logid").str.zfill(10).str.starts_with("00")).then(pl.lit("traffic"))
+        return replace(found, fields=_of_keys(found.fields.with_columns(pl.coalesce("type", traffic)), self.zone))
+
+
+def _of_keys(found: pl.DataFrame, zone: str) -> pl.DataFrame:
+    """Records whose keys are columns as fields; one that lacks its own time has that of who received it."""
+    fields = found.rename({"type": "kind"}).with_columns(_kind(pl.col("subtype")), _times(zone))
+    fields = fields.with_columns(pl.coalesce("logged", conn.epoch_us("shipped", zone)).alias("logged"))
+    return fields.select("source_line", "raw", "kind", *_fields())
 
 
 def _kind(subtype: pl.Expr) -> pl.Expr:
@@ -281,4 +301,22 @@ _JSON = replace(
     ends_lines=False,
     idle=None,
 )  # fmt: skip
-FORTINET = (_PAIRS, _JSON)
+_LAYOUT = Layout(
+    aliases={ours: tuple(key.lower() for key in keys) for ours, keys in _JSON_KEYS.items()},
+    header=re.compile(r"\bsrcip\b"),
+    unset=ABSENT,
+)
+_TABLE = replace(
+    _PAIRS,
+    name="fortinet_csv",
+    family="fortinet",
+    contract=replace(_PAIRS.contract, records="as pairs; the first line names the keys"),
+    marks=re.compile(
+        rb"\A(?=[^\n]*\bsrcip\b)(?=[^\n]*\bdstip\b)(?=[^\n]*\b(?:type|logid)\b)[^\n=]*\b(?:sent|rcvd)byte\b[^\n=]*(?:\n|\Z)"
+    ),
+    decoder=lambda options: FortinetTable(delimited(_LAYOUT)(options), options.timezone),
+    ends_lines=False,
+    blanks=True,
+    idle=None,
+)
+FORTINET = (_PAIRS, _JSON, _TABLE)

@@ -133,11 +133,16 @@ _FIELDS: json_lines.Fields = {
 }
 
 
+_CODES = ("kind", "activity", "direction", "initiator_id", "action_id", "disposition_id")
+
+
 def _so_far() -> pl.Expr:
     return pl.any_horizontal(pl.col(f"so_far_{name}").is_not_null() for name in _SO_FAR)
 
 
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    if fields["kind"].str.ends_with(".0").any():  # As a table of reals has them when its values become text.
+        fields = fields.with_columns(pl.col(_CODES).str.strip_suffix(".0"))
     if fields.select(_so_far().any()).item():
         told = {c: pl.col(f"so_far_{name}").cast(fields.schema[c], strict=False) for name, c in _SO_FAR.items()}
         fields = fields.with_columns(pl.coalesce(so_far, c).alias(c) for c, so_far in told.items())

@@ -10,7 +10,7 @@ import re
 
 import polars as pl
 
-from pipeline.sources import columns, json_lines
+from pipeline.sources import columns, json_lines, zeek_paths
 from pipeline.sources import zeek_columns as zeek
 from pipeline.sources.base import Account, Parsed, ReadOptions, merge
 from pipeline.sources.declared import Contract, Form
@@ -28,7 +28,6 @@ _INSIDE = ("$.result._raw", "$.result", "$.event", "$._source", "$.zeek.conn", "
 _NOT_PLAIN = ("preview", "result", "event", "_source", "zeek", "conn")
 _IDLE = frozenset(("uid", "proto", "service", "conn_state", "write_ts", "system"))
 """Fields that decide nothing about a flow of nobody watched."""
-_CONN_MARKS = ("conn_state", "orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes")
 
 
 def _timed(fields: pl.DataFrame) -> pl.DataFrame:
@@ -46,12 +45,6 @@ class ZeekRecords(RecordReader):
         return zeek.to_raw(kept, self._options, interim=False)
 
 
-def _is_conn() -> pl.Expr:
-    """Whether a record is of the connection log: a type that is named decides, without one a state or counters do."""
-    marked = pl.any_horizontal(pl.col(c).is_not_null() for c in _CONN_MARKS)
-    return pl.when(pl.col("path").is_not_null()).then(zeek.is_conn_path_expr("path")).otherwise(marked)
-
-
 ZEEK_COLUMNS = Form(
     name="zeek",
     vendor_product=zeek.VENDOR_PRODUCT,
@@ -60,8 +53,8 @@ ZEEK_COLUMNS = Form(
     marks=re.compile(rb"(?!)"),
     decoder=json_decoder(zeek.ALIASES),
     columns=zeek.ALIASES,
-    flows=_is_conn,
-    ignored={"aggregated": lambda: pl.col("path") == "conn_agg"},
+    flows=zeek_paths.is_conn_expr,
+    ignored={"aggregated": lambda: pl.col("path") == zeek_paths.SUMS_PATH},
 )
 """Conn records as columns of any type."""
 

@@ -18,6 +18,7 @@ from pipeline.addresses import canonical_address
 from pipeline.counting.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES
 from pipeline.sources import zeek_columns as zeek
+from pipeline.sources import zeek_paths
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, parted, rejects_frame
 from pipeline.sources.glances import glance
 from pipeline.sources.texts.numbered import Lines, cut_lines, text_lines
@@ -26,6 +27,8 @@ _FLOATS = ("ts", "write_ts", "duration")
 _INTS = (*zeek.COUNTERS, "src_port", "dest_port")
 
 
+_PADDING = " \t\0"
+"""What spreadsheets and copies of memory leave behind the end of a line."""
 WAITING_BYTES = 8 * 1024 * 1024
 """Lines of blocks that wait to be read with care together."""
 
@@ -127,11 +130,11 @@ class ZeekTsvReader:
     def _header(self, text: str) -> None:
         self._headers += 1
         if text.startswith("#separator"):
-            value = text.removeprefix("#separator").strip(" \t")
+            value = text.removeprefix("#separator").strip(_PADDING)
             decoded = zeek.decode(value)
             self._separator = decoded if len(decoded) == 1 else "\t"
             return
-        name, _, value = text.partition(self._separator)
+        name, _, value = text.rstrip(f"{_PADDING}{self._separator}").partition(self._separator)
         if name == "#fields" and value:
             self._fields = value.split(self._separator)
         elif name == "#path":
@@ -142,6 +145,10 @@ class ZeekTsvReader:
             self._empty = zeek.decode(value)
 
     @property
+    def _is_conn(self) -> bool:
+        return zeek_paths.is_conn(self._path, self._fields or ())
+
+    @property
     def _marks(self) -> tuple[str, ...]:
         """The texts that stand for no value, by the header or by custom."""
         return (*zeek.UNSET, self._unset, self._empty)
@@ -150,10 +157,10 @@ class ZeekTsvReader:
 
     def _is_plain(self, stretch: Block) -> bool:
         """Whether it holds whole lines of a conn.log under a header that is known."""
-        return zeek.is_conn_path(self._path) and self._fields is not None and not stretch.unterminated
+        return self._is_conn and self._fields is not None and not stretch.unterminated
 
     def _read_lines(self, stretch: Block) -> Parsed:
-        if not zeek.is_conn_path(self._path):
+        if not self._is_conn:
             return _other_log(stretch.data)
         if not self._is_plain(stretch):
             return self._slow(text_lines(stretch), stretch.unterminated)

@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from pipeline.addresses import canonical_address
 from pipeline.sources.base import begins_as_json
 from pipeline.sources.texts import json_text
 from pipeline.sources.wrappings import carriers
@@ -19,10 +20,14 @@ HELD = ("hits.hits", "results", "events", "entries", "receivedMessages", "result
 goes into one."""
 _COUNTED = ("recordsTotal", "recordsFiltered", "meta")
 """What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
+_LISTS = ("data", "value", "rows", "items", "logs", "Records", "docs")
+"""Where a page of anybody's API holds its records, beside how many there are and the like."""
+_TIMES = frozenset(("ts", "time", "timestamp", "@timestamp", "_time"))
+"""What a record has beside a list of its own, and such a page does not."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
-    rb'\s*(?:\[|\{\s*"(?:took|meta|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|data|recordsTotal|recordsFiltered|'
-    + "|".join(carriers.KEYS).encode()
+    rb'\s*(?:\[|\{\s*"(?:took|meta|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|recordsTotal|recordsFiltered|'
+    + "|".join((*_LISTS, *carriers.KEYS)).encode()
     + rb')"\s*:)'
 )
 _AZURE = {"properties", "flowRecords", "records"}
@@ -102,7 +107,7 @@ def holds_nothing(text: bytes) -> bool:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return found == [] or (isinstance(found, dict) and [] in (found.get("records"), _held(found)))
+    return found == [] or (isinstance(found, dict) and [] in (_held(found), *map(found.get, ("records", *_LISTS))))
 
 
 def beginning(data: bytes, most: int) -> list[str]:
@@ -153,7 +158,8 @@ def _held(value: Any) -> list[Any] | None:
         if isinstance(at, list) and all(isinstance(record, dict) for record in at):
             return at
     found = _columns(value) or _table(value) or carriers.held(value)
-    return _batch(value) if found is None else found
+    found = _batch(value) if found is None else found
+    return _page(value) if found is None else found
 
 
 def _columns(value: Any) -> list[Any] | None:
@@ -182,3 +188,18 @@ def _batch(value: Any) -> list[Any] | None:
     if not rows or not isinstance(rows, list):
         return None
     return rows if all(isinstance(row, dict) and not _AZURE & row.keys() for row in rows) else None
+
+
+def _page(value: Any) -> list[Any] | None:
+    """The records of an object that holds a list of them beside counts and notes, but for a record with its own."""
+    rows = [value[key] for key in _LISTS if value.get(key)] if isinstance(value, dict) else []
+    if (
+        len(rows) != 1
+        or not _TIMES.isdisjoint(value)
+        or not isinstance(rows[0], list)
+        or not all(isinstance(row, dict) for row in rows[0])
+    ):
+        return None
+    notes = [note for note in value.values() if note is not rows[0]]
+    ends = (isinstance(note, str) and canonical_address(note) is not None for note in notes)
+    return None if any(isinstance(note, dict | list) for note in notes) or any(ends) else rows[0]

@@ -96,7 +96,7 @@ def _bytes_as_text(value: list[Any]) -> str | None:
 def within(text: str, key: str, most: int = 50) -> tuple[list[str], str]:
     """(the objects under a key, the text without them) of a file's beginning; what is cut at its end is neither."""
     found, rest, at = list[str](), list[str](), 0
-    for place in re.finditer(rf'"{key}"\s*:\s*(?=\{{)', text):
+    for place in re.finditer(rf'"{re.escape(key)}"\s*:\s*(?=\{{)', text):
         if place.start() < at:
             continue
         rest.append(text[at : place.start()])

@@ -101,3 +101,11 @@ def test_nfdump_s_json_of_no_flows_is_no_unknown_format(wanted: str) -> None:
 def test_the_report_that_zeek_writes_beside_each_log_holds_nothing(wanted: str) -> None:
     head = b"\n>== Total === 2026-11-20-00-00-00 - 2026-11-20-00-59-59\n   - Connections 43.4k - Payload 398.4m - \n"
     assert detect(head, wanted, "logs/conn-summary.00.log") is None
+
+
+@pytest.mark.parametrize("cut", [',"missed_bytes":0,"history":"ShAD"}', 'iginator":{"a":1}}', "0}"])
+def test_a_log_that_begins_within_a_record_is_known_by_the_next(cut: str) -> None:
+    conn = '{"_path":"conn","ts":1.5,"id.orig_h":"10.0.0.1","id.resp_h":"10.0.0.2","resp_ip_bytes":9}'
+    assert detect(f"{cut}\n{conn}\n".encode(), "auto", "x") == "zeek_json"
+    with pytest.raises(SourceError, match="no known format"):
+        detect(f'{cut}\n{{"a":1}}\n'.encode(), "auto", "x")

@@ -1,6 +1,7 @@
 """Lines of other formats among those that a reader ignores."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,31 @@ def test_no_format_takes_its_own_lines_for_those_of_another() -> None:
                 f.format for f in FORMS.values() if f.ends_lines and f.strong and not f.json and f.marks.search(line)
             }
             assert marked <= {name}
+
+
+RECORDS = {
+    "zeek": {"_path": "conn", "ts": 1.5, "id.orig_h": "10.0.0.1", "id.resp_h": "10.0.0.2", "conn_state": "SF"},
+    "suricata": {"event_type": "flow", "src_ip": "10.0.0.1", "dest_ip": "10.0.0.2", "flow": {"bytes_toclient": 9}},
+    "ocsf": {"class_uid": 4001, "time": 1, "src_endpoint": {"ip": "10.0.0.1"}, "traffic": {"bytes_in": 9}},
+    "gcp": {"jsonPayload": {"bytes_sent": "9", "connection": {"src_ip": "10.0.0.1"}, "start_time": "x"}},
+    "vpc": {"srcaddr": "10.0.0.1", "dstaddr": "10.0.0.2", "bytes": 9, "start": 1},
+}
+JSON = {"zeek": "zeek_json", "vpc": "vpc_json"}
+
+
+@pytest.mark.parametrize("mine", RECORDS)
+def test_records_of_other_flow_logs_in_a_collector_s_file_are_warned_of(mine: str) -> None:
+    data = "".join(json.dumps(r) + "\n" for name in RECORDS for r in [RECORDS[name]] * 2).encode()
+    assert read(JSON.get(mine, mine), data) == {f"lines_of_{n}": 2 for n in RECORDS if n != mine}
+
+
+@pytest.mark.parametrize("mine", RECORDS)
+def test_other_logs_of_a_sensor_and_lines_within_texts_are_not_warned_of(mine: str) -> None:
+    others = [
+        {"_path": "dns", "id.orig_h": "10.0.0.1", "query": "example.com"},
+        {"event_type": "alert", "flow": {"bytes_toclient": 9}},
+        {"class_uid": 4002},
+        {"event": {"original": json.dumps(RECORDS["zeek"])}, "message": json.dumps(RECORDS["suricata"])},
+    ]
+    data = "".join(json.dumps(r) + "\n" for r in [RECORDS[mine], *others]).encode()
+    assert read(JSON.get(mine, mine), data) == {}

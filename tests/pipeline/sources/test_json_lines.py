@@ -50,7 +50,7 @@ LINES = st.lists(st.tuples(st.sampled_from(KEYS), st.one_of(VALUES, OBJECTS)), m
     lambda pairs: "{" + ", ".join(f'"{k}" : {v}' for k, v in pairs) + "}"
 )
 JUNK = st.sampled_from(
-    ["", "[]", "7", "null", "{", '{"in":1', '{"in":01}', '{"in":1}}', '{"in":NaN}', '{"a":"\t"}', "x"]
+    ["", "[]", "7", "null", "{", '{"in":1', '{"in":01}', '{"in":1}}', '{"in":Infinity}', '{"a":"\t"}', "x"]
 )
 
 
@@ -66,6 +66,15 @@ def test_lines_decoded_at_once_and_one_by_one_say_the_same(lines: list[str], num
     wanted, wrong = json_lines._decode_each(frame(lines), FIELDS, "bad_json")
     assert json_lines.as_texts(found).rows() == wanted.rows()
     assert broken.drop("detail").rows() == wrong.drop("detail").rows()
+
+
+@pytest.mark.parametrize(
+    "raw", ['{"in":NaN,"src":"a"}', '{"src":"a","score":-Infinity}', '{"src":"a","x":[NaN,{"y":Infinity}]}']
+)
+def test_values_that_json_cannot_tell_cost_no_record(raw: str) -> None:
+    found, broken = json_lines.decode(frame([raw]), FIELDS, "bad_json")
+    assert found.select("src", "resp_ip_bytes").rows() == [("a", None)]
+    assert broken.is_empty()
 
 
 def test_numbers_stay_numbers_where_all_are() -> None:

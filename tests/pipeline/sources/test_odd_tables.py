@@ -54,6 +54,10 @@ TABLES: dict[str, tuple[str, str]] = {
         f"FlowLog,2026-11-20T08:00:00Z,{CLIENT},{SERVER},993,T,420,5420",
     ),
     "paloalto_csv": PALO_ALTO,
+    "fortinet_csv": (
+        "date,time,tz,logid,type,srcip,srcport,dstip,dstport,sessionid,action,duration,sentbyte,rcvdbyte",
+        f"2026-11-20,08:00:10,+0000,0000000013,traffic,{CLIENT},50001,{SERVER},993,77,close,10,420,5420",
+    ),
 }
 
 

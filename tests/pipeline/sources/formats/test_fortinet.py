@@ -76,6 +76,22 @@ def test_json_has_the_keys_of_the_pairs() -> None:
     assert (parsed.account.ignored, dict(parsed.account.quarantined)) == (2, {"bad_json": 1})
 
 
+@pytest.mark.parametrize("lacks", [(), ("type",), ("eventtime",), ("tz", "date", "time", "vd")])
+def test_a_table_has_the_keys_of_the_pairs(lacks: tuple[str, ...]) -> None:
+    record = {k: v.strip('"') for k, v in RECORD.items() if k not in lacks}
+    utm, going = ({"type": "utm", "logid": "0317013312"}, {"logid": "0000000020", "rcvdbyte": "900"})
+    lines = [
+        ",".join(record),
+        *(",".join({**record, **{k: v for k, v in m.items() if k in record}}.values()) for m in ({}, utm, going)),
+    ]
+    assert detect("\n".join(lines).encode(), "auto", "x") == "fortinet_csv"
+    parsed = read("fortinet_csv", *lines)
+    (one,) = rows(forti())
+    assert parsed.rows[:1].to_dicts() == [one | {"source_line": 2}]
+    assert parsed.rows.select("accounting", "other_bytes_in").rows()[1:] == [("cumulative", 900)]
+    assert (parsed.account.ignored, dict(parsed.account.quarantined)) == (1, {})
+
+
 @pytest.mark.parametrize("shipped", [{"_time": 1_795_133_100}, {"@timestamp": "2026-11-20T00:05:00Z"}])
 def test_json_without_the_device_s_time_has_its_shipper_s(shipped: dict[str, Any]) -> None:
     record = {k: v.strip('"') for k, v in RECORD.items() if k not in ("eventtime", "date", "time", "tz")}

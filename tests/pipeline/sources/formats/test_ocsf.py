@@ -95,6 +95,13 @@ def test_what_was_refused_is_blocked(change: dict[str, Any]) -> None:
     assert (parsed.account.flows, dict(parsed.account.warnings)) == (1, {"blocked": 1})
 
 
+def test_codes_that_are_the_text_of_reals_mean_the_same() -> None:
+    record = activity({"bytes_in": 5, "bytes_out": 7}, activity_id="6.0", class_uid="4001.0", action_id="1.0")
+    (row,) = read("ocsf", record).rows.to_dicts()
+    assert (row["accounting"], row["other_bytes_in"]) == ("delta", 5)
+    assert read("ocsf", record | {"action_id": "2.0"}).account.warnings == {"blocked": 1}
+
+
 def test_lost_data_is_shown() -> None:
     gone = activity(None, status_code="SKIPDATA")
     parsed = read("ocsf", gone, activity(None, status_code="NODATA"), activity(None), activity({"bytes": 1}))

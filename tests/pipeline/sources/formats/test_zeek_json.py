@@ -120,7 +120,7 @@ FAULTS = [
     ("bad_json", GOOD.strip() + "}\n"),
     ("bad_json", GOOD.strip() + GOOD),
     ("bad_json", GOOD[:40] + "\n"),
-    ("bad_json", with_value("resp_ip_bytes", "NaN")),
+    ("bad_json", with_value("resp_ip_bytes", "Infinity")),
     ("bad_json", with_value("resp_ip_bytes", "01")),
     ("bad_json", with_value("duration", "1e400")),
     ("bad_json", with_value("uid", '"a\tb"')),
@@ -213,7 +213,7 @@ def array(*records: str) -> Parsed:
 
 
 def test_an_array_is_read_record_by_record() -> None:
-    parsed = array(GOOD, "5", GOOD, with_value("resp_ip_bytes", "NaN"))
+    parsed = array(GOOD, "5", GOOD, with_value("resp_ip_bytes", "Infinity"))
     assert parsed.rows["source_line"].to_list() == [1, 3]
     assert parsed.account.quarantined == {"bad_json": 2}
 
@@ -246,3 +246,10 @@ def test_corelights_reduced_log_is_one_of_connections_and_its_sums_of_several_ar
     parsed = read(changed(_path="conn_red") + changed(_path="conn_agg") + changed(_path="dns"))
     assert parsed.rows["accounting"].to_list() == ["final"]
     assert (parsed.account.ignored, dict(parsed.account.warnings)) == (2, {"aggregated": 1})
+
+
+@pytest.mark.parametrize("path", ["mail_conn", "conn_2026-11-02", "conn.log"])
+def test_conn_records_of_a_filter_are_read_whatever_the_site_calls_them(path: str) -> None:
+    assert one(changed(_path=path)) == one(GOOD)
+    footprint = json.dumps({"_path": path, "ts": 1.0, "uid": "C1", "resp_bytes": 7}) + "\n"
+    assert read(footprint).account.ignored == 1

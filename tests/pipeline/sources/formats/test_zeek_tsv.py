@@ -91,6 +91,22 @@ def test_another_log_type_in_the_same_file_is_ignored_not_read() -> None:
     assert (account.flows, account.ignored, account.quarantined) == (1, 1, Counter())
 
 
+@pytest.mark.parametrize("path", ["mail_conn", "conn_2026-11-02", "conn.log", "/data/logs/conn", "conn-local"])
+def test_conn_records_of_a_filter_are_read_whatever_the_site_calls_them(path: str) -> None:
+    assert received(read(tsv(conn(), path=path))) == [220]
+
+
+def test_sums_of_several_connections_are_not_read() -> None:
+    account = read(tsv(conn(), path="conn_agg")).account
+    assert (account.flows, account.ignored) == (0, 1)
+
+
+@pytest.mark.parametrize("padding", ["\t\t\t", " ", "\0"])
+def test_what_a_spreadsheet_pads_header_lines_with_is_no_part_of_them(padding: str) -> None:
+    text = "".join(line + padding * line.startswith("#") + "\n" for line in tsv(conn()).decode().splitlines())
+    assert received(read(text.encode())) == [220]
+
+
 PATHS = [("conn", "final"), ("conn_long", "cumulative"), ("open_conn", "cumulative")]
 
 

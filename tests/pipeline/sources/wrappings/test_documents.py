@@ -42,6 +42,11 @@ FORMS = {
     "arrays behind each other": json.dumps(EVENTS[:1], indent=1) + "\n" + json.dumps(EVENTS[1:], indent=1) + "\n",
     "an array of none, then more": "[]\n" + json.dumps(EVENTS) + "\n",
     "batches": json.dumps({"records": EVENTS[:1]}) + "\n" + json.dumps({"records": EVENTS[1:]}) + "\n",
+    "a page of an API": json.dumps({"status": "ok", "count": 3, "next": None, "data": EVENTS}),
+    "pages, one a line": json.dumps({"items": EVENTS[:1]})
+    + "\n"
+    + json.dumps({"total": 2, "items": EVENTS[1:]})
+    + "\n",
     "a command line tool": json.dumps({"events": EVENTS, "nextToken": "x"}, indent=4),
 }
 
@@ -73,6 +78,8 @@ def test_every_form_gives_the_records_that_lines_give(form: str) -> None:
         "not JSON\n" + LINES[0],
         '["a list a line"]\n["another"]\n',
         '{"events": ["no records"]}\n',
+        '{"src_ip": "10.1.0.1", "items": [{"name": "a record\'s own"}]}\n',
+        '{"rows": [{"x": 1}], "flow": {"bytes_toclient": 7}}\n',
     ],
 )
 def test_one_record_a_line_is_no_document(text: str) -> None:
@@ -142,3 +149,7 @@ def test_the_answer_of_a_fortianalyzer_is_opened() -> None:
     encoding = detect(answer, "auto", "x")
     assert is_document(answer) and encoding is not None
     assert read_document(encoding, answer).rows["other_bytes_in"].to_list() == [5_900, 5_900]
+
+
+def test_a_page_without_records_is_an_hour_in_which_nothing_happened() -> None:
+    assert detect(b'{"count": 0, "data": []}', "auto", "x") is None

@@ -200,7 +200,7 @@ FLOW = json.dumps(
 )
 
 
-@pytest.mark.parametrize("key", ["_source", "json", "data", "message"])
+@pytest.mark.parametrize("key", ["_source", "json", "data", "message", "fields", "attributes", "body"])
 @pytest.mark.parametrize(("encoding", "line"), [("suricata", EVE), ("cim_json", CIM), ("goflow2", FLOW)])
 def test_records_that_lie_as_objects_under_a_key_are_read(encoding: str, line: str, key: str) -> None:
     lines = [json.dumps({"host": "x", key: json.loads(line), "time": 1}), "{}", "not JSON"]
@@ -360,3 +360,10 @@ def test_a_tag_that_the_journal_took_for_a_name_is_put_back() -> None:
     line = json.dumps(told)
     assert detect(line.encode() + b"\n", "auto", "x") == "asa@MESSAGE"
     assert only(read("asa@MESSAGE", line))["total_bytes"] == 6_500
+
+
+def test_an_object_of_a_record_that_is_known_itself_is_not_opened() -> None:
+    ends = {"src_endpoint": {"ip": "10.0.0.5"}, "dst_endpoint": {"ip": "192.0.2.10"}}
+    record = {"class_uid": 4001, "time": 1793613600000, **ends, "traffic": {"bytes_in": 9}, "raw": json.loads(EVE)}
+    assert (encoding := detect(json.dumps(record).encode(), "auto", "x")) is not None
+    assert "raw" not in encoding
