@@ -6,7 +6,6 @@ import datetime as dt
 import math
 from dataclasses import replace
 from functools import cache
-from io import BytesIO
 
 import numpy as np
 import polars as pl
@@ -24,6 +23,7 @@ from pipeline.simulate.settings import WorldSettings, default_attacks
 from pipeline.simulate.world import World, make_world
 from pipeline.trials.power import surge_power
 from tests.oracle import surge as oracle
+from tests.scored_days import scored
 
 PARAMS = Params()
 FIRST = dt.date(2026, 3, 2)
@@ -62,20 +62,8 @@ def with_extra(daily: pl.DataFrame, client: str, extra: dict[int, int]) -> pl.Da
 def verdicts(daily: pl.DataFrame, number: int, params: Params = PARAMS) -> pl.DataFrame:
     """The verdicts of one day."""
     days = [day(n) for n in range(max(0, number - params.calibration), number + 1)]
-    raw = pl.concat([scored(known(daily, d, params.window), d, params.window) for d in days])
+    raw = pl.concat([scored(daily, d, params) for d in days])
     return calibrated(raw, [day(number)], params)
-
-
-def known(daily: pl.DataFrame, last: dt.date, window: int) -> bytes:
-    """All that a day's raw scores may depend on (see test_days_scored_alone_equal_days_scored_together)."""
-    first = last - dt.timedelta(days=window + 10)
-    return daily.filter(pl.col("day").is_between(first, last)).serialize()
-
-
-@cache
-def scored(rows: bytes, last: dt.date, window: int) -> pl.DataFrame:
-    """A day's raw scores, once for all tests whose worlds are equal until then."""
-    return raw_scores(pl.DataFrame.deserialize(BytesIO(rows)), [last], replace(PARAMS, window=window))
 
 
 def alerts(daily: pl.DataFrame, number: int, channel: str) -> pl.DataFrame:
