@@ -315,7 +315,7 @@ def _decode_each(lines: pl.DataFrame, fields: Fields, reason: str) -> tuple[pl.D
 def read_object(raw: str, fields: Fields) -> dict[str, str | None]:
     """One line's fields as text; raises ValueError when it is not one JSON object."""
     # An element of an array that was written one a line ends in a comma.
-    record = json.loads(raw.removesuffix(","), parse_constant=_constant, parse_float=_real, parse_int=_whole)
+    record = json.loads(raw.removesuffix(","), parse_constant=_Huge, parse_float=_real, parse_int=_whole)
     if not isinstance(record, dict):
         raise ValueError("not an object")
     return {
@@ -346,14 +346,9 @@ def _single(values: list[Any], spelling: str) -> Any:
 
 
 class _Huge(str):
-    """A number beyond what a float holds; only where it is used does it spoil its line."""
+    """A number beyond what a float holds, or none (NaN); only where it is used does it spoil its line."""
 
     __slots__ = ()
-
-
-def _constant(name: str) -> _Huge | None:
-    """What Python's and pandas' writers put for values that JSON has no way to tell: NaN is nothing."""
-    return None if name == "NaN" else _Huge(name)
 
 
 def _real(text: str) -> str:
@@ -374,7 +369,7 @@ def _whole(text: str) -> str:
 def as_text(value: Any) -> str | None:
     """A JSON value as text; lists and objects stay JSON, so that they are refused as numbers, not as a line."""
     if isinstance(value, _Huge):
-        raise ValueError(f"{value} is too large a number")
+        raise ValueError(f"{value} is no number to count with")
     if isinstance(value, str):
         value.encode()  # Half a surrogate pair is no text: a ValueError.
         return value

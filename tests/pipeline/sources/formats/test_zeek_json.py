@@ -120,7 +120,7 @@ FAULTS = [
     ("bad_json", GOOD.strip() + "}\n"),
     ("bad_json", GOOD.strip() + GOOD),
     ("bad_json", GOOD[:40] + "\n"),
-    ("bad_json", with_value("resp_ip_bytes", "Infinity")),
+    ("bad_json", with_value("resp_ip_bytes", "NaN")),
     ("bad_json", with_value("resp_ip_bytes", "01")),
     ("bad_json", with_value("duration", "1e400")),
     ("bad_json", with_value("uid", '"a\tb"')),
@@ -213,7 +213,7 @@ def array(*records: str) -> Parsed:
 
 
 def test_an_array_is_read_record_by_record() -> None:
-    parsed = array(GOOD, "5", GOOD, with_value("resp_ip_bytes", "Infinity"))
+    parsed = array(GOOD, "5", GOOD, with_value("resp_ip_bytes", "NaN"))
     assert parsed.rows["source_line"].to_list() == [1, 3]
     assert parsed.account.quarantined == {"bad_json": 2}
 
