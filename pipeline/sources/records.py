@@ -369,8 +369,8 @@ class RecordReader(JsonReader):
         account.ignored += fields.height - int(flows.sum())
         account.warnings.update(fields.select(**self._kinds).row(0, named=True) if self._kinds else {})
         account.warnings += Counter()  # Without the kinds that there were none of.
-        if (self._form.ends_lines or self._form.json or self._form.format == "zeek") and "raw" in fields.columns:
-            account.warnings.update(foreign.told(self._form, fields.filter(~flows)["raw"]))
+        if "raw" in fields.columns:
+            account.warnings.update(foreign.told(self._form, fields["raw"].filter(~flows)))
         return fields, flows
 
     def _derived(self, fields: pl.DataFrame) -> pl.DataFrame:

@@ -13,8 +13,6 @@ import polars as pl
 from pipeline.sources.zeek_columns import BY_SPELLING, BYTE_COUNTERS
 
 CONN_PATHS = ("conn", "conn_red", "conn_long", "open_conn")
-
-
 SUMS_PATH = "conn_agg"
 """Corelight's log of several connections a record."""
 _SPLIT = "conn-"
