@@ -23,6 +23,7 @@ from pipeline.counting.records import (
     split,
 )
 
+_UNKNOWN, _PORTS = "unknown", KEY[:-1]
 _SKEW = dt.timedelta(seconds=60)
 """Two sensors tell of one flow when what they saw overlaps but for this: clocks differ, and stretches are cut apart."""
 
@@ -37,6 +38,7 @@ def one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     observer = pl.struct(OBSERVER)
     if flows.select(observer.n_unique()).item() < 2:
         return flows, flows.clear()
+    flows = _with_transport(flows)
     # Of ends that each tell what they saw, ports may be unknown to both: Azure's sums of an interval name one only.
     seen = has_ends() | (pl.col("start_time").is_not_null() & pl.col("reporter").is_not_null())
     shared, others = split(flows, seen & (observer.n_unique().over(KEY) > 1))
@@ -47,6 +49,19 @@ def one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     chosen = shared.join(best, on=("_run", "_side", *OBSERVER), how="semi", nulls_equal=True)
     lost = shared.join(best, on=("_run", "_side", *OBSERVER), how="anti", nulls_equal=True)
     return pl.concat([others, chosen.select(flows.columns)]), lost.select(flows.columns)
+
+
+def _with_transport(flows: pl.DataFrame) -> pl.DataFrame:
+    """Records of an unknown transport have that of the others between the same ports, where these agree on one."""
+    known = pl.col("transport") != _UNKNOWN
+    if flows.select(known.all() | ~known.any()).item():
+        return flows
+    mine, others = split(flows, ~known & has_ends())
+    told = others.filter(known).group_by(_PORTS).agg(pl.col("transport").unique().alias("_told"))
+    told = told.filter(pl.col("_told").list.len() == 1).with_columns(pl.col("_told").list.first())
+    mine = mine.join(told, on=_PORTS, how="left", maintain_order="left")
+    mine = mine.with_columns(transport=pl.coalesce("_told", "transport"))
+    return pl.concat([others, mine.select(flows.columns)])
 
 
 def _begun(shared: pl.DataFrame, rules: Rules) -> pl.DataFrame:

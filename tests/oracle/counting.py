@@ -179,6 +179,19 @@ def weight(row: Row, edges: Any) -> int:
     return 2 * size(row) if over else size(row)
 
 
+def with_transport(rows: list[Row]) -> list[Row]:
+    told: dict[Any, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["transport"] != "unknown":
+            told[pick(row, KEY[:-1])].add(row["transport"])
+    out = []
+    for row in rows:
+        names = told[pick(row, KEY[:-1])]
+        open_row = row["transport"] == "unknown" and has_ends(row) and len(names) == 1
+        out.append({**row, "transport": min(names)} if open_row else row)
+    return out
+
+
 MINUTE = dt.timedelta(minutes=1)
 
 
@@ -194,6 +207,10 @@ def begun(rows: list[Row], window: dt.timedelta) -> Any:
 
 
 def one_sensor(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...], edges: Any = ()) -> list[Row]:
+    if len({pick(r, OBSERVER) for r in rows}) < 2:
+        return rows
+    rows = with_transport(rows)
+
     def seen_at(row: Row) -> bool:
         return has_ends(row) or (row["start_time"] is not None and row["reporter"] is not None)
 

@@ -31,7 +31,8 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(SCHEMA.names())
     row |= {"source": draw(st.sampled_from(["core", "core", "edge"])), "source_file": "a"}
     row |= {"dvc": draw(st.sampled_from(["t1", "t1", "t2"])), "reporter": draw(st.sampled_from([None, "src", "dest"]))}
-    row |= {"src_ip": src[0], "src_port": src[1], "dest_ip": dest[0], "dest_port": dest[1], "transport": "tcp"}
+    row |= {"src_ip": src[0], "src_port": src[1], "dest_ip": dest[0], "dest_port": dest[1]}
+    row["transport"] = draw(st.sampled_from(["tcp", "tcp", "tcp", "udp", "unknown"]))
     row["start_time"] = NOON + dt.timedelta(seconds=draw(SECONDS))
     row["duration"] = draw(st.sampled_from([None, 0, 500_000, 30_000_000]))
     row |= {"uid": draw(st.sampled_from([None, None, "u1", "u2"]))}

@@ -208,6 +208,20 @@ def test_a_flow_that_two_sensors_saw_counts_once_as_the_one_that_saw_more(other:
     assert count_once(flows({}, other))[1] == Dropped(other_sensors=1)
 
 
+@pytest.mark.parametrize(
+    ("transports", "counted"),
+    [(("tcp", "unknown"), [1]), (("unknown", "udp"), [1]), (("tcp", "udp"), [1, 2]), (("tcp", "udp", "unknown"), [1, 2, 3])],
+)
+def test_a_sensor_that_tells_no_transport_tells_of_the_only_one_between_the_same_ports(
+    transports: tuple[str, ...], counted: list[int]
+) -> None:
+    """Such as a table without its column; between ports that QUIC and TLS share it is not known which."""
+    seen = [{"dvc": f"t{n}", "transport": t, "ip_bytes_in": 900 - n} for n, t in enumerate(transports)]
+    found, _ = count_once(flows(*seen))
+    assert sorted(found["source_line"]) == counted
+    assert set(found["transport"]) >= set(transports) - {"unknown"}
+
+
 def test_a_preferred_sensor_counts_although_it_saw_less() -> None:
     seen = ({}, {"dvc": "tap-2", "ip_bytes_in": 30})
     assert total(*seen, rules=Rules(sensors=("tap-2",))) == (1, 30, 10)
