@@ -1,8 +1,8 @@
 """OCSF Network Activity, class 4001, as security lakes hold it.
 
 Source: the OCSF schema's network_activity class and network_traffic object, which defines bytes_in as destination to
-source, src_endpoint as the initiator unless initiator_id (1.9) or is_src_dst_assignment_known (1.6) says otherwise, and
-an activity's Traffic as a report on a flow; Amazon's mapping of VPC flow logs for Security Lake. Other classes are no
+source, src_endpoint as the initiator unless initiator_id (1.9) or is_src_dst_assignment_known (1.6) says otherwise, an activity's Traffic as a report on a flow, and
+what a traffic object's own times are (1.7); Amazon's mapping of VPC flow logs for Security Lake. Other classes are no
 flows.
 """
 
@@ -21,6 +21,8 @@ from pipeline.sources.starts import put_back
 
 _CONNECTION, _ENDED = ("1", "2", "3", "4"), ("2", "3", "4")
 """Activities: Open, Close, Reset and Fail."""
+_CUMULATIVE = "(?i)fortinet|check ?point"
+"""Vendors whose firewalls tell a session's counters since its beginning whenever they tell any."""
 _REFUSED = ("blocked", "block", "denied", "deny", "dropped", "drop", "rejected", "reject", "refused")
 _SO_FAR = {
     **{"bytes_in": "resp_ip_bytes", "bytes_out": "orig_ip_bytes", "bytes": "sent"},
@@ -77,6 +79,11 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     ]
 
 
+def _told_so_far() -> pl.Expr:
+    """Whether a report on a session that goes on tells its counters since the beginning under `traffic`."""
+    return (pl.col("activity") == "6") & pl.col("vendor").str.contains(_CUMULATIVE).fill_null(False)
+
+
 def _counts() -> pl.Expr:
     return _two_way() | pl.col("sent").is_not_null() | pl.col("total").is_not_null()
 
@@ -94,13 +101,19 @@ def _activity() -> pl.Expr:
     return (pl.col("kind") == "4001").fill_null(False)
 
 
+def _window(edge: str) -> tuple[str, ...]:
+    """Spellings of a time: that of the counters, since the beginning first as these count first, else the record's."""
+    spelled = (edge, f"{edge}_dt")
+    return (*(f"{of}.{name}" for of in ("cumulative_traffic", "traffic") for name in spelled), *spelled)
+
+
 _FIELDS: json_lines.Fields = {
     "kind": ("class_uid",),
     "activity": ("activity_id",),
-    "ts": ("start_time", "start_time_dt", "end_time", "end_time_dt", "time", "time_dt"),
-    "begun": ("start_time", "start_time_dt"),
-    "end": ("end_time", "end_time_dt"),
-    "duration": ("duration",),
+    "ts": (*_window("start_time"), *_window("end_time"), "time", "time_dt"),
+    "begun": _window("start_time"),
+    "end": _window("end_time"),
+    "duration": ("cumulative_traffic.timespan.duration", "traffic.timespan.duration", "duration"),
     "write_ts": ("time", "time_dt"),
     "uid": ("connection_info.uid", "connection_info.session.uid"),
     "record_id": ("metadata.uid",),
@@ -119,6 +132,7 @@ _FIELDS: json_lines.Fields = {
     **{f"so_far_{name}": (f"cumulative_traffic.{name}",) for name in _SO_FAR},
     "system": ("device.name", "device.hostname", "device.uid"),
     "product": ("metadata.product.name",),
+    "vendor": ("metadata.product.vendor_name",),
     "direction": ("connection_info.direction_id",),
     "tcp_flags": ("connection_info.tcp_flags",),
     "initiator_id": ("initiator_id",),
@@ -171,7 +185,7 @@ OCSF = Form(
     json=True,
     flows=lambda: _activity() & _counts() & ~_blocked(),
     accounting=lambda: (
-        pl.when((pl.col("activity") == "1") | _so_far())
+        pl.when((pl.col("activity") == "1") | _so_far() | _told_so_far())
         .then(pl.lit("cumulative"))
         .when((pl.col("activity") == "6") | (~_two_way() & ~_whole()))
         .then(pl.lit("delta"))

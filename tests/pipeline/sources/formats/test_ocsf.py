@@ -175,3 +175,28 @@ def test_the_record_says_whether_its_source_began(said: dict[str, Any], client: 
     if one_way and said == {"initiator_id": 99}:
         at_client = (CLIENT, 5_900, None)  # Of one direction the ports tell where nothing else does.
     assert rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out") == [at_client]
+
+
+def test_counters_are_of_the_time_that_their_own_object_tells() -> None:
+    """Since OCSF 1.7; a record's own `time` may be that of its log."""
+    day = 1_795_132_800_000
+    window = {"start_time": day - 600_000, "end_time": day - 540_000}
+    untimed = {"start_time": None, "end_time": None, "time": day}
+    told = activity({"bytes_in": 5, "bytes_out": 4, **window}, **untimed)
+    both = activity({"bytes_in": 5, "bytes_out": 4, **window})
+    whole = activity(None, cumulative_traffic={"bytes_in": 9, "bytes_out": 8, **window}, activity_id=2, **untimed)
+    lasted = activity({"bytes_in": 5, "bytes_out": 4, "timespan": {"duration": 60_000}}, **untimed, activity_id=2)
+    texts = {f"{k}_dt": "2026-11-20T00:00:00Z" for k in ("start_time", "end_time")}
+    written = activity({"bytes_in": 5, "bytes_out": 4, **texts}, **untimed)
+    found = rows(read("ocsf", told, both, whole, lasted, written), "start_time", "duration")
+    seconds = [(t.timestamp() - day / 1_000, d / 1e6) for t, d in found]
+    assert seconds == [(-600, 60), (-600, 60), (-600, 60), (-60, 60), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "accounting"), [("Fortinet", "cumulative"), ("Check Point", "cumulative"), ("Suricata", "delta")]
+)
+def test_firewalls_that_count_since_the_beginning_do_so_in_every_report(vendor: str, accounting: str) -> None:
+    of = {"metadata": {"product": {"name": "NGFW", "vendor_name": vendor}}}
+    parsed = read("ocsf", *(activity({"bytes_in": 5, "bytes_out": 4}, activity_id=n, **of) for n in (6, 2)))
+    assert parsed.rows["accounting"].to_list() == [accounting, "final"]
