@@ -80,8 +80,8 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
 
 
 def _told_so_far() -> pl.Expr:
-    """Whether a report on a session that goes on tells its counters since the beginning under `traffic`."""
-    return (pl.col("activity") == "6") & pl.col("vendor").str.contains(_CUMULATIVE).fill_null(False)
+    """Whether `traffic` tells counters since the beginning, whichever activity mappings make of the record."""
+    return pl.col("vendor").str.contains(_CUMULATIVE).fill_null(False)
 
 
 def _counts() -> pl.Expr:
