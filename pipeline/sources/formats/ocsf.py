@@ -160,7 +160,8 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     if fields.select(_so_far().any()).item():
         told = {c: pl.col(f"so_far_{name}").cast(fields.schema[c], strict=False) for name, c in _SO_FAR.items()}
         fields = fields.with_columns(pl.coalesce(so_far, c).alias(c) for c, so_far in told.items())
-    unknown = pl.col("begun").is_null() & (pl.col("activity").is_in(_ENDED) | pl.col("end").is_not_null())
+    late = pl.col("activity").is_in(_ENDED) | pl.col("end").is_not_null() | _told_so_far()
+    unknown = pl.col("begun").is_null() & late
     if fields.select((unknown & pl.col("duration").is_not_null()).any()).item():
         fields = put_back(fields, unknown, pl.col("duration").cast(pl.Float64, strict=False) * 1e3)
     return fields.with_columns(_derived(fields.schema["duration"]))

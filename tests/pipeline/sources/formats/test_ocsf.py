@@ -204,6 +204,9 @@ def test_counters_are_of_the_time_that_their_own_object_tells() -> None:
 )
 def test_firewalls_that_count_since_the_beginning_do_so_in_every_record(vendor: str, accounting: list[str]) -> None:
     """Some mappings call every record of Check Point's a Close, others call each a Traffic."""
-    of = {"metadata": {"product": {"name": "NGFW", "vendor_name": vendor}}}
-    parsed = read("ocsf", *(activity({"bytes_in": 5, "bytes_out": 4}, activity_id=n, **of) for n in (6, 2)))
+    of = {"metadata": {"product": {"name": "NGFW", "vendor_name": vendor}}, "start_time": None, "end_time": None}
+    told = [(6, 60_000), (2, 90_000)]
+    records = [{"activity_id": n, "time": 1_795_132_800_000 + t, "duration": t} for n, t in told]
+    parsed = read("ocsf", *(activity({"bytes_in": 5, "bytes_out": 4}, **r, **of) for r in records))
     assert parsed.rows["accounting"].to_list() == accounting
+    assert (parsed.rows["start_time"].n_unique() == 1) == (accounting[0] == "cumulative")
