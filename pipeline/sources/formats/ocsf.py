@@ -44,6 +44,11 @@ def _vpc() -> pl.Expr:
     return pl.col("product").str.contains("(?i)vpc").fill_null(False)
 
 
+def _azure() -> pl.Expr:
+    """Whether a record is a tuple of Azure's flow logs, each of which counts since the one before, the last one too."""
+    return pl.col("product").str.contains("(?i)azure|network watcher").fill_null(False)
+
+
 def _initiator() -> pl.Expr:
     """Who began, as the record itself says; where it says that it does not know, two ways are told by the ports."""
     number, known = pl.col("initiator_id"), pl.col("assigned")
@@ -73,8 +78,9 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
         pl.coalesce(_initiator(), pl.when(~_two_way() & ~_whole()).then(by_flags)).alias("initiator"),
         pl.when(~_whole()).then("sent").alias("sent"),
         pl.when(_whole() & ~_two_way()).then("sent").alias("total"),
-        pl.when(_vpc()).then(reporter).alias("reporter"),
+        pl.when(_vpc() | _azure()).then(reporter).alias("reporter"),
         pl.when(pl.col("end").is_null()).then((milliseconds / 1e3).cast(duration)).alias("duration"),
+        pl.when(pl.col("begun").is_not_null()).then("end").alias("end"),  # Alone it is no more than a time.
         pl.coalesce("system", interface).alias("system"),
     ]
 
@@ -188,7 +194,7 @@ OCSF = Form(
     accounting=lambda: (
         pl.when((pl.col("activity") == "1") | _so_far() | _told_so_far())
         .then(pl.lit("cumulative"))
-        .when((pl.col("activity") == "6") | (~_two_way() & ~_whole()))
+        .when((pl.col("activity") == "6") | _azure() | (~_two_way() & ~_whole()))
         .then(pl.lit("delta"))
     ),
     ignored={

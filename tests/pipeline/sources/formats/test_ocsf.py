@@ -210,3 +210,11 @@ def test_firewalls_that_count_since_the_beginning_do_so_in_every_record(vendor: 
     parsed = read("ocsf", *(activity({"bytes_in": 5, "bytes_out": 4}, **r, **of) for r in records))
     assert parsed.rows["accounting"].to_list() == accounting
     assert (parsed.rows["start_time"].n_unique() == 1) == (accounting[0] == "cumulative")
+
+
+def test_tuples_of_azures_flow_logs_are_stretches_told_at_both_ends() -> None:
+    of: dict[str, Any] = {"metadata": {"product": {"name": "Microsoft Azure Network Watcher"}}, "start_time": None}
+    told = [activity({"bytes_in": 5, "bytes_out": 4}, activity_id=n, **of) for n in (6, 3)]
+    ends = [t | {"connection_info": {"uid": f"C{n}", "direction_id": n}} for t in told for n in (1, 2)]
+    found = rows(read("ocsf", *ends), "accounting", "reporter", "duration")
+    assert found == [("delta", "dest", None), ("delta", "src", None)] * 2
