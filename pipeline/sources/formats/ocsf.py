@@ -166,6 +166,13 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     if fields.select(_so_far().any()).item():
         told = {c: pl.col(f"so_far_{name}").cast(fields.schema[c], strict=False) for name, c in _SO_FAR.items()}
         fields = fields.with_columns(pl.coalesce(so_far, c).alias(c) for c, so_far in told.items())
+    sent_alone = _vpc() & pl.col("resp_ip_bytes").is_null() & pl.col("orig_ip_bytes").is_not_null()
+    if fields.select(sent_alone.any()).item():  # As mappings have them whose `bytes_out` are a record's bytes.
+        out = pl.col("orig_ip_bytes").cast(fields.schema["sent"])
+        fields = fields.with_columns(
+            sent=pl.when(sent_alone).then(pl.coalesce("sent", out)).otherwise("sent"),
+            orig_ip_bytes=pl.when(~sent_alone).then("orig_ip_bytes"),
+        )
     late = pl.col("activity").is_in(_ENDED) | pl.col("end").is_not_null() | _told_so_far()
     unknown = pl.col("begun").is_null() & late
     if fields.select((unknown & pl.col("duration").is_not_null()).any()).item():

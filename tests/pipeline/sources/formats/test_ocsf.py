@@ -53,6 +53,13 @@ def test_a_record_of_one_direction_is_turned_by_who_sent_the_first_packet(
     assert parsed.rows["accounting"].to_list() == ["delta"]
 
 
+def test_bytes_out_alone_of_a_vpc_flow_log_are_those_of_its_one_direction() -> None:
+    answer = vpc(18) | {"traffic": {"bytes_out": 500}, "activity_id": 0}
+    parsed = read("ocsf", answer, activity({"bytes_out": 500}))
+    columns = ("src_ip", "other_bytes_in", "other_bytes_out", "accounting")
+    assert rows(parsed, *columns) == [(SERVER, 500, None, "delta"), (CLIENT, None, 500, "delta")]
+
+
 def test_another_exporters_ack_beside_a_syn_tells_nothing() -> None:
     record = vpc(18) | {"metadata": {"product": {"name": "NetFlow"}}}
     assert rows(read("ocsf", record), "src_ip", "orientation", "reporter") == [(CLIENT, "unknown", None)]
