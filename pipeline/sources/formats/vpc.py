@@ -90,6 +90,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     ours: (*spellings(name), *_OTHERS.get(ours, ())) for ours, name in _NAMES.items()
 }
 
+_COLUMNS = {**FIELDS, "interface": (*FIELDS["interface"], *spellings("instance-id"), *spellings("subnet-id"))}
+"""Columns of text and tables, of which a layout may name an interface by its machine or subnet alone."""
+
 REMEDY = "Add these fields to the log's format, and deliver it with its header."
 
 _ADDRESS = r"(?:[0-9a-fA-F.:]+|-)"
@@ -207,7 +210,7 @@ def _plain(text: pl.Series) -> pl.Series:
 
 
 _LAYOUT = Layout(
-    aliases=FIELDS,
+    aliases=_COLUMNS,
     header=re.compile(rf"(?i)(?:{_TELLING})"),
     delimiter=" ",
     columns=DEFAULT,
@@ -231,7 +234,7 @@ VPC_TEXT = Form(
     decoder=delimited(_LAYOUT),
     derive=derive,
     refuse=refuse_text,
-    columns=FIELDS,
+    columns=_COLUMNS,
     lacks=missing,
     flows=lambda: _counted() & pl.col("sent").is_not_null(),
     strong=True,

@@ -112,6 +112,21 @@ def test_the_direction_tells_whose_interface_reports(fields: dict[str, str], rep
     assert told(**fields)["reporter"] == reporter
 
 
+@pytest.mark.parametrize(
+    ("named", "dvc"),
+    [
+        ({"interface-id": "eni-0a", "instance-id": "i-0a"}, "eni-0a"),
+        ({"subnet-id": "subnet-0a", "instance-id": "i-0a"}, "i-0a"),
+        ({"subnet-id": "subnet-0a", "instance-id": "-"}, "subnet-0a"),
+        ({}, None),
+    ],
+)
+def test_a_layout_without_the_interface_tells_it_by_its_machine_or_subnet(named: dict[str, str], dvc: str) -> None:
+    """Else two interfaces that saw one flow would be one that saw it twice."""
+    values = {k: v for k, v in VALUES.items() if k != "interface-id"} | named
+    assert one(text(" ".join(values), " ".join(values.values())))["dvc"] == dvc
+
+
 def test_the_packets_own_ends_are_the_ends_and_the_interfaces_are_translations() -> None:
     row = told(pkt_srcaddr=SERVER, pkt_dstaddr="10.7.0.7", srcaddr="192.0.2.1")
     assert (row["src_ip"], row["dest_ip"]) == ("10.7.0.7", SERVER)
