@@ -180,6 +180,8 @@ def weight(row: Row, edges: Any) -> int:
 
 
 def with_transport(rows: list[Row]) -> list[Row]:
+    if len({pick(r, OBSERVER) for r in rows}) < 2:
+        return rows
     told: dict[Any, set[str]] = defaultdict(set)
     for row in rows:
         if row["transport"] != "unknown":
@@ -207,10 +209,6 @@ def begun(rows: list[Row], window: dt.timedelta) -> Any:
 
 
 def one_sensor(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...], edges: Any = ()) -> list[Row]:
-    if len({pick(r, OBSERVER) for r in rows}) < 2:
-        return rows
-    rows = with_transport(rows)
-
     def seen_at(row: Row) -> bool:
         return has_ends(row) or (row["start_time"] is not None and row["reporter"] is not None)
 
@@ -287,7 +285,7 @@ def count_once(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...] =
     """The flows of the records, and how many there were less than records."""
     rows = told_once(by_order(rows))
     rows = last_of_sessions(rows, window)
-    rows = paired(one_sensor(rows, window, sensors, within), window)
+    rows = paired(one_sensor(with_transport(rows), window, sensors, within), window)
     if within:
         rows = [r for r in rows if r["start_time"] is not None and within[0] <= r["start_time"] < within[1]]
     return merged(rows, window)

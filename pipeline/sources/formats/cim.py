@@ -35,13 +35,13 @@ def _cim(*names: str) -> tuple[str, ...]:
 
 _FIELDS = {
     "ts": (*_cim("_time", "start_time"), "timestamp", "result.timestamp"),
-    "end": ("endtime", "result.endtime"),
+    "end": ("endtime", "result.endtime", "end_time", "result.end_time"),
     "uid": _cim("session_id", "flow_id"),
     "src": _cim("src_ip", "src"),
     "src_port": _cim("src_port"),
     "dest": _cim("dest_ip", "dest"),
     "dest_port": _cim("dest_port"),
-    "proto": _cim("transport", "protocol"),
+    "proto": _cim("transport", "protocol", "protocol_code"),
     "service": _cim("app"),
     "duration": _cim("duration"),
     "resp_ip_bytes": _cim("bytes_in"),
@@ -49,7 +49,7 @@ _FIELDS = {
     "total": _cim("bytes"),
     "resp_pkts": _cim("packets_in"),
     "orig_pkts": _cim("packets_out"),
-    "system": _cim("dvc", "dvc_ip", "host"),
+    "system": _cim("dvc", "interface_id", "dvc_ip", "host"),
     "action": _cim("action"),
     "preview": ("preview",),
     "stack": ("protocol_stack", "result.protocol_stack"),
@@ -86,7 +86,7 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
         for pair in (("resp_ip_bytes", "orig_ip_bytes"), ("resp_pkts", "orig_pkts"))
         for a, b in (pair, pair[::-1])
     ]
-    return fields.with_columns(pl.when(stream).then("end").alias("end"), *turned)
+    return fields.with_columns(pl.when(stream | vpc).then("end").alias("end"), *turned)
 
 
 def _kept() -> pl.Expr:

@@ -1,9 +1,9 @@
 """OCSF Network Activity, class 4001, as security lakes hold it.
 
 Source: the OCSF schema's network_activity class and network_traffic object, which defines bytes_in as destination to
-source, src_endpoint as the initiator unless initiator_id (1.9) or is_src_dst_assignment_known (1.6) says otherwise, an activity's Traffic as a report on a flow, and
-what a traffic object's own times are (1.7); Amazon's mapping of VPC flow logs for Security Lake. Other classes are no
-flows.
+source, src_endpoint as the initiator unless initiator_id (1.9) or is_src_dst_assignment_known (1.6) says otherwise, an
+activity's Traffic as a report on a flow, and what a traffic object's own times are (1.7); Amazon's mapping of VPC flow
+logs for Security Lake. Other classes are no flows.
 """
 
 from __future__ import annotations

@@ -210,7 +210,12 @@ def test_a_flow_that_two_sensors_saw_counts_once_as_the_one_that_saw_more(other:
 
 @pytest.mark.parametrize(
     ("transports", "counted"),
-    [(("tcp", "unknown"), [1]), (("unknown", "udp"), [1]), (("tcp", "udp"), [1, 2]), (("tcp", "udp", "unknown"), [1, 2, 3])],
+    [
+        (("tcp", "unknown"), [1]),
+        (("unknown", "udp"), [1]),
+        (("tcp", "udp"), [1, 2]),
+        (("tcp", "udp", "unknown"), [1, 2, 3]),
+    ],
 )
 def test_a_sensor_that_tells_no_transport_tells_of_the_only_one_between_the_same_ports(
     transports: tuple[str, ...], counted: list[int]
