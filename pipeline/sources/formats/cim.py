@@ -131,7 +131,7 @@ _JSON = Form(
     # What names not both ends in the model's way is another product's record with counters of these names, as of F5's.
     marks=re.compile(
         rf"\A(?=[\s\S]*?{_named('src(?:_ip)?')})(?=[\s\S]*?{_named('dest(?:_ip)?')})"
-        rf"[\s\S]*?{_named('bytes_(?:in|out)')}".encode()
+        rf"(?:[\s\S]*?{_named('bytes_(?:in|out)')}|(?=[\s\S]*?{_named('bytes')})[\s\S]*?{_named('_time')})".encode()
     ),
     decoder=json_decoder(_FIELDS),
     derive=_derive,
@@ -150,7 +150,7 @@ _JSON = Form(
 )
 _LAYOUT = Layout(
     aliases={name: [s.lower() for s in spellings] for name, spellings in _FIELDS.items()},
-    header=re.compile(r'(?i)(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|$)'),
+    header=re.compile(r'(?i)(?:^|[,;\t|])"?(?:all_traffic\.)?bytes(?:_in|_out)?"?(?:[,;\t|]|$)'),
     unset=ABSENT,
 )
 _CSV = replace(
@@ -159,7 +159,8 @@ _CSV = replace(
     contract=replace(_JSON.contract, records="one a row; the first line names the columns"),
     marks=re.compile(
         rb"(?i)\A(?=[^\n]*\bsrc(?:_ip)?\b)(?=[^\n]*\bdest(?:_ip)?\b)"
-        rb'[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z)'
+        rb'(?:(?=[^\n]*\b_time\b)[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes"?(?:[,;\t|]|\r?\n|\Z)'
+        rb'|[^\n]*(?:^|[,;\t|])"?(?:all_traffic\.)?bytes_(?:in|out)"?(?:[,;\t|]|\r?\n|\Z))'
     ),
     decoder=delimited(_LAYOUT),
     json=False,

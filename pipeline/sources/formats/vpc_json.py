@@ -225,8 +225,10 @@ def refuse(head: bytes) -> str | None:
 
 
 _KEY = (
-    rb'"(?:aws\.vpc\.)?(?:pkt[-_])?(?:srcaddr|dstaddr)"\s*:|"LogStatus"\s*:|"interfaceId"\s*:[^{}]{0,200}"srcAddr"\s*:'
+    rb'\A(?![\s\S]*?"vpcflow"\s*:)[\s\S]*?(?:'
+    rb'"(?:aws\.vpc\.)?(?:pkt[-_])?(?:srcaddr|dstaddr)"\s*:|"LogStatus"\s*:|"interfaceId"\s*:[^{}]{0,200}"srcAddr"\s*:)'
 )
+"""Names of the fields; but not within Elastic's documents, which keep the packet-level addresses under AWS' names."""
 _MESSAGE = rb'"(?:@?message|body)"\s*:\s*"\d{1,2} [^"]*\b(?:eni|tgw)-'
 _HEADED = rb'\A(?![\s\S]*?"(?:@?message|body)"\s*:\s*"[^"\\]*\b(?:srcaddr|interface-id|log-status)\b)[\s\S]*?'
 """Not so where a header comes as a message, too: its layout is known to the reader of text."""

@@ -174,10 +174,14 @@ def test_bytes_of_vpc_flow_logs_are_the_source_s_and_others_are_warned_of(encodi
         assert dict(parsed.account.warnings) == warnings
 
 
-def test_vpc_flow_logs_under_the_names_of_their_add_on_tell_interface_transport_and_end() -> None:
+@pytest.mark.parametrize("encoding", ["cim_json", "cim_csv"])
+def test_vpc_flow_logs_under_the_names_of_their_add_on_tell_interface_transport_and_end(encoding: str) -> None:
     record = {"_time": 1_795_161_600, "src_ip": "10.9.0.25", "src_port": 993, "dest_ip": "10.1.0.11"}
     record |= {"dest_port": 50_001, "bytes": 5_900, "sourcetype": "aws:cloudwatchlogs:vpcflow", "protocol_code": 6}
     record |= {"interface_id": "eni-0a", "host": "collector"}
-    lines = [json.dumps(record | {"end_time": end}) for end in (1_795_161_660, 1_795_161_000)]
-    found = read("cim_json", *lines).rows.select("dvc", "transport", "other_bytes_in", "duration").rows()
+    told = [{k: str(v) for k, v in (record | {"end_time": end}).items()} for end in (1_795_161_660, 1_795_161_000)]
+    lines = [",".join(told[0]), *(",".join(r.values()) for r in told)]
+    lines = lines if encoding == "cim_csv" else [json.dumps(r) for r in told]
+    assert detect("\n".join(lines).encode(), "auto", "x") == encoding
+    found = read(encoding, *lines).rows.select("dvc", "transport", "other_bytes_in", "duration").rows()
     assert found == [("eni-0a", "tcp", 5_900, 60_000_000), ("eni-0a", "tcp", 5_900, None)]

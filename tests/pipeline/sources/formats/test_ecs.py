@@ -346,3 +346,11 @@ def test_of_two_families_addresses_that_of_zeros_is_none() -> None:
     record = one_way("netflow.log", netflow=netflow)
     record["source"]["ip"] = record["destination"]["ip"] = "0.0.0.0"
     assert rows(read("ecs", record), "src_ip", "dest_ip", "other_bytes_in") == [("2001:db8::b", "2001:db8::25", 5_000)]
+
+
+def test_packet_level_ends_of_vpc_flow_logs_are_the_ends() -> None:
+    """Elastic's documents keep them under AWS' names, which are no record of AWS' own."""
+    flow = {"interface_id": "eni-1", "pkt_srcaddr": SERVER, "pkt_dstaddr": CLIENT}
+    record = one_way("aws.vpcflow", aws={"vpcflow": flow}) | {"destination": {"ip": "10.200.0.1", "port": 40_001}}
+    assert detect(json.dumps(record).encode(), "auto", "x") == "ecs"
+    assert rows(read("ecs", record), "src_ip", "dest_ip", "other_bytes_in") == [(CLIENT, SERVER, 5_000)]
