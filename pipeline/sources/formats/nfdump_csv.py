@@ -38,7 +38,7 @@ _LAYOUT = Layout(
         "out_packets": ("opkt", "outpackets"),
         "out_bytes": ("obyt", "outbytes"),
         "system": ("ra", "routerip"),
-        "way": ("dir", "flowdir"),
+        "way": ("dir", "flowdir", "direction"),
         "src_nat": ("srcxip",),
         "dest_nat": ("dstxip",),
     },

@@ -382,10 +382,13 @@ def test_each_of_many_summaries_is_compared_with_its_own_records() -> None:
     assert parsed.rows.select(pl.col("ip_bytes_in").sum()).item() == 80_000
 
 
+@pytest.mark.parametrize("column", ["dir", "direction"])
 @pytest.mark.parametrize(("way", "reporter"), [("0", None), ("1", "dest"), ("E", "dest"), ("I", None), ("29", None)])
-def test_packets_met_as_they_left_a_router_are_told_from_those_that_came(way: str, reporter: str | None) -> None:
+def test_packets_met_as_they_left_a_router_are_told_from_those_that_came(
+    way: str, reporter: str | None, column: str
+) -> None:
     record = f"{TIMES},{CLIENT},{SERVER},40001,993,TCP,...AP.S.,0,0,10,600,0,0,{way}"
-    assert only(read_lines("nfdump_csv", [f"{HEADER},dir", record]))["reporter"] == reporter
+    assert only(read_lines("nfdump_csv", [f"{HEADER},{column}", record]))["reporter"] == reporter
 
 
 def test_what_a_firewall_tells_since_its_last_update_is_told_from_the_whole() -> None:
