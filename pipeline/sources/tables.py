@@ -89,8 +89,9 @@ def _lacks(form: Form, fields: Mapping[str, Sequence[str]], schema: Mapping[str,
     has = frozenset(ours for ours, found in located.items() if found)
     if form.lacks is not None:
         return form.lacks(has)
-    lacking = [fields[ours][0] for ours in ("ts", "src", "dest") if ours not in has]
-    counted = [fields[c][0] for c in _COUNTED if c in fields]
+    named = {ours: min(spelled, key=lambda s: s.count(".")) for ours, spelled in fields.items() if spelled}
+    lacking = [named[ours] for ours in ("ts", "src", "dest") if ours not in has]
+    counted = [named[c] for c in _COUNTED if c in fields]
     return ", ".join(lacking + ([] if has.intersection(_COUNTED) else [" or ".join(counted)]))
 
 
