@@ -57,7 +57,7 @@ def _make(site: Site, day: dt.date) -> dict[str, Any]:
     inputs, found = power_inputs(site, day), power_map(site, day, site.rules)
     with site_lock(site.storage.workspace, wait=True):
         record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
-    can = found["extra"].count()
+    can = found.filter(pl.col("extra").is_not_null())["client"].n_unique()
     silent = [r.id for r in site.rules if r.id not in found["rule_id"]]
     return {
         "dagster/row_count": record.rows,

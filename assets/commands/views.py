@@ -9,6 +9,7 @@ import polars as pl
 from assets.reporting import screen
 from pipeline.alerts import amount, human, with_values
 from pipeline.insight.identify import Identified
+from pipeline.sources.named import ONCE, doubtful, meaning
 from pipeline.stored.status import DayStatus
 
 TABLES = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts")
@@ -91,8 +92,9 @@ def show_file(found: Identified) -> None:
         screen.say(f"  {'direction':<11} {found.direction.verdict}: {found.direction.message}")
     if facts["ignored"] and not facts["flows"] and not facts["warnings"]:
         screen.say(f"  {'no flows':<11} no record is one: is it another log of the product, such as its alerts?")
-    for kind, n in facts["warnings"].items():
-        screen.say(f"  {'warning':<11} {n:,} {kind}")
+    for kind, n in ({k: facts[k] for k in ONCE if facts[k]} | facts["warnings"]).items():
+        label = "warning" if doubtful({kind: n}) else "records"
+        screen.say(f"  {label:<11} {n:,} {kind}: {meaning(kind)}")
     if found.suggestion:
         screen.say("  for nilometer.yaml, to be checked:")
         for line in found.suggestion.splitlines():
