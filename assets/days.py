@@ -19,6 +19,7 @@ from assets import bad_days
 from assets.processes import alive
 from assets.processes.stopping import INTERRUPTS, Stopped
 from assets.reporting import journal
+from assets.reporting.about import about
 from assets.reporting.costs import Meter, Total, bytes_of
 from assets.reporting.metadata import GROUP, TECHNIQUES
 from assets.reporting.metrics import publish
@@ -312,7 +313,7 @@ def chain_asset(
         dagster_type=cast("dg.DagsterType", dg.Nothing),
         tags=TECHNIQUES,
         metadata=table_metadata(table, site),
-        description=table.description,
+        description=about(table),
         code_version="1",
         check_specs=list(checks),
         pool=POOL,

@@ -40,7 +40,8 @@ def build(site: Site) -> dg.AssetsDefinition:
         owners=list(site.settings.owners),
         tags=TECHNIQUES,
         metadata=table_metadata(POWER_MAP, site),
-        description=f"{POWER_MAP.description} Of the last day that is scored.",
+        description=f"{POWER_MAP.description} Of the last day that is scored. Its schedule makes it an hour after the "
+        "daily one; materialise it to have it now.",
     )
     def power(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         scored = ended(site, "anomaly_scores")

@@ -18,6 +18,7 @@ from assets.build import build_defs
 from assets.cli import main
 from assets.processes.instances import open_instance
 from assets.reporting import costs, journal, metrics
+from assets.reporting.about import about
 from assets.reporting.dagster_log import LOGGED, json_lines
 from assets.schedules import JOB
 from pipeline.schemas import QUALITIES
@@ -120,6 +121,8 @@ def test_every_materialisation_has_its_cost_as_numbers_and_no_table_has(tmp_path
                 path = site.storage.path(table.name, day(0))
                 assert record.partition_key != str(day(0)) or shown["bytes_written"] == path.stat().st_size
                 assert shown["peak_memory_bytes"] > 50_000_000
+                told = {k for k in shown if not k.startswith("dagster/")}
+                assert [k for k in told if f"`{k}`" not in about(table)] == []
         tags = instance.get_runs()[0].tags
     assert tags["nilometer/site"] == "site"
     assert tags["nilometer/days"] == f"{day(0)} to {day(1)}"
