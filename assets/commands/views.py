@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from assets.reporting import screen
 from pipeline.alerts import amount, human, with_values
+from pipeline.detections.model import Rule
 from pipeline.insight.identify import Identified
 from pipeline.sources.named import ONCE, doubtful, meaning
 from pipeline.stored.status import DayStatus
@@ -24,8 +25,11 @@ def show_days(days: Sequence[DayStatus]) -> None:
     screen.table(["day", "state", "quality", *TABLES, "why"], rows, right=TABLES)
 
 
-def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
-    """One line an alert, the largest volume of a day first; doubtful days are those whose silence means nothing."""
+def show_alerts(alerts: pl.DataFrame, doubtful: int = 0, rules: Iterable[Rule] = ()) -> None:
+    """One line an alert, the largest volume of a day first; doubtful days are those whose silence means nothing.
+
+    Severities are told where one is an alert's own: low are those that a known event explains.
+    """
     if alerts.is_empty():
         have = "has" if doubtful == 1 else "have"
         but = (
@@ -33,8 +37,11 @@ def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
         )
         screen.say(f"No alert.{but}")
         return
-    rows = []
+    rows, usual_severity = [], {rule.id: rule.severity for rule in rules}
+    own = pl.col("evidence").str.json_path_match("$.severity")
     ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False])
+    ordered = ordered.with_columns(severity=own)
+    severities = bool(ordered["severity"].count())
     for r in ordered.iter_rows(named=True):
         usual = r["per_source_avg_value"]
         usually = "-" if usual is None else amount(usual, r["field"])
@@ -48,12 +55,14 @@ def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
                 usually,
                 *far,
                 r["quality"],
+                *([r["severity"] or usual_severity.get(r["rule_id"], "-")] if severities else []),
                 r["rule_id"],
                 r["alert_id"],
             ]
         )
     value = "bytes" if (ordered["field"] == "bytes").all() else "value"
-    columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality", "rule", "alert"]
+    columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality"]
+    columns += [*(["severity"] if severities else []), "rule", "alert"]
     screen.table(columns, rows, right=columns[2:6])
 
 
