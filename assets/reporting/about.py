@@ -37,7 +37,7 @@ _ABOUT = {
     ALERTS.name: (
         "- `alerts`: the largest ones, and what to do. An alert is a reason to look and no proof; `nilometer explain "
         "CLIENT DAY` tells its evidence, down to the line of the log.\n"
-        "- `quality`: whether the day's data can be relied on, and why not. Where it cannot, that there is no alert says nothing.\n"
+        "- `quality`: whether the day's data can be relied on, and why not. Where it cannot, silence says nothing.\n"
         "- `verdicts_changed`, `verdict_changes`: what this run changed of what was known of the day before."
     ),
 }
