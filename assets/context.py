@@ -13,7 +13,6 @@ from pipeline.context.load import load_input
 from pipeline.errors import ConfigError
 from pipeline.site import Site
 
-
 _TELLS = {
     "host_roles": "Which hosts are of a kind of their own, and which are left out.",
     "known_events": "Tickets, migrations and mailings that explain a day's volume.",
