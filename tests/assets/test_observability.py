@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -22,7 +23,7 @@ from assets.reporting.about import about
 from assets.reporting.dagster_log import LOGGED, json_lines
 from assets.schedules import JOB
 from pipeline.schemas import QUALITIES
-from pipeline.site import Site
+from pipeline.site import PROJECT, Site
 from tests.assets.test_runs import CHAIN, days
 from tests.worlds import CONFIG, SEED, TWIN, day, log_path, make_site
 
@@ -168,6 +169,9 @@ def test_the_text_file_is_what_prometheus_reads(tmp_path: Path) -> None:
         for s in family.samples
     }
     assert all('site="site"' in line for line in text.splitlines() if not line.startswith("#"))
+    told = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8").split("| metric (")[1].split("\n\n")[0]
+    rows = [row.split(" | ")[0] for row in told.splitlines()[2:]]
+    assert {f"nilometer_{n}" for row in rows for n in re.findall(r"`(\w+)`", row)} == {name for name, *_ in found}
     for table in CHAIN:
         rows = site.storage.scan(table, days(DAYS)).collect().height
         assert found["nilometer_stage_rows", table.name] == rows
