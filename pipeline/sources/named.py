@@ -67,7 +67,8 @@ DOUBTFUL = {
     "no_ends": "they tell bytes and not of whom, so that these count nothing: export the addresses, too",
     "no_reverse_counters": "what servers sent is not in the file: clients seem to receive nothing; export it, too",
     "rounded_bytes": "large counts are rounded: have the tool print plain numbers",
-    "sampled_counters": "counters of 1 in n packets are kept as they are: volumes are too small (`counting.sampled`)",
+    "sampled_counters": "counters of 1 in n packets, kept as they are: volumes are too small unless the collector has "
+    "multiplied them (`counting.sampled`)",
     "several_ends": "they sum up sessions of several ends, so that their bytes are nobody's: export single sessions",
     "several_flows": "they sum up many flows as lists and count nothing: give the logs that they were made from",
     "starts_after_record": "they start a day and more after they were written: the exporter's clock is wrong",
