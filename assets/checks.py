@@ -156,7 +156,7 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome, made: Made | N
     severity = dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN
     failed = [o["expectation"] for o in bad]
     columns = ["expectation", "meaning", "observed", "limit", "result", "unexpected", "rows", "remedy"]
-    rows = [_row(o) for o in outcome.outcomes]
+    rows = [_row(o) for o in sorted(outcome.outcomes, key=lambda o: bool(o["passed"]))]  # Those that failed come first.
     numbers = {k: float(v) for k, v in outcome.observed.items() if isinstance(v, int | float)}
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(spec.table),

@@ -13,6 +13,14 @@ from pipeline.context.load import load_input
 from pipeline.errors import ConfigError
 from pipeline.site import Site
 
+_TELLS = {
+    "host_roles": "Which hosts are of a kind of their own, and which are left out.",
+    "known_events": "Tickets, migrations and mailings that explain a day's volume.",
+    "entities": "Who held an address, and when.",
+    "groups": "Who is compared with whom.",
+    "calendar": "Days off.",
+}
+
 
 def asset_name(name: str) -> str:
     """The asset of an input."""
@@ -27,7 +35,8 @@ def specs(site: Site) -> list[dg.AssetSpec]:
             group_name=GROUP,
             kinds={"file"},
             owners=list(site.settings.owners),
-            description=f"`{file}`: {', '.join(c.name for c in INPUTS[name].columns)}.",
+            description=f"{_TELLS[name]} A file of the site, `{file}`, which is looked at when the surge method scores "
+            f"days: docs/context.md. Its columns: {', '.join(c.name for c in INPUTS[name].columns)}.",
         )
         for name, file in site.settings.context.files.items()
     ]

@@ -19,6 +19,7 @@ from assets import bad_days
 from assets.processes import alive
 from assets.processes.stopping import INTERRUPTS, Stopped
 from assets.reporting import journal
+from assets.reporting.about import about
 from assets.reporting.costs import Meter, Total, bytes_of
 from assets.reporting.metadata import GROUP, TECHNIQUES
 from assets.reporting.metrics import publish
@@ -51,6 +52,9 @@ FRESH_HOURS = 3
 RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
 """For faults of the machine that may pass; `final` ends a step at once for any other."""
 
+
+_COUNTED_BY_NAME = ("quarantined_by_reason", "warnings")
+"""Facts of flows that are shown as text: what `pipeline.sources.named` says of lines and records."""
 
 Describe = Callable[[dt.date], dict[str, Any]]
 Reads = Callable[[dt.date], Iterable[str]]
@@ -175,13 +179,14 @@ def _run_day(
     if failure_before(site, day, stage, own=True) is not None:
         site.storage.clear_failed(day)
     if record.pruned:
-        context.log.warning(f"{stage} of {key} was pruned on {record.pruned} and is not made again")
-        journal.write("info", "stage_pruned", **about)
+        gone = f"{stage} of {key} was pruned on {record.pruned} and is not made again"
+        context.log.warning(gone)
+        journal.write("info", "stage_pruned", **about, message=gone)
         return None
     cost = meter.cost(*bytes_of(site, record, reads(day) if reads else ()))
     total.add(cost, record)
     journal.write("info", "stage_done", **about, rows=record.rows, **cost.as_dict())
-    shown = _metadata(record) | cost.as_dict() | (describe(day) if describe else {})
+    shown = _metadata(record, describe(day) if describe else {}) | cost.as_dict()
     context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
     return None
 
@@ -197,7 +202,7 @@ def _say_again(
 ) -> None:
     """Tell of a day that is stored as it would be now, as a run that failed did not come to it."""
     if (record := site.storage.record(stage, day)) is not None:
-        shown = _metadata(record) | (describe(day) if describe else {})
+        shown = _metadata(record, describe(day) if describe else {})
         context.log_event(dg.AssetMaterialization(stage, partition=day.isoformat(), metadata=shown))
 
 
@@ -223,9 +228,14 @@ def _reason(site: Site, day: dt.date, error: BaseException) -> str:
     return found.message if found is not None else told(error) or f"{type(error).__name__}: {error}"
 
 
-def _metadata(record: DayRecord) -> dict[str, Any]:
+def _metadata(record: DayRecord, described: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of a stored day: what people look for first, then the numbers of its record."""
     facts = {k: v for k, v in record.facts.items() if isinstance(v, int | float | str)}
-    return {"dagster/partition_row_count": record.rows, "fingerprint": record.fingerprint, **facts}
+    for kind in _COUNTED_BY_NAME:
+        if named := record.facts.get(kind):
+            facts[kind] = ", ".join(f"{n:,} {name}" for name, n in named.items())
+    known = {"dagster/partition_row_count": record.rows, **facts, "fingerprint": record.fingerprint}
+    return {**described, **known, **described}
 
 
 def table_metadata(table: Table, site: Site) -> dict[str, Any]:
@@ -303,7 +313,7 @@ def chain_asset(
         dagster_type=cast("dg.DagsterType", dg.Nothing),
         tags=TECHNIQUES,
         metadata=table_metadata(table, site),
-        description=table.description,
+        description=about(table),
         code_version="1",
         check_specs=list(checks),
         pool=POOL,

@@ -34,7 +34,8 @@ def flow_logs(site: Site) -> dg.AssetSpec:
         group_name=GROUP,
         kinds={"file"},
         owners=list(site.settings.owners),
-        description=f"Flow logs as the sensors wrote them.\n\n{paths}",
+        description=f"Flow logs as the sensors wrote them. Metadata tells what was read of them so far, once in the "
+        f"files' life: `flows` are all that they hold, whomever they touch.\n\n{paths}",
     )
 
 

@@ -40,7 +40,8 @@ def build(site: Site) -> dg.AssetsDefinition:
         owners=list(site.settings.owners),
         tags=TECHNIQUES,
         metadata=table_metadata(POWER_MAP, site),
-        description=f"{POWER_MAP.description} Of the last day that is scored.",
+        description=f"{POWER_MAP.description} Of the last day that is scored. Its schedule makes it an hour after the "
+        "daily one; materialise it to have it now.",
     )
     def power(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         scored = ended(site, "anomaly_scores")
@@ -57,7 +58,7 @@ def _make(site: Site, day: dt.date) -> dict[str, Any]:
     inputs, found = power_inputs(site, day), power_map(site, day, site.rules)
     with site_lock(site.storage.workspace, wait=True):
         record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
-    can = found["extra"].count()
+    can = found.filter(pl.col("extra").is_not_null())["client"].n_unique()
     silent = [r.id for r in site.rules if r.id not in found["rule_id"]]
     return {
         "dagster/row_count": record.rows,

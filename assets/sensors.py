@@ -151,7 +151,7 @@ def _sensor(site: Site, name: str, job: str, description: str, look: Look) -> dg
 
 def logs_sensor(site: Site) -> dg.SensorDefinition:
     """Looks at sizes and times of files, opens none, and asks for a run that reads those that are new."""
-    about = "New, late and changed logs of days that were made: read once, so that stale days can be told."
+    about = "Has new, late and changed logs of days that were made read once, so that stale days can be told."
 
     def new_logs(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         found = _quiet(open_landing(now).unread(stale.kept_span(now, last_ended_day(now))))
@@ -173,7 +173,7 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
 
 def stale_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for runs of days that are stale, in order, and before them for what their windows lack."""
-    about = "Days that would come out differently now, failed days whose inputs changed, and missing windows."
+    about = "Runs days that would come out differently now, failed ones whose inputs changed, and missing windows."
 
     def stale_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         if _busy(now, instance, CHAIN_JOBS):
@@ -199,7 +199,7 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
 
 def checks_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for a run of the checks of days whose results are of other data than is stored, or are missing."""
-    about = "Days whose checks are of other data than is stored, as a run died in between: judged, not made again."
+    about = "Has days judged again whose checks are of other data than is stored, as a run died in between."
 
     def unjudged_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         if _busy(now, instance, CHAIN_JOBS):

@@ -301,7 +301,7 @@ SURGE_SCORES = Table(
 
 ALERTS = Table(
     "alerts",
-    "One row an alert: the seed's own columns, the rule, a stable id and the evidence.",
+    "One row an alert: a host in flood, the rule, the original search's columns, a stable id and the evidence.",
     (
         _c("alert_id", pl.String, "stable: the same rule, day and client always give the same id", null=False),
         _c("rule_id", pl.String, "the rule that fired", null=False),

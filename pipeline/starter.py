@@ -1,6 +1,7 @@
 """The commented `nilometer.yaml` that a new site begins with: every key, its meaning, its default.
 
-What the keys accept is defined in `pipeline.settings`; a test loads this text with it.
+What the keys accept is defined in `pipeline.settings`; tests load this text with it, and hold its keys and defaults to
+it. Keys of rules and of tables are told by name, as documents explain them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ sources:                 # flow logs; several are read as one
     # timezone: UTC      # of times without a zone, where devices write their own
     # max_session_days: 1      # a log of a day may hold sessions that began so many days before
     # retired: 2027-01-01      # first day without logs: none is expected from then on, and what was read stays
+    # swap_bytes: false        # true: the exporter means bytes in and bytes out the other way
+    # With format: table also fields, layer, accounting, delimiter and time_format: docs/formats.md
 
 inventory:               # the addresses that matter, and since when
   - address: 192.0.2.10        # REPLACE: address or network (CIDR), v4 or v6; the longest prefix wins
@@ -38,7 +41,8 @@ inventory:               # the addresses that matter, and since when
 # rules:                 # switch a rule off, or change its numbers
 #   hosts_receiving_high_volume_from_email_server: {{deviation_threshold: 3, minimum_data_samples: 4}}
 #   email_servers_sending_high_volume_to_hosts: false
-#   mail_volume_surge: {{budget: 20}}   # false alerts a day per 10,000 clients; off without this line
+#   mail_volume_surge: {{budget: 20}}   # false alerts a day per 10,000 clients; off without this line. Its shares of
+#                                     # the budget: docs/surge.md; the other rules' keys: docs/detection.md
 #   hosts_making_many_dns_flows: {{floor: 5000}}   # `nilometer rules list` names them all
 
 # rule_paths: []         # rule files, or folders of them, besides the folder rules/ beside this file
@@ -56,8 +60,10 @@ inventory:               # the addresses that matter, and since when
 #   - name: largest_flow
 #     table: flows       # flows, daily_traffic, traffic_baseline, anomaly_scores, surge_scores or alerts
 #     value: max(bytes_in)
-#     max: 50000000000   # min, max or both
+#     max: 50000000000   # max, min or both
+#     min: 1
 #     blocking: false    # true (flows, daily_traffic): failing it makes the day unverified
+#     severity: warning  # or error; without it, error where it blocks
 #     meaning: The largest flow of the day.
 #     remedy: Ask its host what it fetched.
 
@@ -85,7 +91,8 @@ inventory:               # the addresses that matter, and since when
 #   timeout_seconds: 10
 
 # retention:             # for how many of the newest days something is kept; all of it without these lines
-#   flows: 90d           # also landing, quarantine, quality, the other tables, and runs; `nilometer prune` deletes
+#   flows: 90d           # also daily_traffic, traffic_baseline, anomaly_scores, surge_scores, alerts, landing,
+#                        # quarantine, quality, and runs (Dagster's history); `nilometer prune` deletes
 
 # metrics:
 #   prometheus_file: /var/lib/node_exporter/nilometer.prom   # for the textfile collector; needs the extra metrics

@@ -96,6 +96,23 @@ def test_the_readme_promises_only_targets_files_and_commands_that_exist() -> Non
     assert {word for row in rows for word in re.findall(r"(?:^|, )`([a-z]+)", row)} == set(main.commands)
 
 
+def test_what_a_site_may_change_of_rules_stores_and_contexts_is_documented() -> None:
+    from pipeline.context import INPUTS
+    from pipeline.detections.model import RuleOverride
+    from pipeline.objects.urls import COMMON, OPTIONS
+
+    columns = {n for i in INPUTS.values() for c in i.columns for n in (c.name, *c.also)}
+    told = {
+        "detection.md": set(RuleOverride.model_fields) - {"budget", "shares"},
+        "surge.md": {"budget", "shares", "lookback_days"},
+        "object-storage.md": {*COMMON, *(o for options in OPTIONS.values() for o in options)},
+        "context.md": {*INPUTS, *columns},
+    }
+    for name, keys in told.items():
+        text = (PROJECT / "docs" / name).read_text(encoding="utf-8")
+        assert sorted(k for k in keys if f"`{k}`" not in text) == [], name
+
+
 TELL_IT_THEMSELVES = {
     "assets/commands/power.py": 1,
     "pipeline/detections/loader.py": 1,

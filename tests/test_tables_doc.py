@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.leftovers import temporary_suffix
-from pipeline.schemas import ALERTS, FLOWS, TABLES
+from pipeline.schemas import ALERTS, FLOWS, QUALITY, QUARANTINE, TABLES
 from pipeline.site import PROJECT
 from tests.stored_days import stored_site
 from tests.worlds import day
@@ -29,12 +29,31 @@ def test_every_query_runs_and_the_largest_clients_are_the_stored_ones(
     for name in ("daily_traffic", "alerts", "flows"):  # The next state of a day, half-written.
         written = site.storage.path(name, day(2))
         written.with_name(f".{written.name}{temporary_suffix()}").write_bytes(b"PAR1")
+    aside = {
+        "source": "core",
+        "source_file": "conn.log",
+        "source_line": 8,
+        "reason": "bad_port",
+        "detail": "",
+        "raw": "",
+    }
+    failed = {"day": day(2), "check": "drift", "expectation": "new_fields", "passed": False, "observed": "1"}
+    for name, table, row in (
+        ("quarantine/core/0a.parquet", QUARANTINE, aside),
+        (f"quality/day={day(2)}/drift.parquet", QUALITY, failed),
+    ):
+        (site.storage.root / name).parent.mkdir(parents=True, exist_ok=True)
+        table.conform(pl.DataFrame([row, row | {"passed": True}])).write_parquet(site.storage.root / name)
     monkeypatch.chdir(tmp_path)
-    largest, lines, servers = (duckdb.sql(q).fetchall() for q in re.findall(r"```sql\n(.+?)```", TEXT, re.DOTALL))
+    largest, lines, servers, rejected, faults = (
+        duckdb.sql(q).fetchall() for q in re.findall(r"```sql\n(.+?)```", TEXT, re.DOTALL)
+    )
     traffic = pl.read_parquet(site.storage.root / "daily_traffic" / "*" / "*.parquet", hive_partitioning=False)
     assert largest == traffic.sort("bytes", descending=True).head(10).select("day", "client", "bytes").rows()
     assert lines == [(day(2), "10.0.0.1", *FLOW.values())]
     assert servers == [(day(2), "192.0.2.10", 5, None)]
+    assert [(*row[:2], row[3]) for row in rejected] == [("core", "conn.log", "bad_port")] * 2
+    assert [(row[0], row[1], row[4]) for row in faults] == [(day(2), "drift", "1")]
     for code in re.findall(r"```python\n(.+?)```", TEXT, re.DOTALL):
         exec(code, found := {})
         assert found["alerts"]["client"].to_list() == ["10.0.0.1"]

@@ -41,7 +41,8 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     sources, sampled, unreachable = survey(site, now), samples(site, now), _out_of_reach(site)
     ways = directions(sampled)
     drift = [] if unreachable else foreseen(site, _ledger(site, now), sampled, now)
-    silent = [text for sample in sampled if (text := sample.without_flows)]
+    doubted = [text for sample in sampled if (text := sample.without_flows)]
+    doubted += [text for sample in sampled for text in sample.doubts(sampled=site.settings.counting.sampled)]
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
     problems = [p for s in sources for p in s.problems]
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
@@ -52,14 +53,14 @@ def check_site(site: Site, *, as_json: bool) -> bool:
         screen.json_lines([s.as_dict() for s in sources])
         screen.json_lines([d.as_dict() for d in ways])
         screen.json_lines([f.as_dict() for f in drift])
-        screen.json_lines([{"what": "warning", "message": text} for text in silent])
+        screen.json_lines([{"what": "warning", "message": text} for text in doubted])
         screen.json_lines([_context_facts(t, known, site) for t in known.tables.values()])
         screen.json_lines([{"what": "rule", **f.__dict__, "failed_cases": bad} for _, f, bad in rules])
         screen.json_lines([{"what": "problem", "message": p} for p in problems])
     else:
         _print(site, sources, ways, [f for _, f, _ in rules])
         _print_context(site, known)
-        for text in silent:
+        for text in doubted:
             screen.warn(screen.one_line(f"warning: {text}"))
         for found in drift:
             screen.warn(screen.one_line(f"warning: {found.message} {found.remedy}"))

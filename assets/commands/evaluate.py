@@ -148,7 +148,7 @@ def show(found: Report) -> None:
         realised, within = (_percent(cost[c]) for c in ("realised", "within"))
         rows.append([*name, _rate(cost), realised, within, *map(_recall, own)])
         more.append([*name, *(_delay(row, cost) for row in own)])
-    columns = ["method", "budget", "false/day", "of budget", "x/2..2x", *baskets]
+    columns = ["method", "budget", "false/day", "of budget", "within 2x", *baskets]
     screen.say("Recall in %, false alerts a day per 10,000 active clients (95 % intervals):")
     screen.table(columns, rows, right=columns[1:])
     if not baskets:

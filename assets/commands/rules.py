@@ -16,7 +16,7 @@ import click
 from assets.reporting import screen
 from pipeline.detections.fireability import fireability
 from pipeline.detections.loader import BUILT_IN, read_rule, rule_files
-from pipeline.detections.model import Rule
+from pipeline.detections.model import NUMBERS_OF, Rule
 from pipeline.detections.template import template_text
 from pipeline.errors import ConfigError, Location, RuleError
 from pipeline.settings import CONFIG_NAME, Settings
@@ -159,6 +159,13 @@ def new_rule(file: Path) -> None:
     screen.say(f"Change it to your needs, then run: nilometer rules test {quote(str(file))}")
 
 
+def _as_written(value: object) -> str:
+    """A value as a rule file has it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {v}" for k, v in value.items())
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 @rules.command("show")
 @click.argument("rule_id", metavar="RULE")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -172,14 +179,14 @@ def show_rule(folder: Path, rule_id: str, as_json: bool) -> None:
     path = by_id[rule_id]
     rule = {r.id: r for r in site.rules}.get(rule_id, site.known_rules[path])
     facts = _facts(path, site) | {"can_fire": fireability(rule, site.settings.start_date).explanation}
-    other = {"budget", "shares"} if rule.method == "seed" else {"reference", "fleet_includes_day", "fill", "floor"}
-    keys = rule.model_dump(mode="json", exclude={"tests", "id", "enabled", "method", "attack"} | other)
+    others = {key for method, keys in NUMBERS_OF.items() if method != rule.method for key in keys}
+    keys = rule.model_dump(mode="json", exclude={"tests", "id", "enabled", "method", "attack"} | others)
     facts |= {k: v for k, v in keys.items() if v not in (None, [], "")} | {"cases": len(rule.tests)}
     if as_json:
         screen.json_lines([facts])
         return
     for name, value in facts.items():
-        lines = value if isinstance(value, list) else [value]
+        lines = [_as_written(v) for v in (value if isinstance(value, list) else [value])]
         screen.say(f"{name:<25} {lines[0]}")
         for line in lines[1:]:
             screen.say(f"{'':<25} {line}")

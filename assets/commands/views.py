@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from assets.reporting import screen
 from pipeline.alerts import amount, human, with_values
+from pipeline.detections.model import Rule
 from pipeline.insight.identify import Identified
+from pipeline.sources.named import ONCE, doubtful, meaning
 from pipeline.stored.status import DayStatus
 
 TABLES = ("flows", "daily_traffic", "traffic_baseline", "anomaly_scores", "alerts")
@@ -23,8 +25,11 @@ def show_days(days: Sequence[DayStatus]) -> None:
     screen.table(["day", "state", "quality", *TABLES, "why"], rows, right=TABLES)
 
 
-def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
-    """One line an alert, the largest volume of a day first; doubtful days are those whose silence means nothing."""
+def show_alerts(alerts: pl.DataFrame, doubtful: int = 0, rules: Iterable[Rule] = ()) -> None:
+    """One line an alert, the largest volume of a day first; doubtful days are those whose silence means nothing.
+
+    Severities are told where one is an alert's own: low are those that a known event explains.
+    """
     if alerts.is_empty():
         have = "has" if doubtful == 1 else "have"
         but = (
@@ -32,8 +37,11 @@ def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
         )
         screen.say(f"No alert.{but}")
         return
-    rows = []
+    rows, usual_severity = [], {rule.id: rule.severity for rule in rules}
+    own = pl.col("evidence").str.json_path_match("$.severity")
     ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False])
+    ordered = ordered.with_columns(severity=own)
+    severities = bool(ordered["severity"].count())
     for r in ordered.iter_rows(named=True):
         usual = r["per_source_avg_value"]
         usually = "-" if usual is None else amount(usual, r["field"])
@@ -47,12 +55,14 @@ def show_alerts(alerts: pl.DataFrame, doubtful: int = 0) -> None:
                 usually,
                 *far,
                 r["quality"],
+                *([r["severity"] or usual_severity.get(r["rule_id"], "-")] if severities else []),
                 r["rule_id"],
                 r["alert_id"],
             ]
         )
     value = "bytes" if (ordered["field"] == "bytes").all() else "value"
-    columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality", "rule", "alert"]
+    columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality"]
+    columns += [*(["severity"] if severities else []), "rule", "alert"]
     screen.table(columns, rows, right=columns[2:6])
 
 
@@ -91,8 +101,9 @@ def show_file(found: Identified) -> None:
         screen.say(f"  {'direction':<11} {found.direction.verdict}: {found.direction.message}")
     if facts["ignored"] and not facts["flows"] and not facts["warnings"]:
         screen.say(f"  {'no flows':<11} no record is one: is it another log of the product, such as its alerts?")
-    for kind, n in facts["warnings"].items():
-        screen.say(f"  {'warning':<11} {n:,} {kind}")
+    for kind, n in ({k: facts[k] for k in ONCE if facts[k]} | facts["warnings"]).items():
+        label = "warning" if doubtful({kind: n}) else "records"
+        screen.say(f"  {label:<11} {n:,} {kind}: {meaning(kind)}")
     if found.suggestion:
         screen.say("  for nilometer.yaml, to be checked:")
         for line in found.suggestion.splitlines():

@@ -95,7 +95,8 @@ class KnownFields:
 
 
 _REMEDIES = {
-    NEW: "Nothing reads it; look whether it replaces another field, and what the sensor's new version changed.",
+    NEW: "If its name is one that the format reads, its values count from here on; see what the sensor's new version "
+    "changed.",
     MISSING: "If anything is read from it, values are unknown from here on: have the sensor write it again, or map the "
     "field that replaces it.",
     RETYPED: "Look at some lines of the file: have the sensor write it as before, or mend the source's mapping.",

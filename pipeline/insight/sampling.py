@@ -28,6 +28,7 @@ from pipeline.settings import SourceSettings
 from pipeline.site import Site
 from pipeline.sources import detect, reader_of
 from pipeline.sources.base import Account, DocumentReader, Parsed, ReadOptions, merge
+from pipeline.sources.named import doubtful, meaning
 from pipeline.sources.reading import LineStream
 from pipeline.sources.tables import TableReader, table_encoding
 from pipeline.sources.watch import Watch
@@ -64,6 +65,13 @@ class Sample:
             f"{f' ({why})' if why else ''}. Is it another log of the product, such as its alerts, or are its records "
             "wrapped in others? `nilometer identify FILE` says what became of every line."
         )
+
+    def doubts(self, *, sampled: str) -> list[str]:
+        """What makes the source's volumes doubtful, by the names that records were given; sampled as in `counting`."""
+        known = {"sampled_counters"} if sampled == "multiplied" else set[str]()
+        told = {name: n for name, n in doubtful(self.account.warnings).items() if name not in known}
+        of = counted(self.account.records, "record")
+        return [f"source {self.source}: {n:,} {name} in {of} looked at: {meaning(name)}." for name, n in told.items()]
 
 
 def samples(site: Site, now: dt.datetime) -> list[Sample]:

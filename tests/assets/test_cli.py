@@ -8,7 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from pipeline.expectations import ExpectationSettings
+from pipeline.settings import InventoryEntry, Settings, SourceSettings, load_settings
 from pipeline.site import open_site
 from pipeline.starter import starter_text
 from tests.assets.conftest import SPELL
@@ -105,9 +108,29 @@ def test_check_looks_into_a_table_of_one_s_own(tmp_path: Path) -> None:
     assert [(s["formats"], s["first"][:10]) for s in found] == [({"table_csv": 1}, "2026-10-01")]
 
 
-def test_every_key_of_the_starter_is_valid_when_its_comment_is_taken_away(tmp_path: Path) -> None:
+def uncommented() -> str:
     text = re.sub(r"(?m)^# (\w+:|  )", r"\1", starter_text(day(0)))
-    text = re.sub(r"(?m)^    # (\w+:)", r"    \1", text)
+    return re.sub(r"(?m)^    # (\w+:)", r"    \1", text)
+
+
+def test_the_starter_has_every_key_and_where_it_has_a_default_the_true_one(tmp_path: Path) -> None:
+    (tmp_path / "nilometer.yaml").write_text(uncommented(), encoding="utf-8")
+    found, usual = load_settings(tmp_path / "nilometer.yaml"), Settings()
+    models = [Settings, SourceSettings, InventoryEntry, ExpectationSettings]
+    models += [type(value) for name in Settings.model_fields if isinstance(value := getattr(usual, name), BaseModel)]
+    text = starter_text(day(0))
+    assert [f"{m.__name__}.{k}" for m in models for k in m.model_fields if not re.search(rf"\b{k}\b", text)] == []
+    assert len(models) == 11
+    for name in ("timezone", "storage", "lookback_days", "rule_paths", "schedule", "limits", "counting", "owners"):
+        assert getattr(found, name) == getattr(usual, name), name
+    assert found.notify.model_copy(update={"url_env": None}) == usual.notify
+    source = SourceSettings(name="core", path="x")
+    for name in ("format", "keep", "timezone", "max_session_days", "swap_bytes"):
+        assert getattr(found.sources[0], name) == getattr(source, name), name
+
+
+def test_every_key_of_the_starter_is_valid_when_its_comment_is_taken_away(tmp_path: Path) -> None:
+    text = uncommented()
     assert text.count("#") < starter_text(day(0)).count("#") - 12
     (tmp_path / "nilometer.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "context").mkdir()

@@ -58,5 +58,5 @@ def test_a_day_without_alerts_and_without_data_says_that_this_is_not_no_alert(tm
     site = make_site(tmp_path, 1)
     site.storage.write_day(ALERTS, dt.date(2026, 10, 1), ALERTS.empty(), inputs={})
     shown = alerts_of(site, day(0))
-    assert set(shown) == {"verdict"}
-    assert "no line of a log could be read for this day; that is not the same as no alert" in shown["verdict"].value
+    assert set(shown) == {"quality"}
+    assert "no line of a log could be read for this day; that is not the same as no alert" in shown["quality"].value

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,13 +19,15 @@ from assets.build import build_defs
 from assets.cli import main
 from assets.processes.instances import open_instance
 from assets.reporting import costs, journal, metrics
+from assets.reporting.about import about
 from assets.reporting.dagster_log import LOGGED, json_lines
 from assets.schedules import JOB
 from pipeline.schemas import QUALITIES
-from pipeline.site import Site
+from pipeline.site import PROJECT, Site
 from tests.assets.test_runs import CHAIN, days
 from tests.worlds import CONFIG, SEED, TWIN, day, log_path, make_site
 
+OPERATIONS = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 DAYS = 2
 COST = {"seconds", "cpu_seconds", "peak_memory_bytes", "bytes_read", "bytes_written"}
 
@@ -120,11 +123,16 @@ def test_every_materialisation_has_its_cost_as_numbers_and_no_table_has(tmp_path
                 path = site.storage.path(table.name, day(0))
                 assert record.partition_key != str(day(0)) or shown["bytes_written"] == path.stat().st_size
                 assert shown["peak_memory_bytes"] > 50_000_000
+                told = {k for k in shown if not k.startswith("dagster/")}
+                assert [k for k in told if f"`{k}`" not in about(table)] == []
         tags = instance.get_runs()[0].tags
     assert tags["nilometer/site"] == "site"
     assert tags["nilometer/days"] == f"{day(0)} to {day(1)}"
     assert SEED in tags["nilometer/rules"]
     assert tags["nilometer/version"]
+    known = {t.name for t in CHAIN}
+    made = [p.name for p in site.storage.root.iterdir() if p.name not in known]
+    assert [name for name in made if f"`data/{name}" not in OPERATIONS] == []
     for table in CHAIN:
         record_ = site.storage.record(table.name, day(0))
         assert record_ is not None
@@ -151,6 +159,13 @@ def test_peak_memory_is_that_of_the_work_and_not_of_the_process() -> None:
         assert costs.Meter().cost().peak_memory_bytes < high - 40_000_000
 
 
+def test_every_event_of_the_logs_for_machines_is_documented() -> None:
+    code = "\n".join(p.read_text(encoding="utf-8") for p in (PROJECT / "assets").rglob("*.py"))
+    written = set(re.findall(r'journal\.write\((?:"\w+"|.*? else "\w+"), "(\w+)"', code))
+    table = OPERATIONS.split("| event | facts |")[1].split("\n\n")[0]
+    assert written == {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+
+
 def test_the_text_file_is_what_prometheus_reads(tmp_path: Path) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -165,6 +180,9 @@ def test_the_text_file_is_what_prometheus_reads(tmp_path: Path) -> None:
         for s in family.samples
     }
     assert all('site="site"' in line for line in text.splitlines() if not line.startswith("#"))
+    told = OPERATIONS.split("| metric (")[1].split("\n\n")[0]
+    rows = [row.split(" | ")[0] for row in told.splitlines()[2:]]
+    assert {f"nilometer_{n}" for row in rows for n in re.findall(r"`(\w+)`", row)} == {name for name, *_ in found}
     for table in CHAIN:
         rows = site.storage.scan(table, days(DAYS)).collect().height
         assert found["nilometer_stage_rows", table.name] == rows

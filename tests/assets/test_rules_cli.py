@@ -137,11 +137,21 @@ def test_the_new_rule_holds_every_key_and_passes_its_own_cases(tmp_path: Path, u
         assert set(Rule.model_fields) - rule.model_fields_set == {"method", "budget", "shares"}
 
 
+def test_show_tells_no_number_that_the_method_does_not_have(site: Path) -> None:
+    told = {rule: call("--site", site, "rules", "show", rule).stdout for rule in ("mail_volume_surge", DNS)}
+    keys = {rule: {line.split()[0] for line in text.splitlines() if line[0] != " "} for rule, text in told.items()}
+    assert {"budget", "shares", "lookback_days"} <= keys["mail_volume_surge"]
+    assert "shot: 0.65, slow: 0.2, new: 0.15" in told["mail_volume_surge"]
+    assert not keys["mail_volume_surge"] & {"deviation_threshold", "minimum_data_samples", "null_client", "reference"}
+    assert {"deviation_threshold", "minimum_data_samples", "null_client", "reference"} <= keys[DNS]
+
+
 def test_show_has_the_site_s_numbers(site: Path) -> None:
     found = by_id(call("--site", site, "rules", "show", DNS, "--json"))[DNS]
     assert (found["floor"], found["dest_port"], found["on"]) == (7, [53], True)
     assert found["can_fire"].startswith("yes")
     assert "floor                     7" in call("--site", site, "rules", "show", DNS).stdout
+    assert "on                        true" in call("--site", site, "rules", "show", DNS).stdout
     wrong = call("--site", site, "rules", "show", "nope")
     assert wrong.exit_code == 2
     assert f"Known rules: {'email_server_serving_many_clients'}" in wrong.stderr

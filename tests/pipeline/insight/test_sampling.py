@@ -14,6 +14,22 @@ DNS = '{"_path":"dns","ts":1,"query":"example.com"}\n'
 CONN = '{"_path":"conn","ts":1790856000.5,"id.orig_h":"10.0.0.1","id.resp_h":"198.51.100.9","resp_ip_bytes":9}\n'
 
 
+EVE = '{"event_type":"flow","src_ip":"10.0.0.1","dest_ip":"198.51.100.9","flow":{"bytes_toclient":1}}\n'
+
+
+def test_records_that_make_a_volume_doubtful_are_told_of_by_name_and_meaning(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    log_path(tmp_path, DAY).parent.mkdir(parents=True, exist_ok=True)
+    log_path(tmp_path, DAY).write_text(EVE + CONN.replace("}", ',"conn_state":"SF"}') * 2, encoding="utf-8")
+    (sample,) = samples(site, NOW)
+    assert sample.doubts(sampled="kept") == [
+        "source core: 2 lines_of_zeek in 3 records looked at: lines of zeek among those looked at, which count "
+        "nothing: give them a source of their own."
+    ]
+    sample.account.warnings.update(sampled_counters=1, blocked=9)
+    assert [len(sample.doubts(sampled=how)) for how in ("kept", "multiplied")] == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
