@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import shutil
@@ -359,3 +360,22 @@ def test_faults_of_the_machine_are_tried_again_and_bad_data_is_not(
         events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     made = [(e.dagster_event.asset_key.to_user_string(), e.dagster_event.partition) for e in events if e.dagster_event]
     assert made.count(("flows", day(0).isoformat())) == made.count(("flows", day(1).isoformat())) == 1
+
+
+@pytest.mark.parametrize("where", ["make_flows", "land"])
+def test_a_command_waits_for_no_disk_to_be_made_room_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    from assets import flows
+
+    monkeypatch.setattr(flows, "RETRY", dg.RetryPolicy(max_retries=2, delay=0))
+    site, calls = make_site(tmp_path, 1, config=CONFIG), list[str]()
+
+    def full(*_: object) -> object:
+        calls.append(where)
+        raise OSError(errno.ENOSPC, "No space left on device", "part.parquet")
+
+    monkeypatch.setattr(flows, where, full)
+    report = run_days(site, [day(0)])
+    assert calls == [where]
+    assert "Make room" in str(report)
