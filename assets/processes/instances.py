@@ -144,9 +144,9 @@ def _check_path(folder: Path) -> None:
         )
     if not is_shared() and (size := len(os.fsencode(folder))) > _LONGEST:
         raise ConfigError(
-            f"the folder's path has {size} bytes, and where it has more than {_LONGEST} sqlite cannot keep a history.",
+            f"the folder's path has {size} bytes; with more than {_LONGEST} sqlite cannot keep a history in it.",
             where=Location(file=str(folder)),
-            remedy="Set DAGSTER_HOME to a folder with a shorter path, or move the site to one. Tables and logs may stay.",
+            remedy="Set DAGSTER_HOME to a folder with a shorter path, or move the site. Tables and logs may stay.",
         )
 
 
