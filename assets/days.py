@@ -17,6 +17,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from assets import bad_days
 from assets.processes import alive
+from assets.processes.run_tags import by_command
 from assets.processes.stopping import INTERRUPTS, Stopped
 from assets.reporting import journal
 from assets.reporting.about import about
@@ -26,7 +27,7 @@ from assets.reporting.metrics import publish
 from assets.reporting.progress import report
 from data_quality.results import day_quality
 from pipeline.days import day_range, parse_day, window_days
-from pipeline.disk import told
+from pipeline.disk import may_pass, told
 from pipeline.errors import NilometerError
 from pipeline.intake.landing import Landing, LandingReport
 from pipeline.locks import site_lock
@@ -141,7 +142,7 @@ def run_days(
             known = again and up_to_date(site, landing, stage, day, quality_of)
             if not known and failure_before(site, day, stage, own=False) is None:
                 fault = _run_day(context, site, day, make, total, describe=describe, reads=reads)
-                faults += [fault] if isinstance(fault, OSError) else []
+                faults += [fault] if isinstance(fault, OSError) and _is_worth_a_wait(context.run, fault) else []
             elif known and day.isoformat() in red:
                 _say_again(context, site, stage, day, describe)
             report(stage, index, len(days))
@@ -206,13 +207,22 @@ def _say_again(
         context.log_event(dg.AssetMaterialization(stage, partition=day.isoformat(), metadata=shown))
 
 
+def _is_worth_a_wait(run: dg.DagsterRun, fault: OSError) -> bool:
+    """Whether to try again: of a command, whose user looks on, only after faults that may pass by themselves."""
+    return may_pass(fault) or not by_command(run.tags)
+
+
 @contextmanager
-def final() -> Iterator[None]:
-    """Lets a retry policy try again after faults of the machine (OSError); other faults and stops end the step."""
+def final(run: dg.DagsterRun) -> Iterator[None]:
+    """Lets a retry policy try a step again after faults of the machine (OSError); other faults and stops end it."""
     try:
         yield
-    except (OSError, bad_days.DaysFailed):
+    except bad_days.DaysFailed:
         raise
+    except OSError as error:
+        if _is_worth_a_wait(run, error):
+            raise
+        raise dg.Failure(str(error), allow_retries=False) from error
     except INTERRUPTS as stop:
         raise Stopped("The step was stopped on request.", allow_retries=False) from stop
     except Exception as error:

@@ -54,6 +54,8 @@ class _Asked:
     """The cursor: how many requests there were, how often each need was asked for in vain, and when there was none."""
 
     count: int = 0
+    """Counted on from the seconds of the epoch when it began: Dagster launches nothing for a key that any run has had,
+    and a cursor that is reset is to ask again."""
     tries: dict[str, tuple[str, int]] = field(default_factory=dict)
     rest: str = ""
     """The site's mark when a look found nothing to do."""
@@ -62,13 +64,13 @@ class _Asked:
 
     @classmethod
     def of(cls, cursor: str | None) -> Self:
-        """What a cursor tells; one that somebody else has set tells nothing."""
+        """What a cursor tells; one that was reset, or set by somebody else, tells nothing."""
         try:
             data: dict[str, Any] = json.loads(cursor or "{}")
             tries = {k: (str(s), int(n)) for k, (s, n) in data["tries"].items()}
             return cls(int(data["count"]), tries, str(data.get("rest", "")), float(data.get("since", 0.0)))
         except (ValueError, TypeError, KeyError, AttributeError):
-            return cls()
+            return cls(int(time.time()))
 
     @property
     def cursor(self) -> str:
@@ -106,7 +108,7 @@ def landing_job(site: Site) -> dg.JobDefinition:
 
     @dg.op(name="new_logs", pool=POOL, retry_policy=RETRY)
     def new_logs(context: dg.OpExecutionContext) -> None:
-        with final(), site_lock(site.storage.workspace, wait=True):
+        with final(context.run), site_lock(site.storage.workspace, wait=True):
             landing = open_landing(site)
             landed = landing.land(stale.kept_span(site, last_ended_day(site)))
             context.log_event(observation(site, landing.ledger))

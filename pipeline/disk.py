@@ -52,6 +52,11 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def may_pass(error: OSError) -> bool:
+    """Whether a fault may be gone in a minute; a full disk and missing rights wait for somebody to mend them."""
+    return REMEDIES.get(error.errno or 0, _DISK) == _DISK
+
+
 def told(error: BaseException) -> str | None:
     """The fault in one line: where, what and what to do; None where it is none of the disk's."""
     if not isinstance(error, OSError) or error.errno not in REMEDIES:

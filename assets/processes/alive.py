@@ -18,7 +18,7 @@ from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 
-from assets.processes.run_tags import SITE, site_tags
+from assets.processes.run_tags import SITE, is_here, site_tags
 from assets.processes.stopping import tells_a_stop
 from pipeline.schemas import TABLES
 from pipeline.site import Site
@@ -97,7 +97,7 @@ def release(site: Site, run_id: str) -> None:
 def is_of(site: Site, run: dg.DagsterRun) -> bool:
     """Whether a run is one of the site's, in an instance that other sites and other code locations may use too."""
     if (named := run.tags.get(SITE)) is not None:
-        return named == site.root.name
+        return named == site.root.name and is_here(site, run.tags)
     if not run.job_name.startswith(ASSET_JOB):
         return run.job_name.startswith("nilometer_")
     chosen = [*(run.asset_selection or ()), *(c.asset_key for c in run.asset_check_selection or ())]

@@ -31,6 +31,8 @@ _ASKS_POSTGRES = re.compile(r"(?m)^\s*(postgres:|module:\s*dagster_postgres)")
 _VARIABLE = re.compile(r'environment variable "(\w+)"')
 _NOT_AS_IT_IS = re.compile(r"[*?[]|%[0-9A-Fa-f]{2}")
 """In a path Dagster takes these for patterns as it looks for its file, and for parts of a URL as it opens sqlite."""
+_LONGEST = 504 - len("/history/runs/.db") - 36
+"""Bytes of a path to a folder in which sqlite can open the file of a run, whose name is a UUID."""
 _UNTOLD = {"telemetry": {"enabled": False}}
 """In an instance of the user's own it is on unless said otherwise, and runs fail by it where there is no home."""
 _FORMER = """# The site's Dagster instance: run history, on this machine only.
@@ -140,6 +142,12 @@ def _check_path(folder: Path) -> None:
             "and write its history elsewhere.",
             where=Location(file=str(folder)),
             remedy="Rename that folder, or set DAGSTER_HOME to another one, outside of it. Tables and logs may stay.",
+        )
+    if not is_shared() and (size := len(os.fsencode(folder))) > _LONGEST:
+        raise ConfigError(
+            f"the folder's path has {size} bytes; with more than {_LONGEST} sqlite cannot keep a history in it.",
+            where=Location(file=str(folder)),
+            remedy="Set DAGSTER_HOME to a folder with a shorter path, or move the site. Tables and logs may stay.",
         )
 
 

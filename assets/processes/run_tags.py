@@ -15,6 +15,7 @@ from pipeline.site import Site
 ORIGIN = "nilometer/origin"
 COMMAND = "command line"
 SITE = "nilometer/site"
+FOLDER = "nilometer/folder"
 VERSION = "nilometer/version"
 RULES = "nilometer/rules"
 DAYS = "nilometer/days"
@@ -24,9 +25,15 @@ _NO_RETRIES = {"dagster/max_retries": "0"}
 
 
 def site_tags(site: Site) -> dict[str, str]:
-    """The site's folder, the program's version, and each rule in force with its version."""
+    """The site's name and folder, the program's version, and each rule in force with its version."""
     rules = ", ".join(f"{r.id} {r.version}" for r in site.rules)
-    return {SITE: site.root.name, VERSION: version("nilometer"), RULES: rules or "none"}
+    known = {SITE: site.root.name, FOLDER: str(site.root), VERSION: version("nilometer")}
+    return known | {RULES: rules or "none"}
+
+
+def is_here(site: Site, tags: Mapping[str, str]) -> bool:
+    """Whether a run may be of the site's folder: in an instance for several, another site may have the same name."""
+    return tags.get(FOLDER, str(site.root)) == str(site.root)
 
 
 def command_tags(site: Site, days: Sequence[dt.date]) -> dict[str, str]:

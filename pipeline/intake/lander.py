@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,6 +37,8 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 CODE_VERSION = 15
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
+Wanted = Callable[[list[int] | None], bool]
+"""Called with first and last flow start, epoch microseconds."""
 QUARANTINED = "quarantine"
 """Below it, in the storage, lie the lines that were set aside."""
 HEAD_BYTES = 1 << 16
@@ -49,22 +51,35 @@ class FileLander:
     """Parses one file into parts of its entry."""
 
     def __init__(
-        self, storage: Storage, settings: Settings, source: SourceSettings, file: FoundFile, options: ReadOptions
+        self,
+        storage: Storage,
+        settings: Settings,
+        source: SourceSettings,
+        file: FoundFile,
+        options: ReadOptions,
+        wanted: Wanted | None = None,
     ) -> None:
-        self._storage, self._settings, self._source = storage, settings, source
+        """A lander of one file; with wanted, only one for whose span that is true is kept."""
+        self._storage, self._settings, self._source, self._wanted = storage, settings, source, wanted
         self._file, self._options = file, replace(options, written_us=file.mtime_ns // 1_000)
         self._hash = blake3()
         self._rows: list[pl.DataFrame] = []
         self._height = 0
+        self._last: pl.DataFrame | None = None
+        """Rows of a last line without its end."""
         self._rejects: list[pl.DataFrame] = []
         self._n_rejects = 0
         self._servers: dict[str, Servers] = {}
         self._spans: list[Sequence[int]] = []
         self.written: list[str] = []
         """Parquet files written so far, as parts name them."""
+        self.unwanted = False
+        """Whether the file was read and is not to be kept."""
 
     def run(self, entry: Entry, old: Entry | None) -> None:
         """Read the file into the entry; go on behind what the old entry knows, where the file has only grown.
+
+        Of a file that is not wanted only the entry's span is to be used.
 
         Raises:
             SourceError: the file cannot be read as a whole; the entry is then not to be used.
@@ -83,6 +98,12 @@ class FileLander:
             stream.close()
         entry.content, entry.content_bytes = self._hash.hexdigest(), stream.bytes_read
         entry.peek = self._whole_span(old if resume else None)
+        if self._wanted is not None and not self._wanted(entry.peek):
+            self.unwanted = True
+            return
+        self._flush(entry.parts[-1])
+        if entry.tail is not None and self._last is not None:
+            self._store(entry.tail, entry.tail.key, self._last)
         for part in entry.all_parts:
             if (servers := self._servers.get(part.key)) is not None:
                 part.servers = servers.as_list()
@@ -124,7 +145,6 @@ class FileLander:
         part = Part(self._key(entry, 0))
         for parsed in TableReader(entry.encoding, self._options).read_table(self._file.path, self._file.name):
             self._take(part, parsed)
-        self._flush(part)
         part.content = digest("0", self._hash.hexdigest())
         entry.parts.append(part)
 
@@ -165,7 +185,6 @@ class FileLander:
         state = entry.resume["reader"] if tail is not None and entry.resume else reader.state() if reader else {}
         if reader is not None and (found := layout_of(head, state)).fields:
             entry.layout = _newer(Layout.from_list(entry.layout), found).as_list()
-        self._flush(part)
         part.content = digest(str(resume["offset"] if resume else 0), self._hash.hexdigest())
         entry.parts.append(part)
         if tail is not None:
@@ -221,8 +240,7 @@ class FileLander:
         """The last line without its end, apart, so that a grown file can replace it."""
         tail = Part(f"{key}-tail")
         self._count(tail, parsed)
-        if parsed.rows.height:
-            self._store(tail, tail.key, parsed.rows)
+        self._last = parsed.rows if parsed.rows.height else None
         return tail
 
     def _take_all(self, part: Part, found: list[Parsed]) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +22,7 @@ from pipeline.intake.files import Listing, list_files
 from pipeline.intake.found import FoundFile
 from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name, quarantine_name
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
-from pipeline.intake.peek import peek
+from pipeline.intake.peek import END_BYTES, may_matter, peek
 from pipeline.intake.reading_options import options_for
 from pipeline.intake.rotation import shortened
 from pipeline.inventory import Inventory
@@ -106,14 +107,14 @@ class Landing:
         done = saved = 0
         while todo:
             source, file = todo.popleft()
-            entry, copy = self._land_file(source, file)
+            entry, copy = self._land_file(source, file, days)
             if copy is not None and (copy.source, copy.name) in found:
                 todo.append(found[(copy.source, copy.name)])
             done += 1
             if progress is not None:
                 progress("landing", done, done + len(todo))
             report.landed += entry.state == "landed"
-            report.bytes_read += file.size
+            report.bytes_read += file.size if entry.state != "peeked" else 0
             if done - saved >= max(SAVED, len(self.ledger.entries) // SAVED_PART):
                 self._save()
                 saved = done
@@ -212,7 +213,15 @@ class Landing:
         entry = self.ledger.entries.get((file.source, file.name))
         retry = entry is not None and (entry.state == "failed" or (reread and entry.pruned))
         touched = entry is not None and entry.may_differ(file.changed_ns)
-        return (retry or touched or self._is_new(source, file)) and self._concerns(source, file, days)
+        if not (retry or touched or self._is_new(source, file)):
+            return False
+        return self._is_told_by_reading(file, entry) or self._concerns(source, file, days)
+
+    @staticmethod
+    def _is_told_by_reading(file: FoundFile, entry: Entry | None) -> bool:
+        """Whether nothing is known of the file, and a look at both ends would cost as much as reading it."""
+        unknown = entry is None or (entry.state == "peeked" and entry.identity != file.identity)
+        return unknown and file.day is None and file.size < END_BYTES
 
     def _concerns(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
         """Whether the file holds one of the days, as it is now or as it was when it was landed."""
@@ -227,14 +236,10 @@ class Landing:
         A log holds sessions by their end, so it may hold starts of max_session_days before; one day of slack is for
         the zone of the path.
         """
+        if file.day is None:
+            return may_matter(self._peek(source, file), source, days)
         slack, session = dt.timedelta(days=1), dt.timedelta(days=max(1, source.max_session_days))
-        if file.day is not None:
-            return any(file.day - session <= d <= file.day + slack for d in days)
-        span = self._peek(source, file)
-        if span is None:
-            return True
-        first, last = (dt.datetime.fromtimestamp(us / 1e6, dt.UTC).date() for us in span)
-        return any(first - session - slack <= d <= last + session + slack for d in days)
+        return any(file.day - session <= d <= file.day + slack for d in days)
 
     def _peek(self, source: SourceSettings, file: FoundFile) -> list[int] | None:
         """A look at both ends of the file; taken once for the same bytes."""
@@ -326,17 +331,22 @@ class Landing:
             changed_ns=file.changed_ns,
         )
 
-    def _land_file(self, source: SourceSettings, file: FoundFile) -> tuple[Entry, Entry | None]:
+    def _land_file(
+        self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]
+    ) -> tuple[Entry, Entry | None]:
         """Land one file: (its entry, a copy of its former self that must now be landed for its own sake)."""
         old = self.ledger.entries.get((file.source, file.name))
         entry = self._entry(file, "landed")
         options = self._options(source, self._watch(source))
-        lander = FileLander(self.storage, self._settings, source, file, options)
+        wanted = partial(may_matter, source=source, days=days) if self._is_told_by_reading(file, old) else None
+        lander = FileLander(self.storage, self._settings, source, file, options, wanted)
         try:
             twin = self._twin_before(file, entry)
             if twin is None:
                 entry.watched = self._networks_key(source)
                 lander.run(entry, old)
+                if lander.unwanted:
+                    entry = replace(self._entry(file, "peeked"), peek=entry.peek)
                 twin = self._twin(entry)
             if twin is not None:
                 self._as_copy(entry, twin)
@@ -349,7 +359,7 @@ class Landing:
         file.release()
         if entry.state != "landed":
             self._gone += [landed_name(f) for f in lander.written]
-            self._gone.append(quarantine_name(entry))
+            self._gone += [quarantine_name(entry)] if old is not None else []
         return entry, self._replace(old, entry)
 
     def _as_failed(self, source: SourceSettings, file: FoundFile, entry: Entry, error: SourceError) -> None:

@@ -6,11 +6,13 @@ choosing files, never a fact about a day.
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Collection
 from dataclasses import replace
 
 from pipeline.errors import SourceError
 from pipeline.intake.found import FoundFile
-from pipeline.settings import LimitSettings
+from pipeline.settings import LimitSettings, SourceSettings
 from pipeline.sources import detect, reader_of
 from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, begins_as_json
 from pipeline.sources.reading import LineStream, compression_of
@@ -40,6 +42,15 @@ def peek(
     if len(known) < len(spans):  # An end without a readable flow, such as a run of other logs, tells nothing.
         return None
     return [min(s[0] for s in known), max(s[1] for s in known)]
+
+
+def may_matter(span: list[int] | None, source: SourceSettings, days: Collection[dt.date]) -> bool:
+    """Whether a file whose flows start in the span (see `peek`) may matter to one of the days; an unknown one may."""
+    if span is None:
+        return True
+    slack, session = dt.timedelta(days=1), dt.timedelta(days=max(1, source.max_session_days))
+    first, last = (dt.datetime.fromtimestamp(us / 1e6, dt.UTC).date() for us in span)
+    return any(first - session - slack <= d <= last + session + slack for d in days)
 
 
 def _read(reader: Reader, data: bytes) -> Parsed:

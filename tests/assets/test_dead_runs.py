@@ -14,7 +14,8 @@ import pytest
 from assets.build import build_defs
 from assets.processes import alive
 from assets.processes.instances import open_instance
-from assets.processes.run_tags import SITE
+from assets.processes.run_tags import COMMAND, FOLDER, ORIGIN, SITE
+from assets.runner import _Runner
 from assets.schedules import JOB
 from pipeline.site import Site
 from tests.assets.test_sensors import Ticking
@@ -28,7 +29,6 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.definitions.job_base import InMemoryJob
 from assets.build import build_defs
 from assets.processes.instances import open_instance
-from assets.processes.run_tags import SITE
 from assets.schedules import JOB
 from pipeline.site import open_site
 
@@ -117,6 +117,7 @@ def test_a_run_of_the_daemon_holds_its_lock_from_the_start(site: Site) -> None:
         ("orders_daily", None, {}, False),
         ("nilometer_daily", None, {SITE: "another"}, False),
         ("platform", "orders", {SITE: "site"}, True),
+        ("nilometer_daily", None, {SITE: "site", FOLDER: "/srv/another/site"}, False),
     ],
 )
 def test_a_run_of_another_location_of_the_instance_is_neither_waited_for_nor_ended(
@@ -128,3 +129,15 @@ def test_a_run_of_another_location_of_the_instance_is_neither_waited_for_nor_end
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alive, "UNBEGUN_SECONDS", 0)
         assert alive.bury(instance, site) == ([run.run_id] if ours else [])
+
+
+def test_a_command_ends_no_run_of_a_command_at_another_site_of_the_same_name(
+    site: Site, instance: dg.DagsterInstance
+) -> None:
+    tags = {ORIGIN: COMMAND, SITE: site.root.name}
+    started = dg.DagsterRunStatus.STARTED
+    runs = [dg.DagsterRun(JOB, status=started, tags=tags | more) for more in ({}, {FOLDER: "/srv/another/site"})]
+    for run in runs:
+        instance.add_run(run)
+    _Runner(site, instance)
+    assert [status(instance, run.run_id) for run in runs] == [dg.DagsterRunStatus.FAILURE, started]

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from assets.processes.instances import CONFIG, ENV_HOME, HOME, home, open_instance
@@ -59,6 +60,26 @@ def test_a_path_that_dagster_reads_as_another_is_refused(
     with pytest.raises(ConfigError, match="set DAGSTER_HOME"):
         open_instance(site)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_a_path_that_is_too_long_for_sqlite_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: int
+) -> None:
+    monkeypatch.delenv(ENV_HOME, raising=False)
+    deep = tmp_path / ("d" * 200)
+    name = "s" * (437 + spare - len(str(deep)))  # 438 bytes of a site leave 504 for a run's file.
+    site = make_site(deep / name, 1)
+    if spare:
+        with pytest.raises(ConfigError, match="452 bytes"):
+            open_instance(site)
+        assert not (site.root / HOME).exists()
+        return
+    with open_instance(site) as instance:
+        run = dg.DagsterRun("any")
+        instance.add_run(run)
+        instance.report_engine_event("opened", run)
+        assert len(instance.all_logs(run.run_id)) == 1
 
 
 def test_any_other_name_keeps_the_history_where_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -353,19 +353,23 @@ def test_in_an_instance_that_others_use_their_runs_stay(
         monkeypatch.setenv("DAGSTER_HOME", str(home.rename(tmp_path / "company")))
     with open_instance(site) as instance:
         ours = {r.run_id for r in instance.get_runs()}
+        for run_id in ours:  # The site was copied.
+            instance.add_run_tags(run_id, {"nilometer/folder": str(site.root)})
         ended = dg.DagsterRunStatus.SUCCESS
         instance.add_run(dg.DagsterRun("orders_daily", status=ended))
         instance.add_run(dg.DagsterRun("__ASSET_JOB", status=ended, asset_selection=frozenset({dg.AssetKey("orders")})))
         instance.add_run(dg.DagsterRun("nilometer_daily", status=ended, tags={"nilometer/site": "renamed"}))
+        alike = {"nilometer/site": site.root.name, "nilometer/folder": "/srv/another/site"}
+        instance.add_run(dg.DagsterRun("nilometer_daily", status=ended, tags=alike))
     later, look = dt.datetime.now(dt.UTC) + dt.timedelta(days=3), history.look
     monkeypatch.setattr(history, "look", lambda instance, _, *more: look(instance, later, *more))
     result = call(site, "prune", "--yes", "--clock-is-right", "--json")
     told = json.loads(result.stdout)
-    assert told["days"] == len(ours) + (0 if shared else 3)
-    assert told["stays"] == ({"they are of other sites or code locations of the instance": 3} if shared else {})
+    assert told["days"] == len(ours) + (0 if shared else 4)
+    assert told["stays"] == ({"they are of other sites or code locations of the instance": 4} if shared else {})
     with open_instance(site) as instance:
         left = instance.get_runs()
-        assert len(left) == (3 if shared else 0)
+        assert len(left) == (4 if shared else 0)
         assert not ours & {r.run_id for r in left}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import shutil
@@ -303,6 +304,7 @@ def test_a_site_without_days_asks_for_nothing(tmp_path: Path) -> None:
 def test_a_cursor_is_small_and_forgets_what_is_done(site: Site, instance: dg.DagsterInstance) -> None:
     change_rule(site)
     days = Ticking(site, instance, "stale_days")
+    days.cursor = json.dumps({"count": 0, "tries": {}})
     (request,), _ = days.tick()
     assert set(json.loads(days.cursor)["tries"]) == {day(n).isoformat() for n in range(DAYS)}
     days.carry_out(request)
@@ -332,7 +334,21 @@ def test_a_cursor_that_somebody_else_has_set_is_begun_anew(site: Site, instance:
         logs.cursor = cursor
         logs.tick()
         found = json.loads(logs.cursor)
-        assert (found["count"], found["tries"]) == (0, {})
+        assert (found["count"] > 1, found["tries"]) == (True, {})
+
+
+def test_after_its_cursor_was_reset_a_sensor_asks_by_keys_that_no_run_has_had(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_rule(site)
+    days = Ticking(site, instance, "stale_days")
+    keys = [days.tick()[0][0].run_key for _ in range(sensors.MAX_TRIES)]
+    assert days.tick()[0] == []
+    days.cursor = ""
+    later = time.time() + 60
+    monkeypatch.setattr(sensors.time, "time", lambda: later)
+    keys += [days.tick()[0][0].run_key for _ in range(sensors.MAX_TRIES)]
+    assert len(set(keys)) == 2 * sensors.MAX_TRIES
 
 
 def test_faults_of_the_machine_are_tried_again_and_bad_data_is_not(
@@ -359,3 +375,22 @@ def test_faults_of_the_machine_are_tried_again_and_bad_data_is_not(
         events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     made = [(e.dagster_event.asset_key.to_user_string(), e.dagster_event.partition) for e in events if e.dagster_event]
     assert made.count(("flows", day(0).isoformat())) == made.count(("flows", day(1).isoformat())) == 1
+
+
+@pytest.mark.parametrize("where", ["make_flows", "land"])
+def test_a_command_waits_for_no_disk_to_be_made_room_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    from assets import flows
+
+    monkeypatch.setattr(flows, "RETRY", dg.RetryPolicy(max_retries=2, delay=0))
+    site, calls = make_site(tmp_path, 1, config=CONFIG), list[str]()
+
+    def full(*_: object) -> object:
+        calls.append(where)
+        raise OSError(errno.ENOSPC, "No space left on device", "part.parquet")
+
+    monkeypatch.setattr(flows, where, full)
+    report = run_days(site, [day(0)])
+    assert calls == [where]
+    assert "Make room" in str(report)

@@ -41,14 +41,37 @@ def test_files_of_other_days_are_not_read(world: World, parsed: list[str]) -> No
 
 
 def test_without_a_day_in_the_path_a_look_at_both_ends_tells_which_files_to_read(
-    flat: World, parsed: list[str]
+    flat: World, parsed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(landing, "END_BYTES", 0)  # As if they were large.
     for number, name in enumerate("abcdefgh"):
         flat.put(f"{name}.log", tsv(flow(name, day=D1 + dt.timedelta(days=3 * number))))
     flat.land(D1)
     flat.land(D1)
     assert parsed == ["a.log"]
     assert flat.entry("h.log").state == "peeked"
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"], ids=["cut", "whole"])
+def test_a_small_file_is_read_without_a_look_before_and_not_kept_where_it_holds_none_of_the_days(
+    flat: World, parsed: list[str], monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    looks = list[str]()
+    monkeypatch.setattr(landing, "peek", lambda file, *_, **__: looks.append(file.name))
+    far = D1 + dt.timedelta(days=9)
+    flat.put("a.log", tsv(flow("C1")))
+    flat.put("z.log", tsv(conn(id__resp_h="not an address"), flow("C2", day=far)).rstrip(b"\n") + end)
+    report = flat.land(D1)
+    assert (parsed, looks, report.landed) == (["a.log", "z.log"], [], 1)
+    other = flat.entry("z.log")
+    start = int(dt.datetime.combine(far, dt.time(12), dt.UTC).timestamp() * 1_000_000)
+    assert (other.state, other.peek, other.parts, other.content) == ("peeked", [start, start], [], "")
+    assert (flat.quarantine(), len(flat.parquet())) == ([], 1)
+    flat.land(D1)
+    assert len(parsed) == 2
+    flat.land(far)
+    assert (parsed[2:], looks, flat.received(far), flat.received(D1)) == (["z.log"], [], [220], [220])
+    assert [name for name, _, _ in flat.quarantine()] == ["logs/z.log"]
 
 
 def test_a_touched_file_is_not_read_anew(world: World, lines_read: list[int]) -> None:
