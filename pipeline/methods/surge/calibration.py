@@ -142,11 +142,21 @@ class Calibration:
         low, high = self._bracket(within, channel, limit)
         return within.select("client", least=self._bisected(within, channel, limit, low, high))
 
-    def learning(self, params: Params) -> bool:
-        """Whether too few days are scored for any channel with a share of the budget to alert."""
+    def unjudged(self, params: Params) -> pl.Expr:
+        """Of a day's raw scores why no channel with a share judges a client, with any volume; null where one does.
+
+        learning: what it would be judged by is still too little; no_channel: only other channels judge such a client.
+        """
         past = {"shot": self.excesses.all, "new": self.excesses.all, "slow": self.tails["slow", None, None].points}
-        spending = [past[c] for c in CHANNELS if params.spends(c)]
-        return bool(spending) and all(scores.is_empty() for scores in spending)
+        score = {c: pl.col("surprise" if c == "shot" else c).is_not_null() for c in CHANNELS}
+        spending = [c for c in CHANNELS if params.spends(c)]
+        able = [score[c] for c in spending if not past[c].is_empty()]
+        early = [score[c] for c in spending if past[c].is_empty()]
+        # Without a surprise no client of the fleet is known well enough to score anybody.
+        learning = pl.any_horizontal(pl.col("surprise").is_null(), pl.lit(bool(early) and not able), *early)
+        why = pl.when(learning).then(pl.lit("learning")).otherwise(pl.lit("no_channel"))
+        judged = pl.any_horizontal(False, *able) & pl.col("surprise").is_not_null()
+        return pl.when(~judged).then(why)
 
     def _bracket(self, rows: pl.DataFrame, channel: str, limit: float) -> tuple[pl.Series, pl.Series]:
         """For each row a volume that does not alert and one that does: close to where formulas put it, else far away.
