@@ -53,7 +53,7 @@ CAUSES = {
     "learning": "too few scored days before to tell what is rare, or no client with five known days",
     "no_channel": "no channel with a share of the budget judges it: new takes clients of under 4 days, slow of more",
     "not_rare_enough": "scores as high came more often than the budget allows",
-    "as_expected": "not above what is expected of it",
+    "as_expected": "not above what is expected of it by a hundredth",
 }
 VERDICTS = pl.Schema({"day": pl.Date, "client": pl.String, "bytes": pl.Int64, "alert": pl.Boolean, "cause": pl.String})
 """One row a (day, client) that the rule judges; cause is one of CAUSES."""
