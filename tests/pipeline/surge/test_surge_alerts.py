@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.detections.loader import BUILT_IN
 from pipeline.schemas import ANOMALY_SCORES, FLOWS
 from pipeline.surge.alerts import surge_alerts
 from tests.stored_days import stored_site
@@ -34,7 +35,7 @@ def test_the_seeds_columns_are_of_the_rules_own_direction_and_the_evidence_of_bo
     assert [(s["state"], s["alerts"]) for s in told] == [("no_history", False), ("alert", True)]
     assert (evidence["calibration_days"], evidence["calibration_days_present"]) == (DAYS - 1, DAYS - 1)
     assert alert["window_complete"]
-    assert alert["message"].startswith(f"{THIEF} received ")
+    assert alert["message"].startswith(f"{THIEF} received 11 GB from email servers on {LAST}, where ")
     assert "past days told how rare it is" not in alert["message"]
 
 
@@ -46,6 +47,22 @@ def test_a_client_of_the_other_direction_alone_has_none_of_the_seeds_columns(tmp
     assert [alert[c] for c in ("avg_bytes_in", *_DISTANCES)] == [None] * 3
     assert not alert["window_complete"]
     assert alert["message"].endswith(f"Only {DAYS - 2} of {DAYS - 1} past days told how rare it is.")
+
+
+def test_the_sentence_of_an_alert_is_of_the_rules_own_direction_and_category(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    text = (BUILT_IN / "mail_volume_surge.yaml").read_text(encoding="utf-8")
+    for old, new in (
+        ("id: mail_volume_surge", "id: upload"),
+        ("enabled: false", "enabled: true"),
+        (": bytes_in", ": bytes_out"),
+    ):
+        text = text.replace(old, new)
+    (tmp_path / "rules" / "upload.yaml").write_text(text.replace("budget: 20 ", "budget: 3000 "), encoding="utf-8")
+    site = stored_site(tmp_path, "", DAYS, extra={("upload", THIEF): 9 * 10**12}, clients=12)
+    site.storage.write_day(FLOWS, LAST, FLOWS.empty(), inputs={})
+    found = surge_alerts(site, LAST, "verified").filter(pl.col("client") == THIEF)
+    assert found["message"][0].startswith(f"{THIEF} sent 9 TB to email servers on ")
 
 
 _DISTANCES = (
