@@ -2,6 +2,8 @@
 unexport DAGSTER_HOME
 # What is made and tested here is recorded in no instance but its own.
 PY := .venv/bin/python
+# The first of these that is new enough makes .venv; another one by make PYTHON=/path/to/python3.
+PYTHON ?= python3 python3.13 python3.12 python3.11
 STAMP := .venv/.synced
 
 .PHONY: help setup demo ui test gate test-slow fuzz faults lint types lock bench bench-formats bench-quality pictures clean
@@ -10,7 +12,11 @@ help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
-	python3 -m venv .venv
+	@for p in $(PYTHON); do \
+	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && exec $$p -m venv .venv; \
+	done; \
+	echo 'Nilometer needs Python 3.11 or newer, and none of these is: $(PYTHON). Name one: make PYTHON=/path/to/python3' >&2; \
+	exit 1
 	$(PY) -m pip install --quiet --disable-pip-version-check uv || true
 	if [ -x .venv/bin/uv ]; then \
 	  .venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock && \

@@ -16,6 +16,7 @@ import polars as pl
 from pipeline.addresses import canonical_address
 from pipeline.days import day_bounds_utc
 from pipeline.detections.model import Rule
+from pipeline.exports.attack import FRAMEWORK, TACTICS, TECHNIQUES, page, tactic_name, technique_names
 from pipeline.exports.jsonl import json_line
 
 PRODUCT = "nilometer"
@@ -25,24 +26,6 @@ _SEVERITIES = ("low", "medium", "high", "critical")
 _OCSF_SEVERITY = dict(zip(_SEVERITIES, range(2, 6), strict=True))
 _ELASTIC_SEVERITY = dict(zip(_SEVERITIES, (21, 47, 73, 99), strict=True))
 """What Elastic's own rules give for the four words."""
-_FRAMEWORK, _ATTACK_URL = "MITRE ATT&CK", "https://attack.mitre.org"
-_TACTICS = {
-    "reconnaissance": "TA0043",
-    "resource-development": "TA0042",
-    "initial-access": "TA0001",
-    "execution": "TA0002",
-    "persistence": "TA0003",
-    "privilege-escalation": "TA0004",
-    "defense-evasion": "TA0005",
-    "credential-access": "TA0006",
-    "discovery": "TA0007",
-    "lateral-movement": "TA0008",
-    "collection": "TA0009",
-    "command-and-control": "TA0011",
-    "exfiltration": "TA0010",
-    "impact": "TA0040",
-}
-"""ATT&CK's ids of its enterprise tactics, by their short names."""
 _OCSF_IP, _OCSF_NAME = 2, 1
 """Type of an observable: an address, or the name of a host."""
 
@@ -103,11 +86,7 @@ def _tactic(rule: Rule | None) -> tuple[str | None, str | None]:
     """(id, name) of a rule's tactic; None for what is not known."""
     if rule is None:
         return None, None
-    return _TACTICS.get(rule.tactic), rule.tactic.replace("-", " ").title().replace(" And ", " and ")
-
-
-def _page(technique: str) -> str:
-    return f"{_ATTACK_URL}/techniques/{technique.replace('.', '/')}/"
+    return TACTICS.get(rule.tactic), tactic_name(rule.tactic)
 
 
 def _values(row: Told) -> Told:
@@ -177,9 +156,13 @@ def _ocsf_attack(technique: str, rule: Rule | None) -> Told:
     uid, name = _tactic(rule)
     return {
         "tactic": {"uid": uid, "name": name},
-        "technique": {"uid": main, "src_url": _page(main)},
-        "sub_technique": {"uid": technique, "src_url": _page(technique)} if sub else None,
+        "technique": _ocsf_technique(main),
+        "sub_technique": _ocsf_technique(technique) if sub else None,
     }
+
+
+def _ocsf_technique(technique: str) -> Told:
+    return {"uid": technique, "name": TECHNIQUES.get(technique), "src_url": page(technique)}
 
 
 def _ocsf_evidence(row: Told, flow: Told) -> Told:
@@ -219,13 +202,9 @@ def _ecs(row: Told, rule: Rule | None) -> Told:
             "reference": rule.references[0] if rule and rule.references else None,
         },
         "threat": {
-            "framework": _FRAMEWORK,
+            "framework": FRAMEWORK,
             "tactic": {"id": [tactic] if tactic else None, "name": [name] if name else None},
-            "technique": {
-                "id": ids,
-                "reference": [_page(t) for t in ids],
-                "subtechnique": {"id": parts, "reference": [_page(t) for t in parts]},
-            },
+            "technique": _ecs_techniques(ids) | {"subtechnique": _ecs_techniques(parts)},
         },
         "source": {"ip": _address(row) if row["src_ip"] else None},
         "destination": {"ip": _address(row) if row["dest_ip"] else None},
@@ -234,6 +213,11 @@ def _ecs(row: Told, rule: Rule | None) -> Told:
         "observer": {"vendor": PRODUCT, "product": PRODUCT, "type": "ids"},
         PRODUCT: _values(row),
     }
+
+
+def _ecs_techniques(ids: list[str]) -> Told:
+    """Elastic's lists, side by side; names only where all are known, or they would stand beside others' ids."""
+    return {"id": ids, "name": technique_names(ids), "reference": [page(t) for t in ids]}
 
 
 def _splunk(row: Told, rule: Rule | None) -> Told:

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.detections import load_rules
 from pipeline.exports import SIEM, json_lines
+from pipeline.exports.attack import TECHNIQUES
 from pipeline.schemas import ALERTS
 from tests.worlds import SEED, TWIN
 
@@ -65,6 +66,25 @@ def test_an_ocsf_finding_has_what_its_class_requires() -> None:
     assert found["finding_info"]["attacks"][0]["tactic"] == {"uid": "TA0009", "name": "Collection"}
     assert found["finding_info"]["attacks"][1]["sub_technique"]["uid"] == "T1114.002"
     assert found["unmapped"]["nilometer"]["quality"] == "unverified"
+
+
+def test_techniques_have_their_names_beside_their_ids() -> None:
+    attacks = event("ocsf")["finding_info"]["attacks"]
+    assert [a["technique"]["name"] for a in attacks] == ["Email Collection"] * 2
+    assert attacks[1]["sub_technique"]["name"] == "Remote Email Collection"
+    technique = event("ecs")["threat"]["technique"]
+    assert (technique["name"], technique["subtechnique"]["name"]) == (["Email Collection"], ["Remote Email Collection"])
+
+
+def test_one_technique_of_unknown_name_leaves_no_list_shorter_than_its_ids() -> None:
+    technique = event("ecs", techniques=["T1114", "T9999"])["threat"]["technique"]
+    assert technique["id"] == ["T1114", "T9999"]
+    assert "name" not in technique
+    assert "name" not in event("ocsf", techniques=["T9999"])["finding_info"]["attacks"][0]["technique"]
+
+
+def test_techniques_of_every_shipped_rule_are_known_by_name() -> None:
+    assert {t for rule in RULES.values() for i in rule.attack for t in (i, i[:5])} <= set(TECHNIQUES)
 
 
 def test_a_finding_has_only_attributes_of_the_ocsf_that_it_names() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.detections.loader import BUILT_IN
+from pipeline.detections.loader import BUILT_IN, read_rule
 from pipeline.schemas import ANOMALY_SCORES, FLOWS
-from pipeline.surge.alerts import surge_alerts
+from pipeline.surge.alerts import _message, surge_alerts
 from tests.stored_days import stored_site
 from tests.worlds import SEED, TWIN, day
 
@@ -49,20 +49,17 @@ def test_a_client_of_the_other_direction_alone_has_none_of_the_seeds_columns(tmp
     assert alert["message"].endswith(f"Only {DAYS - 2} of {DAYS - 1} past days told how rare it is.")
 
 
-def test_the_sentence_of_an_alert_is_of_the_rules_own_direction_and_category(tmp_path: Path) -> None:
-    (tmp_path / "rules").mkdir()
-    text = (BUILT_IN / "mail_volume_surge.yaml").read_text(encoding="utf-8")
-    for old, new in (
-        ("id: mail_volume_surge", "id: upload"),
-        ("enabled: false", "enabled: true"),
-        (": bytes_in", ": bytes_out"),
-    ):
-        text = text.replace(old, new)
-    (tmp_path / "rules" / "upload.yaml").write_text(text.replace("budget: 20 ", "budget: 3000 "), encoding="utf-8")
-    site = stored_site(tmp_path, "", DAYS, extra={("upload", THIEF): 9 * 10**12}, clients=12)
-    site.storage.write_day(FLOWS, LAST, FLOWS.empty(), inputs={})
-    found = surge_alerts(site, LAST, "verified").filter(pl.col("client") == THIEF)
-    assert found["message"][0].startswith(f"{THIEF} sent 9 TB to email servers on ")
+def test_the_sentence_of_an_alert_is_of_the_rules_own_direction_and_category() -> None:
+    rule = read_rule(BUILT_IN / "mail_volume_surge.yaml", 30)
+    upload = rule.with_numbers({"field": "bytes_out", "category": "file_server"})
+    verdict = {"rate": 1.0, "limit": 13.0, "channel": "shot", "severity": "high"}
+    verdict |= {"explained_by": None, "campaign": None, "case_day": LAST}
+    row = {"client": THIEF, "addresses": [THIEF], "bytes": 9 * 10**9, "day": LAST, "expected": 10.0}
+    row |= {"verdicts": [verdict], "calibration_days": 9, "calibration_days_present": 9}
+    assert _message(row, rule, "verified").startswith(
+        f"{THIEF} received 9 GB from email servers on {LAST}, where 10 B "
+    )
+    assert _message(row, upload, "verified").startswith(f"{THIEF} sent 9 GB to file servers on {LAST}, where 10 B ")
 
 
 _DISTANCES = (
