@@ -125,14 +125,14 @@ def _alert(row: dict[str, Any], rule: Rule, traffic: Traffic, start: dt.datetime
 def _message(row: dict[str, Any], rule: Rule, quality: str) -> str:
     average = row["per_source_avg_bytes"]
     times = f", {row['bytes'] / average:,.1f} times its own average of {amount(average, rule.field)}" if average else ""
-    text = f"{row['client']} {_deed(rule, row['bytes'])} on {row['day']}{times}."
+    text = f"{row['client']} {deed(rule, row['bytes'])} on {row['day']}{times}."
     text += admission(quality)
     if not row["window_complete"]:
         text += f" Only {row['window_days_present']} of {row['window_days']} past days were there to compare with."
     return text
 
 
-def _deed(rule: Rule, value: int) -> str:
+def deed(rule: Rule, value: int) -> str:
     """What the client did: the series in words."""
     number, began = amount(value, rule.field), rule.subject == "src_ip"
     others = "other hosts"

@@ -259,12 +259,15 @@ def _sweep_picture(found: Backtest) -> str:
 
 def _show_backtest(found: Backtest) -> None:
     """Alerts a day, differences by cause, recall, and the sweep."""
-    screen.table(["day", "clients", *_SIDES, "both"], found.daily.rows(), right=["clients", *_SIDES, "both"])
+    daily = found.daily.drop("already").rows()
+    screen.table(["day", "clients", *_SIDES, "both"], daily, right=["clients", *_SIDES, "both"])
     screen.say(f"\nAlerts by who gives them, and what each says of the client ({found.alerts.height} in all):")
     screen.table(["by", *_SIDES, "alerts"], found.differences.rows(), right=["alerts"])
     screen.say("\nPlanted thefts that alert, in % (95 % interval):")
     recall = [[r["rule"], human(r["theft_bytes"]), r["events"], _share(r)] for r in found.recall.iter_rows(named=True)]
     screen.table(["rule", "theft", "planted", "found"], recall, right=["theft", "planted", "found"])
+    if already := found.daily["already"].sum():
+        screen.say(f"Not robbed, as a rule alerts on them without a theft: {already:,} client-days.")
     screen.say("\nOther thresholds, and the thefts they find:")
     sizes = found.sweep["theft_bytes"].unique().sort().to_list()
     rows = []
@@ -275,8 +278,8 @@ def _show_backtest(found: Backtest) -> None:
     ):
         cost = part["per_day_per_10k"][0]
         shares = [_share(r) for r in part.iter_rows(named=True)]
-        rows.append([rule, f"{knob} {value:g}", "-" if cost is None else f"{cost:.2f}", *shares])
-    columns = ["rule", "number", "alerts a day per 10,000 clients", *map(human, sizes)]
+        rows.append([rule, f"{knob} {value:g}", "-" if cost is None else f"{cost:.2f}", *shares, part["already"].sum()])
+    columns = ["rule", "number", "alerts a day per 10,000 clients", *map(human, sizes), "alert anyway"]
     screen.table(columns, rows, right=columns[2:])
 
 

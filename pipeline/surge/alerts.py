@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.acceptance import admission
-from pipeline.alerts import Traffic, alert_id, human
+from pipeline.alerts import Traffic, alert_id, deed, human
 from pipeline.days import day_start
 from pipeline.detections.model import Rule
 from pipeline.methods.surge import calibrated
@@ -100,15 +100,15 @@ def _alert(row: dict[str, Any], rule: Rule, traffic: Traffic, start: dt.datetime
         "techniques": list(rule.attack),
         "quality": quality,
         "window_complete": complete,
-        "message": _message(row, quality),
+        "message": _message(row, rule, quality),
         "evidence": json.dumps(_evidence(row, rule, traffic), sort_keys=True, default=str),
     }
 
 
-def _message(row: dict[str, Any], quality: str) -> str:
+def _message(row: dict[str, Any], rule: Rule, quality: str) -> str:
     first = min(row["verdicts"], key=lambda v: v["rate"] / v["limit"])
     text = (
-        f"{row['client']}{_at(row)} received {human(row['bytes'])} from email servers on {row['day']}, where "
+        f"{row['client']}{_at(row)} {deed(rule, row['bytes'])} on {row['day']}, where "
         f"{human(row['expected'])} was expected ({_CHANNELS[first['channel']]}, {_severity(row)}); as much or more is "
         f"expected of {rate(first['rate'])} in 10,000 clients a day."
     )

@@ -7,21 +7,23 @@ Only here unverified days are left out of windows: the seed uses every day. The 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
 from pipeline.context import Context
 from pipeline.days import window_days
+from pipeline.detections.model import Rule
 from pipeline.methods.surge import raw_scores
+from pipeline.methods.surge.slow import RECENT
 from pipeline.schemas import DAILY_TRAFFIC, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.storage import digest
 from pipeline.surge.clients import client_days
 
-STAGE_VERSION = 6
-VERDICT_VERSION = 6
+STAGE_VERSION = 7
+VERDICT_VERSION = 7
 QualityOf = Callable[[Site, dt.date], str]
 
 
@@ -66,14 +68,20 @@ class SurgeDay:
 
 def scores(site: Site, day: dt.date, quality_of: QualityOf, context: Context) -> SurgeDay:
     """The scores of one day under every rule of the method."""
-    stored = site.storage.scan(DAILY_TRAFFIC, fit_days(site, day, site.surge_window, quality_of))
+    fit = fit_days(site, day, site.surge_window, quality_of)
     frames, excluded = [], 0
     for rule in site.rules_of("surge"):
+        stored = site.storage.scan(DAILY_TRAFFIC, of_rule(fit, rule, day))
         clients = client_days(stored, rule, site.inventory, day, context, site.groups)
         raw = raw_scores(clients.rows, [day], rule.surge, off=context.off(day))
         frames.append(raw.join(clients.addresses, on="client", how="left").with_columns(rule_id=pl.lit(rule.id)))
         excluded = max(excluded, clients.excluded)
     return SurgeDay(SURGE_SCORES.conform(pl.concat([SURGE_SCORES.empty(), *frames], how="diagonal")), excluded)
+
+
+def of_rule(days: Iterable[dt.date], rule: Rule, day: dt.date) -> list[dt.date]:
+    """Of a site's window the days that one rule's scores are made from: another may look further back."""
+    return [d for d in days if d >= day - dt.timedelta(days=rule.surge.window + RECENT)]
 
 
 def verdict_days(site: Site, day: dt.date) -> list[dt.date]:

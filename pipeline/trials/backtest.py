@@ -41,11 +41,13 @@ class Backtest:
     """What two rules say of the same days.
 
     Attributes:
-        daily: day, clients, first, second, both: clients judged by either, and alerts of each and of both.
+        daily: day, clients, first, second, both, already: clients judged by either, alerts of each and of both, and
+            clients that could have been robbed but for an alert that is there without a theft.
         differences: by, cause_first, cause_second, alerts: alerts by who gives them and what each rule says of them.
         alerts: day, client, bytes, by, cause_first, cause_second: every alert of either.
         recall: rule, theft_bytes, events, detected, recall, low, high: planted thefts, by the real scoring.
-        sweep: the same and knob, value, alerts, client_days, per_day_per_10k: other thresholds, by the power map.
+        sweep: the same and knob, value, alerts, client_days, per_day_per_10k: other thresholds, by the power map;
+            already: thefts left out of its events, as their clients alert at that threshold without one.
     """
 
     daily: pl.DataFrame
@@ -103,10 +105,11 @@ def backtest(
 ) -> Backtest:
     """Both rules on all the days, and a theft of each size at one client a day.
 
-    A theft is at a client with traffic on the day and before, drawn by the seed among those that both rules judge; each
-    is planted into a copy of its own, so that none masks another. An address and the asset that held it on the day are
-    one client, under the asset's name; a rule that judges addresses is robbed at the busiest of them. Rules that count
-    flows, other ends or ports are not robbed: so many bytes say nothing of those.
+    A theft is at a client with traffic on the day and before, drawn by the seed among those that both rules judge and
+    neither alerts on anyway: an alert that is there without the theft finds nothing. Each is planted into a copy of its
+    own, so that none masks another. An address and the asset that held it on the day are one client, under the asset's
+    name; a rule that judges addresses is robbed at the busiest of them. Rules that count flows, other ends or ports are
+    not robbed: so many bytes say nothing of those.
     """
     daily, alerts, thefts, swept = [], [pl.DataFrame(schema=_ALERTS)], [], []
     for number, day in enumerate(days, 1):
@@ -117,8 +120,10 @@ def backtest(
         alerts.append(found)
         clients = pl.concat([v.select("client") for v in told]).n_unique()
         counts = [found.filter(pl.col("by").is_in([n, BOTH])).height for n in names]
-        daily.append((day, clients, *counts, found.filter(pl.col("by") == BOTH).height))
-        plan = _plan(told, day, seed)
+        pool = _robbable(told)
+        quiet = pool.join(found, on="client", how="anti")["client"]
+        daily.append((day, clients, *counts, found.filter(pl.col("by") == BOTH).height, pool.height - quiet.len()))
+        plan = _plan(quiet, day, seed)
         for name, of, verdicts in zip(names, trials, told, strict=True):
             own = dict(verdicts.select("client", _OWN).iter_rows())
             mine = {size: own[client] for size, client in plan.items()} if of.rule.in_bytes else {}
@@ -140,9 +145,10 @@ _ALERTS = pl.Schema(
     {c: VERDICTS[c] for c in ("day", "client", "bytes")}
     | dict.fromkeys(("by", "cause_first", "cause_second"), pl.String())
 )
-_DAILY = {"day": pl.Date, "clients": pl.Int64, "first": pl.Int64, "second": pl.Int64, "both": pl.Int64}
+_DAILY = {"day": pl.Date, "clients": pl.Int64, "first": pl.Int64, "second": pl.Int64}
+_DAILY |= {"both": pl.Int64, "already": pl.Int64}
 _SWEEP = {"rule": pl.String, "knob": pl.String, "value": pl.Float64, "alerts": pl.Int64, "client_days": pl.Int64}
-_SWEEP |= {"theft_bytes": pl.Int64, "events": pl.Int64, "detected": pl.Int64}
+_SWEEP |= dict.fromkeys(("theft_bytes", "events", "already", "detected"), pl.Int64)
 
 
 def compared_methods(
@@ -176,10 +182,15 @@ def _any(trials: Sequence[Trial], day: dt.date, holders: Mapping[str, str]) -> p
     return order.group_by("client", maintain_order=True).first().select(*VERDICTS.names(), _OWN)
 
 
-def _plan(told: Sequence[pl.DataFrame], day: dt.date, seed: int) -> dict[int, str]:
-    """Who is robbed of how much on the day."""
+def _robbable(told: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The clients that both rules judge by a past, by name."""
     pools = [v.filter(~pl.col("cause").is_in(["no_history", "unknown_bytes"])) for v in told]
-    pool = pools[0].join(pools[1], on="client", how="semi").filter(pl.col("client") != NULL_CLIENT)["client"].sort()
+    pool = pools[0].join(pools[1], on="client", how="semi").filter(pl.col("client") != NULL_CLIENT)
+    return pool.select("client").sort("client")
+
+
+def _plan(pool: pl.Series, day: dt.date, seed: int) -> dict[int, str]:
+    """Who is robbed of how much on the day."""
     chance = random.Random(f"{seed}:{day}:backtest")  # noqa: S311 - a draw, nothing secret
     return {size: pool[chance.randrange(pool.len())] for size in THEFTS if pool.len()}
 
@@ -203,8 +214,10 @@ def _swept(name: str, trial: Trial, day: dt.date, plan: dict[int, str]) -> list[
         needed = dict(power.drop_nulls("extra").select("client", "extra").iter_rows())
         for size in THEFTS:
             client = plan.get(size)
-            hit = client in needed and needed[client] <= size
-            rows.append((name, knob, value, told, power.height, size, int(client is not None), int(hit)))
+            extra = None if client is None else needed.get(client)
+            already, hit = extra == 0, extra is not None and 0 < extra <= size
+            event = client is not None and not already
+            rows.append((name, knob, value, told, power.height, size, int(event), int(already), int(hit)))
     return rows
 
 

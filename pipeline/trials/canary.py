@@ -24,6 +24,7 @@ from pipeline.schemas import DAILY_TRAFFIC, MAX_FLOW_BYTES
 from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
 from pipeline.surge.clients import client_days
+from pipeline.surge.days import of_rule
 from pipeline.trials.power import seed_power
 
 
@@ -95,7 +96,7 @@ def surge_canary(site: Site, rule: Rule, day: dt.date, power: pl.DataFrame, cali
     tables = (key.partition("/") for key in (record.inputs if record else {}))
     window = [dt.date.fromisoformat(d) for table, _, d in tables if table == "daily_traffic"]
     context = load_context(site.root, site.settings.context)
-    stored = site.storage.scan(DAILY_TRAFFIC, window)
+    stored = site.storage.scan(DAILY_TRAFFIC, of_rule(window, rule, day))
     rows = client_days(stored, rule, site.inventory, day, context, site.groups).rows
 
     def alerts(theft: Injection) -> pl.DataFrame:

@@ -211,8 +211,8 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     least, why = _least(site, day, rule, who)
     quiet = "as_expected" if mine.select(AS_EXPECTED).item(0, 0) else "not_rare_enough"
     cause = alerts["channel"][0] if alerts.height else quiet
-    if not alerts.height and why == "learning":
-        state = cause = "learning"
+    if not alerts.height and why in ("learning", "no_channel"):
+        state, cause = "learning" if why == "learning" else "normal", why
     traffic = Traffic.of(site.storage.scan(FLOWS, [day]), rule, dict.fromkeys(addresses, who))
     compared = {c: row[c] for c in _EXPECTED} | {
         "channels": rated.select(_CHANNEL).to_dicts(),

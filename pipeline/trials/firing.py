@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.detections.budget import CHANNELS
 from pipeline.detections.fireability import fireability, rows_to_exceed
 from pipeline.detections.model import Rule
 from pipeline.methods.surge.calibration import LEAST_DAYS, Calibration, comparable_days
@@ -79,13 +80,8 @@ def _when(site: Site) -> str:
 
 def _because(site: Site, rule: Rule, day: dt.date, reason: str) -> str:
     """The commonest obstacle of the day's clients, with the day's own numbers beside what the rule asks for."""
-    first = fireability(rule, site.settings.start_date).first_day
     if reason == "learning":
-        known = ("n", "surprise") if rule.surge.spends("shot", "new") else ("base_days", "slow")
-        days = comparable_days(surge_rows(site, day, rule).filter(pl.col("day") < day), *known).len()
-        if days >= LEAST_DAYS:
-            return f"no client has {ENOUGH_DAYS} known days in the window before"
-        return f"{days} of the {LEAST_DAYS} scored days before are there; {first} is the first day it can"
+        return _learning(site, rule, day)
     if rule.method == "surge":
         return REASONS[reason]
     scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(pl.col("rule_id") == rule.id)
@@ -99,3 +95,15 @@ def _because(site: Site, rule: Rule, day: dt.date, reason: str) -> str:
             f"(N-1)/sqrt(N) deviations above their mean; {float(rule.fleet_threshold):g} take {rows_to_exceed(rule)}"
         )
     return REASONS[reason]
+
+
+def _learning(site: Site, rule: Rule, day: dt.date) -> str:
+    """Which scored days the first of the channels that still learn lacks, or else that nobody is known."""
+    past = surge_rows(site, day, rule).filter(pl.col("day") < day)
+    for channel in (c for c in CHANNELS if rule.surge.spends(c)):
+        days = comparable_days(past, *(("base_days", "slow") if channel == "slow" else ("n", "surprise"))).len()
+        if days < LEAST_DAYS:
+            alone = rule.with_numbers({"shares": {channel: rule.shares[channel]}})
+            first = fireability(alone, site.settings.start_date).first_day
+            return f"{days} of the {LEAST_DAYS} scored days before are there; {first} is the first day it can"
+    return f"no client has {ENOUGH_DAYS} known days in the window before"

@@ -25,7 +25,7 @@ from pipeline.storage import digest
 from pipeline.stored.stages import score_inputs, surroundings
 from pipeline.surge.days import verdict_days
 
-STAGE_VERSION = 7
+STAGE_VERSION = 8
 REASONS = {
     "no_history": "no known day in the window before",
     "too_few_samples": "fewer days than minimum_data_samples",
@@ -34,6 +34,7 @@ REASONS = {
     "masked": "the window of the fleet or group is so short that any value hides in the deviation it makes itself",
     "beyond_counting": "only a volume that no 64 bits hold",
     "learning": "too few scored days before to tell what is rare, or no client with five known days",
+    "no_channel": "no channel with a share of the budget judges it: new takes clients of under 4 days, slow of more",
     "budget_too_small": "no volume of the one day is rare enough for the budget",
 }
 """Why no volume would make a client alert."""
@@ -186,9 +187,7 @@ def surge_power(raw: pl.DataFrame, rule: Rule, day: dt.date, calibration: Calibr
     today = calibration.with_company(raw.filter(pl.col("day") == day))
     found = [calibration.reach(today, c, rule.surge.limit(c)).with_columns(bound_by=pl.lit(c)) for c in CHANNELS]
     least = pl.concat(found).sort("least").group_by("client", maintain_order=True).first()
-    # Without a surprise no client of the fleet is known well enough to score anybody.
-    learning = pl.lit(calibration.learning(rule.surge)) | pl.col("surprise").is_null()
-    why = pl.when(learning).then(pl.lit("learning")).otherwise(pl.lit("budget_too_small"))
+    why = pl.coalesce(calibration.unjudged(rule.surge), pl.lit("budget_too_small"))
     extra = (pl.col("least") - pl.col("bytes")).clip(0)
     joined = today.join(least, on="client", how="left")
     return POWER_MAP.conform(

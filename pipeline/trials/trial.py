@@ -51,8 +51,9 @@ CAUSES = {
     "below_its_gate": "below the one gate that the rule asks",
     "below_floor": "above what gates the rule asks, below its floor",
     "learning": "too few scored days before to tell what is rare, or no client with five known days",
+    "no_channel": "no channel with a share of the budget judges it: new takes clients of under 4 days, slow of more",
     "not_rare_enough": "scores as high came more often than the budget allows",
-    "as_expected": "not above what is expected of it",
+    "as_expected": "not above what is expected of it by a hundredth",
 }
 VERDICTS = pl.Schema({"day": pl.Date, "client": pl.String, "bytes": pl.Int64, "alert": pl.Boolean, "cause": pl.String})
 """One row a (day, client) that the rule judges; cause is one of CAUSES."""
@@ -242,8 +243,7 @@ class SurgeTrial:
         told = pl.concat(channels).sort("alert", "rate", "channel", descending=[True, False, False])
         best = told.group_by("client", maintain_order=True).first()
         rare = pl.when(AS_EXPECTED).then(pl.lit("as_expected")).otherwise(pl.lit("not_rare_enough"))
-        learning = pl.lit(calibration.learning(self.rule.surge)) | pl.col("surprise").is_null()
-        silent = pl.when(learning).then(pl.lit("learning")).otherwise(rare)
+        silent = pl.coalesce(calibration.unjudged(self.rule.surge), rare)
         alert = pl.col("alert").fill_null(False)
         return today.join(
             best.select("client", "alert", "channel"), on="client", how="left", maintain_order="left"

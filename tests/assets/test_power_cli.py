@@ -197,7 +197,9 @@ def test_a_site_without_scored_days_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_a_back_test_says_which_rule_looks_for_a_category_that_no_entry_has(ran: Path, candidate: Path) -> None:
-    assert call("backtest", "--rule", candidate, "--from", LAST, site=ran).stderr.count("no entry") == 0
+    result = call("backtest", "--rule", candidate, "--from", LAST, site=ran)
+    assert result.stderr.count("no entry") == 0
+    assert "Not robbed, as a rule alerts on them without a theft: 1 client-days." in result.stdout
     candidate.write_text(candidate.read_text(encoding="utf-8").replace("email_server", "file_server"), encoding="utf-8")
     result = call("backtest", "--rule", candidate, "--from", LAST, site=ran)
     assert result.exit_code == 1

@@ -28,8 +28,9 @@ _COMPANY_WEIGHT = 1.5
 _FEW_NEW = 30
 _FIRST_PART = 0.85
 """The part of the new channel's budget for first days, which hosts set up anew fill: the rest is for the days after."""
-AS_EXPECTED = pl.col("t") <= 1e-9
-"""A day not above what was expected of the client, in deviations: sums of equal logarithms differ by less."""
+AS_EXPECTED = pl.col("ratio") <= 1.01
+"""A day not above what was expected of the client by a hundredth. Where all clients have one of a few volumes, as those
+of machines that poll, an effect of the day moves many above all past scores at once, each by next to nothing."""
 _MOST_BYTES = 2**62
 _CLOSE = 1e-9
 _LEAST_PART = 0.05
@@ -95,7 +96,7 @@ class Calibration:
     def rated(self, rows: pl.DataFrame, channel: str) -> pl.DataFrame:
         """The rows that the channel judges, with score, rate (E) and, of the shot, rarity.
 
-        A day that is not above what is expected of the client scores nothing, whatever the days or hosts around it did.
+        A day that is as expected of the client scores nothing, whatever the days or hosts around it did.
         The shot needs the rows' company.
         """
         rows = rows.filter(pl.col("surprise").is_not_null())
@@ -142,11 +143,21 @@ class Calibration:
         low, high = self._bracket(within, channel, limit)
         return within.select("client", least=self._bisected(within, channel, limit, low, high))
 
-    def learning(self, params: Params) -> bool:
-        """Whether too few days are scored for any channel with a share of the budget to alert."""
+    def unjudged(self, params: Params) -> pl.Expr:
+        """Of a day's raw scores why no channel with a share judges a client, with any volume; null where one does.
+
+        learning: what it would be judged by is still too little; no_channel: only other channels judge such a client.
+        """
         past = {"shot": self.excesses.all, "new": self.excesses.all, "slow": self.tails["slow", None, None].points}
-        spending = [past[c] for c in CHANNELS if params.spends(c)]
-        return bool(spending) and all(scores.is_empty() for scores in spending)
+        score = {c: pl.col("surprise" if c == "shot" else c).is_not_null() for c in CHANNELS}
+        spending = [c for c in CHANNELS if params.spends(c)]
+        able = [score[c] for c in spending if not past[c].is_empty()]
+        early = [score[c] for c in spending if past[c].is_empty()]
+        # Without a surprise no client of the fleet is known well enough to score anybody.
+        learning = pl.any_horizontal(pl.col("surprise").is_null(), pl.lit(bool(early) and not able), *early)
+        why = pl.when(learning).then(pl.lit("learning")).otherwise(pl.lit("no_channel"))
+        judged = pl.any_horizontal(False, *able) & pl.col("surprise").is_not_null()
+        return pl.when(~judged).then(why)
 
     def _bracket(self, rows: pl.DataFrame, channel: str, limit: float) -> tuple[pl.Series, pl.Series]:
         """For each row a volume that does not alert and one that does: close to where formulas put it, else far away.

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.detections.loader import BUILT_IN, read_rule
 from pipeline.schemas import ANOMALY_SCORES, FLOWS
-from pipeline.surge.alerts import surge_alerts
+from pipeline.surge.alerts import _message, surge_alerts
 from tests.stored_days import stored_site
 from tests.worlds import SEED, TWIN, day
 
@@ -27,17 +28,38 @@ def test_the_seeds_columns_are_of_the_rules_own_direction_and_the_evidence_of_bo
     for column in (c for c in _DISTANCES if c in own):
         assert alert[column] == own[column]
     assert alert["avg_bytes_in"] == own["avg_bytes"]
-    told = json.loads(alert["evidence"])["seed"]
+    evidence = json.loads(alert["evidence"])
+    told = evidence["seed"]
     assert [s["rule_id"] for s in told] == [TWIN, SEED]
     assert [s["measure"].partition(" ")[0] for s in told] == ["bytes_out", "bytes_in"]
+    assert [(s["state"], s["alerts"]) for s in told] == [("no_history", False), ("alert", True)]
+    assert (evidence["calibration_days"], evidence["calibration_days_present"]) == (DAYS - 1, DAYS - 1)
+    assert alert["window_complete"]
+    assert alert["message"].startswith(f"{THIEF} received 11 GB from email servers on {LAST}, where ")
+    assert "past days told how rare it is" not in alert["message"]
 
 
 def test_a_client_of_the_other_direction_alone_has_none_of_the_seeds_columns(tmp_path: Path) -> None:
     extra = {(TWIN, "10.9.9.9"): 9 * 10**12}
-    site = stored_site(tmp_path, "rules: {mail_volume_surge: {budget: 3000}}\n", DAYS, extra=extra)
+    site = stored_site(tmp_path, "rules: {mail_volume_surge: {budget: 3000}}\n", DAYS, first=1, extra=extra)
     site.storage.write_day(FLOWS, LAST, FLOWS.empty(), inputs={})
     alert = surge_alerts(site, LAST, "verified").filter(pl.col("client") == "10.9.9.9").row(0, named=True)
     assert [alert[c] for c in ("avg_bytes_in", *_DISTANCES)] == [None] * 3
+    assert not alert["window_complete"]
+    assert alert["message"].endswith(f"Only {DAYS - 2} of {DAYS - 1} past days told how rare it is.")
+
+
+def test_the_sentence_of_an_alert_is_of_the_rules_own_direction_and_category() -> None:
+    rule = read_rule(BUILT_IN / "mail_volume_surge.yaml", 30)
+    upload = rule.with_numbers({"field": "bytes_out", "category": "file_server"})
+    verdict = {"rate": 1.0, "limit": 13.0, "channel": "shot", "severity": "high"}
+    verdict |= {"explained_by": None, "campaign": None, "case_day": LAST}
+    row = {"client": THIEF, "addresses": [THIEF], "bytes": 9 * 10**9, "day": LAST, "expected": 10.0}
+    row |= {"verdicts": [verdict], "calibration_days": 9, "calibration_days_present": 9}
+    assert _message(row, rule, "verified").startswith(
+        f"{THIEF} received 9 GB from email servers on {LAST}, where 10 B "
+    )
+    assert _message(row, upload, "verified").startswith(f"{THIEF} sent 9 GB to file servers on {LAST}, where 10 B ")
 
 
 _DISTANCES = (

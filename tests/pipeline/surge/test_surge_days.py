@@ -12,14 +12,20 @@ import pytest
 
 from pipeline.detections import Rule, RuleOverride, load_rules
 from pipeline.detections.fireability import fireability
+from pipeline.detections.loader import BUILT_IN
 from pipeline.errors import ConfigError
 from pipeline.inventory import Inventory
 from pipeline.methods.surge import RAW_SCHEMA
 from pipeline.methods.surge.tail import fit_tail
 from pipeline.schemas import DAILY_TRAFFIC, SURGE_SCORES
 from pipeline.settings import InventoryEntry, load_settings
+from pipeline.site import open_site
 from pipeline.surge.clients import client_days
+from pipeline.surge.days import scores
 from pipeline.trials.cases import failed_cases
+from tests.pipeline.context.test_context_model import context
+from tests.stored_days import stored_site
+from tests.worlds import day
 
 ID = "mail_volume_surge"
 DAY = dt.date(2026, 6, 1)
@@ -124,3 +130,26 @@ def test_a_rate_never_rises_with_the_score_and_never_falls_below_a_tenth_of_an_a
 def test_with_few_scores_the_rate_is_a_rank(known: int) -> None:
     tail = fit_tail(pl.Series([1.0] * known, dtype=pl.Float64), 99)
     assert tail.rate(pl.Series([0.5, 2.0])).to_list() == [10_000 * (known + 1) / 100, 100.0]
+
+
+def test_a_rule_scores_a_day_alike_whether_another_rule_looks_further_back_or_not(tmp_path: Path) -> None:
+    days, event, client = 22, day(6), "10.0.0.1"
+    # The rule sees 16 days before the last; the first alone tells what is usual on the second, that of the event. The
+    # client had next to nothing on it, so that the event does not explain its next day; a longer view knows more.
+    config = f"rules: {{{ID}: {{lookback_days: 6}}}}\n"
+    site = stored_site(tmp_path, config, days, clients=8, first=days)
+    rows = site.storage.read_day(DAILY_TRAFFIC, day(5))
+    rows = rows.with_columns(bytes=pl.when(pl.col("client") == client).then(1_000).otherwise("bytes"))
+    site.storage.write_day(DAILY_TRAFFIC, day(5), rows, inputs={})
+    known = context(known_events=f"cause,first,last\nmailing,{event},{event}\n")
+
+    def scored() -> pl.DataFrame:
+        return scores(open_site(tmp_path), day(days - 1), lambda *_: "verified", known).frame
+
+    alone = scored()
+    longer = (BUILT_IN / f"{ID}.yaml").read_text(encoding="utf-8").replace(f"id: {ID}", "id: longer")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "longer.yaml").write_text(f"{longer}lookback_days: 10\n".replace("enabled: false", ""))
+    beside = scored()
+    assert (alone.height, beside.height) == (8, 16)
+    assert beside.filter(pl.col("rule_id") == ID).equals(alone)

@@ -95,7 +95,7 @@ def test_a_flat_past_that_alerts_and_a_value_above_the_fleet_alone_are_named(tmp
 def test_a_looser_candidate_finds_more_and_each_difference_has_both_causes(site: Site) -> None:
     loose = SeedTrial(site, RULE.with_numbers({"minimum_data_samples": 2, "deviation_threshold": "0.5"}))
     found = backtest((loose, SeedTrial(site, RULE)), SIDES, [day(12), LAST])
-    assert found.daily.filter(pl.col("day") == LAST).row(0) == (LAST, 9, 1, 1, 1)
+    assert found.daily.filter(pl.col("day") == LAST).row(0) == (LAST, 9, 1, 1, 1, 1)
     # The day before, ordinary days lie half a deviation off.
     first = found.daily.filter(pl.col("day") == day(12)).row(0, named=True)
     assert (first["second"], first["both"]) == (0, 0)
@@ -152,7 +152,32 @@ def test_a_higher_threshold_never_finds_more_and_never_costs_more(tmp_path: Path
     found = backtest_of(whole(tmp_path / "s"))
     for _, part in found.sweep.sort("value").group_by("rule", "theft_bytes"):
         assert (part["alerts"].diff().drop_nulls() <= 0).all()
-        assert (part["detected"].diff().drop_nulls() <= 0).all()
+        assert ((part["detected"] + part["already"]).diff().drop_nulls() <= 0).all()
+        assert (part["events"] + part["already"]).n_unique() == 1
+
+
+def test_no_client_that_alerts_anyway_counts_as_a_theft_that_was_found(tmp_path: Path) -> None:
+    crowd = {f"10.0.0.{c}": quiet(c) for c in range(3)}
+    site = stored(tmp_path / "s", crowd | {"10.0.1.1": [*quiet(1)[:-1], 10**12], "10.0.1.2": [*quiet(2)[:-1], 10**12]})
+    # A gate of the fleet that its own 10^12 lift far above any theft of the others; two of five alert.
+    rule = RULE.with_numbers({"deviation_threshold": "1", "fleet_includes_day": True})
+    found = backtest((SeedTrial(site, rule), SeedTrial(site, rule)), SIDES, [LAST])
+    assert found.daily.row(0) == (LAST, 5, 2, 2, 2, 2)
+    assert found.recall.select("events", "detected").unique().rows() == [(1, 0)]
+    at = found.sweep.filter(pl.col("value") == 1.0)
+    assert at.select("alerts", "events", "already", "detected").unique().rows() == [(2, 1, 0, 0)]
+
+
+def test_a_threshold_at_which_a_client_alerts_anyway_finds_nothing_at_it(tmp_path: Path) -> None:
+    # 1,030 lies 1.5 deviations off: it alerts at 1 without a theft, not at 3.
+    rising = {f"10.0.0.{c}": [*[980, 1_000, 1_020] * 4, 1_000, 1_030] for c in range(4)}
+    site = stored(tmp_path / "s", rising)
+    own = RULE.with_numbers({"reference": "own", "deviation_threshold": "3"})
+    found = backtest((SeedTrial(site, own), SeedTrial(site, own)), SIDES, [LAST])
+    told = found.sweep.filter(pl.col("theft_bytes") == 10**9).sort("rule", "value").unique(["value"]).sort("value")
+    assert told.head(1).select("value", "alerts", "events", "already", "detected").rows() == [(1.0, 4, 0, 1, 0)]
+    assert told.filter(pl.col("value") == 3).select("alerts", "events", "already", "detected").rows() == [(0, 1, 0, 1)]
+    assert told.head(1)["recall"].to_list() == [None]
 
 
 def backtest_of(site: Site, seed: int = 0) -> Backtest:

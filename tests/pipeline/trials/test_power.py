@@ -194,6 +194,36 @@ def test_surge_is_learning_until_a_channel_with_a_share_can_tell(
     assert set(surge_power(raw, rule, DAY)["reason"]) == {reason}
 
 
+def test_clients_that_no_channel_with_a_share_judges_are_told_apart_from_those_that_are_not_rare() -> None:
+    known, names = [DAY - dt.timedelta(days=n) for n in range(29)], ("10.0.0.0", "10.0.0.1", "10.0.0.2")
+    daily = world(40, 5)
+    # Two hosts that are there for the first time, and for the third: only new judges them; slow judges the others.
+    young = {names[0]: DAY, names[1]: DAY - dt.timedelta(days=2)}
+    started = pl.col("client").replace_strict(young, default=known[-1], return_dtype=pl.Date)
+    raw = raw_scores(daily.filter(pl.col("day") >= started), known, SURGE.surge)
+
+    def reasons(**shares: float) -> dict[str, str | None]:
+        rule = SURGE.with_numbers({"budget": 3_000.0, "shares": shares})
+        return dict(surge_power(raw, rule, DAY).select("client", "reason").iter_rows())
+
+    assert [reasons(new=1.0)[c] for c in names] == [None, None, "no_channel"]
+    assert [reasons(slow=1.0)[c] for c in names[:2]] == ["no_channel"] * 2
+    assert "no_channel" not in [reasons(slow=1.0)[c] for c in names[2:]]
+    assert [reasons(slow=0.5, new=0.5)[c] for c in names[:2]] == [None, None]
+    early = raw.filter(pl.col("day") > DAY - dt.timedelta(days=9))
+    told = dict(
+        surge_power(
+            early.with_columns(slow=pl.when(pl.col("day") == DAY).then("slow")),
+            SURGE.with_numbers({"budget": 3_000.0, "shares": {"slow": 0.5, "new": 0.5}}),
+            DAY,
+        )
+        .select("client", "reason")
+        .iter_rows()
+    )
+    # New has scored days before, slow has none: those that slow will judge are not told that they are never judged.
+    assert [told[c] for c in names] == [None, None, "learning"]
+
+
 def test_coverage_counts_who_needs_no_more_than_the_theft_and_clients_that_never_alert_are_unprotected() -> None:
     rows = [("a", 0), ("b", 100), ("c", 101), ("d", None)]
     told = [{"day": DAY, "rule_id": "r", "client": c, "extra": e} for c, e in rows]
