@@ -357,9 +357,9 @@ class Landing:
                 self._as_failed(source, file, entry, error)
                 entry.former = [] if old is None else old.days_known
         file.release()
-        if entry.state != "landed":
+        if entry.state != "landed" and not lander.unwanted:
             self._gone += [landed_name(f) for f in lander.written]
-            self._gone += [quarantine_name(entry)] if old is not None else []
+            self._gone.append(quarantine_name(entry))
         return entry, self._replace(old, entry)
 
     def _as_failed(self, source: SourceSettings, file: FoundFile, entry: Entry, error: SourceError) -> None:

@@ -1,5 +1,6 @@
 """Landing: every file is parsed once in its life, grown ones from their end, and copies count once."""
 
+import bz2
 import datetime as dt
 import gzip
 import os
@@ -237,14 +238,18 @@ def test_a_renamed_plain_file_is_not_parsed_again(flat: World, parsed: list[str]
     assert parsed == ["conn.log"]
 
 
-@pytest.mark.parametrize("packs", [(bytes, gzip.compress), (gzip.compress, zstandard.ZstdCompressor().compress)])
+@pytest.mark.parametrize(
+    "packs",
+    [(bytes, gzip.compress), (gzip.compress, zstandard.ZstdCompressor().compress), (bytes, bz2.compress)],
+)
 def test_a_copy_counts_once_though_it_is_packed_otherwise(
     flat: World, packs: tuple[Callable[[bytes], bytes], ...]
 ) -> None:
     for name, pack in zip("ab", packs, strict=True):
-        flat.put(name, pack(tsv(flow("-"), flow("-", 7, id__orig_p="7"))))
+        flat.put(name, pack(tsv(flow("-"), flow("-", 7, id__orig_p="7"), flow("-", resp_bytes="x"))))
     flat.land()
     assert (flat.received(), flat.entry("b").state) == ([7, 220], "duplicate")
+    assert flat.quarantine() == [("logs/a", 8, "bad_number")]
 
 
 def test_a_copy_stays_when_its_original_is_replaced(flat: World) -> None:

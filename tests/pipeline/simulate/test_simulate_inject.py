@@ -143,6 +143,6 @@ def test_what_is_planted_is_what_the_labels_say(
     past = daily.filter(pl.col("day") < day(first), pl.col("bytes").is_not_null(), pl.col("client") != "a")
     asked = [named, drawn] if past.height else [named]
     rows = added(daily, *asked, seed=seed)
-    if size >= 1:
+    if size >= days:  # The first steps of a smaller ramp are rounded to nothing.
         assert len(rows) == days * len(asked)
         assert sum(x for _, c, x in rows if c != "a") == round(size) * days * (len(asked) - 1)
