@@ -30,6 +30,24 @@ def test_a_slow_case_alerts_on_its_larger_days_alone() -> None:
     assert found["alert"].to_list() == [True, False]
 
 
+def test_machines_of_a_few_volumes_do_not_alert_by_next_to_nothing_whatever_the_day_did() -> None:
+    """Sessions of 3 kB, 144 a day or one less; on the last day most have one less, which moves what is expected."""
+
+    def sessions(client: int, n: int) -> int:
+        fewer = client < 22 if n == 35 else (client + 3 * n) % 10 < 4
+        return 144 - fewer
+
+    rows = [(day(n), f"10.0.0.{c}", 3_000 * sessions(c, n)) for n in range(36) for c in range(40)]
+    daily = pl.DataFrame(rows, schema={"day": pl.Date, "client": pl.String, "bytes": pl.Int64}, orient="row")
+
+    def alerting(volumes: pl.DataFrame) -> list[str]:
+        found = calibrated(raw_scores(volumes, [day(n) for n in range(10, 36)], PARAMS), [day(35)], PARAMS)
+        return found.filter("alert")["client"].unique().sort().to_list()
+
+    assert alerting(daily) == []
+    assert alerting(with_extra(daily, "10.0.0.7", {35: 10**5})) == ["10.0.0.7"]
+
+
 def past_of(sizes: dict[tuple[str | None, bool], int], days: int = 50) -> pl.DataFrame:
     """Past rows of roles, a fifth of the days quiet."""
     rows = [
