@@ -44,6 +44,43 @@ def test_the_verdict_follows_what_servers_do(groups: list[tuple[int, dict[str, A
     assert found.refused == (expected not in ("right", "unproved"))
 
 
+UNSPLIT: dict[str, Any] = {"bytes_in": None, "bytes_out": None, "bytes": 500}
+TURNED: dict[str, Any] = {"src_port": 993, "dest_port": 50_000, "server": "src"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([(ENOUGH, {"bytes_in": 500, "bytes_out": 500})], "right"),
+        ([(ENOUGH, {"bytes_in": 499, "bytes_out": 501})], "ambiguous"),
+        ([(ENOUGH, {"bytes_in": 251, "bytes_out": 749})], "ambiguous"),
+        ([(ENOUGH, {"bytes_in": 250, "bytes_out": 750})], "swapped"),
+        ([(ENOUGH, {}), (ENOUGH, UNSPLIT)], "right"),
+        ([(ENOUGH, {}), (ENOUGH + 1, UNSPLIT)], "unknown"),
+        ([(ENOUGH - 1, UNSPLIT)], "unproved"),
+        ([(ENOUGH, {}), (ENOUGH, TURNED)], "reversed_ends"),
+        ([(ENOUGH, {}), (ENOUGH - 1, TURNED)], "right"),
+        ([(ENOUGH - 1, TURNED)], "unproved"),
+        ([(ENOUGH, {}), (ENOUGH, {"src_port": 25, "dest_port": 25})], "right"),
+        ([(ENOUGH, {}), (ENOUGH, {"dest_port": 443} | SWAPPED)], "right"),
+    ],
+)
+def test_at_its_limits_a_verdict_is_the_one_that_is_told(
+    groups: list[tuple[int, dict[str, Any]]], expected: str
+) -> None:
+    assert verdict(*groups).verdict == expected
+
+
+@pytest.mark.parametrize("port", [110, 143, 993, 995])
+def test_every_port_of_mailbox_access_tells(port: int) -> None:
+    assert verdict((ENOUGH, {"dest_port": port} | SWAPPED)).verdict == "swapped"
+
+
+@pytest.mark.parametrize("port", [25, 465, 587, 110, 143, 993, 995])
+def test_every_port_of_mail_on_the_initiators_side_tells(port: int) -> None:
+    assert verdict((ENOUGH, TURNED | {"src_port": port})).verdict == "reversed_ends"
+
+
 def test_one_large_upload_among_many_downloads_proves_nothing() -> None:
     assert verdict((30, {}), (1, {"bytes_out": 10**9})).verdict == "right"
 
