@@ -22,7 +22,7 @@ from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, Kept, land, passing
 from assets.processes import alive
 from assets.processes.instances import history
 from assets.processes.location import recording
-from assets.processes.run_tags import COMMAND, DAYS, SITE, by_command, command_tags, is_here
+from assets.processes.run_tags import COMMAND, DAYS, by_command, command_tags, is_here
 from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
 from assets.processes.stopping import stoppable, was_stopped
 from assets.reporting import journal
@@ -227,8 +227,7 @@ class _Runner:
         unended = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
         wanted = dg.RunsFilter(statuses=unended, tags={ORIGIN_TAG: COMMAND})
         for run in self._instance.get_runs(wanted):
-            mine = run.tags.get(SITE, self._site.root.name) == self._site.root.name and is_here(self._site, run.tags)
-            if not mine or not by_command(run.tags):
+            if not is_here(self._site, run.tags) or not by_command(run.tags):
                 continue  # Another site's, in an instance that both use, or the daemon's, of a command's run.
             made |= self._made_by(run.run_id)
             self._instance.report_run_failed(run, alive.DIED)

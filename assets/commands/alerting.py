@@ -32,7 +32,7 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
         found = found.filter(pl.col("rule_id") == rule.id)
     doubtful = _doubtful(site, qualities) | unread
     if form == "table":
-        views.show_alerts(found, len(doubtful), site.rules)
+        views.show_alerts(found, len(doubtful), rules=site.rules)
     elif form == "jsonl":
         screen.raw(json_lines(found, site.settings.timezone))
     elif form in SIEM:

@@ -64,7 +64,7 @@ def _prepare(folder: Path, company: Company) -> None:
 
 def _tell(site: Site, company: Company, alerts: pl.DataFrame) -> None:
     screen.say("")
-    views.show_alerts(alerts)
+    views.show_alerts(alerts, rules=site.rules)
     planted = human(company.theft_bytes) if company.theft_bytes else "nothing"
     screen.say("")
     read = f"Read from the stored table alerts of {counted(company.days, 'day')}."

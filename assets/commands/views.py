@@ -25,7 +25,7 @@ def show_days(days: Sequence[DayStatus]) -> None:
     screen.table(["day", "state", "quality", *TABLES, "why"], rows, right=TABLES)
 
 
-def show_alerts(alerts: pl.DataFrame, doubtful: int = 0, rules: Iterable[Rule] = ()) -> None:
+def show_alerts(alerts: pl.DataFrame, doubtful: int = 0, *, rules: Iterable[Rule]) -> None:
     """One line an alert, the largest volume of a day first; doubtful days are those whose silence means nothing.
 
     Severities are told where one is an alert's own: low are those that a known event explains.
@@ -39,8 +39,8 @@ def show_alerts(alerts: pl.DataFrame, doubtful: int = 0, rules: Iterable[Rule] =
         return
     rows, usual_severity = [], {rule.id: rule.severity for rule in rules}
     own = pl.col("evidence").str.json_path_match("$.severity")
-    ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False])
-    ordered = ordered.with_columns(severity=own)
+    ordered = with_values(alerts).with_columns(severity=own)
+    ordered = ordered.sort(["day", "value", "client"], descending=[False, True, False])
     severities = bool(ordered["severity"].count())
     for r in ordered.iter_rows(named=True):
         usual = r["per_source_avg_value"]

@@ -96,8 +96,8 @@ def release(site: Site, run_id: str) -> None:
 
 def is_of(site: Site, run: dg.DagsterRun) -> bool:
     """Whether a run is one of the site's, in an instance that other sites and other code locations may use too."""
-    if (named := run.tags.get(SITE)) is not None:
-        return named == site.root.name and is_here(site, run.tags)
+    if SITE in run.tags:
+        return is_here(site, run.tags)
     if not run.job_name.startswith(ASSET_JOB):
         return run.job_name.startswith("nilometer_")
     chosen = [*(run.asset_selection or ()), *(c.asset_key for c in run.asset_check_selection or ())]

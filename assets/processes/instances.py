@@ -88,8 +88,8 @@ def open_instance(site: Site) -> dg.DagsterInstance:
     """
     _check_path(folder := home(site))
     if not os.environ.get(ENV_HOME):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o750, exist_ok=True)  # Dagster's own files are as open as the user's umask lets them be.
+        # Dagster's own files are as open as the user's umask lets them be.
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         if not (folder / CONFIG).exists() or (folder / CONFIG).read_text(encoding="utf-8") == _FORMER:
             (folder / CONFIG).write_text(_INSTANCE, encoding="utf-8")
     _check_extra(folder)

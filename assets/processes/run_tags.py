@@ -32,8 +32,8 @@ def site_tags(site: Site) -> dict[str, str]:
 
 
 def is_here(site: Site, tags: Mapping[str, str]) -> bool:
-    """Whether a run may be of the site's folder: in an instance for several, another site may have the same name."""
-    return tags.get(FOLDER, str(site.root)) == str(site.root)
+    """Whether a run may be of the site, by its name and, as another site may have the same one, its folder."""
+    return tags.get(SITE, site.root.name) == site.root.name and tags.get(FOLDER, str(site.root)) == str(site.root)
 
 
 def command_tags(site: Site, days: Sequence[dt.date]) -> dict[str, str]:

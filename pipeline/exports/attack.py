@@ -69,7 +69,7 @@ TECHNIQUES = {
     "T1571": "Non-Standard Port",
     "T1572": "Protocol Tunneling",
 }
-"""Names of the techniques that rules about volumes of traffic name, by their ids (ATT&CK 17)."""
+"""Names of the techniques that rules about volumes of traffic may name, by their ids."""
 
 
 def tactic_name(short: str) -> str:
@@ -79,8 +79,7 @@ def tactic_name(short: str) -> str:
 
 def technique_names(ids: list[str]) -> list[str] | None:
     """The names of techniques, side by side with their ids; None where one is not known."""
-    names = [TECHNIQUES.get(i) for i in ids]
-    return [n for n in names if n] if all(names) else None
+    return [TECHNIQUES[i] for i in ids] if TECHNIQUES.keys() >= set(ids) else None
 
 
 def page(technique: str) -> str:
