@@ -42,18 +42,20 @@ def rows_to_exceed(rule: Rule) -> int:
 
 
 def days_needed(rule: Rule) -> int:
-    """Days that a client needs, the one judged included: what it is compared with must be known, too (R8).
+    """Days that a site needs, the one judged included: what a client is compared with must be known, too (R8).
 
     They are days with traffic, or with fill: zero days that were read.
     """
+    return max(_days_of_a_client(rule), 2 if rule.asks_others and not rule.fleet_includes_day else 1)
+
+
+def _days_of_a_client(rule: Rule) -> int:
     return max(rule.minimum_data_samples, _days_to_compare(rule))
 
 
 def _days_to_compare(rule: Rule) -> int:
     known = 1 if rule.stdev_of_one == "zero" else 2
-    own = 1 + known if rule.asks_own else 1
-    others = 2 if rule.asks_others and not rule.fleet_includes_day else 1
-    return max(own, others)
+    return 1 + known if rule.asks_own else 1
 
 
 def fireability(rule: Rule, start: dt.date) -> Fireability:
@@ -69,7 +71,8 @@ def fireability(rule: Rule, start: dt.date) -> Fireability:
             f"never: it needs {needed} days of a client, and its window holds {days}; raise lookback_days or {instead}"
         )
         return Fireability(rule.id, False, text, rows, first)
-    text = f"yes, from {first} on: a client needs {needed} {'day' if needed == 1 else 'days'}{_others(rule, rows)}"
+    own = _days_of_a_client(rule)
+    text = f"yes, from {first} on: a client needs {own} {'day' if own == 1 else 'days'}{_others(rule, rows)}"
     return Fireability(rule.id, True, text, rows, first)
 
 
@@ -86,12 +89,9 @@ def _others(rule: Rule, rows: int) -> str:
     days = rule.lookback_days + rule.fleet_includes_day
     clients = -(-rows // days)
     seen = f"({clients} {'client' if clients == 1 else 'clients'} seen every day)"
-    where = " of its group" if rule.by_group else ""
-    return (
-        f", and the window of {days} days needs {rows} {'row' if rows == 1 else 'rows'}{where or ' in all'} {seen}"
-        if rows
-        else ""
-    )
+    where = " of its group" if rule.by_group else " in all"
+    window = f"window of {days} days" if rule.fleet_includes_day else f"window of the {days} days before it"
+    return f", and the {window} needs {rows} {'row' if rows == 1 else 'rows'}{where} {seen}" if rows else ""
 
 
 def _budget(rule: Rule, start: dt.date) -> Fireability:

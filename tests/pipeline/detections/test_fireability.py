@@ -169,4 +169,11 @@ def test_the_first_day_of_every_reference_is_that_of_its_best_case(
 def test_a_rule_that_asks_only_the_past_needs_no_rows_of_others() -> None:
     assert fireability(rule(reference="own"), START).explanation.endswith("a client needs 4 days")
     group = fireability(rule(reference="group", fleet_includes_day=False), START).explanation
-    assert "of 30 days needs 1 row of its group" in group
+    assert "of the 30 days before it needs 1 row of its group" in group
+
+
+def test_a_day_that_only_the_others_need_is_not_asked_of_the_client() -> None:
+    of = rule(reference="fleet", fleet_includes_day=False, minimum_data_samples=1)
+    found = fireability(of, START)
+    assert found.first_day == START + dt.timedelta(days=1)
+    assert "a client needs 1 day, and the window of the 30 days before it needs 1 row" in found.explanation
