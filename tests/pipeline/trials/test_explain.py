@@ -95,16 +95,16 @@ def test_every_client_is_told_its_own_least_volume(site: Site) -> None:
 def test_under_surge_every_client_is_told_its_own_verdict_and_channels(tmp_path: Path) -> None:
     thief, other = "10.0.5.1", "10.0.6.1"
     rules = "rules: {mail_volume_surge: {budget: 300}}\n"
-    site = stored_site(tmp_path, rules, 16, extra={(SEED, thief): 2 * 10**9, (SEED, other): 10**9})
+    site = stored_site(tmp_path, rules, 16, clients=12, first=4, extra={(SEED, thief): 2 * 10**9, (SEED, other): 10**9})
     today = day(15)
     site.storage.write_day(FLOWS, today, FLOWS.empty(), inputs={})
     alerts = surge_alerts(site, today, "verified")
     site.storage.write_day(ALERTS, today, alerts, inputs={})
     (rule,) = site.rules_of("surge")
-    found = {c: explain(site, c, today, [rule])[0] for c in (thief, other, "10.0.7.1")}
-    assert {c for c, e in found.items() if e.state == "alert"} == {thief, other} <= set(alerts["client"])
-    assert {e.state for e in found.values()} == {"alert", "normal"}
-    assert (found[thief].cause, found[thief].rank, found[other].rank) == ("shot", 1, 2)
+    found = {c: explain(site, c, today, [rule])[0] for c in (thief, "10.0.7.1")}
+    assert set(alerts["client"]) >= {thief, other}
+    assert [e.state for e in found.values()] == ["alert", "normal"]
+    assert (found[thief].cause, found[thief].rank) == ("shot", 1)
     for client, e in found.items():
         assert e.client == client
         assert len({c["channel"] for c in e.compared["channels"]}) == len(e.compared["channels"])
