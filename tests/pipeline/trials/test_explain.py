@@ -95,7 +95,7 @@ def test_every_client_is_told_its_own_least_volume(site: Site) -> None:
 def test_under_surge_every_client_is_told_its_own_verdict_and_channels(tmp_path: Path) -> None:
     thief, other = "10.0.5.1", "10.0.6.1"
     rules = "rules: {mail_volume_surge: {budget: 300}}\n"
-    site = stored_site(tmp_path, rules, 16, clients=12, first=4, extra={(SEED, thief): 2 * 10**9, (SEED, other): 10**9})
+    site = stored_site(tmp_path, rules, 16, clients=12, first=8, extra={(SEED, thief): 2 * 10**9, (SEED, other): 10**9})
     today = day(15)
     site.storage.write_day(FLOWS, today, FLOWS.empty(), inputs={})
     alerts = surge_alerts(site, today, "verified")
