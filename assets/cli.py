@@ -281,7 +281,12 @@ def alerts(folder: Path, /, rule: str | None, form: str | None, alert_id: str | 
     if not scored and not (day or first or last):
         if form != "table":
             print_alerts(site, [], rule, form)
-        screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")
+        if gone := site.storage.pruned_days("alerts"):
+            screen.warn(
+                f"All alerts were pruned, the last of {gone[-1]}; nilometer alerts --changes tells what they were."
+            )
+        else:
+            screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")
         sys.exit(PROBLEMS)
     ends = (scored[0], scored[-1]) if scored else (site.settings.start_date, site.settings.start_date)
     days = asked_days(day, first, last, ends)

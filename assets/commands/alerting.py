@@ -17,7 +17,7 @@ from pipeline.errors import StorageError
 from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
-from pipeline.stored.now import ahead, how_to_make
+from pipeline.stored.now import ahead, unscored
 from pipeline.stored.outdated import ADDED, outdated
 
 
@@ -93,4 +93,4 @@ def _no_verdict(site: Site, day: dt.date) -> str | None:
     failure = site.storage.failure(day)
     if failure is not None:
         return f"its last run failed ({failure[0]}: {failure[1][0]})"
-    return None if site.storage.has("alerts", day) else f"not scored; {how_to_make(site, day)}"
+    return None if site.storage.has("alerts", day) else unscored(site, day)

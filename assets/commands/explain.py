@@ -158,9 +158,10 @@ def _expected(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]
 
 
 def _past(told: Explanation) -> str:
-    """A bar a day of the window that had traffic, the day itself last."""
-    values = [v for _, v in told.past if v is not None]
-    top = max(values, default=0) or 1
-    bars = "".join("·" if v is None else _BARS[min(7, v * 8 // (top + 1))] for _, v in told.past)
+    """A bar a day of the window that had traffic, the day itself last; a dot where its value is unknown."""
+    top = max((v for _, v in told.past if v is not None), default=None)
+    bars = "".join("·" if v is None or top is None else _BARS[min(7, v * 8 // (top + 1))] for _, v in told.past)
     first, last = told.past[0][0], told.past[-1][0]
-    return f"{bars}  {counted(len(told.past), 'day')} from {first} to {last}, up to {amount(top, told.rule.field)}"
+    span = f"on {last}" if first == last else f"from {first} to {last}"
+    known = "of unknown value" if top is None else f"up to {amount(top, told.rule.field)}"
+    return f"{bars}  {counted(len(told.past), 'day')} {span}, {known}"

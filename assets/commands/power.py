@@ -24,7 +24,7 @@ from pipeline.detections.fireability import fireability
 from pipeline.errors import ConfigError, StorageError
 from pipeline.exports import csv_text
 from pipeline.site import Site, open_site
-from pipeline.stored.now import ended, how_to_make
+from pipeline.stored.now import ended, how_to_make, nothing_scored
 
 if TYPE_CHECKING:
     from pipeline.trials.backtest import Backtest
@@ -84,7 +84,7 @@ def power(
 def _last_scored(site: Site) -> dt.date:
     scored = ended(site, "anomaly_scores")
     if not scored:
-        raise StorageError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
+        raise nothing_scored(site)
     return scored[-1]
 
 
@@ -235,9 +235,10 @@ def _current(site: Site, candidate: Rule) -> Rule:
 
 def _stored(site: Site, first: dt.date | None, last: dt.date | None) -> tuple[list[dt.date], list[dt.date]]:
     """The asked days that have daily traffic, and those that have none."""
-    scored = ended(site, "anomaly_scores")
+    # A back-test needs daily traffic alone, which may outlive the scores.
+    scored = ended(site, "anomaly_scores") or ended(site, "daily_traffic")
     if not scored:
-        raise StorageError("no day is scored yet.", remedy="Run one: nilometer run --day YYYY-MM-DD")
+        raise nothing_scored(site)
     days = asked_days(None, first, last, (scored[0], scored[-1]))
     there = [d for d in days if site.storage.has("daily_traffic", d)]
     return there, sorted(set(days) - set(there))

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from pipeline.days import today
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StorageError
 from pipeline.intake.landing import Landing
 from pipeline.site import Site
 
@@ -51,6 +51,25 @@ def how_to_make(site: Site, day: dt.date) -> str:
     if day > last:
         return f"it has not ended yet; the last day that has is {last} ({site.settings.timezone})"
     return f"run it: nilometer run --day {day}"
+
+
+def unscored(site: Site, day: dt.date) -> str:
+    """What is to be said of a day without stored alerts: that nobody judged it, or that its verdict was pruned."""
+    record = site.storage.record("alerts", day)
+    if record is None:
+        return f"not scored; {how_to_make(site, day)}"
+    return (
+        f"its alerts were pruned on {record.pruned}; nilometer alerts --changes --day {day} tells what they were. To "
+        f"have them again, {how_to_make(site, day)}"
+    )
+
+
+def nothing_scored(site: Site) -> StorageError:
+    """The error where no scores are stored: of a new site, or of one whose scores were all pruned."""
+    how = "Run one: nilometer run --day YYYY-MM-DD"
+    if site.storage.pruned_days("anomaly_scores"):
+        return StorageError("the scores of all days were pruned.", remedy=how)
+    return StorageError("no day is scored yet.", remedy=how)
 
 
 def ended(site: Site, table: str) -> list[dt.date]:

@@ -23,7 +23,7 @@ from pipeline.methods.surge import calibrated
 from pipeline.methods.surge.calibration import AS_EXPECTED
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
 from pipeline.site import Site
-from pipeline.stored.now import how_to_make
+from pipeline.stored.now import unscored
 from pipeline.stored.outdated import ADDED, outdated
 from pipeline.surge.days import verdict_days
 from pipeline.trials.power import power_map
@@ -111,10 +111,10 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
     Rules that judge addresses explain each address that the asset had on the day.
 
     Raises:
-        StorageError: the day is not scored.
+        StorageError: the day is not scored, or its alerts were pruned.
     """
     if not site.storage.has("alerts", day):
-        raise StorageError(f"{day} is not scored: {how_to_make(site, day)}.")
+        raise StorageError(f"{day}: {unscored(site, day)}.")
     address = canonical_address(client)
     name, found = address or client, []
     hosts = [address] if address else _addresses(site, client, day) or [client]

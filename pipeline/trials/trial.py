@@ -34,7 +34,7 @@ from pipeline.trials.power import seed_power, surge_power
 CAUSES = {
     "above_both_gates": "alerts: above the fleet's and its own gate",
     "above_its_gate": "alerts: above the one gate that the rule asks",
-    "flat_past": "alerts: its own deviation is 0, so that one byte more than usual is enough",
+    "flat_past": "alerts: its own past never varied, so that anything above it passes its own gate",
     "shot": "alerts: one large day",
     "slow": "alerts: many larger days",
     "new": "alerts: a client hardly seen before",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import main
+from assets.commands.explain import _past
+from pipeline.detections import load_rules
+from pipeline.trials.explain import Explanation
 from tests.assets.conftest import SPELL
 from tests.worlds import SEED, SERVER, day
 
@@ -50,6 +54,21 @@ def test_a_day_without_a_verdict_exits_with_1_and_an_unknown_rule_with_2(ran: Pa
     assert call("explain", "10.0.0.1", day(DAYS + 3), site=ran).exit_code == 1
     assert call("explain", "10.0.0.1", LAST, "--rule", "none", site=ran).exit_code == 2
     assert call("explain", "10.0.0.1", "yesterday", site=ran).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "words"),
+    [
+        ((None, 2_000), "bytes_in", "·█  2 days from 2026-10-01 to 2026-10-02, up to 2 kB"),
+        ((0, 0), "bytes_in", "▁▁  2 days from 2026-10-01 to 2026-10-02, up to 0 B"),
+        ((0, 3), "flows", "▁▇  2 days from 2026-10-01 to 2026-10-02, up to 3 flows"),
+        ((None,), "bytes_out", "·  1 day on 2026-10-01, of unknown value"),
+    ],
+)
+def test_the_past_tells_no_value_that_no_day_had(values: tuple[int | None, ...], field: str, words: str) -> None:
+    rule = load_rules({}, lookback_days=30)[0].with_numbers({"field": field})
+    past = tuple((dt.date(2026, 10, 1 + n), v) for n, v in enumerate(values))
+    assert _past(Explanation(rule, "10.0.0.1", day(0), "normal", "below_both_gates", past=past)) == words
 
 
 def test_a_server_is_told_to_be_one(ran: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline.detections import Rule, load_rules
 from pipeline.methods import METHODS, seed
 from pipeline.schemas import DAILY_TRAFFIC, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
-from pipeline.trials.canary import canary
+from pipeline.trials.canary import Canary, canary
 from tests.worlds import CONFIG, SEED
 
 SPEC = next(s for s in check_specs() if s.name == "canary_found")
@@ -77,6 +77,11 @@ def broken(change: Callable[[Rule], Rule]) -> Callable[..., pl.DataFrame]:
         return seed.score(today, baseline, change(rule), day)
 
     return score
+
+
+@pytest.mark.parametrize(("found", "quiet"), [(False, True), (True, False)])
+def test_a_canary_that_one_of_its_thefts_betrays_does_not_live(found: bool, quiet: bool) -> None:
+    assert not Canary(SEED, "10.0.0.1", 1, found=found, quiet=quiet).lives
 
 
 def test_a_canary_lives_is_the_same_again_and_leaves_the_days_rows_alone() -> None:

@@ -18,7 +18,7 @@ from pipeline.methods.surge import judged
 from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
 from pipeline.trials.firing import Firing, firing
-from tests.stored_days import stored_site
+from tests.stored_days import Extra, stored_site
 from tests.worlds import SEED, TWIN, day
 
 SPEC = next(s for s in check_specs() if s.name == "canary_found")
@@ -27,8 +27,10 @@ DAYS = 16
 LAST = day(DAYS - 1)
 
 
-def stored(folder: Path, rules: str, days: int = DAYS, clients: int = 30, first: int = 0) -> Site:
-    return stored_site(folder, rules, days, clients=clients, first=first)
+def stored(
+    folder: Path, rules: str, days: int = DAYS, clients: int = 30, first: int = 0, extra: Extra | None = None
+) -> Site:
+    return stored_site(folder, rules, days, clients=clients, first=first, extra=extra)
 
 
 def told(site: Site, of: dt.date = LAST) -> dict[str, Firing]:
@@ -122,6 +124,14 @@ def test_groups_of_one_client_and_few_days_name_the_bound_of_the_group(tmp_path:
     assert "the window of each group holds at most N = 8 rows" in told_of["rules_that_cannot_today"]
     enough = stored(tmp_path / "more", f"rules: {{{SEED}: {{reference: group}}}}\n", days=11)
     assert failing(enough, day(10)) == {}
+
+
+def test_the_numbers_of_an_obstacle_are_the_best_that_any_client_of_the_rule_has(tmp_path: Path) -> None:
+    seen_today = {(SEED, "10.0.0.2"): 5}
+    site = stored(tmp_path / "few", "", days=3, clients=2, extra=seen_today)
+    assert "no client has more than 3 of minimum_data_samples = 4 days" in told(site, day(2))[SEED].why
+    grouped = stored(tmp_path / "groups", f"rules: {{{SEED}: {{reference: group}}}}\n", 8, 2, extra=seen_today)
+    assert "each group holds at most N = 9 rows" in told(grouped, day(7))[SEED].why
 
 
 def test_a_rule_that_can_never_alert_is_an_error_that_says_what_to_change(tmp_path: Path) -> None:

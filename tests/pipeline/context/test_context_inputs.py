@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.context import INPUTS, load_context
@@ -180,6 +180,9 @@ SPANS = st.lists(
 )
 
 
+@example([("10.0.0.1", "a", 0, 3), ("10.0.0.1", "b", 3, 5)])
+@example([("10.0.0.1", "b", 4, 6), ("10.0.0.1", "a", 0, 3)])
+@example([("10.0.0.1", "a", 0, 8), ("10.0.0.1", "a", 1, 2), ("10.0.0.1", "b", 4, 5)])
 @given(SPANS)
 def test_leases_clash_when_a_day_of_an_address_has_two_assets(spans: list[tuple[str, str, int, int]]) -> None:
     first = D(2026, 1, 1)
@@ -194,6 +197,15 @@ def test_leases_clash_when_a_day_of_an_address_has_two_assets(spans: list[tuple[
             read("entities", text)
     else:
         assert read("entities", text).height == len(set(spans))
+
+
+def test_a_clash_names_the_line_whose_days_reach_into_it() -> None:
+    text = "address,asset,from,to\n" + "".join(
+        f"10.0.0.1,{asset},2026-01-0{first},2026-01-0{last}\n"
+        for asset, first, last in (("a", 1, 9), ("a", 2, 3), ("b", 5, 6))
+    )
+    with pytest.raises(ConfigError, match=r"x\.csv:4, column asset: says otherwise than line 2"):
+        read("entities", text)
 
 
 WORDS = ["address", "role", "cause", "day", "off", "asset", "group", "valid_from", "to", "last"]

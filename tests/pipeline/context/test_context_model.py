@@ -116,6 +116,8 @@ def test_a_change_touches_the_days_on_which_it_counts(name: str, wanted: list[in
     old = f"{HEAD[name]}10.0.0.9,x,,\n"
     assert touched(name, old, old + f"10.0.0.1,a,{day(4)},{day(6)}\n") == wanted
     assert touched(name, old, f"{HEAD[name]}10.0.0.9,x,,{day(9)}\n") == [9, 10, 11]
+    early = f"{HEAD[name]}10.0.0.9,x,,{day(-9)}\n"  # says nothing of any of the days
+    assert touched(name, early, early + f"10.0.0.1,a,{day(4)},{day(6)}\n") == wanted
 
 
 def test_a_day_off_touches_itself_alone() -> None:

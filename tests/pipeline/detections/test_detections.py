@@ -357,6 +357,14 @@ def test_a_gap_in_a_case_is_a_day_without_traffic(tmp_path: Path) -> None:
     assert failed_cases(read_rule(write(tmp_path, easy.replace("fill: zero", "fill: none")), 30))
 
 
+def test_days_of_a_case_are_those_of_its_longest_client(tmp_path: Path) -> None:
+    case = "tests:\n  - name: x\n    rows: {a: [1, 2, 1, 9], b: [5]}\n    expect: [a]\n"
+    assert failed_cases(read_rule(write(tmp_path, SMALL + "reference: own\n" + case), 30)) == []
+    # Three silent days of b, which are read as a's are, and its own.
+    filled = case.replace("[a]", "[a, b]")
+    assert failed_cases(read_rule(write(tmp_path, SMALL + "reference: own\nfill: zero\n" + filled), 30)) == []
+
+
 @pytest.mark.parametrize(
     ("rule", "change", "key"),
     [

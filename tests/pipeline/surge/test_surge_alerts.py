@@ -49,6 +49,19 @@ def test_a_client_of_the_other_direction_alone_has_none_of_the_seeds_columns(tmp
     assert alert["message"].endswith(f"Only {DAYS - 2} of {DAYS - 1} past days told how rare it is.")
 
 
+def test_the_sentence_says_by_what_measure_a_case_began_as_its_first_day_may_have_had_no_alert() -> None:
+    rule = read_rule(BUILT_IN / "mail_volume_surge.yaml", 30)
+    verdict = {"rate": 1.0, "limit": 13.0, "channel": "slow", "severity": "high", "explained_by": None}
+    row = {"client": THIEF, "addresses": [THIEF], "bytes": 9 * 10**9, "day": LAST, "expected": 10.0}
+    row |= {"calibration_days": 9, "calibration_days_present": 9}
+    begun = row | {"verdicts": [verdict | {"campaign": None, "case_day": day(2)}]}
+    said = f" By what is rare now, it continues a case that began on {day(2)}."
+    assert _message(begun, rule, "verified").endswith(said)
+    assert "case" not in _message(
+        row | {"verdicts": [verdict | {"campaign": None, "case_day": LAST}]}, rule, "verified"
+    )
+
+
 def test_the_sentence_of_an_alert_is_of_the_rules_own_direction_and_category() -> None:
     rule = read_rule(BUILT_IN / "mail_volume_surge.yaml", 30)
     upload = rule.with_numbers({"field": "bytes_out", "category": "file_server"})

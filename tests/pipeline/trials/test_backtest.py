@@ -156,6 +156,16 @@ def test_a_higher_threshold_never_finds_more_and_never_costs_more(tmp_path: Path
         assert (part["events"] + part["already"]).n_unique() == 1
 
 
+def test_only_clients_with_a_past_and_a_known_volume_are_robbed(tmp_path: Path) -> None:
+    newcomers: dict[str, list[int | None]] = {f"10.0.1.{c}": [700] for c in range(15)}
+    unknown = {f"10.0.2.{c}": [*quiet(c)[:-1], None] for c in range(15)}
+    site = stored(tmp_path / "s", {"10.0.0.1": quiet(1)} | newcomers | unknown)
+    own = SeedTrial(site, RULE.with_numbers({"reference": "own"}))
+    found = backtest((own, own), SIDES, [LAST])
+    assert found.recall.select("events", "detected").unique().rows() == [(1, 1)]
+    assert found.daily.select("clients", "already").row(0) == (31, 0)
+
+
 def test_no_client_that_alerts_anyway_counts_as_a_theft_that_was_found(tmp_path: Path) -> None:
     crowd = {f"10.0.0.{c}": quiet(c) for c in range(3)}
     site = stored(tmp_path / "s", crowd | {"10.0.1.1": [*quiet(1)[:-1], 10**12], "10.0.1.2": [*quiet(2)[:-1], 10**12]})

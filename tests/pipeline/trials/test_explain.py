@@ -10,10 +10,13 @@ import pytest
 
 from pipeline.errors import StorageError
 from pipeline.intake.landing import Landing
-from pipeline.schemas import ALERTS, ANOMALY_SCORES
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
 from pipeline.site import Site, open_site
 from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores, make_surge
+from pipeline.surge.alerts import surge_alerts
 from pipeline.trials.explain import WHY, Explanation, explain
+from pipeline.trials.power import power_map
+from tests.stored_days import stored_site
 from tests.worlds import SEED, TWIN, day, make_site, usual
 
 DAYS = 14
@@ -80,6 +83,34 @@ def test_a_quiet_client_is_told_the_least_volume_that_would_alert(site: Site) ->
     assert found.value is not None
     gates = [found.compared[g]["threshold"] for g in ("own", "fleet")]
     assert found.least > max(found.value, gates[0])
+
+
+def test_every_client_is_told_its_own_least_volume(site: Site) -> None:
+    (rule,) = (r for r in site.rules if r.id == SEED)
+    wanted = dict(power_map(site, LAST, [rule]).select("client", "least").iter_rows())
+    assert len(set(wanted.values())) > 1
+    assert {c: told(site, c).least for c in wanted} == wanted
+
+
+def test_under_surge_every_client_is_told_its_own_verdict_and_channels(tmp_path: Path) -> None:
+    thief, other = "10.0.5.1", "10.0.6.1"
+    rules = "rules: {mail_volume_surge: {budget: 300}}\n"
+    site = stored_site(tmp_path, rules, 16, clients=12, first=8, extra={(SEED, thief): 2 * 10**9, (SEED, other): 10**9})
+    today = day(15)
+    site.storage.write_day(FLOWS, today, FLOWS.empty(), inputs={})
+    alerts = surge_alerts(site, today, "verified")
+    site.storage.write_day(ALERTS, today, alerts, inputs={})
+    (rule,) = site.rules_of("surge")
+    found = {c: explain(site, c, today, [rule])[0] for c in (thief, "10.0.7.1")}
+    assert set(alerts["client"]) >= {thief, other}
+    assert [e.state for e in found.values()] == ["alert", "normal"]
+    assert (found[thief].cause, found[thief].rank) == ("shot", 1)
+    for client, e in found.items():
+        assert e.client == client
+        assert len({c["channel"] for c in e.compared["channels"]}) == len(e.compared["channels"])
+        assert any(c["alert"] for c in e.compared["channels"]) == (e.state == "alert")
+        assert e.cause in ("shot", "slow", "new") or e.state == "normal"
+        assert e.state == "alert" or (e.value or 0) < (e.least or 0)
 
 
 def test_any_spelling_of_an_address_is_the_same_client(site: Site) -> None:
