@@ -117,7 +117,7 @@ def _message(row: dict[str, Any], rule: Rule, quality: str) -> str:
     if first["campaign"]:
         text += f" It is one of {first['campaign']} clients of {row['group']} that alert together."
     if first["case_day"] < row["day"]:
-        text += f" By what is rare now, it continues a case that began on {first['case_day']}."
+        text += f" It continues a case that, by what is rare now, began on {first['case_day']}."
     text += admission(quality)
     if row["calibration_days_present"] < row["calibration_days"]:
         text += f" Only {row['calibration_days_present']} of {row['calibration_days']} past days told how rare it is."

@@ -55,7 +55,7 @@ def test_the_sentence_says_by_what_measure_a_case_began_as_its_first_day_may_hav
     row = {"client": THIEF, "addresses": [THIEF], "bytes": 9 * 10**9, "day": LAST, "expected": 10.0}
     row |= {"calibration_days": 9, "calibration_days_present": 9}
     begun = row | {"verdicts": [verdict | {"campaign": None, "case_day": day(2)}]}
-    said = f" By what is rare now, it continues a case that began on {day(2)}."
+    said = f" It continues a case that, by what is rare now, began on {day(2)}."
     assert _message(begun, rule, "verified").endswith(said)
     assert "case" not in _message(
         row | {"verdicts": [verdict | {"campaign": None, "case_day": LAST}]}, rule, "verified"
