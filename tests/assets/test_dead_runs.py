@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,18 @@ def test_a_command_ends_no_run_of_a_command_at_another_site_of_the_same_name(
         instance.add_run(run)
     _Runner(site, instance)
     assert [status(instance, run.run_id) for run in runs] == [dg.DagsterRunStatus.FAILURE, started]
+
+
+def test_a_run_whose_creator_died_is_marked_failed_once_nothing_more_is_noted_down_of_it(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = dg.DagsterRun(JOB)
+    instance.add_run(run)
+    begun = time.time()
+    planned = dg.DagsterEvent(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value, JOB)
+    instance.report_dagster_event(planned, run.run_id, timestamp=begun + 900)
+    monkeypatch.setattr(alive.time, "time", lambda: begun + 1_400)
+    assert alive.bury(instance, site) == []  # Whoever creates it is still at it.
+    monkeypatch.setattr(alive.time, "time", lambda: begun + 1_600)
+    assert alive.bury(instance, site) == [run.run_id]
+    assert status(instance, run.run_id) == dg.DagsterRunStatus.FAILURE
