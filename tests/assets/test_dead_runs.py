@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import AssetMaterializationPlannedData
 
 from assets.build import build_defs
 from assets.processes import alive
@@ -150,7 +151,8 @@ def test_a_run_whose_creator_died_is_marked_failed_once_nothing_more_is_noted_do
     run = dg.DagsterRun(JOB)
     instance.add_run(run)
     begun = time.time()
-    planned = dg.DagsterEvent(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value, JOB)
+    flows = AssetMaterializationPlannedData(dg.AssetKey("flows"), partition=day(0).isoformat())
+    planned = dg.DagsterEvent.build_asset_materialization_planned_event(JOB, "flows", flows)
     instance.report_dagster_event(planned, run.run_id, timestamp=begun + 900)
     monkeypatch.setattr(alive.time, "time", lambda: begun + 1_400)
     assert alive.bury(instance, site) == []  # Whoever creates it is still at it.
