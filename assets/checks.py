@@ -17,8 +17,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from pydantic import Field
 
 from assets import bad_days
-from assets.days import POOL, days_of, surge_scores
+from assets.days import days_of, surge_scores
 from assets.processes.history import newest
+from assets.processes.instances import POOL
 from assets.reporting import journal, metadata
 from data_quality.checks import run_all
 from data_quality.judged import unjudged

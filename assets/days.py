@@ -17,6 +17,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from assets import bad_days
 from assets.processes import alive
+from assets.processes.instances import POOL
 from assets.processes.run_tags import by_command
 from assets.processes.stopping import INTERRUPTS, Stopped
 from assets.reporting import journal
@@ -47,8 +48,6 @@ REFRESH_TAG = "nilometer/refresh"
 """With the value "stale" a run makes only tables that would come out differently."""
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-POOL = "nilometer"
-"""Runs that write the site's tables; the site's instance lets one of them work at a time."""
 FRESH_HOURS = 3
 RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
 """For faults of the machine that may pass; `final` ends a step at once for any other."""

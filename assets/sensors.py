@@ -14,9 +14,10 @@ from typing import Any, Self
 import dagster as dg
 
 from assets import checks
-from assets.days import POOL, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
+from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
 from assets.flows import observation
 from assets.processes import alive, daemons
+from assets.processes.instances import POOL
 from assets.processes.run_tags import DAYS
 from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import JOB

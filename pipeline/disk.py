@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -52,6 +52,14 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def seen(look: Callable[[], bool]) -> bool:
+    """What a path's is_dir, is_file or exists says; no where this user may not look, of which older Pythons raise."""
+    try:
+        return look()
+    except OSError:
+        return False
+
+
 def may_pass(error: OSError) -> bool:
     """Whether a fault may be gone in a minute; a full disk and missing rights wait for somebody to mend them."""
     return REMEDIES.get(error.errno or 0, _DISK) == _DISK
@@ -83,12 +91,19 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename is None:
+        if error.errno is None:
+            _find_out(place)
+        elif error.filename is None:
             error.filename = str(place)
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        _probe(place / f".probe.{os.getpid()}.tmp" if place.is_dir() else place)
+        _find_out(place)
         raise
+
+
+def _find_out(place: Path) -> None:
+    """Meet again, with its number, what Polars told in words of its own."""
+    _probe(place / f".probe.{os.getpid()}.tmp" if place.is_dir() else place)
 
 
 def _probe(path: Path) -> None:

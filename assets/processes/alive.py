@@ -30,7 +30,8 @@ ASSET_JOB = "__ASSET_JOB"
 YOUNG_SECONDS = 60
 """A lock that nobody holds yet may be about to be taken."""
 UNBEGUN_SECONDS = 600
-"""A run without a lock that began no step for so long has no process: a step begins as soon as a run has started."""
+"""A run without a lock that began no step, and of which nothing was noted down for so long, has no process: what it is
+to make is noted down without a pause, and a step begins as soon as it has started."""
 DIED = "The process of this run died before it ended."
 _held: dict[Path, int] = {}
 
@@ -106,7 +107,7 @@ def is_of(site: Site, run: dg.DagsterRun) -> bool:
 
 def bury(instance: dg.DagsterInstance, site: Site) -> list[str]:
     """Mark runs whose process died as failed, as they would be waited for; the ids of these runs."""
-    records = instance.get_run_records(dg.RunsFilter(statuses=list(RUNNING)))
+    records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED, *RUNNING]))
     running = {r.dagster_run.run_id: r for r in records if is_of(site, r.dagster_run)}
     dead = [run_id for run_id in _orphans(site) if run_id in running]
     dead += [
@@ -119,8 +120,11 @@ def bury(instance: dg.DagsterInstance, site: Site) -> list[str]:
 
 def _never_began(instance: dg.DagsterInstance, site: Site, record: dg.RunRecord) -> bool:
     """Whether a run has no lock and began no step, and had the time to."""
-    run_id, idle = record.dagster_run.run_id, time.time() - record.update_timestamp.timestamp()
-    if idle < UNBEGUN_SECONDS or (_folder(site) / f"{run_id}.lock").exists():
+    run_id, changed = record.dagster_run.run_id, record.update_timestamp.timestamp()
+    if time.time() - changed < UNBEGUN_SECONDS or (_folder(site) / f"{run_id}.lock").exists():
+        return False
+    newest = instance.get_records_for_run(run_id, limit=1, ascending=False).records
+    if any(time.time() - r.timestamp < UNBEGUN_SECONDS for r in newest):
         return False
     return not instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START)
 

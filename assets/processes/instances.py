@@ -26,6 +26,8 @@ from pipeline.site import Site
 HOME = "dagster_home"
 CONFIG = "dagster.yaml"
 ENV_HOME = "DAGSTER_HOME"
+POOL = "nilometer"
+"""Runs that write the site's tables; the site's instance lets one of them work at a time."""
 _POSTGRES = "dagster_postgres"
 _ASKS_POSTGRES = re.compile(r"(?m)^\s*(postgres:|module:\s*dagster_postgres)")
 _VARIABLE = re.compile(r'environment variable "(\w+)"')
@@ -35,17 +37,23 @@ _LONGEST = 504 - len("/history/runs/.db") - 36
 """Bytes of a path to a folder in which sqlite can open the file of a run, whose name is a UUID."""
 _UNTOLD = {"telemetry": {"enabled": False}}
 """In an instance of the user's own it is on unless said otherwise, and runs fail by it where there is no home."""
-_FORMER = """# The site's Dagster instance: run history, on this machine only.
+_FIRST = """# The site's Dagster instance: run history, on this machine only.
 telemetry: {enabled: false}
 nux: {enabled: false}
 """
-_INSTANCE = f"""{_FORMER}# Overdue assets are shown as such.
+_QUEUED = f"""{_FIRST}# Overdue assets are shown as such.
 freshness: {{enabled: true}}
 # One run at a time writes the site's tables; the others wait in the queue.
 concurrency: {{pools: {{granularity: run, default_limit: 1}}}}
-# A run that does not start is ended, so that none waits for it.
+"""
+_SECOND = f"""{_QUEUED}# A run that does not start is ended, so that none waits for it.
 run_monitoring: {{enabled: true, start_timeout_seconds: 300}}
 """
+_INSTANCE = f"""{_QUEUED}# A run that does not start is ended, so that none waits for it. To plan years takes minutes.
+run_monitoring: {{enabled: true, start_timeout_seconds: 3600}}
+"""
+_FORMER = (_FIRST, _SECOND)
+"""Files of earlier versions, which give way where nobody changed them."""
 
 
 def home(site: Site) -> Path:
@@ -90,7 +98,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
     if not os.environ.get(ENV_HOME):
         # Dagster's own files are as open as the user's umask lets them be.
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if not (folder / CONFIG).exists() or (folder / CONFIG).read_text(encoding="utf-8") == _FORMER:
+        if not (folder / CONFIG).exists() or (folder / CONFIG).read_text(encoding="utf-8") in _FORMER:
             (folder / CONFIG).write_text(_INSTANCE, encoding="utf-8")
     _check_extra(folder)
     try:
@@ -119,9 +127,17 @@ def history(site: Site) -> Iterator[dg.DagsterInstance]:
     try:
         with open_instance(site) as instance:
             carry_over(instance)
+            _limit_pool(instance)
             yield instance
     except DBAPIError as error:
         raise _unusable(site, error) from None
+
+
+def _limit_pool(instance: dg.DagsterInstance) -> None:
+    """Let the pool's limit hold from the first run: Dagster learns of a pool as it launches all that wait for it."""
+    storage = instance.event_log_storage
+    if instance.global_op_concurrency_default_limit and POOL not in {p.name for p in storage.get_pool_limits()}:
+        storage.initialize_concurrency_limit_to_default(POOL)
 
 
 def _unusable(site: Site, error: BaseException) -> NilometerError:

@@ -40,22 +40,26 @@ class Sample:
 
 
 _published: dict[str, dict[str, list[Sample]]] = {}
-"""Site -> what each stage published last in this process: a text file always holds all of it."""
+"""Site -> what each stage published last in this process: a text file holds all of it."""
 _said: set[str] = set()
 
 
 def publish(site: Site, total: Total) -> None:
-    """Publish what a stage came to, and after the last stage the state of the site too."""
+    """Publish what a stage came to, and the state of the site: in a file always, as it takes the place of the last."""
     file, otlp = site.settings.metrics.prometheus_file, any(os.environ.get(name) for name in OTLP_ENDPOINTS)
     if not file and not otlp:
         return
-    samples = stage_samples(total) + (state_samples(site, time.time()) if total.stage == _LAST_STAGE else [])
     known = _published.setdefault(str(site.root), {})
-    known[total.stage] = samples
+    known[total.stage] = stage_samples(total)
     if file:
-        _attempt("prometheus_file", lambda: _write_file(site, site.root / file, [s for k in known.values() for s in k]))
+        stages = [s for k in known.values() for s in k]
+        _attempt("prometheus_file", lambda: _write_file(site, site.root / file, stages + _state(site)))
     if otlp:
-        _attempt("OTLP", lambda: _send(site, samples))
+        _attempt("OTLP", lambda: _send(site, known[total.stage] + (_state(site) if total.stage == _LAST_STAGE else [])))
+
+
+def _state(site: Site) -> list[Sample]:
+    return state_samples(site, time.time())
 
 
 def stage_samples(total: Total) -> list[Sample]:

@@ -12,6 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from pipeline.disk import seen
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.globs import DAY_MARK, is_hidden, pattern_regex
 from pipeline.intake.found import FoundFile, as_day
@@ -48,7 +49,7 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
         return _list_objects(site_root, source)
     root, pattern = split_pattern(site_root, source.path)
     listing = Listing()
-    if source.retired is not None and not root.exists():
+    if source.retired is not None and not seen(root.exists):
         return listing
     where = Location(key=f"sources.{source.name}.path")
     day_of = pattern_regex(pattern) if DAY_MARK in pattern else None
@@ -76,7 +77,7 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
                 remedy="Let the user that reads them have the right to, or narrow the source's path.",
             )
         )
-    folder = not listing.files and (site_root / source.path).is_dir()
+    folder = not listing.files and seen((site_root / source.path).is_dir)
     return _said(listing, source, "It is a folder: name its files, such as with /*.log behind it." if folder else "")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from pipeline.disk import seen
 from pipeline.globs import is_hidden, pattern_regex
 from pipeline.intake.files import split_pattern
 from pipeline.intake.lander import quarantine_name
@@ -89,7 +90,7 @@ def _match(entries: Collection[Entry], source: SourceSettings, former: str, site
         if found is not None and not is_hidden(found["rest"], pattern):
             entry.left_out = False
         elif not entry.left_out:
-            entry.left_out = any((folder / entry.name).is_file() for folder in folders)
+            entry.left_out = any(seen((folder / entry.name).is_file) for folder in folders)
 
 
 def _folder(site_root: Path, path: str) -> Path:

@@ -132,7 +132,7 @@ def _with_checks(status: DayStatus, unjudged: Sequence[str]) -> DayStatus:
     if not unjudged:
         return status
     state = "stale" if status.state == "done" else status.state
-    reason = f"checks: {', '.join(unjudged)} judged other data than is stored, or never ran"
+    reason = f"checks: {', '.join(unjudged)} judged other data than is stored, never ran, or crashed"
     return replace(status, state=state, reasons=(*status.reasons, reason))
 
 

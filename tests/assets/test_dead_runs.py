@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import AssetMaterializationPlannedData
 
 from assets.build import build_defs
 from assets.processes import alive
@@ -141,3 +143,19 @@ def test_a_command_ends_no_run_of_a_command_at_another_site_of_the_same_name(
         instance.add_run(run)
     _Runner(site, instance)
     assert [status(instance, run.run_id) for run in runs] == [dg.DagsterRunStatus.FAILURE, started]
+
+
+def test_a_run_whose_creator_died_is_marked_failed_once_nothing_more_is_noted_down_of_it(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = dg.DagsterRun(JOB)
+    instance.add_run(run)
+    begun = time.time()
+    flows = AssetMaterializationPlannedData(dg.AssetKey("flows"), partition=day(0).isoformat())
+    planned = dg.DagsterEvent.build_asset_materialization_planned_event(JOB, "flows", flows)
+    instance.report_dagster_event(planned, run.run_id, timestamp=begun + 900)
+    monkeypatch.setattr(alive.time, "time", lambda: begun + 1_400)
+    assert alive.bury(instance, site) == []  # Whoever creates it is still at it.
+    monkeypatch.setattr(alive.time, "time", lambda: begun + 1_600)
+    assert alive.bury(instance, site) == [run.run_id]
+    assert status(instance, run.run_id) == dg.DagsterRunStatus.FAILURE

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.op_concurrency_limits_counter import GlobalOpConcurrencyLimitsCounter
 
-from assets.processes.instances import CONFIG, ENV_HOME, HOME, home, open_instance
+from assets.build import build_defs
+from assets.processes.instances import CONFIG, ENV_HOME, HOME, POOL, history, home, open_instance
+from assets.schedules import JOB
 from pipeline.errors import ConfigError
 from pipeline.site import Site
-from tests.worlds import make_site
+from tests.worlds import day, make_site
 
 
 @pytest.fixture
@@ -97,3 +100,53 @@ def test_postgresql_without_its_extra_is_named(site: Site, monkeypatch: pytest.M
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"nilometer\[postgres\]"):
         open_instance(site)
+
+
+def test_runs_that_wait_for_the_first_daemon_of_a_site_are_launched_one_at_a_time(site: Site) -> None:
+    job = build_defs(site).resolve_job_def(JOB)
+    with history(site) as instance:
+        tags = [{"dagster/partition": day(n).isoformat()} for n in (0, 1)]
+        runs = [instance.create_run_for_job(job, tags=t) for t in tags]
+        pools, known = instance.get_concurrency_config().pool_config, instance.event_log_storage
+        counter = GlobalOpConcurrencyLimitsCounter(
+            instance, runs, [], known.get_concurrency_keys(), known.get_pool_limits(), 0, pools.pool_granularity
+        )
+        assert not counter.is_blocked(runs[0])
+        counter.update_counters_with_launched_item(runs[0])
+        assert counter.is_blocked(runs[1])
+
+
+@pytest.mark.parametrize("limit", [3, None])
+def test_a_pool_that_somebody_limited_otherwise_stays_so(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.setenv(ENV_HOME, str(elsewhere))
+    with history(site) as instance:
+        if limit is not None:
+            instance.event_log_storage.set_concurrency_slots(POOL, limit)
+    with history(site) as instance:
+        found = {p.name: p.limit for p in instance.event_log_storage.get_pool_limits()}
+    assert found == ({} if limit is None else {POOL: limit})
+
+
+def test_a_file_of_an_earlier_version_that_nobody_changed_gives_way(site: Site) -> None:
+    with open_instance(site) as instance:
+        assert instance.run_monitoring_start_timeout_seconds == 3_600  # Of years, what is planned takes minutes.
+    config = site.root / HOME / CONFIG
+    today = config.read_text(encoding="utf-8")
+    config.write_text(
+        """# The site's Dagster instance: run history, on this machine only.
+telemetry: {enabled: false}
+nux: {enabled: false}
+# Overdue assets are shown as such.
+freshness: {enabled: true}
+# One run at a time writes the site's tables; the others wait in the queue.
+concurrency: {pools: {granularity: run, default_limit: 1}}
+# A run that does not start is ended, so that none waits for it.
+run_monitoring: {enabled: true, start_timeout_seconds: 300}
+""",
+        encoding="utf-8",
+    )
+    with open_instance(site):
+        assert config.read_text(encoding="utf-8") == today

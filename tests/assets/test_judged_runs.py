@@ -93,7 +93,7 @@ def test_status_names_checks_that_judged_other_data_and_those_that_never_ran(kil
     assert [states[d.isoformat()]["state"] for d in DAYS] == ["done", "stale", "done"]
     (reason,) = states[LATE.isoformat()]["reasons"]
     assert reason.startswith("checks: ")
-    assert reason.endswith(" judged other data than is stored, or never ran")
+    assert reason.endswith(" judged other data than is stored, never ran, or crashed")
     assert {"flows_valid", "daily_traffic_valid", "alerts_valid"} <= set(names_unjudged(killed, LATE))
 
 
@@ -153,7 +153,9 @@ def test_a_check_that_crashed_is_run_again_until_it_judges(whole: Path, tmp_path
         patch.setitem(PROFILES, spec.name, Mock(side_effect=RuntimeError("no memory")))
         report = run_days(site, [LATE])
         assert [(d.state, d.quality) for d in report.days] == [("stale", "unverified")]
-        assert "flows_valid judged other data than is stored, or never ran" in str(run_stale(site).days[0].reasons)
+        assert "flows_valid judged other data than is stored, never ran, or crashed" in str(
+            run_stale(site).days[0].reasons
+        )
     assert run_stale(site).good
     assert results(site) == right
     assert run_stale(site).days == []

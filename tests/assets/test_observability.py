@@ -22,7 +22,7 @@ from assets.reporting import costs, journal, metrics
 from assets.reporting.about import about
 from assets.reporting.dagster_log import LOGGED, json_lines
 from assets.schedules import JOB
-from pipeline.schemas import QUALITIES
+from pipeline.schemas import ALERTS, QUALITIES
 from pipeline.site import PROJECT, Site
 from tests.assets.test_runs import CHAIN, days
 from tests.worlds import CONFIG, SEED, TWIN, day, log_path, make_site
@@ -197,6 +197,20 @@ def test_the_text_file_is_what_prometheus_reads(tmp_path: Path) -> None:
     assert found["nilometer_newest_done_day_timestamp_seconds",] == day_end(DAYS - 1)
     assert found["nilometer_newest_done_day_age_seconds",] > 0
     assert [(p.name, oct(p.stat().st_mode)[-3:]) for p in (site.root / "out").iterdir()] == [("nilometer.prom", "644")]
+
+
+def test_the_text_file_tells_the_newest_scored_day_after_a_run_that_died_before_its_last_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = make_site(tmp_path / "site", 1, config=CONFIG + "metrics: {prometheus_file: nilometer.prom}\n")
+    site.storage.write_day(ALERTS, day(0), ALERTS.empty(), inputs={}, facts={"quality": "verified"})
+    metrics.publish(site, costs.Total("flows"))
+    text = (site.root / "nilometer.prom").read_text(encoding="utf-8")
+    told = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(told['nilometer_newest_done_day_timestamp_seconds{site="site"}']) == day_end(0)
+    site.storage.path("alerts", day(0)).write_bytes(b"PAR1")
+    metrics.publish(site, costs.Total("alerts"))  # What does not read ends no run for its metrics.
+    assert "metrics: prometheus_file failed" in capsys.readouterr().err
 
 
 def day_end(number: int) -> float:

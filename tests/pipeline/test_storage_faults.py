@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.disk import told
+from pipeline.disk import told, writing
 from pipeline.errors import StorageError
 from pipeline.leftovers import temporary_suffix
 from pipeline.locks import site_lock
@@ -203,6 +203,13 @@ def test_a_write_that_the_disk_has_no_room_for_is_told_by_the_system_wherever_it
         assert error.value.errno == errno.EFBIG
         assert str(error.value.filename).startswith(str(tmp_path / ".part.parquet"))
     assert [p.name for p in tmp_path.iterdir()] == ["whole.parquet"]
+
+
+def test_a_file_that_polars_may_not_create_is_told_by_the_systems_number(tmp_path: Path) -> None:
+    place = tmp_path / "gone" / "part.parquet"
+    with pytest.raises(FileNotFoundError) as fault, writing(place):
+        pl.LazyFrame({"a": [1]}).sink_parquet(place)
+    assert (fault.value.errno, fault.value.filename) == (errno.ENOENT, str(place))
 
 
 def test_text_that_the_disk_has_no_room_for_names_its_file(tmp_path: Path) -> None:

@@ -84,6 +84,23 @@ def test_folders_that_cannot_be_listed_are_named(tmp_path: Path, pattern: str, m
     assert messages(found).count("logs/shut: is a folder that cannot be listed (Permission denied)") == 1
 
 
+@pytest.mark.parametrize("pattern", ["shut/*.log", "shut/**/*.log", "shut/a.log"])
+def test_a_source_whose_folder_may_not_be_entered_is_a_problem_of_that_source(
+    tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "shut" / "a.log")
+    stat = Path.stat
+
+    def refuse(path: Any, **_: Any) -> Any:
+        if "shut" in Path(path).parent.parts:
+            raise PermissionError(13, "Permission denied")
+        return stat(Path(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr(os, "scandir", lambda _: refuse(tmp_path / "shut" / "a"))
+    assert "shut: is a folder that cannot be listed (Permission denied)" in messages(listed(tmp_path, pattern))
+
+
 def test_an_absolute_path_gives_names_relative_to_its_folder(tmp_path: Path) -> None:
     put(tmp_path / "far" / "conn.log")
     found = listed(tmp_path / "site", f"{tmp_path}/far/*.log")
