@@ -56,6 +56,16 @@ _KINDS = (
         "Put the names of its columns into the first line, and read it with format: table and fields of those names.",
     ),
     (
+        re.compile(rb"\[(?:NEW|UPDATE|DESTROY)\] +ORIG: SRC="),
+        "what ulogd writes of connections as text (PRINTFLOW), which does not say when they began",
+        "Let ulogd write JSON (its output JSON behind NFCT), or log what `conntrack -E -o timestamp` prints.",
+    ),
+    (
+        re.compile(rb"<conntrack>\s*<flow\b|^<flow type=\""),
+        "events of conntrack as XML",
+        "Let it print text (`conntrack -E -o timestamp`).",
+    ),
+    (
         re.compile(rb"<results preview="),
         "a search's results as Splunk's XML",
         "Export them as JSON or CSV (output_mode=json).",
@@ -169,6 +179,7 @@ _DEVICES = (
     (rb"%FW-6-SESS_AUDIT_TRAIL", "the audit trail of sessions of a Cisco router's firewall"),
     (rb"\bFLOW: SESSION: ", "a Hillstone firewall's log of sessions"),
     (rb"\bTotal_bytes_send \d", "a Citrix NetScaler's log of connections"),
+    (rb"\bcom\.untangle\.uvm\.app\.Session", "the log of sessions of an Arista (Untangle) firewall"),
     (rb"\bhaproxy\[\d+\]: ", "HAProxy's log, which names servers and has no addresses of theirs"),
     (rb"(?m)^tls [12]\.0 \d{4}-\d\d-\d\dT", "the log of an AWS load balancer's TLS connections"),
 )

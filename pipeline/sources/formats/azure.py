@@ -44,8 +44,8 @@ _NAMED = (
     ("packetsDtoS", "dst_pack", "packetsDestToSource"),
     ("bytesDtoS", "dst_bytes", "bytesSentDestToSource"),
 )
-"""Names that collectors give to a tuple's parts where they make a record of each: Microsoft's connector, as Splunk's and
-Palo Alto Networks' functions do, Logstash's input for blobs, and Microsoft's page on Elastic."""
+"""Names that collectors give to a tuple's parts where they make a record of each: Microsoft's connector, and like it
+Splunk's and Palo Alto Networks' functions, Logstash's input for blobs, and Microsoft's page on Elastic."""
 _PARTS = (("sourceAddress", "deviceDirection"), ("unixtimestamp", "src_ip"), ("unixtimestamp", "srcIp"))
 """Of these, names that tell such a record."""
 _UNFILLED = "%{"
