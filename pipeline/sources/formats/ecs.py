@@ -36,6 +36,7 @@ _REFUSED = (
     "blocked",
     "flow_denied",
     "flow_dropped",
+    "clientfiltered",
 )
 _SUMMED = r"^azure_network_watcher_(?:vnet|nsg)\."
 """Datasets with a blob's flows in one document: lists of all ends and of all different counts."""
@@ -248,7 +249,7 @@ _FIELDS: json_lines.Fields = {
     "eve_flags": ("suricata.eve.tcp.tcp_flags_ts",),
     "log": ("fortinet.firewall.type", "fortinet.proxy.type", "panw.panos.type", "prisma_access.event.class_id"),
     "subtype": ("fortinet.firewall.subtype", "fortinet.proxy.subtype"),
-    "part": ("prisma_access.event.cef.name",),
+    "part": ("prisma_access.event.cef.name", "cloudflare_logpush.spectrum_event.action"),
     "tag": ("juniper.srx.tag",),
     "product": ("observer.product",),
     "phase": ("sophos.xg.con_event", "sophos.xg.connevent"),

@@ -25,6 +25,7 @@ _SONICWALL, _SOPHOS = "sonicwall_firewall.log", "sophos.xg"
 _STORMSHIELD, _STORMSHIELD_FLOWS = "stormshield.log", ("connection", "plugin")
 _PRISMA = "prisma_access.event"
 """A dataset whose pipeline keeps seconds as event.duration."""
+_SPECTRUM = "cloudflare_logpush.spectrum_event"
 _SECONDS = 1e9
 """Durations below are seconds there: as nanoseconds they are less than one, and its logs tell whole ones."""
 _LOGGED_AT_END = (
@@ -81,9 +82,11 @@ def requests() -> pl.Expr:
 
 
 def begins() -> pl.Expr:
-    """Palo Alto Networks' logs of sessions that begin; the log of the session's end has all of its bytes."""
-    named = pl.any_horizontal(pl.col(c).str.to_lowercase() == "start" for c in ("part", "cef_name", "code"))
-    return (((pl.col("dataset") == _PRISMA) | _cef("palo alto networks")) & named).fill_null(value=False)
+    """Logs of sessions that begin, or go on, of which the log of the end tells all bytes."""
+    started = pl.any_horizontal(pl.col(c).str.to_lowercase() == "start" for c in ("part", "cef_name", "code"))
+    paloalto = ((pl.col("dataset") == _PRISMA) | _cef("palo alto networks")) & started
+    spectrum = (pl.col("dataset") == _SPECTRUM) & pl.col("part").is_in(["connect", "progress"])
+    return paloalto.fill_null(value=False) | spectrum.fill_null(value=False)
 
 
 def fortinet() -> pl.Expr:

@@ -233,6 +233,15 @@ def test_umbrella_s_size_of_one_packet_is_no_flow_s_bytes() -> None:
     assert dict(parsed.account.warnings) == {"packets": 1}
 
 
+def test_of_cloudflare_s_spectrum_connections_that_ended_count() -> None:
+    def event(action: str) -> dict[str, Any]:
+        told = {"spectrum_event": {"action": action}}
+        return document("cloudflare_logpush.spectrum_event", event={"action": action}, cloudflare_logpush=told)
+
+    parsed = read("ecs", *map(event, ("connect", "progress", "clientFiltered", "disconnect")))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (1, {"begin": 2, "blocked": 1})
+
+
 def test_the_device_behind_cloudflare_s_tunnel_is_the_client() -> None:
     record = document("cloudflare_logpush.network_session", (77, 5_000))
     inside = {"network_session": {"source": {"internal_ip": "10.1.0.12", "ip": "203.0.113.9"}}}
