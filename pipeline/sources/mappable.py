@@ -61,6 +61,13 @@ _KINDS = (
         "Let ulogd write JSON (its output JSON behind NFCT), or log what `conntrack -E -o timestamp` prints.",
     ),
     (
+        re.compile(
+            rb"\A\d{4}-\d\d-\d\d [\d:.]+ (?:- [^\n(]+\([\d.]+ sec\) )?\w+ \S+ => \S+ [^\n]*\(\d+/\d+ (?:<->|->)"
+        ),
+        "what yafscii prints as text",
+        "Let it print a table with its header (yafscii --tabular --print-header).",
+    ),
+    (
         re.compile(rb"<conntrack>\s*<flow\b|^<flow type=\""),
         "events of conntrack as XML",
         "Let it print text (`conntrack -E -o timestamp`).",

@@ -231,7 +231,7 @@ _FIELDS: json_lines.Fields = {
         "agent.hostname",
         "host.name",
     ),
-    "side": ("gcp.vpcflow.reporter", "network.direction"),
+    "side": ("gcp.vpcflow.reporter", "googlecloud.vpcflow.reporter", "network.direction"),
     "received_by": ("netflow.post_nat_destination_ipv4_address",),
     "received_port": ("netflow.post_napt_destination_transport_port",),
     "vlan": ("network.vlan.id", "flow.vlan", "suricata.eve.vlan", "vlan"),

@@ -57,6 +57,11 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("type=IPFIX time_flow_start_ns=1795161600000000000 bytes=9 src_addr=10.0.0.1 dst_addr=10.0.0.2", "goflow2"),
         ("Nov 20 08:00:00 gw [DESTROY] ORIG: SRC=10.1.0.11 DST=192.0.2.25 PROTO=TCP SPT=1 DPT=993 PKTS=1", "ulogd"),
         ('<?xml version="1.0"?>\n<conntrack>\n<flow type="destroy"><meta direction="original">', "conntrack as XML"),
+        (
+            "2026-11-20 08:00:00.000 - 08:00:42.000 (42.000 sec) tcp 10.1.0.11:50001 => 192.0.2.25:993 0a:0b S/APSF "
+            "(3/200 <-> 4/5200) rtt 10 ms",
+            "yafscii",
+        ),
         ('<174>Nov 20 08:00:00 uvm[0]: {"class":"class com.untangle.uvm.app.SessionStatsEvent"}', "Untangle"),
         ("Dst Port,Protocol,Timestamp,TotLen Fwd Pkts,TotLen Bwd Pkts", "without the ends"),
         ("<134>fw: NetScreen device_id=fw system-notification-00257(traffic): start_time=", "ScreenOS"),
