@@ -73,6 +73,14 @@ _KINDS = (
         "Let it print text (`conntrack -E -o timestamp`).",
     ),
     (
+        re.compile(
+            rb'(?m)(?:^|[ "])[0-2](?:\.\d)?\|[\w .,&()/+-]{1,60}\|[\w .,&()/+-]{1,60}\|[^|\n]*\|[^|\n]*\|'
+            rb"[^\n]*\b(?:src|dst)="
+        ),
+        "CEF or LEEF without its first word, which a syslog server took for the name of a program",
+        "Let the server write the whole message (rsyslog: %rawmsg%, or %syslogtag%%msg%).",
+    ),
+    (
         re.compile(rb"<results preview="),
         "a search's results as Splunk's XML",
         "Export them as JSON or CSV (output_mode=json).",
@@ -195,7 +203,7 @@ _TABLED = (
     "Give the flows of the same traffic: the VPC's flow logs, or what a collector (nfcapd, goflow2) writes of the "
     "device's NetFlow or IPFIX. Or make a CSV of its lines' ends, times and bytes, for a source with format: table."
 )
-_HEADED = re.compile(rb"\b(CEF:\d|LEEF:[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
+_HEADED = re.compile(rb"\b(CEF: ?\d|LEEF: ?[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
 
 
 def told(head: bytes) -> tuple[str, str] | None:

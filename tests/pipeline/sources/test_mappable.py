@@ -73,6 +73,11 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("haproxy[7]: 10.0.0.1:5 [20/Nov/2026:10:00:00.000] imaps mail/mx1 1/0/5 5420 -- 1/1/1/1/0 0/0", "HAProxy's"),
         ("tls 2.0 2026-11-20T10:00:00 net/lb/1 2 10.0.0.1:5 10.0.0.2:993 5 2 98 246 - - -", "load balancer's"),
         ("<1>Nov 20 08:00:00 fw CEF:0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
+        ("<1>Nov 20 08:00:00 fw CEF: 0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
+        ("0|Some Vendor|Fw 7|1|x|y|3|src=192.0.2.1 in=1 out=2", "without its first word"),
+        ("Nov 20 08:00:00 fw  0|Fortinet|Fortigate|v7|13|x|3|src=192.0.2.1 in=1 out=2", "without its first word"),
+        ('{"programname": "CEF", "msg": "0|Fortinet|Fortigate|v7|13|x|3|src=192.0.2.1 in=1 out=2"}', "its first word"),
+        ("2.0|Some Vendor|Fw 7|1|accept|src=192.0.2.1\tsrcBytes=1\tdstBytes=2", "without its first word"),
     ],
 )
 def test_what_cannot_be_mapped_as_it_is_is_named(line: str, what: str) -> None:
