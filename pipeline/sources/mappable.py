@@ -56,6 +56,31 @@ _KINDS = (
         "Put the names of its columns into the first line, and read it with format: table and fields of those names.",
     ),
     (
+        re.compile(rb"\[(?:NEW|UPDATE|DESTROY)\] +ORIG: SRC="),
+        "what ulogd writes of connections as text (PRINTFLOW), which does not say when they began",
+        "Let ulogd write JSON (its output JSON behind NFCT), or log what `conntrack -E -o timestamp` prints.",
+    ),
+    (
+        re.compile(
+            rb"\A\d{4}-\d\d-\d\d [\d:.]+ (?:- [^\n(]+\([\d.]+ sec\) )?\w+ \S+ => \S+ [^\n]*\(\d+/\d+ (?:<->|->)"
+        ),
+        "what yafscii prints as text",
+        "Let it print a table with its header (yafscii --tabular --print-header).",
+    ),
+    (
+        re.compile(rb"<conntrack>\s*<flow\b|^<flow type=\""),
+        "events of conntrack as XML",
+        "Let it print text (`conntrack -E -o timestamp`).",
+    ),
+    (
+        re.compile(
+            rb'(?m)(?:^|[ "])[0-2](?:\.\d)?\|[\w .,&()/+-]{1,60}\|[\w .,&()/+-]{1,60}\|[^|\n]*\|[^|\n]*\|'
+            rb"[^\n]*\b(?:src|dst)="
+        ),
+        "CEF or LEEF without its first word, which a syslog server took for the name of a program",
+        "Let the server write the whole message (rsyslog: %rawmsg%, or %syslogtag%%msg%).",
+    ),
+    (
         re.compile(rb"<results preview="),
         "a search's results as Splunk's XML",
         "Export them as JSON or CSV (output_mode=json).",
@@ -169,6 +194,7 @@ _DEVICES = (
     (rb"%FW-6-SESS_AUDIT_TRAIL", "the audit trail of sessions of a Cisco router's firewall"),
     (rb"\bFLOW: SESSION: ", "a Hillstone firewall's log of sessions"),
     (rb"\bTotal_bytes_send \d", "a Citrix NetScaler's log of connections"),
+    (rb"\bcom\.untangle\.uvm\.app\.Session", "the log of sessions of an Arista (Untangle) firewall"),
     (rb"\bhaproxy\[\d+\]: ", "HAProxy's log, which names servers and has no addresses of theirs"),
     (rb"(?m)^tls [12]\.0 \d{4}-\d\d-\d\dT", "the log of an AWS load balancer's TLS connections"),
 )
@@ -177,7 +203,7 @@ _TABLED = (
     "Give the flows of the same traffic: the VPC's flow logs, or what a collector (nfcapd, goflow2) writes of the "
     "device's NetFlow or IPFIX. Or make a CSV of its lines' ends, times and bytes, for a source with format: table."
 )
-_HEADED = re.compile(rb"\b(CEF:\d|LEEF:[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
+_HEADED = re.compile(rb"\b(CEF: ?\d|LEEF: ?[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
 
 
 def told(head: bytes) -> tuple[str, str] | None:

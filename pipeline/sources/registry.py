@@ -67,6 +67,8 @@ FORMATS: dict[str, tuple[str, ...]] = {
 _ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"\s*:')
 _ZEEK_SURE = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes)"\s*:')
 """Those of its keys that no record of a shipper has beside the line it holds."""
+_ZEEK_ENDS = re.compile(rb'"(?:(?:id[._])?orig_h|src|_path)"\s*:')
+"""What a record of Zeek tells its ends by, or its kind; others that have its names tell their ends by other ones."""
 _ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
 _ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
 _ZEEK_REPORT = re.compile(rb">== Total === ")
@@ -208,7 +210,7 @@ def _recognised(head: bytes, text: bytes) -> str | None:
     is_json = begins_as_json(text)
     marked = [(name, form.strong) for name, form in FORMS.items() if form.json == is_json and form.marks.search(head)]
     keys = _ZEEK_SURE if marked else _ZEEK_KEYS
-    zeek = keys.search(head) if is_json else _ZEEK_HEADER.search(head)
+    zeek = keys.search(head) and _ZEEK_ENDS.search(head) if is_json else _ZEEK_HEADER.search(head)
     strong = [name for name, strong in marked if strong]
     if zeek and not strong:
         return "zeek_json" if is_json else "zeek_tsv"

@@ -29,6 +29,27 @@ _BETWEEN = re.compile(r"[\s,\]}]*")
 _OPENING = re.compile(r'\[|\{\s*"records"\s*:\s*\[')
 _RECORD = re.compile(r'\{\s*"(?:time|category|systemId|resourceId|macAddress|flowLogVersion|records)"\s*:')
 _OWN = ("records", "properties", "flowRecords")
+_NAMED = (
+    ("startTime", "unixtimestamp", "time"),
+    ("sourceAddress", "src_ip", "srcIp"),
+    ("destinationAddress", "dst_ip", "destIp"),
+    ("sourcePort", "src_port", "srcPort"),
+    ("destinationPort", "dst_port", "destPort"),
+    ("transportProtocol", "protocol"),
+    ("deviceDirection", "direction", "trafficflow"),
+    ("deviceAction", "decision", "traffic"),
+    ("flowState", "flowstate"),
+    ("packetsStoD", "src_pack", "packetsSourceToDest"),
+    ("bytesStoD", "src_bytes", "bytesSentSourceToDest"),
+    ("packetsDtoS", "dst_pack", "packetsDestToSource"),
+    ("bytesDtoS", "dst_bytes", "bytesSentDestToSource"),
+)
+"""Names that collectors give to a tuple's parts where they make a record of each: Microsoft's connector, and like it
+Splunk's and Palo Alto Networks' functions, Logstash's input for blobs, and Microsoft's page on Elastic."""
+_PARTS = (("sourceAddress", "deviceDirection"), ("unixtimestamp", "src_ip"), ("unixtimestamp", "srcIp"))
+"""Of these, names that tell such a record."""
+_UNFILLED = "%{"
+"""How what Logstash found no part for begins: beginnings have no counters."""
 _COLUMNS = 13
 """Columns of a tuple with counters; version 1 has 8."""
 _GROUPS = pl.Schema({"first": pl.Int64, "n": pl.Int64, "mac": pl.String, "system": pl.String, "write_ts": pl.String})
@@ -78,8 +99,23 @@ def _skip(text: str, at: int) -> int:
     return between.end() if between else at
 
 
+def _named(record: dict[str, Any]) -> str:
+    """The tuple of which a collector made a record; of a virtual network's without the encryption, NX stands for it."""
+    *ends, decision, state, sent, out, received, into = (
+        next((record[name] for name in names if name in record), None) for names in _NAMED
+    )
+    if decision is None:
+        decision, state = state, record.get("encryption") or "NX"
+    parts = (*ends, decision, state, sent, out, received, into)
+    return ",".join("" if part is None or str(part).startswith(_UNFILLED) else str(part) for part in parts)
+
+
 def _groups(record: dict[str, Any]) -> list[tuple[Any, Any]] | None:
     """(interface, tuples) of a record, None when it is of another log; raises KeyError or TypeError on other shapes."""
+    if "flowTuple" in record:
+        return [(record.get("mac"), [record["flowTuple"]])]
+    if any(all(name in record for name in names) for names in _PARTS):
+        return [(record.get("mac"), [_named(record)])]
     if "flowRecords" in record:
         flows = record["flowRecords"]["flows"]
         return [(record.get("macAddress"), group["flowTuples"]) for flow in flows for group in flow["flowGroups"]]
@@ -293,7 +329,10 @@ _JSON = Form(
         "the tuple's time",
         "deltas: `C` and `E` tuples count since the flow's previous tuple; `B` tuples count nothing",
     ),
-    marks=re.compile(rb'"flowTuples"\s*:|"category"\s*:\s*"(?:NetworkSecurityGroupFlowEvent|FlowLogFlowEvent)"'),
+    marks=re.compile(
+        rb'"flowTuples?"\s*:|"category"\s*:\s*"(?:NetworkSecurityGroupFlowEvent|FlowLogFlowEvent)"'
+        rb'|"deviceDirection"\s*:\s*"[IO]"|"flowstate"\s*:\s*"(?:[BCE]?"|%\{)'
+    ),
     strong=True,
     decoder=lambda _: AzureDecoder(),
     json=True,

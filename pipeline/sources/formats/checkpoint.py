@@ -56,7 +56,7 @@ _HEADED_NAMES = _NAMES | {
     "dest_nat": ("xlatedst", "destinationTranslatedAddress", "dstPostNAT"),
 }
 """The names that CEF and LEEF have instead."""
-_HEADED = r'^[^|="\[]*(?:CEF:\d+|LEEF:[\d.]+)\|[^|]*\|([^|]*)\|'
+_HEADED = r'^[^|="\[]*(?:CEF: ?\d+|LEEF: ?[\d.]+)\|[^|]*\|([^|]*)\|'
 """Their header, with the product; in what follows it, equals signs inside values are escaped."""
 _QUOTED = r'^[^|\[]*\[(?:Fields@[\d.]+ )?[^":=;\[\]]+(?:::?|=)"'
 """Pairs of name and quoted value in brackets; else they stand between bars."""
@@ -243,7 +243,7 @@ _TEXT = Form(
         "a connection's updates (one `loguid`) are cumulative; `bytes` alone is the total",
     ),
     marks=re.compile(
-        rb'(?:CEF:\d|LEEF:[\d.]+)\|Check Point\||\bloguid(?:::?"|=)\{0x|\[Fields@1\.3\.6\.1\.4\.1\.2620\b'
+        rb'(?:CEF: ?\d|LEEF: ?[\d.]+)\|Check Point\||\bloguid(?:::?"|=)\{0x|\[Fields@1\.3\.6\.1\.4\.1\.2620\b'
         rb"|\bCheckPoint \d+ - \[[\w.]+:"
     ),
     strong=True,

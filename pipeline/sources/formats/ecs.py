@@ -36,6 +36,7 @@ _REFUSED = (
     "blocked",
     "flow_denied",
     "flow_dropped",
+    "clientfiltered",
 )
 _SUMMED = r"^azure_network_watcher_(?:vnet|nsg)\."
 """Datasets with a blob's flows in one document: lists of all ends and of all different counts."""
@@ -144,7 +145,7 @@ def _other() -> pl.Expr:
     suricata = ~pl.col("eve").is_in(["flow", "netflow"])
     packetbeat = (pl.col("beat") == "packetbeat") & ~_is(r"(?:^|\.)flow$") & pl.col("dataset").is_not_null()
     kinds = (suricata, pl.col("log").str.to_lowercase() != "traffic", packetbeat)
-    named = (elastic.repeats(), elastic.requests(), _tracking(), _is(_SUMMED), _packet())
+    named = (elastic.repeats(), elastic.requests(), elastic.begins(), _tracking(), _is(_SUMMED), _packet())
     return pl.any_horizontal(kind.fill_null(False) for kind in (*kinds, *named))
 
 
@@ -195,6 +196,8 @@ _FIELDS: json_lines.Fields = {
         "aws.firewall.flow.id",
         "panw.panos.flow_id",
         "fortinet.firewall.sessionid",
+        "fortinet.proxy.sessionid",
+        "prisma_access.event.session.id",
         "checkpoint.loguid",
         "log.id.uid",
         "network.community_id",
@@ -228,7 +231,7 @@ _FIELDS: json_lines.Fields = {
         "agent.hostname",
         "host.name",
     ),
-    "side": ("gcp.vpcflow.reporter", "network.direction"),
+    "side": ("gcp.vpcflow.reporter", "googlecloud.vpcflow.reporter", "network.direction"),
     "received_by": ("netflow.post_nat_destination_ipv4_address",),
     "received_port": ("netflow.post_napt_destination_transport_port",),
     "vlan": ("network.vlan.id", "flow.vlan", "suricata.eve.vlan", "vlan"),
@@ -244,11 +247,13 @@ _FIELDS: json_lines.Fields = {
     "beat": ("agent.type",),
     "eve": ("suricata.eve.event_type",),
     "eve_flags": ("suricata.eve.tcp.tcp_flags_ts",),
-    "log": ("fortinet.firewall.type", "panw.panos.type"),
+    "log": ("fortinet.firewall.type", "fortinet.proxy.type", "panw.panos.type", "prisma_access.event.class_id"),
+    "subtype": ("fortinet.firewall.subtype", "fortinet.proxy.subtype"),
+    "part": ("prisma_access.event.cef.name", "cloudflare_logpush.spectrum_event.action"),
     "tag": ("juniper.srx.tag",),
     "product": ("observer.product",),
     "phase": ("sophos.xg.con_event", "sophos.xg.connevent"),
-    "kind": ("sophos.xg.log_type",),
+    "kind": ("sophos.xg.log_type", "stormshield.logtype"),
     "cef_vendor": ("cef.device.vendor",),
     "cef_product": ("cef.device.product",),
     "cef_name": ("cef.name",),
@@ -341,6 +346,7 @@ _JSON = Form(
         "apptrack": _tracking,
         "other_blades": elastic.repeats,
         "requests": elastic.requests,
+        "begin": elastic.begins,
         "several_flows": lambda: _is(_SUMMED),
         "packets": lambda: _packet() & ~_blocked(),
         "direction_by_date": lambda: pl.col("doubted"),

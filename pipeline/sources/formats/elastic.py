@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from pipeline.sources.formats.checkpoint import BLADES
+from pipeline.sources.formats.fortinet import REQUEST
 from pipeline.sources.starts import ZONED, put_back, told
 
 _ZSCALER, _MENDED = "zscaler_zia.firewall", 1_781_049_600_000_000
@@ -18,9 +19,15 @@ _CHECKPOINT = "checkpoint.firewall"
 """A dataset whose pipeline keeps what left the gateway for the client, client_outbound_bytes, as the source's."""
 _WATCHGUARD = "watchguard_firebox.log"
 """A dataset whose pipeline keeps what the client received, rcvd_bytes, as the source's."""
-_FORTINET = ("fortinet_fortigate.log", "fortinet.firewall")
+_FORTINET = ("fortinet_fortigate.log", "fortinet_fortiproxy.log", "fortinet.firewall")
 """Datasets whose event.start is when the log was made."""
 _SONICWALL, _SOPHOS = "sonicwall_firewall.log", "sophos.xg"
+_STORMSHIELD, _STORMSHIELD_FLOWS = "stormshield.log", ("connection", "plugin")
+_PRISMA = "prisma_access.event"
+"""A dataset whose pipeline keeps seconds as event.duration."""
+_SPECTRUM = "cloudflare_logpush.spectrum_event"
+_SECONDS = 1e9
+"""Durations below are seconds there: as nanoseconds they are less than one, and its logs tell whole ones."""
 _LOGGED_AT_END = (
     *_FORTINET,
     _SONICWALL,
@@ -46,9 +53,10 @@ def mended(fields: pl.DataFrame) -> pl.DataFrame:
         lacks = pl.col("cef_vendor").is_null() & pl.col("cef_version").is_not_null()
         pairs = (("cef_vendor", "vendor"), ("cef_product", "product"))
         fields = fields.with_columns(pl.when(lacks).then(b).otherwise(a).alias(a) for a, b in pairs)
-    known = fields["dataset"].is_in([*_LOGGED_AT_END, _CHECKPOINT])
+    known = fields["dataset"].is_in([*_LOGGED_AT_END, _CHECKPOINT, _PRISMA])
     if not known.any() and fields["cef_vendor"].null_count() == fields.height:
         return fields.with_columns(doubted=pl.lit(value=False))
+    fields = _in_nanoseconds(fields)
     if fields["duration"].null_count() < fields.height:
         fields = _begun(fields)
     return _turned(fields)
@@ -65,8 +73,20 @@ def requests() -> pl.Expr:
     sonicwall = ((dataset == _SONICWALL) | _cef("sonicwall")) & (pl.col("code") != _CLOSED)
     watchguard = (dataset == _WATCHGUARD) & pl.col("duration").is_null()
     sophos = (dataset == _SOPHOS) & (pl.col("kind") != "Firewall")
-    other = _cef("fortinet") & ~pl.col("cef_name").str.contains(r"(?i)^(?:\w+ )?traffic\b")
-    return pl.any_horizontal(kind.fill_null(value=False) for kind in (sonicwall, watchguard, sophos, other))
+    stormshield = (dataset == _STORMSHIELD) & ~pl.col("kind").is_in(_STORMSHIELD_FLOWS)
+    traffic = pl.col("cef_name").str.contains(r"(?i)^(?:\w+ )?traffic\b") & ~pl.col("cef_name").str.contains(REQUEST)
+    other = _cef("fortinet") & ~traffic
+    single = pl.col("subtype") == REQUEST
+    kinds = (sonicwall, watchguard, sophos, stormshield, other, single)
+    return pl.any_horizontal(kind.fill_null(value=False) for kind in kinds)
+
+
+def begins() -> pl.Expr:
+    """Logs of sessions that begin, or go on, of which the log of the end tells all bytes."""
+    started = pl.any_horizontal(pl.col(c).str.to_lowercase() == "start" for c in ("part", "cef_name", "code"))
+    paloalto = ((pl.col("dataset") == _PRISMA) | _cef("palo alto networks")) & started
+    spectrum = (pl.col("dataset") == _SPECTRUM) & pl.col("part").is_in(["connect", "progress"])
+    return paloalto.fill_null(value=False) | spectrum.fill_null(value=False)
 
 
 def fortinet() -> pl.Expr:
@@ -86,6 +106,13 @@ def _begun(fields: pl.DataFrame) -> pl.DataFrame:
     same = (apart.abs() < _AT_ONCE).fill_null(value=False) | pl.col("dataset").is_in(_FORTINET)
     lasted = pl.col("duration").cast(pl.Float64, strict=False) / 1e3
     return put_back(fields, pl.col("dataset").is_in(_LOGGED_AT_END) & same, lasted)
+
+
+def _in_nanoseconds(fields: pl.DataFrame) -> pl.DataFrame:
+    lasted = pl.col("duration").cast(pl.Float64, strict=False)
+    seconds = (pl.col("dataset") == _PRISMA) & (lasted < _SECONDS)
+    kind = fields.schema["duration"]
+    return fields.with_columns(duration=pl.when(seconds).then((lasted * 1e9).cast(kind)).otherwise("duration"))
 
 
 def _turned(fields: pl.DataFrame) -> pl.DataFrame:

@@ -56,7 +56,7 @@ _CEF = {
     "instance": "dvcpid",
     "counter": "externalId",
 }
-_HEADER = r"CEF:\d\|Cisco\|Firepower\|[^|]*\|([^|]*)\|[^|]*\|[^|]*\|"
+_HEADER = r"CEF: ?\d\|Cisco\|Firepower\|[^|]*\|([^|]*)\|[^|]*\|[^|]*\|"
 _CONNECTION = r"^(?:71|RNA:1003:1)$"
 _UNTOLD = ("Unknown", *NOWHERE)
 _ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
@@ -144,7 +144,7 @@ _HEADED = replace(
     _KV,
     name="encore_cef",
     contract=replace(_KV.contract, bytes_in="bytesIn", bytes_out="bytesOut", start="start", records="as pairs, in CEF"),
-    marks=re.compile(rb"\bCEF:\d\|Cisco\|Firepower\|[^|\n]*\|RNA:1003:1\|"),
+    marks=re.compile(rb"\bCEF: ?\d\|Cisco\|Firepower\|[^|\n]*\|RNA:1003:1\|"),
     decoder=lambda _: EncoreDecoder(cef=True),
 )
 ENCORE = (_KV, _HEADED)

@@ -49,7 +49,7 @@ _BEGINS = (4, 15, 16)
 """Message ids of sessions that start: of another subtype, forward, local."""
 _INTERIM = (20, 21)
 """Message ids of sessions that go on: forward, sniffer."""
-_REQUEST = "http-transaction"
+REQUEST = "http-transaction"
 """The subtype of traffic logs of which each tells a request, whose bytes are those of a session, too."""
 _BLOCKED = ("deny", "blocked", "drop", "dropped", "block")
 _OWN = r"(?:FTNTFGT|FortinetFortiGate|ad\.)"
@@ -110,8 +110,8 @@ class FortinetDecoder(Stateless):
         kind, number = headed.value("raw", "cat").str.extract(r"^(\w+)"), headed.part("raw", 3)
         twice = pl.any_horizontal(headed.repeated("raw", _CEF[key]) for key in (*_COUNTED, "srcip", "dstip"))
         kind = pl.coalesce(kind, headed.part("raw", 4).str.extract(r"^(\w+):"))
-        request = pl.col("raw").str.contains(f"traffic:{_REQUEST}", literal=True)
-        lines = lines.with_columns(kind=pl.when(request).then(pl.lit(_REQUEST)).otherwise(kind), twice=twice)
+        request = pl.col("raw").str.contains(f"traffic:{REQUEST}", literal=True)
+        lines = lines.with_columns(kind=pl.when(request).then(pl.lit(REQUEST)).otherwise(kind), twice=twice)
         is_traffic = (pl.col("kind") == "traffic").fill_null(value=False)
         bad = lines.filter(is_traffic & pl.col("twice")).with_columns(
             detail=pl.lit("an end or a byte counter that is given twice")
@@ -128,7 +128,7 @@ class FortinetDecoder(Stateless):
             duration=pl.coalesce("duration", told),
         )
         fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
-        other = pl.when(pl.col("kind") == _REQUEST).then("kind").otherwise(pl.lit("other"))
+        other = pl.when(pl.col("kind") == REQUEST).then("kind").otherwise(pl.lit("other"))
         others = lines.filter(~is_traffic).select("source_line", "raw", kind=other)
         return Decoded(pl.concat([fields, others], how="diagonal"), broken)
 
@@ -136,7 +136,7 @@ class FortinetDecoder(Stateless):
         """Lines of key=value pairs."""
         frame = lines.with_columns(text=key_values.plain(lines["raw"]))
         frame = key_values.with_kind(frame, "type")
-        if frame["text"].str.contains(_REQUEST, literal=True).any():
+        if frame["text"].str.contains(REQUEST, literal=True).any():
             frame = frame.with_columns(_kind(key_values.value("text", "subtype")))
         traffic = pl.col("kind") == "traffic"
         counters = (*_COUNTED, *(_OLD[key] for key in _COUNTED))
@@ -205,8 +205,8 @@ def _of_keys(found: pl.DataFrame, zone: str) -> pl.DataFrame:
 
 def _kind(subtype: pl.Expr) -> pl.Expr:
     """The kind of a record, of which those of requests are another."""
-    request = (pl.col("kind") == "traffic") & (subtype == _REQUEST)
-    return pl.when(request).then(pl.lit(_REQUEST)).otherwise("kind").alias("kind")
+    request = (pl.col("kind") == "traffic") & (subtype == REQUEST)
+    return pl.when(request).then(pl.lit(REQUEST)).otherwise("kind").alias("kind")
 
 
 def _times(zone: str) -> pl.Expr:
@@ -284,7 +284,7 @@ _PAIRS = Form(
         "blocked": lambda: pl.col("blocked"),
         "begin": lambda: pl.col("begin") & ~pl.col("blocked"),
         "no_counters": lambda: _allowed() & ~has_counters(),
-        "requests": lambda: pl.col("kind") == _REQUEST,
+        "requests": lambda: pl.col("kind") == REQUEST,
     },
     local_time=True,
     idle=frozenset(),

@@ -73,7 +73,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
         .then(pl.lit("dest"))
     )
     by_flags = initiator(pl.col("tcp_flags"), _vpc())
-    interface = pl.when(_vpc()).then(pl.coalesce("src_interface", "dest_interface"))
+    interface = pl.when(_vpc()).then(pl.coalesce("src_interface", "dest_interface", "interface"))
     return [
         pl.coalesce(_initiator(), pl.when(~_two_way() & ~_whole()).then(by_flags)).alias("initiator"),
         pl.when(~_whole()).then("sent").alias("sent"),
@@ -145,6 +145,7 @@ _FIELDS: json_lines.Fields = {
     "assigned": ("is_src_dst_assignment_known",),
     "src_interface": ("src_endpoint.interface_uid",),
     "dest_interface": ("dst_endpoint.interface_uid",),
+    "interface": ("unmapped.interface_id", "unmapped.interface-id"),  # Where a mapping has no place for it.
     "action": ("action",),
     "action_id": ("action_id",),
     "disposition": ("disposition",),
@@ -215,7 +216,7 @@ OCSF = Form(
     },
     flags_tell=True,
     idle=frozenset(("end", "write_ts", "uid", "record_id", "proto", "service", "system", "direction", "tcp_flags"))
-    | {"src_interface", "dest_interface"},
+    | {"src_interface", "dest_interface", "interface"},
     note="With traffic.bytes alone a Traffic record tells one direction (Security Lake's VPC flows), which its TCP "
     "flags or ports decide, and one of a connection that opened or ended the total of both. Records without traffic, "
     "such as most of Open, are no byte sample; denied ones are `blocked`.",

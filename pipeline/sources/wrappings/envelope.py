@@ -59,6 +59,8 @@ OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "p
 HEADER = "header"
 """The name of what stands before an object that begins within its line: a syslog header, a container's log."""
 _HEADED = re.compile(rb"^[^{\[\s][^{]{0,1000}(?<![\w=:\"'])(?=\{\s*\")")
+_LISTED = re.compile(rb"\[\d+(?:\.\d+)?, *\Z")
+"""What stands before an object that is the second of a list behind a tag, as Fluent Bit's output of files writes it."""
 SIGN = "@"
 """Between an encoding and the key it was found under, in the name of both together."""
 _JSON = json.JSONDecoder()
@@ -69,7 +71,7 @@ def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
     """(key, text) of every key of a line's object that holds a text, or of an object behind a header."""
     data = line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass")
     if head := _HEADED.match(data):
-        return [(HEADER, data[head.end() :].decode("utf-8", errors="replace"))]
+        return [(HEADER, _behind_header(data, head.end()).decode("utf-8", errors="replace"))]
     try:
         found = json_text.loads(line)
     except json_text.FAULTS:
@@ -146,7 +148,7 @@ class EnvelopeReader:
 
     def _opened(self, line: bytes) -> bytes:
         if self._path == [HEADER]:
-            return _behind_header(line)
+            return _behind_header(line, line.find(b"{"))
         if self._object:
             return _object_at(line, self._object, self.format)
         try:
@@ -162,10 +164,13 @@ class EnvelopeReader:
         return text.encode("utf-8", errors="surrogatepass")
 
 
-def _behind_header(line: bytes) -> bytes:
-    """The object in a line; an empty one, which is no record, where another program wrote the line."""
-    at = line.find(b"{")
-    return line[at:] if at >= 0 else b"{}" if line.strip() else line
+def _behind_header(line: bytes, at: int) -> bytes:
+    """The object that begins there in a line; an empty one, which is no record, where another program wrote it."""
+    if at < 0:
+        return b"{}" if line.strip() else line
+    text = line[at:]
+    listed = text.rstrip().endswith(b"}]") and _LISTED.search(line[:at])
+    return text.rstrip()[:-1] if listed else text
 
 
 def _object_at(line: bytes, key: str, inside: str) -> bytes:

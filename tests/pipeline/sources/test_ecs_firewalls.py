@@ -38,6 +38,17 @@ JUNIPER = (
     'protocol-id="6" session-id-32="7" packets-from-client="3" bytes-from-client="77" packets-from-server="4" '
     'bytes-from-server="5000" elapsed-time="30"]'
 )
+STORMSHIELD = (
+    'id=firewall time="2026-11-20 00:00:10" fw="SN1" tz=+0000 startime="2026-11-19 23:59:40" ipproto=tcp '
+    "src=10.1.0.11 srcport=50001 dst=192.0.2.25 dstport=993 ipv=4 sent=77 "
+    'rcvd=5000 duration=30.00 action=pass logtype="connection"'
+)
+SERVICE = (
+    "CEF:0|Palo Alto Networks|LF|2.0|TRAFFIC|end|3|dtz=UTC rt=Nov 20 2026 00:00:12 deviceExternalId=1 "
+    "start=Nov 20 2026 00:00:10 src=10.1.0.11 dst=192.0.2.25 cn1=7 cn1Label=SessionID cnt=1 spt=50001 dpt=993 "
+    "proto=tcp act=allow PanOSBytes=5077 out=77 in=5000 PanOSSessionStartTime=Nov 19 2026 23:59:40 cn3=30 "
+    "cn3Label=SessionDuration reason=aged-out dvchost=fw"
+)
 
 
 def document(dataset: str, sides: tuple[int, int] = (77, 5_000), **more: Any) -> dict[str, Any]:
@@ -50,6 +61,14 @@ def document(dataset: str, sides: tuple[int, int] = (77, 5_000), **more: Any) ->
     return {"@timestamp": ENDED, "event": event, "network": {"transport": "tcp"}} | ends | more
 
 
+def prisma(kind: str = "TRAFFIC", name: str = "end", duration: int = 30, received: int = 5_000) -> dict[str, Any]:
+    """A document of Prisma Access, whose ends are lists, and whose durations are seconds as they were logged."""
+    event = {"start": "2026-11-19T23:59:40.000Z", "duration": duration, "action": "allow", "type": ["info"]}
+    own = {"event": {"class_id": kind, "cef": {"name": name}, "session": {"id": "7"}}}
+    made = document("prisma_access.event", (77, received), event=event, prisma_access=own)
+    return made | {end: made[end] | {"ip": [made[end]["ip"]]} for end in ("source", "destination")}
+
+
 AS_START = {"event": {"start": ENDED, "end": "2026-11-20T00:00:40.000Z"}}
 LINES = {
     "fortinet": (FORTIGATE, document("fortinet_fortigate.log", event={"start": ENDED})),
@@ -57,12 +76,25 @@ LINES = {
     "sonicwall": (SONICWALL, document("sonicwall_firewall.log", event={"code": "537"})),
     "watchguard": (WATCHGUARD, document("watchguard_firebox.log", (5_000, 77))),
     "juniper": (JUNIPER, document("juniper_srx.log", **AS_START)),
+    "stormshield": (
+        STORMSHIELD,
+        document(
+            "stormshield.log",
+            event={"start": "2026-11-20T00:59:40.000+01:00"},
+            stormshield={"logtype": "connection"},
+        ),
+    ),
+    "paloalto": (SERVICE, prisma()),
 }
+PROXY = (
+    "fortinet",
+    FORTIGATE,
+    document("fortinet_fortiproxy.log", event={"start": ENDED}, fortinet={"proxy": {"type": "traffic"}}),
+)
 
 
-@pytest.mark.parametrize("encoding", LINES)
-def test_a_document_tells_what_the_firewall_s_own_line_tells(encoding: str) -> None:
-    line, made = LINES[encoding]
+@pytest.mark.parametrize(("encoding", "line", "made"), [(n, *pair) for n, pair in LINES.items()] + [PROXY])
+def test_a_document_tells_what_the_firewall_s_own_line_tells(encoding: str, line: str, made: dict[str, Any]) -> None:
     native = read_lines(encoding, [line]).rows
     parsed = read("ecs", made)
     sides = [native[f"{layer}_bytes_in"][0] for layer in ("ip", "other")]
@@ -72,6 +104,27 @@ def test_a_document_tells_what_the_firewall_s_own_line_tells(encoding: str) -> N
     assert 5_000 in sides
     assert told[6:] == native.select(COLUMNS[6:]).row(0)
     assert told[6].isoformat() == "2026-11-19T23:59:40+00:00"
+
+
+def test_of_prisma_access_sessions_that_ended_count() -> None:
+    beginning, tunnel = prisma(name="start", duration=0, received=0), prisma("TUNNEL")
+    later = prisma(duration=30_000_000_000)  # Should its pipeline come to tell nanoseconds, as the schema asks.
+    parsed = read("ecs", beginning, prisma(), tunnel, later)
+    assert rows(parsed, "other_bytes_in", "duration", "uid") == [(5_000, 30_000_000, "7")] * 2
+    assert dict(parsed.account.warnings) == {"begin": 1}
+
+
+@pytest.mark.parametrize(("product", "kind"), [("LF", {"code": "TRAFFIC"}), ("PAN-OS", {"code": "start"})])
+def test_sessions_that_begin_in_cef_of_pan_os_are_no_flows(product: str, kind: dict[str, str]) -> None:
+    name = "start" if product == "LF" else "TRAFFIC"
+    cef = {"device": {"vendor": "Palo Alto Networks", "product": product}, "name": name}
+    parsed = read("ecs", document("cef.log", event=kind, cef=cef))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"begin": 1})
+
+
+def test_utm_logs_of_a_proxy_repeat_counters() -> None:
+    parsed = read("ecs", document("fortinet_fortiproxy.log", fortinet={"proxy": {"type": "utm"}}))
+    assert parsed.account.flows == 0
 
 
 def test_starts_that_are_told_stay() -> None:
@@ -102,9 +155,12 @@ def test_requests_and_beginnings_that_repeat_a_connection_s_counters_are_no_flow
         document("sonicwall_firewall.log", event={"code": "98", "type": ["connection", "start"]}),
         document("watchguard_firebox.log", event={"duration": None}),
         document("sophos.xg", sophos={"xg": {"log_type": "Content Filtering"}}),
+        document("stormshield.log", stormshield={"logtype": "web"}),
+        document("fortinet_fortigate.log", fortinet={"firewall": {"type": "traffic", "subtype": "http-transaction"}}),
+        document("fortinet_fortiproxy.log", fortinet={"proxy": {"type": "traffic", "subtype": "http-transaction"}}),
     ]
     parsed = read("ecs", *others)
-    assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 3})
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 6})
     interim = document("sophos.xg", sophos={"xg": {"log_type": "Firewall", "con_event": "Interim"}})
     assert read("ecs", json.loads(json.dumps(interim))).rows["accounting"].to_list() == ["cumulative"]
 
@@ -138,9 +194,10 @@ def test_filebeat_and_logstash_take_in_of_cef_for_the_source_s_bytes(
 
 
 def test_other_logs_of_fortigate_in_cef_repeat_the_traffic_log_s_counters() -> None:
-    cef = {"device": {"vendor": "Fortinet", "product": "Fortigate"}, "name": "utm:webfilter ftgd_allow"}
-    parsed = read("ecs", document("cef.log", cef=cef))
-    assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 1})
+    cef = {"device": {"vendor": "Fortinet", "product": "Fortigate"}}
+    names = ("utm:webfilter ftgd_allow", "traffic:http-transaction", "http-transaction traffic accept")
+    parsed = read("ecs", *(document("cef.log", cef=cef | {"name": name}) for name in names))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (0, {"requests": 3})
 
 
 @pytest.mark.parametrize("code", ["97", "98"])
@@ -174,6 +231,15 @@ def test_umbrella_s_size_of_one_packet_is_no_flow_s_bytes() -> None:
     parsed = read("ecs", packet, session)
     assert rows(parsed, "other_bytes_in", "other_bytes_out", "duration") == [(5_000, 84, 60_000_000)]
     assert dict(parsed.account.warnings) == {"packets": 1}
+
+
+def test_of_cloudflare_s_spectrum_connections_that_ended_count() -> None:
+    def event(action: str) -> dict[str, Any]:
+        told = {"spectrum_event": {"action": action}}
+        return document("cloudflare_logpush.spectrum_event", event={"action": action}, cloudflare_logpush=told)
+
+    parsed = read("ecs", *map(event, ("connect", "progress", "clientFiltered", "disconnect")))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (1, {"begin": 2, "blocked": 1})
 
 
 def test_the_device_behind_cloudflare_s_tunnel_is_the_client() -> None:

@@ -38,6 +38,12 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         {"src_ip": "data.srcip", "dest_ip": "data.dstip", "start_time": "data.timestamp",
          "bytes_in": "data.server_bytes", "bytes_out": "data.client_bytes"},
     ),
+    "Zeek's records under other names of their ends": (
+        json.dumps({"ts": 1_795_161_600.25, "source_ip": "10.1.0.11", "dest_ip": "10.9.0.25", "conn_state": "SF",
+                    "orig_bytes": 420, "resp_bytes": 5_900}),
+        {"src_ip": "source_ip", "dest_ip": "dest_ip", "start_time": "ts", "bytes_in": "resp_bytes",
+         "bytes_out": "orig_bytes"},
+    ),
     "Kentik": (
         json.dumps(KENTIK),
         {"src_ip": "src_addr", "dest_ip": "dst_addr", "start_time": "timestamp", "sent": "in_bytes"},

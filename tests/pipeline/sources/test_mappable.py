@@ -55,6 +55,14 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("#15#c_ip:1 c_port:2 c_pkts_all:3 c_bytes_all:9 s_ip:15 s_port:16", "Tstat"),
         ("SRC_IP,DST_IP,SRC_PORT,DST_PORT,TCP_FLAGS,PROTOCOL,PACKETS,BYTES", "pmacct without times"),
         ("type=IPFIX time_flow_start_ns=1795161600000000000 bytes=9 src_addr=10.0.0.1 dst_addr=10.0.0.2", "goflow2"),
+        ("Nov 20 08:00:00 gw [DESTROY] ORIG: SRC=10.1.0.11 DST=192.0.2.25 PROTO=TCP SPT=1 DPT=993 PKTS=1", "ulogd"),
+        ('<?xml version="1.0"?>\n<conntrack>\n<flow type="destroy"><meta direction="original">', "conntrack as XML"),
+        (
+            "2026-11-20 08:00:00.000 - 08:00:42.000 (42.000 sec) tcp 10.1.0.11:50001 => 192.0.2.25:993 0a:0b S/APSF "
+            "(3/200 <-> 4/5200) rtt 10 ms",
+            "yafscii",
+        ),
+        ('<174>Nov 20 08:00:00 uvm[0]: {"class":"class com.untangle.uvm.app.SessionStatsEvent"}', "Untangle"),
         ("Dst Port,Protocol,Timestamp,TotLen Fwd Pkts,TotLen Bwd Pkts", "without the ends"),
         ("<134>fw: NetScreen device_id=fw system-notification-00257(traffic): start_time=", "ScreenOS"),
         ('<142>Nov 20 10:01:00 usg src="10.0.0.1:5" dst="10.0.0.2:993" msg="Traffic Log" sent=1 rcvd=2', "Zyxel"),
@@ -65,6 +73,11 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("haproxy[7]: 10.0.0.1:5 [20/Nov/2026:10:00:00.000] imaps mail/mx1 1/0/5 5420 -- 1/1/1/1/0 0/0", "HAProxy's"),
         ("tls 2.0 2026-11-20T10:00:00 net/lb/1 2 10.0.0.1:5 10.0.0.2:993 5 2 98 246 - - -", "load balancer's"),
         ("<1>Nov 20 08:00:00 fw CEF:0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
+        ("<1>Nov 20 08:00:00 fw CEF: 0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
+        ("0|Some Vendor|Fw 7|1|x|y|3|src=192.0.2.1 in=1 out=2", "without its first word"),
+        ("Nov 20 08:00:00 fw  0|Fortinet|Fortigate|v7|13|x|3|src=192.0.2.1 in=1 out=2", "without its first word"),
+        ('{"programname": "CEF", "msg": "0|Fortinet|Fortigate|v7|13|x|3|src=192.0.2.1 in=1 out=2"}', "its first word"),
+        ("2.0|Some Vendor|Fw 7|1|accept|src=192.0.2.1\tsrcBytes=1\tdstBytes=2", "without its first word"),
     ],
 )
 def test_what_cannot_be_mapped_as_it_is_is_named(line: str, what: str) -> None:

@@ -52,6 +52,52 @@ def sums(parsed: Parsed) -> tuple[int, int]:
     return parsed.rows["other_bytes_in"].sum(), parsed.rows["other_bytes_out"].sum()
 
 
+MICROSOFT = (
+    "startTime sourceAddress destinationAddress sourcePort destinationPort transportProtocol deviceDirection "
+    "deviceAction flowState packetsStoD bytesStoD packetsDtoS bytesDtoS"
+)
+SPLUNK = MICROSOFT.replace("startTime", "time").replace("transportProtocol", "protocol")
+BLOBS = (
+    "unixtimestamp src_ip dst_ip src_port dst_port protocol direction decision flowstate src_pack src_bytes dst_pack "
+    "dst_bytes"
+)
+PAGE = (
+    "unixtimestamp srcIp destIp srcPort destPort protocol trafficflow traffic flowstate packetsSourceToDest "
+    "bytesSentSourceToDest packetsDestToSource bytesSentDestToSource"
+)
+
+
+def named(names: str, line: str) -> dict[str, Any]:
+    """What a collector makes of a tuple: parts that are numbers as such, those without a value left out."""
+    parts = zip(names.split(), line.split(","), strict=True)
+    return {name: int(part) if part.isdigit() else part for name, part in parts if part}
+
+
+@pytest.mark.parametrize("names", [MICROSOFT, SPLUNK, BLOBS, PAGE])
+def test_a_tuple_that_a_collector_made_a_record_of_is_that_tuple(names: str) -> None:
+    lines = [BEGIN, GOES_ON, END, DENIED]
+    records = [named(names, line) for line in lines]
+    assert detect(json.dumps(records[0]).encode(), "auto", "x") == "azure_json"
+    parsed, plain = read("azure_json", *records), read("azure_json", *lines)
+    told = [c for c in plain.rows.columns if c not in ("dvc", "record_id")]
+    assert parsed.rows.select(told).equals(plain.rows.select(told))
+    assert parsed.account.warnings == plain.account.warnings == {"begin": 1, "blocked": 1}
+
+
+def test_a_collector_s_records_of_virtual_networks_may_lack_the_encryption() -> None:
+    whole = named(MICROSOFT, VIRTUAL)
+    lacking = whole | {"flowState": whole["deviceAction"]}
+    del lacking["deviceAction"]
+    alone = {"time": 1795133160123, "flowTuple": VIRTUAL, "mac": "000D3A000001"}
+    parsed = read("azure_json", whole, lacking, alone)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "transport") == [(60, 100, "tcp")] * 3
+
+
+def test_counters_that_logstash_found_no_part_for_are_none() -> None:
+    record = named(PAGE, BEGIN) | {"bytesSentSourceToDest": "%{[records][properties][flows][flows][flowTuples][10]}"}
+    assert dict(read("azure_json", record).account.warnings) == {"begin": 1}
+
+
 def test_tuples_of_an_ending_flow_are_deltas_and_beginnings_count_nothing() -> None:
     parsed = read_bytes("azure_json", (GOLDEN / "azure-nsg-b-c-e.json").read_bytes())
     found = rows(parsed, "source_line", "other_bytes_in", "other_bytes_out", "accounting", "orientation", "duration")

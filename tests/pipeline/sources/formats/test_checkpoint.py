@@ -92,6 +92,13 @@ def test_what_leaves_the_gateway_towards_the_client_are_bytes_in(style: str) -> 
     assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T00:00:00+00:00"
 
 
+@pytest.mark.parametrize("style", RENAMED)
+def test_a_blank_before_the_version_of_a_header_changes_nothing(style: str) -> None:
+    blank = line(style, FIELDS | COUNTERS).replace(":", ": ", 1)
+    assert detect(f"{blank}\n".encode(), "auto", "x") == "checkpoint"
+    assert rows(read("checkpoint", blank), *COLUMNS, "uid") == [(*EXPECTED, LOGUID)]
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_received_and_sent_bytes_are_those_of_the_client(style: str) -> None:
     parsed = read_style(style, FIELDS | {"received_bytes": "5900", "sent_bytes": "600"})

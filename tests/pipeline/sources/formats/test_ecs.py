@@ -123,6 +123,8 @@ def test_the_first_packets_flags_tell_who_begins(
 def test_the_reporting_end_of_cloud_flow_logs_is_known() -> None:
     aws = one_way("aws.vpcflow", aws={"vpcflow": {"interface_id": "eni-1"}})
     gcp = one_way("gcp.vpcflow", gcp={"vpcflow": {"reporter": "DEST"}})
+    older = one_way("googlecloud.vpcflow", googlecloud={"vpcflow": {"reporter": "SRC"}})
+    assert read("ecs", older).rows["reporter"].to_list() == ["dest"]  # The server's record, turned.
     other = one_way("netflow.log")
     parsed = read("ecs", aws, gcp, other)
     assert rows(parsed, "reporter", "dvc") == [("dest", "eni-1"), ("src", None), (None, None)]

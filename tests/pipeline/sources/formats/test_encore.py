@@ -32,6 +32,12 @@ def test_what_the_responder_sent_are_bytes_in(name: str) -> None:
     assert (row["accounting"], row["dvc"], row["uid"][:11]) == ("cumulative", "fp1", "fp1/4/60183")
 
 
+def test_a_blank_before_the_version_of_a_header_changes_nothing() -> None:
+    blank = HEADED.replace("CEF:0", "CEF: 0")
+    assert detect(f"{blank}\n".encode(), "auto", "x") == "encore_cef"
+    assert only(read("encore_cef", blank)) == only(read("encore_cef", HEADED))
+
+
 @pytest.mark.parametrize(("kind", "lost"), [("rec_type=400", 0), ("rec_type=71", 1), ("", 1)])
 def test_a_line_that_was_cut_in_a_quote_is_set_aside_unless_it_is_of_another_kind(kind: str, lost: int) -> None:
     parsed = read("encore", PAIRS.replace("rec_type=71", kind) + ' url="/mail rec_type=400')

@@ -73,6 +73,13 @@ def test_the_interface_says_which_end_reports() -> None:
     assert rows(parsed, "reporter", "dvc") == [("src", "eni-1"), ("dest", "eni-2"), ("dest", "eni-2")]
 
 
+@pytest.mark.parametrize("name", ["interface_id", "interface-id"])
+def test_an_interface_that_a_mapping_left_out_tells_two_reports_apart(name: str) -> None:
+    parsed = read("ocsf", *(vpc(2, unmapped={name: eni}) for eni in ("eni-1", "eni-2")))
+    assert rows(parsed, "dvc") == [("eni-1",), ("eni-2",)]
+    assert read("ocsf", activity({"bytes_in": 5}, unmapped={name: "port1"})).rows["dvc"].to_list() == [None]
+
+
 def test_two_way_records_keep_the_initiator_that_they_name() -> None:
     parsed = read("ocsf", activity({"bytes_in": 1_500, "bytes_out": 400, "bytes": 1_900}))
     assert rows(parsed, "src_ip", "other_bytes_in", "other_bytes_out", "orientation", "uid", "record_id") == [

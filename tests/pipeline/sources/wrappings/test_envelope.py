@@ -316,6 +316,8 @@ def test_envelopes_behind_each_other_are_told() -> None:
     ("line", "encoding"),
     [
         (f"2026-11-02T10:00:11+00:00\tsyslog.fw\t{wrapped(EVE, 'message')}", "suricata@message@header"),
+        (f"syslog.fw: [1793613611.000000000, {wrapped(EVE, 'log').strip()}]", "suricata@log@header"),
+        (f"eve: [1793613611, {EVE}]\r", "suricata@header"),
         (json.dumps({"log": wrapped(VPC, "event"), "stream": "stdout"}), "vpc_text@event@log"),
         (json.dumps({"message": wrapped(ASA, "message")}), "asa@message@message"),
     ],
