@@ -293,6 +293,32 @@ def test_stretches_that_a_router_met_twice_count_once_although_their_times_diffe
     assert total(came, came | after(60), {**left, "ip_bytes_in": None, "ip_bytes_out": 10}) == (1, 200, 10)
 
 
+STRETCH = {"accounting": "delta", "uid": None, "duration": 59 * 10**6}
+OTHER = {"dvc": "tap-2"}
+
+
+def minutes(first: int, last: int, **more: Any) -> list[dict[str, Any]]:
+    return [STRETCH | after(60 * n) | more for n in range(first, last)]
+
+
+def test_a_session_that_goes_over_to_another_sensor_counts_as_each_saw_it() -> None:
+    """All but the stretches within a minute of the other's, as these may be the same."""
+    one, other = minutes(0, 60), minutes(60, 100, **OTHER)
+    assert total(*one, *other) == (1, 9_900, 990)
+    assert total(*one[:30], *minutes(10, 100, **OTHER), rules=Rules(sensors=("tap",))) == (1, 9_900, 990)
+    assert total(*one, *minutes(0, 100, **OTHER), *minutes(90, 120, dvc="tap-3")) == (1, 11_900, 1_190)
+    assert count_once(flows(*one, *other))[1] == Dropped(other_sensors=1, merged=98)
+
+
+@pytest.mark.parametrize(
+    "whole", [{"duration": 100 * 60 * 10**6}, {"duration": None}, after(6_000) | {"duration": None}]
+)
+def test_a_record_that_lasts_through_a_session_or_may_have_counts_for_all_of_it(whole: dict[str, Any]) -> None:
+    """One without a duration may be dated to the session's end."""
+    told = whole | OTHER | {"ip_bytes_in": 10_000, "ip_bytes_out": 1_000}
+    assert total(*minutes(0, 100), told) == (1, 10_000, 1_000)
+
+
 REPORT: dict[str, Any] = {"accounting": "delta", "duration": None, "dvc": "nsg", "uid": None, "reporter": "dest"}
 
 
