@@ -80,7 +80,7 @@ def _reached() -> pl.Expr:
     before = pl.when(best).then(end_time()).cum_max().forward_fill().over(place)
     after = pl.when(best).then("_begin").backward_fill().over(place)
     near = (pl.col("_begin") - before <= _SKEW).fill_null(False) | (after - end_time() <= _SKEW).fill_null(False)
-    return endless.fill_null(False) | near
+    return endless | near
 
 
 def _with_transport(flows: pl.DataFrame) -> pl.DataFrame:

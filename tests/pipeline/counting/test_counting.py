@@ -132,6 +132,11 @@ def test_ip_bytes_count_where_the_source_has_any() -> None:
     assert layer({}, PAYLOAD) == [(100, 10, "ip"), (None, None, "ip")]
 
 
+@pytest.mark.parametrize(("unknown", "counted"), [("ip_bytes_in", (None, 10)), ("ip_bytes_out", (100, None))])
+def test_a_source_that_tells_one_direction_only_has_its_layer(unknown: str, counted: tuple[int | None, ...]) -> None:
+    assert layer({unknown: None, "other_bytes_in": 7, "other_bytes_out": 7}) == [(*counted, "ip")]
+
+
 def test_payload_counts_where_there_are_no_ip_bytes_at_all() -> None:
     assert layer(PAYLOAD, PAYLOAD | {"missed_bytes": 0}) == [(80, 8, "payload")] * 2
 

@@ -87,6 +87,13 @@ def test_days_on_both_sides_of_a_midnight_choose_one_sensor_although_each_sees_s
         assert pl.concat(found).select("source", "ip_bytes_in").rows() == [("z", 120)]
 
 
+def test_a_session_within_its_day_weighs_as_much_as_it_tells() -> None:
+    parts = [after(60 * n) | {"accounting": "delta", "source": "a", "ip_bytes_in": 50} for n in range(2)]
+    day = Attribution(NOON - dt.timedelta(hours=1), NOON + dt.timedelta(days=1))
+    found, _ = count_once(flows({"duration": 10**8, "ip_bytes_in": 90}, *parts), within=day)
+    assert found.select("source", "ip_bytes_in").rows() == [("a", 100)]
+
+
 def test_a_total_gives_way_to_counters_of_both_directions() -> None:
     asa = FRAMES | {"source": "asa", "other_bytes_in": None, "other_bytes_out": None, "total_bytes": 550}
     found, _ = count_once(flows(asa, FRAMES | {"source": "edge"}))
@@ -120,6 +127,8 @@ def test_a_session_that_goes_over_to_another_sensor_counts_as_each_saw_it() -> N
     assert total(*one[:30], *minutes(10, 100, **OTHER), rules=Rules(sensors=("tap",))) == (1, 9_900, 990)
     assert total(*one, *minutes(0, 100, **OTHER), *minutes(90, 120, dvc="tap-3")) == (1, 11_900, 1_190)
     assert count_once(flows(*one, *other))[1] == Dropped(other_sensors=1, merged=98)
+    whole = {"duration": 60 * 60 * 10**6, "ip_bytes_in": 9_000, "ip_bytes_out": 900}
+    assert total(whole, *minutes(50, 100, **OTHER)) == (2, 9_000 + 3_800, 900 + 380)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +174,8 @@ def test_each_sensor_that_saw_one_direction_only_gives_its_own() -> None:
 def test_sensors_on_both_ways_of_a_flow_that_come_and_goes_apart_give_each_what_they_saw() -> None:
     out, back = {"ip_bytes_in": 0, "packets_in": 0}, {"dvc": "tap-2", "uid": "X", "ip_bytes_out": 0} | after(0.01)
     assert total(out, back) == (1, 100, 10)
+    (row,) = count_once(flows(out, back | {"packets_in": 7}))[0].to_dicts()
+    assert row["packets_in"] == 7
     assert total(out | {"ip_bytes_out": 900}, back) == (1, 100, 900)
     assert total(out, back | {"source": "edge"}) == (2, 100, 10)
     assert total(out, back, {"dvc": "tap-3", "uid": "Y", "ip_bytes_out": 12}) == (1, 100, 12)
