@@ -192,6 +192,14 @@ def test_stretches_of_a_session_add_up_to_one_flow_in_both_directions() -> None:
     assert total(HALF_IN | stretch, HALF_IN | stretch | after(601)) == (2, 200, 0)
 
 
+def test_what_a_sensor_missed_in_a_later_stretch_is_missed_of_the_session() -> None:
+    """Payload of such a session is unknown."""
+    parts = [PAYLOAD | {"accounting": "delta", "missed_bytes": n} | after(60 * n) for n in (0, 5)]
+    found, _ = count_once(flows(*parts))
+    assert found.select("payload_bytes_in", "missed_bytes").rows() == [(160, 5)]
+    assert choose_layer(found).select("bytes_in", "bytes_layer").rows() == [(None, "payload")]
+
+
 def test_a_stretch_is_told_twice_only_when_all_its_counters_agree() -> None:
     stretch = HALF_IN | {"accounting": "delta"}
     assert total(stretch, stretch) == (1, 100, 0)
