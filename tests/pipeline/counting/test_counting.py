@@ -102,7 +102,8 @@ def test_alike_samples_of_packets_count_as_often_as_one_file_has_them(sample: di
 
 @pytest.mark.parametrize("other", [{"duration": 1}, {"packets_in": 2, "sampling_rate": None}, {"accounting": "final"}])
 def test_alike_records_of_more_than_a_packet_are_one(other: dict[str, Any]) -> None:
-    assert kept(*[SAMPLE | TOLD | other] * 2) == [1]
+    """Told by their bytes, as stretches that count twice are one flow, too."""
+    assert total(*[SAMPLE | TOLD | other] * 2) == (1, SAMPLE["ip_bytes_in"], 0)
 
 
 def test_drops_are_counted_by_kind() -> None:
@@ -177,6 +178,18 @@ def test_two_directions_are_joined_within_the_window_and_not_beyond_it() -> None
     assert total(HALF_OUT, HALF_IN | after(601)) == (2, 100, 10)
     found, dropped = count_once(flows(HALF_OUT | after(5), HALF_IN))
     assert (found["start_time"].item(), found["duration"].item(), dropped) == (NOON, 5_000_010, Dropped(paired=1))
+
+
+@pytest.mark.parametrize("accounting", ["final", "delta"])
+def test_records_without_ports_are_not_brought_together(accounting: str) -> None:
+    halves = [h | {"src_port": None, "accounting": accounting} for h in (HALF_OUT, HALF_IN)]
+    assert total(*halves) == (2, 100, 10)
+
+
+def test_a_half_gives_way_to_a_whole_record_that_has_bytes() -> None:
+    half = {"ip_bytes_out": None}
+    assert total(half, {"ip_bytes_in": 70}) == (1, 70, 10)
+    assert total(half, {"ip_bytes_in": 0, "ip_bytes_out": 0})[1] == 100
 
 
 def test_a_half_without_its_other_half_keeps_the_side_unknown() -> None:
