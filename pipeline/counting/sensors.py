@@ -44,11 +44,43 @@ def one_sensor(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     shared, others = split(flows, seen & (observer.n_unique().over(KEY) > 1))
     if shared.is_empty():
         return flows, flows.clear()
-    shared = _by_side(in_runs(_begun(shared, rules), KEY, _SKEW, "_begin"))
-    best = _ranked(shared, rules).unique(("_run", "_side"), keep="first", maintain_order=True)
-    chosen = shared.join(best, on=("_run", "_side", *OBSERVER), how="semi", nulls_equal=True)
-    lost = shared.join(best, on=("_run", "_side", *OBSERVER), how="anti", nulls_equal=True)
+    chosen, lost = _chosen(_begun(shared, rules), rules)
     return pl.concat([others, chosen.select(flows.columns)]), lost.select(flows.columns)
+
+
+def _chosen(shared: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(the records that count, those that they repeat); what lies beside those that count is judged without them.
+
+    A session may go over from one sensor to another, as where a router takes the place of its neighbour.
+    """
+    runs = _by_side(in_runs(shared, KEY, _SKEW, "_begin"))
+    best = _ranked(runs, rules).unique(("_run", "_side"), keep="first", maintain_order=True)
+    best = best.select("_run", "_side", *OBSERVER, _best=pl.lit(value=True))
+    runs = runs.join(best, on=("_run", "_side", *OBSERVER), how="left", nulls_equal=True, maintain_order="left")
+    beside = runs.clear()
+    third = runs.filter(pl.col("_run") == pl.col("_run").shift(2))["_run"].unique()
+    if len(third):  # In a run of two, one reaches to the other.
+        longer, runs = split(runs, pl.col("_run").is_in(third.implode()))
+        beside, longer = split(longer, pl.col("_best").is_null() & ~_reached())
+        runs = pl.concat([runs, longer])
+    chosen, lost = (f.select(shared.columns) for f in split(runs, pl.col("_best")))
+    if beside.is_empty():
+        return chosen, lost
+    more, again = _chosen(beside.select(shared.columns), rules)
+    return pl.concat([chosen, more]), pl.concat([lost, again])
+
+
+def _reached() -> pl.Expr:
+    """Whether a record lies no farther than a minute from one of its run and side that counts.
+
+    All of a run do where one that counts does not tell how long it lasted, so that it may have lasted through it.
+    """
+    best, place = pl.col("_best"), ("_run", "_side")
+    endless = (best & pl.col("duration").is_null() & (pl.col("accounting") != "delta")).any().over(place)
+    before = pl.when(best).then(end_time()).cum_max().forward_fill().over(place)
+    after = pl.when(best).then("_begin").backward_fill().over(place)
+    near = (pl.col("_begin") - before <= _SKEW).fill_null(False) | (after - end_time() <= _SKEW).fill_null(False)
+    return endless | near
 
 
 def _with_transport(flows: pl.DataFrame) -> pl.DataFrame:
@@ -85,12 +117,17 @@ def _by_side(runs: pl.DataFrame) -> pl.DataFrame:
     seen = {
         s: pl.any_horizontal(pl.col(c).fill_null(0) > 0 for c in BYTES if c.endswith(f"_{s}")) for s in ("in", "out")
     }
-    runs = runs.with_columns(_in=seen["in"], _out=seen["out"], _side=side_told())
-    any_seen, both_seen = (pl.any_horizontal("_in", "_out"), pl.all_horizontal("_in", "_out"))
-    both_told = ~any_seen.any().over("_run") & (pl.col("_side") == "both").any().over("_run")
-    one = pl.when("_in").then(pl.lit("in")).when(any_seen.any().over("_run")).then(pl.lit("out")).otherwise("_side")
-    whole = both_seen.any().over("_run") | both_told
+    runs = runs.with_columns(_in=seen["in"], _out=seen["out"], _told=side_told())
+    both = pl.col("_in") & pl.col("_out")
+    of_run = runs.group_by("_run").agg(  # Cheaper than windows: most runs have two records.
+        _any=(pl.col("_in") | pl.col("_out")).any(), _both=both.any(), _whole=(pl.col("_told") == "both").any()
+    )
+    runs = runs.join(of_run, on="_run", how="left", maintain_order="left")
+    whole = pl.col("_both") | (~pl.col("_any") & pl.col("_whole"))
+    one = pl.when("_in").then(pl.lit("in")).when("_any").then(pl.lit("out")).otherwise("_told")
     runs = runs.with_columns(_side=pl.when(whole).then(pl.lit("both")).otherwise(one))
+    if runs.select((pl.col("_side") == "both").all()).item():
+        return runs
     apart = (pl.col("_side") != pl.col("_side").first()).any().over("_run")
     unseen = [
         pl.when(apart & (pl.col("_side") != side) & (pl.col(c) == 0)).then(None).otherwise(c).alias(c)

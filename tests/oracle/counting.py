@@ -208,6 +208,31 @@ def begun(rows: list[Row], window: dt.timedelta) -> Any:
     return begin
 
 
+def saw(row: Row, way: str) -> bool:
+    return any((row[c] or 0) > 0 for c in BYTES if c.endswith(way))
+
+
+def by_side(run: list[Row]) -> Iterator[list[Row]]:
+    """Records that are judged together, without zeros for what they did not see."""
+    ways = [[saw(r, way) for way in ("_in", "_out")] for r in run]
+    seen = any(any(w) for w in ways)
+    sides = ["both" if all(w) else "in" if w[0] else "out" for w in ways] if seen else [side(r) for r in run]
+    if "both" in sides or len(set(sides)) < 2:
+        yield run
+        return
+    for this, other in (("in", "_out"), ("out", "_in")):
+        unseen = [c for c in COUNTS if c.endswith(other)]
+        mine = [r for s, r in zip(sides, run, strict=True) if s == this]
+        yield [r | {c: None for c in unseen if r[c] == 0} for r in mine]
+
+
+def near(row: Row, counted: Row, begin: Any) -> bool:
+    if counted["duration"] is None and counted["accounting"] != "delta":
+        return True
+    apart = max(begin(row) - end(counted), begin(counted) - end(row))
+    return bool(apart <= MINUTE)
+
+
 def one_sensor(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...], edges: Any = ()) -> list[Row]:
     def seen_at(row: Row) -> bool:
         return has_ends(row) or (row["start_time"] is not None and row["reporter"] is not None)
@@ -221,9 +246,6 @@ def one_sensor(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...], 
         known = [any(row[f"{n}_bytes_{s}"] is not None for s in ("in", "out")) for n in LAYERS[:2]]
         return 0 if known[0] else 1 if known[1] else 2
 
-    def saw(row: Row, way: str) -> bool:
-        return any((row[c] or 0) > 0 for c in BYTES if c.endswith(way))
-
     def rank(seen: list[Row]) -> Any:
         name = [(v is None, v or "") for v in pick(seen[0], OBSERVER)]
         wishes = min(min(wish(r["dvc"]), wish(r["source"])) for r in seen)
@@ -231,23 +253,22 @@ def one_sensor(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...], 
         parts = any(r["accounting"] == "delta" for r in seen)
         return (not whole, wishes, min(layer(r) for r in seen), -sum(weight(r, edges or ()) for r in seen), parts, name)
 
-    for run in runs([r for r in rows if seen_at(r)], lambda r: pick(r, KEY), MINUTE, begun(rows, window)):
-        ways = {id(r): [saw(r, way) for way in ("_in", "_out")] for r in run}
-        if any(any(w) for w in ways.values()):
-            sides = {n: "both" if all(w) else "in" if w[0] else "out" for n, w in ways.items()}
-        else:
-            sides = {id(r): side(r) for r in run}
-        by_side = "both" not in sides.values()
-        chosen = []
-        for part in groups(run, lambda r, ways=sides, apart=by_side: ways[id(r)] if apart else ""):
-            chosen += [(sides[id(r)], r) for r in min(groups(part, lambda r: pick(r, OBSERVER)), key=rank)]
-        if by_side and len(set(sides.values())) == 2:
-            other = {"in": "_out", "out": "_in"}
-            chosen = [
-                (s, {c: None if v == 0 and c in COUNTS and c.endswith(other[s]) else v for c, v in r.items()})
-                for s, r in chosen
-            ]
-        kept += [r for _, r in chosen]
+    first = begun(rows, window)
+    begins = {order(r): first(r) for r in rows if r["start_time"] is not None}
+
+    def begin(row: Row) -> dt.datetime:
+        return begins[order(row)]
+
+    left = [r for r in rows if seen_at(r)]
+    while left:
+        beside: list[Row] = []
+        for run in runs(left, lambda r: pick(r, KEY), MINUTE, begin):
+            for mine in by_side(run):
+                counted = min(groups(mine, lambda r: pick(r, OBSERVER)), key=rank)
+                kept += counted
+                others = [r for r in mine if not any(r is c for c in counted)]
+                beside += [r for r in others if not any(near(r, c, begin) for c in counted)]
+        left = beside
     return kept
 
 

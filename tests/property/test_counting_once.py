@@ -46,13 +46,30 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
     return row
 
 
+@st.composite
+def stretches(draw: st.DrawFn) -> dict[str, Any]:
+    """Of one session, whose sensors take turns."""
+    row = draw(records()) | {
+        "src_ip": ENDS[0][0],
+        "src_port": ENDS[0][1],
+        "dest_ip": ENDS[1][0],
+        "dest_port": ENDS[1][1],
+    }
+    row |= {"transport": "tcp", "orientation": "native", "uid": None, "record_id": None}
+    return row | {"accounting": draw(st.sampled_from(["delta", "delta", "final"]))}
+
+
 def comparable(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     names = ("source_line", "start_time", "duration", "src_ip", "dest_ip", "orientation", "dvc", *COUNTS)
     return sorted(tuple(str(r[n]) for n in names) for r in rows)
 
 
 @settings(max_examples=examples(90))
-@given(st.lists(records(), max_size=9), st.sampled_from([(), ("t2",), ("edge", "t1")]), st.booleans())
+@given(
+    st.lists(records(), max_size=9) | st.lists(stretches(), min_size=4, max_size=9),
+    st.sampled_from([(), ("t2",), ("edge", "t1")]),
+    st.booleans(),
+)
 def test_every_record_is_counted_as_the_rules_say(
     rows: list[dict[str, Any]], sensors: tuple[str, ...], cut: bool
 ) -> None:

@@ -4,32 +4,12 @@ import datetime as dt
 import itertools
 from typing import Any
 
-import polars as pl
 import pytest
 
 from pipeline.counting.attribution import Attribution
 from pipeline.counting.layers import choose_layer, layers_of
 from pipeline.counting.once import Dropped, count_once, needs_sessions
-from pipeline.counting.records import Rules
-from pipeline.sources.base import RAW
-
-NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
-SCHEMA = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String())])
-COMMON = {
-    **{"source": "core", "source_file": "a.log", "source_line": 1, "dvc": "tap", "uid": "C1", "start_time": NOON},
-    **{"src_ip": "198.51.100.7", "src_port": 50_000, "dest_ip": "192.0.2.10", "dest_port": 993, "transport": "tcp"},
-    **{"duration": 10, "ip_bytes_in": 100, "ip_bytes_out": 10, "accounting": "final"},
-}
-
-
-def flows(*changes: dict[str, Any]) -> pl.DataFrame:
-    """Raw flows that differ from a common one as told; lines are numbered."""
-    return pl.DataFrame([COMMON | {"source_line": n} | c for n, c in enumerate(changes, 1)], schema=SCHEMA)
-
-
-def kept(*changes: dict[str, Any]) -> list[int]:
-    return sorted(count_once(flows(*changes))[0]["source_line"].to_list())
-
+from tests.pipeline.counting.raw_flows import HALF_IN, HALF_OUT, NOON, after, flows, kept, total
 
 INTERIM = {"accounting": "cumulative"}
 
@@ -122,7 +102,8 @@ def test_alike_samples_of_packets_count_as_often_as_one_file_has_them(sample: di
 
 @pytest.mark.parametrize("other", [{"duration": 1}, {"packets_in": 2, "sampling_rate": None}, {"accounting": "final"}])
 def test_alike_records_of_more_than_a_packet_are_one(other: dict[str, Any]) -> None:
-    assert kept(*[SAMPLE | TOLD | other] * 2) == [1]
+    """Told by their bytes, as stretches that count twice are one flow, too."""
+    assert total(*[SAMPLE | TOLD | other] * 2) == (1, SAMPLE["ip_bytes_in"], 0)
 
 
 def test_drops_are_counted_by_kind() -> None:
@@ -150,6 +131,11 @@ PAYLOAD = NO_IP | {"payload_bytes_in": 80, "payload_bytes_out": 8}
 
 def test_ip_bytes_count_where_the_source_has_any() -> None:
     assert layer({}, PAYLOAD) == [(100, 10, "ip"), (None, None, "ip")]
+
+
+@pytest.mark.parametrize(("unknown", "counted"), [("ip_bytes_in", (None, 10)), ("ip_bytes_out", (100, None))])
+def test_a_source_that_tells_one_direction_only_has_its_layer(unknown: str, counted: tuple[int | None, ...]) -> None:
+    assert layer({unknown: None, "other_bytes_in": 7, "other_bytes_out": 7}) == [(*counted, "ip")]
 
 
 def test_payload_counts_where_there_are_no_ip_bytes_at_all() -> None:
@@ -187,164 +173,23 @@ def test_a_record_that_knows_both_directions_takes_nothing_from_its_repetitions(
     assert dropped == Dropped(duplicates=1)
 
 
-def total(*changes: dict[str, Any], rules: Rules | None = None) -> tuple[int, int, int]:
-    """(flows, bytes in, bytes out) over all layers."""
-    found = count_once(flows(*changes), rules or Rules())[0]
-    sides = [
-        pl.sum_horizontal(pl.col(f"{n}_bytes_{s}").sum() for n in ("ip", "payload", "other")) for s in ("in", "out")
-    ]
-    return (found.height, *found.select(a=sides[0], b=sides[1]).row(0))
-
-
-def after(seconds: float) -> dict[str, Any]:
-    return {"start_time": NOON + dt.timedelta(seconds=seconds)}
-
-
-@pytest.mark.parametrize("other", [{"dvc": "tap-2"}, {"source": "edge"}, {"reporter": "dest"}])
-def test_a_flow_that_two_sensors_saw_counts_once_as_the_one_that_saw_more(other: dict[str, Any]) -> None:
-    other = other | {"uid": "X"} | after(1)
-    assert total({}, other | {"ip_bytes_in": 300}) == (1, 300, 10)
-    assert total({}, other | {"ip_bytes_in": 30}) == (1, 100, 10)
-    assert count_once(flows({}, other))[1] == Dropped(other_sensors=1)
-
-
-@pytest.mark.parametrize(
-    ("transports", "counted"),
-    [
-        (("tcp", "unknown"), [1]),
-        (("unknown", "udp"), [1]),
-        (("tcp", "udp"), [1, 2]),
-        (("tcp", "udp", "unknown"), [1, 2, 3]),
-    ],
-)
-def test_a_sensor_that_tells_no_transport_tells_of_the_only_one_between_the_same_ports(
-    transports: tuple[str, ...], counted: list[int]
-) -> None:
-    """Such as a table without its column; between ports that QUIC and TLS share it is not known which."""
-    seen = [{"dvc": f"t{n}", "transport": t, "ip_bytes_in": 900 - n} for n, t in enumerate(transports)]
-    found, _ = count_once(flows(*seen))
-    assert sorted(found["source_line"]) == counted
-    assert set(found["transport"]) >= set(transports) - {"unknown"}
-
-
-def test_a_preferred_sensor_counts_although_it_saw_less() -> None:
-    seen = ({}, {"dvc": "tap-2", "ip_bytes_in": 30})
-    assert total(*seen, rules=Rules(sensors=("tap-2",))) == (1, 30, 10)
-    assert total(*seen, rules=Rules(sensors=("tap", "tap-2"))) == (1, 100, 10)
-
-
-def test_ip_bytes_count_before_the_larger_frames_of_another_sensor() -> None:
-    frames = {"source": "edge", "ip_bytes_in": None, "ip_bytes_out": None, "other_bytes_in": 500, "other_bytes_out": 50}
-    assert total({}, frames) == (1, 100, 10)
-
-
-FRAMES = {"ip_bytes_in": None, "ip_bytes_out": None, "other_bytes_in": 500, "other_bytes_out": 50}
-
-
-@pytest.mark.parametrize("half", [{"ip_bytes_in": None}, {"ip_bytes_in": 0}, {"ip_bytes_out": None}])
-@pytest.mark.parametrize("rules", [Rules(), Rules(sensors=("core",))])
-def test_a_sensor_that_saw_one_direction_gives_way_to_one_that_saw_both(half: dict[str, Any], rules: Rules) -> None:
-    found, _ = count_once(flows(half, FRAMES | {"source": "edge"}), rules)
-    assert found.select("source", "other_bytes_in", "other_bytes_out").rows() == [("edge", 500, 50)]
-
-
-@pytest.mark.parametrize("again", [{"payload_bytes_in": 99, "payload_bytes_out": 9}, {"total_bytes": 109}])
-def test_who_saw_more_is_told_by_one_layer_and_no_sum_is_added_to_its_parts(again: dict[str, Any]) -> None:
-    less = {"source": "edge", "ip_bytes_in": 99, "ip_bytes_out": 10} | again
-    assert total({}, less) == (1, 100, 10)
-
-
-def test_of_two_that_saw_as_much_the_one_that_tells_the_whole_counts() -> None:
-    part = {"accounting": "delta", "uid": None, "source": "a", "ip_bytes_in": 50, "ip_bytes_out": 5}
-    found, _ = count_once(flows({"source": "z", "duration": 120_000_000}, part, part | after(60)))
-    assert found.select("source", "ip_bytes_in").rows() == [("z", 100)]
-
-
-@pytest.mark.parametrize("rule", ["start", "end"])
-def test_days_on_both_sides_of_a_midnight_choose_one_sensor_although_each_sees_some_of_its_stretches(rule: Any) -> None:
-    part = {"accounting": "delta", "source": "a", "duration": 3_600 * 10**6 - 1, "ip_bytes_in": 50, "ip_bytes_out": 5}
-    whole = {"source": "z", "duration": 3 * 3_600 * 10**6, "ip_bytes_in": 120, "ip_bytes_out": 10}
-    hours = [part | after(3_600 * n) for n in range(3)]
-    for midnight, seen in ((3_600, (hours[:2], hours)), (7_200, (hours, hours[1:]))):
-        edge = NOON + dt.timedelta(seconds=midnight)
-        days = [
-            Attribution(edge - dt.timedelta(days=1), edge, rule),
-            Attribution(edge, edge + dt.timedelta(days=1), rule),
-        ]
-        found = [count_once(flows(whole, *rows), within=d)[0] for d, rows in zip(days, seen, strict=True)]
-        assert pl.concat(found).select("source", "ip_bytes_in").rows() == [("z", 120)]
-
-
-def test_a_total_gives_way_to_counters_of_both_directions() -> None:
-    asa = FRAMES | {"source": "asa", "other_bytes_in": None, "other_bytes_out": None, "total_bytes": 550}
-    found, _ = count_once(flows(asa, FRAMES | {"source": "edge"}))
-    assert found["other_bytes_in"].to_list() == [500]
-
-
-def test_the_same_ports_used_again_later_are_another_flow_even_for_another_sensor() -> None:
-    assert total({}, {"dvc": "tap-2"} | after(61)) == (2, 200, 20)
-    assert total({}, {"dvc": "tap-2"} | after(60)) == (1, 100, 10)
-
-
-def test_stretches_that_a_router_met_twice_count_once_although_their_times_differ() -> None:
-    came = {"accounting": "delta", "uid": None, "ip_bytes_out": None}
-    left = came | {"reporter": "src"}
-    assert total(came, left | after(0.004), came | after(60), left | after(60.004)) == (1, 200, 0)
-    assert total(came, came | after(60), {**left, "ip_bytes_in": None, "ip_bytes_out": 10}) == (1, 200, 10)
-
-
-REPORT: dict[str, Any] = {"accounting": "delta", "duration": None, "dvc": "nsg", "uid": None, "reporter": "dest"}
-
-
-def test_reports_of_what_came_since_the_one_before_tell_of_what_other_sensors_saw_in_between() -> None:
-    reports = [REPORT | after(300), REPORT | after(600) | {"ip_bytes_in": 40}]
-    whole = {"duration": 600_000_000, "ip_bytes_in": 140, "ip_bytes_out": 20}
-    assert total(whole, *reports) == (1, 140, 20)
-    # Parts that lie more than a minute apart, of which the second report tells two.
-    parts = [{}, {"uid": "C2", "ip_bytes_in": 30} | after(310), {"uid": "C3", "ip_bytes_in": 10} | after(540)]
-    assert total(*parts, *reports)[1] == 140
-    assert total(*parts, reports[0], reports[1] | {"ip_bytes_in": 60})[1] == 160
-    assert total({}, REPORT | after(661)) == (2, 200, 20)
-
-
-def test_both_ends_report_of_a_session_at_times_of_their_own() -> None:
-    far = REPORT | {"reporter": "src", "dvc": "nsg-2"}
-    assert total(REPORT | after(300), far | after(420), REPORT | after(600), far | after(720)) == (1, 200, 20)
-
-
-@pytest.mark.parametrize("unknown", [{"src_port": None}, {"src_port": None, "dest_port": None}])
-def test_both_ends_of_a_flow_may_tell_of_it_without_ports(unknown: dict[str, Any]) -> None:
-    near, far = ({"reporter": r, "dvc": r, "uid": r, "accounting": "delta"} | unknown for r in ("src", "dest"))
-    assert total(near, far | after(1)) == (1, 100, 10)
-    assert total(near, near | after(1)) == (2, 200, 20)
-    assert total(near | {"reporter": None}, far | {"reporter": None}) == (2, 200, 20)
-
-
-HALF_OUT = {"ip_bytes_in": None, "uid": None}
-HALF_IN = {"ip_bytes_out": None, "uid": None}
-
-
-def test_each_sensor_that_saw_one_direction_only_gives_its_own() -> None:
-    assert total(HALF_OUT, HALF_IN | {"dvc": "tap-2"}) == (1, 100, 10)
-
-
-def test_sensors_on_both_ways_of_a_flow_that_come_and_goes_apart_give_each_what_they_saw() -> None:
-    out, back = {"ip_bytes_in": 0, "packets_in": 0}, {"dvc": "tap-2", "uid": "X", "ip_bytes_out": 0} | after(0.01)
-    assert total(out, back) == (1, 100, 10)
-    assert total(out | {"ip_bytes_out": 900}, back) == (1, 100, 900)
-    assert total(out, back | {"source": "edge"}) == (2, 100, 10)
-    assert total(out, back, {"dvc": "tap-3", "uid": "Y", "ip_bytes_out": 12}) == (1, 100, 12)
-    assert total(out, out | {"dvc": "tap-2", "uid": "X"}) == (1, 0, 10)
-    nothing = {"ip_bytes_in": 0, "ip_bytes_out": 0}
-    assert total(nothing, nothing | {"dvc": "tap-2", "uid": "X"}) == (1, 0, 0)
-    assert total(nothing | {"dvc": "tap-3"}, out, back) == (1, 100, 10)
-
-
 def test_two_directions_are_joined_within_the_window_and_not_beyond_it() -> None:
     assert total(HALF_OUT, HALF_IN | after(600)) == (1, 100, 10)
     assert total(HALF_OUT, HALF_IN | after(601)) == (2, 100, 10)
     found, dropped = count_once(flows(HALF_OUT | after(5), HALF_IN))
     assert (found["start_time"].item(), found["duration"].item(), dropped) == (NOON, 5_000_010, Dropped(paired=1))
+
+
+@pytest.mark.parametrize("accounting", ["final", "delta"])
+def test_records_without_ports_are_not_brought_together(accounting: str) -> None:
+    halves = [h | {"src_port": None, "accounting": accounting} for h in (HALF_OUT, HALF_IN)]
+    assert total(*halves) == (2, 100, 10)
+
+
+def test_a_half_gives_way_to_a_whole_record_that_has_bytes() -> None:
+    half = {"ip_bytes_out": None}
+    assert total(half, {"ip_bytes_in": 70}) == (1, 70, 10)
+    assert total(half, {"ip_bytes_in": 0, "ip_bytes_out": 0})[1] == 100
 
 
 def test_a_half_without_its_other_half_keeps_the_side_unknown() -> None:
@@ -358,6 +203,14 @@ def test_stretches_of_a_session_add_up_to_one_flow_in_both_directions() -> None:
     assert total(*records) == (1, 300, 10)
     assert count_once(flows(*records))[1] == Dropped(paired=1, merged=2)
     assert total(HALF_IN | stretch, HALF_IN | stretch | after(601)) == (2, 200, 0)
+
+
+def test_what_a_sensor_missed_in_a_later_stretch_is_missed_of_the_session() -> None:
+    """Payload of such a session is unknown."""
+    parts = [PAYLOAD | {"accounting": "delta", "missed_bytes": n} | after(60 * n) for n in (0, 5)]
+    found, _ = count_once(flows(*parts))
+    assert found.select("payload_bytes_in", "missed_bytes").rows() == [(160, 5)]
+    assert choose_layer(found).select("bytes_in", "bytes_layer").rows() == [(None, "payload")]
 
 
 def test_a_stretch_is_told_twice_only_when_all_its_counters_agree() -> None:

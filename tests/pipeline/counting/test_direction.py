@@ -63,6 +63,9 @@ TURNED: dict[str, Any] = {"src_port": 993, "dest_port": 50_000, "server": "src"}
         ([(ENOUGH - 1, TURNED)], "unproved"),
         ([(ENOUGH, {}), (ENOUGH, {"src_port": 25, "dest_port": 25})], "right"),
         ([(ENOUGH, {}), (ENOUGH, {"dest_port": 443} | SWAPPED)], "right"),
+        ([(ENOUGH, SWAPPED), (3 * ENOUGH, {"dest_port": 25})], "swapped"),
+        ([(ENOUGH - 1, {}), (ENOUGH, {"bytes_out": None})], "unproved"),
+        ([(ENOUGH - 1, {}), (ENOUGH, {"server": "src"})], "unproved"),
     ],
 )
 def test_at_its_limits_a_verdict_is_the_one_that_is_told(

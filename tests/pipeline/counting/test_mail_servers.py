@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.counting.mail_servers import CLIENTS, KEPT, Servers, of_day
+from pipeline.counting.mail_servers import CLIENTS, KEPT, WORKED, Servers, of_day
 from pipeline.schemas import UTC_TIME
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
@@ -87,6 +87,21 @@ def test_a_scan_of_many_addresses_keeps_few_and_the_busiest_among_them() -> None
     servers.take(frame(busy))
     assert len(servers.as_list()) == KEPT
     assert next(of_day(servers.as_list(), "2026-10-01"))["address"] == "203.0.113.9"
+
+
+def test_of_a_block_of_too_many_servers_those_with_most_clients_stay_and_then_those_with_most_bytes() -> None:
+    scan = [(NOON, "10.9.9.9", f"198.51.{n // 250}.{n % 250}", 25, 60) for n in range(600)]
+    large = [(NOON, "10.9.9.9", "203.0.113.8", 25, 10**9)]
+    shared = [(NOON, f"10.0.0.{n}", "203.0.113.9", 993, 1) for n in range(2)]
+    servers = Servers()
+    for _ in range(2):
+        servers.take(frame(scan[:150] + large + shared + scan[150:300]))
+    servers.take(frame(scan[300:450]))
+    servers.take(frame(scan[450:]))
+    assert [s["address"] for s in of_day(servers.as_list(), "2026-10-01")][:2] == ["203.0.113.9", "203.0.113.8"]
+    for at in range(0, 600, 100):
+        servers.take(frame(scan[at : at + 100]))
+        assert len(servers.found) <= 4 * WORKED
 
 
 def test_the_day_is_that_of_the_site() -> None:
