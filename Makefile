@@ -26,7 +26,6 @@ $(STAMP): requirements.lock pyproject.toml
 	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
 	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable . ; \
 	fi
-	$(PY) -c 'import assets.build, great_expectations, dagster._daemon.cli, dagster_webserver.cli' >/dev/null
 	touch $(STAMP)
 
 setup: $(STAMP) ## create .venv from the lock
@@ -38,6 +37,7 @@ ui: $(STAMP) ## open the demo site in the Dagster UI on 127.0.0.1
 	.venv/bin/nilometer --site demo-site ui
 
 test: $(STAMP) lint ## set up, then lint, types and all fast tests
+	@$(PY) -c 'import assets.build, great_expectations, dagster._daemon.cli, dagster_webserver.cli' # Compiled once.
 	$(MAKE) --no-print-directory --output-sync=target -j5 types test-parts test-runs test-more-runs test-whole
 
 # All groups at once, as runs of the daemon wait more than they work; types take one processor a minute. The longest
