@@ -33,6 +33,18 @@ GATEWAY = (
     "tcp-flags", "region", "flow-direction", "pkt-src-aws-service", "pkt-dst-aws-service",
 )  # fmt: skip
 """The default fields of a transit gateway's log, version 6, which CloudWatch delivers without a header."""
+EVERY = (
+    *DEFAULT, "vpc-id", "subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr",
+    "region", "az-id", "sublocation-type", "sublocation-id",
+    "pkt-src-aws-service", "pkt-dst-aws-service", "flow-direction", "traffic-path",
+)  # fmt: skip
+"""All fields up to version 5 in the order of AWS' page; the first 21 are those of version 3, the first 25 of 4."""
+SHOWN = (
+    "version", "vpc-id", "subnet-id", "instance-id", "interface-id", "account-id", "type", "srcaddr", "dstaddr",
+    "srcport", "dstport", "pkt-srcaddr", "pkt-dstaddr", "protocol", "bytes", "packets", "start", "end", "action",
+    "tcp-flags", "log-status",
+)  # fmt: skip
+"""The custom layout that AWS' page shows records of sessions in, with bytes before packets."""
 
 _NAMES = {
     "ts": "start",
@@ -107,7 +119,26 @@ GATEWAY_LINE = (
     r"\d{9,11} \d{9,11} (?:OK|NODATA|SKIPDATA|-)(?: \S+){10}\r?$"
 )
 """A record of a transit gateway in its default layout."""
-LAYOUTS = ((DEFAULT_LINE, DEFAULT), (GATEWAY_LINE, GATEWAY))
+_PLACE, _KIND = r"(?:vpc-\w+|-) (?:subnet-\w+|-) (?:i-\w+|-)", r"(?:IPv4|IPv6|EFA|-)"
+_STATUS, _TIMES, _ACTION = r"(?:OK|NODATA|SKIPDATA|-)", r"\d{9,11} \d{9,11}", r"[A-Z-]+"
+_VERSION_3 = DEFAULT_LINE.removesuffix(r"\r?$") + rf" {_PLACE} {_COUNT} {_KIND} {_ADDRESS} {_ADDRESS}"
+_VERSION_4 = _VERSION_3 + r" (?:[a-z]+(?:-[a-z]+)+-\d|-)(?: \S+){3}"
+_VERSION_5 = _VERSION_4 + rf"(?: \S+){{2}} (?:ingress|egress|-) {_COUNT}"
+_SHOWN_LINE = (
+    rf"^\d{{1,2}} {_PLACE} eni-\w+ \S+ {_KIND} {_ADDRESS} {_ADDRESS} {_COUNT} {_COUNT} {_ADDRESS} {_ADDRESS} "
+    rf"{_COUNT} {_COUNT} {_COUNT} {_TIMES} {_ACTION} {_COUNT} {_STATUS}"
+)
+_ORDERS = {
+    "vpc_version_3": (_VERSION_3, EVERY[:21], "all fields of version 3 in AWS' order"),
+    "vpc_version_4": (_VERSION_4, EVERY[:25], "all fields of version 4 in AWS' order"),
+    "vpc_version_5": (_VERSION_5, EVERY, "all fields of version 5 in AWS' order"),
+    "vpc_shown": (_SHOWN_LINE, SHOWN, "the layout of AWS' examples of sessions"),
+}
+LAYOUTS = (
+    (DEFAULT_LINE, DEFAULT),
+    (GATEWAY_LINE, GATEWAY),
+    *((line + r"\r?$", fields) for line, fields, _ in _ORDERS.values()),
+)
 """Lines whose layout is known without a header, and their fields."""
 _EXPORTED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
 """What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream."""
@@ -249,7 +280,7 @@ VPC_TEXT = Form(
     flags_tell=True,
     idle=frozenset(("end", "proto", "interface", "attachment", "direction", "tcp_flags")),
     note="pkt-srcaddr and pkt-dstaddr are the ends, srcaddr and dstaddr their translations. NODATA is nothing, "
-    "SKIPDATA is traffic that the log lost, REJECT was blocked. A custom format needs its header.",
+    "SKIPDATA is traffic that the log lost, REJECT was blocked. Other custom formats need their header.",
 )
 VPC_CSV = replace(
     VPC_TEXT,
@@ -264,12 +295,22 @@ VPC_CSV = replace(
     columns=None,
     blanks=True,
 )
-VPC_GATEWAY = replace(
-    VPC_TEXT,
-    name="vpc_gateway",
-    contract=replace(VPC_TEXT.contract, records="as text; a transit gateway's default layout without its header"),
-    marks=re.compile(b"(?m:^(?:" + _EXPORTED[1:].encode() + b")?" + GATEWAY_LINE[1:].encode() + b")"),
-    decoder=delimited(replace(_LAYOUT, columns=GATEWAY)),
-    refuse=None,
-    columns=None,
+
+
+def _headless(name: str, line: str, fields: tuple[str, ...], what: str) -> Form:
+    """Records in an order that is known without a header."""
+    return replace(
+        VPC_TEXT,
+        name=name,
+        contract=replace(VPC_TEXT.contract, records=f"as text; {what} without its header"),
+        marks=re.compile(b"(?m:^(?:" + _EXPORTED[1:].encode() + b")?" + line[1:].encode() + b")"),
+        decoder=delimited(replace(_LAYOUT, columns=fields)),
+        refuse=None,
+        columns=None,
+    )
+
+
+HEADLESS = (
+    _headless("vpc_gateway", GATEWAY_LINE, GATEWAY, "a transit gateway's default layout"),
+    *(_headless(name, line + r"\r?$", fields, what) for name, (line, fields, what) in _ORDERS.items()),
 )

@@ -18,10 +18,10 @@ from pipeline.sources.formats.vpc import (
     DEFAULT,
     FIELDS,
     HEADER_LINE,
+    HEADLESS,
     LAYOUTS,
     REMEDY,
     VPC_CSV,
-    VPC_GATEWAY,
     VPC_TEXT,
     cannot_hold,
     missing,
@@ -180,14 +180,18 @@ def _parsed_one(text: str) -> pl.Series | None:
 
 
 def _with_messages(fields: pl.DataFrame, *, first: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Records with the fields that their message holds in the default layout; those that are in no layout, as rejects.
+    """Records with the fields that their message holds in a known layout; those that are in none, as rejects.
 
     The message comes first in an envelope, where a filter may have named the fields; else what is structured does.
     """
+    untold = fields["message"].is_not_null()
     for line, layout in LAYOUTS:
-        told = pl.col("message").str.contains(line).fill_null(False)
-        if not fields.select(told.any()).item():
+        if not untold.any():
+            break
+        told = fields["message"].str.contains(line).fill_null(False)
+        if not told.any():
             continue
+        untold &= ~told
         cells = fields.select(pl.when(told).then(pl.col("message").str.split(" ")).alias("m"))["m"]
         held = {o: cells.list.get(layout.index(s[0])) for o, s in FIELDS.items() if s[0] in layout}
         fields = fields.with_columns(
@@ -245,4 +249,4 @@ VPC_JSON = replace(
     json=True,
     numbers_records=True,
 )
-VPC = (VPC_TEXT, VPC_CSV, VPC_GATEWAY, VPC_JSON)
+VPC = (VPC_TEXT, VPC_CSV, *HEADLESS, VPC_JSON)
