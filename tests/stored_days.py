@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from pipeline.schemas import DAILY_TRAFFIC
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC
 from pipeline.site import Site, open_site
 from pipeline.stored.stages import make_baseline, make_scores, make_surge
 from tests.worlds import CONFIG, SEED, day
@@ -48,4 +49,18 @@ def stored_site(
             make_surge(site, day(n), lambda _site, _day: "verified")
     make_baseline(site, day(days - 1))
     make_scores(site, day(days - 1))
+    return site
+
+
+PRUNED = dt.date(2026, 11, 27)
+
+
+def pruned_site(folder: Path) -> Site:
+    """A site with one day, whose alerts and scores were pruned."""
+    (folder / "nilometer.yaml").write_text(CONFIG, encoding="utf-8")
+    site = open_site(folder)
+    for table in (DAILY_TRAFFIC, ANOMALY_SCORES, ALERTS):
+        site.storage.write_day(table, day(0), table.empty(), inputs={})
+    for table in (ANOMALY_SCORES, ALERTS):
+        site.storage.prune_day(table.name, day(0), PRUNED)
     return site

@@ -53,21 +53,28 @@ def _chosen(shared: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFr
 
     A session may go over from one sensor to another, as where a router takes the place of its neighbour.
     """
+    chosen: list[pl.DataFrame] = []
+    lost: list[pl.DataFrame] = []
+    left = shared
+    while not left.is_empty():
+        runs, left = _best_of_runs(left, rules)
+        for part, found in zip((chosen, lost), split(runs, pl.col("_best")), strict=True):
+            part.append(found.select(shared.columns))
+    return pl.concat(chosen), pl.concat(lost)
+
+
+def _best_of_runs(shared: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(records with whether their sensor is the best of their run, those that lie beside all of the best sensor's)."""
     runs = _by_side(in_runs(shared, KEY, _SKEW, "_begin"))
     best = _ranked(runs, rules).unique(("_run", "_side"), keep="first", maintain_order=True)
     best = best.select("_run", "_side", *OBSERVER, _best=pl.lit(value=True))
     runs = runs.join(best, on=("_run", "_side", *OBSERVER), how="left", nulls_equal=True, maintain_order="left")
-    beside = runs.clear()
     third = runs.filter(pl.col("_run") == pl.col("_run").shift(2))["_run"].unique()
-    if len(third):  # In a run of two, one reaches to the other.
-        longer, runs = split(runs, pl.col("_run").is_in(third.implode()))
-        beside, longer = split(longer, pl.col("_best").is_null() & ~_reached())
-        runs = pl.concat([runs, longer])
-    chosen, lost = (f.select(shared.columns) for f in split(runs, pl.col("_best")))
-    if beside.is_empty():
-        return chosen, lost
-    more, again = _chosen(beside.select(shared.columns), rules)
-    return pl.concat([chosen, more]), pl.concat([lost, again])
+    if third.is_empty():  # In a run of two, one reaches to the other.
+        return runs, shared.clear()
+    longer, runs = split(runs, pl.col("_run").is_in(third.implode()))
+    beside, longer = split(longer, pl.col("_best").is_null() & ~_reached())
+    return pl.concat([runs, longer]), beside.select(shared.columns)
 
 
 def _reached() -> pl.Expr:

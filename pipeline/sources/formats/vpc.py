@@ -109,36 +109,34 @@ REMEDY = "Add these fields to the log's format, and deliver it with its header."
 
 _ADDRESS = r"(?:[0-9a-fA-F.:]+|-)"
 _COUNT = r"(?:\d+|-)"
-DEFAULT_LINE = (
-    rf"^\d{{1,2}} \S+ \S+ {_ADDRESS} {_ADDRESS} {_COUNT} {_COUNT} {_COUNT} {_COUNT} {_COUNT} "
-    r"\d{9,11} \d{9,11} [A-Z-]+ (?:OK|NODATA|SKIPDATA|-)\r?$"
-)
-"""A record in the default layout, and hardly anything else."""
-GATEWAY_LINE = (
-    rf"^\d{{1,2}} TransitGateway(?: \S+){{14}} {_ADDRESS} {_ADDRESS} {_COUNT} {_COUNT} {_COUNT} {_COUNT} {_COUNT} "
-    r"\d{9,11} \d{9,11} (?:OK|NODATA|SKIPDATA|-)(?: \S+){10}\r?$"
-)
-"""A record of a transit gateway in its default layout."""
+_TIMES, _STATUS = r"\d{9,11} \d{9,11}", r"(?:OK|NODATA|SKIPDATA|-)"
 _PLACE, _KIND = r"(?:vpc-\w+|-) (?:subnet-\w+|-) (?:i-\w+|-)", r"(?:IPv4|IPv6|EFA|-)"
-_STATUS, _TIMES, _ACTION = r"(?:OK|NODATA|SKIPDATA|-)", r"\d{9,11} \d{9,11}", r"[A-Z-]+"
-_VERSION_3 = DEFAULT_LINE.removesuffix(r"\r?$") + rf" {_PLACE} {_COUNT} {_KIND} {_ADDRESS} {_ADDRESS}"
+_END = r"\r?$"
+_VERSION_2 = (
+    rf"^\d{{1,2}} \S+ \S+ {_ADDRESS} {_ADDRESS} {_COUNT} {_COUNT} {_COUNT} {_COUNT} {_COUNT} "
+    rf"{_TIMES} [A-Z-]+ {_STATUS}"
+)
+_VERSION_3 = _VERSION_2 + rf" {_PLACE} {_COUNT} {_KIND} {_ADDRESS} {_ADDRESS}"
 _VERSION_4 = _VERSION_3 + r" (?:[a-z]+(?:-[a-z]+)+-\d|-)(?: \S+){3}"
 _VERSION_5 = _VERSION_4 + rf"(?: \S+){{2}} (?:ingress|egress|-) {_COUNT}"
-_SHOWN_LINE = (
+_GATEWAY = (
+    rf"^\d{{1,2}} TransitGateway(?: \S+){{14}} {_ADDRESS} {_ADDRESS} {_COUNT} {_COUNT} {_COUNT} {_COUNT} {_COUNT} "
+    rf"{_TIMES} {_STATUS}(?: \S+){{10}}"
+)
+_SHOWN = (
     rf"^\d{{1,2}} {_PLACE} eni-\w+ \S+ {_KIND} {_ADDRESS} {_ADDRESS} {_COUNT} {_COUNT} {_ADDRESS} {_ADDRESS} "
-    rf"{_COUNT} {_COUNT} {_COUNT} {_TIMES} {_ACTION} {_COUNT} {_STATUS}"
+    rf"{_COUNT} {_COUNT} {_COUNT} {_TIMES} [A-Z-]+ {_COUNT} {_STATUS}"
 )
+DEFAULT_LINE = _VERSION_2 + _END
+"""A record in the default layout, and hardly anything else."""
 _ORDERS = {
-    "vpc_version_3": (_VERSION_3, EVERY[:21], "all fields of version 3 in AWS' order"),
-    "vpc_version_4": (_VERSION_4, EVERY[:25], "all fields of version 4 in AWS' order"),
-    "vpc_version_5": (_VERSION_5, EVERY, "all fields of version 5 in AWS' order"),
-    "vpc_shown": (_SHOWN_LINE, SHOWN, "the layout of AWS' examples of sessions"),
+    "vpc_gateway": (_GATEWAY + _END, GATEWAY, "a transit gateway's default layout"),
+    "vpc_version_3": (_VERSION_3 + _END, EVERY[:21], "all fields of version 3 in AWS' order"),
+    "vpc_version_4": (_VERSION_4 + _END, EVERY[:25], "all fields of version 4 in AWS' order"),
+    "vpc_version_5": (_VERSION_5 + _END, EVERY, "all fields of version 5 in AWS' order"),
+    "vpc_shown": (_SHOWN + _END, SHOWN, "the layout of AWS' examples of sessions"),
 }
-LAYOUTS = (
-    (DEFAULT_LINE, DEFAULT),
-    (GATEWAY_LINE, GATEWAY),
-    *((line + r"\r?$", fields) for line, fields, _ in _ORDERS.values()),
-)
+LAYOUTS = ((DEFAULT_LINE, DEFAULT), *((line, fields) for line, fields, _ in _ORDERS.values()))
 """Lines whose layout is known without a header, and their fields."""
 _EXPORTED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
 """What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream."""
@@ -310,7 +308,4 @@ def _headless(name: str, line: str, fields: tuple[str, ...], what: str) -> Form:
     )
 
 
-HEADLESS = (
-    _headless("vpc_gateway", GATEWAY_LINE, GATEWAY, "a transit gateway's default layout"),
-    *(_headless(name, line + r"\r?$", fields, what) for name, (line, fields, what) in _ORDERS.items()),
-)
+HEADLESS = tuple(_headless(name, *order) for name, order in _ORDERS.items())

@@ -1,6 +1,8 @@
 """Of flows that several sensors saw, the records of one count, and of several what only they saw."""
 
 import datetime as dt
+import inspect
+import sys
 from typing import Any
 
 import polars as pl
@@ -183,3 +185,15 @@ def test_sensors_on_both_ways_of_a_flow_that_come_and_goes_apart_give_each_what_
     nothing = {"ip_bytes_in": 0, "ip_bytes_out": 0}
     assert total(nothing, nothing | {"dvc": "tap-2", "uid": "X"}) == (1, 0, 0)
     assert total(nothing | {"dvc": "tap-3"}, out, back) == (1, 100, 10)
+
+
+def test_a_session_that_goes_from_sensor_to_sensor_is_counted_however_often_it_does() -> None:
+    """Each sees more than the one before, so that they are chosen one by one from the last."""
+    seen = [STRETCH | after(60 * n) | {"dvc": f"tap-{n}", "ip_bytes_in": 100 + n} for n in range(160)]
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 70)
+    try:
+        found = total(*seen)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert found[:2] == (1, sum(100 + n for n in range(1, 160, 2)))
