@@ -50,6 +50,7 @@ _FIELDS = {
     "resp_pkts": _cim("packets_in"),
     "orig_pkts": _cim("packets_out"),
     "system": _cim("dvc", "interface_id", "dvc_ip", "host"),
+    "reporter": _cim("vd", "vsys"),
     "action": _cim("action"),
     "preview": ("preview",),
     "stack": ("protocol_stack", "result.protocol_stack"),
@@ -145,7 +146,7 @@ _JSON = Form(
         "no_ends": lambda: pl.col("src").is_null() & _kept(),
         "preview": lambda: ~_kept(),
     },
-    idle=frozenset(("uid", "proto", "service", "system", "end")),
+    idle=frozenset(("uid", "proto", "service", "system", "reporter", "end")),
     note=_NOTE,
 )
 _LAYOUT = Layout(

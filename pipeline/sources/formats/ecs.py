@@ -88,7 +88,8 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
         .then(pl.lit("src"))
         .when(side.is_in(["dest", "dest_gateway", "ingress", "inbound"]))
         .then(pl.lit("dest"))
-        .otherwise(pl.when(~one_way).then(pl.col("vlan").cast(pl.String)))  # Packetbeat and Suricata keep VLANs apart.
+        # Packetbeat and Suricata keep VLANs apart, firewalls their virtual systems.
+        .otherwise(pl.when(~one_way).then(pl.col("part_of").cast(pl.String)))
         .alias("reporter"),
         pl.when(pl.col("end").is_null()).then((lasted / units).cast(duration)).alias("duration"),
     ]
@@ -234,7 +235,14 @@ _FIELDS: json_lines.Fields = {
     "side": ("gcp.vpcflow.reporter", "googlecloud.vpcflow.reporter", "network.direction"),
     "received_by": ("netflow.post_nat_destination_ipv4_address",),
     "received_port": ("netflow.post_napt_destination_transport_port",),
-    "vlan": ("network.vlan.id", "flow.vlan", "suricata.eve.vlan", "vlan"),
+    "part_of": (
+        "network.vlan.id",
+        "flow.vlan",
+        "suricata.eve.vlan",
+        "vlan",
+        "fortinet.firewall.vd",
+        "panw.panos.virtual_sys",
+    ),
     "tcp_flags": ("aws.vpcflow.tcp_flags", "netflow.tcp_control_bits"),
     "status": ("aws.vpcflow.log_status",),
     "final": ("flow.final",),
@@ -365,7 +373,7 @@ _JSON = Form(
             "service",
             "system",
             "side",
-            "vlan",
+            "part_of",
             "tcp_flags",
             "eve_flags",
             "octets",

@@ -76,10 +76,11 @@ _CEF = {
     "devid": "deviceExternalId",
     "transip": "sourceTranslatedAddress",
     "tranip": "destinationTranslatedAddress",
+    "vd": f"{_OWN}vd",
 }
 """Keys of ours -> the patterns of those of CEF."""
 _JSON_KEYS = {
-    **{key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type", "subtype")},
+    **{key: (key,) for key in (*_KEYS, *sum(_INSTEAD.values(), ()), "type", "subtype", "vd")},
     "shipped": ("itime", "_time", "@timestamp"),
 }
 """With the times of who received or shipped a record that lacks its own."""
@@ -166,9 +167,18 @@ class FortinetDecoder(Stateless):
         old = {key: name for key, name in _OLD.items() if traffic[key].has_nulls()}
         traffic = key_values.values(traffic, "text", list(old.values()))
         traffic = traffic.with_columns(pl.coalesce(key, name).alias(key) for key, name in old.items())
+        traffic = traffic.with_columns(_domain(traffic["text"]).alias("vd"))
         fields = traffic.with_columns(_times(self.zone)).select("source_line", "raw", "kind", *_fields())
         others = good.filter((pl.col("kind") != "traffic").fill_null(value=True)).select("source_line", "raw", "kind")
         return pl.concat([fields, others], how="diagonal")
+
+
+def _domain(text: pl.Series) -> pl.Expr:
+    """The virtual domain of plain lines, which most devices have one of: then it is looked for as it stands."""
+    first = text.head(1).str.extract(r" (vd=[^ ]+) ").to_list()
+    if first and first[0] and text.str.contains(f" {first[0]} ", literal=True).all():
+        return pl.lit(first[0].removeprefix("vd=").strip('"'))
+    return key_values.value("text", "vd")
 
 
 @dataclass
@@ -250,6 +260,7 @@ def _fields() -> list[pl.Expr]:
         pl.coalesce("devname", "devid").alias("system"),
         moved[0].alias("src_nat"),
         moved[1].alias("dest_nat"),
+        pl.col("vd").alias("reporter"),  # Each virtual domain that a session passes logs it.
         (message.is_in(_INTERIM) | unnumbered).fill_null(value=False).alias("interim"),
         pl.col("action").str.to_lowercase().is_in(_BLOCKED).fill_null(value=False).alias("blocked"),
         (message.is_in(_BEGINS) | (pl.col("action") == "start")).fill_null(value=False).alias("begin"),

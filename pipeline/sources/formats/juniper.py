@@ -46,6 +46,8 @@ _PLAIN = (
     + r" .*? (?P<proto>\d+) \S+ \S+ \S+ (?P<uid>\d+) (?P<orig_pkts>\d+)\((?P<orig_ip_bytes>\d+)\) "
     r"(?P<resp_pkts>\d+)\((?P<resp_ip_bytes>\d+)\) (?P<duration>\d+)(?:\s|$)"
 )
+_WITHIN = r'_LS(?: \[\S+ logical-system-name="|: Lsys )([^\s":]+)'
+"""The logical system that tells of a session; each that a session passes does."""
 _ABSENT = ("N/A", "None", "UNKNOWN", "")
 
 
@@ -86,6 +88,7 @@ class JuniperDecoder(Stateless):
             syslog.as_text(pl.col("time") - lasted * 1_000_000).alias("ts"),
             syslog.as_text(pl.col("time")).alias("write_ts"),
             syslog.host(pl.col("raw")).alias("system"),
+            pl.col("raw").str.extract(_WITHIN).alias("reporter"),
             pl.col("service").str.strip_prefix("junos-"),
             *moved,
         )
@@ -130,7 +133,7 @@ JUNIPER = Form(
         "one a session, RT_FLOW_SESSION_CLOSE",
     ),
     marks=re.compile(
-        rb"\bRT_FLOW_SESSION_(?:CLOSE|CREATE|DENY)(?:_LS)?(?:: session |(?: \[junos@))"
+        rb"\bRT_FLOW_SESSION_(?:CLOSE|CREATE|DENY)(?:_LS)?(?:: (?:Lsys \S+: )?session |(?: \[junos@))"
         rb"|\bAPPTRACK_SESSION_[A-Z_]+(?:: AppTrack |(?: \[junos@))"
     ),
     strong=True,

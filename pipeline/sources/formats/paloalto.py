@@ -31,6 +31,7 @@ COLUMNS = {
     "src_nat": 9,
     "dest_nat": 10,
     "service": 14,
+    "reporter": 15,
     "session": 22,
     "src_port": 24,
     "dest_port": 25,
@@ -45,7 +46,9 @@ COLUMNS = {
     "device": 52,
     "precise": 102,
 }
-"""Our name of a field -> its place, counted from 0; the columns are only ever added to at the end."""
+"""Our name of a field -> its place, counted from 0; the columns are only ever added to at the end.
+
+Each virtual system that a session passes logs it."""
 
 _WIDTH = max(COLUMNS.values()) + 1
 _LEAST = 38
@@ -58,6 +61,8 @@ _BEHIND = rf'^.*?("?[^\s",]*"?,{_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,.*)$'
 _RECORD = rf'(?:^|[\s",]){_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,'
 _TRAFFIC = rf'^{_CELL},{_STAMP},{_CELL},"?TRAFFIC"?,'
 _CELLS = r'^(?:[^",]*|"(?:[^"]|"")*")(?:,(?:[^",]*|"(?:[^"]|"")*"))*$'
+_TWICE = "an end or a byte counter that is given twice"
+_UNTOLD = "no subtype, so that an ended session is like one that begins"
 _BLOCKED = ("deny", "drop", "drop-icmp", "drop icmp", "reset-client", "reset-server", "reset-both", "block")
 
 
@@ -81,11 +86,16 @@ class PaloAltoDecoder(Stateless):
         lines = lines.with_columns(
             traffic=paloalto_headed.traffic().fill_null(value=False), twice=paloalto_headed.told_twice()
         )
-        bad = lines.filter(pl.col("traffic") & pl.col("twice")).with_columns(
-            fault=pl.lit("an end or a byte counter that is given twice")
-        )
-        broken = rejected(bad, reason, "fault")
         records = paloalto_headed.records(lines.filter(pl.col("traffic") & ~pl.col("twice")))
+        untold = records.filter(pl.col("subtype").is_null())
+        bad = pl.concat(
+            [
+                lines.filter(pl.col("traffic") & pl.col("twice")).select("source_line", "raw", fault=pl.lit(_TWICE)),
+                untold.select("source_line", "raw", fault=pl.lit(_UNTOLD)),
+            ]
+        )
+        broken = rejected(bad.sort("source_line"), reason, "fault")
+        records = records.filter(pl.col("subtype").is_not_null())
         fields = _settled(records, records["offset"], self.zone).with_columns(type=pl.lit("TRAFFIC"))
         others = lines.filter(~pl.col("traffic")).select("source_line", "raw", type=pl.lit("other"))
         return Decoded(pl.concat([fields, others], how="diagonal"), broken)
@@ -264,6 +274,7 @@ _EXPORT = Layout(
         "serial": ["serial #", "serial number", "serial"],
         "session": ["session id", "sessionid"],
         "device": ["device name", "device_name"],
+        "reporter": ["virtual system", "vsys"],
         "src": ["source address", "source ip", "source", "src"],
         "dest": ["destination address", "destination ip", "destination", "dst"],
         "src_port": ["source port", "sport"],

@@ -26,6 +26,7 @@ _FIELDS = {
     "serial": ("DeviceSN",),
     "session": ("SessionID",),
     "device": ("DeviceName",),
+    "reporter": ("VirtualLocation", "VirtualSystemName"),
     "src": ("SourceAddress",),
     "dest": ("DestinationAddress",),
     "src_port": ("SourcePort",),

@@ -58,6 +58,7 @@ CEF: Names = {
     "number2": ("DeviceCustomNumber2", "FieldDeviceCustomNumber2"),
     "number3": ("DeviceCustomNumber3", "FieldDeviceCustomNumber3"),
     "label3": ("DeviceCustomNumber3Label",),
+    "string3": ("DeviceCustomString3",),
     "string4": ("DeviceCustomString4",),
     "more": ("AdditionalExtensions",),
 }
@@ -165,9 +166,10 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
 
 
 def _common(fields: pl.DataFrame) -> pl.DataFrame:
-    """Records of CommonSecurityLog, whose ends of IPv6 may stand where CEF has them."""
+    """Records of CommonSecurityLog, whose ends of IPv6 may stand where CEF has them, with the virtual system."""
     ends = [pl.coalesce(end, f"{end}_v6").alias(end) for end in ("src", "dest")]
-    return as_vendors_mean(fields.with_columns(*ends).drop("src_v6", "dest_v6"))
+    within = pl.coalesce(_extension(f"{_OWN}vd"), pl.when(_vendor("palo alto")).then("string3"))
+    return as_vendors_mean(fields.with_columns(*ends, reporter=within).drop("src_v6", "dest_v6"))
 
 
 def _thousandth(column: str) -> pl.Expr:

@@ -25,7 +25,16 @@ PLAIN = f"{HEAD}RT_FLOW_SESSION_CLOSE: session closed TCP FIN: {ENDS} junos-imap
 TAGGED = PLAIN.replace(ENDS, f"{ENDS} 0x0").replace(MOVED, f"{MOVED} 0x0").replace("None None", "N/A N/A N/A N/A")
 
 
-@pytest.mark.parametrize("line", [STRUCTURED, PLAIN, TAGGED, STRUCTURED.replace("_CLOSE ", "_CLOSE_LS ")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        STRUCTURED,
+        PLAIN,
+        TAGGED,
+        STRUCTURED.replace("_CLOSE ", "_CLOSE_LS "),
+        PLAIN.replace("_CLOSE: ", "_CLOSE_LS: Lsys LS1: "),
+    ],
+)
 def test_what_came_from_the_server_are_bytes_in(line: str) -> None:
     assert detect(f"{line}\n".encode(), "auto", "x") == "juniper"
     row = only(read("juniper", line))

@@ -16,9 +16,9 @@ from tests.real_files import GOLDEN, SAMPLES, needs_samples
 CLIENT, SERVER = "10.1.0.11", "192.0.2.25"
 PLACES = {
     "received": 1, "serial": 2, "type": 3, "subtype": 4, "generated": 6, "src": 7, "dest": 8, "src_nat": 9,
-    "dest_nat": 10, "rule": 11, "user": 12, "app": 14, "session": 22, "repeat": 23, "sport": 24, "dport": 25,
-    "proto": 29, "action": 30, "bytes": 31, "sent": 32, "back": 33, "start": 35, "elapsed": 36, "category": 37,
-    "pkts_sent": 44, "pkts_back": 45, "device": 52, "precise": 102,
+    "dest_nat": 10, "rule": 11, "user": 12, "app": 14, "vsys": 15, "session": 22, "repeat": 23, "sport": 24,
+    "dport": 25, "proto": 29, "action": 30, "bytes": 31, "sent": 32, "back": 33, "start": 35, "elapsed": 36,
+    "category": 37, "pkts_sent": 44, "pkts_back": 45, "device": 52, "precise": 102,
 }  # fmt: skip
 RECORD = {
     "received": "2026/11/20 00:20:00", "serial": "007200001056", "type": "TRAFFIC", "subtype": "end",

@@ -28,6 +28,19 @@ LEEF = (
     "srcPostNAT=0.0.0.0|dstPostNAT=0.0.0.0|usrName=|Application=imap|SessionID=22751|srcPort=50001|dstPort=993|proto=tcp|"
     "action=allow|totalBytes=7100|dstBytes=5900|srcBytes=1200|StartTime=2026/11/20 08:59:04|ElapsedTime=56|dstPackets=6"
 )
+LEEF_2 = (
+    f"{HEAD}LEEF:2.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1.6|allow|x7C|ProfileToken=0x0|"
+    "TimeReceived=2026/11/20 09:00:00|DeviceSN=007|cat=TRAFFIC|SubType=end|devTime=Nov 20 2026 08:00:00 GMT|"
+    "src=10.1.0.11|dst=10.9.0.25|Rule=mail|Application=imap|SessionID=22751|srcPort=50001|dstPort=993|proto=tcp|"
+    "Bytes=7100|srcBytes=1200|dstBytes=5900|SessionStartTime=2026/11/20 08:59:04|SessionDuration=56|dstPackets=6"
+)
+SERVICE_LEEF = (
+    "988 <14>1 2026-11-20T08:00:09.328Z stream logforwarder - panwlogs - "
+    "LEEF:2.0|Palo Alto Networks|Next Generation Firewall|10.1|allow|\t|TimeReceived=2026-11-20T08:00:09.000000Z\t"
+    "DeviceSN=007\tcat=traffic\tSubType=end\tdevTime=2026-11-20T08:00:00.000000Z\tsrc=10.1.0.11\tdst=10.9.0.25\t"
+    "Application=imap\tVirtualLocation=vsys1\tSessionID=22751\tsrcPort=50001\tdstPort=993\tproto=tcp\tAction=allow\t"
+    "srcBytes=1200\tdstBytes=5900\tSessionStartTime=2026-11-20T07:59:04.000000Z\tSessionDuration=56\tDeviceName=fw1"
+)
 FORTI = (
     f"{HEAD}CEF:0|Fortinet|Fortigate|v7.4.3|00013|traffic:forward close|3|deviceExternalId=FGT1 "
     "FTNTFGTlogid=0000000013 "
@@ -56,6 +69,8 @@ def told(row: dict[str, Any]) -> tuple[Any, ...]:
         ("paloalto", PAN),
         ("paloalto", SERVICE),
         ("paloalto", LEEF),
+        ("paloalto", LEEF_2),
+        ("paloalto", SERVICE_LEEF),
         ("paloalto", LEEF.replace("|cat=", "|\tcat=").replace("|src", "\tsrc").replace("|dst", "\tdst")),
         ("fortinet", FORTI),
         ("fortinet", ANALYZER),
@@ -98,6 +113,9 @@ def test_ids_ports_after_translation_and_the_device_are_kept() -> None:
         ("paloalto", SERVICE.replace("|end|", "|deny|").replace("act=allow", "act=drop"), "blocked"),
         ("paloalto", PAN.replace("in=1200 out=5900 ", ""), "no_counters"),
         ("paloalto", SERVICE.replace("TRAFFIC|end", "THREAT|url"), None),
+        ("paloalto", LEEF_2.replace("SubType=end", "SubType=start"), "begin"),
+        ("paloalto", LEEF_2.replace("|allow|", "|reset-both|"), "blocked"),
+        ("paloalto", SERVICE_LEEF.replace("Action=allow", "Action=deny"), "blocked"),
         ("fortinet", FORTI.replace("act=close", "act=deny"), "blocked"),
         ("fortinet", SPELLED_OUT.replace("action=close", "action=deny"), "blocked"),
         ("fortinet", FORTI.replace("0000000013", "0000000015"), "begin"),
@@ -119,6 +137,11 @@ def test_interim_records_of_a_fortigate_are_cumulative() -> None:
 def test_an_end_or_a_counter_that_is_given_twice_cannot_be_believed(encoding: str, line: str, again: str) -> None:
     account = read(encoding, f"{line} msg=x{again}").account
     assert (account.flows, dict(account.quarantined)) == (0, {"bad_line": 1})
+
+
+def test_a_session_that_may_as_well_begin_as_have_ended_is_set_aside() -> None:
+    account = read("paloalto", LEEF_2.replace("SubType=end|", ""), LEEF_2).account
+    assert (account.flows, account.ignored, dict(account.quarantined)) == (1, 0, {"bad_line": 1})
 
 
 def test_lines_of_both_kinds_keep_their_order() -> None:
