@@ -39,6 +39,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "write_ts": ("_write_ts", "write_ts"),
     "system": ("_system_name", "system_name", "@system", "_node_name"),
     "path": ("_path", "path", "_stream", "@stream"),
+    "vlan": ("id.ctx.vlan", "id_ctx_vlan"),  # Only where Zeek keeps connections of other VLANs apart.
 }
 """Our short name of each conn field and the spellings that Zeek, Corelight and shippers write."""
 
@@ -88,6 +89,7 @@ TYPED = pl.Schema(
         "resp_ip_bytes": pl.Int64,
         "system": pl.String,
         "path": pl.String,
+        "vlan": pl.String,
     }
 )
 """A conn record with typed values: ts and write_ts in epoch microseconds, duration in seconds."""
@@ -96,7 +98,6 @@ TYPED = pl.Schema(
 _BEYOND = {
     "other_layer": pl.String,
     "total_bytes": pl.Int64,
-    "reporter": pl.String,
     "record_id": pl.String,
     "sampling_rate": pl.Float64,
     "src_translated_ip": pl.String,
@@ -386,6 +387,7 @@ def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
         pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
         pl.lit("native").alias("orientation"),
         unescape("system").alias("dvc"),
+        pl.col("vlan").alias("reporter"),
         *(pl.lit(None, pl.Int64).alias(f"other_bytes_{side}") for side in ("in", "out")),
         *(pl.lit(None, t).alias(c) for c, t in _BEYOND.items()),
         pl.lit(VENDOR_PRODUCT).alias("vendor_product"),

@@ -26,7 +26,7 @@ _INSIDE = ("$.result._raw", "$.result", "$.event", "$._source", "$.zeek.conn", "
 """Where Splunk's exports and collectors, Elasticsearch's exports, Elastic's shippers and Zeek's writer to Kafka (with
 `tag_json`) put a record."""
 _NOT_PLAIN = ("preview", "result", "event", "_source", "zeek", "conn")
-_IDLE = frozenset(("uid", "proto", "service", "conn_state", "write_ts", "system"))
+_IDLE = frozenset(("uid", "proto", "service", "conn_state", "write_ts", "system", "vlan"))
 """Fields that decide nothing about a flow of nobody watched."""
 
 

@@ -108,7 +108,7 @@ _CSV = replace(
     decoder=lambda _: TableDecoder(_LAYOUT),
     columns=None,
     blanks=True,
-    idle=frozenset(("uid", "proto", "service", "write_ts", "system")),
+    idle=frozenset(("uid", "proto", "service", "write_ts", "system", "vlan")),
 )
 _KINDS = {name: "s" for name in ("uid", "src", "dest", "proto", "service", "conn_state", "system", "path")}
 _KINDS |= {"ts": "t", "write_ts": "t"}

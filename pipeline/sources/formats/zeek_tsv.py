@@ -289,7 +289,7 @@ class ZeekTsvReader:
         times = [_micros(pl.col(c)).alias(c) for c in ("ts", "write_ts")]
         texts = [
             pl.when(~pl.col(c).is_in(self._marks)).then(pl.col(c)).alias(c)
-            for c in ("uid", "proto", "service", "conn_state", "system", "path")
+            for c in ("uid", "proto", "service", "conn_state", "system", "path", "vlan")
         ]
         return frame.select(zeek.TYPED.names()).with_columns(*times, *texts)
 

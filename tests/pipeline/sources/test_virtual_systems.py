@@ -1,4 +1,4 @@
-"""A firewall's virtual systems: each that a session passes logs it, under a number of its own, and one counts."""
+"""Virtual systems of a firewall and VLANs of a sensor: each logs a session under its own number, and one counts."""
 
 import json
 from collections.abc import Callable
@@ -30,6 +30,23 @@ def _documents(dataset: str, system: str, number: str) -> Callable[[str, str], s
 
 def _table(record: dict[str, Any], column: str, value: str) -> Callable[[str, str], str]:
     return lambda name, session: json.dumps(LOG | record | {"ExternalID": session, column: value.format(name)})
+
+
+CONN = {
+    **{"ts": 1_795_132_800.0, "uid": "C1", "id.orig_h": "10.1.0.11", "id.orig_p": 50_001, "id.resp_h": "10.9.0.25"},
+    **{"id.resp_p": 993, "id.ctx.vlan": 10, "proto": "tcp", "conn_state": "SF", "orig_ip_bytes": 600},
+    **{"resp_ip_bytes": 5_900},
+}
+"""A record of Zeek's where it keeps connections of other VLANs apart (`vlan_fivetuple`)."""
+
+
+def _conn(name: str, session: str) -> dict[str, Any]:
+    return CONN | {"id.ctx.vlan": len(name), "uid": session}
+
+
+def _tsv(name: str, session: str) -> str:
+    head = ("#separator \\x09", "#path\tconn", "#fields\t" + "\t".join(CONN))
+    return "\n".join([*head, "\t".join(str(v) for v in _conn(name, session).values())])
 
 
 WRITTEN: dict[str, tuple[str, Callable[[str, str], str]]] = {
@@ -66,6 +83,8 @@ WRITTEN: dict[str, tuple[str, Callable[[str, str], str]]] = {
     "sentinel's pan": ("sentinel_cef", _table(BY_DEVICE, "DeviceCustomString3", "{}")),
     "ecs": ("ecs", _documents("fortinet_firewall.log", "vd", "sessionid")),
     "ecs's pan": ("ecs", _documents("panw_panos.log", "virtual_sys", "flow_id")),
+    "zeek": ("zeek_tsv", _tsv),
+    "zeek's json": ("zeek_json", lambda name, session: json.dumps(_conn(name, session))),
     "cim": (
         "cim_json",
         lambda name, session: json.dumps(
