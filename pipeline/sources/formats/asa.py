@@ -96,6 +96,7 @@ class AsaDecoder:
             syslog.as_text(pl.col("time") - lasted * 1_000_000).alias("ts"),
             syslog.as_text(pl.col("time")).alias("write_ts"),
             lasted.cast(pl.String).alias("duration"),
+            pl.lit("teardown").alias("reporter"),  # An FTD tells a connection's event beside it, which knows more.
         ).drop("h", "m", "s", "key", "time")
 
     def _times(self, lines: pl.DataFrame) -> pl.DataFrame:

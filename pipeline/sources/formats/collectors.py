@@ -127,6 +127,7 @@ _IPFIX: json_lines.Fields = {
     "received_port": _ipfix("postNAPTDestinationTransportPort"),
     "forwarding": _ipfix("forwardingStatus"),
     "way": _ipfix("flowDirection"),
+    "vlan": _ipfix("vlanId", "dot1qVlanId"),
     "event": _ipfix("firewallEvent"),
     "flow": _ipfix("flowId"),
     "asa": _ipfix("initiatorOctets", "responderOctets"),
@@ -141,16 +142,30 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
 
     The source of a record of both directions is who sent its first packet, unless elements name the initiator.
     """
-    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel", "asa")
+    names = (
+        "forwarding",
+        "sampling",
+        "src_nat",
+        "dest_nat",
+        "tcp_flags",
+        "way",
+        "write_ts",
+        "event",
+        "nsel",
+        "asa",
+        "vlan",
+    )
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
-    both = pl.col("sent").is_null() & pl.col("asa").is_null()
+    one_way = pl.col("sent").is_not_null()
+    both = ~one_way & pl.col("asa").is_null()
+    within = pl.when(~one_way).then(pl.col("vlan").cast(pl.String))  # YAF keeps VLANs apart unless told otherwise.
     return fields.with_columns(
         *(pl.when(~pl.col(c).is_in(NOWHERE)).then(pl.col(c)).alias(c) for c in ("src_nat", "dest_nat")),
         received_by="dest_nat",
         initiator=pl.coalesce(initiator(pl.col("tcp_flags"), pl.lit(value=False)), pl.when(both).then(told_by_ports())),
         sampling=pl.when(rate > 0).then(rate),
-        reporter=leaving("way", pl.col("sent").is_not_null()),
+        reporter=pl.coalesce(leaving("way", one_way), within),
         **_times(fields),
     )
 
@@ -342,7 +357,7 @@ _YAF = replace(
                 **{"ts": ("start-time",), "end": ("end-time",), "proto": ("proto",)},
                 **{"src": ("sip",), "src_port": ("sp",), "dest": ("dip",), "dest_port": ("dp",)},
                 **{"orig_ip_bytes": ("oct",), "resp_ip_bytes": ("roct",)},
-                **{"orig_pkts": ("pkt",), "resp_pkts": ("rpkt",)},
+                **{"orig_pkts": ("pkt",), "resp_pkts": ("rpkt",), "vlan": ("tag",)},
             },
             header=re.compile(r"(?i)^\s*start-time\s*\|"),
             delimiter="|",

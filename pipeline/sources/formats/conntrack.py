@@ -38,6 +38,8 @@ _ENDED = (
 )
 _TIME = r"\[(\d{9,10}\.\d+)\s*\]"
 _LASTED = r" delta-time=(\d+)"
+_ZONE = r" zone(?:-orig)?=(\d+)"
+"""A part of the machine's table: what a switch of virtual machines passes on has an entry in several."""
 
 
 @dataclass
@@ -68,6 +70,7 @@ def _records(found: pl.DataFrame) -> pl.DataFrame:
         write_ts=syslog.as_text(logged),
         duration=lasted.cast(pl.String),
         uid=pl.col("raw").str.extract(r" id=(\d+)\s*$"),
+        reporter=pl.col("raw").str.extract(_ZONE),
         system=syslog.host(pl.col("raw")),
         src_nat=pl.when(pl.col("back_dest") != pl.col("src")).then("back_dest"),
         dest_nat=pl.when(pl.col("back_src") != pl.col("dest")).then("back_src"),

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.counting.once import Dropped, count_once
+from tests.pipeline.sources.formats.test_conntrack import ENDED
 from tests.pipeline.sources.formats.test_fortinet import forti
 from tests.pipeline.sources.formats.test_juniper import PLAIN, STRUCTURED
 from tests.pipeline.sources.formats.test_paloalto import pan
@@ -83,6 +84,10 @@ WRITTEN: dict[str, tuple[str, Callable[[str, str], str]]] = {
     "sentinel's pan": ("sentinel_cef", _table(BY_DEVICE, "DeviceCustomString3", "{}")),
     "ecs": ("ecs", _documents("fortinet_firewall.log", "vd", "sessionid")),
     "ecs's pan": ("ecs", _documents("panw_panos.log", "virtual_sys", "flow_id")),
+    "conntrack": (
+        "conntrack",
+        lambda name, session: ENDED.replace("id=77", f"zone={len(name)} id={session}"),
+    ),
     "zeek": ("zeek_tsv", _tsv),
     "zeek's json": ("zeek_json", lambda name, session: json.dumps(_conn(name, session))),
     "cim": (

@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.counting.once import count_once
 from pipeline.sources.formats import asa
 from pipeline.sources.registry import detect
 from tests.examples import examples
@@ -190,6 +192,16 @@ def test_a_connection_event_tells_the_bytes_of_each_direction() -> None:
     other_name = event().replace("%FTD-", "%NGIPS-")
     assert detect(f"{other_name}\n".encode(), "auto", "x") == "asa"
     assert read("asa", other_name).rows["other_bytes_in"].to_list() == [5_900]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_teardown_gives_way_to_the_event_of_the_same_connection(late: bool) -> None:
+    teardown = torn(first="10.1.0.11/40001", last="192.0.2.25/993").replace("ASA-", "FTD-")
+    lines = [event(), teardown.replace("0:01:00 bytes", "0:00:55 bytes")]
+    read_rows = read("asa", *(lines[::-1] if late else lines)).rows
+    found, dropped = count_once(read_rows.with_columns(source=pl.lit("s"), source_file=pl.lit("f")))
+    assert (found["other_bytes_in"].to_list(), found["total_bytes"].to_list()) == ([5_900], [None])
+    assert dropped.other_sensors == 1
 
 
 def test_an_event_that_a_management_center_relays_is_the_same() -> None:

@@ -337,6 +337,21 @@ def test_the_table_of_yafscii_tells_both_directions() -> None:
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00.250000+00:00", 60_000_000)
 
 
+def test_a_flow_that_yaf_met_in_two_vlans_counts_once() -> None:
+    start = 1_795_161_600_000
+    flow = SUPER_MEDIATOR["flows"] | {"flowStartMilliseconds": start, "flowEndMilliseconds": start + 9_000}
+    flow |= {"reverseOctetTotalCount": 420}
+    again = flow | {"vlanId": "0x014", "flowStartMilliseconds": start + 1}
+    texts = [json.dumps({"flows": f}) for f in (flow | {"vlanId": "0x00a"}, again)]
+    header = "start-time|end-time|proto|sip|sp|dip|dp|iflags|tag|pkt|oct|rpkt|roct|end-reason"
+    line = f"2026-11-20 08:00:00.250|2026-11-20 08:01:00.250|6|{CLIENT}|50001|{SERVER}|993|S|{{}}|5|420|6|5900|"
+    table = [header, line.format("00a"), line.format("014").replace(".250", ".251")]
+    for parsed in (read("ipfix_json", *texts), read("yaf", *table)):
+        assert parsed.account.flows == 2
+        counted, dropped = count_once(parsed.rows.with_columns(source=pl.lit("s"), source_file=pl.lit("f")))
+        assert (counted["ip_bytes_in"].to_list(), dropped.other_sensors) == ([5_900], 1)
+
+
 @pytest.mark.parametrize(
     ("totals", "received"),
     [
