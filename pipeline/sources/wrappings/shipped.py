@@ -22,8 +22,8 @@ _TIMES = ("@timestamp", "timestamp", "time", "_time", "date", "timereported", "_
           "ISODATE", "DATE", "EventTime")  # fmt: skip
 _LOCAL_TIMES = ("DATE", "timereported", "EventTime")
 """Those that hold the time of the message's header as it stood there: syslog-ng's, rsyslog's, NXLog's."""
-_HOSTS = ("host.name", "host", "hostname", "logsource", "fromhost", "HostName", "Computer", "_HOSTNAME", "HOST",
-          "Hostname")  # fmt: skip
+_HOSTS = ("log.syslog.hostname", "host.name", "host", "hostname", "logsource", "fromhost", "HostName", "Computer",
+          "_HOSTNAME", "HOST", "Hostname", "source")  # fmt: skip
 _TAGS = (
     "syslogtag",
     "syslog-tag",
@@ -36,6 +36,13 @@ _TAGS = (
     "SYSLOG_IDENTIFIER",
     "PROGRAM",
     "SourceName",
+    "appname",
+    "app-name",
+    "app_name",
+    "application_name",
+    "log.syslog.appname",
+    "attributes.appname",
+    "ProcessName",
 )
 _OUTER = ("", "_source.", "result.")
 _HEAD = 48

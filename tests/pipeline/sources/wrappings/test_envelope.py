@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -262,11 +263,30 @@ def test_a_message_without_its_header_has_the_time_and_host_of_its_envelope(
 
 
 @pytest.mark.parametrize(("key", "tag"), [("syslogtag", "%ASA-6-302014:"), ("ident", "ASA-6-302014"),
-                                        ("PROGRAM", "%ASA-6-302014"), ("SourceName", "%ASA-6-302014")])  # fmt: skip
-def test_a_message_s_number_that_a_server_took_for_a_program_is_put_back(key: str, tag: str) -> None:
+                                        ("PROGRAM", "%ASA-6-302014"), ("SourceName", "%ASA-6-302014"),
+                                        ("appname", "%ASA-6-302014"), ("application_name", "%ASA-6-302014"),
+                                        ("log", {"syslog": {"appname": "%ASA-6-302014"}}),
+                                        ("ProcessName", "%ASA-6-302014")])  # fmt: skip
+def test_a_message_s_number_that_a_server_took_for_a_program_is_put_back(key: str, tag: Any) -> None:
     record = json.dumps({"@timestamp": "2026-11-20T10:01:00Z", key: tag, "msg": f" {ASA.partition(': ')[2]}"})
     assert detect(record.encode(), "auto", "x") == "asa@msg"
     assert only(read("asa@msg", record))["total_bytes"] == 6500
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {
+            "host": {"name": "relay"},
+            "log": {"syslog": {"hostname": "fw1"}},
+        },  # Filebeat's, of its own machine and the sender.
+        {"source": "fw1"},  # Graylog's.
+    ],
+)
+def test_a_message_is_of_the_device_that_sent_it(told: dict[str, Any]) -> None:
+    """Firewalls behind each other tell of the same connections, which count once where they are told apart."""
+    record = json.dumps({"@timestamp": "2026-11-20T10:01:00Z", "message": ASA, **told})
+    assert only(read("asa@message", record))["dvc"] == "fw1"
 
 
 @pytest.mark.parametrize(
