@@ -1,13 +1,15 @@
-"""Firepower's connection events as Cisco's eStreamer client eNcore writes them: pairs for Splunk, and CEF.
+"""Firepower's connection events as Cisco's eStreamer clients write them: pairs for Splunk, CEF, and JSON.
 
-Source: eNcore's own adapters, which say what each key holds: of Splunk's pairs `src_bytes` is what the initiator sent
-and `dest_bytes` the responder, of CEF `bytesOut` and `bytesIn`. A connection may be told when it begins and when it
-ends, so that its counters are those since its beginning. Other records (intrusions, files) are not connections.
+Sources: eNcore's own adapters, which say what each key holds: of Splunk's pairs `src_bytes` is what the initiator sent
+and `dest_bytes` the responder, of CEF `bytesOut` and `bytesIn`; the events that Cisco's newer app for Splunk
+(`cisco:sfw:estreamer`) keeps as JSON under the management center's own names. A connection may be told when it begins
+and when it ends, so that its counters are those since its beginning. Other records (intrusions, files) are none.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -16,6 +18,7 @@ from pipeline.addresses import NOWHERE
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
+from pipeline.sources.records import json_decoder
 from pipeline.sources.texts import key_values, syslog
 
 _PAIRS = {
@@ -55,6 +58,28 @@ _CEF = {
     "system": "dvchost",
     "instance": "dvcpid",
     "counter": "externalId",
+}
+_JSON = {
+    "kind": ("EventType",),
+    "ts": ("FirstPacketSecond",),
+    "end": ("LastPacketSecond",),
+    "duration": ("ConnectionDuration",),
+    "src": ("InitiatorIP",),
+    "dest": ("ResponderIP",),
+    "src_port": ("InitiatorPort",),
+    "dest_port": ("ResponderPort",),
+    "src_nat": ("NAT_InitiatorIP",),
+    "dest_nat": ("NAT_ResponderIP",),
+    "proto": ("Protocol",),
+    "service": ("Application",),
+    "orig_ip_bytes": ("InitiatorBytes",),
+    "resp_ip_bytes": ("ResponderBytes",),
+    "orig_pkts": ("InitiatorPackets",),
+    "resp_pkts": ("ResponderPackets",),
+    "action": ("AC_RuleAction",),
+    "system": ("Device", "DeviceUUID", "DeviceIP"),
+    "instance": ("InstanceID",),
+    "counter": ("ConnectionID",),
 }
 _HEADER = r"CEF: ?\d\|Cisco\|Firepower\|[^|]*\|([^|]*)\|[^|]*\|[^|]*\|"
 _CONNECTION = r"^(?:71|RNA:1003:1)$"
@@ -103,13 +128,28 @@ def _connections(lines: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
     found = found.with_columns(c for c in known if c.meta.output_name() != "source_line")
     if "src_v6" in names:
         found = found.with_columns(pl.coalesce(end, f"{end}_v6").alias(end) for end in ("src", "dest"))
-    identity = [pl.col(c).fill_null("") for c in ("system", "instance", "counter", "ts")]
-    return found.with_columns(
+    return found.with_columns(_session(), told=pl.lit(value=True))
+
+
+def _session() -> list[pl.Expr]:
+    """What tells a connection from others, and whether it was refused."""
+    identity = [pl.col(c).cast(pl.String).fill_null("") for c in ("system", "instance", "counter", "ts")]
+    refused = pl.col("action").str.to_lowercase().str.contains("^(?:interactive )?block").fill_null(value=False)
+    return [
         pl.col("service").str.to_lowercase(),
-        uid=pl.concat_str(identity, separator="/"),
-        told=pl.lit(value=True),
-        blocked=pl.col("action").str.to_lowercase().str.contains("^(?:interactive )?block").fill_null(value=False),
-    )
+        pl.concat_str(identity, separator="/").alias("uid"),
+        refused.alias("blocked"),
+    ]
+
+
+def _derived() -> Sequence[pl.Expr]:
+    """Events of JSON, whose ends after translation stand there for all."""
+    moved = [(c, pl.col(f"{c}_nat")) for c in ("src", "dest")]
+    return [
+        *_session(),
+        (pl.col("kind") == "ConnectionEvent").alias("told"),
+        *(pl.when((nat != pl.col(c)) & ~nat.is_in(_UNTOLD)).then(nat).alias(f"{c}_nat") for c, nat in moved),
+    ]
 
 
 def _told() -> pl.Expr:
@@ -147,4 +187,22 @@ _HEADED = replace(
     marks=re.compile(rb"\bCEF: ?\d\|Cisco\|Firepower\|[^|\n]*\|RNA:1003:1\|"),
     decoder=lambda _: EncoreDecoder(cef=True),
 )
-ENCORE = (_KV, _HEADED)
+_EVENTS = replace(
+    _KV,
+    name="encore_json",
+    contract=replace(
+        _KV.contract,
+        bytes_in="ResponderBytes",
+        bytes_out="InitiatorBytes",
+        start="FirstPacketSecond",
+        records="as pairs, in JSON, as Cisco's newer app for Splunk keeps them",
+    ),
+    marks=re.compile(
+        rb'"EventType"\s*:\s*"[A-Z][A-Za-z]*Event"[^{}]*"InitiatorIP"\s*:|'
+        rb'"InitiatorIP"\s*:[^{}]*"EventType"\s*:\s*"[A-Z][A-Za-z]*Event"'
+    ),
+    decoder=json_decoder(_JSON, _derived),
+    json=True,
+    ends_lines=False,
+)
+ENCORE = (_KV, _HEADED, _EVENTS)

@@ -1,5 +1,7 @@
 """Firepower's connections as eNcore writes them: which way their bytes go, their times, and what is no flow."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,17 @@ HEADED = (
 LINES = {"encore": PAIRS, "encore_cef": HEADED}
 
 
+EVENT = {
+    "EventType": "ConnectionEvent", "FirstPacketSecond": 1_795_161_600, "LastPacketSecond": 1_795_161_660,
+    "DeviceUUID": "fp1", "InstanceID": 4, "ConnectionID": 60_183, "AC_RuleAction": "Allow", "InitiatorIP": "10.1.0.11",
+    "ResponderIP": "198.51.100.25", "InitiatorPort": 50_001, "ResponderPort": 993, "Protocol": "tcp",
+    "IngressInterface": "inside", "Application": "IMAPS", "InitiatorPackets": 6, "ResponderPackets": 8,
+    "InitiatorBytes": 420, "ResponderBytes": 5_420, "NAT_InitiatorIP": "203.0.113.9",
+    "NAT_ResponderIP": "198.51.100.25",
+}  # fmt: skip
+LINES["encore_json"] = json.dumps(EVENT)
+
+
 @pytest.mark.parametrize("name", LINES)
 def test_what_the_responder_sent_are_bytes_in(name: str) -> None:
     assert detect(f"{LINES[name]}\n".encode(), "auto", "x") == name
@@ -30,6 +43,21 @@ def test_what_the_responder_sent_are_bytes_in(name: str) -> None:
     assert (row["other_bytes_in"], row["other_bytes_out"], row["transport"], row["app"]) == (5_420, 420, "tcp", "imaps")
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00+00:00", 60_000_000)
     assert (row["accounting"], row["dvc"], row["uid"][:11]) == ("cumulative", "fp1", "fp1/4/60183")
+
+
+def test_events_in_json_know_the_ends_after_translation_and_how_long_they_lasted() -> None:
+    row = only(read("encore_json", LINES["encore_json"]))
+    assert (row["src_translated_ip"], row["dest_translated_ip"], row["packets_in"]) == ("203.0.113.9", None, 8)
+    lasted = {k: v for k, v in EVENT.items() if k != "LastPacketSecond"} | {"ConnectionDuration": 60}
+    assert only(read("encore_json", json.dumps(lasted))) == row
+
+
+def test_in_json_too_all_but_connections_that_were_let_through_are_no_flows() -> None:
+    bare = {k: v for k, v in EVENT.items() if not k.endswith("Bytes")}
+    others = ({"EventType": "IntrusionEvent"}, {"AC_RuleAction": "Block with reset"})
+    parsed = read("encore_json", *(json.dumps(EVENT | more) for more in others), json.dumps(bare))
+    assert (parsed.account.flows, parsed.account.ignored) == (0, 3)
+    assert dict(parsed.account.warnings) == {"blocked": 1, "no_counters": 1}
 
 
 def test_a_blank_before_the_version_of_a_header_changes_nothing() -> None:
@@ -49,7 +77,7 @@ def test_addresses_of_ipv6_have_keys_of_their_own_in_cef() -> None:
     assert ends(only(read("encore_cef", line))) == ("2001:db8::1", 50_001, "2001:db8::25", 993)
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", ["encore", "encore_cef"])
 def test_all_but_connections_that_were_let_through_are_no_flows(name: str) -> None:
     line = LINES[name]
     other = line.replace("rec_type=71", "rec_type=400").replace("RNA:1003:1", "[1:2]")
