@@ -22,6 +22,11 @@ _LOGGED_AT_END = (
     r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall|zscalernss-fw)"
 )
 """Sourcetypes of firewalls that log a session when it ends, which is then its `_time`."""
+_SINCE_BEGINNING = (
+    r"^(?:pan[:_]traffic|(?:fgt|fortigate|fortinet)_traffic|cp_log|opsec|checkpoint|cisco:(?:ftd|firepower|sfw|estreamer))"
+    r"|conn_long"
+)
+"""Sourcetypes that tell of a session when it begins or while it goes on, too, each time with its bytes so far."""
 _ONE_WAY, _COLLECTED = r"vpc_?flow", r"^stream:(?:netflow|sflow)"
 """Sourcetypes of flow logs whose records tell one direction each, so that `bytes` are what the source sent; Splunk
 Stream, as a collector, has them as `bytes_in`, too."""
@@ -110,7 +115,8 @@ def _named(field: str) -> str:
 
 
 def _accounting() -> pl.Expr:
-    return pl.when(pl.col("sent").is_not_null()).then(pl.lit("delta"))
+    so_far = pl.col("kind").str.contains(_SINCE_BEGINNING)
+    return pl.when(pl.col("sent").is_not_null()).then(pl.lit("delta")).when(so_far).then(pl.lit("cumulative"))
 
 
 _NOTE = (

@@ -225,7 +225,8 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
         uid=pl.when(analytics | insights).then(row).otherwise("uid"),
         system=pl.when(vpc).then("interface").otherwise("system"),
         reporter=pl.when(stretch & inbound).then(pl.lit("dest")).when(stretch & ~inbound).then(pl.lit("src")),
-        interim=pl.lit(value=False),
+        # The parsers keep interim and first records, each with its counters so far, and not what tells them apart.
+        interim=fortinet | panos | _vendor("check ?point") | _firepower(),
         stretch=stretch,
         several=pl.lit(value=False),
         begin=pl.col("kind").str.to_lowercase() == "networksessionstart",

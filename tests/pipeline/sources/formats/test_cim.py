@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import polars as pl
 import pytest
 
+from pipeline.counting.once import Dropped, count_once
 from pipeline.errors import SourceError
 from pipeline.sources.registry import detect, format_of
 from pipeline.sources.wrappings.documents import is_document
@@ -131,6 +133,24 @@ def test_firewalls_that_log_a_session_when_it_ends_have_that_as_their_time(time:
     starts = [t.isoformat() for t in parsed.rows["start_time"]]
     assert starts == ["2026-11-19T23:59:40+00:00"] * 5 + ["2026-11-20T00:00:10+00:00"]
     assert set(parsed.rows["duration"]) == {30_000_000}
+
+
+SO_FAR = ((120.123, 120, "2000"), (240.457, 240, "4000"), (300.9, 300, "5900"))
+"""When a FortiGate told of a session that lasts, seconds that it had lasted, and its bytes so far."""
+
+
+@pytest.mark.parametrize("kind", ["fgt_traffic", "pan:traffic", "cp_log", "cisco:sfw:estreamer", "corelight_conn_long"])
+@pytest.mark.parametrize("own", [{"session_id": "77"}, {}])
+def test_what_a_firewall_tells_of_a_session_that_lasts_is_in_its_last_record(kind: str, own: dict[str, str]) -> None:
+    ends_of = {"src": "10.1.0.11", "src_port": "50001", "dest": "10.9.0.25", "dest_port": "993", "sourcetype": kind}
+    begun = 0 if kind.startswith(("pan", "fgt")) else 1
+    told = [
+        {"_time": 1_795_132_800 + at - begun * lasted, "duration": lasted, "bytes_in": so_far, **ends_of, **own}
+        for at, lasted, so_far in SO_FAR
+    ]
+    rows = read("cim_json", *(json.dumps(t) for t in told)).rows
+    found, dropped = count_once(rows.with_columns(source=pl.lit("s"), source_file=pl.lit("f")))
+    assert (found["other_bytes_in"].to_list(), dropped) == ([5_900], Dropped(interim=2))
 
 
 def test_bytes_alone_are_of_both_directions() -> None:

@@ -4,10 +4,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.counting.once import Dropped, count_once
 from pipeline.sources.registry import detect
 from tests.examples import examples
 from tests.pipeline.sources.lines import ends, only, read, read_blocks, read_lines
@@ -156,6 +158,27 @@ STRETCHES = {
     "security groups": MICROSOFT | {"EventProduct": "NSGFlow", "Type": "AzureNetworkAnalytics_CL"},
     "machines": MICROSOFT | {"EventProduct": "VMConnection", "NetworkDuration": 12, "EventEndTime": None} | TURNED,
 }
+
+
+@pytest.mark.parametrize(
+    ("vendor", "product", "unit", "id_of"),
+    [
+        ("Fortinet", "Fortigate", 1, {}),  # The parser keeps no id of a session.
+        ("Palo Alto", "PanOS", 1_000, {"NetworkSessionId": "77"}),
+    ],
+)
+def test_what_asim_s_parsers_keep_of_a_session_that_lasts_is_in_its_last_record(
+    vendor: str, product: str, unit: int, id_of: dict[str, str]
+) -> None:
+    told = []
+    for minute, so_far in ((2, 2_000), (4, 4_000), (5, 5_900)):
+        ended = f"2026-11-20T08:0{minute}:00.{minute}Z"
+        own = {"EventVendor": vendor, "EventProduct": product, "NetworkDuration": minute * 60 * unit, **id_of}
+        told.append(SESSION | own | {"TimeGenerated": ended, "EventStartTime": ended, "EventEndTime": ended,
+                                     "SrcBytes": so_far, "DstBytes": so_far})  # fmt: skip
+    rows = read("sentinel_asim", *(json.dumps(t) for t in told)).rows
+    found, dropped = count_once(rows.with_columns(source=pl.lit("s"), source_file=pl.lit("f")))
+    assert (found["other_bytes_in"].to_list(), dropped) == ([5_900], Dropped(interim=2))
 
 
 @pytest.mark.parametrize("name", STRETCHES)
