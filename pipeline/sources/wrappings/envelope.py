@@ -183,4 +183,4 @@ def _object_at(line: bytes, key: str, inside: str) -> bytes:
     if not inner.startswith(b"{"):
         return line
     inner = b" ".join(inner.splitlines())
-    return shipped.with_own_time(found, inner) if inside == "cim_json" else inner
+    return shipped.with_its_own(found, inner, key) if inside == "cim_json" else inner

@@ -55,6 +55,8 @@ _LOCAL = re.compile(
 _PAIR = re.compile(r"date=\d{4}-\d\d-\d\d|id=\w+")
 _BEHIND_PAIR = ("time=", "sn=")
 _NAMED_ID = re.compile(r"%[A-Z]+-(?:[A-Za-z_]+-)?-?\d-\d{6}")
+_EVENT, _COLLECTED = "event", ("sourcetype", "source", "host")
+"""Where Splunk's HTTP Event Collector has an event, and what it tells of that beside it, and its time."""
 _OWN_TIMES = (b'"_time"', b'"start_time"', b'"timestamp"')
 
 
@@ -83,11 +85,18 @@ def with_time(record: Any, text: str) -> str:
     return f"{time} {host} {text}"
 
 
-def with_own_time(envelope: Mapping[str, msgspec.Raw], inner: bytes) -> bytes:
-    """An object of a record that tells no time, with that of Splunk's HTTP Event Collector around it."""
-    if "time" not in envelope or any(name in inner for name in _OWN_TIMES) or not inner[1:].strip(b" \t}"):
+def with_its_own(envelope: Mapping[str, msgspec.Raw], inner: bytes, key: str) -> bytes:
+    """A record's object with what Splunk's HTTP Event Collector has around it: whose it is, and a time if it has none.
+
+    What the object itself tells of these stands behind it, and counts.
+    """
+    if not inner[1:].strip(b" \t}"):
         return inner
-    return b'{"_time":' + bytes(envelope["time"]) + b"," + inner[1:]
+    around = {name: bytes(envelope[name]) for name in _COLLECTED if name in envelope and key == _EVENT}
+    if "time" in envelope and not any(name in inner for name in _OWN_TIMES):
+        around["_time"] = bytes(envelope["time"])
+    told = b",".join(b'"' + name.encode() + b'":' + value for name, value in around.items())
+    return b"{" + told + b"," + inner[1:] if told else inner
 
 
 def _at(record: Any, path: str) -> Any:

@@ -153,6 +153,22 @@ def test_what_a_firewall_tells_of_a_session_that_lasts_is_in_its_last_record(kin
     assert (found["other_bytes_in"].to_list(), dropped) == ([5_900], Dropped(interim=2))
 
 
+@pytest.mark.parametrize(
+    ("where", "client"), [({"sourcetype": "stream:tcp"}, 420), ({"sourcetype": "bro:conn:json"}, 5_420)]
+)
+def test_what_the_event_collector_says_of_an_event_is_the_event_s(where: dict[str, str], client: int) -> None:
+    """Whose it is decides which way its bytes go, and which of two sensors tells of it."""
+    event = {k: v for k, v in STREAM.items() if k not in ("protocol_stack", "timestamp", "endtime")}
+    event |= {"bytes_in": 420, "bytes_out": 5_420}
+    record = {"time": 1_795_161_600.25, "host": "fw1", **where, "event": event}
+    name = detect(json.dumps(record).encode(), "auto", "x")
+    assert name == "cim_json@{event}"
+    row = only(read(name, json.dumps(record)))
+    assert (row["other_bytes_in"], row["dvc"]) == (5_840 - client, "fw1")
+    own = only(read(name, json.dumps(record | {"event": event | {"sourcetype": "bro:conn:json", "host": "fw2"}})))
+    assert (own["other_bytes_in"], own["dvc"]) == (420, "fw2")
+
+
 def test_bytes_alone_are_of_both_directions() -> None:
     header = "_time,sourcetype,src,src_port,dest,dest_port,bytes,bytes_in,bytes_out,duration"
     ends_of = "1795132810,{},10.1.0.11,50001,10.9.0.25,993"
