@@ -124,7 +124,7 @@ def _read(site: Site, source: SourceSettings, file: FoundFile, options: ReadOpti
             return list(islice(table.read_table(file.path, file.name), 1))
         blocks = stream.blocks(block_bytes=BLOCK_BYTES)
         first = next(blocks, None)
-        encoding = detect(first.data[:HEAD_BYTES], source.format, file.name) if first else None
+        encoding = detect(first.data[:HEAD_BYTES], source.format, file.name, options.header) if first else None
         if first is None or encoding is None:
             return []
         reader = reader_of(encoding)(options)
