@@ -161,6 +161,8 @@ class EnvelopeReader:
             text = shipped.with_time(found, shipped.with_tag(found, text))
         elif self.format in shipped.PAIRED:
             text = shipped.with_tag(found, text)
+        elif (name := shipped.SENSORS.get(self.format)) is not None:
+            text = shipped.with_sensor(found, text, name)
         return text.encode("utf-8", errors="surrogatepass")
 
 

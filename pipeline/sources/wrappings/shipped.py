@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,8 @@ import msgspec
 
 UNTIMED = ("asa", "juniper", "watchguard", "barracuda")
 """Formats whose messages tell no time of their own, or need not."""
+SENSORS = {"zeek": "_node_name", "suricata": "firewall_name"}
+"""Formats whose records mostly do not say which sensor they are of -> the key of that which they ask last."""
 PAIRED = ("fortinet", "sonicwall")
 """Formats whose first pair a syslog server may take for the name of a program."""
 _TIMES = ("@timestamp", "timestamp", "time", "_time", "date", "timereported", "__REALTIME_TIMESTAMP", "TimeGenerated",
@@ -44,6 +47,7 @@ _TAGS = (
     "attributes.appname",
     "ProcessName",
 )
+_NAME = re.compile(r"[\w.-]+")
 _OUTER = ("", "_source.", "result.")
 _HEAD = 48
 """Characters in which a header's time begins, if there is one."""
@@ -80,9 +84,29 @@ def with_time(record: Any, text: str) -> str:
     own = (_local(_at(record, f"{outer}{key}")) for outer in _OUTER for key in _LOCAL_TIMES)
     if (time := next((t for t in chain(told, own) if t), None)) is None:
         return text
+    return f"{time} {_host(record) or '-'} {text}"
+
+
+def _host(record: Any) -> str | None:
+    """The host that an envelope names."""
     names = (_at(record, f"{outer}{key}") for outer in _OUTER for key in _HOSTS)
-    host = next((n for n in names if isinstance(n, str) and re.fullmatch(r"[\w.-]+", n)), "-")
-    return f"{time} {host} {text}"
+    return next((n for n in names if isinstance(n, str) and _NAME.fullmatch(n)), None)
+
+
+def with_sensor(record: Any, text: str, name: str) -> str:
+    """An object's text with the envelope's host as the value of a key, which the object's own of that name replaces."""
+    if not text.startswith('{"'):
+        return text
+    host = record.get("host")
+    host = host.get("name") if isinstance(host, dict) else host
+    begin = _beginning(name, host if isinstance(host, str) else _host(record))
+    return text if begin is None else begin + text[1:]
+
+
+@lru_cache(maxsize=64)
+def _beginning(name: str, host: str | None) -> str | None:
+    """The beginning of an object that has a host under a name, which must be a plain one."""
+    return f'{{"{name}":"{host}",' if host is not None and _NAME.fullmatch(host) else None
 
 
 def with_its_own(envelope: Mapping[str, msgspec.Raw], inner: bytes, key: str) -> bytes:

@@ -289,6 +289,25 @@ def test_a_message_is_of_the_device_that_sent_it(told: dict[str, Any]) -> None:
     assert only(read("asa@message", record))["dvc"] == "fw1"
 
 
+CONN = json.dumps({"ts": 1_793_613_600.0, "uid": "C1", "id.orig_h": "10.0.0.5", "id.resp_h": "192.0.2.10",
+                   "id.orig_p": 50_001, "id.resp_p": 993, "proto": "tcp", "conn_state": "SF",
+                   "resp_ip_bytes": 5})  # fmt: skip
+
+
+@pytest.mark.parametrize(("encoding", "line", "own"), [("suricata", EVE, "host"), ("zeek_json", CONN, "_system_name")])
+def test_a_record_is_of_the_sensor_whose_shipper_sent_it_unless_it_names_its_own(
+    encoding: str, line: str, own: str
+) -> None:
+    """Two sensors tell of the same flows, which count once where they are told apart."""
+    shippers = ({"host": {"name": "s1"}}, {"host": "s1"}, {"hostname": "s1"}, {"host": {"name": "a b"}})
+    lines = [json.dumps({"@timestamp": "2026-11-20T10:01:00Z", **told, "message": line}) for told in shippers]
+    lines.append(json.dumps({"host": {"name": "s1"}, "message": json.dumps(json.loads(line) | {own: "s2"})}))
+    rows = read_lines(f"{encoding}@message", lines).rows
+    assert rows["dvc"].to_list() == ["s1", "s1", "s1", None, "s2"]
+    plain = read_lines(encoding, [line]).rows
+    assert rows[:1].drop("dvc").equals(plain.drop("dvc"))
+
+
 @pytest.mark.parametrize(
     ("first", "rest"),
     [
