@@ -81,6 +81,12 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
                                           "start_time": "2026-11-20T08:00:00Z"}},
         "jsonPayload.bytes_sent",
     ),
+    "encore_json": (
+        {"EventType": "ConnectionEvent", "FirstPacketSecond": T, "InitiatorIP": CLIENT, "InitiatorPort": 50_001,
+         "ResponderIP": SERVER, "ResponderPort": 993, "Protocol": "tcp", "AC_RuleAction": "Allow",
+         "InitiatorBytes": 420, "ResponderBytes": 5_420},
+        "ResponderBytes",
+    ),
     "checkpoint_json": (
         {"time": str(T), "loguid": "{0x1}", "src": CLIENT, "s_port": "50001", "dst": SERVER, "service": "993",
          "proto": "6", "originsicname": "CN=gw",
