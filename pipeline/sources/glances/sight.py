@@ -83,15 +83,19 @@ class Sight:
 
     def __init__(self, cut: Cut, networks: Sequence[str], read: Callable[[str], Parsed | None]) -> None:
         """Args: read is the careful reader of one line, None where it remembers something of it."""
-        self.cut, self._read = cut, read
-        addresses = glance.unwatched_by_family(networks)
-        self._maker = None if addresses is None else Maker(cut.separator, cut.free, addresses, cut.times)
+        self.cut, self._networks, self._read = cut, networks, read
         self._templates, self._refused = list[Template](), set[Template]()
         self._looks, self._fails = self.looks, 0
 
+    @cached_property
+    def _maker(self) -> Maker | None:
+        """What makes templates, asked for only where there are enough lines; None where it would be too large."""
+        addresses = glance.unwatched_by_family(self._networks)
+        return None if addresses is None else Maker(self.cut.separator, self.cut.free, addresses, self.cut.times)
+
     def tell(self, raw: pl.Series) -> Told | None:
         """What can be told of lines; None when nothing can."""
-        if self._maker is None or len(raw) < self.least_lines or not (self._templates or self._looks):
+        if len(raw) < self.least_lines or not (self._templates or self._looks) or self._maker is None:
             return None
         told = self._match(raw)
         unknown = raw if told is None else raw.filter(~told.plain)
