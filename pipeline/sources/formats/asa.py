@@ -140,11 +140,11 @@ def _read(lines: pl.DataFrame, plain: str, pattern: str) -> pl.DataFrame:
         plain: a pattern of most of them, which finds in these what the other one does.
         pattern: of all of them.
     """
-    parts = lines["raw"].str.extract_groups(plain).struct.unnest()
-    if (left := parts["uid"].is_null()).any():
+    told = lines["raw"].str.extract_groups(plain).struct.unnest()
+    if (left := told["uid"].is_null()).any():
         others = lines["raw"].filter(left).str.extract_groups(pattern).struct.unnest()
-        parts = parts.with_columns(parts[c].scatter(left.arg_true(), others[c]) for c in others.columns)
-    found = pl.concat([lines, parts], how="horizontal").with_columns(syslog.host(pl.col("raw")).alias("system"))
+        told = told.with_columns(told[c].scatter(left.arg_true(), others[c]) for c in others.columns)
+    found = pl.concat([lines, told], how="horizontal").with_columns(syslog.host(pl.col("raw")).alias("system"))
     parts = [pl.col(c).fill_null("") for c in ("system", "uid", "src", "src_port", "dest", "dest_port")]
     return found.with_columns(pl.concat_str(parts, separator=" ").alias("key"))
 
