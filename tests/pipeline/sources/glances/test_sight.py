@@ -212,7 +212,7 @@ def test_no_spoilt_line_is_told_otherwise_at_a_glance(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_plain_lines_are_told_at_a_glance(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In pieces of some lines; the rest in one where the first shows that their patterns would be made again and again."""
+    """In pieces of some lines, or all but the first in one, where their patterns would be made again and again."""
     monkeypatch.setattr(matching, "PIECE_BYTES", 1 << 13)
     monkeypatch.setattr(matching, "_REMEMBERED", 7)
     head, plain = plain_lines(name)
