@@ -224,7 +224,7 @@ def typed_text(fields: pl.DataFrame, zone: str) -> pl.DataFrame:
 
     Absence is null in both. Times that are told in words stay text but for the start.
     """
-    made, odd = dict[str, pl.Expr](), list[pl.Expr]()
+    made, asked = dict[str, pl.Expr](), list[str]()
     for ours in (*TIMES, *COUNTS, *REALS):
         if ours not in fields.columns:
             made[ours] = pl.lit(None, _type_of(ours))
@@ -237,8 +237,12 @@ def typed_text(fields: pl.DataFrame, zone: str) -> pl.DataFrame:
             continue  # Nobody is judged by it: it is read of the records that are kept.
         made[ours] = told_time(fields, ours, zone) if told else _number(ours)
         if not told or ours == "ts":
-            odd.append(pl.col(ours).is_not_null() & made[ours].is_null())
-    return fields.with_columns(**made, odd=pl.any_horizontal(odd) if odd else pl.lit(False))
+            asked.append(ours)
+    typed, odd = fields.with_columns(**made), pl.repeat(False, fields.height, eager=True)
+    for ours in asked:
+        if typed[ours].null_count() > fields[ours].null_count():
+            odd |= fields[ours].is_not_null() & typed[ours].is_null()
+    return typed.with_columns(odd=odd)
 
 
 def told_time(fields: pl.DataFrame, ours: str, zone: str) -> pl.Expr:

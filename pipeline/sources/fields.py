@@ -29,7 +29,7 @@ _SURE, _LEAST = 0.9, 3
 _ABSENT = ("", "-", "(empty)")
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
-_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*::|(?:[^:]*:){7})[0-9a-fA-F:.]+")
+_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=[0-9a-fA-F:.]+\Z)(?:.*::|(?:[^:]*:){7}).*")
 _PAIR = re.compile(r'(?:^|[ ,>])([A-Za-z_][\w.-]*)=("[^"]*"|[^ ,"]*)')
 _ZEEK = {"time": "time", "interval": "number", "addr": "address", "bool": "flag", "count": "number", "int": "number"}
 _ZEEK |= {"double": "number", "port": "number", "string": "text", "enum": "text", "subnet": "text"}

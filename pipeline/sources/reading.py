@@ -15,6 +15,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -48,6 +49,12 @@ _REMEDIES: dict[int | None, str] = {
     errno.EACCES: "Let the user that reads it have the right to.",
 }
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
+
+
+@cache
+def _teach_to_keep(size: int) -> None:
+    """Let a piece of memory go, once: see _KEPT_PIECE; later ones would be filled with zeros first."""
+    bytes(size)
 
 
 def compression_of(head: bytes) -> str:
@@ -212,7 +219,7 @@ class LineStream:
     def blocks(self, first_line: int = 1, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """The rest of the file in blocks of whole lines; a last line without its end is a block of its own."""
         line, longest = first_line, 0
-        bytes(max(block_bytes + _LOOK_AHEAD, _KEPT_PIECE))  # Let go at once: see there.
+        _teach_to_keep(max(block_bytes + _LOOK_AHEAD, _KEPT_PIECE))
         while data := self.read(block_bytes + self._ahead(block_bytes)):
             if not longest:
                 self._check_ends(data)

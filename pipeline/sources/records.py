@@ -245,7 +245,8 @@ class RecordReader(JsonReader):
 
     def finish(self) -> Parsed:
         """What is left at the end of the file: lines of a record that did not end, to be replaced when it grows."""
-        left = self._decoder.unfinished()
+        if not (left := self._decoder.unfinished()):
+            return Parsed()
         lines, raw = pl.Series([n for n, _ in left], dtype=pl.Int64), pl.Series([t for _, t in left], dtype=pl.String)
         reason = pl.Series(["incomplete_last_line"] * len(left), dtype=pl.String)
         rejects = rejects_frame(lines, reason, pl.Series([None] * len(left), dtype=pl.String), raw)

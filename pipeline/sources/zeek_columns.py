@@ -284,22 +284,32 @@ def doubtful(typed: pl.DataFrame, flows: pl.Series, odd: pl.Series | None, optio
         odd: which of them have a value that did not fit its type, whatever they are; None where none can have.
         options: of the source.
     """
-    ends = pl.concat([typed[c] if flows.all() else typed[c].filter(flows) for c in ("src", "dest")])
+    every = flows.all()
+    ends = pl.concat([typed[c] if every else typed[c].filter(flows) for c in ("src", "dest")])
     options.watch.learn(ends.drop_nulls() if ends.null_count() else ends)
-    faults = [pl.col(c) < 0 for c in (*COUNTERS, "sent")]
-    faults += [pl.col(c) > MAX_FLOW_BYTES for c in ("orig_ip_bytes", "resp_ip_bytes", "sent")]
-    faults += [~pl.col(c).is_between(0, 65_535) for c in ("src_port", "dest_port")]
-    faults += [~pl.col("duration").is_finite(), ~pl.col("ts").is_between(EARLIEST_US, options.latest_us)]
-    faults += [] if options.keep_untimed else [pl.col("ts").is_null()]
-    faults += [pl.col(c).is_null() | options.watch.is_invalid(c) for c in ("src", "dest")]
     empty = {
         c for c in (*COUNTERS, "sent", "src_port", "dest_port", "duration") if typed[c].null_count() == typed.height
     }
-    known = [f & flows for f in faults if not empty.intersection(f.meta.root_names())]
+    faults = [f for c, f in _doubts(options.latest_us, keep_untimed=options.keep_untimed) if c not in empty]
+    faults += [pl.col(c).is_null() | options.watch.is_invalid(c) for c in ("src", "dest")]
+    known = faults if every else [f & flows for f in faults]
     known += [] if odd is None else [pl.lit(odd)]
     if not any(typed.select(f.any().alias(str(i)) for i, f in enumerate(known)).row(0)):
         return None
     return typed.select(doubtful=pl.any_horizontal(known).fill_null(value=False)).to_series()
+
+
+@lru_cache(maxsize=4)
+def _doubts(latest_us: int, *, keep_untimed: bool) -> list[tuple[str, pl.Expr]]:
+    """Columns of numbers, and whether there may be something wrong with their values."""
+    return [
+        *((c, pl.col(c) < 0) for c in (*COUNTERS, "sent")),
+        *((c, pl.col(c) > MAX_FLOW_BYTES) for c in ("orig_ip_bytes", "resp_ip_bytes", "sent")),
+        *((c, ~pl.col(c).is_between(0, 65_535)) for c in ("src_port", "dest_port")),
+        ("duration", ~pl.col("duration").is_finite()),
+        ("ts", ~pl.col("ts").is_between(EARLIEST_US, latest_us)),
+        *([] if keep_untimed else [("ts", pl.col("ts").is_null())]),
+    ]
 
 
 def select_watched(typed: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:

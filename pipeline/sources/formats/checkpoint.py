@@ -88,10 +88,15 @@ def _by_patterns(lines: pl.DataFrame, style: str) -> pl.DataFrame:
     raw = pl.col("raw").str.replace(_BEFORE, "|") if style == "bars" else pl.col("raw")
     lines = lines.filter(pl.col("style") == style).with_columns(text=raw)
 
+    text, spelled = pl.col("text"), sorted({name for names in known.values() for name in names})
+    there = lines.select(text.str.contains(name[1:], literal=True).any().alias(name) for name in spelled).row(0)
+    used = [name for name, is_there in zip(spelled, there, strict=True) if is_there]
+    either_case = {name: f"[{name[0].upper()}{name[0].lower()}]{re.escape(name[1:])}" for name in used}
+    lines = lines.with_columns(text.str.extract(pattern.replace("{}", either_case[name])).alias(name) for name in used)
+
     def found(names: Sequence[str]) -> pl.Expr:
-        either_case = [f"[{name[0].upper()}{name[0].lower()}]{re.escape(name[1:])}" for name in names]
-        values = [pl.col("text").str.extract(pattern.replace("{}", name)) for name in either_case]
-        return pl.coalesce(pl.when(v != "").then(v) for v in values)
+        given = [pl.when(pl.col(name) != "").then(name) for name in names if name in used]
+        return pl.coalesce(given) if given else pl.lit(None, pl.String)
 
     fields = {field: found(names) for field, names in known.items()}
     if style == "headed":

@@ -155,7 +155,7 @@ def _behind_headers(lines: pl.DataFrame) -> pl.DataFrame:
 def _cut(text: pl.Series) -> pl.DataFrame:
     """One column a field; columns that a record lacks are null."""
     names = [f"c{i}" for i in range(_WIDTH)]
-    data = "\n".join([",".join(names), *text.to_list()]).encode()
+    data = pl.concat([pl.Series([",".join(names)]), text]).str.join("\n").cast(pl.Binary).item()
     found = pl.read_csv(
         io.BytesIO(data),
         columns=[names[i] for i in COLUMNS.values()],
@@ -195,19 +195,22 @@ def _settled(fields: pl.DataFrame, offset: pl.Series, zone: str) -> pl.DataFrame
     """Fields with times as epoch microseconds, ends after translation, and the session's id."""
     fields = fields.with_columns(offset.alias("offset"))
 
-    def epoch(column: str) -> pl.Expr:
+    def epoch(column: str) -> pl.Series:
         known = pl.col("offset")
         if fields.select((pl.col(column).str.len_bytes() > 19).any()).item():
             known = pl.coalesce(syslog.offset_us(pl.col(column).str.slice(19)), known)
-        return syslog.epoch_of(_wall(column), known, zone)
+        wall = fields.select(_wall(column)).to_series()  # As an expression it would be read wherever it is named.
+        return fields.select(syslog.epoch_of(pl.lit(wall), known, zone)).to_series()
 
     lasted = (pl.col("duration").cast(pl.Float64, strict=False) * 1e6).cast(pl.Int64, strict=False)
     moved = [
         pl.when((pl.col(c) != pl.col(end)) & ~pl.col(c).is_in(NOWHERE)).then(pl.col(c)).alias(c)
         for c, end in (("src_nat", "src"), ("dest_nat", "dest"))
     ]
-    logged = pl.coalesce(epoch("precise"), epoch("generated"), epoch("received"))
-    told = fields.select(logged=logged, began=epoch("started"), lasted=lasted)
+    logged = epoch("precise")
+    for column in ("generated", "received"):
+        logged = logged.zip_with(logged.is_not_null(), epoch(column)) if logged.has_nulls() else logged
+    told = fields.select(logged=pl.lit(logged), began=pl.lit(epoch("started")), lasted=lasted)
     began = pl.coalesce("began", pl.col("logged") - pl.col("lasted"))
     return fields.with_columns(
         told.select(syslog.as_text(began)).to_series().alias("ts"),

@@ -36,8 +36,7 @@ def is_message() -> pl.Expr:
 
 def host(head: pl.Expr) -> pl.Expr:
     """The name or address after the first time of a header; a zone's name is none."""
-    name = head.str.extract(_HOST, 8)
-    return pl.when(~name.is_in(_ZONES)).then(name)
+    return head.str.extract(_HOST, 8).replace(_ZONES, None)
 
 
 def offset_us(text: pl.Expr) -> pl.Expr:

@@ -37,6 +37,32 @@ def rows(*lines: str, zone: str = "UTC") -> list[dict[str, Any]]:
     return read("asa", *lines, zone=zone).rows.to_dicts()
 
 
+@pytest.mark.parametrize(
+    ("line", "plain"),
+    [
+        (torn(), True),
+        (torn(head="", tail=""), True),
+        (built(head="Nov 20 2026 00:01:00 Tor-B1: "), True),
+        (built(way="outbound").replace("-6-302013", "-5-302013"), True),
+        (torn(head=f"{torn(1, head='')} {HEAD}"), True),
+        (torn(head="fw 6-302014: Teardown TCP connection 7 for a:192.0.2.1 to b:192.0.2.2 "), False),
+        (built(head="fw 6-302013: Built TCP connection 7 for a:192.0.2.1 (192.0.2.1) to "), False),
+        (torn(first="2001:db8::7/50001"), False),
+        (torn().replace("outside:", "out:side/2:"), False),
+        (torn().replace(" to dmz:", "(user, x) to dmz:"), False),
+        (torn().replace("TCP", "Probe TCP", 1), False),
+        (built().replace("TCP", "TCP state-bypass", 1), False),
+        (torn().replace("bytes 6500", "bytes 65x"), False),
+        (torn(tail=", TCP FINs"), False),
+    ],
+)
+def test_a_plain_message_is_taken_apart_as_any_other(line: str, plain: bool) -> None:
+    kinds = ((asa._PLAIN_CLOSED, asa._CLOSED), (asa._PLAIN_OPENED, asa._OPENED))
+    raw = pl.Series([line])
+    found = [(raw.str.extract_groups(quick)[0], raw.str.extract_groups(whole)[0]) for quick, whole in kinds]
+    assert [quick == whole for quick, whole in found if quick["uid"] is not None] == [True] * plain
+
+
 def test_a_teardown_has_a_total_and_no_direction_and_says_so() -> None:
     parsed = read("asa", built(), torn())
     (row,) = parsed.rows.to_dicts()

@@ -21,7 +21,7 @@ from pipeline.settings import InventoryEntry
 from pipeline.sources import reverse
 from pipeline.sources.base import Parsed, ReadOptions, merge
 from pipeline.sources.formats.suricata import SURICATA
-from pipeline.sources.glances import sight
+from pipeline.sources.glances import matching, sight
 from pipeline.sources.glances.json_parts import JsonParts
 from pipeline.sources.glances.sight import Cut, Sight
 from pipeline.sources.glances.templates import Maker, Slot
@@ -211,7 +211,10 @@ def test_no_spoilt_line_is_told_otherwise_at_a_glance(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_plain_lines_are_told_at_a_glance(name: str) -> None:
+def test_plain_lines_are_told_at_a_glance(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces of some lines, or all but the first in one, where their patterns would be made again and again."""
+    monkeypatch.setattr(matching, "PIECE_BYTES", 1 << 13)
+    monkeypatch.setattr(matching, "_REMEMBERED", 7)
     head, plain = plain_lines(name)
     assert check(name, joined(head, plain * 2, "\r\n"), 30_000 if name in BOTH else 1 << 24) > 0.5 * len(plain)
 
