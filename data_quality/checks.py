@@ -25,6 +25,7 @@ from data_quality.results import CheckOutcome, failed, is_pruned, outcome_rows, 
 from data_quality.samples import sample
 from data_quality.sharing import sharing
 from data_quality.specs import CheckSpec
+from pipeline.disk import limit_met
 from pipeline.errors import NilometerError, StorageError
 from pipeline.site import Site
 from pipeline.storage import DAMAGE, DayRecord
@@ -62,7 +63,7 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
                 else:
                     outcomes[day] = failed("day_is_stored", why)
             except (StorageError, *DAMAGE) as error:
-                outcomes[day] = failed("day_is_readable", _text(error))
+                outcomes[day] = failed("check_ran" if limit_met(error) else "day_is_readable", _text(error))
             except Exception as error:
                 outcomes[day] = failed("check_ran", _text(error))
         try:
