@@ -21,6 +21,7 @@ from assets.days import days_of, surge_scores
 from assets.processes.history import newest
 from assets.processes.instances import POOL
 from assets.reporting import journal, metadata
+from assets.reporting.progress import CHECKS, steps
 from data_quality.checks import run_all
 from data_quality.judged import unjudged
 from data_quality.results import CheckOutcome
@@ -131,11 +132,13 @@ def judge(
     days: Sequence[dt.date],
 ) -> None:
     """Run the checks on the days, and tell Dagster each day's result."""
+    step = steps(f"{'+'.join(sorted({s.table for s in specs}))}{CHECKS}", 2 * len(specs), len(days))
     with site_lock(site.storage.workspace, wait=True):
-        outcomes = run_all(specs, site, days)
+        outcomes = run_all(specs, site, days, step)
     made = {table: _made(context.instance, table, days) for table in {s.table for s in specs}}
     for spec in specs:
         for day, outcome in outcomes[spec.name].items():
+            step()
             if not outcome.passed:
                 about = {"run_id": context.run.run_id, "day": day.isoformat(), "stage": spec.table}
                 journal.write("warning", "check_failed", **about, check=spec.name)

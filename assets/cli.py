@@ -29,7 +29,7 @@ from assets.commands.rules import rules
 from assets.reporting import journal, screen
 from assets.streams import RESULTS, Stopped
 from pipeline.acceptance import FIT
-from pipeline.disk import told
+from pipeline.disk import limit_met, told
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
@@ -94,11 +94,14 @@ def _of_the_disk(error: OSError) -> int:
     return PROBLEMS
 
 
+def _damaged(folder: Path) -> NilometerError | None:
+    storage = open_site(folder).storage
+    return storage.first_damage(sorted({day for table in TABLES for day in storage.days(table)}))
+
+
 def _of_a_table(folder: Path, error: BaseException) -> int:
     """Say which stored table does not read; the exit code. Where all of them do, the error is raised."""
-    storage = open_site(folder).storage
-    found = storage.first_damage(sorted({day for table in TABLES for day in storage.days(table)}))
-    if found is None:
+    if (found := limit_met(error) or _damaged(folder)) is None:
         raise error
     screen.warn(f"error: {found.message}")
     return PROBLEMS

@@ -28,7 +28,7 @@ from assets.reporting.metrics import publish
 from assets.reporting.progress import report
 from data_quality.results import day_quality
 from pipeline.days import day_range, parse_day, window_days
-from pipeline.disk import may_pass, told
+from pipeline.disk import limit_met, may_pass, told
 from pipeline.errors import NilometerError
 from pipeline.intake.landing import Landing, LandingReport
 from pipeline.locks import site_lock
@@ -232,6 +232,8 @@ def _reason(site: Site, day: dt.date, error: BaseException) -> str:
     """Why a day failed; where a stored table did not read, which one."""
     if isinstance(error, NilometerError):
         return error.message
+    if (fault := limit_met(error)) is not None:
+        return fault.message
     window = window_days(day, site.history_days, site.settings.start_date)
     found = site.storage.first_damage([day, *window]) if isinstance(error, DAMAGE) else None
     return found.message if found is not None else told(error) or f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,12 +26,12 @@ from assets.processes.run_tags import COMMAND, DAYS, by_command, command_tags, i
 from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
 from assets.processes.stopping import stoppable, was_stopped
 from assets.reporting import journal
-from assets.reporting.progress import shown
+from assets.reporting.progress import PLANNING, shown, steps
 from assets.schedules import JOB
 from data_quality.judged import names_unjudged
 from data_quality.results import day_quality
 from pipeline.acceptance import FIT
-from pipeline.days import parse_day, runs_of_days, window_days
+from pipeline.days import day_range, parse_day, runs_of_days, window_days
 from pipeline.disk import with_remedy
 from pipeline.locks import site_lock
 from pipeline.site import Site
@@ -194,7 +194,8 @@ class _Runner:
         with shown(title), warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
             warnings.simplefilter("ignore", dg.PreviewWarning)
-            with stoppable(), recording(self._instance, job.name):
+            planned = _planning(tags, selection or job.asset_layer.selected_asset_keys)
+            with stoppable(), recording(self._instance, job.name, planned):
                 result = job.execute_in_process(
                     instance=self._instance,
                     tags=tags,
@@ -239,6 +240,12 @@ class _Runner:
         logs = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
         events = [log.dagster_event for log in logs if log.dagster_event is not None]
         return {(e.asset_key.to_user_string(), parse_day(e.partition)) for e in events if e.asset_key and e.partition}
+
+
+def _planning(tags: Mapping[str, str], assets: Sized) -> Callable[[], None]:
+    """What tells how far Dagster is with noting down a run's days, an event a day and asset."""
+    ends = [parse_day(tags[end]) for end in (RANGE_START, RANGE_END) if end in tags]
+    return steps(PLANNING, max(len(assets), 1), len(day_range(*ends)) if ends else 0)
 
 
 def _faults(result: dg.ExecuteInProcessResult) -> list[str]:

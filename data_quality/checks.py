@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from data_quality.results import CheckOutcome, failed, is_pruned, outcome_rows, 
 from data_quality.samples import sample
 from data_quality.sharing import sharing
 from data_quality.specs import CheckSpec
+from pipeline.disk import limit_met
 from pipeline.errors import NilometerError, StorageError
 from pipeline.site import Site
 from pipeline.storage import DAMAGE, DayRecord
@@ -40,19 +41,27 @@ def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
     return run_checks(spec, site, [day])[day]
 
 
-def run_all(specs: Sequence[CheckSpec], site: Site, days: Sequence[dt.date]) -> dict[str, dict[dt.date, CheckOutcome]]:
-    """Judge stored days by several checks, which share their passes over the days; by the checks' names."""
+def run_all(
+    specs: Sequence[CheckSpec], site: Site, days: Sequence[dt.date], step: Callable[[], None] = lambda: None
+) -> dict[str, dict[dt.date, CheckOutcome]]:
+    """Judge stored days by several checks, which share their passes over the days; by the checks' names.
+
+    Step is called once for each check and day.
+    """
     with sharing():
-        return {spec.name: run_checks(spec, site, days) for spec in specs}
+        return {spec.name: run_checks(spec, site, days, step) for spec in specs}
 
 
-def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.date, CheckOutcome]:
+def run_checks(
+    spec: CheckSpec, site: Site, days: Sequence[dt.date], step: Callable[[], None] = lambda: None
+) -> dict[dt.date, CheckOutcome]:
     """Judge stored days in one validation, and keep each day's result; a fault of the check is a failed check."""
     outcomes: dict[dt.date, CheckOutcome] = {}
     profiles: dict[dt.date, Profile] = {}
     judged: dict[dt.date, DayRecord | None] = {}
     with sharing():
         for day in days:
+            step()
             if lost_input(site, spec.table, day) or is_pruned(site, spec.table, day):
                 continue  # It was judged when it was made; from what is left it would be judged wrongly.
             judged[day] = _record(site, spec.table, day)
@@ -62,7 +71,7 @@ def run_checks(spec: CheckSpec, site: Site, days: Sequence[dt.date]) -> dict[dt.
                 else:
                     outcomes[day] = failed("day_is_stored", why)
             except (StorageError, *DAMAGE) as error:
-                outcomes[day] = failed("day_is_readable", _text(error))
+                outcomes[day] = failed("check_ran" if limit_met(error) else "day_is_readable", _text(error))
             except Exception as error:
                 outcomes[day] = failed("check_ran", _text(error))
         try:

@@ -16,6 +16,7 @@ from data_quality import own
 from data_quality.compared import Profile
 from data_quality.specs import CheckSpec, check_specs, specs_of
 from pipeline import acceptance
+from pipeline.disk import limit_met
 from pipeline.errors import StorageError
 from pipeline.expectations import RESERVED
 from pipeline.flows import lines_read
@@ -111,6 +112,8 @@ def _kept(site: Site, spec: CheckSpec, day: dt.date, path: Path) -> pl.DataFrame
         names = QUALITY.schema.names()
         return found if found.columns == names else found.select(names)  # Every look at a day comes by here.
     except (StorageError, *DAMAGE) as error:
+        if (fault := limit_met(error)) is not None:
+            raise fault from error
         text = error.what if isinstance(error, StorageError) else str(error)
         return outcome_rows(spec, day, failed("result_is_readable", text[:300]))
 

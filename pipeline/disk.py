@@ -15,6 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.errors import LimitError
+
 _ROOM = "Make room, then run the same command again: what is stored is whole."
 _RIGHTS = "Let this user read and write the site's folders, then run the same command again: what is stored is whole."
 _DISK = "Look after the disk, then run the same command again."
@@ -27,11 +29,21 @@ REMEDIES = {
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _OTHER),
     **dict.fromkeys((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS), _LOCKS),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n), then run it again."),
+    errno.EAGAIN: "Allow more processes and threads (ulimit -u, TasksMax=, a container's limit of pids), "
+    "then run it again: what is stored is whole.",
 }
 """What to do, by the system's number of the fault."""
 FILE_MODE = 0o640
 _PROBE_BYTES = 1 << 16
 _NUMBER = re.compile(r"\[Errno (\d+)\] (.*)")
+_LIMITS = {
+    errno.EMFILE: "this process may open no more files",
+    errno.ENFILE: "this machine may open no more files",
+    errno.EAGAIN: "this process may start no more threads",
+}
+_NUMBER_OF_POLARS = re.compile(r"os error (\d+)|Os \{ code: (\d+)")
+_NO_THREADS = ("can't start new thread", "LazyLock instance has previously been poisoned")
+"""What Python says of it, and what Polars says whose threads could not be started before."""
 
 
 def give_mode(path: Path) -> None:
@@ -72,8 +84,20 @@ def told(error: BaseException) -> str | None:
     return f"{error.filename or 'storage'}: {error.strerror}. {REMEDIES[error.errno]}"
 
 
+def limit_met(error: BaseException) -> LimitError | None:
+    """The fault, where it is that the system gives this process no more of something; None for any other."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := _NUMBER_OF_POLARS.search(text := str(error))):
+        number = int(found[1] or found[2])
+    elif number is None and any(words in text for words in _NO_THREADS):
+        number = errno.EAGAIN
+    return LimitError(f"{_LIMITS[number]}.", remedy=REMEDIES[number]) if number in _LIMITS else None
+
+
 def with_remedy(text: str) -> str:
     """What an error of another process or library says, with what to do where it quotes a fault of the disk."""
+    if (fault := limit_met(Exception(text))) is not None:
+        return fault.message
     found = _NUMBER.search(text)
     remedy = REMEDIES.get(int(found[1])) if found else None
     return f"{found[2]}. {remedy}" if found and remedy else text

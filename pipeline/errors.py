@@ -59,5 +59,9 @@ class StorageError(NilometerError):
     """A stored table is missing, damaged or not what its name says."""
 
 
+class LimitError(NilometerError):
+    """The system gives this process no more threads or open files: no fault of what was being read then."""
+
+
 class RuleError(NilometerError):
     """A detection rule is not valid, or cannot be applied to the data that exists."""

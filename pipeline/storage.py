@@ -23,8 +23,8 @@ from polars.io.plugins import register_io_source
 
 from pipeline.content import ContentHash, in_groups
 from pipeline.days import parse_day
-from pipeline.disk import REMEDIES, give_mode, sync_folder, writing
-from pipeline.errors import Location, StorageError
+from pipeline.disk import REMEDIES, give_mode, limit_met, sync_folder, writing
+from pipeline.errors import LimitError, Location, StorageError
 from pipeline.leftovers import remove_leftovers, temporary_suffix
 from pipeline.objects import LocalObjects, Objects
 from pipeline.schemas import TABLES, Table
@@ -158,7 +158,9 @@ def fitting(path: Path, table: str, where: str | None = None) -> Path:
     return path
 
 
-def _unreadable(where: str, why: object) -> StorageError:
+def _unreadable(where: str, why: object) -> StorageError | LimitError:
+    if isinstance(why, BaseException) and (fault := limit_met(why)) is not None:
+        return fault
     remedy = _AGAIN
     if isinstance(why, OSError) and why.strerror:  # A file that this user may not read is not damaged.
         remedy, why = REMEDIES.get(why.errno or 0, _AGAIN), why.strerror

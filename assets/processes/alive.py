@@ -18,9 +18,12 @@ from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 
-from assets.processes.run_tags import SITE, is_here, site_tags
+from assets.processes.instances import HOME
+from assets.processes.run_tags import FOLDER, SITE, is_here, site_tags
 from assets.processes.stopping import tells_a_stop
+from pipeline.disk import seen
 from pipeline.schemas import TABLES
+from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site
 from pipeline.stored.unchanged import ALIVE
 
@@ -108,14 +111,23 @@ def is_of(site: Site, run: dg.DagsterRun) -> bool:
 def bury(instance: dg.DagsterInstance, site: Site) -> list[str]:
     """Mark runs whose process died as failed, as they would be waited for; the ids of these runs."""
     records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED, *RUNNING]))
-    running = {r.dagster_run.run_id: r for r in records if is_of(site, r.dagster_run)}
-    dead = [run_id for run_id in _orphans(site) if run_id in running]
-    dead += [
-        run_id for run_id, record in running.items() if run_id not in dead and _never_began(instance, site, record)
-    ]
+    running = {r.dagster_run.run_id: r for r in records}
+    ours = {run_id for run_id, record in running.items() if is_of(site, record.dagster_run)}
+    orphans = [run_id for run_id in _orphans(site) if run_id in running]
+    dead = [i for i in orphans if i in ours or _came_along(instance, site, running[i].dagster_run)]
+    dead += [i for i in ours if i not in dead and _never_began(instance, site, running[i])]
     for run_id in dead:
         instance.report_run_failed(running[run_id].dagster_run, DIED)
     return dead
+
+
+def _came_along(instance: dg.DagsterInstance, site: Site, run: dg.DagsterRun) -> bool:
+    """Whether a run whose lock lies here began when the site had another folder: it was moved, or its history copied.
+
+    In an instance that others use a copy of the site does not end the runs of the original.
+    """
+    own = Path(instance.root_directory).resolve() == site.root / HOME
+    return own or not seen((Path(run.tags.get(FOLDER, "")) / CONFIG_NAME).is_file)
 
 
 def _never_began(instance: dg.DagsterInstance, site: Site, record: dg.RunRecord) -> bool:

@@ -6,9 +6,10 @@ are of the same one. Which process serves the location is in `assets.processes.c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import dagster as dg
 from dagster._core.remote_origin import (
@@ -30,15 +31,26 @@ def _repository() -> RemoteRepositoryOrigin:
 
 
 @contextmanager
-def recording(instance: dg.DagsterInstance, job: str) -> Iterator[None]:
-    """Runs of the job that are created inside belong to the location, so that its pages and the timeline show them."""
+def recording(instance: dg.DagsterInstance, job: str, planned: Callable[[], None]) -> Iterator[None]:
+    """Runs of the job that are created inside belong to the location, so that its pages and the timeline show them.
+
+    Planned is called for each event by which Dagster notes down what a run is to make.
+    """
     # Dagster's execute_in_process has no word for it; the method is put back by taking the instance's own one away.
     origin = _repository().get_job_origin(job)
+    note_down = instance.report_dagster_event
+
+    def noted(event: dg.DagsterEvent, *about: Any, **more: Any) -> None:
+        note_down(event, *about, **more)
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+            planned()
+
     vars(instance)["create_run_for_job"] = partial(instance.create_run_for_job, remote_job_origin=origin)
+    vars(instance)["report_dagster_event"] = noted
     try:
         yield
     finally:
-        del vars(instance)["create_run_for_job"]
+        del vars(instance)["create_run_for_job"], vars(instance)["report_dagster_event"]
 
 
 def carry_over(instance: dg.DagsterInstance) -> list[str]:

@@ -16,6 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from assets.reporting import journal
 
 EVERY_SECONDS = 5.0
+PLANNING, CHECKS = "planning", "_checks"
+"""What Dagster does before the first stage, and the end of the names of steps that check: what makes no table, and is
+told of only where it lasts."""
 _listeners: list[Callable[[str, int, int], None]] = []
 
 
@@ -23,6 +26,19 @@ def report(stage: str, done: int, total: int) -> None:
     """Say that so many of a stage's steps are done."""
     for listener in _listeners:
         listener(stage, done, total)
+
+
+def steps(stage: str, rounds: int, days: int) -> Callable[[], None]:
+    """What is to be called once a day and round of a stage that goes over the days in several; it reports days."""
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if done % rounds == 0:
+            report(stage, done // rounds, days)
+
+    return step
 
 
 @contextmanager
@@ -56,14 +72,15 @@ def _bars(title: str) -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def _lines(title: str) -> Iterator[Callable[[str, int, int], None]]:
-    told = time.monotonic()
+    told, lasting = time.monotonic(), ""
 
     def listen(stage: str, done: int, total: int) -> None:
-        nonlocal told
-        if done == total:
+        nonlocal told, lasting
+        if done == total and (stage == lasting or not stage.endswith((PLANNING, CHECKS))):
             sys.stderr.write(f"{title}: {stage}, {total} done\n")
-        elif time.monotonic() - told >= EVERY_SECONDS:
+        elif done < total and time.monotonic() - told >= EVERY_SECONDS:
             sys.stderr.write(f"{title}: {stage}, {done} of {total}\n")
+            lasting = stage
         else:
             return
         sys.stderr.flush()

@@ -6,6 +6,7 @@ and from which file, is decided in `pipeline.intake.landing`.
 
 from __future__ import annotations
 
+from pipeline.disk import limit_met
 from pipeline.errors import StorageError
 from pipeline.intake.landed import scan_landed
 from pipeline.intake.lander import QUARANTINED, landed_name, quarantine_name
@@ -66,5 +67,7 @@ def damage(entry: Entry, storage: Storage) -> str:
         except StorageError as error:
             return f"{where}: {error.what}"
         except DAMAGE as error:
+            if (fault := limit_met(error)) is not None:
+                raise fault from error
             return f"{where}: {error}"
     return ""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from pipeline.disk import limit_met
 from pipeline.errors import Location, SourceError
 from pipeline.sources import columns, guessed
 from pipeline.sources.base import Account, Parsed, ReadOptions, cut
@@ -222,6 +223,8 @@ def _guarded(action: Any, name: str) -> Any:
                 where=Location(file=name),
                 remedy="Write them in UTC, or with the name of a zone such as Asia/Kolkata.",
             ) from error
+        if (fault := limit_met(error)) is not None:
+            raise SourceError(fault.what, where=Location(file=name), remedy=fault.remedy) from error
         raise SourceError(
             f"cannot be read as Parquet: {text}.",
             where=Location(file=name),

@@ -133,6 +133,28 @@ def test_a_run_of_another_location_of_the_instance_is_neither_waited_for_nor_end
         assert alive.bury(instance, site) == ([run.run_id] if ours else [])
 
 
+@pytest.mark.parametrize(
+    ("home", "original", "dead"),
+    [("site/dagster_home", "moved", True), ("site/dagster_home", "copied", True), ("shared", "moved", True),
+     ("shared", "copied", False)],
+)  # fmt: skip
+def test_a_run_that_died_before_its_site_was_moved_or_copied_is_marked_failed(
+    tmp_path: Path, site: Site, home: str, original: str, dead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alive, "YOUNG_SECONDS", 0)
+    former = tmp_path / "former"
+    if original == "copied":
+        make_site(former, 1)
+    run = dg.DagsterRun(JOB, status=dg.DagsterRunStatus.STARTED, tags={SITE: "former", FOLDER: str(former)})
+    lock = site.storage.workspace / "alive" / f"{run.run_id}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    (tmp_path / home).mkdir(parents=True, exist_ok=True)
+    with dg.DagsterInstance.local_temp(str(tmp_path / home)) as instance:
+        instance.add_run(run)
+        assert alive.bury(instance, site) == ([run.run_id] if dead else [])
+
+
 def test_a_command_ends_no_run_of_a_command_at_another_site_of_the_same_name(
     site: Site, instance: dg.DagsterInstance
 ) -> None:

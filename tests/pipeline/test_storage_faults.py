@@ -16,12 +16,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.disk import told, writing
-from pipeline.errors import StorageError
+from pipeline.disk import limit_met, told, with_remedy, writing
+from pipeline.errors import LimitError, StorageError
 from pipeline.leftovers import temporary_suffix
 from pipeline.locks import site_lock
 from pipeline.schemas import DAILY_TRAFFIC
-from pipeline.storage import FOOTER_KEY, Storage, write_parquet
+from pipeline.storage import FOOTER_KEY, Storage, read_footer, write_parquet
 
 DAY = dt.date(2026, 10, 1)
 
@@ -176,6 +176,49 @@ def test_after_a_fault_the_table_that_does_not_read_to_its_end_is_found(storage:
     found = storage.first_damage([DAY - dt.timedelta(days=1), DAY])
     assert found is not None
     assert str(path) in found.message
+
+
+# Limits of the process
+
+
+NO_THREAD = 'called `Result::unwrap()` on an `Err` value: Os { code: 11, kind: WouldBlock, message: "try again" }'
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (pl.exceptions.PanicException(NO_THREAD), "ulimit -u"),
+        (pl.exceptions.PanicException("LazyLock instance has previously been poisoned"), "ulimit -u"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (OSError("Too many open files (os error 24): /site/part.parquet"), "ulimit -n"),
+        (OSError(errno.EMFILE, "Too many open files", "/site/part.parquet"), "ulimit -n"),
+        (OSError("Input/output error (os error 5): /site/part.parquet"), None),
+        (OSError(errno.EIO, "Input/output error"), None),
+        (pl.exceptions.ComputeError("code: 11"), None),
+    ],
+)
+def test_what_a_process_may_have_no_more_of_is_told_from_a_fault_of_the_file(
+    error: BaseException, remedy: str | None
+) -> None:
+    found = limit_met(error)
+    assert (found.remedy.split("(")[1][:9] if found else None) == remedy
+    assert remedy is None or remedy in with_remedy(str(error))
+
+
+def test_a_day_that_is_read_without_threads_is_not_called_damaged(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_threads(*_: object, **__: object) -> None:
+        raise pl.exceptions.PanicException(NO_THREAD)
+
+    monkeypatch.setattr(pl, "read_parquet_metadata", without_threads)
+    monkeypatch.setattr(pl, "read_parquet", without_threads)
+    with pytest.raises(LimitError, match=r"no more threads.*ulimit -u"):
+        read_footer(path)
+    with pytest.raises(LimitError, match="no more threads"):
+        storage.read_day(DAILY_TRAFFIC, DAY)
+    with pytest.raises(LimitError):
+        storage.first_damage([DAY])
 
 
 # Disks that are full
