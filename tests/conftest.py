@@ -24,7 +24,7 @@ gc.set_threshold(*COLLECT_AFTER)
 
 settings.register_profile(
     "nilometer",
-    max_examples=examples(40),
+    max_examples=examples(30),
     deadline=None,
     derandomize=True,
     database=None,
