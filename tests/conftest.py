@@ -58,7 +58,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_teardown() -> None:
-    """What a test has opened is closed with it; the library of the checks is imported by the first one that needs it."""
+    """What a test has opened is closed with it; the first one that needs the library of the checks has imported it."""
     if named := sys.modules.get("great_expectations.core.id_dict"):
         named.IDDict.to_id = _text
     while _engines:

@@ -161,9 +161,7 @@ class Calibration:
         judged = pl.any_horizontal(False, *able) & pl.col("surprise").is_not_null()
         return pl.when(~judged).then(why)
 
-    def _bracket(
-        self, rows: pl.DataFrame, channel: str, limit: float, most: pl.Series
-    ) -> tuple[pl.Series, pl.Series]:
+    def _bracket(self, rows: pl.DataFrame, channel: str, limit: float, most: pl.Series) -> tuple[pl.Series, pl.Series]:
         """For each row a volume that does not alert and one that does: close to where formulas put it, else far away.
 
         Each row alerts with the most.
