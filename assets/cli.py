@@ -303,17 +303,23 @@ def _form(form: str | None, *, as_json: bool) -> str:
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--format", "wanted", default="auto", show_default=True, help="The logs' format, where it is known.")
+@click.option("--header", default="", help="The line that names the columns, of delimited files without it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
-def identify(files: tuple[Path, ...], wanted: str, as_json: bool) -> None:
+def identify(files: tuple[Path, ...], wanted: str, header: str, as_json: bool) -> None:
     """Say what each of FILES is: format, flows, bytes, time range, and what became of every line."""
     from pipeline.insight.identify import identify as look
+    from pipeline.mapping import check_header
     from pipeline.settings import FORMATS as KNOWN
 
     if wanted not in KNOWN:
         raise click.UsageError(f"unknown format {wanted!r}; known: {', '.join(KNOWN)}.")
+    try:
+        header = header and check_header(header)
+    except ValueError as error:
+        raise click.UsageError(f"--header {error}.") from error
     now, failed = dt.datetime.now(dt.UTC), False
     for path in files:
-        found = look(path, now, wanted=wanted)
+        found = look(path, now, wanted=wanted, header=header)
         failed |= found.error is not None
         if as_json:
             screen.json_lines([found.as_dict()])

@@ -75,7 +75,18 @@ def flows_complete(site: Site, day: dt.date) -> Profile:
         "overlapping": facts.get("overlapping"),
         "overlapping_share": share(facts["overlapping"], sums["flows"]) if looked else None,
         note("overlapping_share"): "" if looked else "cannot tell: no flow, or the day was made before",
+        **_clocks_apart(facts, sums["flows"]),
         **quarantined(site, day, facts),
+    }
+
+
+def _clocks_apart(facts: Mapping[str, Any], flows: int) -> Profile:
+    """Flows that another sensor tells, too, whole half hours before."""
+    told = facts.get("clocks_apart") if flows else None
+    return {
+        "clocks_apart": told["flows"] if told else None,
+        "clocks_apart_share": share(told["flows"], flows) if told else None,
+        note("clocks_apart_share"): "" if told else "cannot tell: no flow, or the day was made before",
     }
 
 

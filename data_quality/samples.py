@@ -80,6 +80,13 @@ def _reasons(site: Site, day: dt.date) -> list[dict[str, str]]:
     return [{"reason": r, "lines": str(n)} for r, n in sorted(reasons.items(), key=lambda item: -item[1])]
 
 
+def _apart(site: Site, day: dt.date) -> list[dict[str, str]]:
+    """Sensors whose clocks are apart, and by how much, the commonest first."""
+    record = site.storage.record("flows", day)
+    at = record.facts.get("clocks_apart", {}).get("at", []) if record else []
+    return [{"sensor": a, "later": b, "minutes": str(m), "flows": str(n)} for a, b, m, n in at]
+
+
 def _silent(site: Site, day: dt.date) -> list[dict[str, str]]:
     return [{"source": s, "sensor": n} for s, n in silent_sensors(site, day).silent]
 
@@ -147,6 +154,7 @@ SAMPLES: dict[tuple[str, str], Query] = {
     ("flows_complete", "quarantined_share"): _reasons,
     ("flows_complete", "quarantined_rise_chance"): _reasons,
     ("flows_complete", "unknown_reasons"): _reasons,
+    ("flows_complete", "clocks_apart_share"): _apart,
     ("flow_counts", "silent_sensors_chance"): _silent,
     ("inputs_valid", "categories_missing"): lambda site, day: [{"category": c} for c in missing_categories(site, day)],
     ("daily_traffic_valid", "sum_mismatches"): _mismatches,

@@ -147,6 +147,7 @@ def _slices(raw: pl.LazyFrame, job: _Job, facts: dict[str, Any]) -> Iterator[pl.
         buckets = -(-len(times) // job.slice_rows)
         yield from (FLOWS.conform(f) for f in by_ends(raw, buckets, counted, stretches, job.folder))
     facts |= {"records": len(times), "overlapping": tally.overlapping, **asdict(dropped[0])}
+    facts["clocks_apart"] = tally.apart.facts()
     facts["drift"] |= tally.facts(job.inventory)
     named = layers.select("source", layer_name()).sort("source")
     facts["bytes_layers"] = dict(named.iter_rows())

@@ -83,6 +83,13 @@ def check_delimiter(text: str) -> str:
     return text
 
 
+def check_header(text: str) -> str:
+    """One line that names two columns at least, as it would stand above the others."""
+    if len(text.split("\n")) != 1 or "\r" in text or len(re.findall(r"\w[\w.-]*", text)) < 2:
+        raise ValueError("must be one line that names the columns, such as 'srcaddr dstaddr srcport dstport bytes'")
+    return text
+
+
 def check_time_format(text: str) -> str:
     """A format in which a time can be written and read again, to the minute at least, as spreadsheets show it."""
     told = dt.datetime(2026, 11, 25, 17, 4, 9, tzinfo=dt.UTC)

@@ -33,7 +33,7 @@ from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.expectations import ExpectationSettings, distinct
 from pipeline.globs import check_glob
-from pipeline.mapping import ColumnMapping, check_delimiter, check_fields, check_time_format
+from pipeline.mapping import ColumnMapping, check_delimiter, check_fields, check_header, check_time_format
 from pipeline.objects import check_options, check_options_of, is_url, parse_url
 from pipeline.schemas import UTC_TIME
 from pipeline.wording import fault_text
@@ -128,6 +128,8 @@ class SourceSettings(_Model):
     """The first day without logs: none is expected from then on, and what was read stays."""
     swap_bytes: bool = False
     """Whether the exporter means bytes in and bytes out the other way."""
+    header: Annotated[str, AfterValidator(check_header)] | None = None
+    """The line that names the columns, of delimited files that come without it."""
     fields: Annotated[dict[str, str], AfterValidator(_fields)] | None = None
     """Of a table: CIM field -> the table's column."""
     layer: Literal["ip", "payload", "l2", "unknown"] | None = None

@@ -29,6 +29,7 @@ sources:                 # flow logs; several are read as one
     # max_session_days: 1      # a log of a day may hold sessions that began so many days before
     # retired: 2027-01-01      # first day without logs: none is expected from then on, and what was read stays
     # swap_bytes: false        # true: the exporter means bytes in and bytes out the other way
+    # header: "version srcaddr ..."   # the line that names the columns, of delimited files that come without it
     # With format: table also fields, layer, accounting, delimiter and time_format: docs/formats.md
 
 inventory:               # the addresses that matter, and since when

@@ -15,7 +15,7 @@ from pipeline.days import today
 from pipeline.detections.fireability import Fireability, fireability
 from pipeline.errors import StorageError
 from pipeline.insight.foresight import foreseen
-from pipeline.insight.sampling import directions, samples
+from pipeline.insight.sampling import clocks_apart, directions, samples
 from pipeline.insight.survey import SourceSurvey, survey
 from pipeline.intake.landing import Landing
 from pipeline.intake.ledger import Ledger
@@ -43,6 +43,7 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     drift = [] if unreachable else foreseen(site, _ledger(site, now), sampled, now)
     doubted = [text for sample in sampled if (text := sample.without_flows)]
     doubted += [text for sample in sampled for text in sample.doubts(sampled=site.settings.counting.sampled)]
+    doubted += clocks_apart(sampled)
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
     problems = [p for s in sources for p in s.problems]
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]

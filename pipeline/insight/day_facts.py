@@ -16,6 +16,7 @@ import polars as pl
 from pipeline.counting.direction import server_end
 from pipeline.counting.mail_servers import of_day
 from pipeline.counting.records import KEY
+from pipeline.insight.apart import ClocksApart
 from pipeline.intake.ledger import Entry
 from pipeline.inventory import Inventory
 from pipeline.sources.fields import Layout
@@ -28,17 +29,19 @@ _WAYS = ("from_servers", "to_servers", "flows", "server_more")
 
 
 class DayTally:
-    """Bytes by source and way, which watched addresses had traffic, and flows that overlap."""
+    """Bytes by source and way, which watched addresses had traffic, flows that overlap, and clocks that are apart."""
 
     def __init__(self) -> None:
         self._ways: dict[str, Counter[str]] = {}
         self._seen: set[str] = set()
         self.overlapping = 0
         """Flows that begin while another one of the same sensor, ends and ports lasts."""
+        self.apart = ClocksApart()
 
     def take(self, flows: pl.DataFrame) -> None:
         """Add conformed FLOWS of the day."""
         self.overlapping += overlapping(flows)
+        self.apart.take(flows)
         for end in ("src", "dest"):
             known = flows.filter(pl.col(f"{end}_category").is_not_null())
             self._seen.update(known[f"{end}_ip"].unique().to_list())

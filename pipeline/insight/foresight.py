@@ -93,7 +93,7 @@ def _look(site: Site, source: SourceSettings, file: FoundFile, options: ReadOpti
             head = stream.read_some(HEAD_BYTES)
         finally:
             stream.close()
-        name = detect(head, source.format, file.name)
+        name = detect(head, source.format, file.name, options.header)
         if name is None:
             return None
         reader = reader_of(name)(options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ class Identified:
     direction: Direction | None = None
     """What the flows over mail ports say of the file's direction."""
     error: str | None = None
+    header: str = ""
+    """The header that was told."""
 
     @property
     def suggestion(self) -> str | None:
@@ -67,7 +69,9 @@ class Identified:
             return None
         swapped = self.direction is not None and self.direction.verdict == "swapped"
         also = [w.removeprefix(WARNING) for w in sorted(self.account.warnings) if w.startswith(WARNING)]
-        return suggestion(Path(self.file), self.format, self.encoding, self.servers, swapped=swapped, also=also)
+        told = {"header": self.header} if self.header else {}
+        path = Path(self.file)
+        return suggestion(path, self.format, self.encoding, self.servers, swapped=swapped, also=also, told=told)
 
     def as_dict(self) -> dict[str, Any]:
         """The command line's contract: lines = flows + comments + ignored + rejected.
@@ -104,19 +108,29 @@ class Identified:
         }
 
 
-def identify(path: Path, now: dt.datetime, *, wanted: str = "auto", limits: LimitSettings | None = None) -> Identified:
-    """Read one file whole; a file that cannot be read is an answer with `error`, not an exception."""
+def identify(
+    path: Path, now: dt.datetime, *, wanted: str = "auto", header: str = "", limits: LimitSettings | None = None
+) -> Identified:
+    """Read one file whole; a file that cannot be read is an answer with `error`, not an exception.
+
+    Args:
+        path: the file.
+        now: until when, and a little later, times are believed.
+        wanted: the format, or auto.
+        header: the line that names the columns, of a delimited file without it.
+        limits: on what the file may cost.
+    """
     try:
-        return _identify(path, now, wanted, limits or LimitSettings())
+        return replace(_identify(path, now, wanted, header, limits or LimitSettings()), header=header)
     except SourceError as error:
         return Identified(str(path), error=error.message)
 
 
-def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) -> Identified:
+def _identify(path: Path, now: dt.datetime, wanted: str, header: str, limits: LimitSettings) -> Identified:
     found = FoundFile("identify", path, str(path), 0, 0)
     stream = LineStream(path, limits, found.name)
     written = stream.written_ns // 1_000
-    options = ReadOptions(Watch(None), latest_us(now, limits), keep_untimed=True, written_us=written)
+    options = ReadOptions(Watch(None), latest_us(now, limits), keep_untimed=True, written_us=written, header=header)
     reader: Reader | None = None
     account, frames, encoding = Account(), [], None
     try:
@@ -127,7 +141,7 @@ def _identify(path: Path, now: dt.datetime, wanted: str, limits: LimitSettings) 
         for block in blocks:
             fresh = reader is None
             if reader is None:
-                encoding = detect(block.data[:HEAD_BYTES], wanted, found.name)
+                encoding = detect(block.data[:HEAD_BYTES], wanted, found.name, header)
                 reader = reader_of(encoding)(options) if encoding else None
             parsed = (
                 _read_array(reader, block, blocks, found.name) if fresh and is_array(block) else _read(reader, block)

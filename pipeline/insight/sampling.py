@@ -18,7 +18,9 @@ from pipeline.counting.direction import Direction, judge, server_end
 from pipeline.counting.layers import choose_layer
 from pipeline.counting.mail_servers import Servers
 from pipeline.counting.once import count_once
+from pipeline.counting.records import KEY
 from pipeline.errors import SourceError
+from pipeline.insight.apart import ClocksApart
 from pipeline.intake.files import list_files
 from pipeline.intake.found import FoundFile
 from pipeline.intake.lander import HEAD_BYTES, is_array
@@ -39,6 +41,8 @@ FILES = 4
 BLOCK_BYTES = 4 << 20
 BLOCKS = 2
 """Blocks of each file that are read."""
+_LEAST_APART = 10
+"""Fewer sessions than so many say nothing of two sensors' clocks."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,22 @@ def directions(found: Sequence[Sample]) -> list[Direction]:
     return [d for sample in found for d in judge(sample.flows)]
 
 
+def clocks_apart(found: Sequence[Sample]) -> list[str]:
+    """What is to be said of sensors that tell the same sessions whole half hours apart."""
+    told, columns = ClocksApart(), (*KEY, "source", "dvc", "start_time", "bytes_in", "bytes_out", "bytes")
+    parts = [s.flows.select(*columns, pl.duration(microseconds="duration").alias("duration")) for s in found]
+    if not parts:
+        return []
+    told.take(pl.concat(parts))
+    least = max(_LEAST_APART, min(part.height for part in parts) // 100)
+    return [
+        f"sensors {a} and {b}: {counted(n, 'session')} that both tell begin {minutes} minutes later at {b}. If they "
+        "are the same ones, a clock or the `timezone` of a source is wrong, and each counts twice."
+        for a, b, minutes, n in told.facts()["at"]
+        if n >= least
+    ]
+
+
 def _flows(rows: Sequence[pl.DataFrame], source: SourceSettings, inventory: Inventory) -> pl.DataFrame:
     raw = pl.concat(rows, how="diagonal")
     raw = raw.with_columns(source=pl.lit(source.name), dvc=pl.col("dvc").fill_null(source.name))
@@ -124,7 +144,7 @@ def _read(site: Site, source: SourceSettings, file: FoundFile, options: ReadOpti
             return list(islice(table.read_table(file.path, file.name), 1))
         blocks = stream.blocks(block_bytes=BLOCK_BYTES)
         first = next(blocks, None)
-        encoding = detect(first.data[:HEAD_BYTES], source.format, file.name) if first else None
+        encoding = detect(first.data[:HEAD_BYTES], source.format, file.name, options.header) if first else None
         if first is None or encoding is None:
             return []
         reader = reader_of(encoding)(options)

@@ -48,13 +48,15 @@ def suggestion(
     *,
     swapped: bool,
     also: Sequence[str] = (),
+    told: Mapping[str, str] | None = None,
 ) -> str:
     """YAML for `sources` and `inventory`; the inventory only where mail servers were seen.
 
+    What the user told of the file to have it read stands in the source, too.
     Other formats whose lines are in the file, too, have a source each with the same path.
     """
     name = _NAME.sub("-", _wild(path.name.split(".")[0]).replace("*", "")).strip("-_") or family
-    source: dict[str, Any] = {"name": name[:64], "format": family, "path": pattern_of(path)}
+    source: dict[str, Any] = {"name": name[:64], "format": family, "path": pattern_of(path), **(told or {})}
     form = FORMS.get(encoding.partition(SIGN)[0])
     if form is not None and form.local_time:
         source["timezone"] = "UTC"

@@ -110,6 +110,6 @@ def _format(file: FoundFile, source: SourceSettings, limits: LimitSettings) -> t
         if stream.is_table:
             return table_encoding(file.path, source.format, file.name), b""
         head = stream.read_some(HEAD_BYTES)
-        return detect(head, source.format, file.name), head
+        return detect(head, source.format, file.name, source.header or ""), head
     finally:
         stream.close()

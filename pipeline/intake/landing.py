@@ -264,6 +264,8 @@ class Landing:
         reading = f"{CODE_VERSION}/{site}/{source.format}/{source.timezone}/"
         if source.mapping is not None or source.swap_bytes:
             reading += f"{digest(repr(source.mapping), str(source.swap_bytes))}/"
+        if source.header is not None:
+            reading += f"{digest(source.header)}/"
         if source.keep == "all":
             return f"{reading}*"
         key = reading + digest(*self._inventory.prefixes)

@@ -29,7 +29,7 @@ def peek(
     """
     try:
         head, tail = _ends(file, limits, head_only)
-        encoding = detect(head, wanted, file.name)
+        encoding = detect(head, wanted, file.name, options.header)
         if encoding is None or (head.lstrip().startswith(b"[") and begins_as_json(head)):
             return None
         reader = reader_of(encoding)(replace(options, written_us=file.mtime_ns // 1_000))

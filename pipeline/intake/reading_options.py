@@ -20,4 +20,11 @@ def latest_us(now: dt.datetime, limits: LimitSettings) -> int:
 def options_for(source: SourceSettings, limits: LimitSettings, now: dt.datetime, watch: Watch) -> ReadOptions:
     """The options of one source; watch says which rows are kept."""
     at = latest_us(now, limits)
-    return ReadOptions(watch, at, timezone=source.timezone, mapping=source.mapping, swap_bytes=source.swap_bytes)
+    return ReadOptions(
+        watch,
+        at,
+        timezone=source.timezone,
+        mapping=source.mapping,
+        swap_bytes=source.swap_bytes,
+        header=source.header or "",
+    )

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 _ZEEK_BEGINS, _ZEEK_NAMES = b"#separator \\x09\n", b"\n#fields\t"
 
 
-def detect(head: bytes, wanted: str, name: str) -> str | None:
+def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     """The encoding of a file by its first bytes, or None when it has no data at all.
 
     Args:
         head: the first bytes of its text.
         wanted: the format that was asked for, or auto.
         name: the file's name in messages.
+        header: the line that names the columns, where its source tells it.
 
     Raises:
         SourceError: the content is of no known format, or not of the one that was asked for.
@@ -29,7 +30,7 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
         return "zeek_tsv"
     from pipeline.sources import registry  # noqa: PLC0415 - loads every format
 
-    return registry.detect(head, wanted, name)
+    return registry.detect(head, wanted, name, header)
 
 
 def reader_of(encoding: str) -> ReaderFactory:

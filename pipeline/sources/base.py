@@ -195,6 +195,8 @@ class ReadOptions:
     """When the file was written last, epoch microseconds: no time without a year is later."""
     swap_bytes: bool = False
     """Whether the exporter means bytes in and bytes out the other way."""
+    header: str = ""
+    """The line that names the columns, of delimited files that come without it; their own ones hold all the same."""
 
 
 class Reader(Protocol):

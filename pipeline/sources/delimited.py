@@ -58,7 +58,7 @@ class Layout:
 
 def delimited(layout: Layout) -> Callable[[ReadOptions], Decoder]:
     """The decoder of a form whose lines are delimited."""
-    return lambda _: DelimitedDecoder(layout)
+    return lambda options: DelimitedDecoder(layout, header=options.header)
 
 
 @dataclass
@@ -83,14 +83,25 @@ class DelimitedDecoder:
     """Lines of a record that is not at its end yet."""
     expects_header: bool = True
     """Whether nothing was read yet, so that a header may come."""
+    header: str = ""
+    """The header that the source tells; those in the file hold all the same."""
 
     def __post_init__(self) -> None:
         """Start with the columns that hold before any header."""
         self._quoting = Quoting(self.layout.delimiter)
         self._spelled = re.compile(self.layout.header.pattern, self.layout.header.flags | re.IGNORECASE)
         self._known = {s for spellings in self.layout.aliases.values() for s in spellings}
-        if self.columns is None and self.layout.columns is not None:
+        if self.header:
+            self._take_told()
+        elif self.columns is None and self.layout.columns is not None:
             self.columns = list(self.layout.columns)
+
+    def _take_told(self) -> None:
+        """Start with the columns that the source's header names; where it names none of ours, no line can be read."""
+        clean = self.layout.clean
+        text = clean(pl.Series([self.header]))[0] if clean is not None else self.header
+        self.columns = self._as_header(text, first=True)
+        self.layout = replace(self.layout, absent="the source's header names no two columns of this format")
 
     def state(self) -> dict[str, Any]:
         """The columns and the delimiter in force, and the lines of a record that is not at its end."""

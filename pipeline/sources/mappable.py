@@ -46,6 +46,14 @@ def _mapped(fields: str, more: str = "") -> str:
 
 _KINDS = (
     (
+        re.compile(
+            rb"\A(?=[^\n]*\b(?:eni|tgw-attach)-[0-9a-f]+)(?=[^\n]* 1\d{9}\b)(?=[^\n]*[.:][\da-f])"
+            rb"(?![A-Z][a-z]{2} )\w\S*(?: [\w.:-]+){7,}\r?\n"
+        ),
+        "VPC flow logs in a custom format without its header",
+        "Give their source format: vpc and as its header that format, such as header: 'version srcaddr dstaddr ...'.",
+    ),
+    (
         re.compile(rb'"event_?[tT]ype"\s*:\s*"NETWORK_[A-Z]+"'),
         "events of Google Security Operations (UDM), whose sent and received bytes each parser takes its own way",
         "Give the logs that they were made of.",
@@ -53,7 +61,7 @@ _KINDS = (
     (
         re.compile(rb'\bCDFW Tunnel Device"?, ?"?(?:IN|OUT)BOUND\b'),
         "the log of Cisco Umbrella's cloud firewall, which has no header, and bytes in its newer versions only",
-        "Put the names of its columns into the first line, and read it with format: table and fields of those names.",
+        "Give the source the names of its columns as its header, and format: table with fields of those names.",
     ),
     (
         re.compile(rb"\[(?:NEW|UPDATE|DESTROY)\] +ORIG: SRC="),
@@ -143,7 +151,7 @@ _KINDS = (
             rb"\A(?:\d{1,3}\.){3}\d{1,3},\d+,(?:\d{1,3}\.){3}\d{1,3},\d+,[a-z0-9-]+,[A-Z]+,[\d.]+,\d+,\d+,\d+,\d+,"
         ),
         "a table of UNSW-NB15 without its header",
-        "Put the names of its columns into the first line. " + _mapped(_UNSW.format("stime")),
+        "Give the source the names of its columns as its header. " + _mapped(_UNSW.format("stime")),
     ),
     (
         re.compile(rb'"reporter"\s*:[\s\S]*"source_name_aggr"\s*:|"source_name_aggr"\s*:[\s\S]*"reporter"\s*:'),

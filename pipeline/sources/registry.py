@@ -110,8 +110,15 @@ def format_of(encoding: str) -> str:
     return next(name for name, encodings in FORMATS.items() if encoding in encodings)
 
 
-def detect(head: bytes, wanted: str, name: str) -> str | None:
+def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     """The encoding of a file by its first bytes, or None when it has no data at all.
+
+    Args:
+        head: the first bytes of its text.
+        wanted: the format that was asked for, or auto.
+        name: the file's name in messages.
+        header: the line that names the columns, where its source tells it: it is looked at as if it stood above the
+            file's lines, or above those that the file's records hold.
 
     Raises:
         SourceError: the content is of no known format, or not of the one that was asked for.
@@ -124,16 +131,19 @@ def detect(head: bytes, wanted: str, name: str) -> str | None:
         return None
     head = _BLANK_LINES.sub(b"", head)
     refuse_kind(head, name)
+    above = f"{header}\n".encode() if header else b""
+    if above and not begins_as_json(text) and _header_of(text) is None:
+        head, text = above + head, above + text
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
     sure = _marked(_header_of(text) or head, found) and not (found == "ecs" and _COUNTS.search(head) is None)
-    if not sure and (inside := _enveloped(text, wanted)):
+    if not sure and (inside := _enveloped(text, wanted, above)):
         return inside
     if begins_as_json(text) and (inside := _wrapped(text, wanted)):
         return inside
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
     refuse = FORMS[found].refuse if found in FORMS else None
-    if refuse is not None and (fault := refuse(head)):
+    if refuse is not None and not above and (fault := refuse(head)):
         raise SourceError(fault, where=Location(file=name))
     return found
 
@@ -179,19 +189,23 @@ def _marked(head: bytes, encoding: str | None) -> bool:
     return marks.search(head) is not None
 
 
-def _enveloped(text: bytes, wanted: str, more: int = 1) -> str | None:
-    """The encoding of what lies inside the first lines' objects, with its key; more is how many others may be there."""
+def _enveloped(text: bytes, wanted: str, above: bytes, more: int = 1) -> str | None:
+    """The encoding of what lies inside the first lines' objects, with its key; more is how many others may be there.
+
+    Above such lines a header is thought, where the source tells one.
+    """
     lines = text.split(b"\n")[:_LOOKED_INTO]
     opened = _cells(lines) or [pair for line in lines for pair in inner_texts(line)]
     if not opened and begins_as_json(text):
         opened = [pair for record in beginning(text, _LOOKED_INTO) for pair in inner_texts(record)]
     for key in sorted(dict.fromkeys(k for k, _ in opened), key=(*KEYS, *(k for k, _ in opened)).index):
         inner = "".join(f"{t}\n" for k, t in opened if k == key).encode("utf-8", errors="surrogatepass")
+        inner = inner if begins_as_json(inner) else above + inner
         found = _named(inner, inner, wanted) if wanted != "auto" else _recognised(inner, inner)
         if found is not None and _marked(inner, found):
             refuse = FORMS[found].refuse if found in FORMS else None
-            return None if refuse is not None and refuse(inner) else f"{found}{SIGN}{key}"
-        if more and begins_as_json(inner) and (nested := _enveloped(inner, wanted, more - 1)):
+            return None if refuse is not None and not above and refuse(inner) else f"{found}{SIGN}{key}"
+        if more and begins_as_json(inner) and (nested := _enveloped(inner, wanted, above, more - 1)):
             return f"{nested}{SIGN}{key}"
     return None
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from pipeline.expectations import ExpectationSettings
@@ -402,6 +403,17 @@ def test_identify_says_so_where_no_record_is_a_flow(tmp_path: Path) -> None:
     with eve.open("a", encoding="utf-8") as more:
         more.write(f'{{"event_type":"flow","src_ip":"10.1.0.11","dest_ip":"10.9.0.25","flow":{flow}}}\n')
     assert "no record is one" not in call("identify", eve).output
+
+
+def test_identify_reads_a_file_by_the_header_that_it_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "vpc.log"
+    log.write_text("eni-0a 192.0.2.25 10.0.0.5 993 50001 6 9 5420 1790856000 1790856060 OK\n", encoding="utf-8")
+    assert "custom format without its header" in call("identify", log).output
+    header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end log-status"
+    (found,) = objects(call("identify", log, "--header", header, "--json"))
+    assert (found["format"], found["flows"], found["rejected"]) == ("vpc", 1, {})
+    assert yaml.safe_load(found["suggestion"])["sources"][0]["header"] == header
+    assert call("identify", log, "--header", "one").exit_code == 2
 
 
 def test_control_characters_of_a_file_name_do_not_reach_the_terminal(tmp_path: Path) -> None:

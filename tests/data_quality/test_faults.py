@@ -104,6 +104,14 @@ def clock_off(site: Site) -> None:
     rewrite(site, ["edge"], lambda r: r | {"ts": r["ts"] + 3600})
 
 
+def zone_forgotten(site: Site) -> None:
+    """One sensor sees a part of what passes the other, too, and its times are taken for those of another zone."""
+    rows = [r | {"id.orig_p": 50_000 + n} for n, r in enumerate(records("core", LAST))]
+    again = [r | {"ts": r["ts"] + 7_200, "uid": "Z" + r["uid"]} for r in rows[::6]]
+    write(log(site.root, "core"), rows)
+    write(log(site.root, "edge"), [*records("edge", LAST), *again])
+
+
 def empty_flows(site: Site) -> None:
     sizes = dict.fromkeys(("orig_bytes", "resp_bytes", "orig_ip_bytes", "resp_ip_bytes"), 0)
     rewrite(site, SENSORS, lambda r: r | sizes)
@@ -211,6 +219,7 @@ FAULTS = (
         "unverified",
     ),
     Fault("a sensor's clock is an hour late", clock_off, ("flow_counts.clock_shift_chance",)),
+    Fault("two sensors see the same, two hours apart", zone_forgotten, ("flows_complete.clocks_apart_share",)),
     Fault(
         "all flows are empty", empty_flows, ("flows_complete.zero_bytes_share", "client_counts.typical_value_chance")
     ),

@@ -118,7 +118,7 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("sources: [logs]", 1, "sources.0", f"{MAPPING} (got 'logs')"),
     ("sources:\n  - path: x", 2, "sources.0.name", "this key is required"),
     ("sources:\n  - name: core", 2, "sources.0.path", "this key is required"),
-    (SOURCE + "    kep: all", 4, "sources.0.kep", "Allowed: accounting, delimiter, fields, format, keep"),
+    (SOURCE + "    kep: all", 4, "sources.0.kep", "Allowed: accounting, delimiter, fields, format, header, keep"),
     (SOURCE + "    keep: some", 4, "sources.0.keep", "'inventory' or 'all' (got 'some')"),
     (SOURCE + "    format: pcap", 4, "sources.0.format", "must be one of: auto, zeek, suricata"),
     (SOURCE + "    max_session_days: -1", 4, "sources.0.max_session_days", "greater than or equal to 0 (got -1)"),

@@ -87,8 +87,8 @@ def _rest(whole: str, part: str) -> pl.Expr:
 class ArgusDecoder:
     """Lines of ra as fields."""
 
-    def __init__(self) -> None:
-        self._cells = DelimitedDecoder(_LAYOUT)
+    def __init__(self, header: str = "") -> None:
+        self._cells = DelimitedDecoder(_LAYOUT, header=header)
 
     def state(self) -> dict[str, Any]:
         """The columns in force, and an open record."""
@@ -173,7 +173,7 @@ ARGUS = Form(
         rb"(?=[^\n]*\b(?:totbytes|srcbytes|dstbytes|[sd]?bytes)\b)(?=[^\n]*\b(?:dstaddr|daddr)\b)"
     ),
     strong=True,
-    decoder=lambda _: ArgusDecoder(),
+    decoder=lambda options: ArgusDecoder(options.header),
     flows=lambda: ~_not_ip() & ~_no_data(),
     ignored={"not_ip": _not_ip, "no_data": lambda: ~_not_ip() & _no_data()},
     accounting=lambda: pl.lit("delta"),

@@ -67,7 +67,7 @@ _CSV = Form(
     ),
     marks=re.compile(rb"\A\s*+(?:" + rb"|".join((_OLD_HEADER, _NEW_HEADER, _NO_HEADER)) + rb")"),
     strong=True,
-    decoder=lambda _: CsvDecoder(),
+    decoder=lambda options: CsvDecoder(options.header),
     flows=lambda: ~_blocked() & ~_no_data() & ~_begun(),
     ignored={"blocked": _blocked, "begin": _begun, "no_data": lambda: _no_data() & ~_begun()},
     accounting=lambda: pl.col("nsel").fill_null("delta"),

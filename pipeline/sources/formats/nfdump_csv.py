@@ -89,8 +89,8 @@ _SOUND = ~impossible("in_packets", "in_bytes")
 class CsvDecoder(Evident):
     """CSV of nfdump, of 1.6 to 1.7.4 and of later versions, with or without a header (-q)."""
 
-    def __init__(self) -> None:
-        self._cells, self._tally, self._reverse = DelimitedDecoder(_LAYOUT), Tally(), Reverse()
+    def __init__(self, header: str = "") -> None:
+        self._cells, self._tally, self._reverse = DelimitedDecoder(_LAYOUT, header=header), Tally(), Reverse()
         self._named = False
         """Whether the last line was the header of a Summary."""
         self._skipped: pl.DataFrame | None = None

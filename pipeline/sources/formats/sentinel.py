@@ -16,7 +16,7 @@ import polars as pl
 from pipeline.sources import json_lines, spellings
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Decoded, Form, Wrapped
-from pipeline.sources.delimited import DelimitedDecoder, Layout
+from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import has_counters
 from pipeline.sources.records import JsonDecoder
 from pipeline.sources.spellings import ABSENT
@@ -312,7 +312,7 @@ def _csv(form: Form, names: Names, meaning: Meaning, marks: str) -> Form:
         name=f"{form.name}_csv",
         contract=replace(form.contract, records="as JSON; the first line names the columns"),
         marks=re.compile(rf'(?i)\A[^\n]*?(?:^|[,;\t])"?(?:{marks})"?(?:[,;\t]|\r?\n|\Z)'.encode()),
-        decoder=lambda _: SentinelDecoder(DelimitedDecoder(layout), meaning),
+        decoder=lambda options: SentinelDecoder(delimited(layout)(options), meaning),
         json=False,
         blanks=True,
     )

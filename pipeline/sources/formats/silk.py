@@ -69,7 +69,8 @@ def _initiator() -> pl.Expr:
 class SilkDecoder(Evident):
     """Lines of rwcut as fields; what parts its columns is read from the first line."""
 
-    def __init__(self) -> None:
+    def __init__(self, header: str = "") -> None:
+        self._header = header
         self._cells: DelimitedDecoder | None = None
         self._delimiter, self._reverse = "", Reverse()
 
@@ -92,7 +93,7 @@ class SilkDecoder(Evident):
         mark = re.escape(delimiter)
         header = re.compile(rf"(?i)(?:^|{mark})\s*sip\s*(?:$|{mark})")
         layout = Layout(_COLUMNS, header, delimiter=delimiter, columns=columns, quoted=False)
-        self._delimiter, self._cells = delimiter, DelimitedDecoder(layout)
+        self._delimiter, self._cells = delimiter, DelimitedDecoder(layout, header=self._header)
         return self._cells
 
     def cut(self) -> Cut | None:
@@ -142,7 +143,7 @@ SILK = Form(
     ),
     marks=re.compile(rb"\A\s*+(?=[^\n]*\bsIP *[|,;\t])(?=[^\n]*\bdIP *(?:[|,;\t]|$))", re.MULTILINE),
     strong=True,
-    decoder=lambda _: SilkDecoder(),
+    decoder=lambda options: SilkDecoder(options.header),
     refuse=_refuse,
     flows=lambda: ~_blocked() & pl.col("sent").is_not_null(),
     ignored={"blocked": _blocked, "no_data": lambda: pl.col("sent").is_null()},

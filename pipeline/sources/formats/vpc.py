@@ -106,6 +106,7 @@ _COLUMNS = {**FIELDS, "interface": (*FIELDS["interface"], *spellings("instance-i
 """Columns of text and tables, of which a layout may name an interface by its machine or subnet alone."""
 
 REMEDY = "Add these fields to the log's format, and deliver it with its header."
+TELL = "Give the source format: vpc and as its header the log's format, such as header: 'version srcaddr dstaddr ...'."
 
 _ADDRESS = r"(?:[0-9a-fA-F.:]+|-)"
 _COUNT = r"(?:\d+|-)"
@@ -164,7 +165,7 @@ def missing(has: frozenset[str]) -> str:
 
 
 def cannot_hold(line: str) -> str:
-    """Which of the needed fields no value of a line can be, or all that it would need the order of."""
+    """Which of the needed fields no value of a line can be, or that their order must be told; and what to do."""
     cells = line.split()
     addresses = sum("." in c or ":" in c for c in cells if canonical_address(c) is not None)
     times = sum(re.fullmatch(r"1\d{9}", c) is not None for c in cells)
@@ -173,7 +174,8 @@ def cannot_hold(line: str) -> str:
     lacking += ["srcport", "dstport", "bytes"] if counts < 3 else []
     lacking += ["start"] if not times else []
     needed = "it lacks " + ", ".join(lacking) if lacking else "the order of its fields is not known"
-    return f"is a custom format without a header ({len(cells)} fields, the default has {len(DEFAULT)}): {needed}"
+    what = f"is a custom format without a header ({len(cells)} fields, the default has {len(DEFAULT)}): {needed}"
+    return f"{what}. {REMEDY if lacking else TELL}"
 
 
 def refuse_text(head: bytes) -> str | None:
@@ -187,7 +189,7 @@ def refuse_text(head: bytes) -> str | None:
         return f"is a custom format that lacks {lacking}. {REMEDY}" if lacking else None
     if not lines or any(re.match(DEFAULT_LINE, " ".join(re.sub(_EXPORTED, "", line).split())) for line in lines):
         return None
-    return f"{cannot_hold(lines[0])}. {REMEDY}"
+    return cannot_hold(lines[0])
 
 
 def derive(fields: pl.DataFrame) -> pl.DataFrame:
@@ -278,7 +280,8 @@ VPC_TEXT = Form(
     flags_tell=True,
     idle=frozenset(("end", "proto", "interface", "attachment", "direction", "tcp_flags")),
     note="pkt-srcaddr and pkt-dstaddr are the ends, srcaddr and dstaddr their translations. NODATA is nothing, "
-    "SKIPDATA is traffic that the log lost, REJECT was blocked. Other custom formats need their header.",
+    "SKIPDATA is traffic that the log lost, REJECT was blocked. Other custom formats need their header, "
+    "or the source's `header`.",
 )
 VPC_CSV = replace(
     VPC_TEXT,

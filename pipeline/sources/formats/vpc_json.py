@@ -7,6 +7,7 @@ structured when it names its ends; else its message is read in the default layou
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -85,6 +86,8 @@ class VpcJsonDecoder(Numbering):
     """Lines of JSON as records, those of an envelope numbered behind each other."""
 
     expects_header = False
+    layouts: Sequence[tuple[str, Sequence[str]]] = LAYOUTS
+    """Lines that messages may be, and their fields; the first that fits counts."""
 
     def cut(self) -> Cut | None:
         """See LucidDecoder; where there are envelopes, or what seems to be one, every line is read."""
@@ -95,12 +98,12 @@ class VpcJsonDecoder(Numbering):
         held = lines["raw"].str.contains(_HELD, literal=True)
         if not (held.any() or self.beyond):
             fields, broken = json_lines.decode(lines, _STRUCTURED, reason)
-            fields, unread = _with_messages(fields, first=False)
+            fields, unread = _with_messages(fields, self.layouts, first=False)
             return Decoded(fields, pl.concat([broken, unread]))
         plain, broken = json_lines.decode(lines.filter(~held), _STRUCTURED, reason)
-        plain, unread = _with_messages(plain, first=False)
+        plain, unread = _with_messages(plain, self.layouts, first=False)
         events, empty, bad = _events(_documents(lines.filter(held)), reason)
-        events, unreadable = _with_messages(events, first=True)
+        events, unreadable = _with_messages(events, self.layouts, first=True)
         items, broken = pl.concat([plain, events], how="diagonal"), pl.concat([broken, unread, bad, unreadable])
         numbers = self._numbered(lines, [items, broken, empty])
         items, broken = (f.with_columns(source_line=n) for f, n in zip((items, broken), numbers, strict=False))
@@ -179,13 +182,15 @@ def _parsed_one(text: str) -> pl.Series | None:
     return found if not found.null_count() else None
 
 
-def _with_messages(fields: pl.DataFrame, *, first: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _with_messages(
+    fields: pl.DataFrame, layouts: Sequence[tuple[str, Sequence[str]]], *, first: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Records with the fields that their message holds in a known layout; those that are in none, as rejects.
 
     The message comes first in an envelope, where a filter may have named the fields; else what is structured does.
     """
     untold = fields["message"].is_not_null()
-    for line, layout in LAYOUTS:
+    for line, layout in layouts:
         if not untold.any():
             break
         told = fields["message"].str.contains(line).fill_null(False)
@@ -212,6 +217,14 @@ def _with_messages(fields: pl.DataFrame, *, first: bool) -> tuple[pl.DataFrame, 
     return fields.filter(~lost).drop("message"), rejects
 
 
+def _layouts(header: str) -> Sequence[tuple[str, Sequence[str]]]:
+    """The layouts of messages: that of the header alone, where the source tells one."""
+    if not header:
+        return LAYOUTS
+    names = [n.strip("${}").lower().replace("_", "-") for n in header.split()]
+    return ((rf"^\S+(?: \S+){{{len(names) - 1}}}$", names),)
+
+
 def refuse(head: bytes) -> str | None:
     """Why a file that begins so cannot be read at all."""
     text = head.decode("utf-8", errors="replace")
@@ -225,7 +238,7 @@ def refuse(head: bytes) -> str | None:
         lacking = missing(has)
         return f"is a custom format that lacks {lacking}. {REMEDY}" if lacking else None
     records = [m for m in messages if re.match(r"\d+ ", m)]
-    return f"{cannot_hold(records[0])}. {REMEDY}" if records else None
+    return cannot_hold(records[0]) if records else None
 
 
 _KEY = (
@@ -243,7 +256,7 @@ VPC_JSON = replace(
         VPC_TEXT.contract, records="as text; `logEvents` of CloudWatch, or fields (`aws.vpc.*`) of structured records"
     ),
     marks=re.compile(_KEY + rb'|"aws\.vpc\.flow\.bytes"|' + _HEADED + _MESSAGE),
-    decoder=lambda _: VpcJsonDecoder(),
+    decoder=lambda options: VpcJsonDecoder(layouts=_layouts(options.header)),
     refuse=refuse,
     columns=None,
     json=True,

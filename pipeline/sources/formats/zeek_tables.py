@@ -16,7 +16,7 @@ import polars as pl
 from pipeline.sources import zeek_columns as zeek
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
-from pipeline.sources.delimited import DelimitedDecoder, Layout
+from pipeline.sources.delimited import DelimitedDecoder, Layout, delimited
 from pipeline.sources.formats.zeek_json import ZEEK_COLUMNS
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
@@ -105,7 +105,7 @@ _CSV = replace(
         r"#(?:fields[,;|]|(?=ts[,;|\t]))[^\n]*id[._]orig_h".encode()
     ),
     strong=True,
-    decoder=lambda _: TableDecoder(_LAYOUT),
+    decoder=lambda options: TableDecoder(_LAYOUT, header=options.header),
     columns=None,
     blanks=True,
     idle=frozenset(("uid", "proto", "service", "write_ts", "system")),
@@ -133,9 +133,7 @@ _TABLE_CSV = replace(
     name="zeek_sentinel_csv",
     contract=replace(_TABLE_JSON.contract, records="as JSON; the first line names the columns"),
     marks=re.compile(rb"(?i)\A[^\n]*\bid_orig_h_s\b"),
-    decoder=lambda _: DelimitedDecoder(
-        Layout(aliases=_SENTINEL, header=re.compile(r"(?i)\bid_orig_h_s\b"), unset=ABSENT)
-    ),
+    decoder=delimited(Layout(aliases=_SENTINEL, header=re.compile(r"(?i)\bid_orig_h_s\b"), unset=ABSENT)),
     idle=None,
 )
 _SYSLOG = replace(

@@ -17,7 +17,7 @@ from pipeline.addresses import NOWHERE
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import ReadOptions, rejected
 from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Stateless, Wrapped
-from pipeline.sources.delimited import DelimitedDecoder, Layout
+from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import has_counters
 from pipeline.sources.records import JsonDecoder
 from pipeline.sources.spellings import ABSENT
@@ -180,7 +180,7 @@ _CSV = replace(
         rb'(?m)^"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"(?:,"[^"\n]*"){3}(?:,"\d{1,5}"){4}'
         rb'(?:,"[\da-fA-F.:]+"){5},'
     ),
-    decoder=lambda options: _zoned(DelimitedDecoder(_LAYOUT), options),
+    decoder=lambda options: _zoned(delimited(_LAYOUT)(options), options),
     json=False,
     blanks=True,
 )
