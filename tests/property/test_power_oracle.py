@@ -36,7 +36,7 @@ def power_of(rows: list[Any], rule: Rule, read: list[dt.date], groups: dict[str,
 def test_the_extra_alerts_and_one_less_does_not_under_every_reference_fill_and_floor() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(PROFILE, max_examples=examples(260))
+    @settings(PROFILE, max_examples=examples(400))
     @given(windows(), judgings(), st.sets(st.integers(1, 35)), st.booleans())
     def check(rows: list[Any], judging: oracle.Judging, extra: set[int], named: bool) -> None:
         groups = NAMED if named else {}

@@ -182,7 +182,7 @@ def judged(rows: list[Any], rule: Rule, read: list[dt.date], groups: dict[str, s
 def test_every_verdict_of_every_reference_and_fill_equals_the_naive_one() -> None:
     seen: Counter[tuple[str, str, bool]] = Counter()
 
-    @settings(PROFILE, max_examples=examples(300))
+    @settings(PROFILE, max_examples=examples(450))
     @given(windows(), judgings(), st.sets(st.integers(1, 35)), st.booleans())
     def check(rows: list[Any], judging: oracle.Judging, extra: set[int], named: bool) -> None:
         groups = NAMED if named else {}

@@ -74,7 +74,7 @@ def assert_same_alerts(case: Case, scores: pl.DataFrame, verdicts: list[oracle.V
 def test_every_verdict_equals_the_naive_reading() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(PROFILE, max_examples=examples(420))
+    @settings(PROFILE, max_examples=examples(670))
     @given(cases(), st.sampled_from(ZONES))
     def check(case: Case, zone: str) -> None:
         verdicts = case.verdicts()
