@@ -4,7 +4,8 @@ Python looks for cycles as seldom as in the command itself, which saves a fourte
 waits for the disk: a file is flushed against the loss of power, which no test plays, and what a killed process has
 written stays without it. A run of two days on a busy machine takes a third of the time so. Dagster makes an engine for
 every event that it stores and opens the database anew, and reads all its migrations for each new one, which is a third
-of the CPU of a run; here each database is opened once a test, and migrations are read once.
+of the CPU of a run; here each database is opened once a test, and migrations are read once. Great Expectations names
+each number that it works out by a digest of JSON, some thousand times a day of data; here a text of the same does.
 """
 
 import gc
@@ -23,7 +24,7 @@ gc.set_threshold(*COLLECT_AFTER)
 
 settings.register_profile(
     "nilometer",
-    max_examples=examples(40),
+    max_examples=examples(30),
     deadline=None,
     derandomize=True,
     database=None,
@@ -57,9 +58,18 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_teardown() -> None:
-    """What a test has opened is closed with it."""
+    """What a test has opened is closed with it; the first one that needs the library of the checks has imported it."""
+    if named := sys.modules.get("great_expectations.core.id_dict"):
+        named.IDDict.to_id = _text
     while _engines:
         _engines.popitem()[1].pool.dispose()
+
+
+def _text(named: dict[str, Any], id_keys: Any = None, id_ignore_keys: Any = None) -> str | tuple[()]:
+    """What stands for the content of a dict."""
+    left_out = named._id_ignore_keys if id_ignore_keys is None else id_ignore_keys  # type: ignore[attr-defined]
+    told = [(key, named[key]) for key in sorted(named if id_keys is None else id_keys) if key not in left_out]
+    return repr(told) if told else ()
 
 
 def _once(make: Any) -> Any:

@@ -432,7 +432,7 @@ def test_a_demo_finds_its_thief_from_the_stored_table_and_runs_again(tmp_path: P
 
 
 def test_a_demo_without_a_theft_prints_no_alert(tmp_path: Path) -> None:
-    result = call("demo", tmp_path / "demo", "--days", "12", "--clients", "12", "--theft-bytes", "0")
+    result = call("demo", tmp_path / "demo", "--days", "6", "--clients", "12", "--theft-bytes", "0")
     assert result.exit_code == 0, result.output
     assert "No alert." in result.stdout
 

@@ -21,7 +21,7 @@ from pipeline.stored.verdicts import history
 from tests.worlds import CONFIG, SEED, day, write_log
 
 RULE = "mail_volume_surge"
-DAYS, CLIENTS, THIEF = 17, 30, "10.0.0.7"
+DAYS, CLIENTS, THIEF = 14, 30, "10.0.0.7"
 ON = CONFIG.replace("lookback_days: 30", "lookback_days: 10") + f"rules: {{{RULE}: true}}\n"
 
 

@@ -83,14 +83,14 @@ def test_a_mangled_log_is_read_to_its_end_by_the_format_it_looks_like(name: str,
 
 
 @pytest.mark.parametrize("encoding", sorted(READERS))
-@settings(max_examples=examples(6))
+@settings(max_examples=examples(4))
 @given(st.sampled_from(sorted(SEEDS)), st.integers(0, 2**32))
 def test_every_reader_survives_any_log(encoding: str, name: str, seed: int) -> None:
     read(encoding, mangle(SEEDS[name], seed), random.Random(seed))
 
 
 @pytest.mark.parametrize("encoding", sorted(READERS))
-@settings(max_examples=examples(6))
+@settings(max_examples=examples(4))
 @given(st.binary(max_size=200), st.integers(0, 2**32))
 def test_every_reader_survives_any_bytes(encoding: str, data: bytes, seed: int) -> None:
     read(encoding, data, random.Random(seed))

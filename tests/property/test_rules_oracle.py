@@ -207,6 +207,13 @@ def test_every_verdict_of_every_reference_and_fill_equals_the_naive_one() -> Non
     assert min(seen.values()) >= 5, seen
 
 
+def test_a_value_at_the_floor_alerts_and_one_below_it_does_not() -> None:
+    rule = rule_of(oracle.Judging(reference="own", fill="zero", numbers=Numbers(minimum=1), floor=5))
+    read = day_range(DAY - dt.timedelta(days=40), DAY - dt.timedelta(days=1))
+    found = judged([(DAY, "10.0.1.1", 5), (DAY, "10.0.1.2", 4)], rule, read, {}).sort("client")
+    assert found["state"].to_list() == ["alert", "normal"]
+
+
 def test_the_days_of_a_silent_client_are_those_that_were_read_and_no_others() -> None:
     rule = rule_of(oracle.Judging(reference="own", fill="zero", numbers=Numbers(minimum=1)))
     read = day_range(DAY - dt.timedelta(days=40), DAY - dt.timedelta(days=1))

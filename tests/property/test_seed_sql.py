@@ -118,7 +118,7 @@ def same_hundredth(a: float | None, b: float | None) -> bool:
 def test_alerts_equal_the_search_in_sql(rule: Rule) -> None:
     twin, alerts, db = rule.id == TWIN, 0, duckdb.connect()
 
-    @settings(max_examples=examples(80), suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
     @given(flow_lists(twin), st.integers(1, 6), st.sampled_from(["3", "1", "2.5"]))
     def check(flows: list[oracle.Flow], minimum: int, k: str) -> None:
         nonlocal alerts

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pipeline.site import PROJECT, Site, open_site
 
@@ -83,7 +83,7 @@ def wait_for(url: str, process: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("ui") / "demo"
-    words = nilometer("demo", folder, "--days", 16, "--clients", 40)
+    words = nilometer("demo", folder, "--days", 10, "--clients", 20)
     made = subprocess.run(words, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     port = free_port()
@@ -96,15 +96,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             process.wait(60)
 
 
-@pytest.fixture
-def page(running: Running) -> Iterator[Page]:
-    ARTIFACTS.mkdir(exist_ok=True)
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        found = browser.new_page(viewport={"width": 1500, "height": 950})
-        found.set_default_timeout(PATIENCE)
+        found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
-        browser.close()
+        found.close()
+
+
+@pytest.fixture
+def page(running: Running, browser: Browser) -> Iterator[Page]:
+    """A page that shares nothing with those of other tests but the browser."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    found = browser.new_page(viewport={"width": 1500, "height": 950})
+    found.set_default_timeout(PATIENCE)
+    yield found
+    found.close()
 
 
 def test_the_lineage_shows_the_files_and_the_five_assets_in_order(running: Running, page: Page) -> None:

@@ -126,8 +126,10 @@ class Calibration:
         Exact: a client's own volume of the day moves neither its expectation nor the tails, and a larger one never
         scores lower.
         """
-        low = alerts["bytes"] * 0 - 1
-        return self._bisected(alerts, channel, limit, low, alerts["bytes"])
+        if alerts.is_empty():
+            return alerts["bytes"]
+        low, high = self._bracket(alerts, channel, limit, alerts["bytes"])
+        return self._bisected(alerts, channel, limit, low, high)
 
     def reach(self, today: pl.DataFrame, channel: str, limit: float) -> pl.DataFrame:
         """client, least: the smallest volume of the day with which each client would alert; without those that never.
@@ -140,7 +142,7 @@ class Calibration:
         judged = self.rated(today, channel)
         most = pl.repeat(_MOST_BYTES, judged.height, dtype=pl.Int64, eager=True)
         within = judged.filter(self._alerts_at(judged, most, channel, limit))
-        low, high = self._bracket(within, channel, limit)
+        low, high = self._bracket(within, channel, limit, most.head(within.height))
         return within.select("client", least=self._bisected(within, channel, limit, low, high))
 
     def unjudged(self, params: Params) -> pl.Expr:
@@ -159,8 +161,10 @@ class Calibration:
         judged = pl.any_horizontal(False, *able) & pl.col("surprise").is_not_null()
         return pl.when(~judged).then(why)
 
-    def _bracket(self, rows: pl.DataFrame, channel: str, limit: float) -> tuple[pl.Series, pl.Series]:
+    def _bracket(self, rows: pl.DataFrame, channel: str, limit: float, most: pl.Series) -> tuple[pl.Series, pl.Series]:
         """For each row a volume that does not alert and one that does: close to where formulas put it, else far away.
+
+        Each row alerts with the most.
 
         Rounding may put a formula beside the true place, so both ends are tried.
         """
@@ -169,11 +173,11 @@ class Calibration:
             (guess * (1 - _CLOSE)).floor().cast(pl.Int64) - 1,
             (guess * (1 + _CLOSE)).ceil().cast(pl.Int64) + 1,
         )
-        frame = pl.DataFrame({"low": low, "high": high})
+        frame = pl.DataFrame({"low": low, "high": high, "most": most})
         missed = self._alerts_at(rows, low, channel, limit) | ~self._alerts_at(rows, high, channel, limit)
         frame = frame.with_columns(missed.alias("missed")).select(
             low=pl.when("missed").then(-1).otherwise("low"),
-            high=pl.when("missed").then(_MOST_BYTES).otherwise("high"),
+            high=pl.when("missed").then("most").otherwise("high"),
         )
         return frame["low"], frame["high"]
 

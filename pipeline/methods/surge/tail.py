@@ -17,8 +17,8 @@ _FEW = 4
 """With fewer past scores as high, the rate is taken from the tail."""
 _TAIL_SHARE, _LEAST_TAIL = 0.02, 30
 _HEAVIEST = 0.5
-_HIGHEST, _HALVINGS = 1e5, 70
-"""No score is as high; so many halvings of twice that leave what a float can tell."""
+_HIGHEST, _PARTS, _ROUNDS = 1e5, 1_024, 7
+"""No score is as high; twice that, so often cut into so many parts, leaves what a float can tell."""
 RAREST = 0.1
 """A tail is not believed beyond a tenth of an alert in all of the past it was fitted to."""
 
@@ -57,10 +57,12 @@ class Tail:
         low, high = -_HIGHEST, _HIGHEST
         if self.rate(pl.Series([high])).item() > limit:
             return math.inf
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            within = self.rate(pl.Series([middle])).item() <= limit
-            low, high = (low, middle) if within else (middle, high)
+        for _ in range(_ROUNDS):
+            step = (high - low) / _PARTS
+            tried = low + pl.int_range(1, _PARTS, eager=True) * step
+            within = tried.filter(self.rate(tried) <= limit)
+            high = within[0] if len(within) else high
+            low = high - step
         return high
 
 

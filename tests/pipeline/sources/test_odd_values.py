@@ -195,6 +195,13 @@ def leaves(record: dict[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
+def every(record: dict[str, Any], value: Any) -> dict[str, Any]:
+    """The record with the value in every field."""
+    for path in leaves(record):
+        record = changed(record, path, value)
+    return record
+
+
 def bytes_in(name: str, *records: dict[str, Any]) -> list[int | None]:
     rows = read(name, *(json.dumps(record) for record in records)).rows
     layers = [f"{layer}_bytes_in" for layer in ("ip", "payload", "other")]
@@ -232,10 +239,12 @@ def test_numbers_as_texts_or_as_reals_are_numbers(name: str, spelled: type) -> N
 @pytest.mark.parametrize("name", RECORDS)
 def test_no_value_of_any_field_breaks_a_reader(name: str) -> None:
     record, _ = RECORDS[name]
-    for path in leaves(record):
-        lines = [json.dumps(changed(record, path, value)) for value in ODD]
-        assert read(name, *lines).account.lines == len(ODD)
-        assert read(name, lines[0]).account.lines == 1  # A field that no record of a block has.
+    fields = leaves(record)
+    one_odd = [changed(record, path, value) for path in fields for value in ODD]
+    for records in (one_odd, [every(record, value) for value in ODD]):
+        assert read(name, *map(json.dumps, records)).account.lines == len(records)
+    for path in fields:  # A field that no record of a block has.
+        assert read(name, json.dumps(changed(record, path, None))).account.lines == 1
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -263,9 +272,13 @@ def test_text_that_is_no_unicode_does_not_cost_the_flow(name: str, text: bytes) 
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_list_of_one_value_is_that_value(name: str) -> None:
     record, path = RECORDS[name]
-    for shown, value in leaves(record).items():
-        several = (changed(record, shown, [value]), changed(record, shown, [value, value]))
-        assert bytes_in(name, *several) == [5_420, 5_420], shown
+    fields, listed = leaves(record), record
+    for shown, value in fields.items():
+        listed = changed(listed, shown, [value])
+    assert bytes_in(name, listed) == [5_420]
+    for times in (1, 2):
+        several = [changed(record, shown, [value] * times) for shown, value in fields.items()]
+        assert dict(zip(fields, bytes_in(name, *several), strict=True)) == dict.fromkeys(fields, 5_420)
     assert bytes_in(name, changed(record, path, [5_420, 5_421])) == []
 
 

@@ -287,7 +287,7 @@ BEYOND: list[dict[str, Any]] = [
 def test_the_sweep_of_a_rule_beyond_the_seed_equals_its_planted_thefts(tmp_path: Path, change: dict[str, Any]) -> None:
     site = whole(tmp_path / "s")
     trials = trial(site, RULE.with_numbers(change), verified), trial(site, RULE, verified)
-    found = backtest(trials, SIDES, [day(n) for n in range(9, DAYS)])
+    found = backtest(trials, SIDES, [day(n) for n in range(11, DAYS)])
     swept = found.sweep.filter((pl.col("rule") == "candidate") & (pl.col("value") == 3.0)).sort("theft_bytes")
     real = found.recall.filter(pl.col("rule") == "candidate").sort("theft_bytes")
     assert swept["detected"].to_list() == real["detected"].to_list()

@@ -155,7 +155,7 @@ def test_surge_alerts_at_its_volume_and_not_a_byte_below(seed: int, budget: floa
     power = surge_power(raw, rule, DAY)
     assert power.height == 40
     assert power.filter(pl.col("extra").is_not_null()).height >= 39
-    for row in power.head(6).iter_rows(named=True):
+    for row in power.head(3).iter_rows(named=True):
         if row["extra"] is None:
             assert not surge_alerts(daily, raw, row["client"], 10**15, rule)
             continue
@@ -250,3 +250,17 @@ def test_each_channel_reaches_exactly_from_where_it_alerts(channel: str) -> None
 
     assert alerts(0).all()
     assert not alerts(1).any()
+
+
+def test_guesses_that_are_far_off_cost_time_and_change_no_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [DAY - dt.timedelta(days=n) for n in range(14)]
+    raw = raw_scores(world(8, 5).filter(pl.col("day").is_in(days)), days, SURGE.surge)
+    calibration = Calibration.before(raw, DAY, SURGE.surge)
+    today = calibration.with_company(raw.filter(pl.col("day") == DAY)).tail(3)
+    found = calibration.reach(today, "shot", 2_000.0)
+    assert found.height == 3
+    robbed = with_scores(today.with_columns(bytes=found["least"] * 2))
+    for guess in (0.0, 1e15):
+        monkeypatch.setattr(Calibration, "_guessed", lambda _, rows, *__, at=guess: rows["expected"] * 0 + at)
+        assert calibration.reach(today, "shot", 2_000.0).equals(found)
+        assert calibration.least_volume(robbed, "shot", 2_000.0).to_list() == found["least"].to_list()
