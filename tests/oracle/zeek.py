@@ -202,20 +202,22 @@ _INT, _REAL = re.compile(r"[+-]?\d+", re.ASCII), re.compile(r"[+-]?(\d+\.?\d*|\.
 
 
 def plain_object(line: str) -> dict[str, str]:
-    """A JSON object's values as text, the first of a key given twice; raises ValueError for anything else."""
+    """A JSON object's values as text, the first of a key given twice; raises ValueError for anything else.
 
-    def refuse(name: str) -> None:
-        raise ValueError(name)
+    A list of one value is that value. Half of a surrogate pair spoils no record, and what is no finite number none that
+    does not read it.
+    """
 
-    def real(text: str) -> str:
-        return text if math.isfinite(float(text)) else str(refuse(text))
+    def real(text: str) -> str | float:
+        return text if math.isfinite(float(text)) else float(text)
 
-    pairs = json.loads(line, object_pairs_hook=list, parse_int=str, parse_float=real, parse_constant=refuse)
+    pairs = json.loads(line, object_pairs_hook=list, parse_int=str, parse_float=real, parse_constant=float)
     if not line.lstrip(" \t").startswith("{"):
         raise ValueError("not an object")
-    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in reversed(pairs) if v is not None}
-    "".join(v for k, v in texts.items() if k not in UNREAD).encode()  # Half of a surrogate pair is a ValueError.
-    return texts
+    only = {k: v[0] if isinstance(v, list) and len(v) == 1 and isinstance(v[0], str) else v for k, v in reversed(pairs)}
+    if any(isinstance(v, float) and k not in UNREAD for k, v in only.items()):
+        raise ValueError("no finite number")
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in only.items() if v is not None}
 
 
 def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

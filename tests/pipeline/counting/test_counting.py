@@ -37,6 +37,14 @@ def test_the_final_then_longest_then_largest_then_first_record_counts(
     assert kept(*reversed(changes)) == ([3 - winner] if changes != [{}, {}] else [1])
 
 
+@pytest.mark.parametrize("beside", [[], [{"uid": "C9"}] * 2, [{"uid": "C9", "src_port": None}]])
+def test_a_half_gives_way_to_a_stretch_of_both_directions_whatever_lies_beside_them(
+    beside: list[dict[str, Any]],
+) -> None:
+    told = [{"uid": None, "ip_bytes_out": None}, {"uid": None, "accounting": "delta"}]
+    assert kept(*told, *beside)[:2] == [2, 3][: 1 + bool(beside)]
+
+
 @pytest.mark.parametrize(
     ("changes", "needed"),
     [
