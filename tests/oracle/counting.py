@@ -202,7 +202,8 @@ def begun(rows: list[Row], window: dt.timedelta) -> Any:
         if row["accounting"] != "delta" or row["duration"] is not None:
             return start(row)
         mine = [r for r in rows if r is not row and pick(r, (*OBSERVER, *KEY)) == pick(row, (*OBSERVER, *KEY))]
-        before = [start(r) for r in mine if r["start_time"] is not None and start(r) <= start(row)]
+        told = [r for r in mine if r["start_time"] is not None]
+        before = [start(r) for r in told if (start(r), *order(r)) < (start(row), *order(row))]
         return max([start(row) - max(window, MINUTE), *before])
 
     return begin
@@ -237,7 +238,9 @@ def one_sensor(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...], 
     def seen_at(row: Row) -> bool:
         return has_ends(row) or (row["start_time"] is not None and row["reporter"] is not None)
 
-    kept = [r for r in rows if not seen_at(r)]
+    told = groups([r for r in rows if seen_at(r)], lambda r: pick(r, KEY))
+    left = [r for group in told if len({pick(r, OBSERVER) for r in group}) > 1 for r in group]
+    kept = [r for r in rows if not any(r is x for x in left)]
 
     def wish(name: Any) -> int:
         return sensors.index(name) if name in sensors else len(sensors)
@@ -259,7 +262,6 @@ def one_sensor(rows: list[Row], window: dt.timedelta, sensors: tuple[str, ...], 
     def begin(row: Row) -> dt.datetime:
         return begins[order(row)]
 
-    left = [r for r in rows if seen_at(r)]
     while left:
         beside: list[Row] = []
         for run in runs(left, lambda r: pick(r, KEY), MINUTE, begin):

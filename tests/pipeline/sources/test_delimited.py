@@ -49,10 +49,12 @@ def decode(text: str | bytes, layout: Layout = LAYOUT, splits: Iterable[int] = (
 
 
 def told(value: str) -> str | None:
-    """A cell as the decoder gives it: without blank lines inside, and null when empty."""
+    """A cell as the decoder gives it: without blank lines inside, what all lines say once, and null when empty."""
     first, *inside = value.split("\n")
     parts = [first, *(p for p in inside[:-1] if p), *inside[-1:]]
-    return "\n".join(parts).strip() or None
+    cell = "\n".join(parts)
+    said = {line.strip() for line in cell.splitlines()}
+    return (said.pop() if len(said) == 1 else cell.strip()) or None
 
 
 CELL = st.text(alphabet='a1",\n;é', max_size=6)
