@@ -178,8 +178,8 @@ def _told_once(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
     told_apart = pl.col("uid").is_not_null() | has_ends()
     as_stretch = pl.when(pl.col("accounting").is_in(["delta", "update"])).then(pl.struct("duration", *COUNTS).hash())
     at_once = pl.col("_at").is_duplicated() | pl.col("record_id").is_not_null()
-    halves = (pl.col("accounting") == "final") & (side_told() != "both")
-    counters = pl.when(~halves.any()).then(as_stretch)  # A half gives way to a stretch of both directions, too.
+    half = (pl.col("accounting") == "final") & (side_told() != "both")
+    counters = pl.when(~half.any()).then(as_stretch)  # A half gives way to a stretch of both directions, too.
     keys = flows.filter(at_once).select(  # No others can be the same; hashing all would cost more than the rest.
         by_id=pl.when(pl.col("record_id").is_not_null()).then(pl.struct("source", "record_id").hash()),
         by_ends=pl.when(told_apart).then(pl.struct(*_RECORD, counters.alias("counters")).hash()),
