@@ -192,16 +192,15 @@ class FileLander:
         entry.tail = tail
 
     def _reader(self, block: Block, entry: Entry, resume: dict[str, Any] | None) -> Reader | None:
-        entry.encoding = entry.encoding or self._detect(block.data[:HEAD_BYTES], entry.name)
+        if not entry.encoding:
+            head = block.data[:HEAD_BYTES]
+            entry.encoding = detect(head, self._source.format, entry.name, self._options.header)
         if entry.encoding is None:
             return None
         reader = reader_of(entry.encoding)(self._options)
         if resume:
             reader.resume(resume["reader"])
         return reader
-
-    def _detect(self, head: bytes, name: str) -> str | None:
-        return detect(head, self._source.format, name, self._options.header)
 
     def _resume_point(self, offset: int, line: int, reader: Reader) -> dict[str, Any] | None:
         """Where to go on when the file has grown; None when it must be read anew."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from pipeline.sources.formats import vpc
+
 _TABLE = "Read it with format: table and fields: {{{fields}}}{more}."
 _CIC = (
     "src_ip: {0}, dest_ip: {1}, src_port: {2}, dest_port: {3}, transport: Protocol, start_time: Timestamp, "
@@ -51,7 +53,7 @@ _KINDS = (
             rb"(?![A-Z][a-z]{2} )\w\S*(?: [\w.:-]+){7,}\r?\n"
         ),
         "VPC flow logs in a custom format without its header",
-        "Give their source format: vpc and as its header that format, such as header: 'version srcaddr dstaddr ...'.",
+        vpc.TELL,
     ),
     (
         re.compile(rb'"event_?[tT]ype"\s*:\s*"NETWORK_[A-Z]+"'),

@@ -50,6 +50,8 @@ class ZeekTsvReader:
         self._headers = 0
         self._patterns: dict[tuple[object, ...], str | None] = {}
         self._waiting: list[Lines] = []
+        if options.header:
+            self._take_header(options.header)
 
     def state(self) -> dict[str, Any]:
         """The header in force."""
@@ -129,6 +131,9 @@ class ZeekTsvReader:
 
     def _header(self, text: str) -> None:
         self._headers += 1
+        self._take_header(text)
+
+    def _take_header(self, text: str) -> None:
         if text.startswith("#separator"):
             value = text.removeprefix("#separator").strip(_PADDING)
             decoded = zeek.decode(value)

@@ -26,6 +26,10 @@ MORE = {
         "ts,uid,id.orig_h,id.orig_p,id.resp_h,id.resp_p,proto,orig_ip_bytes,resp_ip_bytes",
         f"{T}.5,C1,{CLIENT},50001,{SERVER},993,tcp,420,5420",
     ),
+    "zeek_tsv": (
+        "#fields\tts\tuid\tid.resp_h\tid.resp_p\tid.orig_h\tid.orig_p\tproto\torig_ip_bytes\tresp_ip_bytes",
+        f"{T}.5\tC1\t{SERVER}\t993\t{CLIENT}\t50001\ttcp\t420\t5420",
+    ),
     "vpc_text": (BLANKS, LINE),
 }
 
