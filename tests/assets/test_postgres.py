@@ -103,7 +103,7 @@ def test_old_runs_go_from_postgresql_as_they_do_from_sqlite(environment: dict[st
 @pytest.mark.slow
 def test_a_second_command_on_a_site_says_so_and_ends(environment: dict[str, str], tmp_path: Path) -> None:
     site = make_site(tmp_path / "site", DAYS)
-    with runner.site_lock(site.storage.root, wait=False):
+    with runner.site_lock(site.storage, wait=False):
         second = command(site, "run", "--from", day(0), "--to", day(DAYS - 1))
         _, said = second.communicate(timeout=120)
     assert second.returncode == 1
