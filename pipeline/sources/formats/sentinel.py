@@ -274,7 +274,7 @@ def _flow() -> pl.Expr:
 
 
 def _counts() -> pl.Expr:
-    return has_counters() | pl.col("sent").is_not_null()
+    return has_counters() | pl.col("sent").is_not_null() | pl.col("total").is_not_null()
 
 
 def _is(kind: str) -> pl.Expr:
@@ -298,6 +298,7 @@ def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contr
             "blocked": lambda: _is("blocked") & ~_is("begin"),
             "several_ends": lambda: _is("several") & ~_is("begin") & ~_is("blocked"),
             "no_counters": lambda: _flow() & ~_counts(),
+            "direction_unknown": lambda: _flow() & conn.total_alone().is_not_null(),
             "no_ends": lambda: ~_ends() & _session() & _counts(),
         },
         accounting=lambda: (

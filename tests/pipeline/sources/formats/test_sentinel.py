@@ -255,3 +255,12 @@ def test_updates_of_check_point_s_connections_count_since_their_beginning(vendor
     update |= {"DeviceAction": "Accept", "AdditionalExtensions": "loguid={0x1};start_time=1795161600;origin=192.0.2.1"}
     row = only(read("sentinel_cef", json.dumps(update)))
     assert (row["uid"], row["accounting"], row["start_time"].second) == ("{0x1}", "cumulative", 0)
+
+
+@pytest.mark.parametrize("name", ["sentinel_asim", "sentinel_asim_csv"])
+def test_what_asim_tells_of_an_asa_s_connection_is_the_sum_of_both_directions(name: str) -> None:
+    whole = {k: v for k, v in SESSION.items() if k not in ("SrcBytes", "DstBytes")} | {"NetworkBytes": 5_840}
+    parsed = read(name, *([json.dumps(whole)] if name == "sentinel_asim" else as_csv(whole)))
+    row = only(parsed)
+    assert (row["total_bytes"], row["other_bytes_in"], row["other_bytes_out"]) == (5_840, None, None)
+    assert dict(parsed.account.warnings) == {"direction_unknown": 1}
