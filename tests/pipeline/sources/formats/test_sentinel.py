@@ -134,7 +134,7 @@ def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], a
 
 
 def test_sessions_that_asim_dates_to_their_log_began_their_duration_before() -> None:
-    """As Microsoft's parsers make them: PAN-OS' counters of CommonSecurityLog, durations of FortiGate and Zeek in seconds."""
+    """As Microsoft's parsers make them: PAN-OS' counters of CommonSecurityLog, FortiGate's and Zeek's seconds."""
     ended = "2026-11-20T08:00:10.250Z"
     log = SESSION | {"EventStartTime": ended, "EventEndTime": ended}
     turned = {"EventVendor": "Palo Alto", "EventProduct": "PanOS", "SrcBytes": 5_420, "DstBytes": 420}
