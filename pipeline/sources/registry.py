@@ -18,7 +18,7 @@ from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
 from pipeline.sources.texts.quoting import tidied
 from pipeline.sources.wrappings import csv_envelope
-from pipeline.sources.wrappings.documents import beginning, holds_nothing
+from pipeline.sources.wrappings.documents import beginning, holds_nothing, tabled
 from pipeline.sources.wrappings.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
 from pipeline.sources.wrappings.unfolding import refuse_kind
 
@@ -88,7 +88,8 @@ _OPENED = {
     "vpc_json": ("attributes", "content"),
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
-_MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed")
+_MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed",
+                 "jsonPayload")  # fmt: skip
 """Keys of envelopes that are opened where nothing around them is a record of any format."""
 _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
 """What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
@@ -131,6 +132,8 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         return None
     head = _BLANK_LINES.sub(b"", head)
     refuse_kind(head, name)
+    if begins_as_json(text) and (rows := tabled(text, _LOOKED_INTO)):
+        head = text = "".join(f"{row}\n" for row in rows).encode("utf-8", errors="surrogatepass")
     above = f"{header}\n".encode() if header else b""
     if above and not begins_as_json(text) and _header_of(text) is None:
         head, text = above + head, above + text

@@ -201,7 +201,7 @@ FLOW = json.dumps(
 )
 
 
-@pytest.mark.parametrize("key", ["_source", "json", "data", "message", "fields", "attributes", "body"])
+@pytest.mark.parametrize("key", ["_source", "json", "data", "message", "fields", "attributes", "body", "jsonPayload"])
 @pytest.mark.parametrize(("encoding", "line"), [("suricata", EVE), ("cim_json", CIM), ("goflow2", FLOW)])
 def test_records_that_lie_as_objects_under_a_key_are_read(encoding: str, line: str, key: str) -> None:
     lines = [json.dumps({"host": "x", key: json.loads(line), "time": 1}), "{}", "not JSON"]
