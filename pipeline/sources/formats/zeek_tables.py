@@ -136,7 +136,7 @@ _SESSIONS = replace(
         "resp_ip_bytes", "orig_ip_bytes", "IP", "session_start_time", "one a session; `ts` is its end, as Vectra has it"
     ),
     marks=re.compile(
-        rb'(?=[\s\S]*"id[._]orig_h(?:_s)?"\s*:)[\s\S]*'
+        rb'\A(?=[\s\S]*"id[._]orig_h(?:_s)?"\s*:)[\s\S]*'
         rb'"(?:session_start_time(?:_d)?"\s*:|metadata_type(?:_s)?"\s*:\s*"metadata_)'
     ),
     strong=True,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -43,6 +43,9 @@ KEYS = (
     "value",
     "payload",
     "body",
+    "body.text",
+    "Body",
+    "content",
     "jsonPayload.message",
     "SyslogMessage",
     "RawData",
@@ -53,7 +56,8 @@ KEYS = (
     "data.message",
 )
 """Where shippers put the line, the first that holds one: Beats, Docker, Splunk, the journal, Google, Graylog, Wazuh,
-NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Datadog, LogScale, Sumo Logic, Axiom; a dot goes into an object."""
+NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Alibaba, Datadog, LogScale, Sumo Logic, Axiom; a dot goes into
+an object."""
 OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "payload", "log")
 """Where shippers and stores put a record as an object, which formats do not all look for themselves."""
 HEADER = "header"
@@ -63,6 +67,8 @@ _LISTED = re.compile(rb"\[\d+(?:\.\d+)?, *\Z")
 """What stands before an object that is the second of a list behind a tag, as Fluent Bit's output of files writes it."""
 SIGN = "@"
 """Between an encoding and the key it was found under, in the name of both together."""
+_DEEPEST, _PLAIN_KEY = 3, re.compile(r"[\w-]{1,100}")
+"""How many objects deep a record may lie, and what the keys to it are."""
 _JSON = json.JSONDecoder()
 _VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -111,6 +117,17 @@ def within(text: str, key: str, most: int = 50) -> tuple[list[str], str]:
         if len(found) == most:
             break
     return found, "".join([*rest, text[at:]])
+
+
+def objects_within(record: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, bytes, bytes]]:
+    """(dotted key, object, what stands around it) of the objects in a record, inner ones first, all as JSON."""
+    for key, value in record.items():
+        if not isinstance(value, dict) or not value or not _PLAIN_KEY.fullmatch(key):
+            continue
+        rest = json.dumps({k: v for k, v in record.items() if k != key}).encode()
+        for inner, data, around in objects_within(value, (*path, key)) if len(path) < _DEEPEST - 1 else ():
+            yield inner, data, rest + around
+        yield ".".join((*path, key)), json.dumps(value).encode(), rest
 
 
 class EnvelopeReader:
@@ -176,10 +193,12 @@ def _behind_header(line: bytes, at: int) -> bytes:
 
 
 def _object_at(line: bytes, key: str, inside: str) -> bytes:
-    """The object under a key of a line's, as it is written; the line where there is none."""
+    """The object under a dotted key of a line's, as it is written; the line where there is none."""
+    inner = json_text.without_halves(line)
     try:
-        found = _VALUES.decode(json_text.without_halves(line))
-        inner = bytes(found[key])
+        for step in key.split("."):
+            found = _VALUES.decode(inner)
+            inner = bytes(found[step])
     except (*json_text.FAULTS, KeyError):
         return line
     if not inner.startswith(b"{"):

@@ -218,6 +218,29 @@ def test_records_that_lie_as_objects_under_a_key_are_read(encoding: str, line: s
     assert reader.read_array(answer).rows.height == 1
 
 
+@pytest.mark.parametrize("key", ["detail", "RECORD_CONTENT", "attributes.attributes", "body.structured", "a.b.c"])
+@pytest.mark.parametrize(("encoding", "line"), [("suricata", EVE), ("cim_json", CIM), ("goflow2", FLOW)])
+def test_records_that_lie_under_any_other_key_or_deeper_are_read(encoding: str, line: str, key: str) -> None:
+    record = json.loads(line)
+    for step in reversed(key.split(".")):
+        record = {"id": "x", step: record, "tags": {"a": {"b": "c"}}}
+    name = f"{encoding}@{{{key}}}"
+    lines = [json.dumps(record), "{}"]
+    assert detect("\n".join(lines).encode(), "auto", "x") == name
+    assert detect("\n".join(lines).encode(), format_of(encoding), "x") == name
+    found = read_lines(name, lines)
+    assert found.rows.equals(read_lines(encoding, [line]).rows)
+    assert (found.account.flows, found.account.ignored) == (1, 1)
+
+
+@pytest.mark.parametrize("path", ["body.text", "Body", "content"])
+def test_lines_that_lie_where_event_hubs_and_collectors_put_them_are_read(path: str) -> None:
+    step, _, more = path.partition(".")
+    line = json.dumps({step: {more: EVE} if more else EVE, "offset": 7})
+    assert detect(line.encode(), "auto", "x") == f"suricata@{path}"
+    assert read_lines(f"suricata@{path}", [line]).rows.equals(read_lines("suricata", [EVE]).rows)
+
+
 @pytest.mark.parametrize("key", ["event", "result", "_source"])
 def test_a_format_opens_the_objects_that_it_knows_itself(key: str) -> None:
     conn = {"ts": 1793613600.5, "id.orig_h": "10.0.0.5", "id.resp_h": "192.0.2.10", "resp_ip_bytes": 9}
