@@ -176,7 +176,7 @@ def _columns(value: Any, *, cut: bool = False) -> list[Any] | None:
     if isinstance(tables := value.get("tables"), list):  # Log Analytics
         found = [_columns(table, cut=cut) for table in tables]
         return [row for rows in found for row in rows or ()] if any(rows is not None for rows in found) else None
-    fields = next((value[key] for key in _NAMED if isinstance(value.get(key), list)), [])
+    fields: list[Any] = next((value[key] for key in _NAMED if isinstance(value.get(key), list)), [])
     names = [f.get("name") if isinstance(f, dict) else f for f in fields]
     rows, columns = next((value[key] for key in _ROWS if isinstance(value.get(key), list)), None), value.get("columns")
     if isinstance(columns, list) and len(columns) == len(names) and all(isinstance(c, list) for c in columns):
