@@ -21,7 +21,16 @@ from pipeline.sources.texts.quoting import tidied
 from pipeline.sources.watch import Watch
 from pipeline.sources.wrappings import csv_envelope
 from pipeline.sources.wrappings.documents import beginning, holds_nothing, tabled
-from pipeline.sources.wrappings.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, objects_within, within
+from pipeline.sources.wrappings.envelope import (
+    KEYS,
+    OBJECTS,
+    SIGN,
+    EnvelopeReader,
+    all_headed,
+    inner_texts,
+    objects_within,
+    within,
+)
 from pipeline.sources.wrappings.unfolding import refuse_kind
 
 _KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK})(?<!{SIGN}){SIGN}")
@@ -144,6 +153,8 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         head, text = above + head, above + text
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
     sure = _marked(_header_of(text) or head, found) and not (found == "ecs" and _COUNTS.search(head) is None)
+    # What marks a line of text may stand in the text of an object that was sent by syslog.
+    sure = sure and (begins_as_json(text) or not all_headed(text.split(b"\n", _LOOKED_INTO)[:_LOOKED_INTO]))
     if not sure and (inside := _enveloped(text, wanted, above)):
         return inside
     if begins_as_json(text) and (inside := _buried(text, found) or _wrapped(text, wanted)):

@@ -86,6 +86,12 @@ def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
     return [(key, shipped.with_tag(found, text)) for key, text in texts if text is not None and text.strip()]
 
 
+def all_headed(lines: list[bytes]) -> bool:
+    """Whether every line is an object behind a header; the last of several may be cut."""
+    whole = [line for line in lines if line.strip()]
+    return bool(whole) and all(_HEADED.match(line) and line.rstrip().endswith(b"}") for line in whole[:-1] or whole)
+
+
 def _at(value: Any, path: Iterable[str]) -> str | None:
     """The text at a path, as one line."""
     for step in path:
@@ -137,6 +143,7 @@ class EnvelopeReader:
         self._inner, self._path = inner, key.split(".")
         self._object = key[1:-1] if key.startswith("{") else ""
         self.format, self.resumable = inner.format, inner.resumable
+        self.reads_json: bool = getattr(inner, "reads_json", True)
 
     def state(self) -> dict[str, Any]:
         """What the reader inside must know to go on."""
@@ -165,7 +172,7 @@ class EnvelopeReader:
 
     def _opened(self, line: bytes) -> bytes:
         if self._path == [HEADER]:
-            return _behind_header(line, line.find(b"{"))
+            return _behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line
         if self._object:
             return _object_at(line, self._object, self.format)
         try:

@@ -201,6 +201,17 @@ FLOW = json.dumps(
 )
 
 
+CLOSED = (
+    '<134>id=firewall sn=C0EAE4000000 time="2026-11-20 10:01:00 UTC" fw=192.0.2.1 pri=6 c=1024 m=537 '
+    'msg="Connection Closed" n=1 src=192.0.2.7:50123:X1 dst=10.9.0.25:993:X0 proto=tcp/imaps sent=600 rcvd=5900'
+)
+CLOSED_BY_SRX = (
+    "<14>1 2026-11-20T10:01:00.000Z srx RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636.1.1.1.2.129 "
+    'source-address="192.0.2.7" source-port="50123" destination-address="10.9.0.25" destination-port="993" '
+    'protocol-id="6" bytes-from-client="600" bytes-from-server="5900" elapsed-time="60"]'
+)
+
+
 @pytest.mark.parametrize("key", ["_source", "json", "data", "message", "fields", "attributes", "body", "jsonPayload"])
 @pytest.mark.parametrize(("encoding", "line"), [("suricata", EVE), ("cim_json", CIM), ("goflow2", FLOW)])
 def test_records_that_lie_as_objects_under_a_key_are_read(encoding: str, line: str, key: str) -> None:
@@ -231,6 +242,15 @@ def test_records_that_lie_under_any_other_key_or_deeper_are_read(encoding: str, 
     found = read_lines(name, lines)
     assert found.rows.equals(read_lines(encoding, [line]).rows)
     assert (found.account.flows, found.account.ignored) == (1, 1)
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("sonicwall", CLOSED), ("juniper", CLOSED_BY_SRX)])
+def test_a_line_of_text_in_an_object_behind_a_header_is_read_beside_plain_ones(encoding: str, line: str) -> None:
+    lines = [f"<14>1 2026-11-20T10:02:00Z relay app - - - {json.dumps({'message': line})}"] * 2
+    name = f"{encoding}@message@header"
+    assert detect("\n".join(lines).encode(), "auto", "x") == detect(lines[0].encode(), encoding, "x") == name
+    found = read_lines(name, [lines[0], line])
+    assert found.rows["other_bytes_in"].to_list() == [5_900, 5_900]
 
 
 @pytest.mark.parametrize("path", ["body.text", "Body", "content"])
