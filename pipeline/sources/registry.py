@@ -99,8 +99,7 @@ _OPENED = {
     "vpc_json": ("attributes", "content"),
 }
 """Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
-_MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed",
-                 "jsonPayload")  # fmt: skip
+_MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed")
 """Keys of envelopes that are opened where nothing around them is a record of any format."""
 _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
 """What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
@@ -198,14 +197,19 @@ def _buried(text: bytes, found: str | None) -> str | None:
         text: a file's beginning.
         found: the encoding that it shows somewhere.
     """
+    deepest: str | None = None
     for record in map(json.loads, beginning(text, _BURIED_IN) if found else ()):
         for key, inside, around in objects_within(record) if isinstance(record, dict) else ():
             if found is None or not _marked(inside, found) or key in _OPENED.get(found, ()):
                 continue
-            own = _marked(around, found) or _recognised(around, around) is not None
-            if not own and not _flows(found, beginning(text, _LOOKED_INTO)):
-                return f"{found}{SIGN}{{{key}}}"
-    return None
+            if _marked(around, found) or _recognised(around, around) is not None:
+                continue
+            if deepest is None and _flows(found, beginning(text, _LOOKED_INTO)):
+                return None
+            deepest = f"{found}{SIGN}{{{key}}}"
+            if _flows(found, [inside.decode()]):
+                return deepest
+    return deepest
 
 
 def _flows(encoding: str, lines: list[str]) -> int:

@@ -37,7 +37,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "resp_pkts": ("resp_pkts",),
     "resp_ip_bytes": ("resp_ip_bytes",),
     "write_ts": ("_write_ts", "write_ts"),
-    "system": ("_system_name", "system_name", "@system", "_node_name"),
+    "system": ("_system_name", "system_name", "@system", "_node_name", "host"),
     "path": ("_path", "path", "_stream", "@stream"),
     "vlan": ("id.ctx.vlan", "id_ctx_vlan"),  # Only where Zeek keeps connections of other VLANs apart.
 }
@@ -64,6 +64,7 @@ _TRANSPORT_OF = {
     **{f"{n}.0": name for n, name in TRANSPORT_NUMBERS.items() if n.isdigit()},  # As pandas and BigQuery write them.
     **{name: name for name in ("tcp", "udp", "icmp", "sctp")},
 }
+_OBJECT_OF_A_HOST = r'^\{(?:.*[{,]\s*)?"name"\s*:\s*"([^"]+)".*$'  # as Elastic's shippers have it
 VENDOR_PRODUCT = "Zeek"
 
 TYPED = pl.Schema(
@@ -245,9 +246,8 @@ def _faults(latest_us: int, *, keep_untimed: bool) -> Iterator[tuple[pl.Expr, st
     yield pl.col("duration").is_nan() | pl.col("duration").is_infinite(), "bad_number", "duration_text"
     for c in (*COUNTERS, "total"):
         yield pl.col(c) < 0, "negative_bytes", f"{c}_text"
-    for c in (*BYTE_COUNTERS, "total"):
-        if c.endswith("ip_bytes") or c == "total":
-            yield pl.col(c) > MAX_FLOW_BYTES, "implausible_bytes", f"{c}_text"
+    for c in ("orig_ip_bytes", "resp_ip_bytes", "total"):
+        yield pl.col(c) > MAX_FLOW_BYTES, "implausible_bytes", f"{c}_text"
     if not keep_untimed:
         yield pl.col("ts").is_null(), "untimed", "ts_text"
     yield (pl.col("ts") < EARLIEST_US) | (pl.col("ts") > latest_us), "implausible_time", "ts_text"
@@ -412,7 +412,7 @@ def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
         pl.when(attempt).then(pl.lit("unknown")).otherwise(pl.lit("allowed")).alias("action"),
         pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
         pl.lit("native").alias("orientation"),
-        unescape("system").alias("dvc"),
+        unescape("system").str.replace(_OBJECT_OF_A_HOST, "${1}").alias("dvc"),
         pl.col("vlan").alias("reporter"),
         *(pl.lit(None, pl.Int64).alias(f"other_bytes_{side}") for side in ("in", "out")),
         *(pl.lit(None, t).alias(c) for c, t in _BEYOND.items()),

@@ -126,14 +126,14 @@ def within(text: str, key: str, most: int = 50) -> tuple[list[str], str]:
 
 
 def objects_within(record: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, bytes, bytes]]:
-    """(dotted key, object, what stands around it) of the objects in a record, inner ones first, all as JSON."""
+    """(dotted key, object, what stands around it) of the objects in a record, outer ones first, all as JSON."""
     for key, value in record.items():
         if not isinstance(value, dict) or not value or not _PLAIN_KEY.fullmatch(key):
             continue
         rest = json.dumps({k: v for k, v in record.items() if k != key}).encode()
+        yield ".".join((*path, key)), json.dumps(value).encode(), rest
         for inner, data, around in objects_within(value, (*path, key)) if len(path) < _DEEPEST - 1 else ():
             yield inner, data, rest + around
-        yield ".".join((*path, key)), json.dumps(value).encode(), rest
 
 
 class EnvelopeReader:
@@ -174,7 +174,7 @@ class EnvelopeReader:
         if self._path == [HEADER]:
             return _behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line
         if self._object:
-            return _object_at(line, self._object, self.format)
+            return _object_at(line, self._object, self._inner)
         try:
             text = _at(found := json_text.loads(line), self._path)
         except json_text.FAULTS:
@@ -199,16 +199,18 @@ def _behind_header(line: bytes, at: int) -> bytes:
     return text.rstrip()[:-1] if listed else text
 
 
-def _object_at(line: bytes, key: str, inside: str) -> bytes:
+def _object_at(line: bytes, key: str, inside: Reader) -> bytes:
     """The object under a dotted key of a line's, as it is written; the line where there is none."""
-    inner = json_text.without_halves(line)
+    inner, around = json_text.without_halves(line), list[dict[str, msgspec.Raw]]()
     try:
         for step in key.split("."):
-            found = _VALUES.decode(inner)
-            inner = bytes(found[step])
+            around.append(_VALUES.decode(inner))
+            inner = bytes(around[-1][step])
     except (*json_text.FAULTS, KeyError):
         return line
     if not inner.startswith(b"{"):
         return line
     inner = b" ".join(inner.splitlines())
-    return shipped.with_its_own(found, inner, key) if inside == "cim_json" else inner
+    if (name := shipped.SENSORS.get(inside.format)) is not None:
+        return shipped.with_sensor_around(around, inner, name)
+    return shipped.with_its_own(around[-1], inner, key) if inside.format == "cim_json" else inner

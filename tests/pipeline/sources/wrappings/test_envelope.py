@@ -220,7 +220,7 @@ def test_records_that_lie_as_objects_under_a_key_are_read(encoding: str, line: s
     assert detect("\n".join(lines).encode(), "auto", "x") == name
     assert detect("\n".join(lines).encode(), format_of(encoding), "x") == name
     plain, found = read_lines(encoding, [line]), read_lines(name, lines)
-    assert found.rows.equals(plain.rows)
+    assert found.rows.drop("dvc").equals(plain.rows.drop("dvc"))
     assert (found.account.ignored, dict(found.account.quarantined)) == (1, {"bad_json": 1})
     answer = json.dumps({"took": 1, "hits": {"hits": [json.loads(lines[0])]}}, indent=1).encode()
     assert detect(answer, "auto", "x") == name
@@ -451,3 +451,34 @@ def test_an_object_of_a_record_that_is_known_itself_is_not_opened() -> None:
     record = {"class_uid": 4001, "time": 1793613600000, **ends, "traffic": {"bytes_in": 9}, "raw": json.loads(EVE)}
     assert (encoding := detect(json.dumps(record).encode(), "auto", "x")) is not None
     assert "raw" not in encoding
+
+
+CONN = {"ts": 1793613600.5, "uid": "C1", "id.orig_h": "10.0.0.5", "id.resp_h": "192.0.2.10", "resp_ip_bytes": 9}
+
+
+@pytest.mark.parametrize(
+    ("around", "key"),
+    [
+        ({"host": "s1"}, "log"),
+        ({"host": {"name": "s1", "os": {"name": "x"}}}, "a.b"),
+        ({"hostname": "s1"}, "detail"),
+        ({"resource": {"type": "gce_instance", "labels": {"instance_id": "s1"}}}, "jsonPayload"),
+    ],
+)
+@pytest.mark.parametrize(("encoding", "record"), [("zeek_json", CONN), ("suricata", json.loads(EVE))])
+def test_a_record_that_lies_as_an_object_is_of_the_sensor_that_the_envelope_names(
+    encoding: str, record: dict[str, object], around: dict[str, object], key: str
+) -> None:
+    told: dict[str, object] = record
+    for step in reversed(key.split(".")):
+        told = {step: told}
+    name = f"{encoding}@{{{key}}}"
+    line = json.dumps(around | told)
+    assert detect(line.encode(), "auto", "x") == name
+    assert read_lines(name, [line]).rows["dvc"].to_list() == ["s1"]
+
+
+@pytest.mark.parametrize("host", ["s1", {"name": "s1"}, {"os": {"name": "Linux"}, "name": "s1"}])
+def test_a_shipper_s_host_among_a_record_s_own_fields_is_its_sensor(host: object) -> None:
+    assert read_lines("zeek_json", [json.dumps(CONN | {"host": host})]).rows["dvc"].to_list() == ["s1"]
+    assert read_lines("zeek_json", [json.dumps(CONN | {"host": host, "_system_name": "s2"})]).rows["dvc"][0] == "s2"
