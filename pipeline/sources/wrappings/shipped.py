@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from pipeline.sources.texts import json_text
+
 UNTIMED = ("asa", "juniper", "watchguard", "barracuda")
 """Formats whose messages tell no time of their own, or need not."""
 SENSORS = {"zeek": "_node_name", "suricata": "firewall_name"}
@@ -115,7 +117,10 @@ def with_sensor_around(envelopes: Iterable[Mapping[str, msgspec.Raw]], inner: by
 @lru_cache(maxsize=64)
 def _begun(name: str, raw: bytes) -> bytes | None:
     """The beginning of an object that has a host under a name, where this piece of an envelope tells it."""
-    host = msgspec.json.decode(raw)
+    try:
+        host = msgspec.json.decode(raw)
+    except json_text.FAULTS:
+        return None
     places = ("name", "labels.instance_id")
     host = next((h for at in places if isinstance(h := _at(host, at), str)), None) if isinstance(host, dict) else host
     begin = _beginning(name, host) if isinstance(host, str) else None

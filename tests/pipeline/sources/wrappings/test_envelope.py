@@ -478,6 +478,12 @@ def test_a_record_that_lies_as_an_object_is_of_the_sensor_that_the_envelope_name
     assert read_lines(name, [line]).rows["dvc"].to_list() == ["s1"]
 
 
+def test_an_envelope_s_host_that_is_no_name_costs_no_record() -> None:
+    for host in ('{"name": 1e400}', "7", '{"name": "a b"}', "null"):
+        line = f'{{"host": {host}, "log": {json.dumps(CONN)}}}'
+        assert read_lines("zeek_json@{log}", [line]).rows["dvc"].to_list() == [None]
+
+
 @pytest.mark.parametrize("host", ["s1", {"name": "s1"}, {"os": {"name": "Linux"}, "name": "s1"}])
 def test_a_shipper_s_host_among_a_record_s_own_fields_is_its_sensor(host: object) -> None:
     assert read_lines("zeek_json", [json.dumps(CONN | {"host": host})]).rows["dvc"].to_list() == ["s1"]
