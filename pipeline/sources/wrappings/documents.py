@@ -189,8 +189,9 @@ def _columns(value: Any, *, cut: bool = False) -> list[Any] | None:
 
 def tabled(data: bytes, most: int) -> list[str]:
     """The first rows, each as one line, of a document that may be cut at its end and names its columns once."""
-    text = json_text.as_utf_8(data).decode()
-    found = _columns(carriers.mended(text[len(text) - len(text.lstrip()) :]), cut=True) if _NAMES.search(data) else None
+    if not _NAMES.search(data):
+        return []
+    found = _columns(carriers.mended(json_text.as_utf_8(data).decode().lstrip()), cut=True)
     return [_line(row) for row in (found or ())[:most]]
 
 
