@@ -61,6 +61,11 @@ _KINDS = (
         "Give the logs that they were made of.",
     ),
     (
+        re.compile(rb"(?m)\A---\r?\n(?=[\s\S]*^jsonPayload:)[\s\S]*^insertId:|\A---\r?\ninsertId:"),
+        "entries of Google's log as YAML, which the gcloud command prints by default",
+        "Export them as JSON (gcloud logging read --format=json).",
+    ),
+    (
         re.compile(rb'\bCDFW Tunnel Device"?, ?"?(?:IN|OUT)BOUND\b'),
         "the log of Cisco Umbrella's cloud firewall, which has no header, and bytes in its newer versions only",
         "Give the source the names of its columns as its header, and format: table with fields of those names.",

@@ -106,7 +106,7 @@ def _turned_ends(*, syn: bool) -> list[pl.Expr]:
     two_way = pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
     one_way = ~two_way & pl.col("sent").is_not_null()
     served = [pl.col(c).cast(pl.Int64, strict=False).is_in(SERVICE_PORTS) for c in ("src_port", "dest_port")]
-    total_only = ~two_way & ~one_way & pl.col("total").is_not_null()
+    total_only = conn.total_alone().is_not_null()
     told = pl.col("initiator").is_in(["src", "dest"]).fill_null(False)
     by_ports = ((one_way | total_only) & pl.col("initiator").is_null()) | pl.col("initiator").eq_missing("ports")
     turned = (pl.col("initiator") == "dest") | (by_ports & served[0] & ~served[1])
@@ -155,6 +155,7 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
             for c in ("ts", "end")
         ),
         *_turned_ends(syn=form.flags_tell),
+        conn.total_alone().cast(pl.String).alias("_total"),
         form.accounting().fill_null("final").alias("accounting"),
     )
     seconds = (pl.col("_end") - pl.col("_ts")).cast(pl.Float64) / 1e6
@@ -166,7 +167,7 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
         pl.coalesce("duration", seconds.cast(records.schema["duration"])).alias("duration"),
         pl.coalesce(pl.col("_ts").cast(pl.String), odd).alias("ts") if form.local_time and is_text else pl.col("ts"),
     )
-    return text.select("source_line", "raw", *conn.ALIASES), _extras(text)
+    return text.select("source_line", "raw", *conn.ALIASES, total="_total"), _extras(text)
 
 
 def _extras(text: pl.DataFrame) -> pl.DataFrame:

@@ -120,6 +120,11 @@ class JsonReader(ABC):
         told = None if self._options.watch.keeps_all else self._told(lines)
         return self._careful(lines) if told is None else told
 
+    @property
+    def reads_json(self) -> bool:
+        """Whether lines are JSON."""
+        return self._json
+
     # What can be told at a glance
 
     def _cut(self) -> Cut | None:

@@ -6,20 +6,31 @@ detections belongs here.
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 
 from pipeline.errors import Location, SourceError
 from pipeline.sources import byteless, guessed, mappable, tables
-from pipeline.sources.base import Reader, ReaderFactory, ReadOptions, begins_as_json
+from pipeline.sources.base import Block, Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.formats.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
 from pipeline.sources.texts.quoting import tidied
+from pipeline.sources.watch import Watch
 from pipeline.sources.wrappings import csv_envelope
-from pipeline.sources.wrappings.documents import beginning, holds_nothing
-from pipeline.sources.wrappings.envelope import KEYS, OBJECTS, SIGN, EnvelopeReader, inner_texts, within
+from pipeline.sources.wrappings.documents import beginning, holds_nothing, tabled
+from pipeline.sources.wrappings.envelope import (
+    KEYS,
+    OBJECTS,
+    SIGN,
+    EnvelopeReader,
+    all_headed,
+    inner_texts,
+    objects_within,
+    within,
+)
 from pipeline.sources.wrappings.unfolding import refuse_kind
 
 _KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK})(?<!{SIGN}){SIGN}")
@@ -77,7 +88,7 @@ _NFDUMP_NOTHING = re.compile(rb"\[\s*No matching flows?\s*\]\s*\Z")
 """What nfdump before 1.7.3 writes as JSON of no flows, which is no JSON."""
 _ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
 _OPENED = {
-    "zeek_json": ("_source", "event", "result"),
+    "zeek_json": ("_source", "event", "result", "zeek.conn", "conn"),
     "suricata": ("event",),
     "cim_json": ("result",),
     "ecs": ("_source",),
@@ -98,6 +109,9 @@ _WIDEST = 1 << 16
 _BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
 _TOLD = re.compile(rb'\A\s*"?sep=[^\w"]"?\r?\n')
 """A first line that only tells a spreadsheet what parts the cells."""
+_BURIED_IN = 2
+"""Lines of which every object is looked at."""
+_EVER = 1 << 62
 _LOOKED_INTO = 50
 """Lines whose objects are opened to find a format inside."""
 
@@ -131,14 +145,18 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         return None
     head = _BLANK_LINES.sub(b"", head)
     refuse_kind(head, name)
+    if begins_as_json(text) and (rows := tabled(text, _LOOKED_INTO)):
+        head = text = "".join(f"{row}\n" for row in rows).encode("utf-8", errors="surrogatepass")
     above = f"{header}\n".encode() if header else b""
     if above and not begins_as_json(text) and _header_of(text) is None:
         head, text = above + head, above + text
     found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
     sure = _marked(_header_of(text) or head, found) and not (found == "ecs" and _COUNTS.search(head) is None)
+    # What marks a line of text may stand in the text of an object that was sent by syslog.
+    sure = sure and (begins_as_json(text) or not all_headed(text.split(b"\n", _LOOKED_INTO)[:_LOOKED_INTO]))
     if not sure and (inside := _enveloped(text, wanted, above)):
         return inside
-    if begins_as_json(text) and (inside := _wrapped(text, wanted)):
+    if begins_as_json(text) and (inside := _buried(text, found) or _wrapped(text, wanted)):
         return inside
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
@@ -170,6 +188,34 @@ def _wrapped(text: bytes, wanted: str) -> str | None:
         if not (_marked(around, found) if key in OBJECTS else _recognised(around, around)):
             return f"{found}{SIGN}{{{key}}}"
     return None
+
+
+def _buried(text: bytes, found: str | None) -> str | None:
+    """The encoding of records that lie as objects under any other key, or deeper, and are none as they stand.
+
+    Args:
+        text: a file's beginning.
+        found: the encoding that it shows somewhere.
+    """
+    deepest: str | None = None
+    for record in map(json.loads, beginning(text, _BURIED_IN) if found else ()):
+        for key, inside, around in objects_within(record) if isinstance(record, dict) else ():
+            if found is None or not _marked(inside, found) or key in _OPENED.get(found, ()):
+                continue
+            if _marked(around, found) or _recognised(around, around) is not None:
+                continue
+            if deepest is None and _flows(found, beginning(text, _LOOKED_INTO)):
+                return None
+            deepest = f"{found}{SIGN}{{{key}}}"
+            if _flows(found, [inside.decode()]):
+                return deepest
+    return deepest
+
+
+def _flows(encoding: str, lines: list[str]) -> int:
+    """How many flows lines tell as they stand."""
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8", errors="surrogatepass")
+    return READERS[encoding](ReadOptions(Watch(None), _EVER)).read(Block(data, 1, len(lines))).account.flows
 
 
 def _header_of(text: bytes) -> bytes | None:

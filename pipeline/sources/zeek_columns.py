@@ -37,7 +37,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "resp_pkts": ("resp_pkts",),
     "resp_ip_bytes": ("resp_ip_bytes",),
     "write_ts": ("_write_ts", "write_ts"),
-    "system": ("_system_name", "system_name", "@system", "_node_name"),
+    "system": ("_system_name", "system_name", "@system", "_node_name", "host"),
     "path": ("_path", "path", "_stream", "@stream"),
     "vlan": ("id.ctx.vlan", "id_ctx_vlan"),  # Only where Zeek keeps connections of other VLANs apart.
 }
@@ -64,6 +64,7 @@ _TRANSPORT_OF = {
     **{f"{n}.0": name for n, name in TRANSPORT_NUMBERS.items() if n.isdigit()},  # As pandas and BigQuery write them.
     **{name: name for name in ("tcp", "udp", "icmp", "sctp")},
 }
+_OBJECT_OF_A_HOST = r'^\{(?:.*[{,]\s*)?"name"\s*:\s*"([^"]+)".*$'  # as Elastic's shippers have it
 VENDOR_PRODUCT = "Zeek"
 
 TYPED = pl.Schema(
@@ -214,9 +215,10 @@ def _values() -> list[pl.Expr]:
 
 def _reason(text: pl.DataFrame, typed: pl.DataFrame, options: ReadOptions) -> pl.DataFrame:
     """For each line the first thing wrong with it: columns `reason` and `detail`, null when nothing is."""
-    told = [text[c].alias(f"{c}_text") for c in (*COUNTERS, "src_port", "dest_port", "duration", "ts")]
+    told = [text[c].alias(f"{c}_text") for c in (*COUNTERS, "total", "src_port", "dest_port", "duration", "ts")]
     invalid = [options.watch.is_invalid(c).alias(f"{c}_invalid") for c in ("src", "dest")]
-    return typed.with_columns(*told, *invalid).select(_verdict(options.latest_us, keep_untimed=options.keep_untimed))
+    judged = typed.with_columns(*told, *invalid, text.select(count("total"))["total"])
+    return judged.select(_verdict(options.latest_us, keep_untimed=options.keep_untimed))
 
 
 @lru_cache(maxsize=4)
@@ -239,14 +241,13 @@ def _faults(latest_us: int, *, keep_untimed: bool) -> Iterator[tuple[pl.Expr, st
     for c in ("src_port", "dest_port"):
         wrong = ~pl.col(c).is_between(0, 65_535).fill_null(False)
         yield pl.col(f"{c}_text").is_not_null() & wrong, "bad_port", f"{c}_text"
-    for c in (*COUNTERS, "duration"):
+    for c in (*COUNTERS, "total", "duration"):
         yield pl.col(f"{c}_text").is_not_null() & pl.col(c).is_null(), "bad_number", f"{c}_text"
     yield pl.col("duration").is_nan() | pl.col("duration").is_infinite(), "bad_number", "duration_text"
-    for c in COUNTERS:
+    for c in (*COUNTERS, "total"):
         yield pl.col(c) < 0, "negative_bytes", f"{c}_text"
-    for c in BYTE_COUNTERS:
-        if c.endswith("ip_bytes"):
-            yield pl.col(c) > MAX_FLOW_BYTES, "implausible_bytes", f"{c}_text"
+    for c in ("orig_ip_bytes", "resp_ip_bytes", "total"):
+        yield pl.col(c) > MAX_FLOW_BYTES, "implausible_bytes", f"{c}_text"
     if not keep_untimed:
         yield pl.col("ts").is_null(), "untimed", "ts_text"
     yield (pl.col("ts") < EARLIEST_US) | (pl.col("ts") > latest_us), "implausible_time", "ts_text"
@@ -257,10 +258,10 @@ def read_text(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The reference path: text columns named as in ALIASES plus source_line and raw -> (TYPED rows, REJECTS).
 
-    Absent columns count as unset. Lines are judged whatever addresses they hold, so that prefiltering can never change
-    the account.
+    Absent columns count as unset; `total` is that of both directions where a record has no other count. Lines are
+    judged whatever addresses they hold, so that prefiltering can never change the account.
     """
-    absent = [pl.lit(None, pl.String).alias(c) for c in ALIASES if c not in text.columns]
+    absent = [pl.lit(None, pl.String).alias(c) for c in (*ALIASES, "total") if c not in text.columns]
     text = unset_to_null(text.with_columns(absent), marks)
     options.watch.learn(pl.concat([text["src"], text["dest"]]))
     typed = _typed(text)
@@ -292,11 +293,26 @@ def doubtful(typed: pl.DataFrame, flows: pl.Series, odd: pl.Series | None, optio
     }
     faults = [f for c, f in _doubts(options.latest_us, keep_untimed=options.keep_untimed) if c not in empty]
     faults += [pl.col(c).is_null() | options.watch.is_invalid(c) for c in ("src", "dest")]
+    faults += [] if typed["total"].null_count() == typed.height else [_doubted_total()]
     known = faults if every else [f & flows for f in faults]
     known += [] if odd is None else [pl.lit(odd)]
     if not any(typed.select(f.any().alias(str(i)) for i, f in enumerate(known)).row(0)):
         return None
     return typed.select(doubtful=pl.any_horizontal(known).fill_null(value=False)).to_series()
+
+
+@lru_cache(maxsize=1)
+def total_alone() -> pl.Expr:
+    """The bytes of both directions where a record has no other count."""
+    others = ("resp_ip_bytes", "orig_ip_bytes", "sent")
+    return pl.when(pl.all_horizontal(pl.col(c).is_null() for c in others)).then("total")
+
+
+@lru_cache(maxsize=1)
+def _doubted_total() -> pl.Expr:
+    number = total_alone().cast(pl.Float64, strict=False)
+    sure = number.is_between(0, MAX_FLOW_BYTES) & (number == number.floor())
+    return total_alone().is_not_null() & ~sure.fill_null(value=False)
 
 
 @lru_cache(maxsize=4)
@@ -396,7 +412,7 @@ def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
         pl.when(attempt).then(pl.lit("unknown")).otherwise(pl.lit("allowed")).alias("action"),
         pl.when(cumulative).then(pl.lit("cumulative")).otherwise(pl.lit("final")).alias("accounting"),
         pl.lit("native").alias("orientation"),
-        unescape("system").alias("dvc"),
+        unescape("system").str.replace(_OBJECT_OF_A_HOST, "${1}").alias("dvc"),
         pl.col("vlan").alias("reporter"),
         *(pl.lit(None, pl.Int64).alias(f"other_bytes_{side}") for side in ("in", "out")),
         *(pl.lit(None, t).alias(c) for c, t in _BEYOND.items()),

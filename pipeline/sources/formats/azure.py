@@ -46,6 +46,7 @@ _NAMED = (
 )
 """Names that collectors give to a tuple's parts where they make a record of each: Microsoft's connector, and like it
 Splunk's and Palo Alto Networks' functions, Logstash's input for blobs, and Microsoft's page on Elastic."""
+_CATEGORIES = ("NetworkSecurityGroupFlowEvent", "FlowLogFlowEvent")
 _PARTS = (("sourceAddress", "deviceDirection"), ("unixtimestamp", "src_ip"), ("unixtimestamp", "srcIp"))
 """Of these, names that tell such a record."""
 _UNFILLED = "%{"
@@ -162,7 +163,9 @@ class _Batch:
     def _take_groups(self, record: Any, reason: str) -> None:
         try:
             groups = _groups(record)
-            if groups is None:
+            if groups is None and record.get("category") in _CATEGORIES:
+                self._fault("missing_fields", "its flow tuple is under none of the known names", json.dumps(record))
+            elif groups is None:
                 self._add([None], None, record)
             for mac, tuples in groups or ():
                 if not isinstance(tuples, list) or not all(isinstance(t, str) for t in tuples):

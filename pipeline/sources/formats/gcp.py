@@ -52,6 +52,7 @@ _FIELDS = {
     "sent": _payload("bytes_sent"),
     "orig_pkts": _payload("packets_sent"),
     "reporter": _payload("reporter"),
+    "disposition": _payload("disposition"),
     "src_name": _payload("src_instance.vm_name", "src_gateway.name"),
     "dest_name": _payload("dest_instance.vm_name", "dest_gateway.name"),
     "project": _entry("resource.labels.project_id", "resource.labels.resource_container"),
@@ -70,6 +71,11 @@ def _derived() -> Sequence[pl.Expr]:
         pl.coalesce(named, "project").alias("system"),
         *times,
     ]
+
+
+def _dropped() -> pl.Expr:
+    """Whether a record tells of packets that were dropped, which a log has where that is asked for."""
+    return pl.col("disposition").str.to_uppercase().is_in(["DROPPED", "DENIED"]).fill_null(value=False)
 
 
 _ENCODED = r'"data"\s*:\s*"[A-Za-z0-9+/]'
@@ -121,11 +127,12 @@ GCP = Form(
         inside=("$.data",),
     ),
     json=True,
-    flows=lambda: pl.col("src").is_not_null() & pl.col("sent").is_not_null(),
+    flows=lambda: pl.col("src").is_not_null() & pl.col("sent").is_not_null() & ~_dropped(),
     accounting=lambda: pl.lit("delta"),
     ignored={
+        "blocked": lambda: pl.col("src").is_not_null() & _dropped(),
         "encoded": lambda: pl.col("encoded").is_not_null(),
-        "no_counters": lambda: pl.col("src").is_not_null() & pl.col("sent").is_null(),
+        "no_counters": lambda: pl.col("src").is_not_null() & pl.col("sent").is_null() & ~_dropped(),
     },
     idle=frozenset(("end", "write_ts", "record_id", "proto", "src_name", "dest_name", "project")),
     note="The log is sampled, and its counters are estimates from the sample. Entries in the Base64 text of a Pub/Sub "

@@ -86,6 +86,9 @@ _ASIM: Names = {
     "system": ("DvcHostname", "Dvc", "DvcIpAddr"),
     "schema": ("EventSchema",),
     "kind": ("EventType",),
+    "part": ("EventSubType",),
+    "message": ("AdditionalFields.LogMsgID",),
+    "more": ("AdditionalFields",),
     "vendor": ("EventVendor",),
     "product": ("EventProduct",),
     "way": ("NetworkDirection",),
@@ -185,8 +188,9 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
     """Times, direction and kind of records, as Microsoft's parsers make them.
 
     They keep PAN-OS' counters as CommonSecurityLog has them, and have those of Firepower, and of what a machine or
-    interface received, the other way; FortiGate's duration is in seconds; for the start of many firewalls' sessions (of
-    those two always) they give the time at which those were logged, at their end.
+    interface received, the other way. Some durations are in seconds. For the start of many firewalls' sessions (of
+    FortiGate and PAN-OS always) they give the time at which those were logged, at their end. Of SonicWall's messages,
+    many of which repeat a connection's counters, they keep the sum of both directions alone, be it of nothing.
     """
     panos, fortinet = _vendor("palo alto") & _product("panos"), _vendor("fortinet")
     vpc, insights = _vendor("aws") & _product("vpc"), _vendor("microsoft") & _product("vmconnection")
@@ -194,7 +198,9 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
     stretch, inbound = vpc | analytics | insights, pl.col("way").str.to_lowercase() == "inbound"
     by_network = _product("nsgflow") & (pl.col("table") == "NTANetAnalytics")
     turned = (panos | _firepower() | ((insights | by_network) & inbound)).fill_null(value=False)
-    units = pl.when(fortinet).then(1).otherwise(1_000)
+    ftd, sonicwall = _vendor("cisco") & _product("ftd"), _vendor("sonicwall")
+    units = pl.when(fortinet | _product("ftd", "zeek", "cortex data lake")).then(1).otherwise(1_000)
+    message = pl.coalesce("message", pl.col("more").str.extract(r'"LogMsgID"\s*:\s*"?(\d+)'))
     seconds = pl.when(~insights).then(pl.col("milliseconds").cast(pl.Float64, strict=False) / units)
     told, logged = (conn.epoch_us(f"_{c}") for c in ("ts", "write_ts"))
     plain = [spellings.plain_times(pl.col(c)).alias(f"_{c}") for c in ("ts", "write_ts")]
@@ -221,15 +227,16 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
         resp_ip_bytes=pl.when(turned).then("orig_ip_bytes").otherwise("resp_ip_bytes"),
         orig_ip_bytes=pl.when(turned).then("resp_ip_bytes").otherwise("orig_ip_bytes"),
         sent=pl.when(vpc).then("total"),
-        total=pl.when(~vpc).then("total"),
+        total=pl.when(~vpc & (~sonicwall | message.eq_missing(_CLOSED))).then("total"),
         uid=pl.when(analytics | insights).then(row).otherwise("uid"),
         system=pl.when(vpc).then("interface").otherwise("system"),
         reporter=pl.when(stretch & inbound).then(pl.lit("dest")).when(stretch & ~inbound).then(pl.lit("src")),
         # The parsers keep interim and first records, each with its counters so far, and not what tells them apart.
-        interim=fortinet | panos | _vendor("check ?point") | _firepower(),
+        interim=fortinet | panos | ftd | _vendor("check ?point") | _firepower(),
         stretch=stretch,
         several=pl.lit(value=False),
-        begin=pl.col("kind").str.to_lowercase() == "networksessionstart",
+        begin=(pl.col("kind").str.to_lowercase() == "networksessionstart")
+        | pl.col("part").str.to_lowercase().eq_missing("start"),
         other=pl.col("schema") != "NetworkSession",
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED),
     )
@@ -274,7 +281,7 @@ def _flow() -> pl.Expr:
 
 
 def _counts() -> pl.Expr:
-    return has_counters() | pl.col("sent").is_not_null()
+    return has_counters() | pl.col("sent").is_not_null() | pl.col("total").is_not_null()
 
 
 def _is(kind: str) -> pl.Expr:
@@ -298,6 +305,7 @@ def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contr
             "blocked": lambda: _is("blocked") & ~_is("begin"),
             "several_ends": lambda: _is("several") & ~_is("begin") & ~_is("blocked"),
             "no_counters": lambda: _flow() & ~_counts(),
+            "direction_unknown": lambda: _flow() & conn.total_alone().is_not_null(),
             "no_ends": lambda: ~_ends() & _session() & _counts(),
         },
         accounting=lambda: (

@@ -3,7 +3,7 @@
 A table is known by its header, with or without Zeek's comments around it, whatever parts its cells. By syslog and by
 shippers of lines a record comes without its header, so that only the order of a stock conn.log can be meant
 (base/protocols/conn/main.zeek); other logs and messages on the same wire are ignored. Values are judged as those of a
-conn.log.
+conn.log. Vectra's sessions have Zeek's names, but `ts` is when one ended, as Microsoft's ASIM parser of them has it.
 """
 
 from __future__ import annotations
@@ -117,6 +117,36 @@ _SENTINEL = {
     for ours, spelled in zeek.ALIASES.items()
 }
 """Columns of Sentinel's tables that Corelight fills: the fields' names, with the kind of value behind them."""
+_VECTRA = {
+    ours: [f"{name}{end}" for name in spelled for end in ("", "_s", "_d", "_t")]
+    for ours, spelled in {
+        **{n: zeek.ALIASES[n] for n in ("uid", "src", "src_port", "dest", "dest_port", "proto", "service")},
+        **{n: zeek.ALIASES[n] for n in ("conn_state", "orig_pkts", "resp_pkts", "orig_ip_bytes", "resp_ip_bytes")},
+        **{"ts": ("session_start_time",), "end": ("ts",), "write_ts": ("ts",)},
+        **{"system": ("sensor_uid",), "path": ("metadata_type",)},
+    }.items()
+}
+"""Fields of Vectra's sessions, also as columns of Sentinel's table. Its `duration` is not in seconds, as Zeek's is: the
+times tell how long a session lasted."""
+_SESSIONS = replace(
+    ZEEK_COLUMNS,
+    name="vectra",
+    family="zeek",
+    contract=Contract(
+        "resp_ip_bytes", "orig_ip_bytes", "IP", "session_start_time", "one a session; `ts` is its end, as Vectra has it"
+    ),
+    marks=re.compile(
+        rb'\A(?=[\s\S]*"id[._]orig_h(?:_s)?"\s*:)[\s\S]*'
+        rb'"(?:session_start_time(?:_d)?"\s*:|metadata_type(?:_s)?"\s*:\s*"metadata_)'
+    ),
+    strong=True,
+    decoder=json_decoder(_VECTRA),
+    columns=None,
+    json=True,
+    flows=lambda: pl.coalesce(pl.col("path").str.ends_with("isession"), pl.col("ts").is_not_null()),
+    ignored={},
+    idle=frozenset(("uid", "proto", "service", "conn_state", "system")),
+)
 _TABLE_JSON = replace(
     ZEEK_COLUMNS,
     name="zeek_sentinel",
@@ -151,4 +181,4 @@ _SYSLOG = replace(
     ends_lines=True,
     idle=None,
 )
-ZEEK_TABLES: tuple[Form, ...] = (_CSV, _SYSLOG, _TABLE_JSON, _TABLE_CSV)
+ZEEK_TABLES: tuple[Form, ...] = (_CSV, _SYSLOG, _SESSIONS, _TABLE_JSON, _TABLE_CSV)

@@ -15,9 +15,13 @@ from pipeline.sources.base import begins_as_json
 from pipeline.sources.texts import json_text
 from pipeline.sources.wrappings import carriers
 
-HELD = ("hits.hits", "results", "events", "entries", "receivedMessages", "result.data")
-"""Where answers hold their records: Elasticsearch, Splunk, the AWS command line, Google's APIs, FortiAnalyzer's; a dot
-goes into one."""
+HELD = ("hits.hits", "rawResponse.hits.hits", "results", "events", "entries", "receivedMessages", "result.data")
+"""Where answers hold their records: Elasticsearch (as Kibana shows its answers, too), Splunk, the AWS command line,
+Google's APIs, FortiAnalyzer's; a dot goes into one."""
+_NAMED = ("fields", "columns", "meta", "schema")
+"""Where answers name their columns: Splunk, Elasticsearch's queries and Log Analytics, ClickHouse, OpenSearch."""
+_ROWS = ("rows", "values", "data", "datarows")
+"""Where they have the cells of each row."""
 _COUNTED = ("recordsTotal", "recordsFiltered", "meta")
 """What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
 _LISTS = ("data", "value", "rows", "items", "logs", "Records", "docs")
@@ -26,7 +30,7 @@ _TIMES = frozenset(("ts", "time", "timestamp", "@timestamp", "_time"))
 """What a record has beside a list of its own, and such a page does not."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
-    rb'\s*(?:\[|\{\s*"(?:took|meta|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|recordsTotal|recordsFiltered|'
+    rb'\s*(?:\[|\{\s*"(?:took|meta|columns|tables|schema|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|recordsTotal|recordsFiltered|'
     + "|".join((*_LISTS, *carriers.KEYS)).encode()
     + rb')"\s*:)'
 )
@@ -36,6 +40,7 @@ _SMALL = 1 << 23
 """Bytes up to which a file may be held in memory for the sake of a first line that two objects share."""
 _SHORT = 1 << 12
 """Bytes up to which an answer may tell of what was asked for, beside that there is nothing of it."""
+_NAMES = re.compile(rb'"(?:' + "|".join(_NAMED).encode() + rb')"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,\x1e\0]*")
 """What stands between values: RFC 7464's mark, or the NUL that ends Graylog's messages, too."""
 _NEXT = re.compile(r"\n(?=[{\[])")
@@ -107,7 +112,9 @@ def holds_nothing(text: bytes) -> bool:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return found == [] or (isinstance(found, dict) and [] in (_held(found), *map(found.get, ("records", *_LISTS))))
+    return found == [] or (
+        isinstance(found, dict) and [] in (_held(found), _columns(found), *map(found.get, ("records", *_LISTS)))
+    )
 
 
 def beginning(data: bytes, most: int) -> list[str]:
@@ -162,17 +169,30 @@ def _held(value: Any) -> list[Any] | None:
     return _page(value) if found is None else found
 
 
-def _columns(value: Any) -> list[Any] | None:
-    """The rows of an answer of Splunk's that names its fields once (output modes json_rows and json_cols)."""
-    if not isinstance(value, dict) or not isinstance(fields := value.get("fields"), list):
+def _columns(value: Any, *, cut: bool = False) -> list[Any] | None:
+    """The rows of an answer that names its columns once, or of several such; cut: it lacks its end."""
+    if not isinstance(value, dict):
         return None
+    if isinstance(tables := value.get("tables"), list):  # Log Analytics
+        found = [_columns(table, cut=cut) for table in tables]
+        return [row for rows in found for row in rows or ()] if any(rows is not None for rows in found) else None
+    fields: list[Any] = next((value[key] for key in _NAMED if isinstance(value.get(key), list)), [])
     names = [f.get("name") if isinstance(f, dict) else f for f in fields]
-    rows, columns = value.get("rows"), value.get("columns")
+    rows, columns = next((value[key] for key in _ROWS if isinstance(value.get(key), list)), None), value.get("columns")
     if isinstance(columns, list) and len(columns) == len(names) and all(isinstance(c, list) for c in columns):
         rows = [list(row) for row in zip(*columns, strict=False)]
-    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+    if not names or not all(isinstance(name, str) for name in names) or not isinstance(rows, list):
         return None
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    whole = [row for row in rows if isinstance(row, list) and len(row) == len(names)]
+    return [dict(zip(names, row, strict=True)) for row in whole] if cut or len(whole) == len(rows) else None
+
+
+def tabled(data: bytes, most: int) -> list[str]:
+    """The first rows, each as one line, of a document that may be cut at its end and names its columns once."""
+    if not _NAMES.search(data):
+        return []
+    found = _columns(carriers.mended(json_text.as_utf_8(data).decode().lstrip()), cut=True)
+    return [_line(row) for row in (found or ())[:most]]
 
 
 def _table(value: Any) -> list[Any] | None:

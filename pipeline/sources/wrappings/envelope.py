@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -43,6 +43,9 @@ KEYS = (
     "value",
     "payload",
     "body",
+    "body.text",
+    "Body",
+    "content",
     "jsonPayload.message",
     "SyslogMessage",
     "RawData",
@@ -53,7 +56,8 @@ KEYS = (
     "data.message",
 )
 """Where shippers put the line, the first that holds one: Beats, Docker, Splunk, the journal, Google, Graylog, Wazuh,
-NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Datadog, LogScale, Sumo Logic, Axiom; a dot goes into an object."""
+NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Alibaba, Datadog, LogScale, Sumo Logic, Axiom; a dot goes into
+an object."""
 OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "payload", "log")
 """Where shippers and stores put a record as an object, which formats do not all look for themselves."""
 HEADER = "header"
@@ -63,6 +67,8 @@ _LISTED = re.compile(rb"\[\d+(?:\.\d+)?, *\Z")
 """What stands before an object that is the second of a list behind a tag, as Fluent Bit's output of files writes it."""
 SIGN = "@"
 """Between an encoding and the key it was found under, in the name of both together."""
+_DEEPEST, _PLAIN_KEY = 3, re.compile(r"[\w-]{1,100}")
+"""How many objects deep a record may lie, and what the keys to it are."""
 _JSON = json.JSONDecoder()
 _VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -78,6 +84,12 @@ def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
         return []
     texts = ((key, _at(found, key.split("."))) for key in KEYS)
     return [(key, shipped.with_tag(found, text)) for key, text in texts if text is not None and text.strip()]
+
+
+def all_headed(lines: list[bytes]) -> bool:
+    """Whether every line is an object behind a header; the last of several may be cut."""
+    whole = [line for line in lines if line.strip()]
+    return bool(whole) and all(_HEADED.match(line) and line.rstrip().endswith(b"}") for line in whole[:-1] or whole)
 
 
 def _at(value: Any, path: Iterable[str]) -> str | None:
@@ -113,6 +125,17 @@ def within(text: str, key: str, most: int = 50) -> tuple[list[str], str]:
     return found, "".join([*rest, text[at:]])
 
 
+def objects_within(record: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, bytes, bytes]]:
+    """(dotted key, object, what stands around it) of the objects in a record, outer ones first, all as JSON."""
+    for key, value in record.items():
+        if not isinstance(value, dict) or not value or not _PLAIN_KEY.fullmatch(key):
+            continue
+        rest = json.dumps({k: v for k, v in record.items() if k != key}).encode()
+        yield ".".join((*path, key)), json.dumps(value).encode(), rest
+        for inner, data, around in objects_within(value, (*path, key)) if len(path) < _DEEPEST - 1 else ():
+            yield inner, data, rest + around
+
+
 class EnvelopeReader:
     """Reads the blocks of one file of enveloped lines with the reader of what is inside."""
 
@@ -120,6 +143,7 @@ class EnvelopeReader:
         self._inner, self._path = inner, key.split(".")
         self._object = key[1:-1] if key.startswith("{") else ""
         self.format, self.resumable = inner.format, inner.resumable
+        self.reads_json: bool = getattr(inner, "reads_json", True)
 
     def state(self) -> dict[str, Any]:
         """What the reader inside must know to go on."""
@@ -148,9 +172,9 @@ class EnvelopeReader:
 
     def _opened(self, line: bytes) -> bytes:
         if self._path == [HEADER]:
-            return _behind_header(line, line.find(b"{"))
+            return _behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line
         if self._object:
-            return _object_at(line, self._object, self.format)
+            return _object_at(line, self._object, self._inner)
         try:
             text = _at(found := json_text.loads(line), self._path)
         except json_text.FAULTS:
@@ -175,14 +199,18 @@ def _behind_header(line: bytes, at: int) -> bytes:
     return text.rstrip()[:-1] if listed else text
 
 
-def _object_at(line: bytes, key: str, inside: str) -> bytes:
-    """The object under a key of a line's, as it is written; the line where there is none."""
+def _object_at(line: bytes, key: str, inside: Reader) -> bytes:
+    """The object under a dotted key of a line's, as it is written; the line where there is none."""
+    inner, around = json_text.without_halves(line), list[dict[str, msgspec.Raw]]()
     try:
-        found = _VALUES.decode(json_text.without_halves(line))
-        inner = bytes(found[key])
+        for step in key.split("."):
+            around.append(_VALUES.decode(inner))
+            inner = bytes(around[-1][step])
     except (*json_text.FAULTS, KeyError):
         return line
     if not inner.startswith(b"{"):
         return line
     inner = b" ".join(inner.splitlines())
-    return shipped.with_its_own(found, inner, key) if inside == "cim_json" else inner
+    if (name := shipped.SENSORS.get(inside.format)) is not None:
+        return shipped.with_sensor_around(around, inner, name)
+    return shipped.with_its_own(around[-1], inner, key) if inside.format == "cim_json" else inner

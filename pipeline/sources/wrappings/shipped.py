@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import msgspec
+
+from pipeline.sources.texts import json_text
 
 UNTIMED = ("asa", "juniper", "watchguard", "barracuda")
 """Formats whose messages tell no time of their own, or need not."""
@@ -47,6 +49,8 @@ _TAGS = (
     "attributes.appname",
     "ProcessName",
 )
+_AROUND = ("resource", "hostname", "host")
+"""Where objects that hold a record as one tell its host: Google's, and those of most shippers."""
 _NAME = re.compile(r"[\w.-]+")
 _OUTER = ("", "_source.", "result.")
 _HEAD = 48
@@ -101,6 +105,26 @@ def with_sensor(record: Any, text: str, name: str) -> str:
     host = host.get("name") if isinstance(host, dict) else host
     begin = _beginning(name, host if isinstance(host, str) else _host(record))
     return text if begin is None else begin + text[1:]
+
+
+def with_sensor_around(envelopes: Iterable[Mapping[str, msgspec.Raw]], inner: bytes, name: str) -> bytes:
+    """The same of a record that lies as an object in others, whose host the innermost that tells one tells."""
+    told = [bytes(around[key]) for around in envelopes for key in _AROUND if key in around]
+    begin = next((b for raw in reversed(told) if (b := _begun(name, raw)) is not None), None)
+    return inner if begin is None or not inner.startswith(b'{"') else begin + inner[1:]
+
+
+@lru_cache(maxsize=64)
+def _begun(name: str, raw: bytes) -> bytes | None:
+    """The beginning of an object that has a host under a name, where this piece of an envelope tells it."""
+    try:
+        host = msgspec.json.decode(raw)
+    except json_text.FAULTS:
+        return None
+    places = ("name", "labels.instance_id")
+    host = next((h for at in places if isinstance(h := _at(host, at), str)), None) if isinstance(host, dict) else host
+    begin = _beginning(name, host) if isinstance(host, str) else None
+    return None if begin is None else begin.encode()
 
 
 @lru_cache(maxsize=64)

@@ -155,6 +155,12 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
          "orig_ip_bytes_d": 420, "resp_ip_bytes_d": 5_420},
         "resp_ip_bytes_d",
     ),
+    "vectra": (
+        {"metadata_type": "metadata_isession", "ts": T * 1_000 + 60_000, "session_start_time": T * 1_000, "uid": "C1",
+         "id.orig_h": CLIENT, "id.orig_p": 50_001, "id.resp_h": SERVER, "id.resp_p": 993, "proto": 6,
+         "orig_ip_bytes": 420, "resp_ip_bytes": 5_420},
+        "resp_ip_bytes",
+    ),
     "vpc_json": (
         {"srcaddr": SERVER, "dstaddr": CLIENT, "srcport": 993, "dstport": 50_001, "protocol": 6, "packets": 6,
          "bytes": 5_420, "start": T, "end": T + 60, "action": "ACCEPT", "log_status": "OK"},
@@ -289,3 +295,66 @@ def test_a_counter_that_is_absent_is_unknown_and_not_zero(name: str, nothing: An
     parsed = read(name, json.dumps(changed(record, path, nothing)))
     assert not parsed.account.quarantined
     assert bytes_in(name, changed(record, path, nothing)) in ([None], [])
+
+
+TOTALS: dict[str, tuple[dict[str, Any], str, dict[str, int]]] = {
+    "ecs": (
+        {"event": {"start": "2026-11-20T08:00:00Z", "dataset": "firewall"}, "source": {"ip": CLIENT, "port": 50_001},
+         "destination": {"ip": SERVER, "port": 993}, "network": {"bytes": 5_840}},
+        "network.bytes",
+        {"source.bytes": 420, "destination.bytes": 5_420},
+    ),
+    "cim_json": ({"_time": T, **ENDS, "transport": "tcp", "bytes": 5_840}, "bytes",
+                 {"bytes_in": 5_420, "bytes_out": 420}),
+    "ocsf": (
+        {"class_uid": 4001, "activity_id": 2, "time": T * 1_000, "src_endpoint": {"ip": CLIENT, "port": 50_001},
+         "dst_endpoint": {"ip": SERVER, "port": 993}, "traffic": {"bytes": 5_840}},
+        "traffic.bytes",
+        {"traffic.bytes_in": 5_420, "traffic.bytes_out": 420},
+    ),
+    "sentinel_asim": (
+        {"EventStartTime": "2026-11-20T08:00:00Z", "SrcIpAddr": CLIENT, "SrcPortNumber": 50_001, "DstIpAddr": SERVER,
+         "DstPortNumber": 993, "NetworkBytes": 5_840},
+        "NetworkBytes",
+        {"SrcBytes": 420, "DstBytes": 5_420},
+    ),
+    "checkpoint_json": (
+        {"product": "VPN-1 & FireWall-1", "src": CLIENT, "dst": SERVER, "s_port": "50001", "service": "993",
+         "proto": "6", "start_time": T, "time": T, "loguid": "{0x1}", "bytes": 5_840},
+        "bytes",
+        {"client_inbound_bytes": 420, "client_outbound_bytes": 5_420},
+    ),
+}  # fmt: skip
+"""Encoding -> a record that only tells the bytes of both directions together, their path, and those of each."""
+
+
+def with_all(record: dict[str, Any], values: dict[str, int]) -> dict[str, Any]:
+    for path, value in values.items():
+        step, _, rest = path.partition(".")
+        record = record | {step: record[step] | {rest: value} if rest else value}
+    return record
+
+
+@pytest.mark.parametrize("name", TOTALS)
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("abc", "bad_number"),
+        (5.5, "bad_number"),
+        ("1e400", "bad_number"),
+        (-1, "negative_bytes"),
+        (2 * 10**15, "implausible_bytes"),
+        ("5,840", None),
+        ("5840.0", None),
+    ],
+)
+def test_a_sum_of_both_directions_is_judged_where_it_is_the_only_count(
+    name: str, value: Any, reason: str | None
+) -> None:
+    record, path, sides = TOTALS[name]
+    good, odd = json.dumps(record), changed(record, path, value)
+    parsed = read(name, good, json.dumps(odd), good)
+    assert dict(parsed.account.quarantined) == ({reason: 1} if reason else {})
+    assert parsed.rows["total_bytes"].to_list() == [5_840] * (2 if reason else 3)
+    beside = read(name, json.dumps(with_all(odd, sides)))
+    assert beside.rows.select("other_bytes_in", "other_bytes_out").rows() == [(5_420, 420)]

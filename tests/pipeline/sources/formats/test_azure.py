@@ -154,6 +154,12 @@ def test_a_tuple_that_cannot_be_right_is_set_aside_alone(tuple_: str, reason: st
     assert parsed.rejects["source_line"].to_list() == [2]
 
 
+def test_a_flow_s_record_that_tells_its_tuple_by_unknown_names_is_set_aside() -> None:
+    told = {"category": "FlowLogFlowEvent", "time": "2026-11-20T08:00:00Z", "from": "10.1.0.11", "bytes": 5}
+    parsed = read_bytes("azure_json", json.dumps(told).encode() + b"\n")
+    assert dict(parsed.account.quarantined) == {"missing_fields": 1}
+
+
 def test_records_of_another_log_are_ignored_and_malformed_ones_set_aside() -> None:
     other = {"category": "Audit", "properties": {"x": 1}}
     bad = [nsg() | {"properties": {"flows": [{"flows": 1}]}}, nsg(5), vnet() | {"flowRecords": []}, 7, [None]]

@@ -57,6 +57,14 @@ def test_each_direction_is_a_record_and_the_reporter_is_known_by_its_end() -> No
     assert parsed.rows["orientation"].unique().to_list() == ["port_rule"]
 
 
+def test_packets_that_were_dropped_reached_nobody() -> None:
+    told = [entry(disposition=d) for d in ("ALLOWED", "DROPPED")]
+    without = {k: v for k, v in entry(disposition="dropped")["jsonPayload"].items() if k != "bytes_sent"}
+    parsed = read("gcp", *told, {**entry(), "jsonPayload": without})
+    assert rows(parsed, "source_line", "payload_bytes_in") == [(1, 5_000)]
+    assert dict(parsed.account.warnings) == {"blocked": 2}
+
+
 def test_times_to_the_nanosecond_counters_as_text_and_the_machine_that_reports() -> None:
     parsed = read("gcp", entry(), entry(reporter="DEST"), entry(src_instance=None, dest_instance=None))
     assert rows(parsed, "dvc", "packets_in", "transport", "duration") == [

@@ -134,7 +134,7 @@ def test_no_lines_break_a_table_and_blocks_read_as_the_whole(lines: list[str], a
 
 
 def test_sessions_that_asim_dates_to_their_log_began_their_duration_before() -> None:
-    """As Microsoft's parsers make them: PAN-OS' counters of CommonSecurityLog, FortiGate's duration in seconds."""
+    """As Microsoft's parsers make them: PAN-OS' counters of CommonSecurityLog, FortiGate's and Zeek's seconds."""
     ended = "2026-11-20T08:00:10.250Z"
     log = SESSION | {"EventStartTime": ended, "EventEndTime": ended}
     turned = {"EventVendor": "Palo Alto", "EventProduct": "PanOS", "SrcBytes": 5_420, "DstBytes": 420}
@@ -142,7 +142,7 @@ def test_sessions_that_asim_dates_to_their_log_began_their_duration_before() -> 
         log | turned,
         log | {"EventVendor": "Fortinet", "EventProduct": "Fortigate", "NetworkDuration": 10},
         log | {"EventVendor": "WatchGuard", "EventProduct": "Fireware", "TimeGenerated": ended},
-        SESSION | {"EventVendor": "Corelight", "EventProduct": "Zeek"},
+        SESSION | {"EventVendor": "Corelight", "EventProduct": "Zeek", "NetworkDuration": 10},
     ]
     columns = ("start_time", "duration", "other_bytes_in", "other_bytes_out")
     for parsed in (read("sentinel_asim", *map(json.dumps, records)), read("sentinel_asim_csv", *as_csv(records[0]))):
@@ -255,3 +255,27 @@ def test_updates_of_check_point_s_connections_count_since_their_beginning(vendor
     update |= {"DeviceAction": "Accept", "AdditionalExtensions": "loguid={0x1};start_time=1795161600;origin=192.0.2.1"}
     row = only(read("sentinel_cef", json.dumps(update)))
     assert (row["uid"], row["accounting"], row["start_time"].second) == ("{0x1}", "cumulative", 0)
+
+
+@pytest.mark.parametrize("name", ["sentinel_asim", "sentinel_asim_csv"])
+def test_what_asim_tells_of_an_asa_s_connection_is_the_sum_of_both_directions(name: str) -> None:
+    whole = {k: v for k, v in SESSION.items() if k not in ("SrcBytes", "DstBytes")} | {"NetworkBytes": 5_840}
+    parsed = read(name, *([json.dumps(whole)] if name == "sentinel_asim" else as_csv(whole)))
+    row = only(parsed)
+    assert (row["total_bytes"], row["other_bytes_in"], row["other_bytes_out"]) == (5_840, None, None)
+    assert dict(parsed.account.warnings) == {"direction_unknown": 1}
+
+
+def test_asim_s_first_messages_of_sessions_and_those_of_sonicwall_s_requests_tell_no_bytes_of_their_own() -> None:
+    sides = {"SrcBytes": None, "DstBytes": None, "NetworkBytes": 5_840, "EventVendor": "SonicWall"}
+    told = [{"LogMsgID": "537"}, '{"LogMsgID": "537"}', {"LogMsgID": "97"}, None]
+    records = [SESSION | {"EventSubType": "Start"}, *(SESSION | sides | {"AdditionalFields": t} for t in told)]
+    parsed = read("sentinel_asim", *map(json.dumps, records))
+    assert parsed.rows.select("source_line", "total_bytes").rows() == [(2, 5_840), (3, 5_840)]
+    assert dict(parsed.account.warnings) == {"begin": 1, "direction_unknown": 2, "no_counters": 2}
+
+
+@pytest.mark.parametrize("product", ["FTD", "Cortex Data Lake", "Zeek"])
+def test_durations_that_asim_s_parsers_leave_in_seconds(product: str) -> None:
+    row = only(read("sentinel_asim", json.dumps(SESSION | {"EventProduct": product, "NetworkDuration": 600})))
+    assert row["duration"] == 600_000_000

@@ -166,3 +166,40 @@ def test_sentinels_tables_of_corelight_have_the_fields_with_the_kind_of_value_be
     ):
         assert detect(text.encode(), "auto", "x") == detect(text.encode(), "zeek", "x") == encoding
         assert flows(read(encoding, *text.splitlines())).equals(expected)
+
+
+SESSION = {
+    **{"metadata_type": "metadata_isession", "uid": "C1", "proto": 6, "conn_state": "SF", "sensor_uid": "s1"},
+    **{"id.orig_h": "10.1.0.11", "id.orig_p": 40_001, "id.resp_h": "10.9.0.25", "id.resp_p": 993},
+    **{"orig_ip_bytes": 420, "resp_ip_bytes": 5_420, "duration": 60_000},
+    **{"session_start_time": 1_795_132_790_000, "ts": 1_795_132_850_000},
+}
+"""A session of Vectra's over midnight; its times and its duration are in milliseconds."""
+_KIND = {"metadata_type": "s", "uid": "s", "conn_state": "s", "sensor_uid": "s", "id.orig_h": "s", "id.resp_h": "s"}
+_IN_SENTINEL = {f"{k.replace('.', '_')}_{_KIND.get(k, 'd')}": v for k, v in SESSION.items()}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        SESSION,
+        _IN_SENTINEL,
+        {k.replace(".", "_"): v for k, v in SESSION.items() if k != "metadata_type"},
+        SESSION | {"session_start_time": "2026-11-19T23:59:50.000Z", "ts": "2026-11-20T00:00:50.000Z"},
+    ],
+)
+def test_a_session_of_vectras_begins_before_its_ts_and_lasts_from_one_to_the_other(record: dict[str, object]) -> None:
+    line = json.dumps(record)
+    assert detect(line.encode(), "auto", "x") == detect(line.encode(), "zeek", "x") == "vectra"
+    row = only(read("vectra", line))
+    assert row["start_time"].isoformat() == "2026-11-19T23:59:50+00:00"
+    assert (row["duration"], row["ip_bytes_in"], row["ip_bytes_out"], row["dvc"]) == (60_000_000, 5_420, 420, "s1")
+
+
+def test_vectras_other_records_repeat_the_counters_of_its_sessions() -> None:
+    web = {k: v for k, v in SESSION.items() if k != "session_start_time"} | {
+        "metadata_type": "metadata_httpsessioninfo"
+    }
+    assert detect(json.dumps(web).encode(), "auto", "x") == "vectra"
+    parsed = read("vectra", json.dumps(web), json.dumps(SESSION))
+    assert (parsed.account.ignored, parsed.account.flows) == (1, 1)

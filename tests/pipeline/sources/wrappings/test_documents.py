@@ -29,6 +29,7 @@ EVENTS = [
     for n in (1, 2, 3)
 ]
 LINES = [json.dumps(e) for e in EVENTS]
+CELLS = [list(e.values()) for e in EVENTS]
 PRETTY = [json.dumps(e, indent=2) for e in EVENTS]
 FORMS = {
     "an array": json.dumps(EVENTS, indent=1),
@@ -47,6 +48,20 @@ FORMS = {
     + "\n"
     + json.dumps({"total": 2, "items": EVENTS[1:]})
     + "\n",
+    "Kibana": json.dumps(
+        {"id": "x", "isPartial": False, "rawResponse": {"took": 3, "hits": {"hits": EVENTS}}}, indent=1
+    ),
+    "columns": json.dumps({"columns": [{"name": c, "type": "x"} for c in EVENTS[0]], "values": CELLS}),
+    "columns of ClickHouse": json.dumps({"meta": [{"name": c} for c in EVENTS[0]], "data": CELLS, "rows": 3}),
+    "columns of OpenSearch": json.dumps({"schema": [{"name": c} for c in EVENTS[0]], "datarows": CELLS, "total": 3}),
+    "Log Analytics": json.dumps(
+        {
+            "tables": [
+                {"name": "PrimaryResult", "columns": [{"name": c, "type": "string"} for c in EVENTS[0]], "rows": rows}
+                for rows in ([], CELLS)
+            ]
+        }
+    ),
     "a command line tool": json.dumps({"events": EVENTS, "nextToken": "x"}, indent=4),
 }
 
@@ -84,6 +99,19 @@ def test_every_form_gives_the_records_that_lines_give(form: str) -> None:
 )
 def test_one_record_a_line_is_no_document(text: str) -> None:
     assert not is_document(text.encode())
+
+
+def test_a_long_answer_that_names_its_columns_once_is_known_by_its_beginning() -> None:
+    cells = [list((e | {"src_port": port}).values()) for e in EVENTS for port in range(50_000, 51_000)]
+    data = json.dumps({"columns": [{"name": c} for c in EVENTS[0]], "values": cells}).encode()
+    assert may_be_long(data[:1_000])
+    assert detect(data[: 1 << 16], "auto", "x") == detect(data[: 1 << 16], "suricata", "x") == "suricata"
+    assert read_document("suricata", data).account.flows == 3_000
+
+
+def test_an_answer_that_names_its_columns_and_has_no_row_is_a_quiet_hour() -> None:
+    empty = {"tables": [{"name": "PrimaryResult", "columns": [{"name": "SrcIpAddr"}], "rows": []}]}
+    assert detect(json.dumps(empty).encode(), "auto", "x") is None
 
 
 def test_a_broken_object_among_others_is_lost_alone() -> None:
