@@ -13,9 +13,9 @@ import polars as pl
 from pipeline.addresses import NOWHERE
 from pipeline.schemas import MAX_FLOW_BYTES
 from pipeline.sources import zeek_columns as conn
-from pipeline.sources.base import RAW, ReadOptions
+from pipeline.sources.base import RAW, ReadOptions, rejects_frame
 from pipeline.sources.declared import EXTRAS, Form
-from pipeline.sources.spellings import plain_count
+from pipeline.sources.spellings import ABSENT, plain_count
 
 SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 143, 389, 443, 445, 465, 587, 636, 853,
                  989, 990, 993, 995, 1433, 3306, 3389, 5223, 5432, 8080, 8088, 8443)  # fmt: skip
@@ -24,6 +24,7 @@ SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 1
 _SYN, _ACK = 2, 16
 _PORT = r'^\[\s*"?(\d+)"?\s*[,\]].*$|^(\d+)\s*\n[\s\S]*$|^(\d{1,2}),(\d{3})$|^(\d+)\.0$'
 """A port as exports of other programs write it: in a list, a value a line, with a comma, or as a real (pandas)."""
+_PLAIN = r"^[0-9]{1,15}$"
 _SWAPPED = (
     ("src", "dest"),
     ("src_port", "dest_port"),
@@ -169,10 +170,48 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
     return text.select("source_line", "raw", *conn.ALIASES), _extras(text)
 
 
+def odd_totals(records: pl.DataFrame) -> pl.Series | None:
+    """Which records tell no bytes but a total that is no plain number; None where none does."""
+    if records["total"].null_count() == records.height:
+        return None
+    text, total = records.schema["total"] == pl.String, pl.col("total")
+    plain = total.str.contains(_PLAIN) if text else total.is_between(0, MAX_FLOW_BYTES)
+    odd = _total_alone() & ~(plain | total.is_in(ABSENT)) if text else _total_alone() & ~plain
+    found = records.select(odd=odd)["odd"]
+    return found if found.any() else None
+
+
+def sound_totals(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(the records that are not rejected, REJECTS): a total that cannot be right is all that some of them tell."""
+    total = _total(records)
+    reason = (
+        pl.when(total.is_null() | total.is_nan())
+        .then(pl.lit("bad_number"))
+        .when(total < 0)
+        .then(pl.lit("negative_bytes"))
+        .when(total > MAX_FLOW_BYTES)
+        .then(pl.lit("implausible_bytes"))
+    )
+    told = records.select(reason=pl.when(_total_alone()).then(reason))["reason"]
+    wrong = records.filter(told.is_not_null())
+    detail = wrong.select(detail=pl.lit("total=") + pl.col("total").cast(pl.String).str.slice(0, 80))["detail"]
+    rejects = rejects_frame(wrong["source_line"], told.drop_nulls(), detail, wrong["raw"])
+    return records.filter(told.is_null()), rejects
+
+
+def _total_alone() -> pl.Expr:
+    """Whether a record's total is the only count of bytes that it tells."""
+    return pl.col("total").is_not_null() & ~has_counters() & pl.col("sent").is_null()
+
+
+def _total(records: pl.DataFrame) -> pl.Expr:
+    said = pl.col("total") if records.schema["total"] != pl.String else plain_count(pl.col("total"))
+    return said.cast(pl.Float64, strict=False)
+
+
 def _extras(text: pl.DataFrame) -> pl.DataFrame:
     """What RAW has beyond a conn record, by source_line; ends are those after turning."""
-    said = pl.col("total") if text.schema["total"] != pl.String else plain_count(pl.col("total"))
-    total = said.cast(pl.Float64, strict=False)
+    total = _total(text)
     reporter = pl.when("_turned").then(pl.col("reporter").replace({"src": "dest", "dest": "src"})).otherwise("reporter")
     return text.select(
         "source_line",

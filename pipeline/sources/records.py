@@ -25,7 +25,7 @@ from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_com
 from pipeline.sources.declared import CountingDecoder, Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
 from pipeline.sources.glances.json_parts import JsonParts
 from pipeline.sources.glances.sight import Cut, Sight, Told
-from pipeline.sources.orienting import as_raw, complete, oriented
+from pipeline.sources.orienting import as_raw, complete, odd_totals, oriented, sound_totals
 from pipeline.sources.texts import json_text
 from pipeline.sources.wrappings import documents
 
@@ -319,11 +319,12 @@ class RecordReader(JsonReader):
         told = [c for c in columns.TIMES if fields.schema.get(c) == pl.String]
         fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
         fields, flows = self._sifted(fields, account)
-        text, extras = oriented(fields.filter(flows), self._form, self._options)
+        records, wrong = sound_totals(fields.filter(flows))
+        text, extras = oriented(records, self._form, self._options)
         typed, unreadable = conn.read_text(text, self._options)
-        for frame in (broken, unreadable):
-            account.quarantined.update(frame["reason"].to_list())
-        parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]))
+        rejects = pl.concat([broken, wrong, unreadable])
+        account.quarantined.update(rejects["reason"].to_list())
+        parsed = Parsed(account=account, rejects=rejects)
         self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         return parsed
 
@@ -339,6 +340,8 @@ class RecordReader(JsonReader):
         counted = replace(account, warnings=account.warnings.copy(), quarantined=account.quarantined.copy())
         odd = fields["odd"] if "odd" in fields.columns else None
         fields, flows = self._sifted(fields, counted)
+        if (totals := odd_totals(fields)) is not None:
+            odd = totals if odd is None else odd | totals
         if (doubted := conn.doubtful(fields, flows, odd, self._options)) is not None:
             return doubted
         parsed = Parsed(account=counted)
