@@ -185,7 +185,7 @@ def sound_totals(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(the records that are not rejected, REJECTS): a total that cannot be right is all that some of them tell."""
     total = _total(records)
     reason = (
-        pl.when(total.is_null() | total.is_nan())
+        pl.when(total.is_null())
         .then(pl.lit("bad_number"))
         .when(total < 0)
         .then(pl.lit("negative_bytes"))

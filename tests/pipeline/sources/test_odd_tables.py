@@ -113,6 +113,7 @@ TOTALS = {
     '"5,420"': 5_420,
     "1000000000000000": 10**15,
     "0": 0,
+    "0.0": 0,
     "-": None,
     "": None,
     "12 MB": "bad_number",
@@ -136,3 +137,11 @@ def test_a_total_that_cannot_be_right_is_set_aside_where_a_record_tells_no_other
     rows = parsed.rows.select("source_line", "total_bytes", "other_bytes_in").rows()
     assert rows == ([] if wrong else [(2, known, None)]) + [(3, 7, None), (4, known, 8)]
     assert parsed.rejects.select("source_line", "reason").rows() == ([(2, wrong)] if wrong else [])
+
+
+def test_an_odd_total_beside_a_count_of_one_direction_decides_nothing() -> None:
+    names = {"start_time": "t", "src_ip": "c", "dest_ip": "s", "bytes": "b", "sent": "n"}
+    by = READERS["table_csv"](ReadOptions(Watch(None), LATEST, mapping=ColumnMapping(tuple(names.items()))))
+    parsed = read("table_csv", "t,c,s,b,n", f"{T},{CLIENT},{SERVER},-5,7", f"{T},{CLIENT},{SERVER},-5,-7", by=by)
+    assert parsed.rows.select("source_line", "other_bytes_out", "total_bytes").rows() == [(2, 7, None)]
+    assert parsed.rejects["reason"].to_list() == ["negative_bytes"]
