@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pipeline.content import content_fingerprint
-from pipeline.counting.slices import cuts
+from pipeline.counting.slices import by_ends, cuts
 from pipeline.flows import DayFlows, build_flows
 from pipeline.intake.landing import Landing
 from pipeline.inventory import Inventory
@@ -69,12 +69,33 @@ def test_stretches_hold_so_many_times_in_order_and_begin_with_whole_milliseconds
         return [NOON + dt.timedelta(milliseconds=n) for n in ms]
 
     first, end = at(0, 100)
-    times = pl.Series(at(50, 10.9, 30, 20.4, 40, 0))
+    times = pl.Series(at(50, 10.9, 30, 20.4, 40, 3))
     assert cuts(times, 2, first, end) == list(pairwise(at(0, 20, 40, 100)))
     assert cuts(times, 1, first, end) == list(pairwise(at(0, 10, 20, 30, 40, 50, 100)))
     assert cuts(times, 9, first, end) == [(first, end)]
     # A time of the day before, or of the end, begins nothing; many at one instant stay together.
-    assert cuts(pl.Series(at(-5, 0, 7, 7, 7, 100, 101)), 1, first, end) == list(pairwise(at(0, 7, 100)))
+    assert cuts(pl.Series(at(-9, -5, 0, 7, 7, 7, 100, 101)), 1, first, end) == list(pairwise(at(0, 7, 100)))
+
+
+def test_rows_are_handed_out_stretch_by_stretch_once_the_work_has_seen_all_of_two_ends(tmp_path: Path) -> None:
+    ends = {"src_ip": "10.0.0.1", "dest_ip": SERVER, "src_port": 5, "dest_port": 993}
+    back = {"src_ip": SERVER, "dest_ip": "10.0.0.1", "src_port": 993, "dest_port": 5}
+    others = [ends | {"src_port": n} for n in range(6, 16)]
+    times = [NOON + dt.timedelta(seconds=n) for n in range(12)]
+    raw = pl.DataFrame([e | {"start_time": t} for e, t in zip([back, *others, ends], times, strict=True)])
+    seen: list[pl.DataFrame] = []
+
+    def work(rows: pl.DataFrame) -> pl.DataFrame:
+        seen.append(rows)
+        return rows
+
+    edges = [times[0], times[4], times[5], times[-1]]
+    parts = [p.sort("start_time") for p in by_ends(raw.lazy(), 3, work, list(pairwise(edges)), tmp_path)]
+    assert [p["start_time"].to_list() for p in parts] == [times[:4], times[4:5], times[5:11]]
+    assert sum(rows["src_port"].is_in([5]).any() or rows["dest_port"].is_in([5]).any() for rows in seen) == 1
+    assert {tuple(rows.columns) for rows in seen} == {tuple(raw.columns)}
+    assert 1 < len(seen) <= 3
+    assert not list(tmp_path.iterdir())
 
 
 def test_slices_of_any_size_give_the_flows_of_the_whole_day(busy: Site, whole: Whole) -> None:

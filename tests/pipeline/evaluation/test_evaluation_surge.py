@@ -69,7 +69,9 @@ def test_later_rows_and_other_names_change_no_expectation() -> None:
 
 
 def test_a_part_of_the_budget_is_a_channel_alone() -> None:
-    assert set(surge(shares={"slow": 1.0}).expect(quiet(), NO_CONTEXT, DAYS)["channel"]) == {"slow"}
+    slow = surge(shares={"slow": 1.0})
+    assert slow.shares == {"slow": 1.0}
+    assert set(slow.expect(quiet(), NO_CONTEXT, DAYS)["channel"]) == {"slow"}
     assert surge().fold_days == {"slow": 7}
 
 

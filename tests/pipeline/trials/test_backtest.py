@@ -276,6 +276,20 @@ def test_a_day_under_surge_is_judged_by_its_window_and_what_the_slow_channel_ask
     assert sorted(of.rows(LAST)["day"].unique()) == [day(n) for n in range(1, 14)]
 
 
+def test_nobody_is_robbed_under_a_rule_that_counts_and_each_day_is_told_of(site: Site) -> None:
+    counting = RULE.model_copy(update={"field": "flows"})
+    for n in range(DAYS):
+        rows = site.storage.read_day(DAILY_TRAFFIC, day(n))
+        both = pl.concat([rows, rows.with_columns(measure=pl.lit(counting.measure.id))])
+        site.storage.write_day(DAILY_TRAFFIC, day(n), both, inputs={})
+    steps: list[tuple[int, int]] = []
+    trials = SeedTrial(site, counting), SeedTrial(site, RULE)
+    found = backtest(trials, SIDES, [day(12), LAST], step=lambda done, of: steps.append((done, of)))
+    assert set(found.recall["rule"]) == {"current"}
+    assert dict(found.sweep.group_by("rule").agg(pl.col("events").max()).iter_rows()) == {"candidate": 0, "current": 2}
+    assert steps == [(1, 2), (2, 2)]
+
+
 def test_a_theft_is_planted_into_a_copy(site: Site) -> None:
     of = SeedTrial(site, RULE)
     before = of.verdicts(LAST)
