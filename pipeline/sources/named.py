@@ -16,7 +16,7 @@ REJECTED = {
     "bad_line": "it is no record of the format, or says two things in two columns of one name",
     "bad_number": "a count or the duration is no number",
     "bad_port": "a port is no number from 0 to 65535",
-    "implausible_bytes": "more than 1 PB (10^15 bytes) in one direction",
+    "implausible_bytes": "more than 1 PB (10^15 bytes) in one direction, or in all where a record tells no more",
     "implausible_time": "it begins before 1990, or later than `limits.future_days` from when it is read",
     "incomplete_last_line": "the file's last line was cut, or is still being written",
     "missing_fields": "the header, or the record, lacks what every flow needs",

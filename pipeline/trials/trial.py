@@ -85,7 +85,7 @@ class History:
         parts = [kept]
         for day in days:
             lacking = self._lacking(day, wanted)
-            if lacking and storage.has("flows", day):
+            if lacking:
                 parts.append(build_daily(storage.scan(FLOWS, [day]), lacking, day).lazy())
         return pl.concat(parts)
 
@@ -153,8 +153,7 @@ class SeedInputs:
 def seed_cause(rule: Rule) -> pl.Expr:
     """The first of the causes that holds; a gate that the rule does not ask counts as passed."""
     asks_own, asks_others, alert = pl.lit(rule.asks_own), pl.lit(rule.asks_others), pl.col("state") == "alert"
-    own = pl.col("gate_client").fill_null(False) | ~asks_own
-    others = pl.col("gate_fleet").fill_null(False) | ~asks_others
+    own, others = pl.col("gate_client") | ~asks_own, pl.col("gate_fleet") | ~asks_others
     both = rule.asks_own and rule.asks_others
     cases = (
         (alert & asks_own & (pl.col("per_source_stdev_bytes") == 0), "flat_past"),

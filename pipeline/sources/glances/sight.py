@@ -141,11 +141,11 @@ class Sight:
         return template.with_seen(cells) if None not in spans and spans[0] != spans[1] else None
 
     def _counted(self, line: str) -> tuple[int, int] | None:
-        """The span of a line that is only counted; None for any other."""
+        """The span of a line that is only counted, and of no mail port; None for any other."""
         read = self._read(line)
-        if read is None or read.rows.height or read.rejects.height or (read.others is not None and read.others.height):
+        if read is None or read.account != Account(lines=1, others=1):
             return None
-        return read.span if read.account == Account(lines=1, others=1) else None
+        return read.span if read.others is None or read.others.is_empty() else None
 
     def _match(self, raw: pl.Series) -> Told | None:
         """Which lines match a template, with the first and last of each."""

@@ -5,11 +5,13 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from pipeline.content import content_fingerprint
+from pipeline.counting.slices import by_ends, cuts
 from pipeline.flows import DayFlows, build_flows
 from pipeline.intake.landing import Landing
 from pipeline.inventory import Inventory
@@ -47,16 +49,64 @@ def made(site: Site, rows: int) -> DayFlows:
     return build_flows(landing, site.settings, Inventory(site.settings.inventory), day(0), rows)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 7, 50])
-def test_slices_of_any_size_give_the_flows_of_the_whole_day(tmp_path: Path, rows: int) -> None:
-    site = busy_site(tmp_path)
-    whole, sliced = made(site, 10**6), made(site, rows)
-    expected, found = whole.collect(), sliced.collect()
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return busy_site(tmp_path_factory.mktemp("busy"))
+
+
+Whole = tuple[pl.DataFrame, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def whole(busy: Site) -> Whole:
+    """The busy site's flows and facts, made at once."""
+    flows = made(busy, 10**6)
+    return flows.collect(), flows.facts
+
+
+def test_stretches_hold_so_many_times_in_order_and_begin_with_whole_milliseconds() -> None:
+    def at(*ms: float) -> list[dt.datetime]:
+        return [NOON + dt.timedelta(milliseconds=n) for n in ms]
+
+    first, end = at(0, 100)
+    times = pl.Series(at(50, 10.9, 30, 20.4, 40, 3))
+    assert cuts(times, 2, first, end) == list(pairwise(at(0, 20, 40, 100)))
+    assert cuts(times, 1, first, end) == list(pairwise(at(0, 10, 20, 30, 40, 50, 100)))
+    assert cuts(times, 9, first, end) == [(first, end)]
+    # A time of the day before, or of the end, begins nothing; many at one instant stay together.
+    assert cuts(pl.Series(at(-9, -5, 0, 7, 7, 7, 100, 101)), 1, first, end) == list(pairwise(at(0, 7, 100)))
+
+
+def test_rows_are_handed_out_stretch_by_stretch_once_the_work_has_seen_all_of_two_ends(tmp_path: Path) -> None:
+    ends = {"src_ip": "10.0.0.1", "dest_ip": SERVER, "src_port": 5, "dest_port": 993}
+    back = {"src_ip": SERVER, "dest_ip": "10.0.0.1", "src_port": 993, "dest_port": 5}
+    others = [ends | {"src_port": n} for n in range(6, 16)]
+    times = [NOON + dt.timedelta(seconds=n) for n in range(12)]
+    raw = pl.DataFrame([e | {"start_time": t} for e, t in zip([back, *others, ends], times, strict=True)])
+    seen: list[pl.DataFrame] = []
+
+    def work(rows: pl.DataFrame) -> pl.DataFrame:
+        seen.append(rows)
+        return rows
+
+    edges = [times[0], times[4], times[5], times[-1]]
+    parts = [p.sort("start_time") for p in by_ends(raw.lazy(), 3, work, list(pairwise(edges)), tmp_path)]
+    assert [p["start_time"].to_list() for p in parts] == [times[:4], times[4:5], times[5:11]]
+    assert sum(rows["src_port"].is_in([5]).any() or rows["dest_port"].is_in([5]).any() for rows in seen) == 1
+    assert {tuple(rows.columns) for rows in seen} == {tuple(raw.columns)}
+    assert 1 < len(seen) <= 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_slices_of_any_size_give_the_flows_of_the_whole_day(busy: Site, whole: Whole) -> None:
+    expected, facts = whole
     assert expected.height == 3 + 40 + 15
-    assert found.equals(expected)
-    assert sliced.facts == whole.facts
-    assert whole.facts["duplicates"] == 8
-    assert whole.facts["bytes_layers"] == {"core": "ip", "edge": "payload"}
+    for rows in (1, 3, 7, 50):
+        sliced = made(busy, rows)
+        assert sliced.collect().equals(expected), rows
+        assert sliced.facts == facts, rows
+    assert facts["duplicates"] == 8
+    assert facts["bytes_layers"] == {"core": "ip", "edge": "payload"}
     assert set(expected.filter(pl.col("source") == "edge")["bytes_layer"]) == {"payload"}
 
 
@@ -107,9 +157,10 @@ def test_sessions_are_not_torn_by_the_slices_although_their_records_lie_apart(tm
         assert sliced.facts == whole.facts
 
 
-def test_a_day_stored_in_slices_has_the_bytes_and_fingerprint_of_the_day_stored_at_once(tmp_path: Path) -> None:
-    site = busy_site(tmp_path / "site")
-    frame = made(site, 10**6).collect()
+def test_a_day_stored_in_slices_has_the_bytes_and_fingerprint_of_the_day_stored_at_once(
+    tmp_path: Path, whole: Whole
+) -> None:
+    frame, _ = whole
     at_once, sliced = Storage(tmp_path / "a"), Storage(tmp_path / "b")
     left = at_once.write_day(FLOWS, day(0), frame, inputs={"x": "1"}, facts={"y": 2})
     slices = [frame[:10], frame[10:11], frame[11:]]
@@ -121,8 +172,8 @@ def test_a_day_stored_in_slices_has_the_bytes_and_fingerprint_of_the_day_stored_
 
 
 @pytest.mark.parametrize("cut", [[], [0, 0], [1], [4], [8], [3, 9, 10], [5, 6, 7, 8, 40]])
-def test_how_a_day_was_cut_does_not_show_in_its_row_groups(tmp_path: Path, cut: list[int]) -> None:
-    frame = made(busy_site(tmp_path / "site"), 10**6).collect()
+def test_how_a_day_was_cut_does_not_show_in_its_row_groups(tmp_path: Path, whole: Whole, cut: list[int]) -> None:
+    frame, _ = whole
     table = replace(FLOWS, row_group_size=4)
     edges = [0, *cut, frame.height]
     slices = [frame.slice(a, b - a) for a, b in pairwise(edges)]

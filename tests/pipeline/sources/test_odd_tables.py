@@ -5,8 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.sources.registry import detect
-from tests.pipeline.sources.lines import read
+from pipeline.mapping import ColumnMapping
+from pipeline.sources.base import ReadOptions
+from pipeline.sources.registry import READERS, detect
+from pipeline.sources.watch import Watch
+from tests.pipeline.sources.lines import LATEST, read
 
 T, CLIENT, SERVER = 1_795_161_600, "10.1.0.11", "10.9.0.25"
 PALO_ALTO = (
@@ -102,3 +105,43 @@ def test_a_line_that_only_resembles_a_header_does_not_change_what_parts_the_cell
     head, row = TABLES["cim_csv"]
     parsed = read("cim_csv", "bytes_in;total", head, row)
     assert parsed.account.flows == 1
+
+
+TOTALS = {
+    "5420": 5_420,
+    "5420.0": 5_420,
+    '"5,420"': 5_420,
+    "1000000000000000": 10**15,
+    "0": 0,
+    "0.0": 0,
+    "-": None,
+    "": None,
+    "12 MB": "bad_number",
+    '"1,2"': "bad_number",
+    "-5": "negative_bytes",
+    "1000000000000001": "implausible_bytes",
+    "inf": "implausible_bytes",
+}
+
+
+@pytest.mark.parametrize("total", TOTALS)
+def test_a_total_that_cannot_be_right_is_set_aside_where_a_record_tells_no_other_count(total: str) -> None:
+    names = {"start_time": "t", "src_ip": "c", "src_port": "cp", "dest_ip": "s", "dest_port": "sp"}
+    counts = {"bytes": "b", "bytes_in": "i", "bytes_out": "o"}
+    mapping = ColumnMapping(tuple((names | counts).items()))
+    by = READERS["table_csv"](ReadOptions(Watch(None), LATEST, mapping=mapping))
+    ends = f"{T},{CLIENT},50001,{SERVER},993"
+    parsed = read("table_csv", "t,c,cp,s,sp,b,i,o", f"{ends},{total},,", f"{ends},7,,", f"{ends},{total},8,9", by=by)
+    wrong = TOTALS[total] if isinstance(TOTALS[total], str) else None
+    known = None if wrong else TOTALS[total]
+    rows = parsed.rows.select("source_line", "total_bytes", "other_bytes_in").rows()
+    assert rows == ([] if wrong else [(2, known, None)]) + [(3, 7, None), (4, known, 8)]
+    assert parsed.rejects.select("source_line", "reason").rows() == ([(2, wrong)] if wrong else [])
+
+
+def test_an_odd_total_beside_a_count_of_one_direction_decides_nothing() -> None:
+    names = {"start_time": "t", "src_ip": "c", "dest_ip": "s", "bytes": "b", "sent": "n"}
+    by = READERS["table_csv"](ReadOptions(Watch(None), LATEST, mapping=ColumnMapping(tuple(names.items()))))
+    parsed = read("table_csv", "t,c,s,b,n", f"{T},{CLIENT},{SERVER},-5,7", f"{T},{CLIENT},{SERVER},-5,-7", by=by)
+    assert parsed.rows.select("source_line", "other_bytes_out", "total_bytes").rows() == [(2, 7, None)]
+    assert parsed.rejects["reason"].to_list() == ["negative_bytes"]

@@ -265,6 +265,31 @@ def test_a_series_that_the_site_does_not_keep_is_made_from_flows(tmp_path: Path)
     ]
 
 
+def test_a_day_under_surge_is_judged_by_its_window_and_what_the_slow_channel_asks_before_it(tmp_path: Path) -> None:
+    (tmp_path / "nilometer.yaml").write_text(CONFIG, encoding="utf-8")
+    site = open_site(tmp_path)
+    row = {"measure": RULE.measure.id, "client": "10.0.0.1", "bytes": 1_000}
+    for n in range(14):
+        rows = DAILY_TRAFFIC.conform(pl.DataFrame([{"day": day(n), **row}]))
+        site.storage.write_day(DAILY_TRAFFIC, day(n), rows, inputs={})
+    of = SurgeTrial(site, SURGE.with_numbers({"lookback_days": 2}), verified)
+    assert sorted(of.rows(LAST)["day"].unique()) == [day(n) for n in range(1, 14)]
+
+
+def test_nobody_is_robbed_under_a_rule_that_counts_and_each_day_is_told_of(site: Site) -> None:
+    counting = RULE.model_copy(update={"field": "flows"})
+    for n in range(DAYS):
+        rows = site.storage.read_day(DAILY_TRAFFIC, day(n))
+        both = pl.concat([rows, rows.with_columns(measure=pl.lit(counting.measure.id))])
+        site.storage.write_day(DAILY_TRAFFIC, day(n), both, inputs={})
+    steps: list[tuple[int, int]] = []
+    trials = SeedTrial(site, counting), SeedTrial(site, RULE)
+    found = backtest(trials, SIDES, [day(12), LAST], step=lambda done, of: steps.append((done, of)))
+    assert set(found.recall["rule"]) == {"current"}
+    assert dict(found.sweep.group_by("rule").agg(pl.col("events").max()).iter_rows()) == {"candidate": 0, "current": 2}
+    assert steps == [(1, 2), (2, 2)]
+
+
 def test_a_theft_is_planted_into_a_copy(site: Site) -> None:
     of = SeedTrial(site, RULE)
     before = of.verdicts(LAST)

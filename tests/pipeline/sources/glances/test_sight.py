@@ -6,10 +6,13 @@ of all kinds, so that nothing else in a line can excuse what is wrong in it.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +22,7 @@ from pipeline.inventory import Inventory
 from pipeline.mapping import ColumnMapping
 from pipeline.settings import InventoryEntry
 from pipeline.sources import reverse
-from pipeline.sources.base import Parsed, ReadOptions, merge
+from pipeline.sources.base import Account, Parsed, ReadOptions, merge
 from pipeline.sources.formats.suricata import SURICATA
 from pipeline.sources.glances import matching, sight
 from pipeline.sources.glances.json_parts import JsonParts
@@ -283,6 +286,23 @@ def test_templates_of_times_that_decide_nothing_are_refused(monkeypatch: pytest.
     assert isinstance(decoder, JsonDecoder)
     fields = {**decoder.fields, "ts": ("flow.end",), "end": ("flow.start",)}
     monkeypatch.setattr(JsonDecoder, "cut", lambda _: Cut(JsonParts(fields)))
+    assert check("suricata", joined(head, plain), 1 << 24) == 0
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"account": Account(lines=1, others=1, warnings=Counter(odd=1))},
+        {"account": Account(lines=1, ignored=1)},
+        {"others": pl.DataFrame({"dest_port": [993]})},
+    ],
+)
+def test_a_line_of_which_more_is_to_be_said_makes_no_template(
+    more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, plain = plain_lines("suricata")
+    alone: Any = JsonReader._alone
+    monkeypatch.setattr(JsonReader, "_alone", lambda reader, line: replace(alone(reader, line), **more))
     assert check("suricata", joined(head, plain), 1 << 24) == 0
 
 
