@@ -120,7 +120,7 @@ TOTALS = {
     '"1,2"': "bad_number",
     "-5": "negative_bytes",
     "1000000000000001": "implausible_bytes",
-    "inf": "implausible_bytes",
+    "inf": "bad_number",
 }
 
 
