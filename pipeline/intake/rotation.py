@@ -15,12 +15,12 @@ from pipeline.intake.ledger import Entry, Ledger
 from pipeline.settings import LimitSettings
 
 
-def shortened(
+def began_anew(
     before: Sequence[Entry], ledger: Ledger, files: Mapping[tuple[str, str], FoundFile], limits: LimitSettings
 ) -> list[SourceError]:
     """What is to be said of logs that began anew, where no newer file begins with what they held.
 
-    One that is shorter than it was began anew when all its flows come after those it held; else it was put right.
+    One began anew when all its flows come after those it held, however long it is by now; else it was put right.
 
     Args:
         before: what was known of logs that were replaced in this landing.
@@ -31,7 +31,7 @@ def shortened(
     found = []
     for old in before:
         new = ledger.entries.get((old.source, old.name))
-        if new is None or new.state != "landed" or new.content_bytes >= old.content_bytes or not _comes_after(new, old):
+        if new is None or new.state != "landed" or not _comes_after(new, old):
             continue
         mine = [f for f in files.values() if f.source == old.source and f.name != old.name]
         if not _moved(old, mine, ledger, limits):
@@ -40,7 +40,8 @@ def shortened(
                     f"began anew: {old.account.records:,} records were read of it before, "
                     f"{new.account.records:,} now; no other file has them, and they count no more.",
                     where=Location(file=old.name),
-                    remedy="If it was rotated, let the source's path match the rotated logs, too.",
+                    remedy="If it was rotated, let the source's path match the rotated logs, too; "
+                    "if it is an export, have each written under a name of its own.",
                 )
             )
     return found
