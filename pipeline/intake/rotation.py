@@ -13,6 +13,7 @@ from pipeline.intake.file_content import hash_content
 from pipeline.intake.found import FoundFile
 from pipeline.intake.ledger import Entry, Ledger
 from pipeline.settings import LimitSettings
+from pipeline.wording import counted
 
 
 def began_anew(
@@ -20,7 +21,8 @@ def began_anew(
 ) -> list[SourceError]:
     """What is to be said of logs that began anew, where no newer file begins with what they held.
 
-    One began anew when all its flows come after those it held, however long it is by now; else it was put right.
+    One began anew when it is empty, or all its flows come after those it held, however long it is by now; else it was
+    put right.
 
     Args:
         before: what was known of logs that were replaced in this landing.
@@ -37,7 +39,7 @@ def began_anew(
         if not _moved(old, mine, ledger, limits):
             found.append(
                 SourceError(
-                    f"began anew: {old.account.records:,} records were read of it before, "
+                    f"began anew: {counted(old.account.records, 'record')} had been read of it before, "
                     f"{new.account.records:,} now; no other file has them, and they count no more.",
                     where=Location(file=old.name),
                     remedy="If it was rotated, let the source's path match the rotated logs, too; "
@@ -48,7 +50,10 @@ def began_anew(
 
 
 def _comes_after(new: Entry, old: Entry) -> bool:
-    return new.peek is not None and old.peek is not None and new.peek[0] > old.peek[1]
+    """Whether all that a log holds now is later than what it held, or nothing is left of that."""
+    if new.peek is None or old.peek is None:
+        return not new.account.records and bool(old.account.records)
+    return new.peek[0] > old.peek[1]
 
 
 def _moved(old: Entry, files: Iterable[FoundFile], ledger: Ledger, limits: LimitSettings) -> bool:
