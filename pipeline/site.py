@@ -7,6 +7,7 @@ defaults that load (without sources) and say so. What is in the configuration be
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,6 +127,12 @@ class Site:
 def open_site(root: Path, origin: str = "asked for") -> Site:
     """The site in a folder; raises ConfigError when it has no valid configuration."""
     root = root.resolve()  # However it is spelled, its runs are the same site's.
+    if not str(root).isascii() and (encoding := sys.getfilesystemencoding()) != "utf-8":
+        raise ConfigError(
+            f"names of files are {encoding} here, by the locale, and Polars opens none but UTF-8's.",
+            where=Location(file=ascii(str(root))[1:-1]),
+            remedy="Set PYTHONUTF8=1, or give the site a path in plain ASCII.",
+        )
     if not (root / CONFIG_NAME).is_file():
         raise _no_site(root)
     return Site(root, load_settings(root / CONFIG_NAME), origin)

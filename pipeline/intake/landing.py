@@ -24,7 +24,7 @@ from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name, quaran
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
 from pipeline.intake.peek import END_BYTES, may_matter, peek
 from pipeline.intake.reading_options import options_for
-from pipeline.intake.rotation import shortened
+from pipeline.intake.rotation import began_anew
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry, Settings, SourceSettings
 from pipeline.sources.base import ReadOptions
@@ -120,7 +120,7 @@ class Landing:
                 saved = done
         self._save()
         files = {key: file for key, (_, file) in found.items()}
-        report.problems += shortened(self._replaced, self.ledger, files, self._settings.limits)
+        report.problems += began_anew(self._replaced, self.ledger, files, self._settings.limits)
         report.problems += [p for e in self.ledger.entries.values() if (p := e.problem(days)) is not None]
         return report
 

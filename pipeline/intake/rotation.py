@@ -13,14 +13,16 @@ from pipeline.intake.file_content import hash_content
 from pipeline.intake.found import FoundFile
 from pipeline.intake.ledger import Entry, Ledger
 from pipeline.settings import LimitSettings
+from pipeline.wording import counted
 
 
-def shortened(
+def began_anew(
     before: Sequence[Entry], ledger: Ledger, files: Mapping[tuple[str, str], FoundFile], limits: LimitSettings
 ) -> list[SourceError]:
     """What is to be said of logs that began anew, where no newer file begins with what they held.
 
-    One that is shorter than it was began anew when all its flows come after those it held; else it was put right.
+    One began anew when it is empty, or all its flows come after those it held, however long it is by now; else it was
+    put right.
 
     Args:
         before: what was known of logs that were replaced in this landing.
@@ -31,23 +33,27 @@ def shortened(
     found = []
     for old in before:
         new = ledger.entries.get((old.source, old.name))
-        if new is None or new.state != "landed" or new.content_bytes >= old.content_bytes or not _comes_after(new, old):
+        if new is None or new.state != "landed" or not _comes_after(new, old):
             continue
         mine = [f for f in files.values() if f.source == old.source and f.name != old.name]
         if not _moved(old, mine, ledger, limits):
             found.append(
                 SourceError(
-                    f"began anew: {old.account.records:,} records were read of it before, "
+                    f"began anew: {counted(old.account.records, 'record')} had been read of it before, "
                     f"{new.account.records:,} now; no other file has them, and they count no more.",
                     where=Location(file=old.name),
-                    remedy="If it was rotated, let the source's path match the rotated logs, too.",
+                    remedy="If it was rotated, let the source's path match the rotated logs, too; "
+                    "if it is an export, have each written under a name of its own.",
                 )
             )
     return found
 
 
 def _comes_after(new: Entry, old: Entry) -> bool:
-    return new.peek is not None and old.peek is not None and new.peek[0] > old.peek[1]
+    """Whether all that a log holds now is later than what it held, or nothing is left of that."""
+    if new.peek is None or old.peek is None:
+        return not new.account.records and bool(old.account.records)
+    return new.peek[0] > old.peek[1]
 
 
 def _moved(old: Entry, files: Iterable[FoundFile], ledger: Ledger, limits: LimitSettings) -> bool:

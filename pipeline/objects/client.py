@@ -28,6 +28,8 @@ TIMEOUT_SECONDS = 30
 WHOLE_REQUEST = dt.timedelta(hours=1)
 """What one request may last while bytes come."""
 _PREFIX = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
+_NO_NAME = "object with invalid path"
+"""In obstore's words for keys with '..', '.' or empty parts."""
 _QUERY = re.compile(r"\?\S*")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _SECRET_NAME = re.compile(r"^(AWS|AZURE|GOOGLE)_.*(KEY|TOKEN|SECRET|PASSWORD|SAS)")
@@ -100,8 +102,15 @@ def told(error: BaseException) -> str:
 
 def fault(error: BaseException, url: ObjectUrl, where: str) -> StorageError:
     """A request that failed for good, as our error."""
+    what = told(error)
+    if _NO_NAME in what:
+        return StorageError(
+            f"names an object that obstore takes for none, so that nothing beside it can be listed ({what}).",
+            where=Location(file=where),
+            remedy="Move that object, or let the path begin with a folder that does not hold it.",
+        )
     return StorageError(
-        f"the object store did not answer as it should ({told(error)}).",
+        f"the object store did not answer as it should ({what}).",
         where=Location(file=where),
         remedy=f"Check the network, the bucket, {SECRETS[url.store]} and {ENDPOINTS[url.store]}; "
         "what was stored is as it was, so run again.",

@@ -39,6 +39,14 @@ def test_a_site_named_by_its_configuration_is_told_the_folder(tmp_path: Path) ->
     assert call("status", site=tmp_path / "notes.md").stderr.strip().endswith("a site is a folder.")
 
 
+def test_a_path_that_polars_would_open_as_another_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    assert "there is no nilometer.yaml" in call("status", site=tmp_path).stderr
+    result = call("status", site=tmp_path / "Sté")
+    assert (result.exit_code, "St\\xe9: names of files are ascii here" in result.stderr) == (2, True)
+    assert "Set PYTHONUTF8=1" in result.stderr
+
+
 def test_a_folder_that_is_not_there_is_told_from_one_that_is_no_site(tmp_path: Path) -> None:
     assert "there is no such folder. Name the site's with --site" in call("status", site=tmp_path / "no").stderr
     assert "there is no nilometer.yaml in this folder." in call("status", site=tmp_path).stderr

@@ -212,8 +212,11 @@ def test_check_says_what_a_bucket_holds(bucket: Bucket, world: World) -> None:
     assert found.first == "2026-10-01T12:00:00+00:00"
 
 
-def test_a_key_that_climbs_makes_the_listing_fail_and_is_named(bucket: Bucket, world: World) -> None:
+@pytest.mark.parametrize(("part", "says"), [("..", "illegal character sequence"), ("", "empty path segment")])
+def test_a_key_that_climbs_or_has_an_empty_part_makes_the_listing_fail_and_is_named(
+    bucket: Bucket, world: World, part: str, says: str
+) -> None:
     put(bucket, 0, {"10.0.0.1": 500})
-    bucket.put(f"logs/{day(0)}/../conn.log.gz", b"x")
-    with pytest.raises(SourceError, match=r"illegal character sequence"):
+    bucket.put(f"logs/{day(0)}/{part}/conn.log.gz", b"x")
+    with pytest.raises(SourceError, match=rf"{says}.*Move that object"):
         world.received(world.land())

@@ -308,10 +308,20 @@ def test_a_log_that_began_anew_is_named_where_no_file_has_what_it_held(flat: Wor
         flat.put(f"../old/{moved}" if moved == "elsewhere" else moved, pack(more))
     told = [p.message for p in flat.land().problems]
     if moved in (None, "elsewhere"):
-        assert (len(told), "2 records were read of it before, 1 now" in told[0], flat.received()) == (1, True, [9])
+        assert (len(told), "2 records had been read of it before, 1 now" in told[0], flat.received()) == (1, True, [9])
     else:
         assert (told, flat.received()) == ([], [7, 9, 11, 220])
     assert flat.land().problems == []
+
+
+@pytest.mark.parametrize("left", [b"", tsv()], ids=["empty", "a header"])
+def test_a_log_that_was_emptied_is_named_as_one_that_began_anew(flat: World, left: bytes) -> None:
+    flat.put("conn.log", tsv(flow("C1")))
+    flat.land()
+    flat.put("conn.log", left)
+    (told,) = [p.message for p in flat.land().problems]
+    assert "began anew: 1 record had been read of it before, 0 now" in told
+    assert flat.received() == []
 
 
 def test_a_log_that_is_put_right_may_be_shorter(flat: World) -> None:

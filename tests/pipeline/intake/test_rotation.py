@@ -8,7 +8,7 @@ import pytest
 from pipeline.intake.file_content import hash_content
 from pipeline.intake.found import FoundFile
 from pipeline.intake.ledger import Entry, Ledger
-from pipeline.intake.rotation import shortened
+from pipeline.intake.rotation import began_anew
 from pipeline.settings import LimitSettings
 
 LIMITS = LimitSettings()
@@ -36,16 +36,17 @@ def told(folder: Path, new: Entry | None, *others: tuple[bytes, Entry | None]) -
     known = [replace(e, name=f"other{n}.log") for n, (_, e) in enumerate(others) if e is not None]
     entries = {(e.source, e.name): e for e in (*known, *([new] if new else []))}
     now = {(f.source, f.name): f for f in (found(folder / "conn.log", b"six\n"), *files)}
-    return [p.message for p in shortened([old], Ledger(entries), now, LIMITS)]
+    return [p.message for p in began_anew([old], Ledger(entries), now, LIMITS)]
 
 
 LATER = entry("conn.log", 4, [21, 30])
 
 
-def test_a_log_that_began_anew_is_told_with_what_to_do(tmp_path: Path) -> None:
-    (message,) = told(tmp_path, LATER)
+@pytest.mark.parametrize("size", [4, len(HELD), 99], ids=["shorter", "as long", "longer"])
+def test_a_log_that_began_anew_is_told_with_what_to_do(tmp_path: Path, size: int) -> None:
+    (message,) = told(tmp_path, replace(LATER, content_bytes=size))
     assert message.startswith("conn.log: began anew: ")
-    assert message.endswith("If it was rotated, let the source's path match the rotated logs, too.")
+    assert "let the source's path match the rotated logs, too" in message
 
 
 @pytest.mark.parametrize(
@@ -53,11 +54,10 @@ def test_a_log_that_began_anew_is_told_with_what_to_do(tmp_path: Path) -> None:
     [
         None,
         replace(LATER, state="failed"),
-        replace(LATER, content_bytes=len(HELD)),
         replace(LATER, peek=[20, 30]),
         replace(LATER, peek=None),
     ],
-    ids=["gone", "failed", "as long", "of the same time", "of no time"],
+    ids=["gone", "failed", "of the same time", "of no time"],
 )
 def test_a_log_that_was_put_right_or_does_not_read_did_not_begin_anew(tmp_path: Path, new: Entry | None) -> None:
     assert told(tmp_path, new) == []
