@@ -224,13 +224,13 @@ def typed_text(fields: pl.DataFrame, zone: str) -> pl.DataFrame:
 
     Absence is null in both. Times that are told in words stay text but for the start.
     """
-    made, asked = dict[str, pl.Expr](), list[str]()
+    made, asked, schema = dict[str, pl.Expr](), list[str](), fields.schema
     for ours in (*TIMES, *COUNTS, *REALS):
-        if ours not in fields.columns:
+        if (dtype := schema.get(ours)) is None:
             made[ours] = pl.lit(None, _type_of(ours))
             continue
-        if fields.schema[ours] != pl.String:
-            made[ours] = _of_number(ours, fields.schema[ours])
+        if dtype != pl.String:
+            made[ours] = _of_number(ours, dtype)
             continue
         told = ours in TIMES and not _is_number(fields[ours])
         if told and ours != "ts":

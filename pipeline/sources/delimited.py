@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from pipeline.sources.texts.quoting import MAX_RECORD_LINES, Quoting, tidied
 Aliases = Mapping[str, Sequence[str]]
 """Our name of a field -> the column's spellings in lower case, the first with a value wins."""
 _NUMBER = re.compile(r"[-+]?\d[\d.:+\- TZ]*")
+_BLANKS = b" \t\v\f\r"
+"""What may stand around the values of cells, of ASCII."""
 _TOLD = re.compile(r'"?sep=[^\w"]"?')
 
 
@@ -166,6 +168,8 @@ class DelimitedDecoder:
     def _walk(self, text: pl.Series) -> _Walk:
         """Look at the lines that are not plainly one record each."""
         walk, width, at = _Walk(), len(self.columns) if self.columns else None, 0
+        if width is not None and self._all_plain(text):
+            return walk
         odd = text.str.contains(self.layout.header.pattern)
         if width is None and len(odd):
             odd[0] = True  # As a first header, it may be spelled in other ways.
@@ -188,6 +192,14 @@ class DelimitedDecoder:
                     walk.continued += range(row + 1, row + end + 1)
                     at = row + end + 1
         return walk
+
+    def _all_plain(self, text: pl.Series) -> bool:
+        """Whether no line has a quote or what every header holds: of all in one text, that is told in less time."""
+        whole = text.str.join("\n")
+        if self.layout.quoted and whole.str.contains('"', literal=True).any():
+            return False
+        # What a line holds the whole does, too, where both ends of a line count as ends.
+        return not whole.str.contains(f"(?m){self.layout.header.pattern}").any()
 
     def _as_header(self, text: str, *, first: bool) -> list[str] | None:
         """The columns that a line names: two of ours at least, and but for the first header no address or number."""
@@ -223,6 +235,8 @@ class DelimitedDecoder:
         fault = self._header_fault()
         if fault is not None or reason == "incomplete_last_line":
             return self._each(lines, width, reason, fault)
+        if not self._repeated() and (cells := self._cut_alike(lines["text"], width)) is not None:
+            return self._named(lines, cells), _none()
         plain = self._plain(lines["text"], width)
         if self.layout.trailing and not plain.all():
             lines = lines.with_columns(text=self._without_trailing(lines["text"], width))
@@ -269,7 +283,9 @@ class DelimitedDecoder:
         cells = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
         lost = lines.filter(~good)
         reasons, details = (pl.Series([b[i] for b in bad if b], dtype=pl.String) for i in (0, 1))
-        return self._named(lines.filter(good), cells), rejects_frame(lost["source_line"], reasons, details, lost["raw"])
+        return self._named(lines.filter(good), _stripped(cells)), rejects_frame(
+            lost["source_line"], reasons, details, lost["raw"]
+        )
 
     def _header_fault(self) -> tuple[str, str] | None:
         """Why no line can be read under the header in force: (reason, detail)."""
@@ -312,26 +328,52 @@ class DelimitedDecoder:
             return None
         return reason, "the file ends inside this line"
 
+    def _cut_alike(self, text: pl.Series, width: int) -> pl.DataFrame | None:
+        """Lines without quotes that all have as many cells as there are columns, cut; None where they may have others.
+
+        They have no more cells on the whole, and none of them has fewer, as each has a last one.
+        """
+        if width < 2 or text.is_empty() or not self._used():
+            return None
+        data: bytes = text.str.join("\n").cast(pl.Binary).item()
+        if data.count(self.layout.delimiter.encode()) != len(text) * (width - 1):
+            return None
+        if self.layout.quoted and (b'"' in data or data.count(b"\n") != len(text) - 1):
+            return None
+        found = self._read(data, len(text), width, {*self._used(), width - 1}, quoted=False)
+        if found is None or found[f"c{width - 1}"].has_nulls():
+            return None
+        return _stripped(found, data.replace(b" ", b"") if self.layout.delimiter == " " else data)
+
     def _cut(self, text: pl.Series, width: int) -> pl.DataFrame | None:
         """Plain lines cut at their delimiters, the cells in use; None when the reader sees other lines than we do."""
-        used = [i for i, name in enumerate(self.columns or ()) if name in self._known]
-        schema = {f"c{i}": pl.String for i in range(width)}
-        if text.is_empty() or not used:
-            return pl.DataFrame(schema=schema)
-        source = io.BytesIO("\n".join(text.to_list()).encode() + b"\n")
-        quoted = self.layout.quoted and text.str.contains('"', literal=True).any()
+        if text.is_empty() or not self._used():
+            return pl.DataFrame(schema={f"c{i}": pl.String for i in range(width)})
+        quoted = self.layout.quoted and bool(text.str.contains('"', literal=True).any())
+        data: bytes = text.str.join("\n").cast(pl.Binary).item()
+        found = self._read(data, len(text), width, self._used(), quoted=quoted)
+        return None if found is None else _stripped(found, data)
+
+    def _used(self) -> list[int]:
+        """The columns in use."""
+        return [i for i, name in enumerate(self.columns or ()) if name in self._known]
+
+    def _read(
+        self, data: bytes, height: int, width: int, used: Collection[int], *, quoted: bool
+    ) -> pl.DataFrame | None:
+        """Columns of so many lines; None when the reader sees others."""
         try:
             found = pl.read_csv(
-                source,
+                io.BytesIO(data + b"\n"),
                 has_header=False,
                 separator=self.layout.delimiter,
                 quote_char='"' if quoted else None,
-                schema=schema,
-                columns=used,
+                schema={f"c{i}": pl.String for i in range(width)},
+                columns=sorted(used),
             )
         except pl.exceptions.PolarsError:
             return None
-        return found if found.height == len(text) else None
+        return found if found.height == height else None
 
     def _named(self, lines: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
         """Cells as fields; of a column's spellings, and of those given twice, the first with a value counts."""
@@ -340,7 +382,7 @@ class DelimitedDecoder:
         picked = []
         for name, spellings in self.layout.aliases.items():
             at = [i for s in spellings if s in columns for i in _positions(columns, s)]
-            there = [pl.col(f"c{i}").str.strip_chars() for i in at]
+            there = [pl.col(f"c{i}") for i in at]
             filled = [pl.when(~c.is_in(marks)).then(c) for c in there]
             picked.append((pl.coalesce(filled) if filled else blank).alias(name))
         fields = pl.DataFrame(schema=dict.fromkeys(self.layout.aliases, pl.String))
@@ -349,6 +391,13 @@ class DelimitedDecoder:
         if not cells.height and lines.height:  # No column is in use.
             fields = lines.select(blank.alias(n) for n in self.layout.aliases)
         return pl.concat([lines.select("source_line", "raw"), fields], how="horizontal")
+
+
+def _stripped(cells: pl.DataFrame, data: bytes | None = None) -> pl.DataFrame:
+    """Cells without blanks around them, of which there are none where the bytes that they were cut from have none."""
+    if data is not None and data.isascii() and not any(blank in data for blank in _BLANKS):
+        return cells
+    return cells.select(pl.all().str.strip_chars())
 
 
 def _positions(columns: Sequence[str], name: str) -> list[int]:

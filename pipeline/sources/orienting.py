@@ -76,11 +76,12 @@ def leaving(way: str, one_way: pl.Expr) -> pl.Expr:
 
 def complete(fields: pl.DataFrame) -> pl.DataFrame:
     """All columns that the rest asks for; of ports with several values the first, of addresses the only one."""
-    missing = _blanks(tuple(c for c in (*conn.ALIASES, *EXTRAS) if c not in fields.columns))
+    schema = fields.schema
+    missing = _blanks(tuple(c for c in (*conn.ALIASES, *EXTRAS) if c not in schema))
     # A field with several values is a list; of ports the first one counts.
-    ports = [c for c in ("src_port", "dest_port") if fields.schema.get(c, pl.Int64) == pl.String]
+    ports = [c for c in ("src_port", "dest_port") if schema.get(c, pl.Int64) == pl.String]
     first = [pl.col(c).str.replace(_PORT, "${1}${2}${3}${4}${5}") for c in ports]
-    ends = [c for c in ("src", "dest") if fields.schema.get(c) == pl.String and fields[c].str.starts_with("[").any()]
+    ends = [c for c in ("src", "dest") if schema.get(c) == pl.String and fields[c].str.starts_with("[").any()]
     only = [_only(c).alias(c) for c in ends]
     return fields.with_columns(missing).with_columns(*first, *only)
 
@@ -148,23 +149,20 @@ def _swaps(port: pl.DataType) -> list[pl.Expr]:
 
 def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(text columns as `read_text` wants them, what is known of each line besides, as columns of RAW)."""
-    zone = options.timezone if form.local_time else "UTC"
+    zone, schema = options.timezone if form.local_time else "UTC", records.schema
     records = records.with_columns(
-        *(
-            (pl.col(c) if records.schema[c] == pl.Int64 else conn.epoch_us(c, zone)).alias(f"_{c}")
-            for c in ("ts", "end")
-        ),
+        *((pl.col(c) if schema[c] == pl.Int64 else conn.epoch_us(c, zone)).alias(f"_{c}") for c in ("ts", "end")),
         *_turned_ends(syn=form.flags_tell),
         conn.total_alone().cast(pl.String).alias("_total"),
         form.accounting().fill_null("final").alias("accounting"),
     )
     seconds = (pl.col("_end") - pl.col("_ts")).cast(pl.Float64) / 1e6
-    is_text = records.schema["ts"] == pl.String
+    is_text = schema["ts"] == pl.String
     # What is no time of the zone, such as the hour that summer time skips, must not be read as one of UTC.
     odd = "ts" if zone == "UTC" else pl.concat_str("ts", pl.lit(f" in {zone}"))
     text = records.with_columns(
-        *_swaps(records.schema["src_port"]),
-        pl.coalesce("duration", seconds.cast(records.schema["duration"])).alias("duration"),
+        *_swaps(schema["src_port"]),
+        pl.coalesce("duration", seconds.cast(schema["duration"])).alias("duration"),
         pl.coalesce(pl.col("_ts").cast(pl.String), odd).alias("ts") if form.local_time and is_text else pl.col("ts"),
     )
     return text.select("source_line", "raw", *conn.ALIASES, total="_total"), _extras(text)

@@ -169,10 +169,11 @@ class JsonReader(ABC):
         first, last = (dt.datetime.fromtimestamp(t / 1e6, zone) for t in parsed.span or (0, 0))
         return first.utcoffset() == last.utcoffset() and last - first < _SAME_CLOCK
 
-    def _alone(self, line: str) -> Parsed | None:
-        """What one line is read as; None where something of it is remembered."""
+    def _alone(self, lines: list[str]) -> Parsed | None:
+        """What a few lines are read as; None where something of them is remembered."""
         before, memory = self._deciding(), copy.deepcopy(self._decoder)
-        parsed = self._careful(pl.DataFrame({"source_line": [1], "raw": [line]}, schema=_LINES))
+        numbered = {"source_line": range(1, len(lines) + 1), "raw": lines}
+        parsed = self._careful(pl.DataFrame(numbered, schema=_LINES))
         remembered, self._decoder = self._deciding() != before, memory
         return None if remembered else parsed
 
@@ -321,7 +322,8 @@ class RecordReader(JsonReader):
     def take(self, fields: pl.DataFrame, broken: pl.DataFrame, account: Account) -> Parsed:
         """Decoded records as flows: what is no flow is counted, what cannot be right set aside."""
         fields = conn.unset_to_null(fields, spellings.ABSENT)
-        told = [c for c in columns.TIMES if fields.schema.get(c) == pl.String]
+        schema = fields.schema
+        told = [c for c in columns.TIMES if schema.get(c) == pl.String]
         fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
         fields, flows = self._sifted(fields, account)
         text, extras = oriented(fields.filter(flows), self._form, self._options)
@@ -351,11 +353,12 @@ class RecordReader(JsonReader):
         told = watch.is_watched("src") | watch.is_watched("dest")
         told |= pl.col("src_port").is_in(mail).fill_null(False) | pl.col("dest_port").is_in(mail).fill_null(False)
         mask = fields.select((told & flows).fill_null(False).alias("told"))["told"]
-        picked = fields.filter(mask) if whole is None else self._derived(whole(mask))
-        chosen = self._timed(picked.with_columns(raw=pl.lit(None, pl.String)))
-        text, extras = oriented(chosen, self._form, self._options)
-        typed = conn.unset_to_null(text, spellings.ABSENT).select(conn.TYPED.names()).cast(conn.TYPED)
-        self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
+        if mask.any():
+            picked = fields.filter(mask) if whole is None else self._derived(whole(mask))
+            chosen = self._timed(picked.with_columns(raw=pl.lit(None, pl.String)))
+            text, extras = oriented(chosen, self._form, self._options)
+            typed = conn.unset_to_null(text, spellings.ABSENT).select(conn.TYPED.names()).cast(conn.TYPED)
+            self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         times = pl.col("ts").filter(flows)
         first, last = fields.select(times.min().alias("a"), times.max().alias("b")).row(0)
         parsed.span = (first, last) if first is not None else None
@@ -365,7 +368,8 @@ class RecordReader(JsonReader):
     def _timed(self, chosen: pl.DataFrame) -> pl.DataFrame:
         """Records with typed times, which are text until now where nothing depends on them."""
         zone = self._options.timezone if self._form.local_time else "UTC"
-        text = [c for c in columns.TIMES if chosen.schema[c] == pl.String]
+        schema = chosen.schema
+        text = [c for c in columns.TIMES if schema[c] == pl.String]
         return chosen.with_columns(columns.told_time(chosen, c, zone).alias(c) for c in text)
 
     def _sifted(self, fields: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series]:

@@ -76,7 +76,11 @@ class _Walk:
         return found[0]
 
     def _mark(self, marks: str) -> str:
-        return self._fixed(re.compile(f"[{re.escape(marks)}]")) + self._fixed(_BLANKS)
+        if (mark := self.line[self.at : self.at + 1]) not in marks or not mark:
+            raise _Odd
+        self.parts.append(mark)
+        self.at += 1
+        return mark + self._fixed(_BLANKS)
 
     def _members(self, path: str) -> None:
         self._mark("{")

@@ -6,13 +6,14 @@ is asked. Where templates come from, and what becomes of lines that match, is in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import and_
 
 import polars as pl
 
-from pipeline.sources.glances.templates import Template
+from pipeline.sources.glances.templates import Cell, Template
 
 PIECE_BYTES = 1 << 21
 """Bytes of the lines that are matched at once."""
@@ -44,13 +45,13 @@ class Piece:
         self.cells, self.first = cells, first
         self._widths = cells.list.len()
 
-    def of(self, template: Template, told: pl.Series) -> tuple[pl.Series, Cells] | None:
+    def of(self, template: Template, told: pl.Series, varied: set[str]) -> tuple[pl.Series, Cells] | None:
         """(numbers, cells) of the lines that have as many as the template, but for those that are told already."""
         wanted = (self._widths == len(template.cells)) & ~told.slice(self.first, len(self.cells))
         if not wanted.any():
             return None
         cells = self.cells if wanted.all() else self.cells.filter(wanted)
-        return wanted.arg_true() + self.first, Cells(cells.explode(), template)
+        return wanted.arg_true() + self.first, Cells(cells.explode(), template, varied)
 
 
 def pieces(raw: pl.Series, separator: str) -> list[Piece]:
@@ -71,9 +72,9 @@ def matches(
         counts: counters that are asked for.
         sound: what these must be like, or else their line does not match.
     """
-    found, left = list[Match](), list(parts)
+    found, left, varied = list[Match](), list(parts), set[str]()
     while left:
-        if (of := left.pop(0).of(template, told)) is None:
+        if (of := left.pop(0).of(template, told, varied)) is None:
             continue
         rows, cells = of
         if (match := cells.match(rows, counts, sound)) is not None:
@@ -86,45 +87,53 @@ def matches(
 class Cells:
     """The cells of lines that have as many as a template, by their places."""
 
-    def __init__(self, flat: pl.Series, template: Template) -> None:
-        """Args: flat are the cells of all lines, one behind the other."""
+    def __init__(self, flat: pl.Series, template: Template, varied: set[str] | None = None) -> None:
+        """Args: flat are the cells of all lines, one behind the other; varied the places found to be unlike the seen.
+
+        varied is added to; these places are matched at once.
+        """
         self._template = template
+        self._varied = set[str]() if varied is None else varied
         self._places = flat.alias("cell").to_frame().select_seq(_apart(len(template.cells)))
         self.patterns = 0
         """How many were asked."""
 
     def plain(self) -> pl.Series:
         """Which lines match: those that have all that stands fast, and of these all others."""
-        told = _all(self._places)
-        for texts, cell in zip(self._places, self._template.cells, strict=True):
-            if cell.fixed:
-                told &= texts == cell.seen
+        fixed = [_is(at, c.seen) for at, c in self._numbered() if c.fixed and c.seen is not None]
+        told = _all_of(self._places, fixed)
         if told.all():
             return self._fitting(self._places)
         return told.scatter(told.arg_true(), self._fitting(_only(self._places, told)))
 
+    def _numbered(self) -> Sequence[tuple[str, Cell]]:
+        return [(str(at), cell) for at, cell in enumerate(self._template.cells)]
+
     def _fitting(self, places: pl.DataFrame) -> pl.Series:
         """Which lines match in all that does not stand fast; a cell that is the one seen does."""
-        fits, many = _all(places), list[pl.Expr]()
-        for texts, cell in zip(places, self._template.cells, strict=True):
-            odd = None if cell.seen is None else texts != cell.seen
-            if cell.fixed or (odd is not None and not odd.any()):
+        few, many, loose = list[pl.Series](), list[pl.Expr](), [n for n in self._numbered() if not n[1].fixed]
+        alike = [_is(at, c.seen) for at, c in loose if c.seen is not None and at not in self._varied]
+        same = {seen.name: seen for seen in places.select_seq(alike)} if alike else {}
+        for at, cell in loose:
+            seen = same.get(at)
+            odd = None if seen is None else len(seen) - int(seen.sum())
+            if odd == 0:
                 continue
             self.patterns += 1
-            if odd is None or int(odd.sum()) > _MANY * len(odd):
-                many.append(_pattern(texts.name, cell.pattern))
+            if seen is None or odd is None or odd > _MANY * len(seen):
+                self._varied.add(at)
+                many.append(_pattern(at, cell.pattern))
             else:
-                few = texts.filter(odd).to_frame().select_seq(_pattern(texts.name, cell.pattern)).to_series()
-                fits &= (~odd).scatter(odd.arg_true(), few)
-        for fit in places.select_seq(many) if many else ():
-            fits &= fit
-        return fits
+                texts = places[at].filter(~seen).to_frame().select_seq(_pattern(at, cell.pattern)).to_series()
+                few.append(seen.scatter((~seen).arg_true(), texts))
+        return reduce(and_, few, _all_of(places, many))
 
     def match(self, rows: pl.Series, counts: Sequence[str], sound: pl.Expr | None) -> Match | None:
         """The lines that match, None where there is none; rows are the numbers of all, for the rest see `matches`."""
         plain = self.plain()
-        rows, places = rows.filter(plain), _only(self._places, plain)
-        numbers = places.select_seq(self._count(name) for name in counts) if len(rows) else pl.DataFrame()
+        asked = [at for at, c in self._numbered() if c.start or c.lasted or not c.counts.keys().isdisjoint(counts)]
+        rows, places = rows.filter(plain), _only(self._places, plain, asked)
+        numbers = places.select_seq(self._count(name) for name in counts) if len(rows) and counts else pl.DataFrame()
         if sound is not None and len(rows):
             fits = numbers.select(sound.fill_null(value=False)).to_series()
             rows, places, numbers = rows.filter(fits), _only(places, fits), numbers.filter(fits)
@@ -132,27 +141,28 @@ class Cells:
 
     def _count(self, name: str) -> pl.Expr:
         """A counter; null where lines have none."""
-        for place, cell in enumerate(self._template.cells):
+        for at, cell in self._numbered():
             if name in cell.counts:
-                text, pattern = pl.col(str(place)), cell.counts[name]
-                return (text.str.extract(pattern) if pattern else text).cast(pl.Int64).alias(name)
+                return _inside(pl.col(at), cell, cell.counts[name]).cast(pl.Int64).alias(name)
         return pl.repeat(None, pl.len(), dtype=pl.Int64).alias(name)
 
     def _ends(self, rows: pl.Series, places: pl.DataFrame) -> list[tuple[str | int, int]]:
         """The first and the last of lines by their starts."""
-        cells = self._template.cells
-        at, cell = next((i, c) for i, c in enumerate(cells) if c.start)
-        texts = places[str(at)]
-        lasting = next((i for i, c in enumerate(cells) if c.lasted), None)
+        at, cell = next((i, c) for i, c in self._numbered() if c.start)
+        texts = places[at]
+        lasting = next((n for n in self._numbered() if n[1].lasted), None)
         # Texts that differ in one value alone, and not in its length, sort as it does.
         alike = lasting is None and cell.single and texts.str.len_bytes().n_unique() == 1
-        starts = texts if alike else texts.str.extract(cell.start)
         if lasting is not None:
-            lasted = places[str(lasting)].str.extract(cells[lasting].lasted).cast(pl.Int64)
-            starts = starts.cast(pl.Int64) - lasted * 10 ** (len(starts[0]) - _SECONDS)
+            start = _inside(pl.col(at), cell, cell.start).alias("start")
+            lasted = _inside(pl.col(lasting[0]), lasting[1], lasting[1].lasted).cast(pl.Int64)
+            told = places.select_seq(start, lasted.alias("lasted"))
+            starts = told["start"].cast(pl.Int64) - told["lasted"] * 10 ** (len(told["start"][0]) - _SECONDS)
+        else:
+            starts = texts if alike else texts.str.extract(cell.start)
         found = [i for i in (starts.arg_min(), starts.arg_max()) if i is not None]
-        told = starts.gather(found).str.extract(cell.start) if alike else starts.gather(found)
-        return list(zip(told.to_list(), rows.gather(found).to_list(), strict=True))
+        ends = starts.gather(found).str.extract(cell.start) if alike else starts.gather(found)
+        return list(zip(ends.to_list(), rows.gather(found).to_list(), strict=True))
 
 
 def ends(found: Sequence[Match]) -> list[int]:
@@ -161,13 +171,26 @@ def ends(found: Sequence[Match]) -> list[int]:
     return [min(told)[1], max(told)[1]] if told else []
 
 
-def _all(places: pl.DataFrame) -> pl.Series:
-    return pl.Series([True]).new_from_index(0, places.height)
+def _all_of(places: pl.DataFrame, conditions: Sequence[pl.Expr]) -> pl.Series:
+    """Which lines meet all conditions, each of another place."""
+    every = pl.Series([True]).new_from_index(0, places.height)
+    return reduce(and_, places.select_seq(conditions), every) if conditions else every
 
 
-def _only(places: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
-    """The wanted lines; column by column, which costs less than asking the frame."""
-    return places if wanted.all() else pl.DataFrame([texts.filter(wanted) for texts in places])
+def _only(places: pl.DataFrame, wanted: pl.Series, asked: Collection[str] | None = None) -> pl.DataFrame:
+    """The wanted lines, in the places asked for; column by column, which costs less than asking the frame."""
+    if wanted.all():
+        return places
+    return pl.DataFrame([texts.filter(wanted) for texts in places if asked is None or texts.name in asked])
+
+
+def _inside(texts: pl.Expr, cell: Cell, pattern: str) -> pl.Expr:
+    """A value in cells that match, by its pattern, or as what is left without what stands fast around it."""
+    if cell.around is None:
+        return texts.str.extract(pattern) if pattern else texts
+    before, after = cell.around
+    texts = texts.str.strip_prefix(before) if before else texts
+    return texts.str.strip_suffix(after) if after else texts
 
 
 # Made once: for a piece, making them costs as much as what they do.
@@ -182,3 +205,8 @@ def _apart(width: int) -> list[pl.Expr]:
 @lru_cache(maxsize=1024)
 def _pattern(column: str, pattern: str) -> pl.Expr:
     return pl.col(column).str.contains(f"^(?:{pattern})$")
+
+
+@lru_cache(maxsize=1024)
+def _is(column: str, text: str) -> pl.Expr:
+    return pl.col(column) == pl.lit(text)

@@ -81,8 +81,8 @@ class Sight:
     looks = 4
     """How often templates are looked for."""
 
-    def __init__(self, cut: Cut, networks: Sequence[str], read: Callable[[str], Parsed | None]) -> None:
-        """Args: read is the careful reader of one line, None where it remembers something of it."""
+    def __init__(self, cut: Cut, networks: Sequence[str], read: Callable[[list[str]], Parsed | None]) -> None:
+        """Args: read is the careful reader of a few lines, None where it remembers something of them."""
         self.cut, self._networks, self._read = cut, networks, read
         self._templates, self._refused = list[Template](), set[Template]()
         self._looks, self._fails = self.looks, 0
@@ -115,16 +115,17 @@ class Sight:
         """Look for templates in lines that none matches; whether there are new ones."""
         assert self._maker is not None
         self._looks -= 1
-        found = dict[Template, list[str]]()
+        found = dict[object, tuple[Parts, list[str]]]()
         sample = raw.gather_every(max(1, len(raw) // _SAMPLE)).to_list()
         for line in sample:
-            parts = self.cut.parts(line)
-            template = None if parts is None else self._maker.template(parts)
-            if template is not None and template not in self._refused:
-                found.setdefault(template, []).append(line)
+            if (parts := self.cut.parts(line)) is not None:
+                found.setdefault(self._maker.kind(parts), (parts, []))[1].append(line)
         before = len(self._templates)
-        for template, lines in sorted(found.items(), key=lambda f: -len(f[1])):
+        for parts, lines in sorted(found.values(), key=lambda f: -len(f[1])):
             if len(self._templates) < MAX_TEMPLATES and len(lines) >= _RARE * len(sample):
+                template = self._maker.template(parts)
+                if template is None or template in self._refused:
+                    continue
                 held = self._held(template, lines)
                 self._refused.add(template) if held is None else self._templates.append(held)
         return len(self._templates) > before
@@ -137,13 +138,13 @@ class Sight:
         if at is None or not plain[at]:
             return None
         cells = cut[at].to_list()
-        spans = [self._counted(self.cut.separator.join(c)) for c in (cells, template.another_time(cells))]
-        return template.with_seen(cells) if None not in spans and spans[0] != spans[1] else None
+        span = self._counted([self.cut.separator.join(c) for c in (cells, template.another_time(cells))])
+        return template.with_seen(cells) if span is not None and span[0] != span[1] else None
 
-    def _counted(self, line: str) -> tuple[int, int] | None:
-        """The span of a line that is only counted, and of no mail port; None for any other."""
-        read = self._read(line)
-        if read is None or read.account != Account(lines=1, others=1):
+    def _counted(self, lines: list[str]) -> tuple[int, int] | None:
+        """The span of lines that are only counted, and of no mail port; None where any is not."""
+        read = self._read(lines)
+        if read is None or read.account != Account(lines=len(lines), others=len(lines)):
             return None
         return read.span if read.others is None or read.others.is_empty() else None
 

@@ -7,6 +7,7 @@ are belongs to the formats.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
@@ -77,4 +78,4 @@ def values(frame: pl.DataFrame, column: str, keys: Sequence[str]) -> pl.DataFram
 
 def repeated(column: str, key: str) -> pl.Expr:
     """Whether a key stands in a plain line more than once."""
-    return pl.col(column).str.count_matches(f" {key}=", literal=True) > 1
+    return pl.col(column).str.count_matches(f" {re.escape(key)}=") > 1  # As a literal it costs thrice as much.

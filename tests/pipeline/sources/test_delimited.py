@@ -138,6 +138,17 @@ def test_lines_before_any_header_and_ragged_ones_are_set_aside_alone() -> None:
     assert counts["rejects"] == [(1, "no_header"), (3, "too_few_fields"), (4, "too_many_fields"), (5, "bad_line")]
 
 
+@pytest.mark.parametrize("short", ["5,6,7,8", "5,6,7,", ",,,"])
+def test_ragged_lines_that_make_up_for_each_other_are_set_aside_alone(short: str) -> None:
+    rows, counts = decode(f"one,two,three,x,y\na,b,c,0,0\n1,2,3,4,5,6\n{short}\nd,e,f,0,0\n")
+    assert rows == [("a", "b", "c"), ("d", "e", "f")]
+    assert counts["rejects"] == [(3, "too_many_fields"), (4, "too_few_fields")]
+
+
+def test_blanks_of_any_kind_around_cells_are_no_part_of_them() -> None:
+    assert decode(f"{HEADER}a\u00a0,\u2003b,c\x0bd\x0b\n")[0] == [("a", "b", "c\x0bd")]
+
+
 @pytest.mark.parametrize("stray", ['"a,b,c', 'a,"b,c', 'a,b,"', '"a,"b,c'])
 def test_a_stray_quote_costs_its_own_line_only(stray: str) -> None:
     good = [f"{i},b,c" for i in range(70 + MAX_RECORD_LINES)]

@@ -292,8 +292,8 @@ def test_templates_of_times_that_decide_nothing_are_refused(monkeypatch: pytest.
 @pytest.mark.parametrize(
     "more",
     [
-        {"account": Account(lines=1, others=1, warnings=Counter(odd=1))},
-        {"account": Account(lines=1, ignored=1)},
+        {"account": Account(lines=2, others=2, warnings=Counter(odd=1))},
+        {"account": Account(lines=2, others=1, ignored=1)},
         {"others": pl.DataFrame({"dest_port": [993]})},
     ],
 )
@@ -302,7 +302,7 @@ def test_a_line_of_which_more_is_to_be_said_makes_no_template(
 ) -> None:
     head, plain = plain_lines("suricata")
     alone: Any = JsonReader._alone
-    monkeypatch.setattr(JsonReader, "_alone", lambda reader, line: replace(alone(reader, line), **more))
+    monkeypatch.setattr(JsonReader, "_alone", lambda reader, lines: replace(alone(reader, lines), **more))
     assert check("suricata", joined(head, plain), 1 << 24) == 0
 
 
