@@ -78,7 +78,7 @@ class JsonReader(ABC):
     resumable = True
     _strips = True
     """Whether blanks at both ends of a line mean nothing."""
-    _json = True
+    reads_json = True
     """Whether lines are JSON."""
 
     _decoder: Any = None
@@ -101,7 +101,7 @@ class JsonReader(ABC):
 
     def read(self, block: Block) -> Parsed:
         """Read one block of lines: at a glance where that does, all others with care."""
-        lines = whole_lines(block, json=self._json)
+        lines = whole_lines(block, json=self.reads_json)
         if block.unterminated:
             return self._careful(lines, "incomplete_last_line")
         head = self._head()
@@ -119,11 +119,6 @@ class JsonReader(ABC):
     def _read_lines(self, lines: pl.DataFrame) -> Parsed:
         told = None if self._options.watch.keeps_all else self._told(lines)
         return self._careful(lines) if told is None else told
-
-    @property
-    def reads_json(self) -> bool:
-        """Whether lines are JSON."""
-        return self._json
 
     # What can be told at a glance
 
@@ -205,7 +200,7 @@ class RecordReader(JsonReader):
         super().__init__(options)
         form = form if form.fitted is None else form.fitted(form, options)
         self.format, self._form = form.name, form
-        self._strips, self._json, self.resumable = not form.blanks, form.json, not form.numbers_records
+        self._strips, self.reads_json, self.resumable = not form.blanks, form.json, not form.numbers_records
         self._decoder = form.decoder(options)
         # Made once: making many expressions costs as much as reading some thousand records.
         self._flows = form.flows().fill_null(False).alias("flows")
