@@ -197,9 +197,10 @@ def _around(
     patterns: Sequence[str], group: Sequence[str | Slot], times: Collection[Slot | None]
 ) -> tuple[str, str] | None:
     """What stands around the only value of a cell; None where that may be other than a counter or one of the times."""
-    (at, slot), *others = [(i, p) for i, p in enumerate(group) if isinstance(p, Slot)] or [(0, None)]
-    if slot is None or others or any(q and not q.strip(" ") for q in slot.quotes):
+    slots = [(i, p) for i, p in enumerate(group) if isinstance(p, Slot)]
+    if len(slots) != 1 or any(q and not q.strip(" ") for q in slots[0][1].quotes):
         return None
+    at, slot = slots[0]
     if not any(slot is t for t in times) and patterns[at] != f"(?:{_COUNT})".join(map(re.escape, slot.quotes)):
         return None
     before, after = ("".join(p for p in part if isinstance(p, str)) for part in (group[:at], group[at + 1 :]))
