@@ -38,7 +38,7 @@ def build(site: Site) -> dg.AssetsDefinition:
         def describe(day: dt.date) -> dict[str, Any]:
             return alerts_of(site, day) | changes_of(changes.get(day, []))
 
-        with site_lock(site.storage.workspace, wait=True):
+        with site_lock(site.storage, wait=True):
             verdicts.recover(site.storage)
             verdicts.open_days(site.storage, days)
             done = run_days(context, site, "alerts", make, describe)

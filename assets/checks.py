@@ -105,7 +105,7 @@ def job(site: Site) -> dg.JobDefinition:
 
     @dg.op(name="judge_again", pool=POOL)
     def judge_again(context: dg.OpExecutionContext, config: Days) -> None:
-        with site_lock(site.storage.workspace, wait=True):
+        with site_lock(site.storage, wait=True):
             days = _days(config.days) or stale.kept_span(site, last_ended_day(site))
             wanting = {day: specs for day in days if (specs := unjudged(site, day))}
             for specs, alike in groupby(wanting, wanting.__getitem__):
@@ -133,7 +133,7 @@ def judge(
 ) -> None:
     """Run the checks on the days, and tell Dagster each day's result."""
     step = steps(f"{'+'.join(sorted({s.table for s in specs}))}{CHECKS}", 2 * len(specs), len(days))
-    with site_lock(site.storage.workspace, wait=True):
+    with site_lock(site.storage, wait=True):
         outcomes = run_all(specs, site, days, step)
     made = {table: _made(context.instance, table, days) for table in {s.table for s in specs}}
     for spec in specs:

@@ -136,7 +136,7 @@ def run_days(
     again = context.run.tags.get(REFRESH_TAG) == "stale" or context.retry_number > 0
     quality_of, faults, total = remembering(day_quality), [], Total(stage)
     red = _shown_as_failed(context, site, stage) if again else frozenset()
-    with site_lock(site.storage.workspace, wait=True):
+    with site_lock(site.storage, wait=True):
         for index, day in enumerate(days, 1):
             known = again and up_to_date(site, landing, stage, day, quality_of)
             if not known and failure_before(site, day, stage, own=False) is None:

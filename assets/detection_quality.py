@@ -52,7 +52,7 @@ def build(site: Site) -> dg.AssetsDefinition:
     )
     def detection_quality(context: dg.AssetExecutionContext, config: Worlds) -> dg.MaterializeResult[None]:
         report = _judged(config)
-        with site_lock(site.storage.workspace, wait=True):
+        with site_lock(site.storage, wait=True):
             _store(site, report, config.model_dump())
         context.log.info(f"{report.results.height} figures of {config.worlds} worlds")
         return dg.MaterializeResult(metadata=_shown(report))

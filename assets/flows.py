@@ -55,7 +55,7 @@ def build(site: Site) -> dg.AssetsDefinition:
     def flows(context: dg.AssetExecutionContext) -> dg.Output[None]:
         alive.hold(site, context.run.run_id)
         days = days_of(context, site)
-        with final(context.run), site_lock(site.storage.workspace, wait=True):
+        with final(context.run), site_lock(site.storage, wait=True):
             site.storage.remove_leftovers()
             landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))
             landed = land(site, landing, days)

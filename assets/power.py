@@ -56,7 +56,7 @@ def build(site: Site) -> dg.AssetsDefinition:
 def _make(site: Site, day: dt.date) -> dict[str, Any]:
     """Store the map of a day; what is shown of it, rules under which nobody had traffic by name."""
     inputs, found = power_inputs(site, day), power_map(site, day, site.rules)
-    with site_lock(site.storage.workspace, wait=True):
+    with site_lock(site.storage, wait=True):
         record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
     can = found.filter(pl.col("extra").is_not_null())["client"].n_unique()
     silent = [r.id for r in site.rules if r.id not in found["rule_id"]]

@@ -64,7 +64,7 @@ def run_days(site: Site, days: Sequence[dt.date], *, reread: bool = False) -> Ru
     With reread, logs of the days whose landed rows were pruned are read again, where they are still there.
     """
     check_days(site, days)
-    with site_lock(site.storage.workspace, wait=False), history(site) as instance:
+    with site_lock(site.storage, wait=False), history(site) as instance:
         runner = _Runner(site, instance)
         if reread:
             runner.land(days, reread=True)
@@ -73,7 +73,7 @@ def run_days(site: Site, days: Sequence[dt.date], *, reread: bool = False) -> Ru
 
 def run_stale(site: Site) -> RunReport:
     """Bring days up to date until none is stale: stale and failed ones, and days left out between scored ones."""
-    with site_lock(site.storage.workspace, wait=False), history(site) as instance:
+    with site_lock(site.storage, wait=False), history(site) as instance:
         runner, made = _Runner(site, instance, refresh=True), set[dt.date]()
         runner.land(stale.kept_span(site, last_ended_day(site)))
         runner.complete(stale.scored_span(site, last_ended_day(site)))

@@ -109,7 +109,7 @@ def landing_job(site: Site) -> dg.JobDefinition:
 
     @dg.op(name="new_logs", pool=POOL, retry_policy=RETRY)
     def new_logs(context: dg.OpExecutionContext) -> None:
-        with final(context.run), site_lock(site.storage.workspace, wait=True):
+        with final(context.run), site_lock(site.storage, wait=True):
             landing = open_landing(site)
             landed = landing.land(stale.kept_span(site, last_ended_day(site)))
             context.log_event(observation(site, landing.ledger))

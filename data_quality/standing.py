@@ -57,7 +57,7 @@ def accept(site: Site, day: dt.date, by: str, why: str, now: dt.datetime) -> Eve
         NilometerError: the day is not unverified, or the name or the reason cannot be used.
         BusyError: a run works on the site.
     """
-    with site_lock(site.storage.workspace, wait=False):
+    with site_lock(site.storage, wait=False):
         quality = day_quality(site, day)
         if quality != "unverified":
             raise NilometerError(
@@ -83,7 +83,7 @@ def withdraw(site: Site, day: dt.date, by: str, why: str, now: dt.datetime) -> E
         NilometerError: the day's last event is no acceptance.
         BusyError: a run works on the site.
     """
-    with site_lock(site.storage.workspace, wait=False):
+    with site_lock(site.storage, wait=False):
         events = acceptance.history(site.storage, day)
         if not events or events[-1].action != ACCEPT:
             raise NilometerError(

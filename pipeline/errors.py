@@ -59,6 +59,10 @@ class StorageError(NilometerError):
     """A stored table is missing, damaged or not what its name says."""
 
 
+class BusyError(NilometerError):
+    """Another process is at work on the site."""
+
+
 class LimitError(NilometerError):
     """The system gives this process no more threads or open files: no fault of what was being read then."""
 

@@ -1,5 +1,6 @@
 """One run a site at a time: an operating-system lock on a file, which a killed process gives back by dying.
 
+Of tables in an object store, other machines are kept out besides, by the store's lease (`pipeline.objects.lease`).
 Readers need no lock, as days are replaced atomically. Which work must hold it is decided by the callers.
 """
 
@@ -11,27 +12,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.errors import Location, NilometerError
+from pipeline.errors import BusyError, Location
+from pipeline.storage import Storage
 
 _held: dict[Path, int] = {}
 
 
-class BusyError(NilometerError):
-    """Another process is at work on the site."""
-
-
 @contextmanager
-def site_lock(root: Path, *, wait: bool) -> Iterator[None]:
-    """Hold the lock of a storage folder; within one process it may be taken again.
+def site_lock(storage: Storage, *, wait: bool) -> Iterator[None]:
+    """Hold the lock of a site's tables; within one process it may be taken again.
 
     Raises:
-        BusyError: another process holds it and wait is false.
+        BusyError: another process holds it, here or on another machine, and wait is false.
+        StorageError: the object store cannot be reached.
     """
-    path = root / "run.lock"
+    path = storage.workspace / "run.lock"
     if path in _held:
         yield
         return
-    root.mkdir(parents=True, exist_ok=True)
+    storage.workspace.mkdir(parents=True, exist_ok=True)
     busy = BusyError(
         "another run is at work on this site.",
         where=Location(file=str(path)),
@@ -40,7 +39,8 @@ def site_lock(root: Path, *, wait: bool) -> Iterator[None]:
     with lock(path, None if wait else busy) as handle:
         _held[path] = handle
         try:
-            yield
+            with storage.objects.leased(wait=wait):
+                yield
         finally:
             _held.pop(path, None)
 

@@ -34,7 +34,7 @@ def prune(folder: Path, yes: bool, clock_is_right: bool, as_json: bool) -> None:
     if not retention.model_dump(exclude_none=True):
         raise ConfigError("no retention is set, so everything is kept.", remedy="Example: retention: {flows: 90d}.")
     today = last_ended_day(site) + dt.timedelta(days=1)
-    with site_lock(site.storage.workspace, wait=False):
+    with site_lock(site.storage, wait=False):
         landing = open_landing(site)
         if yes and not clock_is_right:
             check_clock(site, today)

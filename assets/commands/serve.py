@@ -20,8 +20,8 @@ from assets.processes import daemons
 from assets.processes.code_server import CodeServer
 from assets.processes.instances import history, home, is_shared, other_sites
 from assets.reporting import screen
-from pipeline.errors import ConfigError, Location, NilometerError
-from pipeline.locks import BusyError, lock
+from pipeline.errors import BusyError, ConfigError, Location, NilometerError
+from pipeline.locks import lock
 from pipeline.site import ENV_SITE, PROJECT, Site
 
 HOST = "127.0.0.1"

@@ -7,6 +7,7 @@ promises. Nothing here knows what is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,13 @@ class Objects(Protocol):
 
     workspace: Path
     """A folder of this machine for locks and for what is on its way; with a folder as root, the root itself."""
+
+    def leased(self, *, wait: bool) -> AbstractContextManager[None]:
+        """Keep other machines from writing here, where they could; this one's lock is held already.
+
+        Raises BusyError where another works here and wait is false.
+        """
+        ...
 
     def where(self, name: str) -> str:
         """The object's path or URL, for people."""

@@ -5,13 +5,14 @@ Requests that fail for a while are tried again by obstore itself. Imported only 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
-from obstore.exceptions import BaseError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError, PreconditionError
 
 from pipeline.errors import Location, StorageError
 from pipeline.objects.base import check_name
@@ -20,12 +21,14 @@ from pipeline.objects.stamp import Stamp
 from pipeline.objects.urls import ObjectUrl, Option
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ObjectMeta
+    from obstore import GetOptions, ObjectMeta, PutResult
 
 T = TypeVar("T")
 PART_BYTES = 8 << 20
 """Objects larger than this are sent in parts of this size, and appear when the last one is acknowledged."""
 PIECE_BYTES = 1 << 20
+_UNKNOWN = re.compile(r"\b501\b|NotImplemented")
+"""How a store says that it knows no conditions."""
 _FAULTS = (BaseError, OSError, ValueError)
 """What obstore raises; a missing object is a FileNotFoundError."""
 
@@ -35,9 +38,26 @@ def _stamp(meta: ObjectMeta) -> Stamp:
     return Stamp(meta["path"], meta["size"], round(time.timestamp() * 1e6) * 1_000, meta["e_tag"] or "")
 
 
+def _version(meta: ObjectMeta | PutResult) -> Version:
+    found = {"e_tag": meta["e_tag"], "version": meta["version"]}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _this(stamp: Stamp) -> GetOptions:
     """Ask for this version only."""
     return {"if_match": stamp.etag} if stamp.etag else {}
+
+
+Version = Mapping[str, str]
+"""What tells a version from all others to the store: the entity tag, and the store's own number where it has one."""
+
+
+@dataclass(frozen=True)
+class Versioned:
+    """The bytes of a small object, and of which version they are."""
+
+    data: bytes
+    version: Version
 
 
 class ChangedError(StorageError):
@@ -121,6 +141,36 @@ class Bucket:
         """Make a file's bytes the object, at once."""
         sent = self._do(key, lambda: obstore.put(self._store, check_name(key), path, chunk_size=PART_BYTES))
         return Stamp(key, path.stat().st_size, 0, sent["e_tag"] or "")
+
+    def versioned(self, key: str) -> Versioned | None:
+        """All bytes of a small object, with its version; None when there is no object."""
+
+        def get() -> Versioned:
+            got = obstore.get(self._store, check_name(key))
+            return Versioned(got.bytes().to_bytes(), _version(got.meta))
+
+        return self._ask(key, get)
+
+    def put_if(self, key: str, data: bytes, version: Version | None) -> Version | None:
+        """Make these bytes the object if it is of this version, or is not there; the new version, None if it is not so.
+
+        Raises:
+            NotImplementedError: the store knows no conditions.
+        """
+        mode: Any = dict(version) if version is not None else "create"
+
+        def put() -> Version | None:
+            try:
+                return _version(obstore.put(self._store, check_name(key), data, mode=mode))
+            except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+                return None
+
+        try:
+            return self._do(key, put)
+        except StorageError as error:
+            if isinstance(error.__context__, NotSupportedError) or _UNKNOWN.search(error.what):
+                raise NotImplementedError(key) from error
+            raise
 
     def delete(self, key: str) -> None:
         """Delete an object, if it is there."""

@@ -7,8 +7,9 @@ bytes mean is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.objects.base import Write
 from pipeline.objects.bucket import Bucket, ChangedError
 from pipeline.objects.copies import Copies
 from pipeline.objects.known import Known, Listed
+from pipeline.objects.lease import Lease
 from pipeline.objects.stamp import Stamp, short_hash
 from pipeline.objects.urls import ObjectUrl, Option
 
@@ -35,6 +37,14 @@ class CloudObjects:
         self._bucket = Bucket(url, options)
         self._copies = Copies(workspace / "copies")
         self._known = Known(self._bucket)
+        self._lease = Lease(self._bucket, workspace / "lease")
+
+    @contextmanager
+    def leased(self, *, wait: bool) -> Iterator[None]:
+        """Hold the store's lease; what was seen before it was taken is asked anew."""
+        with self._lease.held(wait=wait):
+            self._known.forget_all()
+            yield
 
     def still(self) -> CloudObjects:
         """One listing of each folder tells what is there, however often it is asked."""
@@ -60,6 +70,7 @@ class CloudObjects:
         with self._copies.draft() as draft:
             with writing(draft):
                 write(draft)
+            self._lease.check()
             self._known.forget(name)
             sent = self._bucket.put(name, draft)
             if sent.etag:
@@ -115,6 +126,7 @@ class CloudObjects:
 
     def remove(self, name: str) -> None:
         """Delete the object."""
+        self._lease.check()
         self._known.forget(name)
         self._bucket.delete(name)
         self._known.note(name, None)

@@ -38,6 +38,10 @@ class Known:
         """Ask again next time."""
         self._seen.pop(name, None)
 
+    def forget_all(self) -> None:
+        """Ask again of every object, as others may have written since."""
+        self._seen.clear()
+
 
 class Listed(Known):
     """Versions at one moment: a folder is listed when it is first asked for, and not again."""

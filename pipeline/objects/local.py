@@ -6,7 +6,7 @@ How a file is replaced and made durable is handed in, so that it is written once
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from pipeline.objects.base import Write, check_name
@@ -26,6 +26,11 @@ class LocalObjects:
     def where(self, name: str) -> str:
         """The file's path."""
         return str(self.root / name)
+
+    def leased(self, *, wait: bool) -> AbstractContextManager[None]:
+        """The lock of the folder keeps out every machine that sees it."""
+        del wait
+        return nullcontext()
 
     def still(self) -> LocalObjects:
         """The folder itself: to look again costs nothing."""

@@ -27,7 +27,7 @@ from pipeline.stored.stages import days_read
 def make_preview(site: Site, now: dt.datetime) -> DayRecord:
     """Judge the day that `now` lies in, from what its logs hold by now."""
     day = now.astimezone(ZoneInfo(site.settings.timezone)).date()
-    with site_lock(site.storage.workspace, wait=True):
+    with site_lock(site.storage, wait=True):
         landing = Landing(site.root, site.storage, site.settings, now)
         landing.land([day])
         flows = build_flows(landing, site.settings, site.inventory, day)
@@ -41,5 +41,5 @@ def make_preview(site: Site, now: dt.datetime) -> DayRecord:
     frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
     frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
     alerts = frame.filter(pl.col("state") == "alert").height
-    with site_lock(site.storage.workspace, wait=True):
+    with site_lock(site.storage, wait=True):
         return site.storage.write_day(PREVIEW, day, frame, inputs=flows.inputs, facts={"alerts": alerts})

@@ -167,7 +167,8 @@ def test_of_two_runs_at_once_the_second_says_so_and_both_end_well(site: Site, ex
 def test_a_backfill_of_the_ui_waits_for_the_one_that_is_at_work(site: Site, tmp_path: Path) -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom pipeline.locks import site_lock\n"
-        "with site_lock(Path(sys.argv[1]), wait=True):\n"
+        "from pipeline.storage import Storage\n"
+        "with site_lock(Storage(Path(sys.argv[1])), wait=True):\n"
         "    print('held', flush=True)\n    time.sleep(2)\n    Path(sys.argv[2]).write_text('done')\n"
     )
     done = tmp_path / "done"

@@ -82,7 +82,7 @@ def test_a_run_on_a_bucket_equals_a_run_on_a_folder(ran: Site, tmp_path: Path) -
     assert len(ours) == DAYS * len(TABLES)
     assert_same(ours, contents(local))
     assert not (ran.root / "data").exists()
-    assert {p.name for p in (ran.root / "cache").iterdir()} == {"alive", "copies", "run.lock"}
+    assert {p.name for p in (ran.root / "cache").iterdir()} == {"alive", "copies", "lease", "run.lock"}
 
 
 def test_a_machine_without_cache_or_logs_knows_every_day(ran: Site, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from assets.commands import serve
 from assets.processes import daemons
 from assets.processes.daemons import SILENT_SECONDS
 from assets.processes.instances import open_instance
-from pipeline.locks import BusyError
+from pipeline.errors import BusyError
 from pipeline.site import Site, open_site
 from tests.worlds import make_site
 

@@ -15,8 +15,8 @@ from assets import runner
 from assets.processes.instances import open_instance
 from assets.processes.run_tags import ORIGIN
 from data_quality.specs import check_specs
-from pipeline.errors import ConfigError
-from pipeline.locks import BusyError, site_lock
+from pipeline.errors import BusyError, ConfigError
+from pipeline.locks import site_lock
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
 from pipeline.stored.now import open_landing
@@ -202,7 +202,7 @@ def test_a_second_run_is_refused_while_one_is_at_work(site: Site) -> None:
     with subprocess.Popen([sys.executable, "-c", program, str(lock)], stdin=-1, stdout=-1, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(BusyError, match="another run"), site_lock(site.storage.root, wait=False):
+        with pytest.raises(BusyError, match="another run"), site_lock(site.storage, wait=False):
             pass
         other.kill()
     assert runner.run_days(site, days(1)).good

@@ -10,7 +10,8 @@ import pytest
 
 from assets.commands import serve
 from assets.processes.instances import HOME, open_instance
-from pipeline.locks import BusyError, lock
+from pipeline.errors import BusyError
+from pipeline.locks import lock
 from pipeline.site import PROJECT
 from tests.worlds import make_site
 

@@ -42,6 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._batch(body)
         elif "list-type" in query or query.get("comp") == "list":
             self._list(path, query)
+        elif self.command == "PUT" and not self._may_put(path):
+            self._say(412, b"")
         elif self.command == "PUT":
             self.server.objects[path] = body
             self._say(201, b"", path)
@@ -52,6 +54,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(204, b"")
         else:
             self._get(path)
+
+    def _may_put(self, path: str) -> bool:
+        """Whether what the request says of the object that is there holds: Azure's tags, or Google's generations."""
+        tag = _tag(self.server.objects[path]) if path in self.server.objects else None
+        if self.headers.get("if-none-match") == "*" or self.headers.get("x-goog-if-generation-match") == "0":
+            return tag is None
+        wanted = self.headers.get("if-match")
+        generation = self.headers.get("x-goog-if-generation-match")
+        return wanted in (None, tag) and generation in (None, tag and _generation(tag))
 
     def _get(self, path: str) -> None:
         data = self.server.objects[path]
@@ -102,7 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _say(self, status: int, data: bytes, path: str = "", **headers: str) -> None:
         self.send_response(status)
         if path:
-            headers |= {"etag": _tag(self.server.objects[path]), "last-modified": formatdate(OLD, usegmt=True)}
+            tag = _tag(self.server.objects[path])
+            headers |= {"etag": tag, "last-modified": formatdate(OLD, usegmt=True)}
+            headers |= {"x-goog-generation": _generation(tag)}
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("content-length", str(len(data)))
@@ -115,6 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _tag(data: bytes) -> str:
     return f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+
+
+def _generation(tag: str) -> str:
+    return str(int(tag.strip('"'), 16))
 
 
 @contextmanager

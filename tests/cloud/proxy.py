@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Fault = Callable[[str, str], str | None]
-"""(method, path) -> 'error', 'cut upload', 'truncate', 'slow', or None for a request that passes."""
+"""(method, path) -> 'error', 'no such thing' (501), 'lost' (done, but answered as an error), 'cut upload', 'truncate',
+'slow', or None for a request that passes."""
 PIECES = 8
 
 
@@ -76,8 +77,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(size)
-        if fault == "error":
+        if fault == "lost":
+            self._ask(body)
+        if fault in ("error", "lost"):
             self._answer(500, [], b"<Error><Code>InternalError</Code></Error>")
+        elif fault == "no such thing":
+            self._answer(501, [], b"<Error><Code>NotImplemented</Code></Error>")
         else:
             self._answer(*self._ask(body), fault)
 

@@ -51,7 +51,7 @@ def run_chain(site: Site, days: Sequence[dt.date]) -> None:
     """All stages and checks of the days, in the order of a range run."""
     context = cast("dg.AssetExecutionContext", Context(days))
     checks._unexpected = judge
-    with site_lock(site.storage.workspace, wait=False):
+    with site_lock(site.storage, wait=False):
         site.storage.remove_leftovers()
         verdicts.recover(site.storage)
         landing = Landing(site.root, site.storage, site.settings, dt.datetime.now(dt.UTC))

@@ -72,7 +72,7 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", none)
-    with pytest.raises(OSError, match="No locks available") as fault, site_lock(tmp_path, wait=False):
+    with pytest.raises(OSError, match="No locks available") as fault, site_lock(Storage(tmp_path), wait=False):
         pass
     text = told(fault.value) or ""
     assert text.startswith(f"{tmp_path / 'run.lock'}: No locks available. ")
