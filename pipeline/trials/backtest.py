@@ -211,7 +211,7 @@ def _swept(name: str, trial: Trial, day: dt.date, plan: dict[int, str]) -> list[
     for value in SWEEPS[trial.rule.method]:
         power = trial.power(day, value)
         told = power.select((pl.col("extra") == 0).sum()).item()
-        needed = dict(power.drop_nulls("extra").select("client", "extra").iter_rows())
+        needed = dict(power.select("client", "extra").iter_rows())
         for size in THEFTS:
             client = plan.get(size)
             extra = None if client is None else needed.get(client)

@@ -107,7 +107,7 @@ def _with_least_own(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
         exact.gate(n, int(total or 0), int(squares or 0), rule.own_threshold, stdev_of_one_is_zero=zero)
         for n, total, squares in gates.iter_rows()
     ]
-    known = gates.with_columns(_counted("least_own", [None if g is None else max(g + 1, 0) for g in own]))
+    known = gates.with_columns(_counted("least_own", [None if g is None else g + 1 for g in own]))
     return rows.join(known, on=keys, how="left", nulls_equal=True)
 
 
@@ -129,7 +129,7 @@ def _least_others(volume: int | None, others: Sums, rule: Rule) -> int | None:
     zero = rule.stdev_of_one == "zero"
     sums = others.n, others.total, others.squares
     gate = exact.gate(*sums, rule.fleet_threshold, stdev_of_one_is_zero=zero)
-    return None if gate is None else max(gate + 1, 0)
+    return None if gate is None else gate + 1
 
 
 def _counted(name: str, volumes: Sequence[int | None]) -> pl.Series:
@@ -155,7 +155,7 @@ def _told(rows: pl.DataFrame, rule: Rule, day: dt.date) -> pl.DataFrame:
             client=pl.col("client").fill_null(seed.NULL_CLIENT),
             bytes="bytes",
             extra=pl.when(can).then(extra).cast(pl.Int64),
-            least=pl.when(can).then(least.clip(0)).cast(pl.Int64),
+            least=pl.when(can).then(least).cast(pl.Int64),
             bound_by=pl.when(can).then(bound),
             reason="reason",
         )

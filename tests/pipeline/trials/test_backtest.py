@@ -16,7 +16,7 @@ from pipeline.evaluation.plot import picture
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection
 from pipeline.site import Site, open_site
-from pipeline.trials.backtest import BOTH, Backtest, backtest, by_cause, compared, compared_methods
+from pipeline.trials.backtest import BOTH, Backtest, _robbable, backtest, by_cause, compared, compared_methods
 from pipeline.trials.trial import CAUSES, VERDICTS, SeedTrial, SurgeTrial, trial
 from tests.pipeline.context.test_context_model import context
 from tests.worlds import CONFIG, SEED, TWIN, day
@@ -164,6 +164,18 @@ def test_only_clients_with_a_past_and_a_known_volume_are_robbed(tmp_path: Path) 
     found = backtest((own, own), SIDES, [LAST])
     assert found.recall.select("events", "detected").unique().rows() == [(1, 1)]
     assert found.daily.select("clients", "already").row(0) == (31, 0)
+
+
+def test_a_client_that_either_rule_cannot_judge_is_not_robbed_and_nobody_is_not() -> None:
+    causes = {"10.0.0.1": "below_both_gates", "10.0.0.2": "masked_by_fleet", "null": "below_both_gates"}
+    some = pl.DataFrame({"client": list(causes), "cause": list(causes.values())})
+    for missing in ("no_history", "unknown_bytes"):
+        fewer = some.with_columns(
+            cause=pl.when(pl.col("client") == "10.0.0.2").then(pl.lit(missing)).otherwise("cause")
+        )
+        for told in ([some, fewer], [fewer, some], [some, some.head(1)], [some.head(1), some]):
+            assert _robbable(told)["client"].to_list() == ["10.0.0.1"]
+    assert _robbable([some.reverse(), some])["client"].to_list() == ["10.0.0.1", "10.0.0.2"]
 
 
 def test_no_client_that_alerts_anyway_counts_as_a_theft_that_was_found(tmp_path: Path) -> None:
