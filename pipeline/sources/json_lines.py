@@ -32,6 +32,9 @@ _EXACT = 2.0**53
 """From here on floats lack digits that their text has."""
 _LONG = 400
 """Digits of an integer that Python is not asked to read."""
+_FLAT = r"\{[^{}]*\}"
+_OBJECT = rf"\{{(?:[^{{}}]|{_FLAT})*\}}"
+"""An object with objects in it."""
 _FAULTS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -90,7 +93,7 @@ def unfolded(lines: pl.DataFrame, inside: Sequence[str], own: str = r"^$") -> pl
     own tells by what stands before the path's name that it is no wrapper's.
     """
     names = "|".join(sorted({path.split(".")[1] for path in inside}))
-    around = rf'^(\{{[^{{]*)"(?:{names})"\s*:\s*[{{"]'
+    around = rf'^(\{{(?:[^{{]|{_OBJECT})*)"(?:{names})"\s*:\s*[{{"]'
     if not lines["raw"].str.contains(around).any():
         return lines
     wrapped = ~pl.col("raw").str.extract(around).str.contains(own)

@@ -64,7 +64,7 @@ _TRANSPORT_OF = {
     **{f"{n}.0": name for n, name in TRANSPORT_NUMBERS.items() if n.isdigit()},  # As pandas and BigQuery write them.
     **{name: name for name in ("tcp", "udp", "icmp", "sctp")},
 }
-_OBJECT_OF_A_HOST = r'^\{(?:.*[{,]\s*)?"name"\s*:\s*"([^"]+)".*$'  # as Elastic's shippers have it
+_OBJECT_OF_A_HOST = r'^\{\s*(?:(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*,\s*)?"name"\s*:\s*"([^"]+)".*$'  # Elastic's
 VENDOR_PRODUCT = "Zeek"
 
 TYPED = pl.Schema(

@@ -22,12 +22,24 @@ _OWN = r'"(?:ts|uid|id[._]orig_h)"'
 """What stands beside the wrapper's name only where it is none."""
 _PREVIEW = r'^\{\s*"preview"\s*:\s*true\b'
 """Splunk's results so far, which come again."""
-_INSIDE = ("$.result._raw", "$.result", "$.event", "$._source", "$.zeek.conn", "$.conn")
-"""Where Splunk's exports and collectors, Elasticsearch's exports, Elastic's shippers and Zeek's writer to Kafka (with
-`tag_json`) put a record."""
+_INSIDE = ("$.result._raw", "$.result", "$.zeek.conn", "$.event", "$._source", "$.conn")
+"""Where Splunk's exports, Elastic's shippers (which have an `event` of their own beside it), Splunk's collectors,
+Elasticsearch's exports and Zeek's writer to Kafka (with `tag_json`) put a record."""
+_HOSTS = ("$.host", "$.result.host")
+"""Where those of Splunk name the sensor, beside the record."""
 _NOT_PLAIN = ("preview", "result", "event", "_source", "zeek", "conn")
 _IDLE = frozenset(("uid", "proto", "service", "conn_state", "write_ts", "system", "vlan"))
 """Fields that decide nothing about a flow of nobody watched."""
+
+
+def _unfolded(lines: pl.DataFrame) -> pl.DataFrame:
+    """Records without what others put around them, of which `beside` keeps the sensor's name."""
+    inside = json_lines.unfolded(lines, _INSIDE, _OWN)
+    if inside is lines:
+        return lines.with_columns(beside=pl.lit(None, pl.String))
+    hosts = [pl.col("raw").str.json_path_match(path) for path in _HOSTS]
+    beside = pl.when(lines["raw"] != inside["raw"]).then(pl.coalesce(hosts))
+    return inside.with_columns(lines.select(beside=beside))
 
 
 def _timed(fields: pl.DataFrame) -> pl.DataFrame:
@@ -75,9 +87,9 @@ class ZeekJsonReader(JsonReader):
         if lines.is_empty():
             return merge([Parsed(account=account)])
         repeated = lines["raw"].str.contains(_PREVIEW)
-        lines = json_lines.unfolded(lines.filter(~repeated), _INSIDE, _OWN)
+        lines = _unfolded(lines.filter(~repeated))
         fields, broken = json_lines.decode(lines, zeek.ALIASES, reason, numbers=True)
-        fields = _timed(fields)
+        fields = _timed(fields.with_columns(system=pl.coalesce("system", "beside")).drop("beside"))
         account.ignored = int(repeated.sum())
         typed = columns.typed_text(fields, "UTC")
         return self._records.judged(typed, lambda rows: json_lines.as_texts(fields.filter(rows)), broken, account)
