@@ -42,7 +42,7 @@ def _payload(*names: str) -> tuple[str, ...]:
 _FIELDS = {
     "ts": _payload("start_time"),
     "end": _payload("end_time"),
-    "write_ts": ("timestamp", "receiveTimestamp"),
+    "write_ts": _entry("timestamp", "receiveTimestamp"),
     "record_id": (*_entry("insertId"), "log.record.uid"),
     "src": _payload("connection.src_ip"),
     "src_port": _payload("connection.src_port"),
