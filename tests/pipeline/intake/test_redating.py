@@ -1,6 +1,7 @@
 """Logs that are gone: their rows follow the site's zone and counting, and what they cannot tell is said."""
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,24 +43,34 @@ def configured(timezone: str = "UTC", rule: str = "start") -> Settings:
     )
 
 
-@pytest.mark.parametrize("rule", ["start", "end", "spread"])
-@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kolkata", "Pacific/Kiritimati", "America/Los_Angeles"])
-@pytest.mark.parametrize("mended", [False, True], ids=["once", "there and back"])
-def test_rows_of_a_vanished_log_are_of_the_days_they_would_be_of_if_it_were_there(
-    tmp_path: Path, timezone: str, rule: str, mended: bool
-) -> None:
-    world, fresh = World(tmp_path / "a", configured()), World(tmp_path / "b", configured(timezone, rule))
+@pytest.fixture(scope="module")
+def vanished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site whose log was landed, and is gone since."""
+    world = World(tmp_path_factory.mktemp("vanished") / "site", configured())
     logs(world)
-    logs(fresh)
-    fresh.land(*DAYS)
     world.land(*DAYS)
     (world.root / "logs/conn.log").unlink()
-    for zone in ["Australia/Lord_Howe", timezone] if mended else [timezone]:
-        world.settings = configured(zone, rule)
-        world.land(*DAYS)
-    assert [world.received(d) for d in DAYS] == [fresh.received(d) for d in DAYS]
-    assert sum(world.received(d) != [] for d in DAYS) >= 2
-    assert world.entry("conn.log").watched == fresh.entry("conn.log").watched
+    return world.root
+
+
+@pytest.mark.parametrize("rule", ["start", "end", "spread"])
+@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kolkata", "Pacific/Kiritimati", "America/Los_Angeles"])
+def test_rows_of_a_vanished_log_are_of_the_days_they_would_be_of_if_it_were_there(
+    vanished: Path, tmp_path: Path, timezone: str, rule: str
+) -> None:
+    fresh = World(tmp_path / "fresh", configured(timezone, rule))
+    logs(fresh)
+    fresh.land(*DAYS)
+    expected = [fresh.received(d) for d in DAYS]
+    assert sum(rows != [] for rows in expected) >= 2
+    for way in ([timezone], ["Australia/Lord_Howe", timezone]):
+        shutil.copytree(vanished, tmp_path / way[0])
+        world = World(tmp_path / way[0], configured())
+        for zone in way:
+            world.settings = configured(zone, rule)
+            world.land(*DAYS)
+        assert [world.received(d) for d in DAYS] == expected, way
+        assert world.entry("conn.log").watched == fresh.entry("conn.log").watched
 
 
 def test_a_log_that_comes_back_is_not_parsed_again(tmp_path: Path, lines_read: list[int]) -> None:
