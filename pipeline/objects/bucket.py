@@ -64,6 +64,10 @@ class ChangedError(StorageError):
     """An object is not as it was when it was listed."""
 
 
+class UnconditionalError(StorageError):
+    """The store knows no conditions of a write."""
+
+
 class Bucket:
     """The objects below one URL."""
 
@@ -155,7 +159,7 @@ class Bucket:
         """Make these bytes the object if it is of this version, or is not there; the new version, None if it is not so.
 
         Raises:
-            NotImplementedError: the store knows no conditions.
+            UnconditionalError: the store knows no conditions.
         """
         mode: Any = dict(version) if version is not None else "create"
 
@@ -169,7 +173,7 @@ class Bucket:
             return self._do(key, put)
         except StorageError as error:
             if isinstance(error.__context__, NotSupportedError) or _UNKNOWN.search(error.what):
-                raise NotImplementedError(key) from error
+                raise UnconditionalError(error.what, where=error.where, remedy=error.remedy) from None
             raise
 
     def delete(self, key: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from pipeline.errors import BusyError, Location, StorageError
-from pipeline.objects.bucket import Bucket, Version, Versioned
+from pipeline.objects.bucket import Bucket, UnconditionalError, Version, Versioned
 
 KEY = "run.lock"
 BEAT_SECONDS = 15.0
@@ -109,7 +109,7 @@ class Lease:
         renewed = _now()
         try:
             version = self._put(self._body(token), self._version)
-        except NotImplementedError:
+        except UnconditionalError:
             self._possible = False
             return False
         if version is None:
