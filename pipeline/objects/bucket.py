@@ -5,7 +5,6 @@ Requests that fail for a while are tried again by obstore itself. Imported only 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +26,8 @@ T = TypeVar("T")
 PART_BYTES = 8 << 20
 """Objects larger than this are sent in parts of this size, and appear when the last one is acknowledged."""
 PIECE_BYTES = 1 << 20
-_UNKNOWN = re.compile(r"\b501\b|NotImplemented")
-"""How a store says that it knows no conditions."""
+_UNKNOWN = "status code: 501"
+"""How a store says, in obstore's words, that it knows no conditions."""
 _FAULTS = (BaseError, OSError, ValueError)
 """What obstore raises; a missing object is a FileNotFoundError."""
 
@@ -168,13 +167,13 @@ class Bucket:
                 return _version(obstore.put(self._store, check_name(key), data, mode=mode))
             except (AlreadyExistsError, PreconditionError, FileNotFoundError):
                 return None
+            except BaseError as error:
+                if isinstance(error, NotSupportedError) or _UNKNOWN in str(error):
+                    what = "this store knows no conditional writes."
+                    raise UnconditionalError(what, where=Location(file=self.where(key))) from None
+                raise
 
-        try:
-            return self._do(key, put)
-        except StorageError as error:
-            if isinstance(error.__context__, NotSupportedError) or _UNKNOWN.search(error.what):
-                raise UnconditionalError(error.what, where=error.where, remedy=error.remedy) from None
-            raise
+        return self._do(key, put)
 
     def delete(self, key: str) -> None:
         """Delete an object, if it is there."""

@@ -92,29 +92,29 @@ class Lease:
             found = self._bucket.versioned(KEY)
             token = _told(found, "token")
             if watched is None or found is None or found.version != watched[0].version:
-                if watched is not None and token and not wait:
+                if watched is not None and token not in ("", before) and not wait:
                     raise self._busy(found)
                 watched = (found, _now()) if found else None
             silent = watched is not None and _now() - watched[1] >= SILENT_SECONDS
-            if token and token != before and not silent:
+            if token not in ("", before) and not silent:
                 time.sleep(POLL_SECONDS)
             elif self._claim(found) or not self._possible:
                 return self._possible
 
     def _claim(self, found: Versioned | None) -> bool:
         """Whether it is ours now; where the store knows no conditions it is nobody's for good."""
-        self._beats, self._lost, self._version = 0, False, found.version if found else None
         token = uuid.uuid4().hex
         self._memory.write_text(token, encoding="utf-8")
-        renewed = _now()
-        try:
-            version = self._put(self._body(token), self._version)
-        except UnconditionalError:
-            self._possible = False
-            return False
-        if version is None:
-            return False
-        self._token, self._version, self._renewed = token, version, renewed
+        with self._guard:  # A renewal of the lease before, which was not waited for, must not be taken for one of this.
+            renewed = _now()
+            try:
+                version = self._put(self._body(token), found.version if found else None)
+            except UnconditionalError:
+                self._possible = False
+                return False
+            if version is None:
+                return False
+            self._token, self._version, self._renewed, self._lost = token, version, renewed, False
         return True
 
     def _remembered(self) -> str:

@@ -6,12 +6,14 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import BusyError, StorageError
 from pipeline.locks import site_lock
 from pipeline.objects import Option, cloud_objects, lease
+from pipeline.objects.bucket import Bucket as Bucket_
 from pipeline.storage import Storage
 from tests.cloud.buckets import OPTIONS, Bucket
 from tests.cloud.fakes import Store
@@ -153,6 +155,39 @@ def test_a_store_without_conditions_is_written_by_one_machine(bucket: Bucket, tm
         with site_lock(one, wait=False):
             put(one, "a", "text")
     assert 1 <= len([p for _, p, _ in bucket.proxy.seen if "run.lock" in p]) <= 3
+
+
+def test_a_store_that_fails_is_not_taken_for_one_without_conditions(bucket: Bucket, tmp_path: Path) -> None:
+    """Whatever else its message tells: here the address holds what looks like that answer."""
+    bucket.proxy.fault = always("error", "PUT", "run.lock")
+    one = Storage(cloud_objects(f"{bucket.url}/501/NotImplemented", OPTIONS, tmp_path / "1"))
+    with pytest.raises(StorageError, match="did not answer as it should"), site_lock(one, wait=False):
+        pass
+
+
+def test_a_renewal_that_comes_late_does_not_cost_the_next_lease(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds(monkeypatch, GIVE_BACK=0.05)
+    one, reached, gate, threads = machine(bucket, tmp_path / "1"), threading.Event(), threading.Event(), []
+    send = Bucket_.put_if
+
+    def late(*words: Any) -> Any:
+        if threading.current_thread().name == "lease" and not gate.is_set():
+            threads.append(threading.current_thread())
+            reached.set()
+            gate.wait(60)
+        return send(*words)
+
+    monkeypatch.setattr(Bucket_, "put_if", late)
+    with site_lock(one, wait=False):
+        assert reached.wait(60)
+    threading.Timer(0.3, gate.set).start()
+    with site_lock(one, wait=False):
+        gate.wait(60)
+        threads[0].join(60)
+        put(one, "a", "text")
+    assert held_by(bucket) == {}
 
 
 def test_who_takes_the_site_sees_what_the_other_just_wrote(bucket: Bucket, tmp_path: Path) -> None:
