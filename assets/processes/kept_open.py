@@ -12,6 +12,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def kept_open(instance: dg.DagsterInstance) -> Iterator[None]:
     try:
         yield
     finally:
-        del vars(storage)["_connect"]
+        vars(storage).pop("_connect", None)  # Another thread's block may have ended as this one began.
         files.close()
 
 
@@ -47,7 +48,7 @@ class _Files:
 
     def __init__(self, storage: SqliteEventLogStorage) -> None:
         self._storage, self._opened = storage, OrderedDict[str, tuple[Engine, tuple[int, int]]]()
-        self._first, self._lock = storage._connect, storage._db_lock  # Those of the class.
+        self._first, self._lock = partial(SqliteEventLogStorage._connect, storage), storage._db_lock
 
     @contextmanager
     def connect(self, shard: str) -> Iterator[Connection]:

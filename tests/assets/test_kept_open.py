@@ -9,11 +9,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, DagsterEventType
+from dagster._core.instance.runs.run_domain import RunDomain
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sql import create_engine
 from sqlalchemy.exc import DBAPIError
 
+from assets.processes.daemon import plan_quickly
 from assets.processes.kept_open import kept_open
 
 RUN = "11111111-1111-4111-8111-111111111111"
@@ -139,3 +141,23 @@ def test_inside_of_another_block_and_in_other_storages_nothing_changes(instance:
     assert "_connect" not in vars(storage(instance))
     with dg.DagsterInstance.ephemeral() as passing, kept_open(passing):
         assert "_connect" not in vars(passing.event_log_storage)
+
+
+def test_a_daemon_of_the_ui_notes_down_what_a_run_is_to_make_in_a_file_that_is_open(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunDomain, "_log_asset_planned_events", RunDomain._log_asset_planned_events)  # Put back later.
+    daily = dg.DailyPartitionsDefinition("2026-01-01")
+
+    @dg.asset(partitions_def=daily, backfill_policy=dg.BackfillPolicy.single_run())
+    def flows() -> None: ...
+
+    job = dg.Definitions(assets=[flows], jobs=[dg.define_asset_job("job")]).resolve_job_def("job")
+    span = {"dagster/asset_partition_range_start": "2026-01-01", "dagster/asset_partition_range_end": "2026-01-09"}
+    plan_quickly()
+    opened = list[str]()
+    made = SqliteEventLogStorage._connect
+    monkeypatch.setattr(SqliteEventLogStorage, "_connect", lambda s, shard: (opened.append(shard), made(s, shard))[1])
+    run = instance.create_run_for_job(job, tags=span, asset_selection=frozenset({flows.key}))
+    assert days(instance, run.run_id) == [f"2026-01-0{n}" for n in range(1, 10)]
+    assert opened.count("index") < 9
