@@ -77,6 +77,20 @@ def test_other_delimiters_and_a_byte_order_mark_are_understood(sign: str) -> Non
     assert read("groups", text)["group"].to_list() == ["sales"]
 
 
+@pytest.mark.parametrize("sign", [";", ",", "\t"])
+def test_what_spreadsheets_leave_in_a_file_is_no_row_and_no_column(sign: str) -> None:
+    text = "\ufeffSEP=;\r\naddress;group;;\r\n10.0.0.1;sales, Oslo;;\r\n;;;\r\n ;;;\r\n\t\r\n".replace(", ", "/")
+    raw = read_rows(text.replace(";", sign).encode(), "x.csv", INPUTS["groups"])
+    assert (raw.frame.select("place", "address", "group").rows(), raw.unread) == ([(3, "10.0.0.1", "sales/Oslo")], ())
+    assert read("groups", "address;group\n10.0.0.1;a,b,c\n").height == 1
+
+
+def test_a_name_has_one_spelling_however_its_accents_are_written() -> None:
+    found = read("groups", "address,group\n10.0.0.0/8,B\u00fcro\n10.0.0.0/8,Bu\u0308ro\n")
+    assert found["group"].to_list() == ["B\u00fcro"]
+    assert read("known_events", "asset,cause\nE\u0301va,x\n")["asset"].to_list() == ["\u00c9va"]
+
+
 def test_parquet_is_read_with_its_own_types() -> None:
     found = read(
         "known_events",
