@@ -165,7 +165,12 @@ def test_an_override_that_no_rule_takes_names_its_line_in_the_site(tmp_path: Pat
         ("tests: [{name: x, rows: {a: [1, -1]}, expect: []}]", 9, "tests.0.rows.a.1", "greater than or equal to 0"),
         ("tests: [{name: x, rows: {a: []}, expect: []}]", 9, "tests.0.rows.a", "at least one value"),
         ("tests: [{name: x, rows: {}, expect: []}]", 9, "tests.0.rows", "at least one value"),
-        ("tests: [{name: x, rows: {a: [9223372036854775808]}, expect: []}]", 9, "tests.0.rows.a.0", "to 9223372036854775807 ("),
+        (
+            "tests: [{name: x, rows: {a: [9223372036854775808]}, expect: []}]",
+            9,
+            "tests.0.rows.a.0",
+            "to 9223372036854775807 (",
+        ),
         ("tests: [{name: x, row: {}, expect: [], rows: {a: [1]}}]", 9, "tests.0.row", "Allowed: expect, name, rows"),
     ],
 )
