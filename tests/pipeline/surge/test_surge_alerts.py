@@ -81,8 +81,8 @@ def test_the_whole_sentence_is_of_the_rarest_channel_and_of_the_worst_severity()
     assert _message(row, rule, "unverified") == (
         f"pc (10.0.0.1, 10.0.0.2, 10.0.0.3) received 9 GB from email servers on {LAST}, where 10 B was expected (many "
         "larger days, high); as much or more is expected of 0.1 in 10,000 clients a day. Explained by: INC-7. It is "
-        f"one of 5 clients of sales that alert together. It continues a case that, by what is rare now, began on {day(2)}."
-        " The day's data is unverified. Only 5 of 9 past days told how rare it is."
+        f"one of 5 clients of sales that alert together. It continues a case that, by what is rare now, began "
+        f"on {day(2)}. The day's data is unverified. Only 5 of 9 past days told how rare it is."
     )
 
 
