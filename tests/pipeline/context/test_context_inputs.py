@@ -197,6 +197,7 @@ SPANS = st.lists(
 @example([("10.0.0.1", "a", 0, 3), ("10.0.0.1", "b", 3, 5)])
 @example([("10.0.0.1", "b", 4, 6), ("10.0.0.1", "a", 0, 3)])
 @example([("10.0.0.1", "a", 0, 8), ("10.0.0.1", "a", 1, 2), ("10.0.0.1", "b", 4, 5)])
+@example([("10.0.0.1", "b", 0, 9), ("10.0.0.2", "a", 0, 5), ("10.0.0.2", "b", 2, 3)])
 @given(SPANS)
 def test_leases_clash_when_a_day_of_an_address_has_two_assets(spans: list[tuple[str, str, int, int]]) -> None:
     first = D(2026, 1, 1)
