@@ -46,6 +46,11 @@ def test_addresses_get_one_spelling_and_days_bounds() -> None:
     ]
 
 
+def test_a_lease_is_of_one_address_and_other_columns_beside_it_may_hold_anything() -> None:
+    found = read("entities", "address,asset,day,client\n2001:DB8:0::1,pc,2026-01-05,10.0.0.1\n10.0.0.2,tab,,\n")
+    assert found.select("address", "asset").rows() == [("10.0.0.2", "tab"), ("2001:db8::1", "pc")]
+
+
 def test_a_last_day_belongs_to_the_span_and_the_end_of_time_has_no_next_day() -> None:
     found = read(
         "known_events", "src_ip,cause,first,last\n10.0.0.1,resync,2026-01-05,2026-01-06\n10.0.0.2,x,,9999-12-31"
@@ -148,7 +153,12 @@ WRONG = [
         "cause\nresync\n",
         "an event of everybody (no address or asset or group) needs its first and last",
     ),
+    ("known_events", "cause,first\nx,2026-01-05\n", "an event of everybody"),
+    ("known_events", "cause,last\nx,2026-01-05\n", "an event of everybody"),
     ("known_events", "cause,asset\na\u200bb,x\n", "without control characters"),
+    ("entities", "address,asset\nfe80::1%eth0,pc\n", "x.csv:2, column address: must be one IPv4 or IPv6 address"),
+    ("groups", "address,group, END \n10.0.0.1,a,2026-01-01\n", "has a column ' END '. Call it last where"),
+    ("known_events", "first,last, Client ,cause\n2026-01-05,2026-01-06,a,x\n", "has a column ' Client ', which"),
     (
         "known_events",
         "day,address,cause\n2026-01-05,10.0.0.1,x\n",
