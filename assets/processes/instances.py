@@ -18,6 +18,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import DBAPIError
 
+from assets.processes.kept_open import kept_open
 from assets.processes.location import carry_over
 from assets.processes.run_tags import SITE
 from pipeline.errors import ConfigError, Location, NilometerError
@@ -125,7 +126,7 @@ def history(site: Site) -> Iterator[dg.DagsterInstance]:
         NilometerError: its database is damaged, locked or on a full disk, at its opening or during the run.
     """
     try:
-        with open_instance(site) as instance:
+        with open_instance(site) as instance, kept_open(instance):
             carry_over(instance)
             _limit_pool(instance)
             yield instance
