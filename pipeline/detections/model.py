@@ -411,12 +411,6 @@ class Rule(_Model):
         return self.field.startswith("bytes")
 
     @property
-    def like_seed(self) -> bool:
-        """Whether both gates are the seed's, with whatever thresholds: what the power map can be solved for."""
-        thresholds = {"fleet_deviation_threshold", "own_deviation_threshold"}
-        return self.method == "seed" and set(self.beyond_seed) <= thresholds
-
-    @property
     def fingerprint(self) -> str:
         """Hash of everything that can change a verdict, and of nothing else."""
         if self.method == "surge":
