@@ -205,7 +205,7 @@ class Calibration:
 
     def _bisected(self, rows: pl.DataFrame, channel: str, limit: float, low: pl.Series, high: pl.Series) -> pl.Series:
         """The smallest volume that alerts, between one that does not and one that does."""
-        while (wide := (high - low > 1).sum()):
+        while wide := (high - low > 1).sum():
             if wide * 2 <= high.len():  # A few huge volumes take most of the steps: no other row goes with them.
                 on = high - low > 1
                 rest = self._bisected(rows.filter(on), channel, limit, low.filter(on), high.filter(on))
