@@ -23,7 +23,7 @@ from pipeline.methods.seed import NULL_CLIENT
 from pipeline.schemas import ALERTS
 from pipeline.storage import digest
 
-STAGE_VERSION = 4
+STAGE_VERSION = 5
 _SERVER = "num_standard_deviations_away_from_server_average"
 _CLIENT = "num_standard_deviations_away_from_client_average"
 _TOP = 5
@@ -135,11 +135,12 @@ def _message(row: dict[str, Any], rule: Rule, quality: str) -> str:
 def deed(rule: Rule, value: int) -> str:
     """What the client did: the series in words."""
     number, began = amount(value, rule.field), rule.subject == "src_ip"
-    others = "other hosts"
+    other = "other host"
     if (rule.category_side == "dest") == began:
-        others = rule.category.replace("_", " ").replace("-", " ") + "s"
+        other = rule.category.replace("_", " ").replace("-", " ")
+    others = _several(other)
     if rule.field == "peers":
-        return f"had flows with {value:,} different {others}"
+        return f"had flows with 1 {other}" if value == 1 else f"had flows with {value:,} different {others}"
     if rule.field in ("flows", "ports"):
         return f"had {number} with {others}" if rule.field == "flows" else f"used {number} with {others}"
     if rule.field == "bytes":
@@ -147,6 +148,13 @@ def deed(rule: Rule, value: int) -> str:
     if (rule.field == "bytes_out") == began:
         return f"sent {number} to {others}"
     return f"{'received' if began else 'was sent'} {number} from {others}"
+
+
+def _several(noun: str) -> str:
+    """The plural of a category's words; what ends in s is taken for one."""
+    if noun.endswith("y") and not noun.endswith(("ay", "ey", "oy", "uy")):
+        return noun[:-1] + "ies"
+    return noun if noun.endswith("s") else noun + ("es" if noun.endswith(("x", "ch", "sh")) else "s")
 
 
 def amount(value: float, field: str) -> str:

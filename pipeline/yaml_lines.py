@@ -99,8 +99,9 @@ def load_located(path: Path) -> LocatedYaml:
         raise ConfigError("anchors and aliases are not allowed.", where=where, remedy="Write the value out.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
+        place = f" (at character {mark.column + 1} of the line)" if mark else ""
         raise ConfigError(
-            f"is not valid YAML: {error.problem}.",
+            f"is not valid YAML: {error.problem}{place}.",
             where=Location(file=str(path), line=mark.line + 1 if mark else None),
             remedy=_MEND,
         ) from error

@@ -15,6 +15,7 @@ import click
 
 from assets.reporting import progress, screen
 from pipeline.errors import ConfigError, Location
+from pipeline.exports import csv_text
 
 if TYPE_CHECKING:
     from pipeline.evaluation.report import Report
@@ -110,7 +111,7 @@ def evaluate(as_json: bool, csv_file: Path | None, plot_file: Path | None, **ask
         writable(path)
     found = request.report()
     if csv_file:
-        write_text(csv_file, found.flat().write_csv())
+        write_text(csv_file, csv_text(found.flat()))
     if plot_file:
         from pipeline.evaluation.plot import svg
 

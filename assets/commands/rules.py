@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline.detections.loader import BUILT_IN, read_rule, rule_files
 from pipeline.detections.model import NUMBERS_OF, Rule
 from pipeline.detections.template import template_text
 from pipeline.errors import ConfigError, Location, RuleError
+from pipeline.exports.attack import TACTICS
 from pipeline.settings import CONFIG_NAME, Settings
 from pipeline.site import Site, open_site
 from pipeline.trials.cases import failed_cases
@@ -91,9 +93,19 @@ def test_rules(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
             _tell(told)
         if not able.can_fire:
             screen.warn(f"the rule {rule.id} can fire {able.explanation}")
+        if rule.tactic not in TACTICS:
+            screen.warn(f"note: the rule {rule.id} has the tactic {rule.tactic!r}, {_no_tactic(rule.tactic)}")
     for fault in faults:
         screen.warn(f"error: {fault.message}")
     sys.exit(MISUSE if faults else PROBLEMS if failed else 0)
+
+
+def _no_tactic(name: str) -> str:
+    """What is to be said of a tactic without an id, which alerts elsewhere have by its name alone."""
+    close = get_close_matches(name, TACTICS, n=1)
+    return (
+        f"which ATT&CK (enterprise) does not have; {f'is {close[0]} meant?' if close else 'alerts have no id of it.'}"
+    )
 
 
 def _known(site: Site) -> list[tuple[Path, Rule]]:

@@ -98,6 +98,7 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """A table as wide as it needs to be; on a terminal long cells fold, or each value has a line where none fits."""
     cells = [[plain(v) for v in row] for row in rows]
+    columns, right = ([one_line(name) for name in names] for names in (columns, right))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
     heads = columns
     if _least(heads, cells) > console.width:
@@ -108,7 +109,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name, head, need in zip(columns, heads, _needs(heads, cells), strict=True):
         fixed = need <= _SHORT or console.width == _ENDLESS
-        shown.add_column(head, justify="right" if name in right else "left", overflow="fold", no_wrap=fixed)
+        shown.add_column(Text(head), justify="right" if name in right else "left", overflow="fold", no_wrap=fixed)
     for row in cells:
         shown.add_row(*(Text(c, style=_STYLES.get(c, "")) for c in row))
     if sys.stdout.isatty():

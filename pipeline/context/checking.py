@@ -14,6 +14,7 @@ import polars as pl
 from pipeline.addresses import CANONICAL_IPV4, canonical_address, canonical_network
 from pipeline.context.columns import DEFAULTS, END, LAST, START, Column, Input
 from pipeline.context.reading import PLACE, RawRows
+from pipeline.wording import counted
 
 _LONGEST = 200
 _SLUG = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -54,7 +55,7 @@ def checked_rows(raw: RawRows, kind: Input) -> pl.DataFrame:
         faults += _overlaps(frame, kind, "row" if raw.numbered else "line")
     if faults:
         place, column_name, what = min(faults)
-        more = f"The file has {len(faults) - 1} more faults." if len(faults) > 1 else ""
+        more = f"The file has {counted(len(faults) - 1, 'more fault')}." if len(faults) > 1 else ""
         raise raw.fault(f"{what}.", place, column_name or None, more)
     columns = [*kind.stored, "start", "end"]
     return frame.select(columns).unique().sort(columns, nulls_last=True)
@@ -87,7 +88,8 @@ def _values(raw: pl.Series, kind: str) -> tuple[pl.Series, pl.Series]:
         value = pl.when(text.str.contains(_SLUG)).then(text)
     elif kind == "text":
         fine = (text.str.len_chars() <= _LONGEST) & ~text.str.contains(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]")
-        value = pl.when(fine).then(text)
+        # One spelling of a name in which an accent is a letter's own part, or a mark behind it.
+        value = pl.when(fine).then(text.str.normalize("NFC"))
     elif kind == "flag":
         value = text.str.to_lowercase().replace_strict(_FLAGS, default=None, return_dtype=pl.Boolean)
     else:

@@ -9,6 +9,7 @@ import csv
 import difflib
 import io
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ PLACE = "place"
 """The column with a row's line (CSV) or number (Parquet), from 1."""
 _MAGIC = b"PAR1"
 _DELIMITERS = ",;\t"
+_TOLD_DELIMITER = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
+"""A first line by which a spreadsheet knows the delimiter."""
 _ALIKE = 0.75
 _BATCH = 50_000
 _UNCLEAR = ("end", "until", "end_date")
@@ -105,9 +108,11 @@ def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
         raise ConfigError("is no UTF-8 text.", where=Location(file=file, line=line), remedy="Save it as UTF-8.") from (
             error
         )
-    head = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=head.count)
+    told = _TOLD_DELIMITER.match(text)
+    delimiter = told[1] if told else max(_DELIMITERS, key=text.split("\n", 1)[0].count)
     lines = _lines(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), file)
+    if told:
+        next(lines)
     place, header = next(lines, (0, []))
     if not header:
         raise ConfigError(
@@ -132,17 +137,17 @@ def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
         frames.append(_clean(pl.DataFrame(columns, schema=schema)))
         if sum(f.height for f in frames) > MAX_ROWS:
             raise _too_many(file)
-    unread = tuple(c for c in header if c not in picked.values())
+    unread = tuple(c for c in header if c.strip() and c not in picked.values())
     return RawRows(file, pl.concat(frames), unread, numbered=False)
 
 
 def _lines(reader: Any, file: str) -> Iterator[tuple[int, list[str]]]:
-    """The first line and the fields of each row that is not empty."""
+    """The first line and the fields of each row that is not empty; spreadsheets leave delimiters in empty ones."""
     after = 0
     try:
         for row in reader:
             place, after = after + 1, reader.line_num
-            if row:
+            if any(cell.strip() for cell in row):
                 yield place, row
     except csv.Error as error:
         raise ConfigError(

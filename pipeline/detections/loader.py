@@ -130,7 +130,7 @@ def _override(rule: Rule, change: RuleOverride | None) -> Rule:
     """The rule with a site's numbers; those of the other method would decide nothing and are refused."""
     if change is None:
         return rule
-    numbers = change.model_dump(exclude={"enabled"}, exclude_none=True)
+    numbers = change.numbers
     other = {"seed": "surge", "surge": "seed"}[rule.method]
     if wrong := sorted(set(numbers) & NUMBERS_OF[other]):
         where = Location(key=f"rules.{rule.id}.{wrong[0]}")

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from pipeline.detections.budget import CHANNELS, SHARES, Params
+from pipeline.exact import INT64_MAX
 from pipeline.schemas import TRANSPORTS
 from pipeline.storage import digest
 
@@ -100,6 +101,11 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _null_word(value: Any) -> Any:
+    """YAML's null as the word that a rule means by it; people leave its quotes out."""
+    return "null" if value is None else value
+
+
 GAP = -1
 """In a case: a day without a row, which is written "-"."""
 
@@ -132,7 +138,7 @@ def _app(name: str) -> str:
 
 
 Whole = Annotated[int, BeforeValidator(_no_switch)]
-CaseValue = Annotated[Annotated[Whole, Field(ge=0, lt=2**63)] | None, WrapValidator(_gap)]
+CaseValue = Annotated[Annotated[Whole, Field(ge=0, le=INT64_MAX)] | None, WrapValidator(_gap)]
 Ports = Annotated[
     tuple[Annotated[int, Field(strict=True, ge=0, le=65_535)], ...], BeforeValidator(_some), AfterValidator(_sorted)
 ]
@@ -148,7 +154,7 @@ Shares = Annotated[
 ]
 """Each channel's part of the budget."""
 NullClient = Literal["drop", "literal"]
-StdevOfOne = Literal["zero", "null"]
+StdevOfOne = Annotated[Literal["zero", "null"], BeforeValidator(_null_word)]
 MeasureField = Literal["bytes_in", "bytes_out", "bytes", "flows", "peers", "ports"]
 """Bytes of a direction or of both, flow records, distinct other ends, distinct ports of responders."""
 SUMMED = ("bytes_in", "bytes_out", "bytes", "flows")
@@ -157,15 +163,19 @@ Reference = Literal["fleet_and_own", "fleet", "own", "group_and_own", "group"]
 """What a day is compared with: everybody, the client's own past, its peer group, and which of them together."""
 _BY_GROUP = ("group", "group_and_own")
 Fill = Literal["none", "zero"]
-Floor = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+Floor = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX)]
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_OWN_THRESHOLDS = ("fleet_deviation_threshold", "own_deviation_threshold")
+"""Of one gate; null means deviation_threshold."""
+
+
 class RuleOverride(_Model):
-    """What a site may change of a rule."""
+    """What a site may change of a rule; a key that is left out changes nothing."""
 
     enabled: bool = True
     budget: Budget | None = None
@@ -174,13 +184,25 @@ class RuleOverride(_Model):
     minimum_data_samples: Whole | None = Field(None, ge=1)
     lookback_days: Whole | None = Field(None, ge=1, le=3_660)
     null_client: NullClient | None = None
-    stdev_of_one: StdevOfOne | None = None
+    stdev_of_one: Annotated[Literal["zero", "null"] | None, BeforeValidator(_null_word)] = None
     reference: Reference | None = None
     fleet_includes_day: bool | None = None
     fleet_deviation_threshold: Threshold | None = None
     own_deviation_threshold: Threshold | None = None
     fill: Fill | None = None
     floor: Floor | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _said(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name not in ("stdev_of_one", *_OWN_THRESHOLDS):
+            raise ValueError("must not be empty; leave the key out to keep what the rule says")
+        return value
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What the site changes, by key."""
+        return self.model_dump(exclude={"enabled"}, exclude_unset=True)
 
 
 @dataclass(frozen=True)
@@ -387,12 +409,6 @@ class Rule(_Model):
     def in_bytes(self) -> bool:
         """Whether its values are bytes, so that a theft of so many of them means something; else it counts."""
         return self.field.startswith("bytes")
-
-    @property
-    def like_seed(self) -> bool:
-        """Whether both gates are the seed's, with whatever thresholds: what the power map can be solved for."""
-        thresholds = {"fleet_deviation_threshold", "own_deviation_threshold"}
-        return self.method == "seed" and set(self.beyond_seed) <= thresholds
 
     @property
     def fingerprint(self) -> str:

@@ -82,6 +82,11 @@ def _address(row: Told) -> str | None:
     return canonical_address(row["src_ip"] or row["dest_ip"])
 
 
+def _host_name(row: Told) -> str | None:
+    """The name of an asset of the context; None where the client is its address."""
+    return str(row["client"]) if row["client"] != _address(row) else None
+
+
 def _tactic(rule: Rule | None) -> tuple[str | None, str | None]:
     """(id, name) of a rule's tactic; None for what is not known."""
     if rule is None:
@@ -115,7 +120,7 @@ def _ocsf(row: Told, rule: Rule | None) -> Told:
             "version": str(rule.version) if rule else None,
         },
     }
-    name = row["client"] if row["client"] != _address(row) else None
+    name = _host_name(row)
     # An observable is called by the path of what it repeats.
     place = f"unmapped.{PRODUCT}"
     watched = [{"name": f"{place}.address", "type_id": _OCSF_IP, "type": "IP Address", "value": _address(row)}]
@@ -174,7 +179,8 @@ def _ocsf_evidence(row: Told, flow: Told) -> Told:
 def _ecs(row: Told, rule: Rule | None) -> Told:
     ids = sorted({t.partition(".")[0] for t in row["techniques"]})
     parts = [t for t in row["techniques"] if "." in t]
-    tactic, name = _tactic(rule)
+    tactic, of_tactic = _tactic(rule)
+    name = _host_name(row)
     servers = [s["ip"] for s in row["evidence"].get("top_servers", [])]
     known = sorted({a for a in (_address(row), *servers) if a})
     return {
@@ -203,13 +209,13 @@ def _ecs(row: Told, rule: Rule | None) -> Told:
         },
         "threat": {
             "framework": FRAMEWORK,
-            "tactic": {"id": [tactic] if tactic else None, "name": [name] if name else None},
+            "tactic": {"id": [tactic] if tactic else None, "name": [of_tactic] if of_tactic else None},
             "technique": _ecs_techniques(ids) | {"subtechnique": _ecs_techniques(parts)},
         },
         "source": {"ip": _address(row) if row["src_ip"] else None},
         "destination": {"ip": _address(row) if row["dest_ip"] else None},
-        "host": {"name": row["client"] if row["client"] != _address(row) else None},
-        "related": {"ip": known},
+        "host": {"name": name},
+        "related": {"ip": known, "hosts": [name] if name else None},
         "observer": {"vendor": PRODUCT, "product": PRODUCT, "type": "ids"},
         PRODUCT: _values(row),
     }
@@ -244,4 +250,6 @@ def _splunk(row: Told, rule: Rule | None) -> Told:
         "source": PRODUCT,
         "sourcetype": f"{PRODUCT}:alert",
         "event": event,
+        # Splunk calls a list within an event `dest{}`, which the model does not know.
+        "fields": {name: value for name, value in event.items() if isinstance(value, list)},
     }

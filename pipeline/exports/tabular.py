@@ -10,18 +10,17 @@ import polars as pl
 from pipeline.alerts import seed_table, zoned_times
 from pipeline.detections.model import Rule
 
-_FORMULA = r"^[=+\-@\t\r]"
+_FORMULA = r"^[=+\-@\t\r\n\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
+"""The last four are the first four as wide as a Chinese or Japanese letter."""
 
 
 def csv_text(frame: pl.DataFrame) -> str:
     """Any flat frame as CSV."""
-    texts = [c for c, t in frame.schema.items() if t == pl.String]
-    lists = [pl.col(c).list.join(" ") for c, t in frame.schema.items() if isinstance(t, pl.List)]
-    marked = [
-        pl.when(pl.col(c).str.contains(_FORMULA)).then(pl.lit("'") + pl.col(c)).otherwise(pl.col(c)).alias(c)
-        for c in texts
-    ]
-    return frame.with_columns(marked + lists).write_csv()
+    texts = [pl.col(c) for c, t in frame.schema.items() if t == pl.String]
+    texts += [pl.col(c).list.join(" ") for c, t in frame.schema.items() if isinstance(t, pl.List)]
+    return frame.with_columns(
+        pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text).name.keep() for text in texts
+    ).write_csv()
 
 
 def alerts_csv(alerts: pl.DataFrame, timezone: str) -> str:

@@ -23,7 +23,7 @@ from pipeline.storage import digest
 from pipeline.surge.clients import client_days
 
 STAGE_VERSION = 7
-VERDICT_VERSION = 8
+VERDICT_VERSION = 9
 QualityOf = Callable[[Site, dt.date], str]
 
 

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unicodedata import normalize
 
 import polars as pl
 
@@ -116,8 +117,8 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
     if not site.storage.has("alerts", day):
         raise StorageError(f"{day}: {unscored(site, day)}.")
     address = canonical_address(client)
-    name, found = address or client, []
-    hosts = [address] if address else _addresses(site, client, day) or [client]
+    name, found = address or normalize("NFC", client), []  # Names of assets are kept so.
+    hosts = [address] if address else _addresses(site, name, day) or [name]
     behind = outdated(site, day, rules)
     for rule in rules:
         if behind.get(rule.id) == ADDED:

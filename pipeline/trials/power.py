@@ -186,7 +186,7 @@ def surge_power(raw: pl.DataFrame, rule: Rule, day: dt.date, calibration: Calibr
     calibration = calibration or Calibration.before(raw, day, rule.surge)
     today = calibration.with_company(raw.filter(pl.col("day") == day))
     found = [calibration.reach(today, c, rule.surge.limit(c)).with_columns(bound_by=pl.lit(c)) for c in CHANNELS]
-    least = pl.concat(found).sort("least").group_by("client", maintain_order=True).first()
+    least = pl.concat(found).sort("least", maintain_order=True).group_by("client", maintain_order=True).first()
     why = pl.coalesce(calibration.unjudged(rule.surge), pl.lit("budget_too_small"))
     extra = (pl.col("least") - pl.col("bytes")).clip(0)
     joined = today.join(least, on="client", how="left")

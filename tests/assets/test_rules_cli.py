@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,22 @@ def test_ids_that_a_site_could_not_have_together_are_named(site: Path) -> None:
     assert "twin.yaml, key id: rule id own is given twice; the other file is " in result.stderr
     assert f"seed.yaml, key id: rule id {SEED} is given twice; the other file is " in result.stderr
     assert len(result.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("tactic", "says"),
+    [
+        ("colection", "does not have; is collection meant?"),
+        ("inhibit-response-function", "does not have; alerts have no id of it."),
+        ("command-and-control", ""),
+    ],
+)
+def test_a_tactic_that_attack_does_not_have_is_noted_and_no_fault(site: Path, tactic: str, says: str) -> None:
+    path = site / "rules" / "own.yaml"
+    path.write_text(re.sub("^tactic:.*$", f"tactic: {tactic}", path.read_text("utf-8"), flags=re.M), encoding="utf-8")
+    result = call("rules", "test", path)
+    assert (result.exit_code, "2 of 2 cases hold" in result.stdout) == (0, True)
+    assert result.stderr.endswith(f"ATT&CK (enterprise) {says}\n") if says else result.stderr == ""
 
 
 def test_new_never_overwrites_and_asks_for_the_right_ending(site: Path) -> None:

@@ -60,3 +60,11 @@ def test_elsewhere_than_on_a_terminal_a_row_is_one_line(monkeypatch: pytest.Monk
     assert len(lines) == 2
     assert lines[1].split() == ROWS[0]
     assert [line.rstrip() for line in lines] == lines
+
+
+@pytest.mark.parametrize("head", ["shot [large]", "[/]", "[b]", "a\\[b]", "two\nlines", "\x1b[31mred"])
+def test_a_head_is_shown_as_it_is_named_and_nothing_in_it_is_obeyed(monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    screen.table([head, "x"], [["1", "2"]], right=[head])
+    told = screen.one_line(head)
+    assert sys.stdout.getvalue().splitlines() == [f"{told}  x", f"{'1'.rjust(len(told))}  2"]

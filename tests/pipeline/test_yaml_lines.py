@@ -75,6 +75,7 @@ REFUSED = [
     ("\ta: 1\n", 1, "is not valid YAML"),
     ("a: 1\n---\nb: 2\n", 2, "is not valid YAML"),
     ("a: 1\n b: 2\n", 2, "is not valid YAML"),
+    ("a: 1\nb: {c: 'x' 'y'}\n", 2, "(at character 12 of the line)"),
     ("<<: 5\n", 1, "a key must be text"),
     ("a: 1\n5: 6\n", 2, "key 5: a key must be text"),
     ("a: 1\nb:\n  on: 6\n", 3, "Put it in quotes"),

@@ -77,6 +77,16 @@ def test_a_row_is_explained_up_to_twice_the_quantile_of_the_others(volume: int, 
     assert ((day(1), "c0") in found) is told
 
 
+@pytest.mark.parametrize(("volume", "told"), [(10, True), (50, True), (133, True), (135, False)])
+def test_between_two_others_the_quantile_does_not_hang_on_the_client_itself(volume: int, told: bool) -> None:
+    # Seven others have a ratio of 1, one of 20: their 90 % quantile is 1 + .3 x 19 = 6.7, wherever the client stands.
+    # Those of another group stand below them all.
+    past: list[Row] = [(day(0), f"c{n}", "a" if n < 9 else "b", 10) for n in range(12)]
+    today: list[Row] = [(day(1), f"c{n}", "a", 200 if n == 8 else 10) for n in range(1, 9)]
+    today += [(day(1), f"c{n}", "b", 1) for n in range(9, 12)]
+    assert ((day(1), "c0") in shared([*past, *today, (day(1), "c0", "a", volume)], (1, "a"))) is told
+
+
 @pytest.mark.parametrize(
     ("before", "volume", "told"), [(10, 20, False), (10, 21, True), (None, 1, True), (None, 0, False)]
 )

@@ -46,6 +46,11 @@ def test_addresses_get_one_spelling_and_days_bounds() -> None:
     ]
 
 
+def test_a_lease_is_of_one_address_and_other_columns_beside_it_may_hold_anything() -> None:
+    found = read("entities", "address,asset,day,client\n2001:DB8:0::1,pc,2026-01-05,10.0.0.1\n10.0.0.2,tab,,\n")
+    assert found.select("address", "asset").rows() == [("10.0.0.2", "tab"), ("2001:db8::1", "pc")]
+
+
 def test_a_last_day_belongs_to_the_span_and_the_end_of_time_has_no_next_day() -> None:
     found = read(
         "known_events", "src_ip,cause,first,last\n10.0.0.1,resync,2026-01-05,2026-01-06\n10.0.0.2,x,,9999-12-31"
@@ -75,6 +80,20 @@ def test_columns_beside_days_and_hosts_of_events_may_hold_anything(text: str) ->
 def test_other_delimiters_and_a_byte_order_mark_are_understood(sign: str) -> None:
     text = "\ufeffaddress,Group,note\r\n10.0.0.1,sales,x\r\n".replace(",", sign)
     assert read("groups", text)["group"].to_list() == ["sales"]
+
+
+@pytest.mark.parametrize("sign", [";", ",", "\t"])
+def test_what_spreadsheets_leave_in_a_file_is_no_row_and_no_column(sign: str) -> None:
+    text = "\ufeffSEP=;\r\naddress;group;;\r\n10.0.0.1;sales, Oslo;;\r\n;;;\r\n ;;;\r\n\t\r\n".replace(", ", "/")
+    raw = read_rows(text.replace(";", sign).encode(), "x.csv", INPUTS["groups"])
+    assert (raw.frame.select("place", "address", "group").rows(), raw.unread) == ([(3, "10.0.0.1", "sales/Oslo")], ())
+    assert read("groups", "address;group\n10.0.0.1;a,b,c\n").height == 1
+
+
+def test_a_name_has_one_spelling_however_its_accents_are_written() -> None:
+    found = read("groups", "address,group\n10.0.0.0/8,B\u00fcro\n10.0.0.0/8,Bu\u0308ro\n")
+    assert found["group"].to_list() == ["B\u00fcro"]
+    assert read("known_events", "asset,cause\nE\u0301va,x\n")["asset"].to_list() == ["\u00c9va"]
 
 
 def test_parquet_is_read_with_its_own_types() -> None:
@@ -134,7 +153,12 @@ WRONG = [
         "cause\nresync\n",
         "an event of everybody (no address or asset or group) needs its first and last",
     ),
+    ("known_events", "cause,first\nx,2026-01-05\n", "an event of everybody"),
+    ("known_events", "cause,last\nx,2026-01-05\n", "an event of everybody"),
     ("known_events", "cause,asset\na\u200bb,x\n", "without control characters"),
+    ("entities", "address,asset\nfe80::1%eth0,pc\n", "x.csv:2, column address: must be one IPv4 or IPv6 address"),
+    ("groups", "address,group, END \n10.0.0.1,a,2026-01-01\n", "has a column ' END '. Call it last where"),
+    ("known_events", "first,last, Client ,cause\n2026-01-05,2026-01-06,a,x\n", "has a column ' Client ', which"),
     (
         "known_events",
         "day,address,cause\n2026-01-05,10.0.0.1,x\n",
@@ -183,6 +207,7 @@ SPANS = st.lists(
 @example([("10.0.0.1", "a", 0, 3), ("10.0.0.1", "b", 3, 5)])
 @example([("10.0.0.1", "b", 4, 6), ("10.0.0.1", "a", 0, 3)])
 @example([("10.0.0.1", "a", 0, 8), ("10.0.0.1", "a", 1, 2), ("10.0.0.1", "b", 4, 5)])
+@example([("10.0.0.1", "b", 0, 9), ("10.0.0.2", "a", 0, 5), ("10.0.0.2", "b", 2, 3)])
 @given(SPANS)
 def test_leases_clash_when_a_day_of_an_address_has_two_assets(spans: list[tuple[str, str, int, int]]) -> None:
     first = D(2026, 1, 1)

@@ -100,6 +100,30 @@ def test_the_message_names_the_lines_that_speak_against_the_source_and_what_to_d
     assert "swap_bytes" in found.message
 
 
+@pytest.mark.parametrize("port", [993, 443])
+def test_flows_of_mailbox_access_alone_make_up_the_share_that_is_told(port: int) -> None:
+    found = verdict((ENOUGH, {"dest_port": port}), (3 * ENOUGH, {"dest_port": 25, "bytes_out": 10**6}))
+    assert (found.server_share, found.reading, found.reversed_share, found.unsplit_share) == (0.9, ENOUGH, 0, 0)
+    assert "servers sent 90% of the bytes in 20 flows of mailbox access. Its direction holds." in found.message
+    assert verdict((ENOUGH, {"src_port": 53, "dest_port": 53})).reversed_share == 0
+
+
+@pytest.mark.parametrize("port", [993, 443])
+def test_only_lines_that_speak_against_the_source_are_examples(port: int) -> None:
+    large = {"dest_port": 25, "bytes_out": 10**9}, {"dest_port": port, "bytes_in": 50, "bytes_out": 50}
+    found = verdict((1, large[0]), (1, large[1]), (ENOUGH, SWAPPED | {"dest_port": port}))
+    assert (found.verdict, found.examples) == ("swapped", ("a.log:3", "a.log:4", "a.log:5"))
+    found = verdict((1, {"bytes_in": 10**9}), (ENOUGH, TURNED))
+    assert (found.verdict, found.examples[0]) == ("reversed_ends", "a.log:2")
+    found = verdict((1, {"bytes_in": 10**9}), (ENOUGH, UNSPLIT))
+    assert (found.verdict, found.examples[0]) == ("unknown", "a.log:2")
+
+
+def test_sums_beyond_64_bits_are_still_sums() -> None:
+    assert verdict((ENOUGH, {"bytes_in": 10**18, "bytes_out": 10**17})).server_share == 10 / 11
+    assert verdict((ENOUGH, {"bytes_in": 10**17, "bytes_out": 10**18})).verdict == "swapped"
+
+
 def test_every_source_is_judged_by_its_own_flows() -> None:
     rows = [FLOW] * ENOUGH + [FLOW | SWAPPED | {"source": "edge"}] * ENOUGH
     found = judge(pl.DataFrame(rows, schema=SCHEMA))

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from pipeline.detections import Rule, RuleOverride, known_rules, load_rules
 from pipeline.detections.budget import Params
-from pipeline.detections.loader import BUILT_IN, read_rule
+from pipeline.detections.loader import BUILT_IN, in_force, read_rule
 from pipeline.errors import ConfigError, NilometerError, RuleError
+from pipeline.settings import load_settings
 from pipeline.site import open_site
 from pipeline.trials.cases import failed_cases
 
@@ -164,7 +165,12 @@ def test_an_override_that_no_rule_takes_names_its_line_in_the_site(tmp_path: Pat
         ("tests: [{name: x, rows: {a: [1, -1]}, expect: []}]", 9, "tests.0.rows.a.1", "greater than or equal to 0"),
         ("tests: [{name: x, rows: {a: []}, expect: []}]", 9, "tests.0.rows.a", "at least one value"),
         ("tests: [{name: x, rows: {}, expect: []}]", 9, "tests.0.rows", "at least one value"),
-        ("tests: [{name: x, rows: {a: [9223372036854775808]}, expect: []}]", 9, "tests.0.rows.a.0", "less than"),
+        (
+            "tests: [{name: x, rows: {a: [9223372036854775808]}, expect: []}]",
+            9,
+            "tests.0.rows.a.0",
+            "to 9223372036854775807 (",
+        ),
         ("tests: [{name: x, row: {}, expect: [], rows: {a: [1]}}]", 9, "tests.0.row", "Allowed: expect, name, rows"),
     ],
 )
@@ -201,6 +207,29 @@ def test_texts_for_people_and_attack_ids_must_be_ones(tmp_path: Path, wrong: str
         loaded(tmp_path)
     assert caught.value.message.startswith(f"{path}:{lines.index(wrong) + 1}, key {key}: ")
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize(("said", "meant"), [("null", "null"), ("", "null"), ("'null'", "null"), ("zero", "zero")])
+def test_null_without_quotes_is_the_word_in_a_rule_and_in_a_site(tmp_path: Path, said: str, meant: str) -> None:
+    path, site = write(tmp_path, SMALL + f"stdev_of_one: {said}\n"), tmp_path / "nilometer.yaml"
+    site.write_text(f"rules:\n  {SEED}:\n    stdev_of_one: {said}\n", encoding="utf-8")
+    assert read_rule(path, 30).stdev_of_one == meant
+    (of_site,) = (r for r in load_rules(load_settings(site).rules, lookback_days=30) if r.id == SEED)
+    assert of_site.stdev_of_one == meant
+
+
+@pytest.mark.parametrize("key", ["floor", "deviation_threshold", "null_client", "fill", "budget", "shares", "enabled"])
+def test_a_sites_key_without_a_value_is_refused_as_it_would_change_nothing(tmp_path: Path, key: str) -> None:
+    site = tmp_path / "nilometer.yaml"
+    site.write_text(f"rules:\n  {SEED}:\n    {key}:\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"nilometer.yaml:3, key rules.{SEED}.{key}: must not be empty; leave the"):
+        load_settings(site)
+
+
+def test_a_site_takes_back_the_threshold_of_one_gate() -> None:
+    rule = read_rule(BUILT_IN / f"{SEED}.yaml", 30).with_numbers({"own_deviation_threshold": "5"})
+    change = {SEED: RuleOverride.model_validate({"own_deviation_threshold": None, "deviation_threshold": 2})}
+    assert in_force([rule], change)[0].own_threshold == 2
 
 
 @pytest.mark.parametrize("key", ["version", "lookback_days", "minimum_data_samples", "budget", "shares.shot"])

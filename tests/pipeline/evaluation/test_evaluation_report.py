@@ -134,6 +134,13 @@ def test_the_plot_is_a_picture_with_a_panel_a_basket_and_a_dot_a_point() -> None
         assert 0 <= float(circle.get("cy", "-1")) <= height
 
 
+def test_names_that_xml_cannot_hold_still_give_a_picture() -> None:
+    rows = [("m\x00\ufffe", 1.0, "\x1bslow & \U0001f40c", "1", 0)]
+    root = ElementTree.fromstring(svg(report([found(*rows)], [cost(("m\x00\ufffe", 1.0, 1, 10_000))])))
+    words = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"\ufffdslow & \U0001f40c", "m\ufffd\ufffd"} <= set(words)
+
+
 def test_more_alerts_stand_further_right_and_more_recall_higher() -> None:
     rows = [("m", float(b), "slow", f"{b}-{i}", 0 if i < b else None) for b in (1, 5, 9) for i in range(10)]
     costs = cost(("m", 1.0, 1, 10_000), ("m", 5.0, 5, 10_000), ("m", 9.0, 20, 10_000))

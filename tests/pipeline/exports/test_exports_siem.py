@@ -147,6 +147,18 @@ def test_a_splunk_event_is_in_the_words_of_its_model() -> None:
     assert told["mitre_technique_id"] == ["T1114", "T1114.002"]
 
 
+@pytest.mark.parametrize(("ends", "many"), [({}, "dest"), ({"src_ip": None, "dest_ip": "10.0.0.1"}, "src")])
+def test_what_is_a_list_in_splunk_is_a_field_of_the_models_name_too(ends: dict[str, Any], many: str) -> None:
+    found = event("splunk", **ends)
+    assert found["fields"] == {many: ["192.0.2.10"], "mitre_technique_id": ["T1114", "T1114.002"]}
+
+
+def test_an_asset_is_a_host_that_elastic_finds_beside_others() -> None:
+    named, plain = event("ecs", client="laptop"), event("ecs")
+    assert (named["host"], named["related"]["hosts"]) == ({"name": "laptop"}, ["laptop"])
+    assert ("host" in plain, "hosts" in plain["related"]) == (False, False)
+
+
 def test_all_but_the_evidence_stands_where_splunk_still_makes_fields_of_it() -> None:
     long = json.dumps({"top_flows": [{"source_file": "x" * 6000, "server": "192.0.2.10", "port": 993}]})
     line = SIEM["splunk"](pl.DataFrame([alert(evidence=long)], schema=ALERTS.schema), ZONE, RULES)

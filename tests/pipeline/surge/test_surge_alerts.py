@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.detections.loader import BUILT_IN, read_rule
-from pipeline.schemas import ANOMALY_SCORES, FLOWS
+from pipeline.schemas import ANOMALY_SCORES, FLOWS, SURGE_SCORES
 from pipeline.surge.alerts import _message, surge_alerts
 from tests.stored_days import stored_site
 from tests.worlds import SEED, TWIN, day
@@ -18,10 +18,18 @@ LAST = day(DAYS - 1)
 
 
 def test_the_seeds_columns_are_of_the_rules_own_direction_and_the_evidence_of_both(tmp_path: Path) -> None:
-    extra = {(SEED, THIEF): 2 * 10**9, (TWIN, THIEF): 9 * 10**9}
+    extra = {(SEED, THIEF): 2 * 10**9, (TWIN, THIEF): 9 * 10**9, (SEED, "10.0.6.1"): 10**9}
     site = stored_site(tmp_path, "rules: {mail_volume_surge: {budget: 300}}\n", DAYS, extra=extra)
     site.storage.write_day(FLOWS, LAST, FLOWS.empty(), inputs={})
-    alert = surge_alerts(site, LAST, "verified").filter(pl.col("client") == THIEF).row(0, named=True)
+    raw = site.storage.read_day(SURGE_SCORES, LAST)
+    others = raw.with_columns(rule_id=pl.lit("another rule"))
+    site.storage.write_day(SURGE_SCORES, LAST, pl.concat([raw, others]), inputs={})
+    found = surge_alerts(site, LAST, "verified")
+    assert found["client"].to_list() == ["10.0.5.1", "10.0.6.1"]
+    told = [json.loads(e)["channels"] for e in found["evidence"]]
+    assert [len(channels) for channels in told] == [1, 1]  # Of its own client and rule.
+    assert told[0][0]["least_volume"] != told[1][0]["least_volume"]
+    alert = found.row(0, named=True)
     scores = site.storage.read_day(ANOMALY_SCORES, LAST).filter(pl.col("client") == THIEF)
     (own,) = scores.filter(pl.col("rule_id") == SEED).to_dicts()
     assert alert["bytes_in"] > 11 * 10**9
@@ -59,6 +67,22 @@ def test_the_sentence_says_by_what_measure_a_case_began_as_its_first_day_may_hav
     assert _message(begun, rule, "verified").endswith(said)
     assert "case" not in _message(
         row | {"verdicts": [verdict | {"campaign": None, "case_day": LAST}]}, rule, "verified"
+    )
+
+
+def test_the_whole_sentence_is_of_the_rarest_channel_and_of_the_worst_severity() -> None:
+    rule = read_rule(BUILT_IN / "mail_volume_surge.yaml", 30)
+    shot = {"rate": 1.0, "limit": 13.0, "channel": "shot", "severity": "high", "explained_by": None, "case_day": LAST}
+    slow = {"rate": 0.1, "limit": 4.0, "channel": "slow", "severity": "low", "explained_by": "INC-7"}
+    verdicts = [shot | {"campaign": None}, slow | {"campaign": 5, "case_day": day(2)}]
+    row = {"client": "pc", "addresses": [f"10.0.0.{n}" for n in range(1, 5)], "bytes": 9 * 10**9, "day": LAST}
+    row |= {"expected": 10.0, "group": "sales", "verdicts": verdicts}
+    row |= {"calibration_days": 9, "calibration_days_present": 5}
+    assert _message(row, rule, "unverified") == (
+        f"pc (10.0.0.1, 10.0.0.2, 10.0.0.3) received 9 GB from email servers on {LAST}, where 10 B was expected (many "
+        "larger days, high); as much or more is expected of 0.1 in 10,000 clients a day. Explained by: INC-7. It is "
+        f"one of 5 clients of sales that alert together. It continues a case that, by what is rare now, began "
+        f"on {day(2)}. The day's data is unverified. Only 5 of 9 past days told how rare it is."
     )
 
 

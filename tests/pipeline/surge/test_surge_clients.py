@@ -64,6 +64,17 @@ def test_unknown_bytes_of_one_address_do_not_hide_those_of_another() -> None:
     assert dict(found.addresses.rows())["pc"] == ["10.0.0.2", "10.0.0.1"]
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "first"), [(9, 5, "10.0.0.1"), (5, 9, "10.0.1.1"), (5, 5, "10.0.0.1"), (None, 0, "10.0.1.1")]
+)
+def test_an_asset_is_where_it_had_most_bytes_on_its_last_day(here: int | None, there: int, first: str) -> None:
+    known = context(entities="address,asset\n10.0.0.1,pc\n10.0.1.1,pc\n10.0.2.1,pc\n")
+    cells: list[Cell] = [(0, "10.0.2.1", 900), (1, "10.0.1.1", there), (1, "10.0.0.1", here)]
+    found = made(cells, known, 1)
+    assert found.addresses.rows() == [("pc", sorted(["10.0.0.1", "10.0.1.1"], key=lambda ip: ip != first))]
+    assert set(found.rows["group"]) == {first.removesuffix("1") + "0/24"}
+
+
 def test_roles_of_the_context_count_before_the_inventory_and_servers_stay_no_clients() -> None:
     entries = (
         InventoryEntry(address="10.0.0.1", category=("vpn",)),
@@ -162,6 +173,16 @@ def test_an_event_explains_the_day_after_of_whom_it_names_where_it_came_late() -
         (day(3), "tab", "export"),
         (day(4), "tab", "export"),
     ]
+
+
+def test_an_address_that_nobody_held_is_of_who_has_it_on_the_day_after() -> None:
+    known = context(
+        entities=f"address,asset,from,to\n10.0.0.1,pc,,{day(1)}\n10.0.0.1,tab,{day(2)},\n",
+        known_events=f"address,cause,from,to\n10.0.0.1,move,{day(1)},{day(2)}\n",
+    )
+    cells: list[Cell] = [(0, "10.0.0.1", 9), (1, "10.0.0.9", 9), (2, "10.0.0.1", 9)]
+    found = made(cells, known, 2).rows.drop_nulls("explained_by")
+    assert found.select("day", "client", "explained_by").rows() == [(day(2), "tab", "move")]
 
 
 def test_an_event_of_a_group_explains_what_the_others_show_and_no_theft() -> None:

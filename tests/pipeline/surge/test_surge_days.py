@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,7 +23,7 @@ from pipeline.schemas import DAILY_TRAFFIC, SURGE_SCORES
 from pipeline.settings import InventoryEntry, load_settings
 from pipeline.site import open_site
 from pipeline.surge.clients import client_days
-from pipeline.surge.days import scores
+from pipeline.surge.days import fit_days, of_rule, remembering, scores, verdict_inputs
 from pipeline.trials.cases import failed_cases
 from tests.pipeline.context.test_context_model import context
 from tests.stored_days import stored_site
@@ -153,3 +155,39 @@ def test_a_rule_scores_a_day_alike_whether_another_rule_looks_further_back_or_no
     beside = scored()
     assert (alone.height, beside.height) == (8, 16)
     assert beside.filter(pl.col("rule_id") == ID).equals(alone)
+
+
+def test_a_rule_looks_back_its_window_and_the_ten_days_that_are_judged_together() -> None:
+    days = [DAY - dt.timedelta(days=n) for n in (41, 40, 1, 0)]
+    assert of_rule(days, rule(), DAY) == days[1:]
+    assert of_rule(days, rule(lookback_days=31), DAY) == days
+
+
+def storing(*days: dt.date) -> Any:
+    """A site of two days before DAY that keeps daily traffic, or scores, of the given days."""
+    kept = SimpleNamespace(fingerprint="made")
+    storage = SimpleNamespace(has=lambda _, d: d in days, record=lambda _, d: kept if d in days else None)
+    settings = SimpleNamespace(start_date=DAY - dt.timedelta(days=2))
+    return SimpleNamespace(storage=storage, settings=settings, surge_days=56, rules_of=lambda _: (rule(),))
+
+
+def test_stored_days_that_are_not_unverified_are_fit_and_the_day_itself_always_is() -> None:
+    before, eve = (DAY - dt.timedelta(days=n) for n in (2, 1))
+    asked: list[dt.date] = []
+
+    def quality(_: Any, d: dt.date) -> str:
+        asked.append(d)
+        return {before: "partial", eve: "unverified"}.get(d, "unverified")
+
+    quality_of = remembering(quality)
+    assert fit_days(storing(before, eve, DAY), DAY, 40, quality_of) == [before, DAY]
+    assert fit_days(storing(before), DAY, 40, quality_of) == [before, DAY]
+    assert fit_days(storing(eve), DAY, 40, quality_of) == [DAY]
+    assert sorted(asked) == [before, eve]
+
+
+def test_a_verdict_is_made_from_the_scores_that_are_there_and_from_no_surge_without_its_rule() -> None:
+    eve, site = DAY - dt.timedelta(days=1), storing(DAY - dt.timedelta(days=1))
+    assert set(verdict_inputs(site, DAY)) == {f"surge_scores/{eve}", "surge_rules", "surge_stage"}
+    site.rules_of = lambda _: ()
+    assert verdict_inputs(site, DAY) == {}

@@ -136,15 +136,16 @@ def test_an_asset_is_explained_by_what_it_was_judged_as_and_by_its_addresses(tmp
         encoding="utf-8",
     )
     moved = day(DAYS - 3)  # Until then it had another address, and another host the one it has.
-    leases = [("10.0.0.1", "laptop", "", moved), ("10.0.0.2", "printer", "", moved), ("10.0.0.2", "laptop", moved, "")]
+    name, other_form = "b\u00fcro", "bu\u0308ro"
+    leases = [("10.0.0.1", name, "", moved), ("10.0.0.2", "printer", "", moved), ("10.0.0.2", other_form, moved, "")]
     text = "".join(",".join(map(str, row)) + "\n" for row in leases)
     (tmp_path / "leases.csv").write_text("address,asset,valid_from,valid_to\n" + text, encoding="utf-8")
     site = open_site(tmp_path)
     run(site)
-    found = {e.rule.id: e for e in explain(site, "laptop", LAST, site.rules)}
+    found = {e.rule.id: e for e in explain(site, other_form, LAST, site.rules)}
     assert found[SEED].client == "10.0.0.2"
     surge = found["mail_volume_surge"]
-    assert (surge.client, surge.value) == ("laptop", found[SEED].value)
+    assert (surge.client, surge.value) == (name, found[SEED].value)
     assert surge.compared["addresses"] == ["10.0.0.2"]
     assert surge.past[:-1] == tuple(
         (d, usual(n)[f"10.0.0.{1 + (d >= moved)}"]) for n, d in enumerate(map(day, range(13)))

@@ -264,3 +264,28 @@ def test_guesses_that_are_far_off_cost_time_and_change_no_volume(monkeypatch: py
         monkeypatch.setattr(Calibration, "_guessed", lambda _, rows, *__, at=guess: rows["expected"] * 0 + at)
         assert calibration.reach(today, "shot", 2_000.0).equals(found)
         assert calibration.least_volume(robbed, "shot", 2_000.0).to_list() == found["least"].to_list()
+
+
+def test_the_channel_that_alerts_first_binds_and_of_equals_the_first() -> None:
+    shot = {"a": 50, "b": 20, "d": 9} | {f"e{i}": i for i in range(500)}
+    slow = {"a": 30, "b": 40, "d": 9} | {f"e{i}": i for i in range(500)}
+    least = {"shot": shot, "slow": slow, "new": {"c": 7}}
+    clients = sorted({*shot, *slow, "c", "f"})
+    today = pl.DataFrame({"day": [DAY] * len(clients), "client": clients, "bytes": [35] * len(clients)})
+
+    class Known:
+        with_company = staticmethod(lambda rows: rows)
+        unjudged = staticmethod(lambda _: pl.lit(None, pl.String))
+        reach = staticmethod(lambda _, c, __: pl.DataFrame({"client": [*least[c]], "least": [*least[c].values()]}))
+
+    found = {r["client"]: r for r in surge_power(today, SURGE, DAY, Known()).iter_rows(named=True)}  # type: ignore[arg-type]
+    told = {c: (r["least"], r["extra"], r["bound_by"], r["reason"]) for c, r in found.items()}
+    assert [told[c] for c in "abcd"] == [
+        (30, 0, "slow", None),
+        (20, 0, "shot", None),
+        (7, 0, "new", None),
+        (9, 0, "shot", None),
+    ]
+    assert told["f"] == (None, None, None, "budget_too_small")
+    assert {told[f"e{i}"][2] for i in range(500)} == {"shot"}
+    assert told["e40"][:2] == (40, 5)
