@@ -1,11 +1,12 @@
 """What makes runs cheap in tests: libraries that do the same over and over do it once a process here.
 
 Dagster makes an engine for every event that it stores and opens the database anew, and reads all its migrations for
-each new one; here each database is opened once a test, and a new one is a copy of an empty one. Great Expectations
-names each number that it works out by a digest of JSON, some thousand times a day of data; here a text of the same
-does. The small worlds of the tests are alike, and so are the questions put to Great Expectations, a quarter of the CPU
-of a run: it is asked each of them once, and judges anew whatever differs in a suite, a limit or a value. What is
-changed for all tests without a library is in `tests.conftest`.
+each new one; here each database is opened once a test, and a new one is a copy of an empty one. It also starts four
+processes a run that show on the terminal what goes to its log; here it does not. Great Expectations names each number
+that it works out by a digest of JSON, some thousand times a day of data; here a text of the same does. The small worlds
+of the tests are alike, and so are the questions put to it, a quarter of the CPU of a run: it is asked each of them
+once, and judges anew whatever differs in a suite, a limit or a value. What is changed for all tests without a library
+is in `tests.conftest`.
 """
 
 import os
@@ -13,7 +14,7 @@ import re
 import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +34,8 @@ def begin() -> None:
         maker.create_engine = _once(maker.create_engine)
     if migrations := sys.modules.get("alembic.script"):
         migrations.ScriptDirectory.from_config = cache(migrations.ScriptDirectory.from_config)
+    if mirrors := sys.modules.get("dagster._core.execution.compute_logs"):
+        mirrors.tail_to_stream = lambda *_: nullcontext()
     if _MAKERS[0] in sys.modules:
         _make_empty()
     if judging := sys.modules.get("data_quality.checks"):
