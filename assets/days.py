@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, cast
 
 import dagster as dg
@@ -34,6 +35,7 @@ from pipeline.errors import NilometerError
 from pipeline.intake.landing import Landing, LandingReport
 from pipeline.locks import site_lock
 from pipeline.schemas import ALERTS, Table
+from pipeline.settings import ScheduleSettings
 from pipeline.site import Site
 from pipeline.storage import DAMAGE, DayRecord
 from pipeline.stored.now import check_days
@@ -273,13 +275,16 @@ def surge_scores(site: Site) -> list[str]:
     return ["surge_scores"] if site.rules_of("surge") else []
 
 
-def _in_time(site: Site) -> dg.FreshnessPolicy:
-    """Overdue where nothing was made between the hour of the daily schedule and FRESH_HOURS later."""
-    when = site.settings.schedule
+@lru_cache(maxsize=8)
+def _in_time(when: ScheduleSettings, timezone: str) -> dg.FreshnessPolicy:
+    """Overdue where nothing was made between the hour of the daily schedule and FRESH_HOURS later.
+
+    Made once: Dagster goes over a thousand of its hours to see that none follows sooner.
+    """
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"{when.minute} {(when.hour + FRESH_HOURS) % 24} * * *",
         lower_bound_delta=dt.timedelta(hours=FRESH_HOURS),
-        timezone=site.settings.timezone,
+        timezone=timezone,
     )
 
 
@@ -330,5 +335,5 @@ def chain_asset(
         check_specs=list(checks),
         pool=POOL,
         retry_policy=retry,
-        freshness_policy=_in_time(site) if fresh else None,
+        freshness_policy=_in_time(site.settings.schedule, site.settings.timezone) if fresh else None,
     )

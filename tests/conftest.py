@@ -2,22 +2,19 @@
 
 Python looks for cycles as seldom as in the command itself, which saves a fourteenth of the time of all tests. Nothing
 waits for the disk: a file is flushed against the loss of power, which no test plays, and what a killed process has
-written stays without it. A run of two days on a busy machine takes a third of the time so. Dagster makes an engine for
-every event that it stores and opens the database anew, and reads all its migrations for each new one, which is a third
-of the CPU of a run; here each database is opened once a test, and migrations are read once. Great Expectations names
-each number that it works out by a digest of JSON, some thousand times a day of data; here a text of the same does.
+written stays without it. A run of two days on a busy machine takes a third of the time so. What is done once where
+libraries would do it over and over is in `tests.quickly`.
 """
 
 import gc
 import os
 import sqlite3
-import sys
-from functools import cache
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 
 from assets.command import COLLECT_AFTER
+from tests import quickly
 from tests.examples import examples
 
 gc.set_threshold(*COLLECT_AFTER)
@@ -36,6 +33,7 @@ _connect = sqlite3.dbapi2.connect
 
 
 def _connect_without_flushing(*words: Any, **named: Any) -> sqlite3.Connection:
+    quickly.lay_empty(words[0] if words else None)
     connection = _connect(*words, **named)
     connection.execute("PRAGMA synchronous=OFF")
     return connection
@@ -44,40 +42,10 @@ def _connect_without_flushing(*words: Any, **named: Any) -> sqlite3.Connection:
 os.fsync = lambda _: None
 sqlite3.dbapi2.connect = _connect_without_flushing
 
-_STORAGE = "dagster._core.storage"
-_MAKERS = (f"{_STORAGE}.event_log.sqlite.sqlite_event_log", f"{_STORAGE}.runs.sqlite.sqlite_run_storage")
-_engines: dict[tuple[str, tuple[Any, ...]], Any] = {}
-
 
 def pytest_collection_finish() -> None:
-    """Where a test works with Dagster, which takes seconds to import, it has been imported by now."""
-    for maker in filter(None, map(sys.modules.get, _MAKERS)):
-        maker.create_engine = _once(maker.create_engine)
-    if migrations := sys.modules.get("alembic.script"):
-        migrations.ScriptDirectory.from_config = cache(migrations.ScriptDirectory.from_config)
+    quickly.begin()
 
 
 def pytest_runtest_teardown() -> None:
-    """What a test has opened is closed with it; the first one that needs the library of the checks has imported it."""
-    if named := sys.modules.get("great_expectations.core.id_dict"):
-        named.IDDict.to_id = _text
-    while _engines:
-        _engines.popitem()[1].pool.dispose()
-
-
-def _text(named: dict[str, Any], id_keys: Any = None, id_ignore_keys: Any = None) -> str | tuple[()]:
-    """What stands for the content of a dict."""
-    left_out = named._id_ignore_keys if id_ignore_keys is None else id_ignore_keys  # type: ignore[attr-defined]
-    told = [(key, named[key]) for key in sorted(named if id_keys is None else id_keys) if key not in left_out]
-    return repr(told) if told else ()
-
-
-def _once(make: Any) -> Any:
-    def made(url: str, poolclass: Any, connect_args: dict[str, Any] | None = None) -> Any:
-        key = url, tuple((connect_args or {}).items())
-        if key not in _engines:
-            _engines[key] = make(url, connect_args=connect_args or {})
-            _engines[key].dispose = lambda: None
-        return _engines[key]
-
-    return made
+    quickly.end_test()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from assets import runner
@@ -17,12 +18,15 @@ from assets.build import build_defs
 from assets.days import RANGE_END, RANGE_START
 from assets.processes.instances import open_instance
 from pipeline import storage
-from pipeline.site import PROJECT, Site
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
+from pipeline.site import PROJECT, Site, open_site
+from tests.assets.conftest import SPELL
 from tests.worlds import day, log_path, make_site
 
 COUNT = 3
 DAYS = [day(n) for n in range(COUNT)]
 ORDERS = 1
+CHAIN = (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS)
 
 
 def stored(site: Site) -> dict[str, bytes]:
@@ -80,6 +84,18 @@ def test_single_days_in_any_order_end_in_the_bytes_of_one_range(tmp_path: Path, 
             runner.run_days(site, [each])
         runner.run_stale(site)
         assert stored(site) == expected, order
+
+
+def test_one_asked_day_of_an_empty_site_has_the_verdict_of_a_full_run(spell: Path, tmp_path: Path) -> None:
+    full, single = open_site(spell), make_site(tmp_path / "single", SPELL)
+    last = day(SPELL - 1)
+    assert runner.run_days(single, [last]).good
+    for table in CHAIN:
+        assert full.storage.read_day(table, last).equals(single.storage.read_day(table, last)), table.name
+    alerts = single.storage.read_day(ALERTS, last)
+    assert alerts.filter(pl.col("src_ip").is_not_null())["client"].to_list() == ["10.0.0.2"]
+    assert single.storage.days("daily_traffic") == [day(n) for n in range(SPELL)]
+    assert single.storage.days("alerts") == [last]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import polars as pl
 import pytest
 
 from pipeline.sources.forms import FORMS
@@ -209,7 +210,10 @@ def every(record: dict[str, Any], value: Any) -> dict[str, Any]:
 
 
 def bytes_in(name: str, *records: dict[str, Any]) -> list[int | None]:
-    rows = read(name, *(json.dumps(record) for record in records)).rows
+    return bytes_of(read(name, *(json.dumps(record) for record in records)).rows)
+
+
+def bytes_of(rows: pl.DataFrame) -> list[int | None]:
     layers = [f"{layer}_bytes_in" for layer in ("ip", "payload", "other")]
     return [next((row[c] for c in layers if row[c] is not None), None) for row in rows.to_dicts()]
 
@@ -294,7 +298,7 @@ def test_a_counter_that_is_absent_is_unknown_and_not_zero(name: str, nothing: An
     record, path = RECORDS[name]
     parsed = read(name, json.dumps(changed(record, path, nothing)))
     assert not parsed.account.quarantined
-    assert bytes_in(name, changed(record, path, nothing)) in ([None], [])
+    assert bytes_of(parsed.rows) in ([None], [])
 
 
 TOTALS: dict[str, tuple[dict[str, Any], str, dict[str, int]]] = {
