@@ -166,6 +166,29 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     return found
 
 
+def another_form(lines: list[str], wanted: str) -> str | None:
+    """The encoding of a format that lines show which stand in a file of that format otherwise than those before them.
+
+    None where nothing shows one.
+    """
+    text = "".join(f"{line}\n" for line in lines).encode("utf-8", errors="surrogatepass")
+    try:
+        found = detect(text, wanted, "")
+    except SourceError:
+        return None
+    return found if found is not None and (SIGN in found or _marked(text, found)) else None
+
+
+def inner_of(encoding: str) -> str:
+    """The encoding of the records within all envelopes."""
+    return encoding.partition(SIGN)[0]
+
+
+def is_table(encoding: str) -> bool:
+    """Whether lines lie in the cells of a table that was exported."""
+    return f"{SIGN}{csv_envelope.MARK}" in encoding
+
+
 def _otherwise(text: bytes, wanted: str, name: str) -> str | None:
     """The encoding of content that shows none at its very beginning, as `detect` tells it."""
     if holds_nothing(text):

@@ -17,8 +17,8 @@ import polars as pl
 from pipeline.addresses import canonical_address
 from pipeline.counting.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES
+from pipeline.sources import strays, zeek_paths
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources import zeek_paths
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, parted, rejects_frame
 from pipeline.sources.glances import glance
 from pipeline.sources.texts.numbered import Lines, cut_lines, text_lines
@@ -316,17 +316,17 @@ class ZeekTsvReader:
         account, rejects = Account(), []
         frame = frame.with_columns(pl.col("raw").str.strip_suffix("\r"))
         account.comments = frame.filter(pl.col("raw").str.strip_chars() == "").height
-        frame = frame.filter(pl.col("raw").str.strip_chars() != "")
+        whole = frame = frame.filter(pl.col("raw").str.strip_chars() != "")
         frame, bare = self._until_guessed(frame)
         rejects.append(_reject(bare, "no_header", "data before any #fields line"))
         if self._fields is None:
-            return self._finish(frame, rejects, account)
+            return _with_strays(self._finish(frame, rejects, account), whole)
         frame, bad = self._split(frame, unterminated)
         rejects += bad
         names = self._names()
         columns = [pl.col("parts").list.get(i, null_on_oob=True).alias(n) for i, n in names.items()]
         typed, unreadable = zeek.read_text(frame.select("source_line", "raw", *columns), self._options, self._marks)
-        return self._finish(typed, [*rejects, unreadable], account)
+        return _with_strays(self._finish(typed, [*rejects, unreadable], account), whole)
 
     def _until_guessed(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Without a header: (the lines from the first whose columns can be told, those before it)."""
@@ -396,6 +396,11 @@ class ZeekTsvReader:
             account.flows, account.others = kept.height, others.height
             account.warnings.update(zeek.odd_flows(kept))
         return parsed
+
+
+def _with_strays(parsed: Parsed, lines: pl.DataFrame) -> Parsed:
+    parsed.strays = strays.among_broken(lines, parsed.rejects, json=False)
+    return parsed
 
 
 def _micros(seconds: pl.Expr) -> pl.Expr:
