@@ -324,6 +324,9 @@ class RecordReader(JsonReader):
         fields, flows, stray = self._sifted(fields, account)
         text, extras = oriented(fields.filter(flows), self._form, self._options)
         typed, unreadable = conn.read_text(text, self._options)
+        if self._kinds and unreadable.height:  # What was set aside is nothing by name.
+            aside = fields.filter(flows & fields["source_line"].is_in(unreadable["source_line"].implode()))
+            account.warnings -= Counter(aside.select(**self._kinds).row(0, named=True))
         for frame in (broken, unreadable):
             account.quarantined.update(frame["reason"].to_list())
         parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]), strays=stray)
