@@ -17,7 +17,7 @@ from pipeline.sources.formats.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
-from pipeline.sources.texts.quoting import tidied
+from pipeline.sources.texts.quoting import ABOVE_HEADER, tidied
 from pipeline.sources.watch import Watch
 from pipeline.sources.wrappings import csv_envelope
 from pipeline.sources.wrappings.documents import beginning, holds_nothing, tabled
@@ -107,8 +107,10 @@ _CUT_RECORD = re.compile(rb"\A[^\n{][^\n]*\}[ \t]*\r?\n(?=\s*\{)")
 """The end of a record whose beginning went with the older half of a log that was rotated by its size."""
 _WIDEST = 1 << 16
 _BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
-_TOLD = re.compile(rb'\A\s*"?sep=[^\w"]"?\r?\n')
-"""A first line that only tells a spreadsheet what parts the cells."""
+_ABOVE = re.compile(rb"\A\s*(?:(?:" + ABOVE_HEADER.encode() + rb")\s*?\r?\n)+")
+"""First lines that may stand above the header of a table."""
+_NULS = re.compile(rb"\A\0+(?=[\s -~])")
+"""What a machine that lost its power leaves before the first line that it writes again."""
 _BURIED_IN = 2
 """Lines of which every object is looked at."""
 _EVER = 1 << 62
@@ -137,14 +139,14 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     Raises:
         SourceError: the content is of no known format, or not of the one that was asked for.
     """
-    head = _TOLD.sub(b"", head)
+    refuse_kind(head, name)
+    head = _ABOVE.sub(b"", _NULS.sub(b"", head))
     text = head.lstrip()
     if not text or (wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text)):
         return None
     if wanted in ("auto", "nfdump") and _NFDUMP_NOTHING.match(text):
         return None
     head = _BLANK_LINES.sub(b"", head)
-    refuse_kind(head, name)
     if begins_as_json(text) and (rows := tabled(text, _LOOKED_INTO)):
         head = text = "".join(f"{row}\n" for row in rows).encode("utf-8", errors="surrogatepass")
     above = f"{header}\n".encode() if header else b""
