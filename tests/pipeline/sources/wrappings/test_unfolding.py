@@ -119,7 +119,7 @@ def test_what_is_no_log_is_named(head: bytes, said: str, wanted: str) -> None:
 
 @pytest.mark.parametrize("wanted", ["auto", "zeek"])
 def test_a_file_of_nuls_alone_is_no_empty_log(wanted: str) -> None:
-    with pytest.raises(SourceError, match="^x: holds nothing but NULs.*whole copy"):
+    with pytest.raises(SourceError, match=r"^x: holds nothing but NULs.*whole copy"):
         detect(b"\0" * 4_096, wanted, "x")
     assert detect(b"", wanted, "x") is None
 
