@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
+
 from pipeline.sources import strays
 from pipeline.sources.base import Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions, merge
 
 WARNING = "another_form"
 """The name of records that were read so."""
-_WAYS = 3
+_ENCODED = "encoded"
+_BASE64 = r'"data"\s*:\s*"[A-Za-z0-9+/]{100,}={0,2}"'
+"""What messages of queues hold records in; only a file that is such messages from its beginning is unfolded."""
+_WAYS = 4
 """How many ways are looked for among the lines of a block."""
 _LOOKED_AT = 50
 """How many of those lines are looked at, all over the block."""
@@ -63,20 +68,30 @@ class ChangingReader:
         for _ in range(_WAYS):
             if (lines := parsed.strays) is None:
                 break
-            encoding = self._told(lines["raw"].gather_every(max(1, lines.height // _LOOKED_AT)).to_list())
-            if encoding is None or encoding in tried:
+            if (encoding := self._told(lines["raw"], tried)) is None:
                 break
             tried.add(encoding)
             data = "\n".join(lines["raw"].to_list()) + ("" if unterminated else "\n")
             block = Block(data.encode("utf-8", errors="surrogatepass"), 1, lines.height, unterminated)
             parsed = strays.replaced(parsed, lines, self._read_with(encoding, block))
+        if parsed.strays is not None and not parsed.account.warnings[_ENCODED]:
+            left = parsed.strays.filter(pl.col("reason").is_null())["raw"]
+            if encoded := int(left.str.contains(_BASE64).sum()):
+                parsed.account.warnings[_ENCODED] = encoded
         parsed.strays = None
         return parsed
 
-    def _told(self, lines: list[str]) -> str | None:
+    def _told(self, lines: pl.Series, tried: set[str]) -> str | None:
+        """An encoding that some of the lines show and that was not tried yet."""
         from pipeline.sources import registry  # noqa: PLC0415 - loads every format
 
-        return registry.another_form(lines, registry.format_of(self._encoding))
+        wanted, objects = registry.format_of(self._encoding), lines.str.starts_with("{")
+        for part in (lines.filter(objects), lines.filter(~objects)):
+            some = part.gather_every(max(1, len(part) // _LOOKED_AT)).to_list()
+            found = registry.another_form(some, wanted) if some else None
+            if found is not None and found not in tried:
+                return found
+        return None
 
     def _read_with(self, encoding: str, block: Block) -> Parsed:
         """Lines as another encoding; what they leave open is given up, as more of it may stand anywhere."""

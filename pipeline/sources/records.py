@@ -263,9 +263,9 @@ class RecordReader(JsonReader):
         else:
             found = self._decoder.decode(lines, reason)
             pieces = [self._judged(found)]
-            pieces[0].strays = strays.together(
-                pieces[0].strays, strays.among_broken(lines, found.broken, json=self._form.json)
-            )
+            if not getattr(self._decoder, "beyond", 0):  # Else records have other numbers than lines.
+                broken = strays.among_broken(lines, found.broken, json=self._form.json)
+                pieces[0].strays = strays.together(pieces[0].strays, broken)
         return merge([Parsed(account=account), *pieces])
 
     def _judged(self, found: Decoded) -> Parsed:
@@ -380,7 +380,7 @@ class RecordReader(JsonReader):
         account.warnings += Counter()  # Without the kinds that there were none of.
         if "raw" in fields.columns:
             account.warnings.update(foreign.told(self._form, fields["raw"].filter(~flows)))
-        return fields, flows, strays.among_ignored(decoded, flows, json=self._form.json)
+        return fields, flows, strays.among_ignored(decoded, fields, flows, json=self._form.json)
 
     def _derived(self, fields: pl.DataFrame) -> pl.DataFrame:
         return complete(fields if self._form.derive is None else self._form.derive(fields))

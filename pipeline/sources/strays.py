@@ -11,25 +11,39 @@ import polars as pl
 from pipeline.sources.base import REJECTS, STRAYS, Account, Parsed
 from pipeline.sources.columns import TIMES
 
+_OBJECT = '{"'
+"""How an object begins as shippers write it."""
 _SAYS_NOTHING = {*TIMES, "system", "source_line", "raw", "odd", "beside"}
 """What the envelope of any shipper may tell: when and where, and nothing of a flow."""
-_NO_RECORDS = ("bad_json", "bad_line", "too_few_fields", "too_many_fields", "no_header", "incomplete_last_line")
+_NO_RECORDS = (
+    *("bad_json", "bad_line", "missing_fields", "too_few_fields", "too_many_fields", "no_header"),
+    "incomplete_last_line",
+)
 """Reasons of lines that are none of their file's records as they stand."""
 
 
-def among_ignored(fields: pl.DataFrame, flows: pl.Series, *, json: bool) -> pl.DataFrame | None:
+def among_ignored(decoded: pl.DataFrame, fields: pl.DataFrame, flows: pl.Series, *, json: bool) -> pl.DataFrame | None:
     """Of decoded records those that are no flows, and in which nothing was found of what the format asks for.
 
-    Of formats whose records are no objects, those that are.
+    Where there are none such, those without ends: decoders may say something of any record. Of formats whose records
+    are no objects, those that hold one.
+
+    Args:
+        decoded: the records as their lines told them.
+        fields: with all that follows from it.
+        flows: which of them are flows.
+        json: whether records are objects.
     """
-    if "raw" not in fields.columns or fields.height != len(flows):
+    if "raw" not in decoded.columns or decoded.height != fields.height:
         return None
-    names = [n for n in fields.columns if n not in _SAYS_NOTHING]
-    ignored = fields.filter(~flows)
-    if ignored.is_empty() or not names:
-        return None
-    silent = pl.all_horizontal(pl.col(n).is_null() for n in names) if json else pl.col("raw").str.starts_with("{")
-    found = ignored.filter(silent, pl.col("raw").is_not_null())
+    wanted = ~flows & decoded["raw"].is_not_null()
+    if json:
+        ignored = decoded.filter(wanted & fields["src"].is_null() & fields["dest"].is_null())
+        names = [n for n in decoded.columns if n not in _SAYS_NOTHING]
+        silent = ignored.filter(pl.all_horizontal(pl.col(n).is_null() for n in names))
+        found = silent if silent.height else ignored
+    else:
+        found = decoded.filter(wanted).filter(pl.col("raw").str.contains(_OBJECT, literal=True))
     return found.select("source_line", "raw", reason=pl.lit(None, pl.String)) if found.height else None
 
 
@@ -39,13 +53,13 @@ def among_broken(lines: pl.DataFrame, broken: pl.DataFrame, *, json: bool) -> pl
     Args:
         lines: all of them.
         broken: the ones that were set aside (REJECTS).
-        json: whether records are objects; of other formats only objects may be theirs in another envelope.
+        json: whether records are objects; of other formats only what holds one may be theirs in another envelope.
     """
     if broken.is_empty():
         return None
     reasons = broken.filter(pl.col("reason").is_in(_NO_RECORDS)).select("source_line", "reason")
     found = lines.select("source_line", "raw").join(reasons, on="source_line", maintain_order="left")
-    found = found if json else found.filter(pl.col("raw").str.starts_with("{"))
+    found = found if json else found.filter(pl.col("raw").str.contains(_OBJECT, literal=True))
     return found if found.height else None
 
 
@@ -56,28 +70,47 @@ def together(*parts: pl.DataFrame | None) -> pl.DataFrame | None:
 
 
 def replaced(parsed: Parsed, strays: pl.DataFrame, more: Parsed) -> Parsed:
-    """The result of a block with some of its lines read otherwise.
+    """The result of a block with some of its lines read otherwise; what says nothing there either stays as it was.
 
     Args:
         parsed: of the whole block.
         strays: the lines (STRAYS).
         more: what they are as lines 1, 2 and so on.
     """
-    numbers, reasons = strays["source_line"], strays["reason"].drop_nulls()
-    account = Account(lines=-strays.height, ignored=-strays["reason"].null_count())
-    account.quarantined.subtract(reasons.to_list())
-    for part in (parsed.account, more.account):
-        account.add(part)
-    account.quarantined += type(account.quarantined)()  # Without the reasons that none is left of.
-    gone = pl.col("source_line").is_in(numbers.implode()) & pl.col("reason").is_in(reasons.implode())
+    numbers, left = strays["source_line"], pl.DataFrame(schema=STRAYS) if more.strays is None else more.strays
+    again = strays.filter(numbers.is_in(numbers.gather(left["source_line"] - 1).implode()))
+    account, rejects = Account(), pl.concat([_without(parsed.rejects, strays), _kept(parsed.rejects, again)])
+    account.add(parsed.account)
+    account.add(more.account)
+    for some in (strays, left):
+        _discount(account, some)
+    _discount(account, again, by=1)
+    told = _numbered(_without(more.rejects, left), numbers)
     return Parsed(
         rows=pl.concat([parsed.rows, _numbered(more.rows, numbers)]).sort("source_line", maintain_order=True),
-        rejects=pl.concat([parsed.rejects.filter(~gone), _numbered(more.rejects, numbers)]).select(REJECTS.names()),
+        rejects=pl.concat([rejects, told]).select(REJECTS.names()).sort("source_line", maintain_order=True),
         others=together(parsed.others, more.others),
         span=_span(parsed, more),
         account=account,
-        strays=None if more.strays is None else _numbered(more.strays, numbers).select(STRAYS.names()),
+        strays=again if again.height else None,
     )
+
+
+def _discount(account: Account, strays: pl.DataFrame, by: int = -1) -> None:
+    """Take the lines out of an account, or into it."""
+    account.lines += by * strays.height
+    account.ignored += by * strays["reason"].null_count()
+    for reason in strays["reason"].drop_nulls().to_list():
+        account.quarantined[reason] += by
+    account.quarantined = +account.quarantined  # Without the reasons that none is left of.
+
+
+def _kept(rejects: pl.DataFrame, strays: pl.DataFrame) -> pl.DataFrame:
+    return rejects.join(strays, on=["source_line", "reason"], how="semi", maintain_order="left")
+
+
+def _without(rejects: pl.DataFrame, strays: pl.DataFrame) -> pl.DataFrame:
+    return rejects.join(strays, on=["source_line", "reason"], how="anti", maintain_order="left")
 
 
 def _numbered(frame: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
