@@ -181,6 +181,8 @@ class Parsed:
     account: Account = field(default_factory=Account)
     strays: pl.DataFrame | None = None
     """Lines among those ignored or set aside that may be records in another envelope (STRAYS)."""
+    ignored: pl.Series | None = None
+    """Some of the lines that were ignored."""
 
 
 @dataclass(frozen=True)
@@ -267,6 +269,8 @@ def merge(parts: list[Parsed]) -> Parsed:
         whole.others = pl.concat(others)
     if strays := [p.strays for p in parts if p.strays is not None]:
         whole.strays = pl.concat(strays)
+    if ignored := [p.ignored for p in parts if p.ignored is not None]:
+        whole.ignored = pl.concat(ignored)
     spans = [p.span for p in parts if p.span]
     whole.span = (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else None
     for part in parts:

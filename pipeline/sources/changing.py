@@ -7,12 +7,14 @@ in `registry`, which is loaded only where there are such lines.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import polars as pl
 
 from pipeline.sources import strays
 from pipeline.sources.base import Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions, merge
+from pipeline.sources.foreign import WARNING as LINES_OF
 
 WARNING = "another_form"
 """The name of records that were read so."""
@@ -78,8 +80,17 @@ class ChangingReader:
             left = parsed.strays.filter(pl.col("reason").is_null())["raw"]
             if encoded := int(left.str.contains(_BASE64).sum()):
                 parsed.account.warnings[_ENCODED] = encoded
-        parsed.strays = None
+        if parsed.account.ignored and parsed.ignored is not None:
+            self._warn(parsed.account.warnings, parsed.ignored.to_list())
+        parsed.strays = parsed.ignored = None
         return parsed
+
+    def _warn(self, warnings: Counter[str], ignored: list[str]) -> None:
+        """Count by name the ignored lines that are flows of another format, where the reader did not do so itself."""
+        from pipeline.sources import registry  # noqa: PLC0415 - loads every format
+
+        found = registry.other_formats(ignored, self._encoding)
+        warnings.update({n: c for f, c in found.items() if (n := f"{LINES_OF}{f}") not in warnings})
 
     def _told(self, lines: pl.Series, tried: set[str]) -> str | None:
         """An encoding that some of the lines show and that was not tried yet."""

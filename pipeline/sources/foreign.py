@@ -42,7 +42,6 @@ def told(form: Form, ignored: pl.Series) -> dict[str, int]:
     for line in ignored.head(_LOOKED_AT).drop_nulls().to_list():
         text = line.encode(errors="replace")
         if text.startswith(b"{"):
-            text = text.replace(b'\\"', b'"')  # A record may lie in the text of a shipper's object.
             named = [n for n, patterns in _PATTERNS.items() if all(p.search(text) for p in patterns)]
             found.update(f"{WARNING}{n}" for n in named if form.format not in named)
         elif form.ends_lines and form.marks.search(text) is None:

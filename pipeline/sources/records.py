@@ -321,7 +321,7 @@ class RecordReader(JsonReader):
         schema = fields.schema
         told = [c for c in columns.TIMES if schema.get(c) == pl.String]
         fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
-        fields, flows, stray = self._sifted(fields, account)
+        fields, flows, left = self._sifted(fields, account)
         text, extras = oriented(fields.filter(flows), self._form, self._options)
         typed, unreadable = conn.read_text(text, self._options)
         if self._kinds and unreadable.height:  # What was set aside is nothing by name.
@@ -329,7 +329,7 @@ class RecordReader(JsonReader):
             account.warnings -= Counter(aside.select(**self._kinds).row(0, named=True))
         for frame in (broken, unreadable):
             account.quarantined.update(frame["reason"].to_list())
-        parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]), strays=stray)
+        parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]), **left)
         self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         return parsed
 
@@ -344,10 +344,10 @@ class RecordReader(JsonReader):
         """
         counted = replace(account, warnings=account.warnings.copy(), quarantined=account.quarantined.copy())
         odd = fields["odd"] if "odd" in fields.columns else None
-        fields, flows, stray = self._sifted(fields, counted)
+        fields, flows, left = self._sifted(fields, counted)
         if (doubted := conn.doubtful(fields, flows, odd, self._options)) is not None:
             return doubted
-        parsed = Parsed(account=counted, strays=stray)
+        parsed = Parsed(account=counted, **left)
         watch, mail = self._options.watch, pl.Series(MAIL_PORTS, dtype=pl.Int64).implode()
         told = watch.is_watched("src") | watch.is_watched("dest")
         told |= pl.col("src_port").is_in(mail).fill_null(False) | pl.col("dest_port").is_in(mail).fill_null(False)
@@ -371,8 +371,8 @@ class RecordReader(JsonReader):
         text = [c for c in columns.TIMES if schema[c] == pl.String]
         return chosen.with_columns(columns.told_time(chosen, c, zone).alias(c) for c in text)
 
-    def _sifted(self, decoded: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame | None]:
-        """(all fields that the rest asks for, which records are flows, strays); all others are counted."""
+    def _sifted(self, decoded: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series, dict[str, Any]]:
+        """(all fields that the rest asks for, which records are flows, what else `Parsed` tells of the others)."""
         fields = self._derived(decoded)
         flows = fields.select(self._flows)["flows"]
         account.ignored += fields.height - int(flows.sum())
@@ -380,7 +380,8 @@ class RecordReader(JsonReader):
         account.warnings += Counter()  # Without the kinds that there were none of.
         if "raw" in fields.columns:
             account.warnings.update(foreign.told(self._form, fields["raw"].filter(~flows)))
-        return fields, flows, strays.among_ignored(decoded, fields, flows, json=self._form.json)
+        stray = strays.among_ignored(decoded, fields, flows, json=self._form.json)
+        return fields, flows, {"strays": stray, "ignored": strays.some_ignored(fields, flows)}
 
     def _derived(self, fields: pl.DataFrame) -> pl.DataFrame:
         return complete(fields if self._form.derive is None else self._form.derive(fields))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from functools import partial
 
 from pipeline.errors import Location, SourceError
@@ -179,6 +180,22 @@ def another_form(lines: list[str], wanted: str) -> str | None:
     except SourceError:
         return None
     return found if found is not None and (SIGN in found or _marked(text, found)) else None
+
+
+def other_formats(lines: list[str], encoding: str) -> Counter[str]:
+    """How many lines that the reader of an encoding ignores are flows of other formats, by format."""
+    found, own = Counter[str](), inner_of(encoding)
+    for line in lines:
+        data = f"{line}\n".encode("utf-8", errors="surrogatepass")
+        if _marked(data, own):
+            continue
+        try:
+            other = detect(data, "auto", "")
+        except SourceError:
+            continue
+        if other is not None and format_of(other) != format_of(encoding) and _flows(other, [line]):
+            found[format_of(other)] += 1
+    return found
 
 
 def inner_of(encoding: str) -> str:

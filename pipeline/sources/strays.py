@@ -15,6 +15,7 @@ _OBJECT = '{"'
 """How an object begins as shippers write it."""
 _SAYS_NOTHING = {*TIMES, "system", "source_line", "raw", "odd", "beside"}
 """What the envelope of any shipper may tell: when and where, and nothing of a flow."""
+_SOME = 20
 _NO_RECORDS = (
     *("bad_json", "bad_line", "missing_fields", "too_few_fields", "too_many_fields", "no_header"),
     "incomplete_last_line",
@@ -45,6 +46,14 @@ def among_ignored(decoded: pl.DataFrame, fields: pl.DataFrame, flows: pl.Series,
     else:
         found = decoded.filter(wanted).filter(pl.col("raw").str.contains(_OBJECT, literal=True))
     return found.select("source_line", "raw", reason=pl.lit(None, pl.String)) if found.height else None
+
+
+def some_ignored(fields: pl.DataFrame, flows: pl.Series) -> pl.Series | None:
+    """A few of the lines that are no flows, from all over the block."""
+    if "raw" not in fields.columns or flows.all():
+        return None
+    ignored = fields["raw"].filter(~flows).drop_nulls()
+    return ignored.gather_every(max(1, -(-len(ignored) // _SOME)))
 
 
 def among_broken(lines: pl.DataFrame, broken: pl.DataFrame, *, json: bool) -> pl.DataFrame | None:
@@ -93,6 +102,7 @@ def replaced(parsed: Parsed, strays: pl.DataFrame, more: Parsed) -> Parsed:
         span=_span(parsed, more),
         account=account,
         strays=again if again.height else None,
+        ignored=parsed.ignored,
     )
 
 

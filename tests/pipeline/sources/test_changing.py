@@ -219,3 +219,28 @@ def test_a_log_that_grows_in_another_envelope_counts_each_record_once(tmp_path: 
         world.land(D1)
     assert world.received() == [200, 201, 202, 203]
     assert [part.account.flows for part in world.entry("conn.log").parts] == [2, 1, 1]
+
+
+OWN = {
+    "suricata": [suricata(0), json.dumps({"event_type": "stats", "stats": {"uptime": 1}})],
+    "goflow2": [json.dumps(RECORDS["goflow2"][0])],
+    "asa": ["Nov 20 2026 00:00:00 fw : %ASA-6-302014: Teardown TCP connection 1 for outside:10.1.0.11/50001 to "
+            "inside:10.9.0.25/993 duration 0:00:10 bytes 6500 TCP FINs"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mine", OWN)
+def test_no_format_s_records_are_ignored_among_others_without_a_word(mine: str) -> None:
+    for name, (record, _) in RECORDS.items():
+        if (other := format_of(name)) == format_of(mine):
+            continue
+        found = read([*OWN[mine], json.dumps(record), json.dumps(record)], format_of(mine)).account
+        told = found.warnings[f"lines_of_{other}"] + sum(found.quarantined.values())
+        assert (found.flows, told) == (1, 2), (name, found)
+
+
+def test_records_of_the_same_sensor_that_are_no_flows_are_no_lines_of_others() -> None:
+    others = [
+        json.dumps({"event_type": kind, "src_ip": "10.1.0.11", "dest_ip": "10.9.0.25"}) for kind in ("dns", "tls")
+    ]
+    assert not read([suricata(0), *others, json.dumps({"timestamp": AT, "message": "rotated"})]).account.warnings
