@@ -25,8 +25,6 @@ from pipeline.sources.texts.numbered import Lines, cut_lines, text_lines
 
 _FLOATS = ("ts", "write_ts", "duration")
 _INTS = (*zeek.COUNTERS, "src_port", "dest_port")
-
-
 _PADDING = " \t\0"
 """What spreadsheets and copies of memory leave behind the end of a line."""
 WAITING_BYTES = 8 * 1024 * 1024
@@ -166,7 +164,7 @@ class ZeekTsvReader:
 
     def _read_lines(self, stretch: Block) -> Parsed:
         if not self._is_conn:
-            return _other_log(stretch.data)
+            return _other_log(stretch)
         if not self._is_plain(stretch):
             return self._slow(text_lines(stretch), stretch.unterminated)
         if (told := self._told(stretch)) is not None:
@@ -423,11 +421,15 @@ def _reject(frame: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
     )
 
 
-def _other_log(data: bytes) -> Parsed:
-    """Lines of another Zeek log in the same file: counted, not read."""
-    lines = data.removesuffix(b"\n").split(b"\n")
+def _other_log(stretch: Block) -> Parsed:
+    """Lines of another Zeek log in the same file: counted, not read; objects among them are none of it."""
+    lines = stretch.data.removesuffix(b"\n").split(b"\n")
     blank = sum(1 for line in lines if not line.strip())
-    return Parsed(account=Account(ignored=len(lines) - blank, comments=blank))
+    parsed = Parsed(account=Account(ignored=len(lines) - blank, comments=blank))
+    if any(line.startswith(b"{") for line in lines):
+        objects = text_lines(stretch).filter(pl.col("raw").str.starts_with("{"))
+        parsed.strays = objects.select("source_line", "raw", reason=pl.lit(None, pl.String))
+    return parsed
 
 
 def _column(position: int) -> str:

@@ -185,6 +185,13 @@ def test_a_plain_log_after_objects_of_text_has_the_header_within_them() -> None:
     assert [row[:2] for row in counted(read([*lines, zeek_text(1)]))] == [(2, 5_900), (3, 5_901)]
 
 
+def test_objects_behind_another_log_of_the_sensor_are_read() -> None:
+    lines = [FIELDS, zeek_text(0), "#path\tdns", "#fields\tts\tquery", f"{T0}.5\texample.com", zeek(1), zeek(2)]
+    found = read(lines)
+    assert [row[:2] for row in counted(found)] == [(2, 5_900), (6, 5_901), (7, 5_902)]
+    assert (found.account.ignored, found.account.comments) == (1, 3)
+
+
 def test_records_of_other_logs_and_garbage_are_what_they_were() -> None:
     dns = json.dumps({"timestamp": AT, "event_type": "dns", "src_ip": "10.1.0.11", "dest_ip": "10.9.0.53"})
     noise = [json.dumps({"message": "nothing of a flow", "host": "s1"}), "garbage", '{"a": ', "{}"]
