@@ -6,10 +6,11 @@ file is read that is not plainly Zeek's own conn.log. Nothing of days, storage o
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.sources.base import ReaderFactory
+    from pipeline.sources.base import Reader, ReaderFactory, ReadOptions
 
 _ZEEK_BEGINS, _ZEEK_NAMES = b"#separator \\x09\n", b"\n#fields\t"
 
@@ -34,11 +35,20 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
 
 
 def reader_of(encoding: str) -> ReaderFactory:
-    """What makes a reader of an encoding; raises KeyError for one that nothing is known of."""
+    """What makes a reader of an encoding, which goes on with others of its format where a file does.
+
+    Raises KeyError for an encoding that nothing is known of.
+    """
     if encoding == "zeek_tsv":
         from pipeline.sources.formats.zeek_tsv import ZeekTsvReader  # noqa: PLC0415 - loads no more than is read
 
-        return ZeekTsvReader
+        return partial(_reader, ZeekTsvReader, encoding)
     from pipeline.sources import registry  # noqa: PLC0415 - loads every format
 
-    return registry.READERS[encoding]
+    return partial(_reader, registry.READERS[encoding], encoding)
+
+
+def _reader(factory: ReaderFactory, encoding: str, options: ReadOptions) -> Reader:
+    from pipeline.sources.changing import changing  # noqa: PLC0415 - loads Polars
+
+    return changing(factory(options), encoding, options)

@@ -65,6 +65,9 @@ another point at which a sensor saw it."""
 
 REJECTS = pl.Schema({"source_line": pl.Int64, "reason": pl.String, "detail": pl.String, "raw": pl.String})
 
+STRAYS = pl.Schema({"source_line": pl.Int64, "raw": pl.String, "reason": pl.String})
+"""Lines that may be records in another envelope: whole, with the reason for which they were set aside, if any."""
+
 REASONS = (
     "bad_address",
     "bad_json",
@@ -176,6 +179,10 @@ class Parsed:
     span: tuple[int, int] | None = None
     """First and last start of all readable flows, others included, epoch microseconds."""
     account: Account = field(default_factory=Account)
+    strays: pl.DataFrame | None = None
+    """Lines among those ignored or set aside that may be records in another envelope (STRAYS)."""
+    ignored: pl.Series | None = None
+    """Some of the lines that were ignored."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +267,10 @@ def merge(parts: list[Parsed]) -> Parsed:
         whole.rejects = pl.concat(rejects)
     if others := [p.others for p in parts if p.others is not None and p.others.height]:
         whole.others = pl.concat(others)
+    if strays := [p.strays for p in parts if p.strays is not None]:
+        whole.strays = pl.concat(strays)
+    if ignored := [p.ignored for p in parts if p.ignored is not None]:
+        whole.ignored = pl.concat(ignored)
     spans = [p.span for p in parts if p.span]
     whole.span = (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else None
     for part in parts:

@@ -20,14 +20,14 @@ from pipeline.sources.base import REJECTS, ReadOptions, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder
 from pipeline.sources.glances.cell_parts import CellParts
 from pipeline.sources.glances.sight import Cut
-from pipeline.sources.texts.quoting import MAX_RECORD_LINES, Quoting, tidied
+from pipeline.sources.texts.quoting import ABOVE_HEADER, MAX_RECORD_LINES, Quoting, tidied
 
 Aliases = Mapping[str, Sequence[str]]
 """Our name of a field -> the column's spellings in lower case, the first with a value wins."""
 _NUMBER = re.compile(r"[-+]?\d[\d.:+\- TZ]*")
 _BLANKS = b" \t\v\f\r"
 """What may stand around the values of cells, of ASCII."""
-_TOLD = re.compile(r'"?sep=[^\w"]"?')
+_ABOVE = re.compile(ABOVE_HEADER)
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,11 @@ class DelimitedDecoder:
             self._quoting = Quoting(delimiter)
 
     def _without_told(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-        """Lines without a first one that only tells a spreadsheet the delimiter."""
-        if self.columns is not None or lines.is_empty() or not _TOLD.fullmatch(lines["text"][0]):
-            return lines, 0
-        return lines[1:].drop("index").with_row_index(), 1
+        """Lines without the first ones that may stand above a header."""
+        told = 0
+        while self.columns is None and told < lines.height and _ABOVE.fullmatch(lines["text"][told]):
+            told += 1
+        return (lines[told:].drop("index").with_row_index(), told) if told else (lines, 0)
 
     # Lines as headers, records, and records over several lines
 

@@ -212,7 +212,7 @@ class _Found:
         for *path, key in ways(spelling):
             node = self._node(at := tuple(path))
             objects = self._objects(at) if node is not None and key in node.keys else None
-            if node is not None and objects is not None:
+            if node is not None and objects is not None and node.keys[key][1] is None:
                 values = list(map(attrgetter(node.keys[key][0]), objects))
                 if values.count(None) < self.height:
                     yield values

@@ -38,6 +38,7 @@ ONCE = {
 """Reason for which a record is no flow of its own -> what was not counted again."""
 
 PLAIN = {
+    "another_form": "records that lie in another envelope or encoding than the file's first ones, and are read so",
     "apptrack": "what application tracking repeats of sessions",
     "begin": "sessions that begin; their bytes come when they end",
     "blocked": "traffic that was refused",

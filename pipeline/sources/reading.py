@@ -73,7 +73,7 @@ def compression_of(head: bytes) -> str:
             return name
     if _SKIPPABLE.match(head):
         return "zstd"
-    if unfolding.is_utf_16(head):
+    if unfolding.utf_16_of(head) is not None:
         return "utf-16"
     return "nfcapd" if nfcapd.is_nfcapd(head) else "plain"
 
@@ -85,7 +85,7 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 def _unfolded(path: Path) -> IO[bytes]:
     with path.open("rb") as handle:
-        kind = compression_of(handle.read(6))
+        kind = compression_of(handle.read(unfolding.MAGIC_BYTES))
     openers: dict[str, Callable[[Path], Any]] = {
         "gzip": gzip.open,
         "zstd": lambda p: io.BufferedReader(_ZstdStream(p)),

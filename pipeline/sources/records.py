@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-import io
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,19 +18,17 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipeline.counting.direction import MAIL_PORTS
-from pipeline.sources import columns, foreign, json_lines, spellings
+from pipeline.sources import columns, foreign, json_lines, spellings, strays
 from pipeline.sources import zeek_columns as conn
-from pipeline.sources.base import Account, Block, Parsed, ReadOptions, looks_compressed, merge, rejects_frame
+from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, rejects_frame
 from pipeline.sources.declared import CountingDecoder, Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
 from pipeline.sources.glances.json_parts import JsonParts
 from pipeline.sources.glances.sight import Cut, Sight, Told
 from pipeline.sources.orienting import as_raw, complete, oriented
 from pipeline.sources.texts import json_text
+from pipeline.sources.texts.plain_lines import bare_lines, whole_lines
 from pipeline.sources.wrappings import documents
 
-_ESCAPED = ("#000", "#012", "#015")
-"""A NUL or a line end as rsyslog writes control characters: # and three octal digits."""
-_ESCAPED_END = r"[ \t]*(?:#(?:000|012|015))+$"
 Whole = Callable[[pl.Series], pl.DataFrame]
 _LINES = {"source_line": pl.Int64, "raw": pl.String}
 _HEAD = 50
@@ -264,7 +261,11 @@ class RecordReader(JsonReader):
         if isinstance(self._decoder, PiecewiseDecoder):
             pieces = [self._judged(piece) for piece in self._decoder.pieces(lines, reason)]
         else:
-            pieces = [self._judged(self._decoder.decode(lines, reason))]
+            found = self._decoder.decode(lines, reason)
+            pieces = [self._judged(found)]
+            if not getattr(self._decoder, "beyond", 0):  # Else records have other numbers than lines.
+                broken = strays.among_broken(lines, found.broken, json=self._form.json)
+                pieces[0].strays = strays.together(pieces[0].strays, broken)
         return merge([Parsed(account=account), *pieces])
 
     def _judged(self, found: Decoded) -> Parsed:
@@ -320,12 +321,15 @@ class RecordReader(JsonReader):
         schema = fields.schema
         told = [c for c in columns.TIMES if schema.get(c) == pl.String]
         fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
-        fields, flows = self._sifted(fields, account)
+        fields, flows, left = self._sifted(fields, account)
         text, extras = oriented(fields.filter(flows), self._form, self._options)
         typed, unreadable = conn.read_text(text, self._options)
+        if self._kinds and unreadable.height:  # What was set aside is nothing by name.
+            aside = fields.filter(flows & fields["source_line"].is_in(unreadable["source_line"].implode()))
+            account.warnings -= Counter(aside.select(**self._kinds).row(0, named=True))
         for frame in (broken, unreadable):
             account.quarantined.update(frame["reason"].to_list())
-        parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]))
+        parsed = Parsed(account=account, rejects=pl.concat([broken, unreadable]), **left)
         self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         return parsed
 
@@ -340,10 +344,10 @@ class RecordReader(JsonReader):
         """
         counted = replace(account, warnings=account.warnings.copy(), quarantined=account.quarantined.copy())
         odd = fields["odd"] if "odd" in fields.columns else None
-        fields, flows = self._sifted(fields, counted)
+        fields, flows, left = self._sifted(fields, counted)
         if (doubted := conn.doubtful(fields, flows, odd, self._options)) is not None:
             return doubted
-        parsed = Parsed(account=counted)
+        parsed = Parsed(account=counted, **left)
         watch, mail = self._options.watch, pl.Series(MAIL_PORTS, dtype=pl.Int64).implode()
         told = watch.is_watched("src") | watch.is_watched("dest")
         told |= pl.col("src_port").is_in(mail).fill_null(False) | pl.col("dest_port").is_in(mail).fill_null(False)
@@ -367,16 +371,17 @@ class RecordReader(JsonReader):
         text = [c for c in columns.TIMES if schema[c] == pl.String]
         return chosen.with_columns(columns.told_time(chosen, c, zone).alias(c) for c in text)
 
-    def _sifted(self, fields: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series]:
-        """(all fields that the rest asks for, which records are flows); the others are counted."""
-        fields = self._derived(fields)
+    def _sifted(self, decoded: pl.DataFrame, account: Account) -> tuple[pl.DataFrame, pl.Series, dict[str, Any]]:
+        """(all fields that the rest asks for, which records are flows, what else `Parsed` tells of the others)."""
+        fields = self._derived(decoded)
         flows = fields.select(self._flows)["flows"]
         account.ignored += fields.height - int(flows.sum())
         account.warnings.update(fields.select(**self._kinds).row(0, named=True) if self._kinds else {})
         account.warnings += Counter()  # Without the kinds that there were none of.
         if "raw" in fields.columns:
             account.warnings.update(foreign.told(self._form, fields["raw"].filter(~flows)))
-        return fields, flows
+        stray = strays.among_ignored(decoded, fields, flows, json=self._form.json)
+        return fields, flows, {"strays": stray, "ignored": strays.some_ignored(fields, flows)}
 
     def _derived(self, fields: pl.DataFrame) -> pl.DataFrame:
         return complete(fields if self._form.derive is None else self._form.derive(fields))
@@ -397,49 +402,6 @@ def _cut(lines: pl.DataFrame, account: Account) -> Parsed:
     nothing = pl.Series([None] * lines.height, dtype=pl.String)
     account.quarantined.update(reasons)
     return Parsed(account=account, rejects=rejects_frame(lines["source_line"], reasons, nothing, lines["raw"]))
-
-
-def whole_lines(block: Block, *, json: bool = False) -> pl.DataFrame:
-    """The block's lines (source_line, raw) as they stand; bytes that are not UTF-8 are written as escapes.
-
-    In JSON such an escape would spoil the line: there U+FFFD stands for them.
-    """
-    raw = _split(
-        json_text.without_halves(block.data) if json else block.data, "replace" if json else "backslashreplace"
-    )
-    block.counted(len(raw))
-    numbers = pl.int_range(block.first_line, block.first_line + len(raw), dtype=pl.Int64, eager=True)
-    return pl.DataFrame({"source_line": numbers, "raw": raw})
-
-
-def bare_lines(lines: pl.DataFrame, *, strip: bool = True) -> tuple[pl.DataFrame, Account]:
-    """Lines without carriage returns, and without blanks around them, but for blank ones; and their account so far.
-
-    Some devices end their messages with a NUL or a line end, which a syslog server keeps, or writes as rsyslog does.
-    """
-    raw = lines["raw"]
-    bare = raw.str.strip_chars(" \t\r\0")
-    if strip and any(bare.str.ends_with(end).any() for end in _ESCAPED):
-        bare = bare.str.replace(_ESCAPED_END, "")
-    sizes = bare.str.len_bytes()
-    account = Account(lines=lines.height)
-    if sizes.min() and (sizes.sum() == raw.str.len_bytes().sum() or not (strip or raw.str.ends_with("\r").any())):
-        return lines, account
-    account.comments = int((bare == "").sum())
-    text = bare if strip else raw.str.strip_chars_end("\r")
-    return lines.with_columns(text.alias("raw")).filter(bare != ""), account
-
-
-def _split(data: bytes, errors: str) -> pl.Series:
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n")
-    if b"\r" not in data and not looks_compressed(data):
-        try:
-            return pl.scan_lines(io.BytesIO(data), name="raw").collect()["raw"]
-        except pl.exceptions.PolarsError:
-            pass
-    text = data.decode("utf-8", errors=errors)
-    return pl.Series("raw", text.removesuffix("\n").split("\n"), dtype=pl.String)
 
 
 def document_lines(data: bytes) -> tuple[pl.DataFrame, Account]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from functools import partial
 
 from pipeline.errors import Location, SourceError
@@ -17,7 +18,7 @@ from pipeline.sources.formats.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
-from pipeline.sources.texts.quoting import tidied
+from pipeline.sources.texts.quoting import ABOVE_HEADER, tidied
 from pipeline.sources.watch import Watch
 from pipeline.sources.wrappings import csv_envelope
 from pipeline.sources.wrappings.documents import beginning, holds_nothing, tabled
@@ -107,8 +108,10 @@ _CUT_RECORD = re.compile(rb"\A[^\n{][^\n]*\}[ \t]*\r?\n(?=\s*\{)")
 """The end of a record whose beginning went with the older half of a log that was rotated by its size."""
 _WIDEST = 1 << 16
 _BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
-_TOLD = re.compile(rb'\A\s*"?sep=[^\w"]"?\r?\n')
-"""A first line that only tells a spreadsheet what parts the cells."""
+_ABOVE = re.compile(rb"\A\s*(?:(?:" + ABOVE_HEADER.encode() + rb")\s*?\r?\n)+")
+"""First lines that may stand above the header of a table."""
+_NULS = re.compile(rb"\A\0+(?=[\s -~])")
+"""What a machine that lost its power leaves before the first line that it writes again."""
 _BURIED_IN = 2
 """Lines of which every object is looked at."""
 _EVER = 1 << 62
@@ -137,14 +140,14 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     Raises:
         SourceError: the content is of no known format, or not of the one that was asked for.
     """
-    head = _TOLD.sub(b"", head)
+    refuse_kind(head, name)
+    head = _ABOVE.sub(b"", _NULS.sub(b"", head))
     text = head.lstrip()
     if not text or (wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text)):
         return None
     if wanted in ("auto", "nfdump") and _NFDUMP_NOTHING.match(text):
         return None
     head = _BLANK_LINES.sub(b"", head)
-    refuse_kind(head, name)
     if begins_as_json(text) and (rows := tabled(text, _LOOKED_INTO)):
         head = text = "".join(f"{row}\n" for row in rows).encode("utf-8", errors="surrogatepass")
     above = f"{header}\n".encode() if header else b""
@@ -164,6 +167,45 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     if refuse is not None and not above and (fault := refuse(head)):
         raise SourceError(fault, where=Location(file=name))
     return found
+
+
+def another_form(lines: list[str], wanted: str) -> str | None:
+    """The encoding of a format that lines show which stand in a file of that format otherwise than those before them.
+
+    None where nothing shows one.
+    """
+    text = "".join(f"{line}\n" for line in lines).encode("utf-8", errors="surrogatepass")
+    try:
+        found = detect(text, wanted, "")
+    except SourceError:
+        return None
+    return found if found is not None and (SIGN in found or _marked(text, found)) else None
+
+
+def other_formats(lines: list[str], encoding: str) -> Counter[str]:
+    """How many lines that the reader of an encoding ignores are flows of other formats, by format."""
+    found, own = Counter[str](), inner_of(encoding)
+    for line in lines:
+        data = f"{line}\n".encode("utf-8", errors="surrogatepass")
+        if _marked(data, own):
+            continue
+        try:
+            other = detect(data, "auto", "")
+        except SourceError:
+            continue
+        if other is not None and format_of(other) != format_of(encoding) and _flows(other, [line]):
+            found[format_of(other)] += 1
+    return found
+
+
+def inner_of(encoding: str) -> str:
+    """The encoding of the records within all envelopes."""
+    return encoding.partition(SIGN)[0]
+
+
+def is_table(encoding: str) -> bool:
+    """Whether lines lie in the cells of a table that was exported."""
+    return f"{SIGN}{csv_envelope.MARK}" in encoding
 
 
 def _otherwise(text: bytes, wanted: str, name: str) -> str | None:

@@ -149,9 +149,7 @@ def _number_us(texts: pl.Series) -> pl.Series:
 def scaled_us(number: pl.Expr, whole: pl.Expr) -> pl.Expr:
     """Epoch microseconds of numbers that are seconds, ms, us or ns by their size.
 
-    Args:
-        number: the numbers as Float64.
-        whole: those that are whole as Int64, which has the digits that a float lacks.
+    Args: the numbers as Float64; those that are whole as Int64, which has the digits that a float lacks.
     """
     number = pl.when(number.is_finite()).then(number)
     scaled = (
@@ -161,7 +159,8 @@ def scaled_us(number: pl.Expr, whole: pl.Expr) -> pl.Expr:
         .then((number * 1e3).round())
         .when(number.abs() < 1e17)
         .then(pl.coalesce(whole.cast(pl.Float64), number))
-        .when(number.abs() < 9e18)
+        # As ns less were before 1991; what is written so are .NET's ticks or Windows' own time, of today.
+        .when(number.abs().is_between(6.6e17, 9e18))
         .then((number / 1e3).round())
     )
     exact = pl.when(whole.abs().is_between(10**14, 10**17 - 1)).then(whole)

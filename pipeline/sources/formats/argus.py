@@ -142,16 +142,12 @@ class ArgusDecoder:
             .otherwise(told_by_ports(seen=answered)),
         )
         fields = fields.with_columns(_port(c, fields[c]).alias(c) for c in ("src_port", "dest_port"))
-        unsplit = fields.select(
-            (
-                ~_not_ip()
-                & pl.col("total").is_not_null()
-                & pl.col("orig_ip_bytes").is_null()
-                & pl.col("resp_ip_bytes").is_null()
-            ).sum()
-        ).item()
-        warnings = {"direction_unknown": int(unsplit)} if unsplit else {}
-        return Decoded(fields, found.broken, comments=found.comments, warnings=warnings)
+        return Decoded(fields, found.broken, comments=found.comments)
+
+
+def _unsplit() -> pl.Expr:
+    split = pl.any_horizontal(pl.col(c).is_not_null() for c in ("orig_ip_bytes", "resp_ip_bytes"))
+    return ~_not_ip() & pl.col("total").is_not_null() & ~split
 
 
 def refuse(head: bytes) -> str | None:
@@ -175,7 +171,7 @@ ARGUS = Form(
     strong=True,
     decoder=lambda options: ArgusDecoder(options.header),
     flows=lambda: ~_not_ip() & ~_no_data(),
-    ignored={"not_ip": _not_ip, "no_data": lambda: ~_not_ip() & _no_data()},
+    ignored={"not_ip": _not_ip, "no_data": lambda: ~_not_ip() & _no_data(), "direction_unknown": _unsplit},
     accounting=lambda: pl.lit("delta"),
     local_time=True,
     idle=frozenset(("end", "system")),

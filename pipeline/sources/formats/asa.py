@@ -98,8 +98,7 @@ class AsaDecoder:
         told = ftd.connections(events, self._times(events))
         fields = pl.concat([records, told, others.select("source_line", "raw", "kind")], how="diagonal")
         assumed = int(fields["assumed"].sum())
-        warnings = {"direction_unknown": records.height, "year_assumed": assumed}
-        return Decoded(fields.drop("assumed"), broken, warnings=warnings)
+        return Decoded(fields.drop("assumed"), broken, warnings={"year_assumed": assumed})
 
     def _records(self, opened: pl.DataFrame, closed: pl.DataFrame) -> pl.DataFrame:
         """Teardowns with the end that began and the translated ends, where the connection was seen to be built."""
@@ -187,6 +186,7 @@ ASA = Form(
         "begin": lambda: pl.col("kind") == _EVENT_BEGINS,
         "blocked": lambda: (pl.col("kind") == _EVENT) & pl.col("blocked"),
         "built": lambda: pl.col("kind").is_in(_BUILT),
+        "direction_unknown": lambda: pl.col("total").is_not_null(),
         "no_counters": lambda: pl.col("kind").is_in(_WITHOUT_BYTES) | (_event() & ~has_counters()),
     },
     local_time=True,

@@ -7,10 +7,11 @@ text is in `json_lines`; values and addresses are judged in `zeek_columns`.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import polars as pl
 
-from pipeline.sources import columns, json_lines, zeek_paths
+from pipeline.sources import columns, json_lines, strays, zeek_paths
 from pipeline.sources import zeek_columns as zeek
 from pipeline.sources.base import Account, Parsed, ReadOptions, merge
 from pipeline.sources.declared import Contract, Form
@@ -78,7 +79,7 @@ class ZeekJsonReader(JsonReader):
 
     def __init__(self, options: ReadOptions) -> None:
         super().__init__(options)
-        self._records = ZeekRecords(ZEEK_COLUMNS, options)
+        self._records = ZeekRecords(replace(ZEEK_COLUMNS, json=True), options)
 
     def _cut(self) -> Cut:
         return Cut(JsonParts(zeek.ALIASES, _NOT_PLAIN), _IDLE)
@@ -92,4 +93,6 @@ class ZeekJsonReader(JsonReader):
         fields = _timed(fields.with_columns(system=pl.coalesce("system", "beside")).drop("beside"))
         account.ignored = int(repeated.sum())
         typed = columns.typed_text(fields, "UTC")
-        return self._records.judged(typed, lambda rows: json_lines.as_texts(fields.filter(rows)), broken, account)
+        parsed = self._records.judged(typed, lambda rows: json_lines.as_texts(fields.filter(rows)), broken, account)
+        parsed.strays = strays.together(parsed.strays, strays.among_broken(lines, broken, json=True))
+        return parsed

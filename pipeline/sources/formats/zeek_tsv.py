@@ -17,16 +17,14 @@ import polars as pl
 from pipeline.addresses import canonical_address
 from pipeline.counting.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES
+from pipeline.sources import strays, zeek_paths
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources import zeek_paths
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, parted, rejects_frame
 from pipeline.sources.glances import glance
 from pipeline.sources.texts.numbered import Lines, cut_lines, text_lines
 
 _FLOATS = ("ts", "write_ts", "duration")
 _INTS = (*zeek.COUNTERS, "src_port", "dest_port")
-
-
 _PADDING = " \t\0"
 """What spreadsheets and copies of memory leave behind the end of a line."""
 WAITING_BYTES = 8 * 1024 * 1024
@@ -166,7 +164,7 @@ class ZeekTsvReader:
 
     def _read_lines(self, stretch: Block) -> Parsed:
         if not self._is_conn:
-            return _other_log(stretch.data)
+            return _other_log(stretch)
         if not self._is_plain(stretch):
             return self._slow(text_lines(stretch), stretch.unterminated)
         if (told := self._told(stretch)) is not None:
@@ -316,17 +314,17 @@ class ZeekTsvReader:
         account, rejects = Account(), []
         frame = frame.with_columns(pl.col("raw").str.strip_suffix("\r"))
         account.comments = frame.filter(pl.col("raw").str.strip_chars() == "").height
-        frame = frame.filter(pl.col("raw").str.strip_chars() != "")
+        whole = frame = frame.filter(pl.col("raw").str.strip_chars() != "")
         frame, bare = self._until_guessed(frame)
         rejects.append(_reject(bare, "no_header", "data before any #fields line"))
         if self._fields is None:
-            return self._finish(frame, rejects, account)
+            return _with_strays(self._finish(frame, rejects, account), whole)
         frame, bad = self._split(frame, unterminated)
         rejects += bad
         names = self._names()
         columns = [pl.col("parts").list.get(i, null_on_oob=True).alias(n) for i, n in names.items()]
         typed, unreadable = zeek.read_text(frame.select("source_line", "raw", *columns), self._options, self._marks)
-        return self._finish(typed, [*rejects, unreadable], account)
+        return _with_strays(self._finish(typed, [*rejects, unreadable], account), whole)
 
     def _until_guessed(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Without a header: (the lines from the first whose columns can be told, those before it)."""
@@ -398,6 +396,11 @@ class ZeekTsvReader:
         return parsed
 
 
+def _with_strays(parsed: Parsed, lines: pl.DataFrame) -> Parsed:
+    parsed.strays = strays.among_broken(lines, parsed.rejects, json=False)
+    return parsed
+
+
 def _micros(seconds: pl.Expr) -> pl.Expr:
     return (seconds.cast(pl.Float64) * 1e6).round().cast(pl.Int64)
 
@@ -418,11 +421,15 @@ def _reject(frame: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
     )
 
 
-def _other_log(data: bytes) -> Parsed:
-    """Lines of another Zeek log in the same file: counted, not read."""
-    lines = data.removesuffix(b"\n").split(b"\n")
+def _other_log(stretch: Block) -> Parsed:
+    """Lines of another Zeek log in the same file: counted, not read; objects among them are none of it."""
+    lines = stretch.data.removesuffix(b"\n").split(b"\n")
     blank = sum(1 for line in lines if not line.strip())
-    return Parsed(account=Account(ignored=len(lines) - blank, comments=blank))
+    parsed = Parsed(account=Account(ignored=len(lines) - blank, comments=blank))
+    if any(line.startswith(b"{") for line in lines):
+        objects = text_lines(stretch).filter(pl.col("raw").str.starts_with("{"))
+        parsed.strays = objects.select("source_line", "raw", reason=pl.lit(None, pl.String))
+    return parsed
 
 
 def _column(position: int) -> str:

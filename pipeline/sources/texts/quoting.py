@@ -18,6 +18,9 @@ MAX_RECORD_LINES = 64
 csv.field_size_limit(64 * 1024 * 1024)  # A cell may be as long as a line.
 
 
+ABOVE_HEADER = r'"?sep=[^\w"]"?|#TYPE [^\r\n]*|#[ \t][^\r\n,;\t|]*'
+"""Lines that may stand above the one that names the columns: what parts the cells, as spreadsheets are told it; the
+type of the objects that PowerShell exports; a remark."""
 _BLANKS = re.compile(r"[ \t]*([,;|\t])[ \t]*")
 _OTHERS = ";\t|"
 """Delimiters of other countries' spreadsheets and of other tools."""

@@ -7,13 +7,14 @@ inside does the rest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
 from pipeline.sources.base import Account, Block, Parsed, Reader, merge, rejects_frame
-from pipeline.sources.texts.quoting import MAX_RECORD_LINES, Quoting
+from pipeline.sources.texts.quoting import ABOVE_HEADER, MAX_RECORD_LINES, Quoting
 
 COLUMNS = ("_raw", "@message", "message", "event.original", "raw", "log", "textpayload", "syslogmessage",
            "full_message", "payloadasutf", "utf8_payload", "@rawstring")  # fmt: skip
@@ -21,7 +22,7 @@ COLUMNS = ("_raw", "@message", "message", "event.original", "raw", "log", "textp
 LogScale's."""
 MARK = "csv:"
 """Before the column's name, in the name of an encoding."""
-_WIDEST = 1 << 16
+_WIDEST, _ABOVE = 1 << 16, re.compile(ABOVE_HEADER)
 
 
 def column_of(header: str) -> str | None:
@@ -69,6 +70,8 @@ class Cells:
         names = _names(cells)
         if self._column in names and (self.header is None or names == self.header):
             self.header = names
+            return ""
+        if self.header is None and _ABOVE.fullmatch(record):
             return ""
         if cells is None or self.header is None or len(cells) != len(self.header):
             return " ".join(record.splitlines())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import IO, cast
@@ -19,8 +20,14 @@ ZIP = b"PK\x03\x04"
 _GZIP = b"\x1f\x8b"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_32 = codecs.BOM_UTF32_LE
+_UNMARKED_16 = {"utf-16-le": re.compile(rb"(?:[\t\r\n -~]\0){3}"), "utf-16-be": re.compile(rb"(?:\0[\t\r\n -~]){3}")}
+"""How UTF-16 begins without its mark, as the younger half of a log does that was parted by its size."""
+MAGIC_BYTES = 6
+"""How many of a file's first bytes tell what it is."""
 _CHUNK = 1 << 16
 _UNPACK = "Unpack it, and name the logs in it."
+_RECOMPRESS = "Unpack it, or compress it with gzip, zstd, bzip2 or xz."
+_TO_PARQUET = "Write it as Parquet or as JSON lines."
 _PCAP = ("a packet capture, no log of flows", "Make flows of it first, such as with `zeek -r FILE`.")
 _KINDS = (
     *(
@@ -35,22 +42,45 @@ _KINDS = (
     (0, b"Rar!", "a rar archive", _UNPACK),
     (0, b"\xd0\xcf\x11\xe0", "an old Office document", "Export the table in it as CSV."),
     (0, b"SQLite format 3\x00", "a database of SQLite", "Export the table in it as CSV."),
-    (0, b"Obj\x01", "an Avro file", "Write it as Parquet or as JSON lines."),
+    (0, b"Obj\x01", "an Avro file", _TO_PARQUET),
+    (0, b"ARROW1\0", "a file of Arrow", _TO_PARQUET),
     (0, b"ElfFile\x00", "an event log of Windows", "Export what it holds of flows as CSV."),
+    (0, b"PK\x05\x06", "an empty zip archive", "Name the logs that it was to hold."),
+    (0, b"\x5d\0\0", "compressed with lzma, the predecessor of xz", _RECOMPRESS),
+    (0, b"\x1f\x9d", "compressed with compress, of old Unix", _RECOMPRESS),
+    (0, b"\x04\x22\x4d\x18", "compressed with lz4", _RECOMPRESS),
+    (0, b"\xff\x06\0\0sNaPpY", "compressed with Snappy", _RECOMPRESS),
+    *((0, magic, "text in UTF-32", "Write it in UTF-8.") for magic in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
+    (0, b"%PDF-", "a PDF document", "Export the table in it as CSV."),
 )
 """Place, bytes there, what such a file is and what to do about it."""
+_PAGE = re.compile(rb"\s*(?:<!DOCTYPE\s+html|<html)\b", re.IGNORECASE)
 
 
 def refuse_kind(head: bytes, name: str) -> None:
     """Raise SourceError when the first bytes are those of something that is no log."""
+    if head and not head.strip(b"\0"):
+        raise SourceError(
+            "holds nothing but NULs, as where a machine lost its power before it wrote.",
+            where=Location(file=name),
+            remedy="Replace the file with a whole copy, or remove it.",
+        )
+    if _PAGE.match(head):
+        raise SourceError(
+            "is a web page, as where a login or an error came in place of the log.",
+            where=Location(file=name),
+            remedy="Fetch the log again.",
+        )
     for at, magic, what, remedy in _KINDS:
         if head.startswith(magic, at):
             raise SourceError(f"is {what}.", where=Location(file=name), remedy=remedy)
 
 
-def is_utf_16(head: bytes) -> bool:
-    """Whether text begins with the mark that Windows puts before UTF-16."""
-    return head.startswith(UTF_16) and not head.startswith(_UTF_32)
+def utf_16_of(head: bytes) -> str | None:
+    """Which UTF-16 text that begins so is in, with the mark that Windows puts before it, or without; None if none."""
+    if head.startswith(UTF_16):
+        return None if head.startswith(_UTF_32) else "utf-16"
+    return next((name for name, begin in _UNMARKED_16.items() if begin.match(head)), None)
 
 
 def open_zip(path: Path) -> IO[bytes]:
@@ -71,9 +101,9 @@ def open_zip(path: Path) -> IO[bytes]:
 class Recoded(io.RawIOBase):
     """UTF-16 text as UTF-8; what is no character becomes the mark of replacement."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], encoding: str) -> None:
         self._stream, self._output = stream, b""
-        self._decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
 
     def readable(self) -> bool:
         """It is only read."""
@@ -106,5 +136,5 @@ def once_more(stream: IO[bytes]) -> IO[bytes]:
 
 def as_utf_8(stream: IO[bytes]) -> IO[bytes]:
     """A stream that can be looked into, as it is or recoded from UTF-16."""
-    peeked = stream.peek(len(_UTF_32)) if hasattr(stream, "peek") else b""
-    return cast("IO[bytes]", io.BufferedReader(Recoded(stream))) if is_utf_16(peeked) else stream
+    encoding = utf_16_of(stream.peek(MAGIC_BYTES) if hasattr(stream, "peek") else b"")
+    return stream if encoding is None else cast("IO[bytes]", io.BufferedReader(Recoded(stream, encoding)))

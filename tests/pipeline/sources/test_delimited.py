@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pipeline.sources.base import Block, Parsed, ReadOptions, merge
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import DelimitedDecoder, Layout
-from pipeline.sources.records import RecordReader, bare_lines, whole_lines
+from pipeline.sources.records import RecordReader
+from pipeline.sources.texts.plain_lines import bare_lines, whole_lines
 from pipeline.sources.texts.quoting import MAX_RECORD_LINES
 from pipeline.sources.watch import Watch
 from tests.examples import examples

@@ -360,5 +360,19 @@ def test_a_sum_of_both_directions_is_judged_where_it_is_the_only_count(
     parsed = read(name, good, json.dumps(odd), good)
     assert dict(parsed.account.quarantined) == ({reason: 1} if reason else {})
     assert parsed.rows["total_bytes"].to_list() == [5_840] * (2 if reason else 3)
+    assert parsed.account.warnings["direction_unknown"] == parsed.account.flows
     beside = read(name, json.dumps(with_all(odd, sides)))
     assert beside.rows.select("other_bytes_in", "other_bytes_out").rows() == [(5_420, 420)]
+
+
+def test_lines_that_are_set_aside_are_nothing_by_name() -> None:
+    asa = "Nov 20 2026 08:00:00 fw : %ASA-6-302014: Teardown TCP connection 7 for outside:10.1.0.11/50001 to "
+    asa += "inside:10.9.0.25/993 duration 0:00:10 bytes {} TCP FINs"
+    argus = "2026-11-20 08:00:00,tcp,10.1.0.11,50001,10.9.0.25,993,{}"
+    for name, lines in {
+        "asa": [asa.format(5_840), asa.format("9" * 18)],
+        "argus": ["StartTime,Proto,SrcAddr,Sport,DstAddr,Dport,TotBytes", argus.format(5_840), argus.format(-1)],
+    }.items():
+        account = read(name, *lines).account
+        assert (account.flows, sum(account.quarantined.values())) == (1, 1)
+        assert dict(account.warnings) == {"direction_unknown": 1}

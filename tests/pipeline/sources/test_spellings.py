@@ -44,7 +44,13 @@ def test_times_that_can_be_read_in_one_way_only_are_read(told: str, utc: str) ->
     assert one(row(told))["start_time"].isoformat() == f"{utc}+00:00"
 
 
-@pytest.mark.parametrize("told", ["11/12/2026 08:00:00", "11/20/26 1:02:03 PM", "2026-11-20 08:00:00 CET", "08:00:00"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        *("11/12/2026 08:00:00", "11/20/26 1:02:03 PM", "2026-11-20 08:00:00 CET", "08:00:00"),
+        *("639147744000000000", "639147744000000000.0", "134396064000000000"),  # .NET's ticks and Windows' time
+    ],
+)
 def test_times_that_may_be_read_in_two_ways_are_not(told: str) -> None:
     parsed = read("cim_csv", HEADER, row(told))
     assert (dict(parsed.account.quarantined), parsed.rejects["detail"][0]) == ({"untimed": 1}, f"ts={told}")

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import lzma
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -36,11 +37,27 @@ def zipped(**files: str) -> bytes:
     return out.getvalue()
 
 
+def zipped_nothing() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w"):
+        pass
+    return out.getvalue()
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 @pytest.mark.parametrize("mark", ["utf-16-le", "utf-16-be"])
 def test_text_in_utf_16_is_read_as_utf_8(tmp_path: Path, mark: str, pack: type[bytes]) -> None:
     data = "\ufeff".encode(mark) + TEXT.encode(mark)
     assert read(tmp_path, pack(data)) == TEXT.encode()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_the_younger_half_of_a_log_in_utf_16_has_no_mark(tmp_path: Path, encoding: str, pack: type[bytes]) -> None:
+    half = "2026-11-20,zwölf\r\n" + TEXT
+    assert read(tmp_path, pack(half.encode(encoding))) == half.encode()
+    assert compression_of("_time".encode(encoding)[:6]) == "utf-16"
+    assert compression_of(b"a\0b\0cd") == compression_of(b"\0\0\0\0\0\0") == "plain"
 
 
 @pytest.mark.parametrize("outer", [gzip.compress, bz2.compress])
@@ -86,9 +103,26 @@ def test_a_spoilt_zip_archive_is_refused_by_name(tmp_path: Path) -> None:
         (b"conn.log".ljust(257, b"\0") + b"ustar\x0000", "tar archive"),
         (gzip.compress(b"#fields"), "compressed more than twice"),
         (b"SQLite format 3\x00", "SQLite.*CSV"),
+        (b"\x04\x22\x4d\x18d@", "lz4.*gzip"),
+        (b"\xff\x06\0\0sNaPpY\0", "Snappy.*gzip"),
+        (lzma.compress(b"#fields", lzma.FORMAT_ALONE), "lzma.*xz"),
+        (zipped_nothing(), "empty zip archive"),
+        ("#fields".encode("utf-32"), "UTF-32.*UTF-8"),
+        (b"\n<!doctype HTML><html><body>Sign in", "web page.*again"),
     ],
 )
 @pytest.mark.parametrize("wanted", ["auto", "zeek", "suricata"])
 def test_what_is_no_log_is_named(head: bytes, said: str, wanted: str) -> None:
     with pytest.raises(SourceError, match=rf"^x: is .*{said}"):
         detect(head, wanted, "x")
+
+
+@pytest.mark.parametrize("wanted", ["auto", "zeek"])
+def test_a_file_of_nuls_alone_is_no_empty_log(wanted: str) -> None:
+    with pytest.raises(SourceError, match=r"^x: holds nothing but NULs.*whole copy"):
+        detect(b"\0" * 4_096, wanted, "x")
+    assert detect(b"", wanted, "x") is None
+
+
+def test_nuls_before_a_header_are_none_of_its_names() -> None:
+    assert detect(b"\0" * 512 + b"_time,src_ip,dest_ip,bytes_in,bytes_out\n", "auto", "x") == "cim_csv"

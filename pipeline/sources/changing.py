@@ -1,0 +1,143 @@
+"""A reader of a file whose lines may go on in another envelope, or as another encoding of their format.
+
+The reader that a file's beginning asked for reads all blocks; of lines that say nothing to it, those that show another
+way in which they hold records of the same format are read so. Which lines these are is in `strays`, how a way is known
+in `registry`, which is loaded only where there are such lines.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import polars as pl
+
+from pipeline.sources import strays
+from pipeline.sources.base import Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions, merge
+from pipeline.sources.foreign import WARNING as LINES_OF
+
+WARNING = "another_form"
+"""The name of records that were read so."""
+_ENCODED = "encoded"
+_BASE64 = r'"data"\s*:\s*"[A-Za-z0-9+/]{100,}={0,2}"'
+"""What messages of queues hold records in; only a file that is such messages from its beginning is unfolded."""
+_WAYS = 4
+"""How many ways are looked for among the lines of a block."""
+_LOOKED_AT = 50
+"""How many of those lines are looked at, all over the block."""
+
+
+class ChangingReader:
+    """Reads the blocks of one file with the reader of an encoding, and others of its format where that says nothing."""
+
+    def __init__(self, main: Reader, encoding: str, options: ReadOptions) -> None:
+        self._main, self._encoding, self._options = main, encoding, options
+        self._others = dict[str, Reader]()
+        self.format, self.resumable = main.format, main.resumable
+
+    def state(self) -> dict[str, Any]:
+        """What the readers must know to go on."""
+        others = {encoding: reader.state() for encoding, reader in self._others.items()}
+        return {**self._main.state(), **({"others": others} if others else {})}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Let all of them go on."""
+        self._main.resume({name: value for name, value in state.items() if name != "others"})
+        for encoding, known in state.get("others", {}).items():
+            self._other(encoding).resume(known)
+
+    def finish(self) -> Parsed:
+        """What the file's own reader has left; the others leave nothing."""
+        return self._main.finish()
+
+    def read(self, block: Block) -> Parsed:
+        """Read one block."""
+        return self._again(self._main.read(block), unterminated=block.unterminated)
+
+    def read_on(self, block: Block) -> list[Parsed]:
+        """See PatientReader; a reader that is none reads at once."""
+        if not isinstance(self._main, PatientReader):
+            return [self.read(block)]
+        return [self._again(parsed) for parsed in self._main.read_on(block)]
+
+    def settle(self) -> list[Parsed]:
+        """See PatientReader."""
+        return [self._again(p) for p in self._main.settle()] if isinstance(self._main, PatientReader) else []
+
+    def _again(self, parsed: Parsed, *, unterminated: bool = False) -> Parsed:
+        """The result of a block with lines that say nothing to its reader as what they are in other ways."""
+        tried = {self._encoding}
+        for _ in range(_WAYS):
+            if (lines := parsed.strays) is None:
+                break
+            if (encoding := self._told(lines["raw"], tried)) is None:
+                break
+            tried.add(encoding)
+            data = "\n".join(lines["raw"].to_list()) + ("" if unterminated else "\n")
+            block = Block(data.encode("utf-8", errors="surrogatepass"), 1, lines.height, unterminated)
+            parsed = strays.replaced(parsed, lines, self._read_with(encoding, block))
+        if parsed.strays is not None and not parsed.account.warnings[_ENCODED]:
+            left = parsed.strays.filter(pl.col("reason").is_null())["raw"]
+            if encoded := int(left.str.contains(_BASE64).sum()):
+                parsed.account.warnings[_ENCODED] = encoded
+        if parsed.account.ignored and parsed.ignored is not None:
+            self._warn(parsed.account.warnings, parsed.ignored.to_list())
+        parsed.strays = parsed.ignored = None
+        return parsed
+
+    def _warn(self, warnings: Counter[str], ignored: list[str]) -> None:
+        """Count by name the ignored lines that are flows of another format, where the reader did not do so itself."""
+        from pipeline.sources import registry  # noqa: PLC0415 - loads every format
+
+        found = registry.other_formats(ignored, self._encoding)
+        warnings.update({n: c for f, c in found.items() if (n := f"{LINES_OF}{f}") not in warnings})
+
+    def _told(self, lines: pl.Series, tried: set[str]) -> str | None:
+        """An encoding that some of the lines show and that was not tried yet."""
+        from pipeline.sources import registry  # noqa: PLC0415 - loads every format
+
+        wanted, objects = registry.format_of(self._encoding), lines.str.starts_with("{")
+        for part in (lines.filter(objects), lines.filter(~objects)):
+            some = part.gather_every(max(1, len(part) // _LOOKED_AT)).to_list()
+            found = registry.another_form(some, wanted) if some else None
+            if found is not None and found not in tried:
+                return found
+        return None
+
+    def _read_with(self, encoding: str, block: Block) -> Parsed:
+        """Lines as another encoding; what they leave open is given up, as more of it may stand anywhere."""
+        reader = self._other(encoding)
+        parsed, left = reader.read(block), reader.finish()
+        if left.account != Parsed().account:
+            del self._others[encoding]
+            parsed = merge([parsed, left])
+        read = parsed.account
+        if told := read.flows + read.others:
+            read.warnings[WARNING] += told
+        return parsed
+
+    def _other(self, encoding: str) -> Reader:
+        """The reader of another encoding; of the same records in another envelope, it knows the header above them."""
+        from pipeline.sources import registry  # noqa: PLC0415 - loads every format
+
+        if encoding not in self._others:
+            self._others[encoding] = reader = registry.READERS[encoding](self._options)
+            self.resumable = self.resumable and reader.resumable
+            if registry.inner_of(encoding) == registry.inner_of(self._encoding) and not registry.is_table(encoding):
+                reader.resume({**self._main.state(), **({"held": []} if "held" in self._main.state() else {})})
+        return self._others[encoding]
+
+
+class ChangingDocumentReader(ChangingReader):
+    """The same of a format that may be one JSON document."""
+
+    def read_array(self, data: bytes) -> Parsed:
+        """See DocumentReader."""
+        assert isinstance(self._main, DocumentReader)
+        return self._again(self._main.read_array(data))
+
+
+def changing(main: Reader, encoding: str, options: ReadOptions) -> Reader:
+    """A reader that goes on with others of the format where the file does."""
+    kind = ChangingDocumentReader if isinstance(main, DocumentReader) else ChangingReader
+    return kind(main, encoding, options)
