@@ -110,7 +110,9 @@ def test_a_run_that_is_terminated_begins_no_further_step(site: Site, instance: d
         pytest.fail("a further step was begun")
 
     run = instance.create_run_for_job(build_defs(site).resolve_job_def("nilometer_landing"))
-    context: Any = SimpleNamespace(run_id=run.run_id, dagster_run=run, instance=instance)
+    context: Any = SimpleNamespace(
+        run_id=run.run_id, dagster_run=run, instance=instance, log=SimpleNamespace(info=print)
+    )
     inner: Any = SimpleNamespace(execute=steps)
     plan: Any = None
     events = alive._Holding(site, inner).execute(context, plan)
