@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from assets.processes.location import carry_over
 from assets.processes.run_tags import SITE
+from assets.processes.ticks import set_right
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site
 
@@ -127,6 +128,7 @@ def history(site: Site) -> Iterator[dg.DagsterInstance]:
     try:
         with open_instance(site) as instance:
             carry_over(instance)
+            set_right(instance)
             _limit_pool(instance)
             yield instance
     except DBAPIError as error:
