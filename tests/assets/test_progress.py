@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import dagster as dg
 import pytest
 
@@ -26,6 +28,28 @@ def test_what_makes_no_table_is_told_of_only_where_it_lasts(
         for _ in range(3 * 2):
             step()
     assert capsys.readouterr().err == "run: flows_checks, 1 of 2\nrun: flows_checks, 2 done\n"
+
+
+def test_a_step_that_lasts_gives_signs_of_life(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0.1)
+    told = ""
+
+    def until(line: str) -> None:
+        nonlocal told
+        for _ in range(500):
+            if line in (told := told + capsys.readouterr().err):
+                return
+            time.sleep(0.02)
+        pytest.fail(told)
+
+    with shown("run"):
+        until("run: at work for 0 s\n")
+        report("landing", 1, 3)
+        until("run: landing, 1 of 3, at work for 0 s\n")
+    time.sleep(0.2)
+    assert capsys.readouterr().err.count("\n") <= 1  # None after the end.
 
 
 def test_what_dagster_notes_down_before_the_first_stage_is_counted_day_by_day() -> None:
