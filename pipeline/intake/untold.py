@@ -32,5 +32,6 @@ def _is_awaited(landing: Landing, source: SourceSettings, day: dt.date) -> bool:
     if source.retired is not None and source.retired <= day:
         return False
     read = [e for e in landing.ledger.entries.values() if e.source == source.name and e.state == "landed"]
-    known = {d for e in read if not e.left_out for d in e.days_held}
-    return bool(known) and min(known) <= day.isoformat() and day.isoformat() not in known
+    first = min((d for e in read for d in e.days_held), default="9999")
+    counted = {d for e in read if not e.left_out for d in e.days_held}  # Not what another `path` had named.
+    return first <= day.isoformat() and day.isoformat() not in counted

@@ -61,6 +61,15 @@ def test_a_source_that_never_had_a_log_is_a_problem_and_fails_no_day(tmp_path: P
     assert flows(world, landing, D1) == []
 
 
+def test_a_path_of_a_folder_that_is_not_there_makes_no_quiet_days_of_those_that_are_known(world: World) -> None:
+    (world.root / "away").rename(world.root / "logs")
+    world.settings = settings("lgos/**/conn*")
+    landing = world.landing()
+    landing.land([D1])
+    with pytest.raises(SourceError, match="lgos cannot be listed"):
+        flows(world, landing, D1)
+
+
 def test_a_folder_within_that_is_closed_hides_days_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     (world.root / "away").rename(world.root / "logs")
     (shut := world.root / "logs" / "b").mkdir()
