@@ -55,8 +55,10 @@ def left_out(site: Site, day: dt.date, longest: int) -> list[dt.date]:
 
 def owed(site: Site, asked: Iterable[dt.date], last: dt.date) -> list[dt.date]:
     """Days that were asked for in vain: nothing tells that they were made, nor that they failed."""
+    if not (days := {d for d in asked if site.settings.start_date <= d <= last}):
+        return []
     newest = max(_tried(site), default=dt.date.min)
-    return sorted({d for d in asked if max(newest + dt.timedelta(days=1), site.settings.start_date) <= d <= last})
+    return sorted(d for d in days if d > newest)
 
 
 def kept_span(site: Site, last: dt.date) -> list[dt.date]:
