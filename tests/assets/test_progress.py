@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -10,6 +13,9 @@ import pytest
 from assets.processes.location import recording
 from assets.reporting import progress
 from assets.reporting.progress import report, shown, steps
+from pipeline.waits import waits
+from tests.calls import call
+from tests.worlds import CONFIG, make_site
 
 RANGE = {"dagster/asset_partition_range_start": "2026-10-01", "dagster/asset_partition_range_end": "2026-10-03"}
 
@@ -65,3 +71,16 @@ def test_what_dagster_notes_down_before_the_first_stage_is_counted_day_by_day() 
             assert job.execute_in_process(instance=instance, tags=RANGE).success
         assert len(planned) == 3
         assert not vars(instance).keys() & {"create_run_for_job", "report_dagster_event"}
+
+
+def test_a_command_that_waits_says_for_whom_on_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def slow(*_: object, **__: object) -> Iterator[None]:
+        waits("another run has this site")
+        yield
+
+    monkeypatch.setattr("pipeline.locks.site_lock", slow)
+    site = make_site(tmp_path / "site", 1, config=f"{CONFIG}\nretention: {{flows: 900d}}\n")
+    found = call("prune", "--json", site=site.root)
+    assert found.stderr.startswith("another run has this site\n")
+    assert "another run" not in found.stdout
