@@ -6,7 +6,7 @@ not stop the scoring: a verdict must not be hidden by one bad line.
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +20,7 @@ from assets import bad_days
 from assets.days import days_of, surge_scores
 from assets.processes.history import newest
 from assets.processes.instances import POOL
+from assets.processes.kept_open import kept_open
 from assets.reporting import journal, metadata
 from assets.reporting.progress import CHECKS, steps
 from data_quality.checks import run_all
@@ -136,6 +137,17 @@ def judge(
     with site_lock(site.storage, wait=True):
         outcomes = run_all(specs, site, days, step)
     made = {table: _made(context.instance, table, days) for table in {s.table for s in specs}}
+    with kept_open(context.instance):
+        _tell(context, specs, outcomes, made, step)
+
+
+def _tell(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    specs: Sequence[CheckSpec],
+    outcomes: Mapping[str, Mapping[dt.date, CheckOutcome]],
+    made: Mapping[str, Mapping[str, Made]],
+    step: Callable[[], None],
+) -> None:
     for spec in specs:
         for day, outcome in outcomes[spec.name].items():
             step()

@@ -18,6 +18,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from assets import bad_days
 from assets.processes import alive
 from assets.processes.instances import POOL
+from assets.processes.kept_open import kept_open
 from assets.processes.run_tags import by_command
 from assets.processes.stopping import INTERRUPTS, Stopped
 from assets.reporting import journal
@@ -136,7 +137,7 @@ def run_days(
     again = context.run.tags.get(REFRESH_TAG) == "stale" or context.retry_number > 0
     quality_of, faults, total = remembering(day_quality), [], Total(stage)
     red = _shown_as_failed(context, site, stage) if again else frozenset()
-    with site_lock(site.storage, wait=True):
+    with site_lock(site.storage, wait=True), kept_open(context.instance):
         for index, day in enumerate(days, 1):
             known = again and up_to_date(site, landing, stage, day, quality_of)
             if not known and failure_before(site, day, stage, own=False) is None:

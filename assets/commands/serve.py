@@ -111,7 +111,7 @@ def _check_port(port: int) -> None:
 
 def _clients(port: int, workspace: Path) -> list[list[str]]:
     web = ["dagster_webserver", "-h", HOST, "-p", str(port), "--log-level", "warning", "-w", str(workspace)]
-    return [web, ["dagster._daemon", "run", "-w", str(workspace)]]
+    return [web, ["assets.processes.daemon", "run", "-w", str(workspace)]]
 
 
 def _log(site: Site) -> Path:

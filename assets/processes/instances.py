@@ -18,6 +18,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import DBAPIError
 
+from assets.processes.kept_open import kept_open
 from assets.processes.location import carry_over
 from assets.processes.run_tags import SITE
 from assets.processes.ticks import set_right
@@ -126,7 +127,7 @@ def history(site: Site) -> Iterator[dg.DagsterInstance]:
         NilometerError: its database is damaged, locked or on a full disk, at its opening or during the run.
     """
     try:
-        with open_instance(site) as instance:
+        with open_instance(site) as instance, kept_open(instance):
             carry_over(instance)
             set_right(instance)
             _limit_pool(instance)
