@@ -36,6 +36,7 @@ from pipeline.settings import CONFIG_NAME
 from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
 from pipeline.storage import DAMAGE
 from pipeline.stored.now import ahead, known_days, last_ended_day, open_landing
+from pipeline.waits import telling
 from pipeline.wording import counted
 
 PROBLEMS, MISUSE = 1, 2
@@ -57,7 +58,8 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with telling(screen.warn):
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Stopped from None  # Click's own word for it is no sentence.
         except click.NoSuchOption as error:

@@ -10,14 +10,20 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.days import RANGE_END, RANGE_START
 from assets.processes.run_tags import site_tags
 from assets.reporting import journal
 from assets.reporting.dagster_log import LOGGED
+from pipeline.errors import NilometerError
 from pipeline.settings import ScheduleSettings
 from pipeline.site import Site
+from pipeline.stored import stale
 from pipeline.stored.preview import make_preview
 
 JOB = "nilometer_daily"
+DAILY = "daily"
+MAX_LEFT_OUT = 31
+"""Days that one run of the schedule makes: those that a daemon which was down has left out."""
 
 
 def daily_job(site: Site, chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
@@ -57,9 +63,9 @@ def daily_schedule(site: Site) -> dg.ScheduleDefinition:
 
     @dg.schedule(
         job_name=JOB,
-        name="daily",
+        name=DAILY,
         cron_schedule=f"{when.minute} {when.hour} * * *",
-        description="Makes and judges the day that ended: all tables, checks and alerts.",
+        description="Makes and judges the day that ended, and before it days left out since the last one made.",
         execution_timezone=site.settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
@@ -68,9 +74,20 @@ def daily_schedule(site: Site) -> dg.ScheduleDefinition:
         if day < site.settings.start_date:
             return dg.SkipReason(f"{day} lies before the site's start_date {site.settings.start_date}.")
         logged = LOGGED if journal.as_json() else None
-        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), run_config=logged)
+        ends = {RANGE_START: _first(site, day).isoformat(), RANGE_END: day.isoformat()}
+        if ends[RANGE_START] == ends[RANGE_END]:
+            return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), run_config=logged)
+        return dg.RunRequest(run_key=day.isoformat(), tags=ends, run_config=logged)
 
     return daily
+
+
+def _first(site: Site, day: dt.date) -> dt.date:
+    """Where the day's run begins: a day that is judged before those in its window may alert, and then not."""
+    try:
+        return stale.left_out(site, day, MAX_LEFT_OUT)[0]
+    except (NilometerError, OSError):  # The run will say what is wrong with the tables.
+        return day
 
 
 def _day_before(tick: dt.datetime, when: ScheduleSettings) -> dt.date:

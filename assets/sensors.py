@@ -7,23 +7,25 @@ and how by `assets.notify`.
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import dagster as dg
+from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 
 from assets import checks
-from assets.days import RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
+from assets.days import PARTITION, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, final
 from assets.flows import observation
 from assets.processes import alive, daemons
 from assets.processes.instances import POOL
 from assets.processes.run_tags import DAYS
 from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
-from assets.schedules import JOB
+from assets.schedules import DAILY, JOB
 from data_quality.judged import unjudged
 from data_quality.results import day_quality
 from data_quality.specs import CheckSpec
+from pipeline.days import parse_day
 from pipeline.locks import site_lock
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
@@ -176,14 +178,20 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
 
 def stale_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for runs of days that are stale, in order, and before them for what their windows lack."""
-    about = "Runs days that would come out differently now, failed ones whose inputs changed, and missing windows."
+    about = (
+        "Runs days that would come out differently now, failed ones whose inputs changed, missing windows, and days of "
+        "scheduled runs that died before they made or failed them."
+    )
 
     def stale_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
         if _busy(now, instance, CHAIN_JOBS):
             return "A run is queued or at work; days are looked at when it has ended."
-        if asked.rests(mark := unchanged.mark(now, last_ended_day(now))):
+        owed = stale.owed(now, _scheduled_in_vain(now, instance), last := last_ended_day(now))
+        if (mark := unchanged.mark(now, last)) is not None:
+            mark = digest(mark, *map(str, owed))
+        if asked.rests(mark):
             return "No day is stale; nothing changed since the last look."
-        todo = stale.todo(now, open_landing(now), day_quality, last_ended_day(now))
+        todo = stale.todo(now, open_landing(now), day_quality, last, owed)
         needs = todo.fill or todo.score or todo.make
         asked.keep_rest(None if needs else mark)
         asked.keep([d.isoformat() for d in needs])
@@ -259,6 +267,14 @@ def _busy(site: Site, instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool
     """Whether a run of one of the jobs has not ended, of this site."""
     found = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     return any(r.job_name.startswith(tuple(jobs)) and alive.is_of(site, r) for r in found)
+
+
+def _scheduled_in_vain(site: Site, instance: dg.DagsterInstance) -> Iterator[dt.date]:
+    """The days of the schedule's newest runs that failed: one that died before it began tells of no day."""
+    failed = dg.RunsFilter(job_name=JOB, statuses=[dg.DagsterRunStatus.FAILURE], tags={SCHEDULE_NAME_TAG: DAILY})
+    for run in instance.get_runs(failed, limit=MAX_DAYS):
+        if alive.is_of(site, run) and (day := run.tags.get(PARTITION) or run.tags.get(RANGE_END)):
+            yield parse_day(day)
 
 
 def _now(site: Site) -> Site:

@@ -27,6 +27,7 @@ from pipeline.intake.landed import scan_files
 from pipeline.intake.lander import landed_name
 from pipeline.intake.landing import Landing
 from pipeline.intake.ledger import Entry
+from pipeline.intake.untold import untold
 from pipeline.inventory import Inventory
 from pipeline.schemas import FLOWS
 from pipeline.settings import Settings
@@ -86,8 +87,8 @@ def build_flows(
     Raises:
         SourceError: a file of this day could not be read, or a source could not be listed; the message names it.
     """
-    if landing.unlisted:
-        raise SourceError(landing.unlisted[0].message, where=Location(day=day.isoformat()))
+    if (unlisted := untold(landing, settings.sources, day)) is not None:
+        raise SourceError(unlisted.message, where=Location(day=day.isoformat()))
     if bad := failed_files(landing, day, settings.timezone):
         more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
         raise SourceError(f"{bad[0].reason}{more}", where=Location(day=day.isoformat()))

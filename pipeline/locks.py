@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.errors import BusyError, Location
 from pipeline.storage import Storage
+from pipeline.waits import waits
 
 _held: dict[Path, int] = {}
 
@@ -51,13 +52,23 @@ def lock(path: Path, busy: BusyError | None) -> Iterator[int]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if busy is None else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            assert busy is not None
-            raise busy from error
+            if not _is_taken(handle):
+                if busy is not None:
+                    raise busy
+                waits(f"{path}: another run is at work on this site; this one waits for it to end.")
+                fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
             error.filename = str(path)
             raise
         yield handle
     finally:
         os.close(handle)
+
+
+def _is_taken(handle: int) -> bool:
+    """Whether the lock is ours now; else another process holds it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from shlex import quote
 
@@ -25,6 +26,8 @@ from pipeline.simulate.company import Company
 from pipeline.simulate.site import MARK, config_text, write_demo_site
 from pipeline.site import Site, open_site
 from pipeline.wording import counted
+
+PROGRAM = "nilometer"
 
 
 def run_demo(folder: Path, company: Company) -> RunReport:
@@ -71,5 +74,15 @@ def _tell(site: Site, company: Company, alerts: pl.DataFrame) -> None:
     screen.say(f"Planted on {company.last_day}: {planted}. {read}")
     for message in alerts["message"].to_list():
         screen.say(message)
-    name = site.root.relative_to(Path.cwd()) if site.root.is_relative_to(Path.cwd()) else site.root
-    screen.say(f"See it in the Dagster UI:  .venv/bin/nilometer --site {quote(str(name))} ui")
+    screen.say(f"See it in the Dagster UI:  {quote(_program())} --site {quote(_from_here(site.root))} ui")
+
+
+def _program() -> str:
+    """The word that calls this program here: its path, unless the shell finds it by its name."""
+    beside = Path(sys.executable).with_name(PROGRAM)
+    found = shutil.which(PROGRAM)
+    return PROGRAM if not beside.exists() or (found and Path(found).samefile(beside)) else _from_here(beside)
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from assets.reporting import screen
+from assets.reporting import progress, screen
 from pipeline.errors import ConfigError
 from pipeline.site import Site, open_site
 from pipeline.stored.now import last_ended_day, open_landing
@@ -40,7 +40,8 @@ def prune(folder: Path, yes: bool, clock_is_right: bool, as_json: bool) -> None:
             check_clock(site, today)
         wanted = plan(site, landing, today)
         if yes:
-            carry_out(site, landing, wanted, today, day_quality, lambda *_: None)
+            with progress.shown("prune"):
+                carry_out(site, landing, wanted, today, day_quality, progress.report)
     rows = [p.as_dict() for p in wanted.piles]
     if retention.runs is not None:
         rows.append(_prune_runs(site, retention.runs, yes=yes))
@@ -56,7 +57,8 @@ def _prune_runs(site: Site, keep_days: int, *, yes: bool) -> dict[str, object]:
     with open_instance(site) as instance:
         past = history.look(instance, before, keep_days, lambda run: not is_shared() or alive.is_of(site, run))
         if yes:
-            history.forget(instance, past)
+            with progress.shown("prune"):
+                history.forget(instance, past, progress.report)
     if yes:
         history.shrink(home(site))
     return past.as_dict()

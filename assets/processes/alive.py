@@ -26,6 +26,7 @@ from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site
 from pipeline.stored.unchanged import ALIVE
+from pipeline.waits import telling
 
 RUNNING = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 ASSET_JOB = "__ASSET_JOB"
@@ -69,10 +70,11 @@ class _Holding(dg.Executor):
         hold(self._site, plan_context.run_id)
         if is_of(self._site, plan_context.dagster_run):  # A location may hold more than the site.
             plan_context.instance.add_run_tags(plan_context.run_id, site_tags(self._site))
-        for event in self._inner.execute(plan_context, execution_plan):
-            yield event
-            if tells_a_stop(event):  # Dagster would begin the steps that do not wait for this one.
-                raise dg.DagsterExecutionInterruptedError
+        with telling(plan_context.log.info):  # A step that waits for another run looks like one that hangs.
+            for event in self._inner.execute(plan_context, execution_plan):
+                yield event
+                if tells_a_stop(event):  # Dagster would begin the steps that do not wait for this one.
+                    raise dg.DagsterExecutionInterruptedError
 
 
 def _folder(site: Site) -> Path:

@@ -20,6 +20,8 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _AT_ONCE = 200
+Progress = Callable[[str, int, int], None]
+"""(what, done, of how many)."""
 
 
 @dataclass
@@ -61,11 +63,12 @@ def look(instance: dg.DagsterInstance, before: dt.datetime, keep: int, mine: Cal
     return past
 
 
-def forget(instance: dg.DagsterInstance, past: Past) -> None:
+def forget(instance: dg.DagsterInstance, past: Past, progress: Progress) -> None:
     """Delete the runs; stopped anywhere, a second time goes on."""
     doomed = set(past.runs)
     _keep_newest(instance, doomed)
-    for run in past.runs:
+    for number, run in enumerate(past.runs, 1):
+        progress("runs", number, len(past.runs))
         if not instance.has_run(run):
             continue
         instance.event_log_storage.delete_events(run)  # Before the run, without which nobody would find them again.

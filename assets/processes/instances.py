@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from assets.processes.kept_open import kept_open
 from assets.processes.location import carry_over
 from assets.processes.run_tags import SITE
+from assets.processes.ticks import set_right
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site
 
@@ -128,6 +129,7 @@ def history(site: Site) -> Iterator[dg.DagsterInstance]:
     try:
         with open_instance(site) as instance, kept_open(instance):
             carry_over(instance)
+            set_right(instance)
             _limit_pool(instance)
             yield instance
     except DBAPIError as error:

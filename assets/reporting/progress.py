@@ -1,5 +1,7 @@
 """Progress on stderr: a bar on a terminal, elsewhere a plain line a stage, and every few seconds of a long one.
 
+Where one step lasts, as the reading of one big log does, it is said that the work goes on.
+
 The assets report each day here, whoever runs them; nothing is shown unless the command line asks for it.
 """
 
@@ -9,13 +11,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from assets.reporting import journal
 
 EVERY_SECONDS = 5.0
+SILENT_SECONDS = 30.0
+"""After so long without a word it is said that the work goes on, as while one big log is read."""
 PLANNING, CHECKS = "planning", "_checks"
 """What Dagster does before the first stage, and the end of the names of steps that check: what makes no table, and is
 told of only where it lasts."""
@@ -58,7 +70,8 @@ def shown(title: str) -> Iterator[None]:
 
 @contextmanager
 def _bars(title: str) -> Iterator[Callable[[str, int, int], None]]:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    named, times = TextColumn("{task.description}", markup=False), (TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (named, BarColumn(), MofNCompleteColumn(), *times)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, object] = {}
 
@@ -72,18 +85,33 @@ def _bars(title: str) -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def _lines(title: str) -> Iterator[Callable[[str, int, int], None]]:
-    told, lasting = time.monotonic(), ""
+    began = told = time.monotonic()
+    lasting, last, ended = "", "", Event()
 
-    def listen(stage: str, done: int, total: int) -> None:
-        nonlocal told, lasting
-        if done == total and (stage == lasting or not stage.endswith((PLANNING, CHECKS))):
-            sys.stderr.write(f"{title}: {stage}, {total} done\n")
-        elif done < total and time.monotonic() - told >= EVERY_SECONDS:
-            sys.stderr.write(f"{title}: {stage}, {done} of {total}\n")
-            lasting = stage
-        else:
-            return
+    def say(text: str) -> None:
+        nonlocal told
+        sys.stderr.write(f"{title}: {text}\n")
         sys.stderr.flush()
         told = time.monotonic()
 
-    yield listen
+    def listen(stage: str, done: int, total: int) -> None:
+        nonlocal lasting, last
+        last = f"{stage}, {done} of {total}, " if done < total else ""
+        if done == total and (stage == lasting or not stage.endswith((PLANNING, CHECKS))):
+            say(f"{stage}, {total} done")
+        elif done < total and time.monotonic() - told >= EVERY_SECONDS:
+            say(f"{stage}, {done} of {total}")
+            lasting = stage
+
+    def watch() -> None:
+        while not ended.wait(max(0.01, told + SILENT_SECONDS - time.monotonic())):
+            if (now := time.monotonic()) - told >= SILENT_SECONDS:
+                say(f"{last}at work for {now - began:.0f} s")
+
+    watching = Thread(target=watch, daemon=True, name="progress")
+    watching.start()
+    try:
+        yield listen
+    finally:
+        ended.set()
+        watching.join()

@@ -31,7 +31,9 @@ class Listing:
     files: list[FoundFile] = field(default_factory=list)
     problems: list[SourceError] = field(default_factory=list)
     whole: bool = True
-    """Whether all files are known: an object store that cannot be reached tells nothing about what is gone."""
+    """Whether all files are known: a store or a share that cannot be reached tells nothing about what is gone."""
+    hiding: list[SourceError] = field(default_factory=list)
+    """Those of the problems for which files may be there that are not known."""
 
 
 def split_pattern(site_root: Path, pattern: str) -> tuple[Path, str]:
@@ -57,26 +59,26 @@ def list_files(site_root: Path, source: SourceSettings) -> Listing:
         real_root = root.resolve(strict=True)
         paths = sorted(root.glob(pattern.replace(DAY_MARK, _DAY_GLOB)))
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13.
-        listing.problems.append(
-            SourceError(
-                f"source {source.name}: {root} cannot be listed ({error}).",
-                where=where,
-                remedy="Correct the path, or create the folder.",
-            )
+        problem = SourceError(
+            f"source {source.name}: {root} cannot be listed ({error}).",
+            where=where,
+            remedy="Correct the path, create the folder or mount it again; of a source that is gone for good say since "
+            "when: retired: DAY.",
         )
-        return listing
+        return Listing(problems=[problem], whole=False, hiding=[problem])
     for path in paths:
         if is_hidden(path.relative_to(root).as_posix(), pattern):
             continue
         _add(listing, site_root, root, real_root, path, source.name, day_of)
     for closed, why in _closed(root, pattern.replace(DAY_MARK, _DAY_GLOB)).items():
-        listing.problems.append(
+        listing.hiding.append(
             SourceError(
                 f"is a folder that cannot be listed ({why}): logs in it were not read.",
                 where=Location(file=ascii(_name(site_root, root, closed))[1:-1]),
                 remedy="Let the user that reads them have the right to, or narrow the source's path.",
             )
         )
+    listing.problems += listing.hiding
     folder = not listing.files and seen((site_root / source.path).is_dir)
     return _said(listing, source, "It is a folder: name its files, such as with /*.log behind it." if folder else "")
 
@@ -123,7 +125,7 @@ def _list_objects(site_root: Path, source: SourceSettings) -> Listing:
         found = find_objects(site_root / CACHE_FOLDER, source)
     except StorageError as error:
         problem = SourceError(f"source {source.name}: {error.what}", where=error.where, remedy=error.remedy)
-        return Listing(problems=[problem], whole=False)
+        return Listing(problems=[problem], whole=False, hiding=[problem])
     return _said(Listing(found), source)
 
 

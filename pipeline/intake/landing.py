@@ -65,8 +65,8 @@ class Landing:
 
     def __init__(self, site_root: Path, storage: Storage | Path, settings: Settings, now: dt.datetime) -> None:
         self.storage = Storage(storage) if isinstance(storage, Path) else storage
-        self.unlisted: list[SourceError] = []
-        """Sources whose files could not be listed, so that no day can be told from them."""
+        self.unlisted: dict[str, SourceError] = {}
+        """Sources of whose files not all could be listed, and why (see `pipeline.intake.untold`)."""
         self._site_root, self._settings, self._now = site_root, settings, now
         self._inventory = Inventory(settings.inventory)
         self.ledger = Ledger.load(self.storage)
@@ -86,7 +86,7 @@ class Landing:
     ) -> LandingReport:
         """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
         report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
-        self.unlisted, self._replaced = [], []
+        self.unlisted, self._replaced = {}, []
         self.ledger.changed()
         left_out.move_quarantine(self.storage, self._moved)
         upkeep.sweep(self.ledger, self.storage)
@@ -99,8 +99,8 @@ class Landing:
             report.problems += listing.problems
             if listing.whole:
                 self._mark_missing(source, listing)
-            else:
-                self.unlisted += listing.problems
+            if listing.hiding:
+                self.unlisted[source.name] = listing.hiding[0]
             found |= {(f.source, f.name): (source, f) for f in listing.files}
             todo += [(source, f) for f in listing.files if self._wanted(source, f, days, reread)]
         redating.redate(self.ledger, self.storage, self._settings)

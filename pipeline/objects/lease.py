@@ -19,6 +19,7 @@ from threading import Event, Lock, Thread
 
 from pipeline.errors import BusyError, Location, StorageError
 from pipeline.objects.bucket import Bucket, UnconditionalError, Version, Versioned
+from pipeline.waits import waits
 
 KEY = "run.lock"
 BEAT_SECONDS = 15.0
@@ -88,6 +89,7 @@ class Lease:
         """Whether a lease was taken; without conditional writes there is none."""
         before = self._remembered()
         watched: tuple[Versioned, float] | None = None
+        told = ""
         while True:
             found = self._bucket.versioned(KEY)
             token = _told(found, "token")
@@ -97,6 +99,9 @@ class Lease:
                 watched = (found, _now()) if found else None
             silent = watched is not None and _now() - watched[1] >= SILENT_SECONDS
             if token not in ("", before) and not silent:
+                if token != told:
+                    waits(self._watching(found, wait=wait))
+                    told = token
                 time.sleep(POLL_SECONDS)
             elif self._claim(found) or not self._possible:
                 return self._possible
@@ -123,9 +128,19 @@ class Lease:
         except OSError:
             return ""
 
+    def _watching(self, found: Versioned | None, *, wait: bool) -> str:
+        """Whom this one waits for, and for how long."""
+        last = f"{SILENT_SECONDS:.0f} seconds"
+        what = (
+            f"this one waits for it to end, or to give no sign of life for {last}."
+            if wait
+            else f"watching for up to {last} whether it is still alive ..."
+        )
+        return f"{self._bucket.where(KEY)}: another run has this site, {_holder(found)}; {what}"
+
     def _busy(self, found: Versioned | None) -> BusyError:
         return BusyError(
-            f"another run is at work on this site, on {_told(found, 'host')} (process {_told(found, 'process')}).",
+            f"another run is at work on this site, {_holder(found)}.",
             where=Location(file=self._bucket.where(KEY)),
             remedy="Wait for it to end; one that has died gives the site back within a minute or so.",
         )
@@ -168,6 +183,10 @@ class Lease:
             return sent
         found = self._bucket.versioned(KEY)  # The answer of a first try may be lost: a second finds its own content.
         return found.version if found and found.data == body else None
+
+
+def _holder(found: Versioned | None) -> str:
+    return f"on {_told(found, 'host')} (process {_told(found, 'process')})"
 
 
 def _told(found: Versioned | None, name: str) -> str:

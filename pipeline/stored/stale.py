@@ -7,7 +7,7 @@ running.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.days import day_range, runs_of_days, window_days
@@ -32,10 +32,33 @@ class Todo:
     """Stale and failed days, and days left out between scored ones."""
 
 
-def scored_span(site: Site, last: dt.date) -> list[dt.date]:
-    """From the first to the last day that was scored or failed, none before the site's start or after the last."""
-    tried = site.storage.days("alerts") + site.storage.failed_days()
+def scored_span(site: Site, last: dt.date, asked: Sequence[dt.date] = ()) -> list[dt.date]:
+    """From the first to the last day that was scored, failed or asked for: none before the start or after last."""
+    tried = [*_tried(site), *asked]
     return day_range(max(min(tried), site.settings.start_date), min(max(tried), last)) if tried else []
+
+
+def _tried(site: Site) -> list[dt.date]:
+    return site.storage.days("alerts") + site.storage.failed_days()
+
+
+def left_out(site: Site, day: dt.date, longest: int) -> list[dt.date]:
+    """The day, and those before it that nobody made since the last one that was scored or failed.
+
+    Where these are many, the day alone: nobody may have wanted them.
+    """
+    if not (tried := [d for d in _tried(site) if d < day]):
+        return [day]
+    days = day_range(max(tried) + dt.timedelta(days=1), day)
+    return days if len(days) <= longest else [day]
+
+
+def owed(site: Site, asked: Iterable[dt.date], last: dt.date) -> list[dt.date]:
+    """Days that were asked for in vain: nothing tells that they were made, nor that they failed."""
+    if not (days := {d for d in asked if site.settings.start_date <= d <= last}):
+        return []
+    newest = max(_tried(site), default=dt.date.min)
+    return sorted(d for d in days if d > newest)
 
 
 def kept_span(site: Site, last: dt.date) -> list[dt.date]:
@@ -64,9 +87,9 @@ def _before(site: Site, span: Sequence[dt.date], lookback: int, tables: Sequence
     return sorted(d for d in outside if any(d not in have[t] and storage.record(t, d) is None for t in tables))
 
 
-def todo(site: Site, landing: Landing, quality_of: QualityOf, last: dt.date) -> Todo:
-    """What the stored days need now, from what is stored and landed alone; no log is looked at."""
-    span = scored_span(site, last)
+def todo(site: Site, landing: Landing, quality_of: QualityOf, last: dt.date, asked: Sequence[dt.date] = ()) -> Todo:
+    """What the stored days, and those asked for, need now, from what is stored and landed alone: no log is seen."""
+    span = scored_span(site, last, asked)
     if fill := lacking(site, span):
         return Todo(fill={d: digest("fill") for d in fill})
     if score := uncalibrated(site, span):

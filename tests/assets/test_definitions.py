@@ -15,6 +15,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 
 from assets import schedules
 from assets.build import build_defs
+from assets.days import RANGE_END, RANGE_START
 from assets.processes.instances import open_instance
 from pipeline.schemas import TABLES
 from pipeline.settings import Settings
@@ -122,6 +123,42 @@ def test_every_day_is_named_once_where_clocks_skip_the_hour_of_the_schedule(
         assert isinstance(asked, dg.RunRequest)
         named.append(asked.partition_key)
     assert named == [f"2026-03-{n}" for n in range(24, 32)]
+
+
+@pytest.mark.parametrize(
+    ("tried", "asked"),
+    [
+        ([], ("2026-10-25", "2026-10-25")),
+        (["2026-10-24", "2026-10-25"], ("2026-10-25", "2026-10-25")),
+        (["2026-10-21", "2026-10-27"], ("2026-10-22", "2026-10-25")),
+        (["2026-09-24"], ("2026-09-25", "2026-10-25")),
+        (["2026-09-23"], ("2026-10-25", "2026-10-25")),
+    ],
+)
+def test_the_schedule_makes_up_for_days_without_a_daemon_in_one_run(
+    tmp_path: Path, tried: list[str], asked: tuple[str, str]
+) -> None:
+    """In order, and each once: judged before those in its window, a day may alert and then not."""
+    site = Site(tmp_path, Settings.model_validate({"start_date": "2026-03-01"}), "asked for")
+    for text in tried:
+        site.storage.mark_failed(dt.date.fromisoformat(text), "flows", ["told"])
+    tick = dt.datetime(2026, 10, 26, 3, tzinfo=dt.UTC)
+    with dg.build_schedule_context(scheduled_execution_time=tick) as context:
+        request = schedules.daily_schedule(site)(context)
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_key == "2026-10-25"
+    ends = (request.tags[RANGE_START], request.tags[RANGE_END]) if request.partition_key is None else asked
+    assert ends == asked
+    assert (request.partition_key is None) == (asked[0] != asked[1])
+
+
+def test_the_schedule_asks_for_its_day_where_the_tables_cannot_be_listed(tmp_path: Path) -> None:
+    site = Site(tmp_path, Settings.model_validate({"start_date": "2026-03-01"}), "asked for")
+    (tmp_path / "data").write_text("no folder")
+    with dg.build_schedule_context(scheduled_execution_time=dt.datetime(2026, 10, 26, 3, tzinfo=dt.UTC)) as context:
+        request = schedules.daily_schedule(site)(context)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == "2026-10-25"
 
 
 def test_the_schedule_skips_days_before_the_site_begins(defs: dg.Definitions) -> None:

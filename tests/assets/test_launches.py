@@ -16,6 +16,7 @@ from assets.processes.instances import open_instance
 from assets.processes.stopping import Stopped
 from pipeline.days import today
 from pipeline.site import Site
+from pipeline.waits import waits
 from tests.worlds import FIRST, day, log_path, make_site
 
 NOW = today("UTC").isoformat()
@@ -104,17 +105,23 @@ def _job_of_the_code_location() -> dg.JobDefinition:
 
 
 def test_a_run_that_is_terminated_begins_no_further_step(site: Site, instance: dg.DagsterInstance) -> None:
+    logged: list[str] = []
+
     def steps(*_: object) -> Iterator[dg.DagsterEvent]:
+        waits("for another run")
         told = StepFailureData(SerializableErrorInfo("told", [], Stopped.__name__), None)
         yield dg.DagsterEvent(dg.DagsterEventType.STEP_FAILURE.value, "job", event_specific_data=told)
         pytest.fail("a further step was begun")
 
     run = instance.create_run_for_job(build_defs(site).resolve_job_def("nilometer_landing"))
-    context: Any = SimpleNamespace(run_id=run.run_id, dagster_run=run, instance=instance)
+    context: Any = SimpleNamespace(
+        run_id=run.run_id, dagster_run=run, instance=instance, log=SimpleNamespace(info=logged.append)
+    )
     inner: Any = SimpleNamespace(execute=steps)
     plan: Any = None
     events = alive._Holding(site, inner).execute(context, plan)
     assert next(events).is_step_failure
+    assert logged == ["for another run"]  # Whom a step waits for stands in the log of its run.
     with pytest.raises(dg.DagsterExecutionInterruptedError):
         next(events)
     alive.release(site, run.run_id)

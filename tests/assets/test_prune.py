@@ -296,7 +296,7 @@ def forget_all_but_the_last_run(site: Site) -> None:
         assert len(past.runs) == 4
         times = {k: newest_times(instance, k) for k in ("flows", "alerts")}
         past.runs.pop()
-        history.forget(instance, past)
+        history.forget(instance, past, lambda *_: None)
         assert len(instance.get_runs()) == 1
         for name in [t.name for t in CHAIN]:
             key = dg.AssetKey(name)
@@ -312,7 +312,7 @@ def forget_all_but_the_last_run(site: Site) -> None:
             of = dg.AssetCheckKey(dg.AssetKey(spec.table), spec.name)
             judged = instance.event_log_storage.get_asset_check_execution_history(of, limit=100)
             assert {str(j.partition) for j in judged} == keys
-        history.forget(instance, past)
+        history.forget(instance, past, lambda *_: None)
         assert len(instance.fetch_materializations(dg.AssetKey("flows"), limit=100).records) == 5
 
 

@@ -394,3 +394,27 @@ def test_a_command_waits_for_no_disk_to_be_made_room_on(
     report = run_days(site, [day(0)])
     assert calls == [where]
     assert "Make room" in str(report)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_a_day_whose_scheduled_run_died_before_it_began_is_asked_for_with_the_days_left_out(
+    site: Site, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    """As where no code server answered: nothing tells of the day, and the schedule asks for each once."""
+    for number in (DAYS, DAYS + 1):
+        write_log(site.root, day(number), usual(number))
+    days = Ticking(site, instance, "stale_days")
+    assert days.tick() == ([], "No day is stale.")
+    job = build_defs(site).resolve_job_def(JOB)
+    tags = {"dagster/partition": day(DAYS + 1).isoformat(), "dagster/schedule_name": "daily"}
+    instance.create_run_for_job(job, status=status, tags=tags)
+    requests, _ = days.tick()
+    if status is dg.DagsterRunStatus.CANCELED:  # Somebody wanted it so.
+        assert requests == []
+        return
+    assert asked(requests) == [span(DAYS, DAYS + 1)]
+    keys = [r.run_key for _ in range(sensors.MAX_TRIES) for r in days.tick()[0]]
+    assert len(keys) == sensors.MAX_TRIES - 1
+    days.carry_out(requests[0])
+    assert site.storage.days("alerts")[-1] == day(DAYS + 1)
+    assert days.tick() == ([], "No day is stale.")

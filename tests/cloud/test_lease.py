@@ -15,6 +15,7 @@ from pipeline.locks import site_lock
 from pipeline.objects import Option, cloud_objects, lease
 from pipeline.objects.bucket import Bucket as Bucket_
 from pipeline.storage import Storage
+from pipeline.waits import telling
 from tests.cloud.buckets import OPTIONS, Bucket
 from tests.cloud.fakes import Store
 from tests.cloud.proxy import always, times
@@ -89,6 +90,21 @@ def test_a_lease_that_is_not_renewed_lapses(
     with site_lock(machine(bucket, tmp_path / "1"), wait=False):
         assert time.monotonic() - began >= 0.3
         assert held_by(bucket)["token"] != "abc"
+
+
+@pytest.mark.parametrize(
+    ("wait", "what"),
+    [(False, "watching for up to 1 seconds whether it is still alive"), (True, "this one waits for it to end")],
+)
+def test_who_watches_a_lease_says_whose_it_is_once(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: bool, what: str
+) -> None:
+    bucket.put(LEASE, OF_ANOTHER)
+    seconds(monkeypatch, SILENT=1)
+    told: list[str] = []
+    with telling(told.append), site_lock(machine(bucket, tmp_path / "1"), wait=wait):
+        assert len(told) == 1
+    assert f"{bucket.url}/{LEASE}: another run has this site, on host-7.example.com (process 77); {what}" in told[0]
 
 
 def test_a_machine_whose_run_was_killed_does_not_wait_for_itself(bucket: Bucket, tmp_path: Path) -> None:
