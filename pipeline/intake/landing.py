@@ -10,19 +10,19 @@ import datetime as dt
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.intake import left_out, redating, upkeep
+from pipeline.intake.asked import Asked, Span
 from pipeline.intake.file_content import content_size, hash_content
 from pipeline.intake.files import Listing, list_files
 from pipeline.intake.found import FoundFile
 from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name, quarantine_name
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
-from pipeline.intake.peek import END_BYTES, may_matter, peek
+from pipeline.intake.peek import END_BYTES, peek, reach
 from pipeline.intake.reading_options import options_for
 from pipeline.intake.rotation import began_anew
 from pipeline.inventory import Inventory
@@ -85,7 +85,7 @@ class Landing:
         self, days: Collection[dt.date], progress: Progress | None = None, *, reread: bool = False
     ) -> LandingReport:
         """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
-        report, todo = LandingReport(), deque[tuple[SourceSettings, FoundFile]]()
+        report, todo, asked = LandingReport(), deque[tuple[SourceSettings, FoundFile]](), Asked(days)
         self.unlisted, self._replaced = {}, []
         self.ledger.changed()
         left_out.move_quarantine(self.storage, self._moved)
@@ -102,12 +102,12 @@ class Landing:
             if listing.hiding:
                 self.unlisted[source.name] = listing.hiding[0]
             found |= {(f.source, f.name): (source, f) for f in listing.files}
-            todo += [(source, f) for f in listing.files if self._wanted(source, f, days, reread)]
+            todo += [(source, f) for f in listing.files if self._wanted(source, f, asked, reread)]
         redating.redate(self.ledger, self.storage, self._settings)
         done = saved = 0
         while todo:
             source, file = todo.popleft()
-            entry, copy = self._land_file(source, file, days)
+            entry, copy = self._land_file(source, file, asked)
             if copy is not None and (copy.source, copy.name) in found:
                 todo.append(found[(copy.source, copy.name)])
             done += 1
@@ -155,11 +155,11 @@ class Landing:
 
     def pending(self, days: Collection[dt.date]) -> dict[dt.date, list[News]]:
         """Files that a landing would read now, by the asked days that they may hold."""
-        found: dict[dt.date, list[News]] = {}
+        found, asked = dict[dt.date, list[News]](), Asked(days)
         for source in self._settings.sources:
             for file in list_files(self._site_root, source).files:
-                for day in days if self._is_new(source, file) else ():
-                    if self._concerns(source, file, [day]):
+                if self._is_new(source, file):
+                    for day in self._concerned(source, file, asked):
                         found.setdefault(day, []).append(self._news(file))
         return found
 
@@ -169,20 +169,20 @@ class Landing:
         No file is opened, so that a look at thousands is cheap. A file that is named here may turn out to hold none
         of the days; it is then known as such, and named no more.
         """
-        found = {}
+        found, asked = {}, Asked(days)
         for source in self._settings.sources:
             for file in list_files(self._site_root, source).files:
-                if self._is_new(source, file) and self._could_hold(source, file, days):
+                if self._is_new(source, file) and self._could_hold(source, file, asked):
                     found[f"{file.source}/{file.name}"] = (file.size, file.mtime_ns)
         return found
 
-    def _could_hold(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
+    def _could_hold(self, source: SourceSettings, file: FoundFile, asked: Asked) -> bool:
         """Whether the file may hold one of the days, by its path and by what is remembered of it."""
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is not None and any(entry.concerns(d) for d in days):
+        if entry is not None and asked.named(entry.days_concerned):
             return True
         seen = entry is not None and entry.peek and entry.identity == file.identity
-        return self._may_hold(source, file, days) if file.day is not None or seen else bool(days)
+        return asked.may_be_in(self._reach(source, file)) if file.day is not None or seen else bool(asked.days)
 
     def _news(self, file: FoundFile) -> News:
         entry = self.ledger.entries.get((file.source, file.name))
@@ -209,13 +209,15 @@ class Landing:
             return False
         return entry.state == "peeked" or (entry.state == "landed" and self._lacks_networks(source, entry))
 
-    def _wanted(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date], reread: bool) -> bool:
+    def _wanted(self, source: SourceSettings, file: FoundFile, asked: Asked, reread: bool) -> bool:
         entry = self.ledger.entries.get((file.source, file.name))
         retry = entry is not None and (entry.state == "failed" or (reread and entry.pruned))
         touched = entry is not None and entry.may_differ(file.changed_ns)
         if not (retry or touched or self._is_new(source, file)):
             return False
-        return self._is_told_by_reading(file, entry) or self._concerns(source, file, days)
+        if self._is_told_by_reading(file, entry) or (entry is not None and asked.named(entry.days_concerned)):
+            return True
+        return asked.may_be_in(self._reach(source, file))
 
     @staticmethod
     def _is_told_by_reading(file: FoundFile, entry: Entry | None) -> bool:
@@ -223,23 +225,24 @@ class Landing:
         unknown = entry is None or (entry.state == "peeked" and entry.identity != file.identity)
         return unknown and file.day is None and file.size < END_BYTES
 
-    def _concerns(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
-        """Whether the file holds one of the days, as it is now or as it was when it was landed."""
+    def _concerned(self, source: SourceSettings, file: FoundFile, asked: Asked) -> list[dt.date]:
+        """The days that the file may hold, as it is now or as it was when it was landed."""
         entry = self.ledger.entries.get((file.source, file.name))
-        if entry is not None and any(entry.concerns(d) for d in days):
-            return True
-        return self._may_hold(source, file, days)
+        held = asked.named(entry.days_concerned) if entry is not None else []
+        if len(held) == len(asked.days):
+            return held
+        return sorted({*held, *asked.within(self._reach(source, file))})
 
-    def _may_hold(self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]) -> bool:
-        """Whether flows of one of the days may be in the file, by its path or by a look at both ends.
+    def _reach(self, source: SourceSettings, file: FoundFile) -> Span | None:
+        """The days on which flows in the file may start, by its path or by a look at both ends; None for any day.
 
         A log holds sessions by their end, so it may hold starts of max_session_days before; one day of slack is for
         the zone of the path.
         """
         if file.day is None:
-            return may_matter(self._peek(source, file), source, days)
+            return reach(self._peek(source, file), source)
         slack, session = dt.timedelta(days=1), dt.timedelta(days=max(1, source.max_session_days))
-        return any(file.day - session <= d <= file.day + slack for d in days)
+        return file.day - session, file.day + slack
 
     def _peek(self, source: SourceSettings, file: FoundFile) -> list[int] | None:
         """A look at both ends of the file; taken once for the same bytes."""
@@ -333,14 +336,13 @@ class Landing:
             changed_ns=file.changed_ns,
         )
 
-    def _land_file(
-        self, source: SourceSettings, file: FoundFile, days: Collection[dt.date]
-    ) -> tuple[Entry, Entry | None]:
+    def _land_file(self, source: SourceSettings, file: FoundFile, asked: Asked) -> tuple[Entry, Entry | None]:
         """Land one file: (its entry, a copy of its former self that must now be landed for its own sake)."""
         old = self.ledger.entries.get((file.source, file.name))
         entry = self._entry(file, "landed")
         options = self._options(source, self._watch(source))
-        wanted = partial(may_matter, source=source, days=days) if self._is_told_by_reading(file, old) else None
+        sought = self._is_told_by_reading(file, old)
+        wanted = (lambda span: asked.may_be_in(reach(span, source))) if sought else None
         lander = FileLander(self.storage, self._settings, source, file, options, wanted)
         try:
             twin = self._twin_before(file, entry)

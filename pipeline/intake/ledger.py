@@ -191,9 +191,10 @@ class Entry:
         """Whether the file was read and belongs to this day, by its flows or by its path."""
         return not self.left_out and self.holds(day)
 
-    def concerns(self, day: dt.date) -> bool:
-        """Whether it belongs to this day, or did while it could be read."""
-        return self.feeds(day) or day.isoformat() in self.former
+    @property
+    def days_concerned(self) -> set[str]:
+        """The days, ISO, that it belongs to, or did while it could be read."""
+        return {*self.former, *(self.days_held if self.state == "landed" and not self.left_out else ())}
 
     @property
     def days_known(self) -> list[str]:

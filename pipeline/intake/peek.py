@@ -7,10 +7,10 @@ choosing files, never a fact about a day.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
 from dataclasses import replace
 
 from pipeline.errors import SourceError
+from pipeline.intake.asked import Span
 from pipeline.intake.found import FoundFile
 from pipeline.settings import LimitSettings, SourceSettings
 from pipeline.sources import detect, reader_of
@@ -44,13 +44,13 @@ def peek(
     return [min(s[0] for s in known), max(s[1] for s in known)]
 
 
-def may_matter(span: list[int] | None, source: SourceSettings, days: Collection[dt.date]) -> bool:
-    """Whether a file whose flows start in the span (see `peek`) may matter to one of the days; an unknown one may."""
+def reach(span: list[int] | None, source: SourceSettings) -> Span | None:
+    """The days that a file whose flows start in the span (see `peek`) may matter to; None where nobody can tell."""
     if span is None:
-        return True
+        return None
     slack, session = dt.timedelta(days=1), dt.timedelta(days=max(1, source.max_session_days))
     first, last = (dt.datetime.fromtimestamp(us / 1e6, dt.UTC).date() for us in span)
-    return any(first - session - slack <= d <= last + session + slack for d in days)
+    return first - session - slack, last + session + slack
 
 
 def _read(reader: Reader, data: bytes) -> Parsed:
