@@ -69,8 +69,8 @@ def ran(done: Site, tmp_path: Path) -> Site:
 
 
 def test_a_range_run_and_runs_day_by_day_store_equal_tables(done: Site, site: Site) -> None:
-    for some in (days()[:1], days()[1 : DAYS - 2], days()[DAYS - 2 : DAYS - 1], days()[DAYS - 1 :]):
-        assert runner.run_days(site, some).good
+    for each in days():
+        assert runner.run_days(site, [each]).good
     left, right = tables(done), tables(site)
     for name, frame in left.items():
         assert frame.equals(right[name]), name

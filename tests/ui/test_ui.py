@@ -180,7 +180,7 @@ def test_ctrl_c_stops_the_server_and_the_daemon_cleanly(running: Running) -> Non
     family = psutil.Process(running.process.pid).children(recursive=True)
     words = [" ".join(p.cmdline()) for p in family]
     assert any("dagster_webserver" in w for w in words)
-    assert any("_daemon" in w for w in words)
+    assert any("assets.processes.daemon" in w for w in words)
     listening = {c.laddr.ip for p in family for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN}
     assert listening <= {"127.0.0.1", "::1"}
     running.process.send_signal(signal.SIGINT)
