@@ -26,6 +26,7 @@ class Context:
 
     log = logging.getLogger("chain")
     retry_number = 0
+    instance = SimpleNamespace(event_log_storage=None)  # Runs of this chain have no history.
     op_execution_context = SimpleNamespace(op_def=SimpleNamespace(retry_policy=None))
 
     def __init__(self, days: Sequence[dt.date]) -> None:
