@@ -61,7 +61,8 @@ class _Files:
                 yield connection
             if shard != INDEX_SHARD_NAME:
                 # Who watches a run in the UI is told of events by a change of its file, not of the log beside it.
-                os.utime(self._storage.path_for_shard(shard))
+                with suppress(OSError):  # What was written is no less written without.
+                    os.utime(self._storage.path_for_shard(shard))
 
     def close(self) -> None:
         """Bring all onto the disk."""
