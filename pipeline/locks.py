@@ -52,7 +52,7 @@ def lock(path: Path, busy: BusyError | None) -> Iterator[int]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     try:
         try:
-            if not _is_taken(handle):
+            if not _takes(handle):
                 if busy is not None:
                     raise busy
                 waits(f"{path}: another run is at work on this site; this one waits for it to end.")
@@ -65,7 +65,7 @@ def lock(path: Path, busy: BusyError | None) -> Iterator[int]:
         os.close(handle)
 
 
-def _is_taken(handle: int) -> bool:
+def _takes(handle: int) -> bool:
     """Whether the lock is ours now; else another process holds it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

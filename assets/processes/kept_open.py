@@ -1,7 +1,7 @@
 """The history that Dagster keeps in sqlite, held open while a run writes it.
 
 Dagster opens its files anew for every event, and as their last user sqlite carries the event over and waits for the
-disk before it closes them: a third of the time of a run over years. Held open, an event costs a sixth of the processor
+disk before it closes them: a third of the time of a run over months. Held open, an event costs a sixth of the processor
 and a tenth of the wait. When a run ends all it told is on the disk; should the power fail before, its last events may
 be gone, never the file, and the tables say what was made. Other storages are left as they are.
 """
