@@ -1,8 +1,9 @@
 """Every format against DuckDB on one generated file each, in one run: records a second, CPU, and peak memory.
 
 Ours reads the whole file as landing does: every line accounted for, every value judged, all columns of the flows of
-watched servers kept. DuckDB's is the bare sum by client of the same file, where it can read it. Each engine is a
-process of its own; the CPU is that of the reading, after imports. Both must come to the same sums.
+watched servers kept. DuckDB's is the bare sum by client of the same file, where it can read it; both must come
+to the same sums. How long DuckDB takes to read the whole file into a table, as it finds out the types itself, is told
+beside it. Each engine is a process of its own; the CPU is that of the reading, after imports.
 
     python -m benchmarks.formats [--records 300000] [--only suricata,ecs] [--table docs/benchmarks.md]
 """
@@ -183,7 +184,32 @@ def duck(name: str, path: Path) -> tuple[int, Mapping[str, int], float]:
     return 0, {k: int(v) for k, v in rows if v}, _cpu() - start
 
 
-_ENGINES = {"ours": ours, "duck": duck}
+def whole(name: str, path: Path) -> str | None:
+    """DuckDB's reading of a file as it is, with the types that it finds; None where it sees lines of text alone."""
+    if name in _PATTERN:
+        return None
+    if name in _CSV:
+        _, _, _, _, cut, skip = _CSV[name]
+        return f"read_csv('{path}', delim='{cut}', header=false, skip={skip})"
+    if name in _COLUMNAR:
+        return f"read_parquet('{path}')"
+    return f"read_json('{path}', format='newline_delimited', maximum_object_size=100000000)"
+
+
+def table(name: str, path: Path) -> tuple[int, Mapping[str, int], float]:
+    """(rows, no sums, CPU seconds) of DuckDB's table of all columns."""
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": os.cpu_count() or 1})
+    connection.execute("SELECT 1").fetchall()
+    start = _cpu()
+    connection.execute(f"CREATE TABLE flows AS SELECT * FROM {whole(name, path)}")
+    cpu = _cpu() - start
+    rows = connection.execute("SELECT count(*) FROM flows").fetchall()[0][0]
+    return int(rows), {}, cpu
+
+
+_ENGINES = {"ours": ours, "duck": duck, "table": table}
 
 
 def run(engine: str, name: str, path: Path) -> Measured:
@@ -202,18 +228,19 @@ def _answer(engine: str, name: str, path: Path) -> None:
     print(json.dumps({"cpu": cpu, "peak": peak, "records": records, "digest": _digest(sums)}))
 
 
-def compare(name: str, folder: Path, count: int, repeat: int) -> tuple[Measured, Measured, float]:
-    """(ours, DuckDB's, megabytes of the file); of several runs the one with the least CPU."""
+def compare(name: str, folder: Path, count: int, repeat: int) -> tuple[Measured, Measured, Measured | None, float]:
+    """(ours, DuckDB's, its table's, megabytes of the file); of several runs the one with the least CPU."""
     path = folder / f"{name}.log"
     # In a process of its own, for a child's peak begins at that of its parent.
     subprocess.run([sys.executable, "-m", "benchmarks.format_files", name, str(path), str(count)], check=True)
     size = path.stat().st_size / 1e6
-    runs = [(run("ours", name, path), run("duck", name, path)) for _ in range(repeat)]
-    mine, his = (min((r[i] for r in runs), key=lambda m: m.cpu) for i in (0, 1))
+    engines = [engine for engine in _ENGINES if engine != "table" or whole(name, path)]
+    runs = [[run(engine, name, path) for engine in engines] for _ in range(repeat)]
+    mine, his, *rest = (min(of_one, key=lambda m: m.cpu) for of_one in zip(*runs, strict=True))
     path.unlink()
     assert mine.digest == his.digest, (name, mine.digest, his.digest)
     assert mine.records == count, (name, mine.records)
-    return mine, his, size
+    return mine, his, rest[0] if rest else None, size
 
 
 def goal(name: str) -> float:
@@ -221,17 +248,18 @@ def goal(name: str) -> float:
     return 1.6 if name in _JSON or name == "azure_json" else 1.0
 
 
-def row(name: str, mine: Measured, his: Measured, size: float) -> str:
+def row(name: str, mine: Measured, his: Measured, tabled: Measured | None, size: float) -> str:
     """One line of the table."""
     ratio = mine.cpu / his.cpu
+    all_columns = (f"{tabled.cpu:.2f}", f"{mine.cpu / tabled.cpu:.2f}") if tabled else ("", "")
     cells = (name, f"{size:,.0f}", f"{mine.records / mine.cpu:,.0f}", f"{mine.cpu:.2f}", f"{his.cpu:.2f}",
-             f"{ratio:.2f}", f"{goal(name):.1f}", "yes" if ratio <= goal(name) else "no", f"{mine.peak_mb:,.0f}",
-             f"{his.peak_mb:,.0f}")  # fmt: skip
+             f"{ratio:.2f}", f"{goal(name):.1f}", "yes" if ratio <= goal(name) else "no", *all_columns,
+             f"{mine.peak_mb:,.0f}", f"{his.peak_mb:,.0f}")  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 
-_HEAD = ("encoding", "MB", "records per CPU s", "CPU s", "DuckDB CPU s", "ratio", "goal", "met", "peak MB",
-         "DuckDB peak MB")  # fmt: skip
+_HEAD = ("encoding", "MB", "records per CPU s", "CPU s", "DuckDB CPU s", "ratio", "goal", "met",
+         "DuckDB's table CPU s", "ratio to it", "peak MB", "DuckDB peak MB")  # fmt: skip
 
 
 def main() -> None:
