@@ -21,6 +21,7 @@ import click
 from assets.commands import views
 from assets.commands.evaluate import evaluate
 from assets.commands.explain import explain
+from assets.commands.inject import inject
 from assets.commands.options import Day, Moment, asked_days, day_options
 from assets.commands.power import backtest, compare, power
 from assets.commands.prune import prune
@@ -137,7 +138,7 @@ def main(ctx: click.Context, site: Path | None, log_format: str | None) -> None:
     ctx.obj = site or Path()
 
 
-for _command in (evaluate, explain, rules, power, backtest, compare, prune, quality):
+for _command in (evaluate, explain, inject, rules, power, backtest, compare, prune, quality):
     main.add_command(_command)
 
 

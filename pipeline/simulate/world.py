@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pipeline.simulate.attacks import Theft, plan_thefts
+from pipeline.simulate.attacks import Theft, plan_thefts, simulated_fleet
 from pipeline.simulate.habits import usual_volumes
 from pipeline.simulate.known import known_events, known_roles
 from pipeline.simulate.lookalikes import CAUSES, Overlay, lookalikes
@@ -86,7 +86,8 @@ def make_world(settings: WorldSettings) -> World:
     volume = _seen(usual + overlay.extra, seen_share)
     lent, moved = _leases(settings, people)
     _name_the_rest(settings, overlay, seen_share, moved)
-    thefts, newcomers = plan_thefts(settings, calendar, people, volume)
+    fleet = simulated_fleet(settings, calendar, people, volume)
+    thefts, newcomers = plan_thefts(fleet, settings.attacks, settings.seed)
     group = np.concatenate([people.group, newcomers])
     lent = np.vstack([lent, np.repeat(np.arange(settings.clients, group.size)[:, None], settings.days, axis=1)])
     stolen, theft = _planted(thefts, (group.size, settings.days), seen_share)
