@@ -29,9 +29,10 @@ from pipeline.sources.formats.huawei import HUAWEI
 from pipeline.sources.formats.juniper import JUNIPER
 from pipeline.sources.formats.logstash import LOGSTASH
 from pipeline.sources.formats.nfdump import NFDUMP
+from pipeline.sources.formats.nvm import NVM
 from pipeline.sources.formats.ocsf import OCSF
 from pipeline.sources.formats.paloalto import PALO_ALTO
-from pipeline.sources.formats.paloalto_service import SERVICE
+from pipeline.sources.formats.paloalto_service import CLOUD_NGFW, SERVICE
 from pipeline.sources.formats.sentinel import SENTINEL
 from pipeline.sources.formats.silk import SILK
 from pipeline.sources.formats.sonicwall import SONICWALL
@@ -68,9 +69,11 @@ _ALL = (
         *FORTINET,
         *PALO_ALTO,
         SERVICE,
+        CLOUD_NGFW,
         ASA,
         *ENCORE,
-        BARRACUDA,
+        NVM,
+        *BARRACUDA,
         H3C,
         HUAWEI,
         JUNIPER,

@@ -39,6 +39,11 @@ _NEMEA = (
     "transport: uint8 PROTOCOL, start_time: time TIME_FIRST, end_time: time TIME_LAST, bytes_out: uint64 BYTES, "
     "bytes_in: uint64 BYTES_REV"
 )
+_VPC = (
+    rb"\A(?=[^\n]*(?:\b(?:eni|tgw-attach)-[0-9a-f]+|[ ,](?:ACCEPT|REJECT)[ ,](?:OK|NODATA|SKIPDATA)[ ,\r\n]))"
+    rb"(?=[^\n]*[ ,]1\d{9}\b)(?=[^\n]*[.:][\da-f])(?![A-Z][a-z]{2} )\w[^ ,\n]*"
+)
+_VPC_BARE = "VPC flow logs in a custom format without its header"
 _NUMBERED = "c_ip, c_port, c_bytes_all, s_ip, s_port, s_bytes_all and first"
 
 
@@ -47,13 +52,11 @@ def _mapped(fields: str, more: str = "") -> str:
 
 
 _KINDS = (
+    (re.compile(_VPC + rb"(?: [\w.:/-]+){7,}\r?\n"), _VPC_BARE, vpc.TELL),
     (
-        re.compile(
-            rb"\A(?=[^\n]*\b(?:eni|tgw-attach)-[0-9a-f]+)(?=[^\n]* 1\d{9}\b)(?=[^\n]*[.:][\da-f])"
-            rb"(?![A-Z][a-z]{2} )\w\S*(?: [\w.:-]+){7,}\r?\n"
-        ),
-        "VPC flow logs in a custom format without its header",
-        vpc.TELL,
+        re.compile(_VPC + rb"(?:,[\w.:/-]*){7,}\r?\n"),
+        f"{_VPC_BARE}, parted by commas",
+        vpc.TELL.replace("version srcaddr dstaddr ", "version,srcaddr,dstaddr,"),
     ),
     (
         re.compile(rb'"event_?[tT]ype"\s*:\s*"NETWORK_[A-Z]+"'),

@@ -42,6 +42,14 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("59.1,x", "no known format"),
         ('{"metadata":{"event_type":"NETWORK_CONNECTION"},"network":{"sent_bytes":"3"}}', ".UDM."),
         ('{"metadata":{"eventType":"NETWORK_CONNECTION"},"network":{"sentBytes":"3","receivedBytes":"5"}}', ".UDM."),
+        (
+            "3 123456789012 - 2001:db8::1 10.0.0.1 42910 80 17 5 336 1795161600 1795161660 REJECT NODATA - -",
+            "VPC .*header",
+        ),
+        (
+            "2,123456789012,eni-1,10.0.0.1,10.0.0.2,443,531,6,1,10,1795161600,1795161660,ACCEPT,OK,vpc-1",
+            "version,srcaddr",
+        ),
         ("---\ninsertId: a1\njsonPayload:\n  bytes_sent: '5000'\n", "YAML"),
         ('"All_Traffic.src","All_Traffic.dest","sum(All_Traffic.bytes_in)",count', "sums over flows"),
         ("Event time               Event  XEvent Proto      Src IP Addr:Port          Dst IP", "events .NSEL."),
