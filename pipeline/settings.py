@@ -44,7 +44,7 @@ FORMATS = (
     *("auto", "zeek", "suricata", "ecs", "ocsf", "cim", "vpc", "azure", "gcp", "sentinel", "arkime", "juniper"),
     *("nfdump", "netflow", "silk", "argus", "paloalto", "fortinet", "asa", "checkpoint", "sonicwall", "sophos"),
     *("watchguard", "stormshield", "barracuda", "h3c", "huawei", "zscaler", "cloudflare", "conntrack", "oci", "ibm"),
-    *("cef", "table"),
+    *("nvm", "cef", "table"),
 )
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
