@@ -39,6 +39,11 @@ _NEMEA = (
     "transport: uint8 PROTOCOL, start_time: time TIME_FIRST, end_time: time TIME_LAST, bytes_out: uint64 BYTES, "
     "bytes_in: uint64 BYTES_REV"
 )
+_ZPA = (
+    "src_ip: ClientPublicIP, dest_ip: ServerIP, dest_port: ServerPort, transport: IPProtocol, "
+    "session_id: ConnectionID, start_time: TimestampConnectionStart, log_time: LogTimestamp, "
+    "bytes_out: ZENTotalBytesRxClient, bytes_in: ZENTotalBytesTxClient"
+)
 _VPC = (
     rb"\A(?=[^\n]*(?:\b(?:eni|tgw-attach)-[0-9a-f]+|[ ,](?:ACCEPT|REJECT)[ ,](?:OK|NODATA|SKIPDATA)[ ,\r\n]))"
     rb"(?=[^\n]*[ ,]1\d{9}\b)(?=[^\n]*[.:][\da-f])(?![A-Z][a-z]{2} )\w[^ ,\n]*"
@@ -57,6 +62,22 @@ _KINDS = (
         re.compile(_VPC + rb"(?:,[\w.:/-]*){7,}\r?\n"),
         f"{_VPC_BARE}, parted by commas",
         vpc.TELL.replace("version srcaddr dstaddr ", "version,srcaddr,dstaddr,"),
+    ),
+    (
+        re.compile(rb'\A[^\n]*?,"?(?:\d{1,2}/){2}(?:\d\d){1,2} \d{1,2}:\d\d[^,\n]*,[^,\n]*,"?TRAFFIC"?,"?[a-z]+"?,'),
+        "Palo Alto's traffic log, whose times a spreadsheet has written its own way",
+        "Give the log as the device wrote it.",
+    ),
+    (
+        re.compile(rb'"action_total_(?:up|down)load"\s*:'),
+        "Cortex XDR's network events, whose local end is a client of some and the server of others",
+        "Make a table of ends, times and bytes of them, for a source with format: table: where "
+        "action_network_is_server is true, the remote end is the client.",
+    ),
+    (
+        re.compile(rb'"ZENTotalBytes[RT]xClient"\s*:'),
+        "Zscaler Private Access's log of users' connections",
+        _mapped(_ZPA, ", with a time_format for its LogTimestamp, and accounting: cumulative"),
     ),
     (
         re.compile(rb'"event_?[tT]ype"\s*:\s*"NETWORK_[A-Z]+"'),

@@ -20,6 +20,9 @@ LOGS = {
     '"dest_ip":"b","dest_port":2,"proto":"tcp","action":"allow","reporter":"dst","bytes_in":9,"bytes_out":90}',
     "NEMEA": "ipaddr DST_IP,ipaddr SRC_IP,uint64 BYTES,uint64 BYTES_REV,time TIME_FIRST,time TIME_LAST,"
     "uint32 PACKETS,uint16 DST_PORT,uint16 SRC_PORT,uint8 PROTOCOL",
+    "Zscaler Private Access": '{"LogTimestamp":"Fri Nov 20 08:00:00 2026","ConnectionID":"a,b",'
+    '"ConnectionStatus":"close","IPProtocol":6,"ClientPublicIP":"198.51.100.7","ServerIP":"10.1.0.25","ServerPort":993,'
+    '"TimestampConnectionStart":"2026-11-20T08:00:00.250Z","ZENTotalBytesRxClient":420,"ZENTotalBytesTxClient":5420}',
     "Telegraf": '{"fields":{"dst":"b","dst_port":2,"in_bytes":9,"protocol":"tcp","src":"a","src_port":1},'
     '"name":"netflow","tags":{"source":"c","version":"NetFlowV9"},"timestamp":1795161600}',
 }
@@ -56,6 +59,11 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("Date first seen          Event  XEvent Proto      Src IP Addr:Port          Dst IP", "events .NSEL."),
         ("Flow Record: \n  Flags        =              0x06 FLOW, Unsampled", "nfdump prints raw"),
         ("2|1795161600|123|1795161660|456|6|0|0|0|167837957|50000|0|0|0|3221225993|993|0|0|1|2|27|0|10|1", "bars"),
+        (
+            "<14>Nov 20 08:00:02 PA 1,11/20/26 8:00,180,TRAFFIC,end,2049,11/20/26 8:00,10.1.0.11,198.51.100.25,0.0.0.0",
+            "a spreadsheet",
+        ),
+        ('{"action_local_ip":["10.1.0.11"],"action_total_download":5420,"action_total_upload":420}', "Cortex XDR's"),
         ('{_path:"conn",ts:2026-11-20T08:00:00.25Z,uid:"C1",id:{orig_h:10.1.0.11}}', "ZSON"),
         ('"2026-11-20 08:00:00","[1]","Monitor", "CDFW Tunnel Device","OUTBOUND","6","84"', "Cisco Umbrella's"),
         ("<?xml version='1.0' encoding='UTF-8'?>\n<results preview='0'>\n<meta>", "Splunk's XML"),
