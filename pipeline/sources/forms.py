@@ -25,6 +25,7 @@ from pipeline.sources.formats.encore import ENCORE
 from pipeline.sources.formats.fortinet import FORTINET
 from pipeline.sources.formats.gcp import GCP, GCP_CSV
 from pipeline.sources.formats.h3c import H3C
+from pipeline.sources.formats.hillstone import HILLSTONE
 from pipeline.sources.formats.huawei import HUAWEI
 from pipeline.sources.formats.juniper import JUNIPER
 from pipeline.sources.formats.logstash import LOGSTASH
@@ -76,6 +77,7 @@ _ALL = (
         *BARRACUDA,
         H3C,
         HUAWEI,
+        HILLSTONE,
         JUNIPER,
         SONICWALL,
         SOPHOS,

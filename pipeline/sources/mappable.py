@@ -231,7 +231,6 @@ _DEVICES = (
     (rb'\b(?:msg|note)="Traffic Log"', "a Zyxel firewall's log of sessions"),
     (rb"\borigsent=\d+ termsent=\d", "a Clavister firewall's log of connections"),
     (rb"%FW-6-SESS_AUDIT_TRAIL", "the audit trail of sessions of a Cisco router's firewall"),
-    (rb"\bFLOW: SESSION: ", "a Hillstone firewall's log of sessions"),
     (rb"\bTotal_bytes_send \d", "a Citrix NetScaler's log of connections"),
     (rb"\bcom\.untangle\.uvm\.app\.Session", "the log of sessions of an Arista (Untangle) firewall"),
     (rb"\bhaproxy\[\d+\]: ", "HAProxy's log, which names servers and has no addresses of theirs"),

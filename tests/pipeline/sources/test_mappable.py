@@ -85,7 +85,6 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ('<142>Nov 20 10:01:00 usg src="10.0.0.1:5" dst="10.0.0.2:993" msg="Traffic Log" sent=1 rcvd=2', "Zyxel"),
         ("FW: CONN: event=conn_close conn=close connsrcip=10.0.0.1 origsent=1 termsent=2 conntime=6", "Clavister"),
         ("%FW-6-SESS_AUDIT_TRAIL: Stop tcp session: initiator (10.0.0.1:5) sent 22 bytes -- ", "Cisco router's"),
-        ("Traffic@FLOW: SESSION: 10.0.0.1:5->10.0.0.2:993(TCP), send bytes 1,receive bytes 2", "Hillstone"),
         ("TCP CONN_TERMINATE 1 0 : Source 10.0.0.1:5 - Destination 10.0.0.2:993 - Total_bytes_send 1", "NetScaler"),
         ("haproxy[7]: 10.0.0.1:5 [20/Nov/2026:10:00:00.000] imaps mail/mx1 1/0/5 5420 -- 1/1/1/1/0 0/0", "HAProxy's"),
         ("tls 2.0 2026-11-20T10:00:00 net/lb/1 2 10.0.0.1:5 10.0.0.2:993 5 2 98 246 - - -", "load balancer's"),
