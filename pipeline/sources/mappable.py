@@ -69,6 +69,11 @@ _KINDS = (
         "Give the log as the device wrote it.",
     ),
     (
+        re.compile(rb'(?i)\bAction="\w*" UUid="\{0x|\bProductName ?="[^"\n]*"[^\n]*\bProductFamily="'),
+        "Check Point's log as Quantum Spark appliances and exporters of old write it, without a time of its own",
+        "Let the Log Exporter of the management send it as syslog, CEF, LEEF or JSON.",
+    ),
+    (
         re.compile(rb'"action_total_(?:up|down)load"\s*:'),
         "Cortex XDR's network events, whose local end is a client of some and the server of others",
         "Make a table of ends, times and bytes of them, for a source with format: table: where "

@@ -63,6 +63,11 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
             "<14>Nov 20 08:00:02 PA 1,11/20/26 8:00,180,TRAFFIC,end,2049,11/20/26 8:00,10.1.0.11,198.51.100.25,0.0.0.0",
             "a spreadsheet",
         ),
+        (
+            '<85>Nov 20 08:00:00 gw Action="accept" UUid="{0x6a,0x1,0x0,0x0}" src="10.1.0.11" dst="198.51.100.25" '
+            'svc="993" client_inbound_bytes="420" ProductName="VPN-1 & FireWall-1"',
+            "Quantum Spark",
+        ),
         ('{"action_local_ip":["10.1.0.11"],"action_total_download":5420,"action_total_upload":420}', "Cortex XDR's"),
         ('{_path:"conn",ts:2026-11-20T08:00:00.25Z,uid:"C1",id:{orig_h:10.1.0.11}}', "ZSON"),
         ('"2026-11-20 08:00:00","[1]","Monitor", "CDFW Tunnel Device","OUTBOUND","6","84"', "Cisco Umbrella's"),
