@@ -141,6 +141,11 @@ _KINDS = (
         "Give the files of nfcapd, or what `nfdump -o json` writes of them.",
     ),
     (
+        re.compile(rb"\A(?:Top \d+ [^\n]*\r?\n)?Date (?:first seen|flow start) +[^\n]* Flows\(%\)"),
+        "nfdump's statistics (-s), whose sums are of many flows",
+        "Let it print the flows (`nfdump -o csv`), or give the files of nfcapd.",
+    ),
+    (
         re.compile(
             rb"\A\s*Flow Record:|\A(?:2|10)\|\d{10}\|\d{1,3}\|\d{10}\|\d{1,3}\|\d{1,3}\|\d+\|\d+\|\d+\|\d+\|\d+\|"
         ),
