@@ -59,6 +59,11 @@ _KINDS = (
         "Take the flow logs of the virtual networks.",
     ),
     (
+        re.compile(rb'\A(?=[\s\S]*"event_sub_type"\s*:)[\s\S]*"(?:src_is_site_or_vpn|ISP_name)"\s*:'),
+        "the log of Cato Networks' events, which tells no bytes of connections",
+        _NETFLOW,
+    ),
+    (
         re.compile(rb'"verdict"\s*:\s*"(?:FORWARDED|DROPPED|AUDIT|ERROR|REDIRECTED|TRACED|TRANSLATED)"'),
         "what Cilium's Hubble saw, which tells no bytes of connections",
         _NETFLOW,

@@ -25,13 +25,15 @@ from pipeline.sources.formats.encore import ENCORE
 from pipeline.sources.formats.fortinet import FORTINET
 from pipeline.sources.formats.gcp import GCP, GCP_CSV
 from pipeline.sources.formats.h3c import H3C
+from pipeline.sources.formats.hillstone import HILLSTONE
 from pipeline.sources.formats.huawei import HUAWEI
 from pipeline.sources.formats.juniper import JUNIPER
 from pipeline.sources.formats.logstash import LOGSTASH
 from pipeline.sources.formats.nfdump import NFDUMP
+from pipeline.sources.formats.nvm import NVM
 from pipeline.sources.formats.ocsf import OCSF
 from pipeline.sources.formats.paloalto import PALO_ALTO
-from pipeline.sources.formats.paloalto_service import SERVICE
+from pipeline.sources.formats.paloalto_service import CLOUD_NGFW, SERVICE
 from pipeline.sources.formats.sentinel import SENTINEL
 from pipeline.sources.formats.silk import SILK
 from pipeline.sources.formats.sonicwall import SONICWALL
@@ -68,11 +70,14 @@ _ALL = (
         *FORTINET,
         *PALO_ALTO,
         SERVICE,
+        CLOUD_NGFW,
         ASA,
         *ENCORE,
-        BARRACUDA,
+        NVM,
+        *BARRACUDA,
         H3C,
         HUAWEI,
+        HILLSTONE,
         JUNIPER,
         SONICWALL,
         SOPHOS,

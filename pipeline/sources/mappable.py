@@ -39,6 +39,16 @@ _NEMEA = (
     "transport: uint8 PROTOCOL, start_time: time TIME_FIRST, end_time: time TIME_LAST, bytes_out: uint64 BYTES, "
     "bytes_in: uint64 BYTES_REV"
 )
+_ZPA = (
+    "src_ip: ClientPublicIP, dest_ip: ServerIP, dest_port: ServerPort, transport: IPProtocol, "
+    "session_id: ConnectionID, start_time: TimestampConnectionStart, log_time: LogTimestamp, "
+    "bytes_out: ZENTotalBytesRxClient, bytes_in: ZENTotalBytesTxClient"
+)
+_VPC = (
+    rb"\A(?=[^\n]*(?:\b(?:eni|tgw-attach)-[0-9a-f]+|[ ,](?:ACCEPT|REJECT)[ ,](?:OK|NODATA|SKIPDATA)[ ,\r\n]))"
+    rb"(?=[^\n]*[ ,]1\d{9}\b)(?=[^\n]*[.:][\da-f])(?![A-Z][a-z]{2} )\w[^ ,\n]*"
+)
+_VPC_BARE = "VPC flow logs in a custom format without its header"
 _NUMBERED = "c_ip, c_port, c_bytes_all, s_ip, s_port, s_bytes_all and first"
 
 
@@ -47,13 +57,32 @@ def _mapped(fields: str, more: str = "") -> str:
 
 
 _KINDS = (
+    (re.compile(_VPC + rb"(?: [\w.:/-]+){7,}\r?\n"), _VPC_BARE, vpc.TELL),
     (
-        re.compile(
-            rb"\A(?=[^\n]*\b(?:eni|tgw-attach)-[0-9a-f]+)(?=[^\n]* 1\d{9}\b)(?=[^\n]*[.:][\da-f])"
-            rb"(?![A-Z][a-z]{2} )\w\S*(?: [\w.:-]+){7,}\r?\n"
-        ),
-        "VPC flow logs in a custom format without its header",
-        vpc.TELL,
+        re.compile(_VPC + rb"(?:,[\w.:/-]*){7,}\r?\n"),
+        f"{_VPC_BARE}, parted by commas",
+        vpc.TELL.replace("version srcaddr dstaddr ", "version,srcaddr,dstaddr,"),
+    ),
+    (
+        re.compile(rb'\A[^\n]*?,"?(?:\d{1,2}/){2}(?:\d\d){1,2} \d{1,2}:\d\d[^,\n]*,[^,\n]*,"?TRAFFIC"?,"?[a-z]+"?,'),
+        "Palo Alto's traffic log, whose times a spreadsheet has written its own way",
+        "Give the log as the device wrote it.",
+    ),
+    (
+        re.compile(rb'(?i)\bAction="\w*" UUid="\{0x|\bProductName ?="[^"\n]*"[^\n]*\bProductFamily="'),
+        "Check Point's log as Quantum Spark appliances and exporters of old write it, without a time of its own",
+        "Let the Log Exporter of the management send it as syslog, CEF, LEEF or JSON.",
+    ),
+    (
+        re.compile(rb'"action_total_(?:up|down)load"\s*:'),
+        "Cortex XDR's network events, whose local end is a client of some and the server of others",
+        "Make a table of ends, times and bytes of them, for a source with format: table: where "
+        "action_network_is_server is true, the remote end is the client.",
+    ),
+    (
+        re.compile(rb'"ZENTotalBytes[RT]xClient"\s*:'),
+        "Zscaler Private Access's log of users' connections",
+        _mapped(_ZPA, ", with a time_format for its LogTimestamp, and accounting: cumulative"),
     ),
     (
         re.compile(rb'"event_?[tT]ype"\s*:\s*"NETWORK_[A-Z]+"'),
@@ -110,6 +139,11 @@ _KINDS = (
         re.compile(rb"\A(?:Event time|Date first seen) +Event +XEvent Proto "),
         "nfdump's table of a firewall's events (NSEL), which does not say when connections began",
         "Give the files of nfcapd, or what `nfdump -o json` writes of them.",
+    ),
+    (
+        re.compile(rb"\A(?:Top \d+ [^\n]*\r?\n)?Date (?:first seen|flow start) +[^\n]* Flows\(%\)"),
+        "nfdump's statistics (-s), whose sums are of many flows",
+        "Let it print the flows (`nfdump -o csv`), or give the files of nfcapd.",
     ),
     (
         re.compile(
@@ -207,7 +241,6 @@ _DEVICES = (
     (rb'\b(?:msg|note)="Traffic Log"', "a Zyxel firewall's log of sessions"),
     (rb"\borigsent=\d+ termsent=\d", "a Clavister firewall's log of connections"),
     (rb"%FW-6-SESS_AUDIT_TRAIL", "the audit trail of sessions of a Cisco router's firewall"),
-    (rb"\bFLOW: SESSION: ", "a Hillstone firewall's log of sessions"),
     (rb"\bTotal_bytes_send \d", "a Citrix NetScaler's log of connections"),
     (rb"\bcom\.untangle\.uvm\.app\.Session", "the log of sessions of an Arista (Untangle) firewall"),
     (rb"\bhaproxy\[\d+\]: ", "HAProxy's log, which names servers and has no addresses of theirs"),

@@ -49,6 +49,8 @@ Splunk's and Palo Alto Networks' functions, Logstash's input for blobs, and Micr
 _CATEGORIES = ("NetworkSecurityGroupFlowEvent", "FlowLogFlowEvent")
 _PARTS = (("sourceAddress", "deviceDirection"), ("unixtimestamp", "src_ip"), ("unixtimestamp", "srcIp"))
 """Of these, names that tell such a record."""
+_NUMBERED = re.compile(r"flow\.\d+")
+"""Names of the tuples of one rule that a forwarder set beside each other."""
 _UNFILLED = "%{"
 """How what Logstash found no part for begins: beginnings have no counters."""
 _COLUMNS = 13
@@ -115,6 +117,8 @@ def _groups(record: dict[str, Any]) -> list[tuple[Any, Any]] | None:
     """(interface, tuples) of a record, None when it is of another log; raises KeyError or TypeError on other shapes."""
     if "flowTuple" in record:
         return [(record.get("mac"), [record["flowTuple"]])]
+    if numbered := [part for name, part in record.items() if _NUMBERED.fullmatch(name)]:
+        return [(record.get("macAddress"), numbered)]
     if any(all(name in record for name in names) for names in _PARTS):
         return [(record.get("mac"), [_named(record)])]
     if "flowRecords" in record:
@@ -334,7 +338,7 @@ _JSON = Form(
     ),
     marks=re.compile(
         rb'"flowTuples?"\s*:|"category"\s*:\s*"(?:NetworkSecurityGroupFlowEvent|FlowLogFlowEvent)"'
-        rb'|"deviceDirection"\s*:\s*"[IO]"|"flowstate"\s*:\s*"(?:[BCE]?"|%\{)'
+        rb'|"deviceDirection"\s*:\s*"[IO]"|"flowstate"\s*:\s*"(?:[BCE]?"|%\{)|"flow\.\d+"\s*:\s*"\d{10}'
     ),
     strong=True,
     decoder=lambda _: AzureDecoder(),

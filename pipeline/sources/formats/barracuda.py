@@ -1,20 +1,24 @@
-"""Barracuda CloudGen Firewall's activity log: sessions that were removed, behind any syslog header or in its own file.
+"""Barracuda CloudGen Firewall's activity log: sessions that were removed, as lines of its own or syslog's, and as JSON.
 
-Source: Barracuda's page on the firewall activity log: values parted by bars, with their keys or without, in one order.
-The source, who began, sent `sentBytes` and received `receivedBytes`; `duration` is in milliseconds. What the audit log
-says of the same sessions is never counted.
+Sources: Barracuda's page on the firewall activity log (values parted by bars, with keys or without, in one order), and
+that on the stream of Firewall Insights (`ngfw-act`). The source, who began, sent `sentBytes` and received
+`receivedBytes`, in JSON `fwd_bytes` and `rev_bytes`; `duration` is in milliseconds. What the audit log says of the same
+sessions is never counted.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from pipeline.addresses import NOWHERE
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
+from pipeline.sources.records import json_decoder
 from pipeline.sources.texts import syslog
 
 _TYPES = "FWD|IFWD|LIN|LOUT|LB|PXY|PRX|IPXY|IPRX|TAP|LRD"
@@ -102,7 +106,42 @@ def _is(kinds: tuple[str, ...]) -> pl.Expr:
     return pl.col("kind").is_in(kinds).fill_null(value=False)
 
 
-BARRACUDA = Form(
+_STREAM = {
+    "write_ts": ("timestamp",),
+    "kind": ("action",),
+    "lasted": ("duration",),
+    "src": ("src_ip",),
+    "dest": ("dst_ip",),
+    "src_port": ("src_port",),
+    "dest_port": ("dst_port",),
+    "src_nat": ("src_ip_nat",),
+    "dest_nat": ("dst_ip_nat",),
+    "proto": ("ip_proto",),
+    "orig_ip_bytes": ("fwd_bytes",),
+    "resp_ip_bytes": ("rev_bytes",),
+    "orig_pkts": ("fwd_packets",),
+    "resp_pkts": ("rev_packets",),
+}
+_ENDED, _REFUSED = "End", "Block|Deny|Drop|Fail"
+
+
+def _derived() -> Sequence[pl.Expr]:
+    """Times of a session that was logged when it ended, in the words of the device's own log."""
+    lasted, logged = (pl.col(c).cast(pl.Int64, strict=False) for c in ("lasted", "write_ts"))
+    moved = ((c, pl.col(c)) for c in ("src_nat", "dest_nat"))
+    kind = pl.when(pl.col("kind") == _ENDED).then(pl.lit(_REMOVED)).when(pl.col("kind").str.contains(_REFUSED))
+    return [
+        kind.then(pl.lit(_BLOCKED[0])).when(pl.col("kind").is_not_null()).then(pl.lit(_BEGUN[0])).alias("kind"),
+        syslog.as_text(logged * 1_000_000 - lasted.fill_null(0) * 1_000).alias("ts"),
+        (lasted / 1_000).cast(pl.String).alias("duration"),
+        *(
+            pl.when(~value.is_in(NOWHERE) & (value != pl.col(c.removesuffix("_nat")))).then(value).alias(c)
+            for c, value in moved
+        ),
+    ]
+
+
+_LINES = Form(
     name="barracuda",
     vendor_product="Barracuda CloudGen Firewall",
     layer="unknown",
@@ -124,3 +163,21 @@ BARRACUDA = Form(
     },
     local_time=True,
 )
+_JSON = replace(
+    _LINES,
+    name="barracuda_json",
+    family="barracuda",
+    contract=Contract(
+        "rev_bytes",
+        "fwd_bytes",
+        "as the device counts",
+        "timestamp - duration",
+        "what Firewall Insights streams; `End`",
+    ),
+    marks=re.compile(rb'\{(?=[^{}]*"fw_rule"\s*:)(?=[^{}]*"fw_info"\s*:)[^{}]*"(?:fwd|rev)_bytes"\s*:'),
+    decoder=json_decoder(_STREAM, _derived),
+    json=True,
+    ends_lines=False,
+    local_time=False,
+)
+BARRACUDA = (_LINES, _JSON)

@@ -58,7 +58,9 @@ _HEADED_NAMES = _NAMES | {
 """The names that CEF and LEEF have instead."""
 _HEADED = r'^[^|="\[]*(?:CEF: ?\d+|LEEF: ?[\d.]+)\|[^|]*\|([^|]*)\|'
 """Their header, with the product; in what follows it, equals signs inside values are escaped."""
-_QUOTED = r'^[^|\[]*\[(?:Fields@[\d.]+ )?[^":=;\[\]]+(?:::?|=)"'
+_LABEL = r"\w+@[\d.]+ "
+"""What structured data of syslog begins with: `Fields@1.3.6.1.4.1.2620`, and `sc4s@2620`, as Splunk advises."""
+_QUOTED = rf'^[^|\[]*\[(?:{_LABEL})?[^":=;\[\]]+(?:::?|=)"'
 """Pairs of name and quoted value in brackets; else they stand between bars."""
 _UNTRANSLATED = "0.0.0.0"  # noqa: S104 - no address to listen on
 _HEADER = r"^(?:<\d{1,3}>)?1 (\d{4}-\d\d-\d\dT\S+) "
@@ -115,8 +117,8 @@ def _pairs(text: str) -> dict[str, str]:
                 found.setdefault(name.rsplit(" ", 1)[-1].lower(), re.sub(r"\\(.)", r"\1", value))
         return found
     at = text.index("[") + 1
-    if text.startswith("Fields@", at):
-        at = text.find(" ", at)
+    if label := re.compile(_LABEL).match(text, at):
+        at = label.end()
     while pair := _PAIR.match(text, at):
         found.setdefault(pair[1].strip().lower(), re.sub(r"\\(.)", r"\1", pair[2]))
         at = pair.end()
@@ -249,7 +251,7 @@ _TEXT = Form(
     ),
     marks=re.compile(
         rb'(?:CEF: ?\d|LEEF: ?[\d.]+)\|Check Point\||\bloguid(?:::?"|=)\{0x|\[Fields@1\.3\.6\.1\.4\.1\.2620\b'
-        rb"|\bCheckPoint \d+ - \[[\w.]+:"
+        rb'|\[\w+@2620 \w+="|\bCheckPoint \d+ - \[[\w.]+:'
     ),
     strong=True,
     ends_lines=True,

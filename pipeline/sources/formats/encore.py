@@ -19,7 +19,7 @@ from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
 from pipeline.sources.records import json_decoder
-from pipeline.sources.texts import key_values, syslog
+from pipeline.sources.texts import headed, key_values, syslog
 
 _PAIRS = {
     "ts": "first_pkt_sec",
@@ -98,7 +98,8 @@ class EncoreDecoder(Stateless):
         names = _CEF if self.cef else _PAIRS
         if self.cef:
             kind = pl.col("raw").str.extract(_HEADER)
-            frame = lines.with_columns(kind=kind, text=" " + pl.col("raw").str.replace(f"^.*?{_HEADER}", ""))
+            pairs = headed.spaced(pl.col("raw").str.replace(f"^.*?{_HEADER}", ""))
+            frame = lines.with_columns(kind=kind, text=" " + pairs)
         else:
             frame = lines.with_columns(text=key_values.plain(lines["raw"]))
             frame = key_values.with_kind(frame, "rec_type")

@@ -284,7 +284,8 @@ _PAIRS = Form(
     ),
     marks=re.compile(
         rb"CEF: ?\d+\|Fortinet\|Forti[Gg]ate|"
-        rb"(?m:^(?=[^\n]{0,2000}?\b" + _MARK.encode() + rb'="?\w)[^\n]{0,2000}?\btype="?(?:traffic|utm|event)\b)'
+        rb"(?m:^(?=[^\n]{0,2000}?\b" + _MARK.encode() + rb'="*\w)[^\n]{0,2000}?\btype="*(?:traffic|utm|event)\b)'
+        rb'|(?m:^"?itime="*\d{10}\b[^\n]{0,2000}?\btype="*(?:traffic|utm|event)\b)'
     ),
     strong=True,
     ends_lines=True,

@@ -93,7 +93,7 @@ _TABLE = replace(
         "Out Byte", "In Byte", "IP", "Date first seen", "`Bytes` alone tells one direction; scaled numbers are rounded"
     ),
     marks=re.compile(
-        rb"^Date first seen +[^\n]*Duration +Proto +Src IP Addr:Port +Dst IP Addr:Port"
+        rb"^Date (?:first seen|flow start) +[^\n]*Duration +Proto +Src IP Addr:Port +Dst IP Addr:Port"
         rb"|^" + _DATE + rb" +(?:\d+d +)?[\d:.]+ +\S+ +" + _ADDRESS + rb" +<?-> +" + _ADDRESS + rb" ",
         re.MULTILINE,
     ),

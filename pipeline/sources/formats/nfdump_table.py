@@ -22,8 +22,8 @@ _ROW = (
     rf"(?<n1>{_NUMBER})\s+(?<n2>{_NUMBER})\s+(?<n3>{_NUMBER})(?:\s+(?<n4>{_NUMBER}))?(?:\s.*)?$"
 )
 _ABOUT = (
-    r"^(?:Date first seen|Summary:|Time window:|Total flows processed:|Sys:|Aggregated flows|Top \d|Ident:|"
-    r"Flow summary|Blocks skipped|Byte limit|No matching flow)"
+    r"^(?:Date (?:first seen|flow start)|Summary:|Time window:|Total flows processed:|Sys:|Aggregated flows|Top \d|"
+    r"Ident:|Flow summary|Blocks skipped|Byte limit|No matching flow)"
 )
 _SCALES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 

@@ -58,6 +58,8 @@ _CELL = r'"?[^",]*"?'
 _PLACED = rf"^{_CELL},{_STAMP},{_CELL},"
 """A record whose first cell is all that stands before it: no header, or one without commas and quotes."""
 _BEHIND = rf'^.*?("?[^\s",]*"?,{_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,.*)$'
+_BEHEADED = rf'^{_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,'
+"""A record without the first cell, of which nothing is read."""
 _RECORD = rf'(?:^|[\s",]){_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,'
 _TRAFFIC = rf'^{_CELL},{_STAMP},{_CELL},"?TRAFFIC"?,'
 _CELLS = r'^(?:[^",]*|"(?:[^"]|"")*")(?:,(?:[^",]*|"(?:[^"]|"")*"))*$'
@@ -148,7 +150,8 @@ def _behind_headers(lines: pl.DataFrame) -> pl.DataFrame:
     placed = lines["raw"].str.contains(_PLACED)
     if placed.all():
         return lines.with_columns(text="raw")
-    behind = pl.coalesce(pl.col("raw").str.extract(_BEHIND), "raw")
+    whole = pl.when(pl.col("raw").str.contains(_BEHEADED)).then(pl.concat_str(pl.lit(","), "raw")).otherwise("raw")
+    behind = pl.coalesce(pl.col("raw").str.extract(_BEHIND), whole)
     return lines.with_columns(pl.when(placed).then("raw").otherwise(behind).alias("text"))
 
 
@@ -250,7 +253,7 @@ SYSLOG = Form(
     marks=re.compile(
         rb"(?:CEF: ?\d+|LEEF: ?[\d.]+)\|Palo Alto Networks\||"
         rb"(?s:\A(?![^\n]*\b[Bb]ytes[ _][Rr]eceived\b).*?"
-        rb'\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d[^,"\n]{0,9}"?,"?\w*"?,"?'
+        rb'\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d[^,"\n]{0,9}"?,"?[\w-]*"?,"?'
         rb"(?:TRAFFIC|THREAT|SYSTEM|CONFIG|HIPMATCH|USERID|GLOBALPROTECT|DECRYPTION|CORRELATION|AUTHENTICATION|SCTP)\b)"
     ),
     strong=True,

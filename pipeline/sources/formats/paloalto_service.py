@@ -1,7 +1,8 @@
-"""Palo Alto Networks TRAFFIC logs as the Strata Logging Service (Cortex Data Lake) forwards them in JSON.
+"""Palo Alto Networks TRAFFIC logs in JSON: of the Strata Logging Service (Cortex Data Lake), and of Cloud NGFW.
 
-Source: the service's log reference, whose HTTPS field names these are. What the fields mean is what the columns of the
-device's own log do, which are in `paloalto`; times carry their zone.
+Sources: the service's log reference, whose HTTPS field names these are, and the pages on the traffic log of Cloud NGFW
+for AWS and Azure, older and newer. What the fields mean is what the columns of the device's own log do, which are in
+`paloalto`; the service's times carry their zone, those of Cloud NGFW none. This one logs sessions that ended.
 """
 
 from __future__ import annotations
@@ -76,4 +77,50 @@ SERVICE = replace(
     json=True,
     ends_lines=False,
     local_time=False,
+)
+
+_CLOUD_FIELDS = {
+    "ts": ("start_time", "start"),
+    "write_ts": ("time_generated",),
+    "duration": ("elapsed_time", "elapsed"),
+    "uid": ("sessionid",),
+    "src": ("src_ip",),
+    "dest": ("dst_ip", "dst"),
+    "src_port": ("sport",),
+    "dest_port": ("dport",),
+    "proto": ("proto",),
+    "service": ("app",),
+    "action": ("action",),
+    "orig_ip_bytes": ("bytes_sent",),
+    "resp_ip_bytes": ("bytes_recv", "bytes_received"),
+    "orig_pkts": ("pkts_sent",),
+    "resp_pkts": ("pkts_received",),
+}
+
+
+def _ended_in_the_cloud() -> Sequence[pl.Expr]:
+    """A record that tells how long a session lasted is one that ended; those of threats do not."""
+    return [
+        pl.when(pl.col("duration").is_not_null()).then(pl.lit("TRAFFIC")).alias("type"),
+        pl.lit("end").alias("subtype"),
+        pl.col("action").str.to_lowercase().str.replace(" ", "-", literal=True),
+    ]
+
+
+CLOUD_NGFW = replace(
+    SERVICE,
+    name="paloalto_cloud",
+    contract=replace(
+        SERVICE.contract,
+        bytes_in="bytes_recv",
+        bytes_out="bytes_sent",
+        start="start_time",
+        records="what Cloud NGFW for AWS and Azure logs of sessions that ended",
+    ),
+    marks=re.compile(
+        rb'\{(?![^{}]*"bytes_in"\s*:)(?=[^{}]*"src_ip"\s*:)(?=[^{}]*"bytes_rec(?:v|eived)"\s*:)'
+        rb'(?=[^{}]*"pkts_received"\s*:)(?=[^{}]*"elapsed(?:_time)?"\s*:)'
+    ),
+    decoder=json_decoder(_CLOUD_FIELDS, _ended_in_the_cloud),
+    local_time=True,
 )

@@ -73,8 +73,9 @@ class StormshieldDecoder(Stateless):
         found = key_values.values(lines.drop("kind"), "text", list(_KEYS.values()))
         found = found.select("source_line", "raw", **{ours: theirs for ours, theirs in _KEYS.items()})
         ends = (("src_nat", "src"), ("dest_nat", "dest"))
+        lasted = (pl.col("duration").cast(pl.Float64, strict=False).fill_null(0) * 1e6).cast(pl.Int64, strict=False)
         return found.with_columns(
-            syslog.as_text(self._epoch("began")).alias("ts"),
+            syslog.as_text(pl.coalesce(self._epoch("began"), self._epoch("logged") - lasted)).alias("ts"),
             syslog.as_text(self._epoch("logged")).alias("write_ts"),
             *(pl.when(pl.col(moved) != pl.col(end)).then(moved).alias(moved) for moved, end in ends),
             *(pl.col(c).str.to_lowercase() for c in ("proto", "service", "action")),

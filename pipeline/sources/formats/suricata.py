@@ -37,6 +37,13 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     return fields.with_columns(reporter=pl.when(met != "").then(met), initiator=told_by_ports(seen=begun))
 
 
+_TYPES = (
+    "flow|netflow|alert|anomaly|drop|packet|frame|metadata|fileinfo|stats|engine|http2?|dns|tls|ssh|smtp|smb|nfs|"
+    "tftp|ftp|ftp_data|ike(?:v2)?|krb5|dhcp|snmp|sip|sdp|rfb|rdp|mqtt|pgsql|dnp3|modbus|enip|dcerpc|bittorrent_dht|"
+    "quic|arp|pop3|imap|mdns|websocket|ldap|doh2|telnet|template"
+)
+"""Suricata's types of events: other programs' JSON has a key of that name, too (Netskope's, message queues')."""
+
 SURICATA = Form(
     name="suricata",
     vendor_product="Suricata",
@@ -49,7 +56,11 @@ SURICATA = Form(
         "`flow` events; `netflow` events tell one direction each",
     ),
     # Elastic's own records of Suricata's events have the type in an object of that name, and fields of their own.
-    marks=re.compile(rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)[\s\S]*?"event_type"\s*:\s*"[a-z]'),
+    marks=re.compile(
+        rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)(?:[\s\S]*?"event_type"\s*:\s*"(?:'
+        + _TYPES.encode()
+        + rb')"|(?=[\s\S]*"flow_id"\s*:)[\s\S]*?"event_type"\s*:\s*"[a-z])'
+    ),
     strong=True,
     decoder=json_decoder(
         {

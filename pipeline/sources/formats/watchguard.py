@@ -2,8 +2,9 @@
 
 Source: WatchGuard's Fireware log catalog and its page on reading log messages: the ends stand by their place, the first
 is who began, and what a connection's end tells (duration and counters) follows as pairs. The time in parentheses is of
-UTC; a device that is not told to write it leaves the time to the syslog header. Requests of which proxies tell have no
-duration: they repeat counters of connections and are never counted.
+UTC; a device that is not told to write it leaves the time to the syslog header. LEEF tells the same by keys, with the
+message's number in its header, without the hyphen. Requests of which proxies tell have no duration: they repeat
+counters of connections and are never counted.
 """
 
 from __future__ import annotations
@@ -19,22 +20,33 @@ from pipeline.sources.orienting import has_counters
 from pipeline.sources.texts import syslog
 
 _ID = r'msg_id="([0-9A-F]{4}-[0-9A-F]{4})"'
-_TRAFFIC = "3000-"
+_TRAFFIC = "3000"
 _ADDRESS = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-fA-F]*:[\da-fA-F:.]+)"
 _ENDS = (
     r'msg_id="3000-[0-9A-F]{4}" (?P<action>\w+) [^"=]*? (?P<proto>\S+) '
     rf"(?P<src>{_ADDRESS}) (?P<dest>{_ADDRESS})(?: (?P<src_port>\d+) (?P<dest_port>\d+))?(?: |$)"
 )
-_HEAD = r"^(.*?)msg_id="
+_HEAD = r"^(.*?)(?:msg_id=|LEEF: ?\d)"
 _TIME = r"\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\) "
+_LEEF = r"LEEF: ?[\d.]+\|WatchGuard\|(?:[^|]*\|){2}"
+_LEEF_KEYS = {
+    "action": "disp",
+    "proto": "proto",
+    "src": "src",
+    "dest": "dst",
+    "src_port": "srcPort",
+    "dest_port": "dstPort",
+}
+"""What LEEF tells by keys of its own."""
+_PARTED = r"(?:[ |\t^]|#011)"
 _KEYS = {
     "duration": "duration",
     "orig_ip_bytes": "sent_bytes",
     "resp_ip_bytes": "rcvd_bytes",
     "orig_pkts": "sent_pkts",
     "resp_pkts": "rcvd_pkts",
-    "src_nat": "src_ip_nat",
-    "dest_nat": "dst_ip_nat",
+    "src_nat": "(?:src_ip_nat|srcPostNAT)",
+    "dest_nat": "(?:dst_ip_nat|dstPostNAT)",
 }
 _ONCE = ("sent_bytes", "rcvd_bytes")
 
@@ -49,13 +61,17 @@ class WatchGuardDecoder(Stateless):
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         told = _told(pl.col("raw"))
-        frame = lines.with_columns(kind=pl.col("raw").str.extract(_ID))
+        frame = lines.with_columns(kind=pl.coalesce(pl.col("raw").str.extract(_ID), _leef_id()))
         frame = frame.with_columns(ended=pl.col("kind").str.starts_with(_TRAFFIC).fill_null(value=False) & told)
         closed = frame.filter("ended")
         found = closed.with_columns(pl.col("raw").str.extract_groups(_ENDS).alias("found")).unnest("found")
-        twice = pl.any_horizontal(pl.col("raw").str.count_matches(f" {key}=", literal=True) > 1 for key in _ONCE)
+        found = found.with_columns(
+            pl.coalesce(name, pl.when(_leef_id().is_not_null()).then(_value(key))).alias(name)
+            for name, key in _LEEF_KEYS.items()
+        )
+        twice = pl.any_horizontal(pl.col("raw").str.count_matches(f"{_PARTED}{key}=") > 1 for key in _ONCE)
         fault = (
-            pl.when(pl.col("src").is_null())
+            pl.when(pl.any_horizontal(pl.col("action", "src", "dest").is_null()))
             .then(pl.lit("no two ends"))
             .when(twice)
             .then(pl.lit("a byte counter that is given twice"))
@@ -77,7 +93,7 @@ class WatchGuardDecoder(Stateless):
     def _records(self, found: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """Connections, which began their duration before they were logged, and how many years were assumed."""
         found = found.with_columns(
-            *(pl.col("raw").str.extract(f' {key}="([^"]+)"').alias(ours) for ours, key in _KEYS.items()),
+            *(_value(key).alias(ours) for ours, key in _KEYS.items()),
             logged=syslog.wall_of(pl.col("raw").str.extract(_TIME)).dt.epoch("us"),
         )
         assumed, lacking = 0, found["logged"].is_null()
@@ -97,7 +113,16 @@ class WatchGuardDecoder(Stateless):
 
 def _told(raw: pl.Expr) -> pl.Expr:
     """Whether a message tells how long a connection lasted and what it carried."""
-    return pl.all_horizontal(raw.str.contains(f' {key}="', literal=True) for key in ("duration", *_ONCE))
+    return pl.all_horizontal(raw.str.contains(rf'{_PARTED}{key}="?\d') for key in ("duration", *_ONCE))
+
+
+def _leef_id() -> pl.Expr:
+    return pl.col("raw").str.extract(_LEEF + r"([0-9A-F]{8})\|")
+
+
+def _value(key: str) -> pl.Expr:
+    """What a pair says up to the first blank, in quotes or, in LEEF, without."""
+    return pl.col("raw").str.extract(rf'{_PARTED}{key}="?([^"|\t^ #]+)')
 
 
 def _blocked() -> pl.Expr:
@@ -117,7 +142,8 @@ WATCHGUARD = Form(
     ),
     marks=re.compile(
         rb'\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\) [\w.-]+(?:\[\d+\])?: msg_id="'
-        rb'|(?:^|[ :"])msg_id="[0-9A-F]{4}-[0-9A-F]{4}" (?:Allow|Deny) ',
+        rb'|(?:^|[ :"])msg_id="[0-9A-F]{4}-[0-9A-F]{4}" (?:Allow|Deny) '
+        rb"|LEEF: ?[\d.]+\|WatchGuard\|",
         re.MULTILINE,
     ),
     strong=True,

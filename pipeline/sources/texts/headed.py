@@ -10,8 +10,15 @@ from __future__ import annotations
 import polars as pl
 
 _HEAD = r"(?:CEF: ?\d+|LEEF: ?[\d.]+)"
+_NAME = r"[A-Za-z][\w.\[\]-]*"
 _CEF_VALUE = r"[| ]{key}=((?:\\.|[^\\=])*?)(?: +[A-Za-z][\w.\[\]-]*=|\s*$)"
 _LEEF_VALUE = r"[|\t^]{key}=([^|\t^]*)"
+
+
+def spaced(extension: pl.Expr) -> pl.Expr:
+    """The pairs behind a header, parted by blanks where a collector wrote semicolons between them."""
+    parted = extension.str.contains(rf"^ *{_NAME}=[^ ;=]*;(?: *{_NAME}=[^;=]*;)+ *{_NAME}=")
+    return pl.when(parted).then(extension.str.replace_all(rf" *; *({_NAME}=)", " ${1}")).otherwise(extension)
 
 
 def is_headed(column: str, vendor: str) -> pl.Expr:

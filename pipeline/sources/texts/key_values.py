@@ -22,8 +22,10 @@ _OPENED = r'^([^"]*(?:"[^"=\\]*"[^"]*)*)"[^"]*$'
 _COMMAS = r'^ \w+=(?:"[^"]*"|[^ ",]*),\w+='
 _COMMA = r'("[^"]*")|,'
 _CELLED = '(?:^|,)"\\w+='
-_CELLS = r'^(?:(?:"\w+=(?:[^"]|"")*"|\w+=[^",]*|)(?:,|$))+$'
+_CELLS = r'^(?:(?:"\w+=(?:[^"]|"")*"|""|\w+=[^",]*|)(?:,|$))+$'
 """Pairs that are cells of CSV, in which a quote is written twice."""
+_INNER = r'=""([^"]*)"""(,|$)'
+"""A value of such a cell that has quotes of its own around it, to the end of the cell."""
 _CELL = r'(?:^|,)"(\w+)=((?:[^"]|"")*)"'
 
 
@@ -49,7 +51,8 @@ def plain(lines: pl.Series) -> pl.Series:
 
 def _uncelled(lines: pl.Series) -> pl.Series:
     """Lines whose pairs are cells, with quotes around the values alone; a quote inside one becomes an apostrophe."""
-    doubled = lines.str.replace_all(r'([^,=])""', "${1}'")
+    bare = lines.str.replace_all(_INNER, '=${1}"${2}').str.replace_all(r'((?:^|,)"\w+=)""([^",])', "${1}'${2}")
+    doubled = bare.str.replace_all(r'([^,=])""', "${1}'")
     return doubled.str.replace_all(_CELL, ' ${1}="${2}"')
 
 

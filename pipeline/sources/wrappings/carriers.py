@@ -1,8 +1,9 @@
-"""Documents that carry lines of logs inside: Kinesis and Firehose (Base64, perhaps gzip), CloudWatch, Loki, OTLP.
+"""Documents that carry lines of logs: Kinesis and Firehose (Base64, perhaps gzip), CloudWatch, Loki, OTLP, SecOps.
 
 Each line becomes a record `{"message": LINE, "timestamp": ..., "host": ...}`, as a shipper writes it, so that the
 reader of envelopes does the rest. Sources: the events that AWS Lambda documents, Loki's HTTP API, OpenTelemetry's
-protocol (OTLP/JSON). What a document holds that is none of these is no affair of this module.
+protocol (OTLP/JSON), the raw logs that parsers of Google Security Operations are tested with. What a document holds
+that is none of these is no affair of this module.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 KEYS = (
     *("Records", "records", "awslogs", "messageType", "owner", "results", "invocationId", "requestId"),
     *("deliveryStreamArn", "streams", "status", "resourceLogs", "resourceSpans", "resourceMetrics", "collector_crn"),
+    *("create_time", "raw_logs"),
 )
 """What such documents begin with."""
 _MOST = 1 << 28
@@ -38,7 +40,7 @@ def held(value: Any, *, cut: bool = False) -> list[Record] | None:
     """The lines that a document carries, as records; None when it is none of these. cut: the document lacks its end."""
     if not isinstance(value, dict):
         return None
-    for opened in (partial(_encoded, cut=cut), _events, _loki, _otlp, _insights, _windows):
+    for opened in (partial(_encoded, cut=cut), _events, _loki, _otlp, _insights, _windows, _secops):
         try:
             found = opened(value)
         except _FAULTS:
@@ -167,6 +169,12 @@ def _windows(value: Record) -> list[Record] | None:
     """What an interface of IBM's cloud saw in a window; each record is told whose it is."""
     about: Record = {name: value[name] for name in ("network_interface_id", "capture_end_time") if name in value}
     return [{**about, **record} for record in value["flow_logs"]]
+
+
+def _secops(value: Record) -> list[Record] | None:
+    """Raw logs of Google Security Operations, with the time at which they came."""
+    entries = value["raw_logs"]["entries"]
+    return [_record(e["data"], e.get("timestamp", e.get("collection_time"))) for e in entries]
 
 
 # Loki and OpenTelemetry

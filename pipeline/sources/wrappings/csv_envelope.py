@@ -15,6 +15,7 @@ import polars as pl
 
 from pipeline.sources.base import Account, Block, Parsed, Reader, merge, rejects_frame
 from pipeline.sources.texts.quoting import ABOVE_HEADER, MAX_RECORD_LINES, Quoting
+from pipeline.sources.wrappings import shipped
 
 COLUMNS = ("_raw", "@message", "message", "event.original", "raw", "log", "textpayload", "syslogmessage",
            "full_message", "payloadasutf", "utf8_payload", "@rawstring")  # fmt: skip
@@ -32,15 +33,20 @@ def column_of(header: str) -> str | None:
 
 
 def _names(cells: Sequence[str] | None) -> list[str]:
-    return [c.strip(' "\ufeff').lower() for c in cells or ()]
+    return [c.lower() for c in _written(cells)]
+
+
+def _written(cells: Sequence[str] | None) -> list[str]:
+    return [c.strip(' "\ufeff') for c in cells or ()]
 
 
 class Cells:
     """The cells of one column, one a line: a header and the further lines of a record become empty lines."""
 
-    def __init__(self, column: str) -> None:
-        self._quoting, self._column = Quoting(","), column
+    def __init__(self, column: str, form: str | None = None) -> None:
+        self._quoting, self._column, self._form = Quoting(","), column, form
         self.header: list[str] | None = None
+        """The columns' names as they are written."""
         self.held: list[str] = []
         """Lines of a record that is not at its end yet."""
 
@@ -68,21 +74,22 @@ class Cells:
         """The text in the column, on one line; a record that has none stays as it is."""
         cells = self._quoting.cells(record)
         names = _names(cells)
-        if self._column in names and (self.header is None or names == self.header):
-            self.header = names
+        if self._column in names and (self.header is None or names == _names(self.header)):
+            self.header = _written(cells)
             return ""
         if self.header is None and _ABOVE.fullmatch(record):
             return ""
         if cells is None or self.header is None or len(cells) != len(self.header):
             return " ".join(record.splitlines())
-        return " ".join(cells[self.header.index(self._column)].splitlines())
+        text = " ".join(cells[_names(self.header).index(self._column)].splitlines())
+        return shipped.dressed(dict(zip(self.header, cells, strict=True)), text, self._form) if text else text
 
 
 class CsvEnvelopeReader:
     """Reads the blocks of one exported table with the reader of what is in its cells."""
 
     def __init__(self, inner: Reader, column: str) -> None:
-        self._inner, self._cells = inner, Cells(column)
+        self._inner, self._cells = inner, Cells(column, inner.format)
         self.format, self.resumable = inner.format, inner.resumable
         self._next = 1
         """The number of the first line that the reader inside has not seen."""

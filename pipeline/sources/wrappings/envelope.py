@@ -181,12 +181,7 @@ class EnvelopeReader:
             return line
         if text is None:
             return line
-        if self.format in shipped.UNTIMED:
-            text = shipped.with_time(found, shipped.with_tag(found, text))
-        elif self.format in shipped.PAIRED:
-            text = shipped.with_tag(found, text)
-        elif (name := shipped.SENSORS.get(self.format)) is not None:
-            text = shipped.with_sensor(found, text, name)
+        text = shipped.dressed(found, text, self.format)
         return text.encode("utf-8", errors="surrogatepass")
 
 

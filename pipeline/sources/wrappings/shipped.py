@@ -57,6 +57,9 @@ _HEAD = 48
 """Characters in which a header's time begins, if there is one."""
 _TIMED = re.compile(r"\d\d:\d\d:\d\d")
 _WITH_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)? ?(?:Z|[+-]\d\d:?\d\d)")
+_SHOWN = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d):(\d\d)(\.\d+)? ([AP]M)")
+_SHOWN_IN = " [UTC]"
+"""How Azure's portal shows times, and what it adds to the names of their columns where it shows them in UTC."""
 _LOCAL = re.compile(
     r"[A-Z][a-z]{2} +\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?"
 )
@@ -66,6 +69,15 @@ _NAMED_ID = re.compile(r"%[A-Z]+-(?:[A-Za-z_]+-)?-?\d-\d{6}")
 _EVENT, _COLLECTED = "event", ("sourcetype", "source", "host")
 """Where Splunk's HTTP Event Collector has an event, and what it tells of that beside it, and its time."""
 _OWN_TIMES = (b'"_time"', b'"start_time"', b'"timestamp"')
+
+
+def dressed(record: Any, text: str, form: str | None) -> str:
+    """A line with what the reader of its format misses of what stands around it; without time where that is unknown."""
+    if form in UNTIMED:
+        return with_time(record, with_tag(record, text))
+    if form is None or form in PAIRED:
+        return with_tag(record, text)
+    return text if (name := SENSORS.get(form)) is None else with_sensor(record, text, name)
 
 
 def with_tag(record: Any, text: str) -> str:
@@ -84,7 +96,7 @@ def with_time(record: Any, text: str) -> str:
     """The text behind the time of its envelope and the host there, where none stands before it."""
     if _TIMED.search(text[:_HEAD]) or text.startswith("{"):
         return text
-    told = (_iso(_at(record, f"{outer}{key}")) for outer in _OUTER for key in _TIMES)
+    told = (_instant(record, f"{outer}{key}") for outer in _OUTER for key in _TIMES)
     own = (_local(_at(record, f"{outer}{key}")) for outer in _OUTER for key in _LOCAL_TIMES)
     if (time := next((t for t in chain(told, own) if t), None)) is None:
         return text
@@ -148,7 +160,9 @@ def with_its_own(envelope: Mapping[str, msgspec.Raw], inner: bytes, key: str) ->
 
 
 def _at(record: Any, path: str) -> Any:
-    """The value at a dotted path."""
+    """The value at a dotted path, or under a key with dots, as columns of a table are named."""
+    if isinstance(record, dict) and path in record:
+        return record[path]
     for step in path.split("."):
         record = record.get(step) if isinstance(record, dict) else None
     return record
@@ -157,6 +171,25 @@ def _at(record: Any, path: str) -> Any:
 def _local(value: Any) -> str | None:
     """A time of the device's own clock, as headers write it; None for others."""
     return value.strip() if isinstance(value, str) and _LOCAL.fullmatch(value.strip()) else None
+
+
+def _instant(record: Any, path: str) -> str | None:
+    """The time under a key, which names the zone itself where the portal shows it."""
+    return _iso(_at(record, path)) or _shown(_at(record, f"{path}{_SHOWN_IN}"))
+
+
+def _shown(value: Any) -> str | None:
+    """A time of UTC as Azure's portal shows it, as ISO 8601; None for others."""
+    if not isinstance(value, str):
+        return None
+    if (found := _SHOWN.fullmatch(value.strip())) is None:
+        return _iso(value if _WITH_ZONE.fullmatch(value.strip()) else f"{value.strip()}Z")
+    month, day, year, hour, minute, second = map(int, found.groups()[:6])
+    try:
+        at = dt.datetime(year, month, day, hour % 12 + 12 * (found[8] == "PM"), minute, second, tzinfo=dt.UTC)
+    except ValueError:
+        return None
+    return at.strftime("%Y-%m-%dT%H:%M:%S") + (found[7] or "") + "Z"
 
 
 def _iso(value: Any) -> str | None:

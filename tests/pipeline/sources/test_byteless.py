@@ -31,6 +31,9 @@ LOGS = {
         "<Event><System><Provider Name='Microsoft-Windows-Sysmon'/></System><Data Name='DestinationIp'>x</Data>",
     ],
     "Azure Firewall": ['{"category":"AZFWNetworkRule","properties":{"SourceIp":"10.1.0.11"}}'],
+    "Cato Networks": [
+        '{"ISP_name":"a","dest_ip":"198.51.100.25","event_sub_type":"Internet Firewall","src_is_site_or_vpn":"a"}'
+    ],
     "Hubble": [
         f'{{"flow":{{"verdict":"{verdict}","IP":{{"source":"10.1.0.11","destination":"198.51.100.25"}}}}}}'
         for verdict in ("FORWARDED", "ERROR", "TRANSLATED")

@@ -12,8 +12,10 @@ from tests.pipeline.sources.formats.test_conntrack import ENDED as CONNTRACK
 from tests.pipeline.sources.formats.test_encore import HEADED as ENCORE_CEF
 from tests.pipeline.sources.formats.test_encore import PAIRS as ENCORE
 from tests.pipeline.sources.formats.test_h3c import ENDED as H3C
+from tests.pipeline.sources.formats.test_hillstone import ENDED as HILLSTONE
 from tests.pipeline.sources.formats.test_huawei import ENDED as HUAWEI
 from tests.pipeline.sources.formats.test_juniper import PLAIN as JUNIPER
+from tests.pipeline.sources.formats.test_nvm import FLOW as NVM
 from tests.pipeline.sources.formats.test_sonicwall import CLOSED as SONICWALL
 from tests.pipeline.sources.formats.test_sophos import DEVICE as SOPHOS
 from tests.pipeline.sources.formats.test_stormshield import LINE as STORMSHIELD
@@ -35,6 +37,8 @@ LINES = {
     "barracuda": BARRACUDA.encode(),
     "h3c": H3C.encode(),
     "huawei": HUAWEI.encode(),
+    "hillstone": HILLSTONE.encode(),
+    "nvm": NVM.encode(),
     "juniper": JUNIPER.encode(),
     "sonicwall": SONICWALL.encode(),
     "sophos": SOPHOS.encode(),

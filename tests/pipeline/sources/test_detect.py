@@ -109,3 +109,17 @@ def test_a_log_that_begins_within_a_record_is_known_by_the_next(cut: str) -> Non
     assert detect(f"{cut}\n{conn}\n".encode(), "auto", "x") == "zeek_json"
     with pytest.raises(SourceError, match="no known format"):
         detect(f'{cut}\n{{"a":1}}\n'.encode(), "auto", "x")
+
+
+def test_a_key_of_suricata_s_name_alone_is_none_of_its() -> None:
+    ends = '"source":{"ip":"10.0.0.1","port":5},"destination":{"ip":"10.0.0.2","port":993}'
+    tunnel = f'{{"tool":{{"event_type":"network"}},{ends},"client":{{"bytes":9}},"server":{{"bytes":8}}}}\n'
+    assert detect(tunnel.encode(), "auto", "x") == "ecs"
+    with pytest.raises(SourceError, match="no known format"):
+        detect(b'{"event_type":"order_created","order":7}\n', "auto", "x")
+    for eve in (
+        '{"event_type":"anomaly"}\n',
+        '{"flow_id":1,"event_type":"newer"}\n',
+        '{"event_type":"q","flow_id":1}\n',
+    ):
+        assert detect(eve.encode(), "auto", "x") == "suricata"

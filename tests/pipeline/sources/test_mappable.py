@@ -20,6 +20,9 @@ LOGS = {
     '"dest_ip":"b","dest_port":2,"proto":"tcp","action":"allow","reporter":"dst","bytes_in":9,"bytes_out":90}',
     "NEMEA": "ipaddr DST_IP,ipaddr SRC_IP,uint64 BYTES,uint64 BYTES_REV,time TIME_FIRST,time TIME_LAST,"
     "uint32 PACKETS,uint16 DST_PORT,uint16 SRC_PORT,uint8 PROTOCOL",
+    "Zscaler Private Access": '{"LogTimestamp":"Fri Nov 20 08:00:00 2026","ConnectionID":"a,b",'
+    '"ConnectionStatus":"close","IPProtocol":6,"ClientPublicIP":"198.51.100.7","ServerIP":"10.1.0.25","ServerPort":993,'
+    '"TimestampConnectionStart":"2026-11-20T08:00:00.250Z","ZENTotalBytesRxClient":420,"ZENTotalBytesTxClient":5420}',
     "Telegraf": '{"fields":{"dst":"b","dst_port":2,"in_bytes":9,"protocol":"tcp","src":"a","src_port":1},'
     '"name":"netflow","tags":{"source":"c","version":"NetFlowV9"},"timestamp":1795161600}',
 }
@@ -42,12 +45,34 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("59.1,x", "no known format"),
         ('{"metadata":{"event_type":"NETWORK_CONNECTION"},"network":{"sent_bytes":"3"}}', ".UDM."),
         ('{"metadata":{"eventType":"NETWORK_CONNECTION"},"network":{"sentBytes":"3","receivedBytes":"5"}}', ".UDM."),
+        (
+            "3 123456789012 - 2001:db8::1 10.0.0.1 42910 80 17 5 336 1795161600 1795161660 REJECT NODATA - -",
+            "VPC .*header",
+        ),
+        (
+            "2,123456789012,eni-1,10.0.0.1,10.0.0.2,443,531,6,1,10,1795161600,1795161660,ACCEPT,OK,vpc-1",
+            "version,srcaddr",
+        ),
         ("---\ninsertId: a1\njsonPayload:\n  bytes_sent: '5000'\n", "YAML"),
         ('"All_Traffic.src","All_Traffic.dest","sum(All_Traffic.bytes_in)",count', "sums over flows"),
         ("Event time               Event  XEvent Proto      Src IP Addr:Port          Dst IP", "events .NSEL."),
         ("Date first seen          Event  XEvent Proto      Src IP Addr:Port          Dst IP", "events .NSEL."),
+        (
+            "Top 10 IP Addr ordered by flows:\nDate first seen          Duration Proto   IP Addr   Flows(%)  Bytes(%)",
+            "statistics",
+        ),
         ("Flow Record: \n  Flags        =              0x06 FLOW, Unsampled", "nfdump prints raw"),
         ("2|1795161600|123|1795161660|456|6|0|0|0|167837957|50000|0|0|0|3221225993|993|0|0|1|2|27|0|10|1", "bars"),
+        (
+            "<14>Nov 20 08:00:02 PA 1,11/20/26 8:00,180,TRAFFIC,end,2049,11/20/26 8:00,10.1.0.11,198.51.100.25,0.0.0.0",
+            "a spreadsheet",
+        ),
+        (
+            '<85>Nov 20 08:00:00 gw Action="accept" UUid="{0x6a,0x1,0x0,0x0}" src="10.1.0.11" dst="198.51.100.25" '
+            'svc="993" client_inbound_bytes="420" ProductName="VPN-1 & FireWall-1"',
+            "Quantum Spark",
+        ),
+        ('{"action_local_ip":["10.1.0.11"],"action_total_download":5420,"action_total_upload":420}', "Cortex XDR's"),
         ('{_path:"conn",ts:2026-11-20T08:00:00.25Z,uid:"C1",id:{orig_h:10.1.0.11}}', "ZSON"),
         ('"2026-11-20 08:00:00","[1]","Monitor", "CDFW Tunnel Device","OUTBOUND","6","84"', "Cisco Umbrella's"),
         ("<?xml version='1.0' encoding='UTF-8'?>\n<results preview='0'>\n<meta>", "Splunk's XML"),
@@ -69,7 +94,6 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ('<142>Nov 20 10:01:00 usg src="10.0.0.1:5" dst="10.0.0.2:993" msg="Traffic Log" sent=1 rcvd=2', "Zyxel"),
         ("FW: CONN: event=conn_close conn=close connsrcip=10.0.0.1 origsent=1 termsent=2 conntime=6", "Clavister"),
         ("%FW-6-SESS_AUDIT_TRAIL: Stop tcp session: initiator (10.0.0.1:5) sent 22 bytes -- ", "Cisco router's"),
-        ("Traffic@FLOW: SESSION: 10.0.0.1:5->10.0.0.2:993(TCP), send bytes 1,receive bytes 2", "Hillstone"),
         ("TCP CONN_TERMINATE 1 0 : Source 10.0.0.1:5 - Destination 10.0.0.2:993 - Total_bytes_send 1", "NetScaler"),
         ("haproxy[7]: 10.0.0.1:5 [20/Nov/2026:10:00:00.000] imaps mail/mx1 1/0/5 5420 -- 1/1/1/1/0 0/0", "HAProxy's"),
         ("tls 2.0 2026-11-20T10:00:00 net/lb/1 2 10.0.0.1:5 10.0.0.2:993 5 2 98 246 - - -", "load balancer's"),

@@ -82,6 +82,18 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
                                           "start_time": "2026-11-20T08:00:00Z"}},
         "jsonPayload.bytes_sent",
     ),
+    "paloalto_cloud": (
+        {"src_ip": CLIENT, "sport": 50_001, "dst_ip": SERVER, "dport": 993, "proto": "tcp", "app": "imap",
+         "bytes_recv": 5_420, "bytes_sent": 420, "start_time": "2026/11/20 08:00:00", "elapsed_time": 60,
+         "pkts_received": 8, "pkts_sent": 6},
+        "bytes_recv",
+    ),
+    "barracuda_json": (
+        {"timestamp": T + 60, "action": "End", "duration": 60_000, "src_ip": CLIENT, "src_port": 50_001,
+         "dst_ip": SERVER, "dst_port": 993, "fw_rule": "out", "fw_info": 2007, "ip_proto": 6,
+         "fwd_bytes": 420, "rev_bytes": 5_420},
+        "rev_bytes",
+    ),
     "encore_json": (
         {"EventType": "ConnectionEvent", "FirstPacketSecond": T, "InitiatorIP": CLIENT, "InitiatorPort": 50_001,
          "ResponderIP": SERVER, "ResponderPort": 993, "Protocol": "tcp", "AC_RuleAction": "Allow",

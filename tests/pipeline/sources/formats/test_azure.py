@@ -89,8 +89,10 @@ def test_a_collector_s_records_of_virtual_networks_may_lack_the_encryption() -> 
     lacking = whole | {"flowState": whole["deviceAction"]}
     del lacking["deviceAction"]
     alone = {"time": 1795133160123, "flowTuple": VIRTUAL, "mac": "000D3A000001"}
-    parsed = read("azure_json", whole, lacking, alone)
-    assert rows(parsed, "other_bytes_in", "other_bytes_out", "transport") == [(60, 100, "tcp")] * 3
+    numbered = {"macAddress": "000D3A000001", "rule": "r", "flow.0": VIRTUAL, "flow.1": VIRTUAL}
+    assert detect(json.dumps(numbered).encode(), "auto", "x") == "azure_json"
+    parsed = read("azure_json", whole, lacking, alone, numbered)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "transport") == [(60, 100, "tcp")] * 5
 
 
 def test_counters_that_logstash_found_no_part_for_are_none() -> None:

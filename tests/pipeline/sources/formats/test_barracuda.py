@@ -67,3 +67,34 @@ def test_what_did_not_end_was_refused_or_cannot_be_believed_is_no_flow() -> None
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([REMOVED, REMOVED[:150], REMOVED.replace("=", "")]))))
 def test_no_bytes_crash_the_reader_and_every_line_is_accounted_for(lines: list[str | bytes]) -> None:
     assert read_lines("barracuda", lines).account.balanced
+
+
+STREAMED = {
+    "version": 1, "timestamp": 1_795_161_610, "action": "End", "duration": 10_500, "src_iface": "eth1",
+    "src_ip": "10.1.0.11", "src_port": 50_001, "src_mac": "00:00:5e:00:53:01", "dst_iface": "eth0",
+    "dst_ip": "198.51.100.25", "dst_port": 993, "fw_rule": "LAN-2-DMZ", "app_rule": "<App>:All", "fw_info": 2007,
+    "src_ip_nat": "203.0.113.9", "dst_ip_nat": "198.51.100.25", "fwd_bytes": 420, "rev_bytes": 5_420, "fwd_packets": 6,
+    "rev_packets": 8, "ip_proto": 6, "protos": ["IMAPS"], "apps": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("around", ["", "@message", "@{message}"])
+def test_what_firewall_insights_streams_means_the_same(around: str) -> None:
+    inner = json.dumps(STREAMED) if around == "@message" else STREAMED
+    record = {"message": inner, "product": "ngfw", "sn": "4f94", "type": "ngfw-act"} if around else STREAMED
+    line = json.dumps(record)
+    assert detect(f"{line}\n".encode(), "auto", "x") == f"barracuda_json{around}"
+    row = only(read(f"barracuda_json{around}", line, zone="Asia/Tokyo"))
+    plain = only(read("barracuda", REMOVED, zone="Europe/Berlin"))
+    differing = {"app", "dvc", "vendor_product", "source_line", "dest_translated_ip"}
+    assert {k: v for k, v in row.items() if k not in differing} == {
+        k: v for k, v in plain.items() if k not in differing
+    }
+
+
+def test_of_the_stream_only_sessions_that_ended_are_flows() -> None:
+    bare = {k: v for k, v in STREAMED.items() if not k.endswith("_bytes")}
+    others = [STREAMED | {"action": action} for action in ("Begin", "Block", "AppBlock")]
+    parsed = read("barracuda_json", *(json.dumps(record) for record in (*others, bare, {"type": "ngfw-threat"})))
+    assert (parsed.account.flows, parsed.account.ignored) == (0, 5)
+    assert dict(parsed.account.warnings) == {"begin": 1, "blocked": 2, "no_counters": 1}

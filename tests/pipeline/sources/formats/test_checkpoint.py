@@ -41,7 +41,7 @@ COUNTERS = {
     "start_time": "1795132800",
     "lastupdatetime": "1795132860",
 }
-STYLES = ("syslog", "structured", "bars", "cef", "leef", "checkpoint_json")
+STYLES = ("syslog", "structured", "sc4s", "bars", "cef", "leef", "checkpoint_json")
 RENAMED = {
     "cef": {"action": "act", "s_port": "spt", "service": "dpt", "received_bytes": "in", "sent_bytes": "out"},
     "leef": {"s_port": "srcPort", "service": "dstPort", "received_bytes": "dstBytes", "sent_bytes": "srcBytes"},
@@ -60,6 +60,9 @@ def line(style: str, fields: dict[str, Any]) -> str:
     if style == "structured":
         pairs = " ".join(f'{k}="{escaped(v)}"' for k, v in fields.items())
         return f"<85>1 2026-11-20T00:00:00Z 192.0.2.1 CP-GW - Log [Fields@1.3.6.1.4.1.2620 {pairs} ]"
+    if style == "sc4s":
+        pairs = " ".join(f'{k}="{escaped(v)}"' for k, v in fields.items())
+        return f"<134>1 2026-11-20T00:00:00Z gw1 CheckPoint 26203 - [sc4s@2620 {pairs}]"
     if style in RENAMED:
         values = {RENAMED[style].get(k, k): v.replace("=", "\\=") for k, v in fields.items() if k != "product"}
         head = f"Check Point|{fields.get('product', '')}"
@@ -153,7 +156,8 @@ def test_of_a_field_given_twice_the_first_counts_and_a_service_by_name_is_no_por
     ],
 )
 def test_text_of_a_stranger_is_never_taken_for_a_field(style: str, text: str) -> None:
-    text = text if style in ("syslog", "structured") else text.replace("\\", "/")  # Only they escape backslashes.
+    # Only they escape backslashes.
+    text = text if style in ("syslog", "structured", "sc4s") else text.replace("\\", "/")
     parsed = read_style(style, {"user": text, "rule_name": text} | FIELDS | COUNTERS)
     assert rows(parsed, *COLUMNS) == [EXPECTED]
 
@@ -180,7 +184,7 @@ def test_the_log_is_known_by_its_content(style: str) -> None:
 
 
 def test_the_patterns_and_the_pairs_read_a_plain_line_alike() -> None:
-    for style in ("syslog", "structured", "bars"):
+    for style in ("syslog", "structured", "sc4s", "bars"):
         log = {k: v for k, v in (FIELDS | COUNTERS).items() if k != "__policy_id_tag"}
         text = line(style, log)
         if style != "bars":
@@ -198,7 +202,7 @@ def test_a_real_update_gives_its_counters() -> None:
 
 
 @settings(max_examples=examples(15))
-@given(st.text(max_size=12), st.sampled_from(["syslog", "structured"]))
+@given(st.text(max_size=12), st.sampled_from(["syslog", "structured", "sc4s"]))
 def test_whatever_a_value_holds_the_others_stay(value: str, style: str) -> None:
     value = value.replace("\n", " ").replace("\r", " ").encode(errors="replace").decode()
     parsed = read_style(style, {"user": value} | FIELDS | COUNTERS)

@@ -191,6 +191,12 @@ def test_a_record_of_both_directions_names_its_initiator() -> None:
             | {"reverseOctetTotalCount": 600, "reversePacketTotalCount": 5, "sourceTransportPort": 50_002}
         },
         {**SUPER_MEDIATOR["flows"], "responderOctets": 600, "responderPackets": 5},
+        {
+            **SUPER_MEDIATOR["flows"],
+            "octetTotalCount_Rev": 600,
+            "packetTotalCount_Rev": 5,
+            "sourceTransportPort": 50_002,
+        },
     ],
 )
 def test_reverse_elements_of_ipfix_are_what_the_destination_sent(record: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Firepower's connections as eNcore writes them: which way their bytes go, their times, and what is no flow."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,17 @@ def test_a_blank_before_the_version_of_a_header_changes_nothing() -> None:
     blank = HEADED.replace("CEF:0", "CEF: 0")
     assert detect(f"{blank}\n".encode(), "auto", "x") == "encore_cef"
     assert only(read("encore_cef", blank)) == only(read("encore_cef", HEADED))
+
+
+def test_pairs_that_a_collector_parted_by_semicolons_are_read() -> None:
+    begin, _, pairs = HEADED.rpartition("|3|")
+    parted = re.sub(" (?=[A-Za-z0-9]+=)", ";", pairs).replace("start=1795161600000", "start=1795161600000 ")
+    line = f"{begin}|3|{parted};reason=N/A;suser={{'a': 0, 'b': 'No; none'}};Request=https://www.example.com/?a=1;b=2"
+    assert detect(f"{line}\n".encode(), "auto", "x") == "encore_cef"
+    assert only(read("encore_cef", line)) == only(read("encore_cef", HEADED))
+    assert read("encore_cef", line.replace("act=Allow", "act=Block")).account.warnings == {"blocked": 1}
+    valued = HEADED.replace("cs1=Policy A", "cs1=a;b=7;c=9")
+    assert only(read("encore_cef", valued)) == only(read("encore_cef", HEADED))
 
 
 @pytest.mark.parametrize(("kind", "lost"), [("rec_type=400", 0), ("rec_type=71", 1), ("", 1)])

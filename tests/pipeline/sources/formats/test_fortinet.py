@@ -45,6 +45,7 @@ STYLES = [
     " ".join(reversed(pairs())),
     ",".join(f'"{k}={v.strip(chr(34))}"' for k, v in RECORD.items()),
     ",".join([*(f'"{k}={v.strip(chr(34))}"' for k, v in RECORD.items()), '"user=x"" rcvdbyte=9"']),
+    ",".join(['"itime=1795133100"', *(f'"{p}"'.replace('"', '""')[1:-1] for p in pairs()), '""']),
     forti(msg='"x rcvdbyte=999 type=utm"'),
     forti(msg=r'"x\" rcvdbyte=999 \" y"'),
     forti(url='"/a?sentbyte=1&srcip=198.51.100.1"'),

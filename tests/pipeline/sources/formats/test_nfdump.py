@@ -195,6 +195,12 @@ def test_every_table_is_read_by_its_shape(line: str, expected: tuple[int | None,
     assert parsed.account.warnings["summary_mismatch"] == 0
 
 
+def test_the_header_of_releases_of_old_is_one() -> None:
+    old = TABLE.replace("first seen", "flow start")
+    assert detect(f"{old}\n".encode(), "auto", "x") == "nfdump_text"
+    assert read_lines("nfdump_text", [old]).account.comments == 1
+
+
 def test_plain_summaries_of_tables_are_compared() -> None:
     lines = [
         TABLE,

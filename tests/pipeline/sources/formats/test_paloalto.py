@@ -74,6 +74,12 @@ def test_any_header_may_stand_before_a_record_of_any_release(head: str, width: i
     assert row["start_time"].isoformat() == "2026-11-20T00:09:58+00:00"
 
 
+def test_a_record_may_lack_its_first_cell_of_which_nothing_is_read() -> None:
+    line = pan(serial="PA-5220").partition(",")[2]
+    assert detect(f"{line}\n".encode(), "auto", "x") == "paloalto"
+    assert [row["other_bytes_in"] for row in rows(line, pan())] == [5_900, 5_900]
+
+
 def test_every_cell_may_be_in_quotes() -> None:
     (row,) = rows("<14>Nov 20 00:20:00 fw1 " + ",".join(f'"{cell}"' for cell in pan().split(",")))
     assert (row["src_ip"], row["other_bytes_in"], row["dvc"]) == (CLIENT, 5_900, "fw1")

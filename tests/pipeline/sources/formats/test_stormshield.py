@@ -1,5 +1,7 @@
 """Stormshield's connections: which way their bytes go, their times, and what is no flow."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,6 +37,8 @@ def test_a_line_whose_first_word_a_relay_took_for_the_tag_is_read() -> None:
 def test_times_are_of_the_offset_that_the_device_names_else_of_the_source_s_zone() -> None:
     ahead = LINE.replace("+0000", "+0530")
     assert only(read("stormshield", ahead))["start_time"].isoformat() == "2026-11-20T02:30:00+00:00"
+    unbegun = re.sub('startime="[^"]*"', 'startime=""', LINE)
+    assert only(read("stormshield", unbegun))["start_time"].isoformat() == "2026-11-20T08:00:00+00:00"
     bare = LINE.replace("tz=+0000 ", "")
     assert (
         only(read("stormshield", bare, zone="Europe/Berlin"))["start_time"].isoformat() == "2026-11-20T07:00:00+00:00"

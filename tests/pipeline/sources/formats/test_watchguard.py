@@ -18,6 +18,28 @@ ENDED = (
 PROXIED = ENDED.replace("firewall[10]", "https-proxy[20]").replace("3000-0151", "3000-0176")
 
 
+LEEF = (
+    "<142>Nov 20 2026 09:00:10 fb1 LEEF:1.0|WatchGuard|XTM|12.10.B1|30000151|host_name=FB\tserial=1\tpolicy=IMAP-00\t"
+    "disp=Allow\tin_if=Any Trusted\tout_if=0-External\tgeo_dst=GBR\tsrc=10.1.0.11\tsrcPort=50001\t"
+    "srcPostNAT=203.0.113.9\tdst=198.51.100.25\tdstPort=993\tproto=tcp\tduration=10 seconds\tsent_pkts=6\t"
+    "rcvd_pkts=8\tsent_bytes=420\trcvd_bytes=5420\t"
+)
+
+
+@pytest.mark.parametrize("line", [LEEF, LEEF.replace("\t", "#011"), LEEF.replace("\t", " ")])
+def test_leef_tells_the_same_by_its_keys(line: str) -> None:
+    assert detect(f"{line}\n".encode(), "auto", "x") == "watchguard"
+    row = only(read("watchguard", line, zone="Europe/Berlin"))
+    assert ends(row) == ("10.1.0.11", 50_001, "198.51.100.25", 993)
+    assert (row["other_bytes_in"], row["other_bytes_out"], row["packets_in"]) == (5_420, 420, 8)
+    assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00+00:00", 10_000_000)
+    assert (row["dvc"], row["src_translated_ip"], row["transport"]) == ("fb1", "203.0.113.9", "tcp")
+    account = read("watchguard", line.replace("=Allow", "=Deny"), line.replace("duration=", "elapsed_time=")).account
+    assert (account.flows, account.ignored) == (0, 2)
+    twice, torn = line.replace("sent_bytes", "rcvd_bytes=1\tsent_bytes"), line.replace("src=", "sorc=")
+    assert dict(read("watchguard", twice, torn).account.quarantined) == {"bad_line": 2}
+
+
 @pytest.mark.parametrize("line", [ENDED, PROXIED, ENDED.replace("1-Trusted", "Any Trusted")])
 def test_what_came_back_are_bytes_in_and_the_time_is_of_utc(line: str) -> None:
     assert detect(f"{line}\n".encode(), "auto", "x") == "watchguard"

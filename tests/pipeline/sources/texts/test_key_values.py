@@ -34,6 +34,8 @@ def found(line: str, *keys: str) -> tuple[str | None, ...]:
         'xa=9 a-b=8 a=x b=1 c="two words"',
         '"a=x","b=1","c=two words","d="',
         '"e=q"" b=9",a=x,"b=1","c=two words"',
+        '"a=""x""","b=1","","c=""two words""","d="""""',
+        '"e=""q ""a=z"" b=9""","a=x","","b=1","c=""two words""",""',
     ],
 )
 def test_each_key_has_its_own_value(line: str) -> None:
@@ -69,6 +71,14 @@ def test_the_kind_of_a_line_that_was_cut_is_what_stands_before_the_open_quote(li
 def test_a_key_given_twice_is_seen() -> None:
     frame = pl.DataFrame({"text": key_values.plain(pl.Series(["a=1 a=2", 'a=1 b=" a=2"', "a=1 ba=2"]))})
     assert frame.select(key_values.repeated("text", "a")).to_series().to_list() == [True, False, False]
+
+
+@settings(max_examples=examples(100))
+@given(st.text('"=, ab9', max_size=12), st.booleans())
+def test_no_value_of_a_cell_is_taken_for_a_pair(value: str, quoted: bool) -> None:
+    pairs = [f'e="{value}"' if quoted else f"e={value}", 'a="x"', "b=1", "", "c=two words"]
+    line = ",".join('"' + pair.replace('"', '""') + '"' for pair in pairs)
+    assert found(line, "a", "b", "c") in (("x", "1", "two words"), (None, None, None))
 
 
 def tokens(line: str) -> dict[str, str]:

@@ -57,6 +57,10 @@ DOCUMENTS = {
     "firehose": {"requestId": "x", "timestamp": 1, "records": [{"data": b64(line + "\n")} for line in TWO]},
     "sqs": {"Records": [{"eventSource": "aws:sqs", "body": line} for line in TWO]},
     "sns": {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": line}} for line in TWO]},
+    "raw logs of SecOps": {
+        "create_time": "2026-11-20T08:00:00Z",
+        "raw_logs": {"entries": [{"data": line, "timestamp": "2026-11-20T08:00:00Z"} for line in TWO], "type": "X"},
+    },
     "insights": {"results": [[{"field": "@message", "value": line}] for line in TWO]},
     "loki, pushed": {"streams": [{"stream": {"job": "x"}, "values": [[NANO, line, {}] for line in TWO]}]},
     "loki, of old": {"streams": [{"labels": "{}", "entries": [{"ts": "x", "line": line} for line in TWO]}]},

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.sources.base import Block, merge
 from pipeline.sources.registry import READERS, detect
 from tests.examples import examples
-from tests.pipeline.sources.lines import options, read_lines
+from tests.pipeline.sources.lines import only, options, read_lines, starts
 
 PAIRS = (
     'date=2026-11-20 time=08:00:00 devid="FGT1" logid="0000000013" type="traffic" srcip=10.1.0.{} dstip=10.9.0.25 '
@@ -85,3 +86,51 @@ def test_a_line_that_is_no_record_of_the_table_is_set_aside() -> None:
 def test_a_table_with_counters_of_its_own_is_read_by_its_columns() -> None:
     text = '_raw,_time,src_ip,dest_ip,bytes_in\n"x",1795161600,10.1.0.1,10.9.0.25,5\n'
     assert detect(text.encode(), "auto", "x") == "cim_csv"
+
+
+SYSLOG_TABLE = 'TenantId,"TimeGenerated [UTC]",Computer,"EventTime [UTC]",SyslogMessage,ProcessName,Type'
+FIREBOX = (
+    'msg_id=""3000-0151"" Allow Servers External tcp 10.1.0.7 198.51.100.9 26450 993 '
+    'duration=""30"" sent_bytes=""500"" rcvd_bytes=""9000"" (IMAPS-00)'
+)
+TEARDOWN = "Teardown TCP connection 7 for outside:198.51.100.9/993 to inside:10.1.0.7/5001 duration 0:00:30 bytes 9500"
+
+
+def test_messages_in_a_table_have_its_time_in_utc_where_the_portal_shows_it_so() -> None:
+    row = f'x,"7/27/2026, 8:55:10.130 PM",fw1,"7/27/2026, 10:55:10.000 PM","{FIREBOX}",firewall,Syslog'
+    found = read_lines("watchguard@csv:syslogmessage", [SYSLOG_TABLE, row], zone="Asia/Tokyo")
+    flow = only(found)
+    assert starts(found) == ["2026-07-27T20:54:40.130"]
+    assert (flow["ip_bytes_in"], flow["ip_bytes_out"], flow["src_ip"], flow["dvc"]) == (None, None, "10.1.0.7", "fw1")
+    assert found.account.quarantined == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "time", "start"),
+    [
+        ("TimeGenerated [UTC]", "7/7/2026, 12:00:30.000 AM", "2026-07-07T00:00:00.000"),
+        ("TimeGenerated [UTC]", "2026-07-07T00:00:30Z", "2026-07-07T00:00:00.000"),
+        ("TimeGenerated [UTC]", "2026-07-07 00:00:30", "2026-07-07T00:00:00.000"),
+        ("TimeGenerated", "2026-07-07T00:00:30.5Z", "2026-07-07T00:00:00.500"),
+        ("_time", "2026-07-07T02:00:30.000+0200", "2026-07-07T00:00:00.000"),
+        ("TimeGenerated [Local Time]", "7/7/2026, 12:00:30.000 AM", None),
+        ("TimeGenerated [UTC]", "7/47/2026, 12:00:30.000 AM", None),
+    ],
+)
+def test_what_times_of_a_table_mean(name: str, time: str, start: str | None) -> None:
+    table = [f'"{name}",SyslogMessage', f'"{time}","{FIREBOX}"']
+    found = read_lines("watchguard@csv:syslogmessage", table)
+    assert starts(found) == ([start] if start else [])
+    assert found.account.quarantined == ({} if start else {"untimed": 1})
+
+
+def test_json_of_the_portal_has_its_times_too() -> None:
+    record = {"TimeGenerated [UTC]": "7/27/2026, 8:55:10.130 PM", "SyslogMessage": FIREBOX.replace('""', '"')}
+    assert starts(read_lines("watchguard@SyslogMessage", [json.dumps(record)])) == ["2026-07-27T20:54:40.130"]
+
+
+def test_a_message_whose_number_became_the_name_of_a_program_is_told_in_a_table() -> None:
+    table = [SYSLOG_TABLE, f'x,"7/27/2026, 8:55:10.130 PM",fw1,,{TEARDOWN},%ASA-6-302014,Syslog']
+    name = detect("\n".join([*table, ""]).encode(), "auto", "x")
+    assert name == "asa@csv:syslogmessage"
+    assert starts(read_lines(name, table)) == ["2026-07-27T20:54:40.130"]
