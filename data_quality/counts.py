@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from data_quality.sharing import shared
+from pipeline import clocks
 from pipeline.context.load import load_input
 from pipeline.counting.direction import evidence, server_end
 from pipeline.days import day_bounds_utc, window_days
@@ -160,7 +161,7 @@ def flow_faults(site: Site, day: dt.date) -> dict[str, pl.Expr]:
 
 def _by_hour(groups: pl.DataFrame, timezone: str) -> dict[Sensor, tuple[int, ...]]:
     """Quarters of an hour since 1970 as hours of the site's day: zones differ by quarters of an hour."""
-    start = pl.from_epoch(pl.col("quarter") * 900).dt.replace_time_zone("UTC").dt.convert_time_zone(timezone)
+    start = clocks.shown(pl.from_epoch(pl.col("quarter") * 900).dt.replace_time_zone("UTC"), timezone)
     found: dict[Sensor, list[int]] = {}
     told = groups.filter(pl.col("quarter").is_not_null()).select(
         "source", "dvc", start.dt.hour().alias("hour"), "flows"

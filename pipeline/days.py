@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from pipeline import clocks
+
 
 def parse_day(text: str) -> dt.date:
     """An ISO day; raises ValueError for anything else, so that no other text ever becomes a path."""
@@ -49,7 +51,7 @@ def today(timezone: str) -> dt.date:
 
 def day_of(column: str, timezone: str) -> pl.Expr:
     """Expression: the site day of a UTC timestamp column."""
-    return pl.col(column).dt.convert_time_zone(timezone).dt.date()
+    return clocks.shown(pl.col(column), timezone).dt.date()
 
 
 def runs_of_days(days: list[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import polars as pl
 
+from pipeline import clocks
 from pipeline.days import day_bounds_utc
 
 Rule = Literal["start", "end", "spread"]
@@ -83,7 +84,7 @@ def _share(count: str, offset: pl.Expr, length: pl.Expr) -> pl.Expr:
 
 def days_held(records: pl.DataFrame, timezone: str, rule: str) -> dict[str, int]:
     """How many of the records belong, wholly or with a share, to each site day."""
-    start, end = (c.dt.convert_time_zone(timezone).dt.date() for c in (pl.col("start_time"), end_time()))
+    start, end = (clocks.shown(c, timezone).dt.date() for c in (pl.col("start_time"), end_time()))
     if rule == "spread":
         days = records.select(day=pl.date_ranges(start, end)).explode("day")
     else:

@@ -144,9 +144,7 @@ def _add(
         real = path.resolve(strict=True)
         info = real.stat()
     except (OSError, RuntimeError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        where, remedy = Location(file=ascii(name)[1:-1]), "Let this user read it, or narrow the source's path."
-        listing.problems.append(SourceError(f"cannot be opened ({why}).", where=where, remedy=remedy))
+        listing.problems.append(_unopened(error, Location(file=ascii(name)[1:-1])))
         return
     if stat.S_ISDIR(info.st_mode):
         return
@@ -171,6 +169,18 @@ def _add(
     match = day_of.search(path.relative_to(root).as_posix()) if day_of else None
     day = as_day(match["day"]) if match else None
     listing.files.append(FoundFile(source, real, name, info.st_size, info.st_mtime_ns, day, "", info.st_ctime_ns))
+
+
+def _unopened(error: Exception, where: Location) -> SourceError:
+    """Why a file was not looked into: its name, where it leads, or this user's rights."""
+    if isinstance(error, UnicodeError):
+        remedy = "Rename it, such as with convmv, or narrow the source's path."
+        return SourceError("has a name that is no UTF-8, and was not read.", where=where, remedy=remedy)
+    why = getattr(error, "strerror", None) or str(error)
+    rights = "Let this user read it, or narrow the source's path."
+    gone = "Where it is a link, let it name a file that is there, or remove it."
+    remedy = gone if isinstance(error, FileNotFoundError) else rights
+    return SourceError(f"cannot be opened ({why}).", where=where, remedy=remedy)
 
 
 def _name(site_root: Path, root: Path, path: Path) -> str:

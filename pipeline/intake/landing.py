@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline import clocks
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.intake import left_out, redating, upkeep
 from pipeline.intake.asked import Asked, Span
@@ -263,8 +264,8 @@ class Landing:
     # Which rows
 
     def _networks_key(self, source: SourceSettings) -> str:
-        site = f"{self._settings.timezone}/{self._settings.counting.attribute}"
-        reading = f"{CODE_VERSION}/{site}/{source.format}/{source.timezone}/"
+        site = f"{clocks.zone_key(self._settings.timezone)}/{self._settings.counting.attribute}"
+        reading = f"{CODE_VERSION}/{site}/{source.format}/{clocks.zone_key(source.timezone)}/"
         if source.mapping is not None or source.swap_bytes:
             reading += f"{digest(repr(source.mapping), str(source.swap_bytes))}/"
         if source.header is not None:

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from zoneinfo import ZoneInfo
 
+from pipeline import clocks
 from pipeline.counting.attribution import days_held
 from pipeline.errors import StorageError
 from pipeline.intake.landed import scan_landed
@@ -27,19 +28,20 @@ _DATED = re.compile(r"(?P<code>\d+/)(?P<zone>.*?)/(?P<rule>start|end|spread)/(?P
 def redate(ledger: Ledger, storage: Storage, settings: Settings) -> None:
     """Tell anew which days the rows of vanished files are of, where they were dated otherwise; not of damaged ones."""
     zone, rule = settings.timezone, settings.counting.attribute
+    key = clocks.zone_key(zone)
     for entry in ledger.entries.values():
         if entry.state != "landed" or not entry.missing or entry.pruned:
             continue
         found = _DATED.fullmatch(entry.watched)
-        if found is None or (found["zone"], found["rule"]) == (zone, rule):
+        if found is None or (found["zone"], found["rule"]) == (key, rule):
             continue
         try:
             held = [_days(part, storage, zone, rule) for part in entry.all_parts]
         except (StorageError, *DAMAGE):
             continue  # What reads the rows says so.
         for part, days in zip(entry.all_parts, held, strict=True):
-            _put(part, days, ZoneInfo(found["zone"]), ZoneInfo(zone))
-        former, entry.watched = entry.watched, f"{found['code']}{zone}/{rule}/{found['rest']}"
+            _put(part, days, ZoneInfo(clocks.zone_named(found["zone"])), ZoneInfo(zone))
+        former, entry.watched = entry.watched, f"{found['code']}{key}/{rule}/{found['rest']}"
         if former in ledger.networks:
             ledger.networks[entry.watched] = ledger.networks[former]
 

@@ -5,7 +5,6 @@ Bytes are streamed, so memory stays flat whatever the file's size. What the line
 
 from __future__ import annotations
 
-import bz2
 import errno
 import gzip
 import io
@@ -25,7 +24,7 @@ from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
 from pipeline.sources import nfcapd
 from pipeline.sources.base import Block, begins_as_json
-from pipeline.sources.wrappings import unfolding
+from pipeline.sources.wrappings import streams, unfolding
 from pipeline.sources.wrappings.documents import may_be_long
 
 T = TypeVar("T")
@@ -48,7 +47,19 @@ _REMEDIES: dict[int | None, str] = {
     errno.ENOENT: "Correct its name; or where it was renamed meanwhile, run its day again.",
     errno.EACCES: "Let the user that reads it have the right to.",
 }
+_UNFOLDABLE = {
+    "too much memory": "Its window is larger than 128 MB: compress it without `--long` and run its day again.",
+    "usage limit": "Its dictionary is larger than 500 MB: compress it as `xz -9` does and run its day again.",
+    "Dictionary mismatch": "It lacks its dictionary: compress it without `-D` and run its day again.",
+}
+"""What to do about whole files, by a part of what their decoder says."""
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
+
+
+def _remedy(error: BaseException) -> str:
+    known = [remedy for part, remedy in _UNFOLDABLE.items() if part in str(error)]
+    known += [_REMEDIES[number] for number in [getattr(error, "errno", None)] if number in _REMEDIES]
+    return [*known, "Replace the file with a whole copy and run its day again."][0]
 
 
 @cache
@@ -89,8 +100,8 @@ def _unfolded(path: Path) -> IO[bytes]:
     openers: dict[str, Callable[[Path], Any]] = {
         "gzip": gzip.open,
         "zstd": lambda p: io.BufferedReader(_ZstdStream(p)),
-        "bzip2": bz2.open,
-        "xz": lzma.open,
+        "bzip2": streams.open_bzip2,
+        "xz": streams.open_xz,
         "zip": unfolding.open_zip,
         "nfcapd": nfcapd.open_program,
     }
@@ -183,9 +194,7 @@ class LineStream:
             raise SourceError(
                 f"cannot be read{after}: {text}.",
                 where=self._where,
-                remedy=_REMEDIES.get(
-                    getattr(error, "errno", None), "Replace the file with a whole copy and run its day again."
-                ),
+                remedy=_remedy(error),
             ) from error
 
     def read(self, size: int) -> bytes:

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 
 import polars as pl
 
+from pipeline import clocks
 from pipeline.counting.direction import MAIL_PORTS
 from pipeline.schemas import MAX_FLOW_BYTES, UTC_TIME
 from pipeline.sources import spellings
@@ -127,7 +128,7 @@ def _iso_us(text: pl.Expr, zone: str) -> pl.Expr:
 
 def in_zone(plain: pl.Expr, zone: str) -> pl.Expr:
     """Times without a zone as times of one, in UTC; see `epoch_us` for the hours that summer time doubles or skips."""
-    return plain.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    return clocks.instants(plain, zone)
 
 
 def number_us(text: pl.Expr) -> pl.Expr:

@@ -12,6 +12,8 @@ import time
 
 import polars as pl
 
+from pipeline import clocks
+
 _OLDEST_FILE = 946_684_800_000_000
 """2000-01-01: what archives give their files for no time at all is before that."""
 SAME_CLOCK = dt.timedelta(minutes=15)
@@ -66,7 +68,7 @@ def wall_of(iso: pl.Expr) -> pl.Expr:
 
 def epoch_of(wall: pl.Expr, offset: pl.Expr, zone: str) -> pl.Expr:
     """Epoch microseconds of a clock's time: by its offset where that is known, else as a time of the zone."""
-    local = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.epoch("us")
+    local = clocks.instants(wall, zone).dt.epoch("us")
     return pl.coalesce(wall.dt.epoch("us") - offset, local)
 
 

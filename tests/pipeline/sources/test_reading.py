@@ -62,6 +62,48 @@ def test_members_joined_together_are_all_read(tmp_path: Path, kind: str) -> None
     assert b"".join(b.data for b in blocks(path)) == TEXT + b"last\n"
 
 
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
+@pytest.mark.parametrize("zeros", [4, 512, 70_000])
+def test_zeros_behind_a_member_are_padding_and_what_follows_is_read(tmp_path: Path, kind: str, zeros: int) -> None:
+    pack, padding = COMPRESSIONS[kind], bytes(zeros)
+    path = stored(tmp_path, pack(TEXT) + padding + pack(b"last\n") + padding)
+    assert b"".join(b.data for b in blocks(path)) == TEXT + b"last\n"
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_a_later_member_that_does_not_begin_as_one_is_an_error(tmp_path: Path, kind: str) -> None:
+    pack = COMPRESSIONS[kind]
+    path = stored(tmp_path, pack(TEXT) + b"X" + pack(b"last\n")[1:])
+    with pytest.raises(SourceError, match=r"^logs/conn\.log: cannot be read.*whole copy"):
+        blocks(path)
+
+
+def _long_window(data: bytes) -> bytes:
+    chosen = zstandard.ZstdCompressionParameters(window_log=30, enable_ldm=True)
+    packing = zstandard.ZstdCompressor(compression_params=chosen).compressobj()
+    return packing.compress(data) + packing.flush()
+
+
+def _own_dictionary(data: bytes) -> bytes:
+    known = zstandard.train_dictionary(1_024, [b"line %d of many\n" % (i * i) for i in range(5_000)])
+    return zstandard.ZstdCompressor(dict_data=known).compress(data)
+
+
+@pytest.mark.parametrize(
+    ("pack", "remedy"),
+    [
+        (_long_window, "--long"),
+        (_own_dictionary, "-D"),
+        (lambda data: lzma.compress(data, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]), "xz -9"),
+    ],
+)
+def test_a_whole_file_that_asks_for_too_much_is_not_called_a_damaged_one(
+    tmp_path: Path, pack: Compress, remedy: str
+) -> None:
+    with pytest.raises(SourceError, match=f"cannot be read.*{remedy}"):
+        blocks(stored(tmp_path, pack(TEXT)))
+
+
 @pytest.mark.parametrize("kind", PACKED)
 @pytest.mark.parametrize("lost", [1, 8, 200])
 def test_a_file_cut_short_is_an_error_that_names_it(tmp_path: Path, kind: str, lost: int) -> None:

@@ -1,0 +1,148 @@
+"""What clocks in a zone show at an instant, and at which instant they showed a time, for columns of Polars.
+
+Polars has the history of the zones compiled in, as of its own release; Python takes that of the system, or of the
+package tzdata, and so do Dagster's partitions and the bounds of days. Where both agree about a zone Polars converts;
+where they differ, as after a country changed its clocks, Python's data are taken here, too, so that a program never
+has two of one day's edges. Calendar days belong to `pipeline.days`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+from blake3 import blake3
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SECOND = 1_000_000
+_COMPARED = (2000, 2037)
+"""Years in which the two are compared: no flow log is older, and beyond both only extrapolate."""
+_TOLD = (1970, 2100)
+_STEP = dt.timedelta(days=7)
+"""No zone since 2000 changed its clocks and back within a week."""
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Stretches of one offset, as Python's data have them: epoch microseconds of their starts, and the offsets."""
+
+    starts: np.ndarray
+    offsets: np.ndarray
+
+    def offset_at(self, instants: pl.Series) -> pl.Series:
+        """What is to be added to epoch microseconds for the time that clocks show."""
+        known = instants.fill_null(0).to_numpy()
+        found = self.offsets[np.searchsorted(self.starts, known, side="right") - 1]
+        return _with_nulls(instants, pl.Series(found))
+
+    def offset_behind(self, shown: pl.Series) -> pl.Series:
+        """What is to be taken from a shown time: the earlier of two, null where the clocks never showed it."""
+        known = shown.fill_null(0).to_numpy()
+        place = np.searchsorted(self.starts[1:] + self.offsets[:-1], known, side="right")
+        skipped = known < (self.starts + self.offsets)[place]
+        skipped &= place > 0
+        return _with_nulls(shown, pl.Series(self.offsets[place])).set(pl.Series(skipped), None)
+
+
+def shown(instants: pl.Expr, zone: str) -> pl.Expr:
+    """Expression: what clocks in the zone show at instants in UTC, without a zone."""
+    table = _table(zone)
+    if table is None:
+        return instants.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    plain = instants.dt.replace_time_zone(None)
+    return plain + _microseconds(plain, table.offset_at)
+
+
+def instants(shown: pl.Expr, zone: str) -> pl.Expr:
+    """Expression: the instants, in UTC, of times that clocks in the zone showed.
+
+    The earlier of two at the end of summer time, none in the hour that its beginning skips.
+    """
+    table = _table(zone)
+    if table is None:
+        return shown.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    return (shown - _microseconds(shown, table.offset_behind)).dt.replace_time_zone("UTC")
+
+
+def zone_key(zone: str) -> str:
+    """The zone's name, and where Python's data differ from Polars' a mark of them: days dated by others are others."""
+    table = _table(zone)
+    if table is None:
+        return zone
+    return f"{zone}@{blake3(table.starts.tobytes() + table.offsets.tobytes()).hexdigest()[:16]}"
+
+
+def zone_named(key: str) -> str:
+    """The name in a `zone_key`."""
+    return key.partition("@")[0]
+
+
+def forget() -> None:
+    """Compare anew: the data of Python's zones were exchanged."""
+    _table.cache_clear()
+
+
+def _microseconds(times: pl.Expr, offsets: Callable[[pl.Series], pl.Series]) -> pl.Expr:
+    found = times.dt.epoch("us").map_batches(offsets, return_dtype=pl.Int64, is_elementwise=True)
+    return pl.duration(microseconds=found)
+
+
+def _with_nulls(like: pl.Series, values: pl.Series) -> pl.Series:
+    return values.set(like.is_null(), None)
+
+
+@functools.cache
+def _table(zone: str) -> _Table | None:
+    """Python's data of the zone; None where those of Polars say the same."""
+    if zone == "UTC" or _agree(zone):
+        return None
+    starts, offsets = zip(*_stretches(zone, *_TOLD), strict=True)
+    return _Table(np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64))
+
+
+def _agree(zone: str) -> bool:
+    stretches = _stretches(zone, *_COMPARED)
+    edges = [start + at for start, _ in stretches[1:] for at in (-_SECOND, 0)]
+    times = pl.Series(sorted({*edges, *(_us(t) for t in _weeks(*_COMPARED))}), dtype=pl.Int64)
+    known = times.cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    places = np.searchsorted([start for start, _ in stretches[1:]], times.to_numpy(), side="right")
+    ours = np.array([offset for _, offset in stretches], dtype=np.int64)[places]
+    return bool(((known.to_physical() - times).to_numpy() == ours).all())
+
+
+def _stretches(zone: str, first: int, last: int) -> list[tuple[int, int]]:
+    """Start and offset of each stretch between two years; the first one's start is the beginning of the first year."""
+    clock, found = ZoneInfo(zone), list[tuple[int, int]]()
+    before, was = None, 0
+    for time in _weeks(first, last):
+        offset = _offset(clock, time)
+        if before is None or offset != was:
+            found.append((_us(time if before is None else _change(clock, before, time, was)), offset))
+        before, was = time, offset
+    return found
+
+
+def _weeks(first: int, last: int) -> list[dt.datetime]:
+    begin, end = dt.datetime(first, 1, 1, tzinfo=dt.UTC), dt.datetime(last + 1, 1, 1, tzinfo=dt.UTC)
+    return [begin + n * _STEP for n in range((end - begin) // _STEP)]
+
+
+def _change(clock: ZoneInfo, before: dt.datetime, after: dt.datetime, was: int) -> dt.datetime:
+    """The first second between two times at which the offset is no longer what it was."""
+    while after - before > dt.timedelta(seconds=1):
+        middle = before + dt.timedelta(seconds=int((after - before).total_seconds()) // 2)
+        before, after = (middle, after) if _offset(clock, middle) == was else (before, middle)
+    return after
+
+
+def _offset(clock: ZoneInfo, time: dt.datetime) -> int:
+    return (time.astimezone(clock).utcoffset() or dt.timedelta()) // dt.timedelta(microseconds=1)
+
+
+def _us(time: dt.datetime) -> int:
+    return (time - _EPOCH) // dt.timedelta(microseconds=1)
