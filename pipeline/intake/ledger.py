@@ -187,10 +187,6 @@ class Entry:
                 days.update(d.isoformat() for d in day_range(*span))
         return days
 
-    def feeds(self, day: dt.date) -> bool:
-        """Whether the file was read and belongs to this day, by its flows or by its path."""
-        return not self.left_out and self.holds(day)
-
     @property
     def days_concerned(self) -> set[str]:
         """The days, ISO, that it belongs to, or did while it could be read."""
@@ -212,7 +208,7 @@ class Entry:
         return days - self.days_held
 
     def holds(self, day: dt.date) -> bool:
-        """The same, whether or not a source still names the file."""
+        """Whether the file was read and belongs to this day, by its flows or by its path, be it left out or not."""
         if self.state != "landed":
             return False
         return any(p.covers(day) for p in self.all_parts) or self.day == day.isoformat()
