@@ -137,21 +137,22 @@ def run_days(
     alive.hold(site, context.run.run_id)
     days = days_of(context, site)
     again = context.run.tags.get(REFRESH_TAG) == "stale" or context.retry_number > 0
-    quality_of, faults, total = remembering(day_quality), [], Total(stage)
+    quality_of, passing, total = remembering(day_quality), list[OSError](), Total(stage)
     red = _shown_as_failed(context, site, stage) if again else frozenset()
     with site_lock(site.storage, wait=True), kept_open(context.instance):
         for index, day in enumerate(days, 1):
             known = again and up_to_date(site, landing, stage, day, quality_of)
             if not known and failure_before(site, day, stage, own=False) is None:
                 fault = _run_day(context, site, day, make, total, describe=describe, reads=reads)
-                faults += [fault] if isinstance(fault, OSError) and _is_worth_a_wait(context.run, fault) else []
+                if isinstance(fault, OSError) and _is_worth_a_wait(context.run, fault):
+                    passing.append(fault)
             elif known and day.isoformat() in red:
                 _say_again(context, site, stage, day, describe)
             report(stage, index, len(days))
     publish(site, total)
     policy = context.op_execution_context.op_def.retry_policy
-    if faults and policy is not None and context.retry_number < policy.max_retries:
-        raise faults[0]
+    if passing and policy is not None and context.retry_number < policy.max_retries:
+        raise passing[0]
     if stage != ALERTS.name:  # Which judges its days before it ends.
         bad_days.tell(context, site, days, stage)
     return dg.Output(None, metadata=NO_EVENT)
