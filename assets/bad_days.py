@@ -1,4 +1,4 @@
-"""How a run ends of which days could not be made: it fails by their names, in the last of its steps.
+"""How a run ends whose days could not all be made: its last step fails and names the bad days.
 
 Earlier steps end well, as good days go on. Which step is the last depends on what the run was launched for: a backfill
 of one asset has none of the later ones. That a bad day stops no other is seen to in `assets.days`.

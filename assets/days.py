@@ -68,7 +68,7 @@ _kept: list[Kept] = []
 
 @contextmanager
 def passing_over(kept: Kept) -> Iterator[None]:
-    """Inside, days for which kept knows a record are told of and not made: a run that died had made them."""
+    """Within this context, a day that `kept` has a record for is reported and not made: a run that died had made it."""
     _kept.append(kept)
     try:
         yield
@@ -96,7 +96,7 @@ def days_of(context: dg.AssetExecutionContext | dg.OpExecutionContext, site: Sit
 
 
 def land(site: Site, landing: Landing, days: Sequence[dt.date], *, reread: bool = False) -> LandingReport:
-    """Read new and changed logs that may hold the days, and tell what that came to."""
+    """Read new and changed logs that may hold the days, and report what was read."""
     total, meter = Total("landing"), Meter()
     landed = landing.land(days, report, reread=reread)
     total.days, total.cost = len(days), meter.cost(landed.bytes_read)

@@ -144,7 +144,7 @@ def _is_told_of(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool
 
 
 def _failures(instance: dg.DagsterInstance, told: _Told) -> Iterator[dg.EventLogRecord]:
-    """Failures that are due again, and then those that nobody has looked at, oldest first."""
+    """Failures that are due again, and then those not looked at before, oldest first."""
     if due := told.due():
         wanted = RunStatusChangeRecordsFilter(_EVENT, storage_ids=due)
         found = instance.fetch_run_status_changes(wanted, limit=len(due), ascending=True).records

@@ -39,7 +39,7 @@ class NotifyError(NilometerError):
 
 
 class UnansweredError(NotifyError):
-    """A notification was sent, and nothing told whether it was taken."""
+    """A notification was sent, and it is unknown whether the webhook took it."""
 
     may_be_taken = True
 

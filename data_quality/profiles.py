@@ -57,7 +57,7 @@ def flows_valid(site: Site, day: dt.date) -> Profile:
 
 
 def flows_complete(site: Site, day: dt.date) -> Profile:
-    """Shares of flows with unknown or no bytes, or beside another, of lines set aside, and of records told again."""
+    """Shares of flows with unknown or no bytes, or overlapping another, of lines set aside, and of repeated records."""
     facts, sums = facts_of(site, day), flows_pass(site, day).sums
     none = (
         {} if sums["flows"] else {note(c): "cannot tell: no flow" for c in ("unknown_bytes_share", "zero_bytes_share")}
@@ -81,7 +81,7 @@ def flows_complete(site: Site, day: dt.date) -> Profile:
 
 
 def _clocks_apart(facts: Mapping[str, Any], flows: int) -> Profile:
-    """Flows that another sensor tells, too, whole half hours before."""
+    """Flows that another sensor reports too, whole half hours earlier."""
     told = facts.get("clocks_apart") if flows else None
     return {
         "clocks_apart": told["flows"] if told else None,

@@ -1,4 +1,4 @@
-"""Faults of what lies below the program, disks above all: what the system says of them, and what to do about each.
+"""Faults of the operating system, of disks above all: what the system says of each, and what to do about it.
 
 They keep their own type, OSError. What is raised on purpose is in `pipeline.errors`, what damaged files are called in
 `pipeline.storage`.

@@ -1,4 +1,4 @@
-"""What records tell of themselves: whose they are, of which direction and size, and which lie near each other in time.
+"""What a record says of itself: whose it is, its direction and size, and which records lie near each other in time.
 
 Every step of counting once reads records by these; the steps are in `pipeline.counting.once` and
 `pipeline.counting.sensors`.

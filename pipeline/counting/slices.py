@@ -22,7 +22,7 @@ Work = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def cuts(times: pl.Series, rows: int, first: dt.datetime, end: dt.datetime) -> list[Cut]:
-    """Stretches from first to end, each with about so many of the times (more only where many are equal).
+    """Stretches from first to end, each with about `rows` of the times (more only where many are equal).
 
     They begin with whole milliseconds, to which some copies of records cut their times.
     """

@@ -42,7 +42,7 @@ NEWEST, SPREAD, REMEMBERED = 8, 12, 40
 
 
 def foreseen(site: Site, ledger: Ledger, samples: Sequence[Sample], now: dt.datetime) -> list[Finding]:
-    """Everything that looks otherwise than before, in files that are there and on the last stored day."""
+    """Everything that looks different from before, in files that are there and on the last stored day."""
     found = [f for source in site.settings.sources for f in _fields(site, source, ledger, now)]
     stored = [d for d in site.storage.days("flows") if d <= now.date()]
     past = past_facts(site, stored[-1] + dt.timedelta(days=1)) if stored else []

@@ -1,4 +1,4 @@
-"""Landed rows as they are stored: the columns that tell rows apart, and in the footer those of one text or of nothing.
+"""How landed rows are stored: columns whose values differ as Parquet, columns of one text or of nothing in the footer.
 
 A log fills some twenty columns of RAW, and a third of these with the same text in every row; writing and reading them
 row by row would cost as much as all the others. Which rows are landed is decided in `pipeline.intake.lander`; what is
@@ -38,7 +38,7 @@ def scan_landed(path: Path) -> pl.LazyFrame:
 
 
 def scan_files(files: Sequence[tuple[Path, Told]]) -> Iterator[pl.LazyFrame]:
-    """The stored rows of all files, each row with what is told of its file, in whatever order.
+    """The stored rows of all files, each row with what is known of its file, in any order.
 
     Small files that store the same columns share a scan: each scan costs some milliseconds whenever it is collected.
     """

@@ -120,7 +120,7 @@ class FileLander:
         return LineStream(self._file.path, self._settings.limits, self._file.name)
 
     def _skip_known(self, stream: LineStream, entry: Entry, old: Entry | None) -> dict[str, Any] | None:
-        """The resume point when the file begins with what was landed before; the stream then stands behind it."""
+        """The resume point when the file begins with what was landed before; that part of the stream is then read."""
         if old is None or old.state != "landed" or not old.resume or old.watched != entry.watched or old.pruned:
             return None
         if not any(p.account.records for p in old.parts):

@@ -54,7 +54,7 @@ def settle(ledger: Ledger, sources: Collection[SourceSettings], site_root: Path)
 
 
 def move_quarantine(storage: Storage, moved: Collection[Moved]) -> None:
-    """Keep the quarantined lines of moved files under their new names; the former ones are nobody's and go."""
+    """Keep the quarantined lines of moved files under their new names, and delete what has the former ones."""
     for file in moved:
         for path in storage.paths([file.former]):
             lines = pl.read_parquet(path, glob=False).with_columns(

@@ -1,8 +1,8 @@
-"""A reader of a file whose lines may go on in another envelope, or as another encoding of their format.
+"""A reader for files in which lines may change their envelope, or their encoding of the same format, half-way.
 
-The reader that a file's beginning asked for reads all blocks; of lines that say nothing to it, those that show another
-way in which they hold records of the same format are read so. Which lines these are is in `strays`, how a way is known
-in `registry`, which is loaded only where there are such lines.
+The reader that the file's beginning asks for reads all blocks. Lines from which it can make nothing, and which hold
+records of the same format in another way, are read in that way. Such lines are found in `strays`; the way is recognised
+by `registry`, which is loaded only where there are such lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Starts of sessions that a record dates to when it was logged, at their end: put back by how long they lasted."""
+"""Corrects records that give the time at which a session was logged, its end, for its start: by how long it lasted."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def source_files(landing: Landing, day: dt.date) -> dict[str, dict[str, str | in
 
 
 def details(site: Site, table: str, day: dt.date, landing: Landing | None = None) -> reasons.Details:
-    """What stands behind the inputs of a day's table, so that a change can be named."""
+    """What the hashes among the inputs of a day's table were made from, so that a change can be named."""
     if table == "flows" and landing is not None:
         return reasons.of_flows(landing, site.inventory, day, site.settings.counting.attribute)
     if table == "anomaly_scores":

@@ -1,7 +1,7 @@
-"""Which lines match a template: they are cut into cells, and these compared place by place.
+"""Finds the lines that match a template: they are cut into cells, which are compared place by place.
 
-That is done in pieces that the processor's cache holds: of a whole block, a line has left it again when its next cell
-is asked. Where templates come from, and what becomes of lines that match, is in `sight`.
+Lines are taken in pieces that fit into the processor's cache: of a whole block, a line would have left the cache again
+before its next cell is compared. Where templates come from, and what becomes of lines that match, is in `sight`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Lines told at a glance by what a log has shown: templates of its own lines that are flows of nobody watched.
+"""Learns from a log's own lines what unwatched flows look like in it, and counts all lines alike without parsing them.
 
-A line becomes a template when the careful reader, asked of it alone, counts it among others, says nothing else of it
-and remembers nothing. All lines that match are then counted so without being read, but for those with the first and the
-last start, which the careful reader judges with the rest: its word holds for all times between them. How lines are cut
-is the formats' business, what templates look like that of `templates`.
+A line becomes a template when the careful reader, given it alone, counts it among others, says nothing else of it and
+remembers nothing. All lines that match are then counted in the same way without being read, except those with the first
+and the last start: the careful reader judges these with the rest, and what it says holds for all times between. How
+lines are cut belongs to the formats, how templates are made to `templates`.
 """
 
 from __future__ import annotations

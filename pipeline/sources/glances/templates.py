@@ -1,9 +1,9 @@
-"""Templates of lines, made from a line that a log has: what stands fast in it, and what may stand in its other places.
+"""Templates of lines, made from one line of a log: what all such lines share, and what may stand in the other places.
 
-A line is cut into literal text and slots by its format (`json_parts`, `cell_parts`). What a slot may hold follows from
-the field that it is: a start in the form seen, an address of nobody watched, ports that are none of mail, numbers
-without fault; of a field that decides nothing any plain value, of every other field the very text that was seen. Which
-lines become templates, and what is done with them, is in `sight`.
+A line is cut into literal text and slots by its format (`json_parts`, `cell_parts`, `pair_parts`). What a slot may hold
+follows from its field: a start in the form seen, an unwatched address, ports other than mail's, sound numbers; for a
+field that decides nothing any plain value, for every other field the very text that was seen. Which lines become
+templates, and what is done with them, is in `sight`.
 """
 
 from __future__ import annotations
