@@ -55,7 +55,7 @@ class ChangingReader:
         return self._again(self._main.read(block), unterminated=block.unterminated)
 
     def read_on(self, block: Block) -> list[Parsed]:
-        """See PatientReader; a reader that is none reads at once."""
+        """See PatientReader; a reader that is not patient reads at once."""
         if not isinstance(self._main, PatientReader):
             return [self.read(block)]
         return [self._again(parsed) for parsed in self._main.read_on(block)]
@@ -105,7 +105,7 @@ class ChangingReader:
         return None
 
     def _read_with(self, encoding: str, block: Block) -> Parsed:
-        """Lines as another encoding; what they leave open is given up, as more of it may stand anywhere."""
+        """Read lines as another encoding; a record they leave open is given up, as the rest of it may be anywhere."""
         reader = self._other(encoding)
         parsed, left = reader.read(block), reader.finish()
         if left.account != Parsed().account:

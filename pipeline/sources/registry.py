@@ -259,7 +259,7 @@ def _wrapped(text: bytes, wanted: str) -> str | None:
 
 
 def _buried(text: bytes, found: str | None) -> str | None:
-    """The encoding of records that lie as objects under any other key, or deeper, and are none as they stand.
+    """The encoding of records that lie as objects under any other key, or deeper, and yield no flows as they stand.
 
     Args:
         text: a file's beginning.
@@ -281,7 +281,7 @@ def _buried(text: bytes, found: str | None) -> str | None:
 
 
 def _flows(encoding: str, lines: list[str]) -> int:
-    """How many flows lines tell as they stand."""
+    """How many flows the lines hold, read as they are."""
     data = _as_file(lines)
     return READERS[encoding](ReadOptions(Watch(None), _EVER)).read(Block(data, 1, len(lines))).account.flows
 

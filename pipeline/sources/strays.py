@@ -79,7 +79,7 @@ def together(*parts: pl.DataFrame | None) -> pl.DataFrame | None:
 
 
 def replaced(parsed: Parsed, strays: pl.DataFrame, more: Parsed) -> Parsed:
-    """The result of a block with some of its lines read otherwise; what says nothing there either stays as it was.
+    """The result of a block with some of its lines read in another way; lines that yield nothing there either stay.
 
     Args:
         parsed: of the whole block.

@@ -96,7 +96,7 @@ class WatchGuardDecoder(Stateless):
 
 
 def _told(raw: pl.Expr) -> pl.Expr:
-    """Whether a message tells how long a connection lasted and what it carried."""
+    """Whether a message says how long a connection lasted and what it carried."""
     return pl.all_horizontal(raw.str.contains(f' {key}="', literal=True) for key in ("duration", *_ONCE))
 
 

@@ -130,7 +130,7 @@ def unwatched_by_family(networks: Iterable[str]) -> tuple[str, str] | None:
 
 
 def _tail(given: int) -> str:
-    """The rest of an IPv6 address behind so many groups: the other groups, or fewer and a gap."""
+    """The rest of an IPv6 address after some of its groups: the other groups, or fewer and a gap."""
     forms = [f"(?::{_GROUP}){{{8 - given}}}"]
     for before in range(8 - given):
         after = 7 - given - before

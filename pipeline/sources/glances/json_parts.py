@@ -67,7 +67,7 @@ class _Walk:
         self._fixed(_BLANKS)
 
     def _fixed(self, pattern: re.Pattern[str]) -> str:
-        """Take text that stands fast."""
+        """Take literal text."""
         found = pattern.match(self.line, self.at)
         if found is None:
             raise _Odd
