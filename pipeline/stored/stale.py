@@ -104,7 +104,7 @@ def signature(status: DayStatus) -> str:
 
 
 def ranges(days: Sequence[dt.date], longest: int) -> Iterator[list[dt.date]]:
-    """Days without gaps, in order, at most so many at once."""
+    """Stretches of days without gaps, in order, each of at most `longest` days."""
     for first, last in runs_of_days(list(days)):
         whole = day_range(first, last)
         yield from (whole[i : i + longest] for i in range(0, len(whole), longest))
