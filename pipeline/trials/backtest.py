@@ -203,7 +203,7 @@ def _plan(pool: pl.Series, day: dt.date, seed: int) -> dict[int, str]:
 def _planted(name: str, trial: Trial, day: dt.date, plan: dict[int, str]) -> list[tuple[str, int, int, int]]:
     rows = []
     for size, client in plan.items():
-        theft = Injection(attack_id="backtest", first=day, size=size, clients=(client,))
+        theft = Injection(client=client, day=day, size=size)
         hit = trial.verdicts(day, theft).filter((pl.col("client") == client) & pl.col("alert")).height
         rows.append((name, size, 1, hit))
     return rows
