@@ -24,8 +24,8 @@ class DaysFailed(dg.Failure):
     """Days of the run were not made; the others were."""
 
 
-def tell(context: Context, site: Site, days: Sequence[dt.date], step: str) -> None:
-    """End the run's last step where days of it were not made.
+def fail_if_last(context: Context, site: Site, days: Sequence[dt.date], step: str) -> None:
+    """Fail the run by the names of its bad days, when this step is its last one.
 
     Raises:
         DaysFailed: the step is the last of those that make or check days, and at least one day has failed.

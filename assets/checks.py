@@ -62,7 +62,7 @@ def _step(
         wanted = [known[key.name] for key in sorted(context.selected_asset_check_keys)]
         days = days_of(op_context, site)
         judge(op_context, site, wanted, days)
-        bad_days.tell(op_context, site, days, f"{table}_checks")
+        bad_days.fail_if_last(op_context, site, days, f"{table}_checks")
         for spec in wanted:
             yield dg.Output(None, output_name=f"{table}_{spec.name}")
 

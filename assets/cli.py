@@ -29,7 +29,7 @@ from assets.commands.rules import rules
 from assets.reporting import journal, screen
 from assets.streams import RESULTS, Stopped
 from pipeline.acceptance import FIT
-from pipeline.disk import limit_met, told
+from pipeline.disk import fault_message, limit_met
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
@@ -89,7 +89,7 @@ def _of_the_disk(error: OSError) -> int:
         return PROBLEMS
     if error.filename == RESULTS:
         screen.warn(f"error: {RESULTS}: {error.strerror}. The results cannot be written there: send them elsewhere.")
-    elif (text := told(error)) is not None:
+    elif (text := fault_message(error)) is not None:
         screen.warn(f"error: {text}")
     else:
         raise error

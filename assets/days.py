@@ -30,7 +30,7 @@ from assets.reporting.metrics import publish
 from assets.reporting.progress import report
 from data_quality.results import day_quality
 from pipeline.days import day_range, parse_day, window_days
-from pipeline.disk import limit_met, may_pass, told
+from pipeline.disk import fault_message, limit_met, may_pass
 from pipeline.errors import NilometerError
 from pipeline.intake.landing import Landing, LandingReport
 from pipeline.locks import site_lock
@@ -154,7 +154,7 @@ def run_days(
     if passing and policy is not None and context.retry_number < policy.max_retries:
         raise passing[0]
     if stage != ALERTS.name:  # Which judges its days before it ends.
-        bad_days.tell(context, site, days, stage)
+        bad_days.fail_if_last(context, site, days, stage)
     return dg.Output(None, metadata=NO_EVENT)
 
 
@@ -240,7 +240,7 @@ def _reason(site: Site, day: dt.date, error: BaseException) -> str:
         return fault.message
     window = window_days(day, site.history_days, site.settings.start_date)
     found = site.storage.first_damage([day, *window]) if isinstance(error, DAMAGE) else None
-    return found.message if found is not None else told(error) or f"{type(error).__name__}: {error}"
+    return found.message if found is not None else fault_message(error) or f"{type(error).__name__}: {error}"
 
 
 def _metadata(record: DayRecord, described: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def may_pass(error: OSError) -> bool:
     return REMEDIES.get(error.errno or 0, _DISK) == _DISK
 
 
-def told(error: BaseException) -> str | None:
+def fault_message(error: BaseException) -> str | None:
     """The fault in one line: where, what and what to do; None where it is none of the disk's."""
     if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None

@@ -91,6 +91,6 @@ _KINDS = (
 )
 
 
-def told(head: bytes) -> tuple[str, str] | None:
+def recognise(head: bytes) -> tuple[str, str] | None:
     """(what a file that begins so is, what to do instead), where it is such a log."""
     return next(((what, remedy) for marks, what, remedy in _KINDS if marks.search(head)), None)

@@ -379,7 +379,7 @@ class RecordReader(JsonReader):
         account.warnings.update(fields.select(**self._kinds).row(0, named=True) if self._kinds else {})
         account.warnings += Counter()  # Without the kinds that there were none of.
         if "raw" in fields.columns:
-            account.warnings.update(foreign.told(self._form, fields["raw"].filter(~flows)))
+            account.warnings.update(foreign.counts(self._form, fields["raw"].filter(~flows)))
         stray = strays.among_ignored(decoded, fields, flows, json=self._form.json)
         return fields, flows, {"strays": stray, "ignored": strays.some_ignored(fields, flows)}
 

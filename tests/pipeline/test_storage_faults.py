@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.disk import limit_met, told, with_remedy, writing
+from pipeline.disk import fault_message, limit_met, with_remedy, writing
 from pipeline.errors import LimitError, StorageError
 from pipeline.leftovers import temporary_suffix
 from pipeline.locks import site_lock
@@ -74,7 +74,7 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(fcntl, "flock", none)
     with pytest.raises(OSError, match="No locks available") as fault, site_lock(Storage(tmp_path), wait=False):
         pass
-    text = told(fault.value) or ""
+    text = fault_message(fault.value) or ""
     assert text.startswith(f"{tmp_path / 'run.lock'}: No locks available. ")
     assert "flock" in text
 
