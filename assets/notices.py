@@ -26,7 +26,7 @@ MAX_TRIES = 12
 """Posts of one failure, the last after some 20 hours; then it is shown in the UI alone."""
 LONGEST_WAIT_SECONDS = 4 * 3_600
 MAX_WAITING = 100
-"""Failures that are told of later; of more, the oldest are given up."""
+"""Failures that wait to be posted again; of more, the oldest are given up."""
 MAX_POSTS = 5
 LOOK_SECONDS = 15
 """After this long a look begins no further post: Dagster gives up a look that takes a minute, and repeats it."""

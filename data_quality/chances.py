@@ -19,7 +19,7 @@ PEERS = 3
 ALL_DAYS = 7
 """Past days after which something that was there on every one of them is known, whatever kinds of day they were."""
 _FLOOR = 0.04
-"""Least deviation of a logarithm: smaller ones are never told apart."""
+"""Least deviation of a logarithm: smaller ones are taken for this."""
 _SMALL = (1.0, 1.0, 1.196, 1.495, 1.363, 1.206, 1.2, 1.14, 1.129, 1.107)
 """By how much the median deviation of n values falls short (Croux and Rousseeuw 1992), for n from 2 to 9."""
 _SHARED = 7

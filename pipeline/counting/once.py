@@ -54,7 +54,7 @@ class Dropped:
     interim: int = 0
     """Interim records of sessions, superseded by a later or final record."""
     duplicates: int = 0
-    """Records that were told twice."""
+    """Records that were delivered twice."""
     other_sensors: int = 0
     """Records of flows that another sensor, or the device at the other end, tells of."""
     paired: int = 0
@@ -137,7 +137,7 @@ def _by_order(flows: pl.DataFrame) -> pl.DataFrame:
         _turned=turned,
         orientation=pl.when(pl.col("_open") & (both_ways | told)).then(pl.lit("order")).otherwise("orientation"),
     )
-    mine = mine.with_columns(_mirrored("_turned"))
+    mine = mine.with_columns(_mirrored(pl.col("_turned")))
     return pl.concat(
         [
             mine.select(c for c in flows.columns if not c.startswith("_")),
@@ -151,7 +151,7 @@ def _pairs_of(flows: pl.DataFrame) -> pl.Expr:
     return pl.lit(pairs).implode()
 
 
-def _mirrored(turned: str) -> list[pl.Expr]:
+def _mirrored(turned: pl.Expr) -> list[pl.Expr]:
     """Expressions that swap the ends and counters of turned rows."""
     swapped = [
         pl.when(turned).then(pl.col(b)).otherwise(pl.col(a)).alias(a)

@@ -33,7 +33,7 @@ class Rules:
     sensors: tuple[str, ...] = ()
     """Sensors (dvc or source) in order of preference where several saw a flow; the others come after them."""
     edges: tuple[dt.datetime, ...] = ()
-    """Where the day begins and ends, if only a part of what was told of sessions that last over them may be there."""
+    """Where the day begins and ends, where of sessions that last over these only some of the records may be there."""
 
 
 DEFAULT_RULES = Rules()

@@ -19,7 +19,7 @@ ROW_GROUP_SIZE = 65_536
 Told = Mapping[str, str | None]
 """Columns that hold one value in a whole file."""
 _SMALL = 1 << 20
-"""Bytes below which files share a scan; in larger ones, what is told of each row by its file would cost more."""
+"""Bytes below which files share a scan; for larger ones, adding a file's facts to each row would cost more."""
 _PATH = "path of the file"
 SAME = "same"
 """The footer's key: the one text of a column, or null where it holds nothing."""

@@ -31,7 +31,7 @@ class Part:
 
     key: str
     content: str = ""
-    """Hash of where the stretch begins and of the file's content up to its end: what a day's inputs are told by."""
+    """Hash of where the stretch begins and of the file's content up to its end: a part of a day's inputs."""
     account: Account = field(default_factory=Account)
     rows: dict[str, int] = field(default_factory=dict)
     """Kept rows a site day."""

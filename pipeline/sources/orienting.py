@@ -65,13 +65,13 @@ def told_by_ports(*, seen: pl.Expr | None = None) -> pl.Expr:
     return pl.when(answer if seen is None else answer & ~seen.fill_null(value=False)).then(pl.lit("ports"))
 
 
-def leaving(way: str, one_way: pl.Expr) -> pl.Expr:
+def leaving(one_way: pl.Expr) -> pl.Expr:
     """The reporter of a record of one direction whose packets were met as they left a router: it is on dest's side.
 
     A router that looks at packets where they come in (0), too, tells of the same ones twice. Most exporters that do not
     tell a direction have 0 there, which says nothing.
     """
-    return pl.when(one_way & pl.col(way).str.to_lowercase().is_in(["1", "e", "egress"])).then(pl.lit("dest"))
+    return pl.when(one_way & pl.col("way").str.to_lowercase().is_in(["1", "e", "egress"])).then(pl.lit("dest"))
 
 
 def complete(fields: pl.DataFrame) -> pl.DataFrame:

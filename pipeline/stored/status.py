@@ -42,7 +42,7 @@ class TableStatus:
     stale: str = ""
     """Why it would come out differently now; empty when it would not, or cannot be made again."""
     wanted: str = ""
-    """Hash of what it would be made from now; empty when that cannot be told."""
+    """Hash of what it would be made from now; empty when that is unknown."""
     note: str = ""
     """What was pruned, and so what it cannot be made from again."""
     pruned: bool = False

@@ -39,7 +39,7 @@ REASONS = {
 }
 """Why no volume would make a client alert."""
 GRID = (*(m * 10**p for p in range(6, 12) for m in (1, 2, 5)), 10**12)
-"""Sizes of thefts that coverage is told for: 1 MB to 1 TB."""
+"""Sizes of thefts for which coverage is given: 1 MB to 1 TB."""
 
 
 def power_map(site: Site, day: dt.date, rules: Sequence[Rule]) -> pl.DataFrame:

@@ -165,7 +165,7 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
         received_by="dest_nat",
         initiator=pl.coalesce(initiator(pl.col("tcp_flags"), pl.lit(value=False)), pl.when(both).then(told_by_ports())),
         sampling=pl.when(rate > 0).then(rate),
-        reporter=pl.coalesce(leaving("way", one_way), within),
+        reporter=pl.coalesce(leaving(one_way), within),
         **_times(fields),
     )
 

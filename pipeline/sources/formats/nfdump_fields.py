@@ -150,7 +150,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
         resp_ip_bytes=pl.when(two_way).then("out_bytes"),
         orig_pkts=pl.when(~two_way | there).then("in_packets"),
         resp_pkts=pl.when(two_way).then("out_packets"),
-        reporter=leaving("way", ~two_way),
+        reporter=leaving(~two_way),
         received_by="dest_nat",
         initiator=pl.when(syn | nsel).then(pl.lit("src")).when(two_way).then(pl.lit("ports")),
     )
