@@ -44,7 +44,7 @@ def build(site: Site) -> dg.AssetsDefinition:
             done = run_days(context, site, "alerts", make, describe)
             verdicts.close_days(site.storage)
         checks.judge(context, site, specs, days)
-        bad_days.tell(context, site, days, ALERTS.name)
+        bad_days.fail_if_last(context, site, days, ALERTS.name)
         yield done
         for spec in specs:
             yield dg.Output(None, output_name=f"{ALERTS.name}_{spec.name}")

@@ -1,4 +1,4 @@
-"""How a run ends of which days could not be made: it fails by their names, in the last of its steps.
+"""How a run ends whose days could not all be made: its last step fails and names the bad days.
 
 Earlier steps end well, as good days go on. Which step is the last depends on what the run was launched for: a backfill
 of one asset has none of the later ones. That a bad day stops no other is seen to in `assets.days`.
@@ -24,8 +24,8 @@ class DaysFailed(dg.Failure):
     """Days of the run were not made; the others were."""
 
 
-def tell(context: Context, site: Site, days: Sequence[dt.date], step: str) -> None:
-    """End the run's last step where days of it were not made.
+def fail_if_last(context: Context, site: Site, days: Sequence[dt.date], step: str) -> None:
+    """Fail the run by the names of its bad days, when this step is its last one.
 
     Raises:
         DaysFailed: the step is the last of those that make or check days, and at least one day has failed.

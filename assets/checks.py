@@ -62,7 +62,7 @@ def _step(
         wanted = [known[key.name] for key in sorted(context.selected_asset_check_keys)]
         days = days_of(op_context, site)
         judge(op_context, site, wanted, days)
-        bad_days.tell(op_context, site, days, f"{table}_checks")
+        bad_days.fail_if_last(op_context, site, days, f"{table}_checks")
         for spec in wanted:
             yield dg.Output(None, output_name=f"{table}_{spec.name}")
 
@@ -166,7 +166,7 @@ def _made(instance: dg.DagsterInstance, table: str, days: Sequence[dt.date]) -> 
     return {day: made for day, made in told if day is not None}
 
 
-def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome, made: Made | None = None) -> dg.AssetCheckEvaluation:
+def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome, made: Made | None) -> dg.AssetCheckEvaluation:
     bad = [o for o in outcome.outcomes if not o["passed"]]
     grave = "error" in {o.get("severity", spec.severity) for o in bad or [{}]}
     severity = dg.AssetCheckSeverity.ERROR if grave else dg.AssetCheckSeverity.WARN

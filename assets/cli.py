@@ -30,7 +30,7 @@ from assets.commands.rules import rules
 from assets.reporting import journal, screen
 from assets.streams import RESULTS, Stopped
 from pipeline.acceptance import FIT
-from pipeline.disk import limit_met, told
+from pipeline.disk import fault_message, limit_met
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
@@ -90,7 +90,7 @@ def _of_the_disk(error: OSError) -> int:
         return PROBLEMS
     if error.filename == RESULTS:
         screen.warn(f"error: {RESULTS}: {error.strerror}. The results cannot be written there: send them elsewhere.")
-    elif (text := told(error)) is not None:
+    elif (text := fault_message(error)) is not None:
         screen.warn(f"error: {text}")
     else:
         raise error
@@ -277,26 +277,25 @@ def alerts(folder: Path, /, rule: str | None, form: str | None, alert_id: str | 
         if day or first or last or rule or asked["changes"]:
             raise click.UsageError("--history takes an alert's id and --format table or jsonl, and nothing else.")
         print_history(site, alert_id, as_json=form == "jsonl")
-        return
-    if asked["changes"]:
-        print_changes(
-            site, asked_days(day, first, last, told_days(site)), rule, asked["since"], as_json=form == "jsonl"
-        )
-        return
-    scored = site.storage.days("alerts")
-    if not scored and not (day or first or last):
+    elif asked["changes"]:
+        days = asked_days(day, first, last, told_days(site))
+        print_changes(site, days, rule, asked["since"], as_json=form == "jsonl")
+    elif (scored := site.storage.days("alerts")) or day or first or last:
+        ends = (scored[0], scored[-1]) if scored else (site.settings.start_date, site.settings.start_date)
+        days = asked_days(day, first, last, ends)
+        sys.exit(print_alerts(site, days if day or last else known_days(site, days, scored), rule, form))
+    else:
         if form != "table":
             print_alerts(site, [], rule, form)
-        if gone := site.storage.pruned_days("alerts"):
-            screen.warn(
-                f"All alerts were pruned, the last of {gone[-1]}; nilometer alerts --changes tells what they were."
-            )
-        else:
-            screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")
+        _warn_of_no_alerts(site)
         sys.exit(PROBLEMS)
-    ends = (scored[0], scored[-1]) if scored else (site.settings.start_date, site.settings.start_date)
-    days = asked_days(day, first, last, ends)
-    sys.exit(print_alerts(site, days if day or last else known_days(site, days, scored), rule, form))
+
+
+def _warn_of_no_alerts(site: Site) -> None:
+    if gone := site.storage.pruned_days("alerts"):
+        screen.warn(f"All alerts were pruned, the last of {gone[-1]}; nilometer alerts --changes tells what they were.")
+    else:
+        screen.warn("No day is scored yet. Run one: nilometer run --day YYYY-MM-DD")
 
 
 def _form(form: str | None, *, as_json: bool) -> str:

@@ -30,7 +30,7 @@ from assets.reporting.metrics import publish
 from assets.reporting.progress import report
 from data_quality.results import day_quality
 from pipeline.days import day_range, parse_day, window_days
-from pipeline.disk import limit_met, may_pass, told
+from pipeline.disk import fault_message, limit_met, may_pass
 from pipeline.errors import NilometerError
 from pipeline.intake.landing import Landing, LandingReport
 from pipeline.locks import site_lock
@@ -68,7 +68,7 @@ _kept: list[Kept] = []
 
 @contextmanager
 def passing_over(kept: Kept) -> Iterator[None]:
-    """Inside, days for which kept knows a record are told of and not made: a run that died had made them."""
+    """Within this context, a day that `kept` has a record for is reported and not made: a run that died had made it."""
     _kept.append(kept)
     try:
         yield
@@ -96,7 +96,7 @@ def days_of(context: dg.AssetExecutionContext | dg.OpExecutionContext, site: Sit
 
 
 def land(site: Site, landing: Landing, days: Sequence[dt.date], *, reread: bool = False) -> LandingReport:
-    """Read new and changed logs that may hold the days, and tell what that came to."""
+    """Read new and changed logs that may hold the days, and report what was read."""
     total, meter = Total("landing"), Meter()
     landed = landing.land(days, report, reread=reread)
     total.days, total.cost = len(days), meter.cost(landed.bytes_read)
@@ -137,23 +137,24 @@ def run_days(
     alive.hold(site, context.run.run_id)
     days = days_of(context, site)
     again = context.run.tags.get(REFRESH_TAG) == "stale" or context.retry_number > 0
-    quality_of, faults, total = remembering(day_quality), [], Total(stage)
+    quality_of, passing, total = remembering(day_quality), list[OSError](), Total(stage)
     red = _shown_as_failed(context, site, stage) if again else frozenset()
     with site_lock(site.storage, wait=True), kept_open(context.instance):
         for index, day in enumerate(days, 1):
             known = again and up_to_date(site, landing, stage, day, quality_of)
             if not known and failure_before(site, day, stage, own=False) is None:
                 fault = _run_day(context, site, day, make, total, describe=describe, reads=reads)
-                faults += [fault] if isinstance(fault, OSError) and _is_worth_a_wait(context.run, fault) else []
+                if isinstance(fault, OSError) and _is_worth_a_wait(context.run, fault):
+                    passing.append(fault)
             elif known and day.isoformat() in red:
                 _say_again(context, site, stage, day, describe)
             report(stage, index, len(days))
     publish(site, total)
     policy = context.op_execution_context.op_def.retry_policy
-    if faults and policy is not None and context.retry_number < policy.max_retries:
-        raise faults[0]
+    if passing and policy is not None and context.retry_number < policy.max_retries:
+        raise passing[0]
     if stage != ALERTS.name:  # Which judges its days before it ends.
-        bad_days.tell(context, site, days, stage)
+        bad_days.fail_if_last(context, site, days, stage)
     return dg.Output(None, metadata=NO_EVENT)
 
 
@@ -239,7 +240,7 @@ def _reason(site: Site, day: dt.date, error: BaseException) -> str:
         return fault.message
     window = window_days(day, site.history_days, site.settings.start_date)
     found = site.storage.first_damage([day, *window]) if isinstance(error, DAMAGE) else None
-    return found.message if found is not None else told(error) or f"{type(error).__name__}: {error}"
+    return found.message if found is not None else fault_message(error) or f"{type(error).__name__}: {error}"
 
 
 def _metadata(record: DayRecord, described: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from assets.days import RETRY, chain_asset, days_of, final, land, run_days
 from assets.processes import alive
 from assets.reporting.metadata import GROUP, table
 from pipeline.insight.holdings import holdings
+from pipeline.intake.lander import landed_name
 from pipeline.intake.landing import Landing
 from pipeline.intake.ledger import Ledger
 from pipeline.locks import site_lock
@@ -68,7 +69,7 @@ def build(site: Site) -> dg.AssetsDefinition:
 
             def reads(day: dt.date) -> list[str]:
                 made_from = landing.ledger.made_from(day, site.settings.counting.attribute)
-                return [f"landing/{name}" for _, parts in made_from for p in parts for name in p.files]
+                return [landed_name(file) for _, parts in made_from for p in parts for file in p.files]
 
             return run_days(context, site, "flows", make, reads=reads, landing=landing)
 

@@ -26,7 +26,7 @@ MAX_TRIES = 12
 """Posts of one failure, the last after some 20 hours; then it is shown in the UI alone."""
 LONGEST_WAIT_SECONDS = 4 * 3_600
 MAX_WAITING = 100
-"""Failures that are told of later; of more, the oldest are given up."""
+"""Failures that wait to be posted again; of more, the oldest are given up."""
 MAX_POSTS = 5
 LOOK_SECONDS = 15
 """After this long a look begins no further post: Dagster gives up a look that takes a minute, and repeats it."""
@@ -144,7 +144,7 @@ def _is_told_of(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool
 
 
 def _failures(instance: dg.DagsterInstance, told: _Told) -> Iterator[dg.EventLogRecord]:
-    """Failures that are due again, and then those that nobody has looked at, oldest first."""
+    """Failures that are due again, and then those not looked at before, oldest first."""
     if due := told.due():
         wanted = RunStatusChangeRecordsFilter(_EVENT, storage_ids=due)
         found = instance.fetch_run_status_changes(wanted, limit=len(due), ascending=True).records

@@ -39,7 +39,7 @@ class NotifyError(NilometerError):
 
 
 class UnansweredError(NotifyError):
-    """A notification was sent, and nothing told whether it was taken."""
+    """A notification was sent, and it is unknown whether the webhook took it."""
 
     may_be_taken = True
 
@@ -75,14 +75,8 @@ def post(settings: NotifySettings, environment: Mapping[str, str], body: Mapping
         UnansweredError: the webhook did not tell whether it took it.
     """
     name, began = settings.url_env or "", time.monotonic()
-    url = urlsplit(environment.get(name, ""))
-    try:
-        host, port = url.hostname, url.port
-    except ValueError:
-        host = port = None
-    if host is None or url.username is not None or url.scheme not in ("https", "http"):
-        raise NotifyError(f"the variable {name} holds no https address.", remedy="Set it for the daemon's process.")
-    address = _allowed(settings, host, port or (443 if url.scheme == "https" else 80))
+    url, host, port = _webhook(name, environment)
+    address = _allowed(settings, host, port)
     if url.scheme == "http" and not ipaddress.ip_address(address).is_loopback:
         raise NotifyError(f"the address in {name} is not https.", remedy="Only this machine may be told by http.")
     seconds = min(settings.timeout_seconds, LONGEST_SECONDS)
@@ -91,22 +85,41 @@ def post(settings: NotifySettings, environment: Mapping[str, str], body: Mapping
         raise NotifyError(f"the host in {name} took more than {seconds} s to look up.", remedy=_CHECK)
     connection = _connection(url, host, address, seconds)
     with closing(connection), _at_most(left, connection):
-        try:
-            connection.connect()
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise NotifyError(
-                f"the webhook in {name} could not be reached ({type(error).__name__}).", remedy=_CHECK
-            ) from None
-        try:
-            status = _send(connection, url, host, body)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise UnansweredError(
-                f"the webhook in {name} did not say whether it took it ({type(error).__name__}); it is not told again.",
-                remedy=_CHECK,
-            ) from None
+        status = _exchanged(connection, url, host, body, name)
     if not 200 <= status < 300:
         fault = UnansweredError if status == http.client.GATEWAY_TIMEOUT else NotifyError
         raise fault(f"the webhook in {name} answered with status {status}.", remedy=_CHECK)
+
+
+def _webhook(name: str, environment: Mapping[str, str]) -> tuple[SplitResult, str, int]:
+    """The webhook's address, with its host and port; raises NotifyError when the variable holds none."""
+    url = urlsplit(environment.get(name, ""))
+    try:
+        host, port = url.hostname, url.port
+    except ValueError:
+        host = port = None
+    if host is None or url.username is not None or url.scheme not in ("https", "http"):
+        raise NotifyError(f"the variable {name} holds no https address.", remedy="Set it for the daemon's process.")
+    return url, host, port or (443 if url.scheme == "https" else 80)
+
+
+def _exchanged(
+    connection: http.client.HTTPConnection, url: SplitResult, host: str, body: Mapping[str, Any], name: str
+) -> int:
+    """The status that the webhook answers with; a fault before it was reached is another one than a fault after."""
+    try:
+        connection.connect()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise NotifyError(
+            f"the webhook in {name} could not be reached ({type(error).__name__}).", remedy=_CHECK
+        ) from None
+    try:
+        return _send(connection, url, host, body)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise UnansweredError(
+            f"the webhook in {name} did not say whether it took it ({type(error).__name__}); it is not told again.",
+            remedy=_CHECK,
+        ) from None
 
 
 def _allowed(settings: NotifySettings, host: str, port: int) -> str:

@@ -243,7 +243,7 @@ class _Runner:
 
 
 def _planning(tags: Mapping[str, str], assets: Sized) -> Callable[[], None]:
-    """What tells how far Dagster is with noting down a run's days, an event a day and asset."""
+    """Reports how far Dagster is with noting down a run's days, an event for each day and asset."""
     ends = [parse_day(tags[end]) for end in (RANGE_START, RANGE_END) if end in tags]
     return steps(PLANNING, max(len(assets), 1), len(day_range(*ends)) if ends else 0)
 

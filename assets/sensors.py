@@ -67,7 +67,7 @@ class _Asked:
 
     @classmethod
     def of(cls, cursor: str | None) -> Self:
-        """What a cursor tells; one that was reset, or set by somebody else, tells nothing."""
+        """What a cursor says; one that was reset, or was not written by us, says nothing."""
         try:
             data: dict[str, Any] = json.loads(cursor or "{}")
             tries = {k: (str(s), int(n)) for k, (s, n) in data["tries"].items()}
@@ -258,7 +258,7 @@ def _request(days: Sequence[dt.date], needs: Sequence[str], tables: Sequence[str
 
 
 def _quiet(found: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
-    """The files that nobody is writing, by the time they changed; one from the future is as good as old."""
+    """The files that are not being written, by the time they changed; one from the future counts as old."""
     now = time.time_ns()
     return {k: v for k, v in found.items() if not 0 <= now - v[1] < QUIET_SECONDS * 1_000_000_000}
 

@@ -19,7 +19,7 @@ class Stopped(BaseException):
 
 
 class _Results(io.FileIO):
-    """Standard output, whose faults are told from those of the site's files, once."""
+    """Standard output, whose faults are kept apart from those of the site's files, and raised once."""
 
     _broken = False
 

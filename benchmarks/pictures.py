@@ -94,8 +94,8 @@ def repeated_picture(world: World) -> str:
     usual = sizes.filter(pl.col("n") >= LEAST_DAYS)
     client = usual["client"][usual.height // 2]
     days = daily.filter(pl.col("client") == client)["day"].sort().to_list()[-TIMES - BEFORE :]
-    thefts = [Injection(attack_id=str(d), first=d, size=THEFT, clients=(client,)) for d in days[BEFORE:]]
-    robbed = inject(daily, thefts)[0]
+    thefts = [Injection(client=client, day=d, size=THEFT) for d in days[BEFORE:]]
+    robbed = inject(daily, thefts)
     rows = []
     for day in days:
         today, past = judged(robbed, day)

@@ -1,6 +1,6 @@
-"""The one kind of expectation that judges profiles, as Great Expectations' own, at half of what that costs.
+"""The only kind of expectation that judges profiles: Great Expectations' own "between", at half of its cost.
 
-The library describes an expectation anew some 170 times while it judges it, always with the same result. What is
+The library describes an expectation some 170 times anew while it judges it, always with the same result. What is
 expected, and of which column, is in the suites; what follows from the answers, in `data_quality.checks`.
 """
 

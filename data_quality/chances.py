@@ -19,14 +19,13 @@ PEERS = 3
 ALL_DAYS = 7
 """Past days after which something that was there on every one of them is known, whatever kinds of day they were."""
 _FLOOR = 0.04
-"""Least deviation of a logarithm: smaller ones are never told apart."""
+"""Least deviation of a logarithm: smaller ones are taken for this."""
 _SMALL = (1.0, 1.0, 1.196, 1.495, 1.363, 1.206, 1.2, 1.14, 1.129, 1.107)
 """By how much the median deviation of n values falls short (Croux and Rousseeuw 1992), for n from 2 to 9."""
 _SHARED = 7
-"""The weight, in days, of how all counts vary in what is thought of one."""
-
-_BEFORE = 5
-"""Counts that are thought to have varied half as much as independent events before any was seen."""
+"""How many days of one name's own counts the dispersion that all names share weighs as much as."""
+_PRIOR = 5
+"""How many counts the prior of that shared dispersion weighs as much as; it is half that of independent events."""
 
 Kinds = Mapping[dt.date, Hashable]
 
@@ -149,33 +148,48 @@ def silence(
         kinds: the kind of each of these days.
         least: what D is at least. People who were there every day are on leave one day, and then for a week.
     """
-    peers = peers_of(kind, past, kinds)
-    spared = 1 if len(peers) > PEERS else 0
+    counts = _counts_of_usual(peers_of(kind, past, kinds), past)
+    if not counts:
+        return Silence(None)
+    spread = {name: _spread(seen) for name, seen in counts.items()}
+    shared = (math.fsum(spread.values()) + 0.5 * _PRIOR) / (sum(len(c) - 1 for c in counts.values()) + _PRIOR)
+    silent = []
+    for name, seen in counts.items():
+        if name in present:
+            continue
+        middle, most = median(seen), max(day.get(name, 0.0) for day in past.values())
+        binomial = 1 - middle / most
+        dispersion = max(least, binomial, (spread[name] + _SHARED * shared) / (len(seen) - 1 + _SHARED))
+        chance = len(counts) * math.exp(-middle / dispersion)
+        if chance < 1:
+            silent.append((chance, repr(name), name))
+    silent.sort()
+    return Silence(silent[0][0] if silent else 1.0, tuple(name for _, _, name in silent), len(counts))
+
+
+def _counts_of_usual(
+    peers: Sequence[dt.date], past: Mapping[dt.date, Mapping[_Name, float]]
+) -> dict[_Name, list[float]]:
+    """The counts of those who are usually there, by name, as `silence` defines it; none where that cannot be told.
+
+    Args:
+        peers: the past days of the kind in question.
+        past: the counts of all days before, by name.
+    """
+    may_miss = 1 if len(peers) > PEERS else 0
     if len(peers) < PEERS:
-        peers, spared = sorted(past), 0
+        peers = sorted(past)
         if len(peers) < ALL_DAYS:
-            return Silence(None)
+            return {}
     counts: dict[_Name, list[float]] = {}
     for day in peers:
         for name, count in past[day].items():
             counts.setdefault(name, []).append(count)
-    counts = {name: seen for name, seen in counts.items() if len(seen) >= len(peers) - spared}
-    if not counts:
-        return Silence(None)
-    spread = {name: _spread(seen) for name, seen in counts.items()}
-    common = (math.fsum(spread.values()) + 0.5 * _BEFORE) / (sum(len(c) - 1 for c in counts.values()) + _BEFORE)
-    chances = {}
-    for name, seen in counts.items():
-        middle, most = median(seen), max(day.get(name, 0.0) for day in past.values())
-        crowd = 1 - middle / most
-        dispersion = max(least, crowd, (spread[name] + _SHARED * common) / (len(seen) - 1 + _SHARED))
-        chances[name] = len(counts) * math.exp(-middle / dispersion)
-    chances = {name: chance for name, chance in chances.items() if name not in present}
-    silent = sorted((chance, repr(name), name) for name, chance in chances.items() if chance < 1)
-    return Silence(silent[0][0] if silent else 1.0, tuple(name for _, _, name in silent), len(counts))
+    return {name: seen for name, seen in counts.items() if len(seen) >= len(peers) - may_miss}
 
 
 def _spread(seen: Sequence[float]) -> float:
+    """The squared deviations of counts from their mean, in units of that mean: about len - 1 for independent events."""
     mean = math.fsum(seen) / len(seen)
     return math.fsum((c - mean) ** 2 for c in seen) / mean
 

@@ -88,7 +88,7 @@ def run_checks(
 
 
 def _record(site: Site, table: str, day: dt.date) -> DayRecord | None:
-    """What the stored day says of itself; None where there is none to judge, or none that reads."""
+    """The stored day's record; None where there is none to judge, or it cannot be read."""
     try:
         return None if failure_before(site, day, table, own=True) else site.storage.record(table, day)
     except StorageError:
@@ -96,7 +96,7 @@ def _record(site: Site, table: str, day: dt.date) -> DayRecord | None:
 
 
 def _told(spec: CheckSpec, site: Site, day: dt.date, outcome: CheckOutcome) -> CheckOutcome:
-    """The outcome, with what stands behind a number that failed."""
+    """The outcome, with what a failed number was made from in place of the bare number."""
     if outcome.passed or spec.name not in DETAILS or not outcome.observed:
         return outcome
     try:
@@ -283,7 +283,7 @@ def _leave_statistics() -> None:
 
 
 def _have_home() -> None:
-    """Name a home where there is none, as in a container under a bare user id: its libraries ask as they are loaded."""
+    """Set HOME where there is none, as under a bare user id in a container: libraries that checks load need it."""
     try:
         Path.home()
     except RuntimeError:

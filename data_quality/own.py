@@ -30,7 +30,7 @@ def group_of(expectation: ExpectationSettings) -> str:
 
 
 def suites(expectations: Sequence[ExpectationSettings]) -> list[dict[str, Any]]:
-    """The suites, as they would stand in a file; none for a group without an expectation."""
+    """The suites, in the form of a suite's file; none for a group without an expectation."""
     found = []
     for name, table in _AFTER.items():
         mine = [e for e in expectations if group_of(e) == name]

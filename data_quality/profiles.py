@@ -57,7 +57,7 @@ def flows_valid(site: Site, day: dt.date) -> Profile:
 
 
 def flows_complete(site: Site, day: dt.date) -> Profile:
-    """Shares of flows with unknown or no bytes, or beside another, of lines set aside, and of records told again."""
+    """Shares of flows with unknown or no bytes, or overlapping another, of lines set aside, and of repeated records."""
     facts, sums = facts_of(site, day), flows_pass(site, day).sums
     none = (
         {} if sums["flows"] else {note(c): "cannot tell: no flow" for c in ("unknown_bytes_share", "zero_bytes_share")}
@@ -81,7 +81,7 @@ def flows_complete(site: Site, day: dt.date) -> Profile:
 
 
 def _clocks_apart(facts: Mapping[str, Any], flows: int) -> Profile:
-    """Flows that another sensor tells, too, whole half hours before."""
+    """Flows that another sensor reports too, whole half hours earlier."""
     told = facts.get("clocks_apart") if flows else None
     return {
         "clocks_apart": told["flows"] if told else None,
@@ -141,19 +141,17 @@ def sample_counts(site: Site, day: dt.date) -> Profile:
         present=(pl.col("window_days_present") / pl.col("window_days").replace(0, None)).min(),
     )
     asked = min((r.minimum_data_samples for r in site.rules_of("seed")), default=1)
-    young = (window["days"] or 0) + 1 < asked
-    untold = row["scored"] == 0 or young
-    why = (
-        f"cannot tell: the window has {window['days'] or 0} days, {asked} samples are asked for"
-        if young
-        else "cannot tell: nobody was scored"
-    )
+    unknown = ""
+    if (days := window["days"] or 0) + 1 < asked:
+        unknown = f"cannot tell: the window has {days} days, {asked} samples are asked for"
+    elif row["scored"] == 0:
+        unknown = "cannot tell: nobody was scored"
     return {
         "scored": row["scored"],
-        "clients_enough": None if untold else row["enough"],
+        "clients_enough": None if unknown else row["enough"],
         "clients_too_few": row["scored"] - (row["enough"] or 0),
-        "share_clients_enough": None if untold else share(row["enough"] or 0, row["scored"]),
-        **({note(c): why for c in ("clients_enough", "share_clients_enough")} if untold else {}),
+        "share_clients_enough": None if unknown else share(row["enough"] or 0, row["scored"]),
+        **({note(c): unknown for c in ("clients_enough", "share_clients_enough")} if unknown else {}),
         "window_days_share": window["present"],
         note("window_days_share"): "" if window["present"] is not None else "cannot tell: no day before this one",
         "samples_over_window": row["over"],

@@ -101,24 +101,39 @@ def _largest(rows: pl.DataFrame, by: str, *order: str) -> dict[str, list[dict[st
 
 
 def _alert(row: dict[str, Any], rule: Rule, traffic: Traffic, start: dt.datetime, quality: str) -> dict[str, Any]:
-    blank: dict[str, Any] = dict.fromkeys(ALERTS.schema.names())
     values = {rule.field: row["bytes"], f"avg_{rule.field}": row["avg_bytes"]}
     values |= {f"per_source_avg_{rule.field}": row["per_source_avg_bytes"]}
-    return {**blank, **(values if rule.field in blank else {})} | {
-        "alert_id": alert_id(rule.id, row["day"], row["client"]),
-        "rule_id": rule.id,
-        "rule_title": rule.title,
-        "day": row["day"],
-        "_time": start,
-        "client": row["client"],
+    shared = alert_of(rule, row["day"], row["client"], start, quality)
+    return {**shared, **(values if rule.field in shared else {})} | {
         rule.subject: row["client"],
         _SERVER: row[_SERVER],
         _CLIENT: row[_CLIENT],
-        "techniques": list(rule.attack),
-        "quality": quality,
         "window_complete": row["window_complete"],
         "message": _message(row, rule, quality),
         "evidence": json.dumps(_evidence(row, rule, traffic), sort_keys=True),
+    }
+
+
+def alert_of(rule: Rule, day: dt.date, client: str, start: dt.datetime, quality: str) -> dict[str, Any]:
+    """A row of ALERTS with what is the same under every method; the other columns are None.
+
+    Args:
+        rule: the rule that alerts.
+        day: the day judged.
+        client: who alerts.
+        start: the day's first instant.
+        quality: the day's.
+    """
+    blank: dict[str, Any] = dict.fromkeys(ALERTS.schema.names())
+    return blank | {
+        "alert_id": alert_id(rule.id, day, client),
+        "rule_id": rule.id,
+        "rule_title": rule.title,
+        "day": day,
+        "_time": start,
+        "client": client,
+        "techniques": list(rule.attack),
+        "quality": quality,
     }
 
 

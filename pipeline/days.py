@@ -56,10 +56,13 @@ def day_of(column: str, timezone: str) -> pl.Expr:
 
 def runs_of_days(days: list[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
     """Contiguous runs (first, last) in a set of days, in order."""
-    ordered = sorted(set(days))
-    while ordered:
-        end = 0
-        while end + 1 < len(ordered) and (ordered[end + 1] - ordered[end]).days == 1:
-            end += 1
-        yield ordered[0], ordered[end]
-        ordered = ordered[end + 1 :]
+    first = last = None
+    for day in sorted(set(days)):
+        if first is None or last is None:
+            first = day
+        elif (day - last).days > 1:
+            yield first, last
+            first = day
+        last = day
+    if first is not None and last is not None:
+        yield first, last

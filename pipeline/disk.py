@@ -1,4 +1,4 @@
-"""Faults of what lies below the program, disks above all: what the system says of them, and what to do about each.
+"""Faults of the operating system, of disks above all: what the system says of each, and what to do about it.
 
 They keep their own type, OSError. What is raised on purpose is in `pipeline.errors`, what damaged files are called in
 `pipeline.storage`.
@@ -77,7 +77,7 @@ def may_pass(error: OSError) -> bool:
     return REMEDIES.get(error.errno or 0, _DISK) == _DISK
 
 
-def told(error: BaseException) -> str | None:
+def fault_message(error: BaseException) -> str | None:
     """The fault in one line: where, what and what to do; None where it is none of the disk's."""
     if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None

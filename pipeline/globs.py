@@ -1,4 +1,4 @@
-"""The pattern of a source's path: a glob in which `{day}` stands for a day, what it may hold, and what it matches.
+"""The pattern of a source's path, a glob in which `{day}` stands for a day: checked, and made a regular expression.
 
 Which files there are is found in `pipeline.intake.files`, and which objects in `pipeline.intake.remote`.
 """

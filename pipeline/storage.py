@@ -77,7 +77,7 @@ def digest(*parts: str | bytes) -> str:
     return hasher.hexdigest()[:32]
 
 
-def replace_atomically(path: Path, write: Any) -> None:
+def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call write(temporary path) beside path, then move the result into place and make it durable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{temporary_suffix()}")
@@ -95,20 +95,6 @@ def replace_atomically(path: Path, write: Any) -> None:
 
 Footer = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 """What a file says of itself; a function is asked when all rows are written."""
-
-
-def write_parquet(
-    path: Path, frame: pl.DataFrame | pl.LazyFrame, footer: Footer, row_group_size: int = ROW_GROUP_SIZE
-) -> None:
-    """Write one frame, or a lazy one streaming in its order, as zstd Parquet with our footer, atomically.
-
-    Args:
-        path: where to; what is there is replaced.
-        frame: the rows.
-        footer: what the file says of itself.
-        row_group_size: rows a row group.
-    """
-    replace_atomically(path, _writer(frame, footer, row_group_size))
 
 
 def _writer(frame: pl.DataFrame | pl.LazyFrame, footer: Footer, row_group_size: int) -> Callable[[Path], None]:
@@ -168,7 +154,7 @@ def _unreadable(where: str, why: object) -> StorageError | LimitError:
 
 
 def read_footer(path: Path, where: str | None = None) -> dict[str, Any]:
-    """The footer written by write_parquet, from a file or its last bytes; raises StorageError when it is not ours."""
+    """The footer of a file of ours, from the file or its last bytes; raises StorageError when it is none of ours."""
     place = where or str(path)
     try:
         found = pl.read_parquet_metadata(path).get(FOOTER_KEY)
@@ -347,7 +333,14 @@ class Storage:
         footer: Footer,
         row_group_size: int = ROW_GROUP_SIZE,
     ) -> None:
-        """Replace a Parquet file, as the function of this name does."""
+        """Replace a file atomically by a frame, written as zstd Parquet with our footer; a lazy one is streamed.
+
+        Args:
+            name: which file.
+            frame: the rows.
+            footer: what the file says of itself.
+            row_group_size: rows a row group.
+        """
         self.objects.put(name, _writer(frame, footer, row_group_size))
 
     def paths(self, names: Sequence[str]) -> list[Path]:
@@ -423,8 +416,8 @@ def _days_named(names: Iterable[str]) -> list[dt.date]:
     return sorted(found)
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """As replace_atomically, by the name it has when it is called."""
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `replace_atomically` by its name, so that one put in its place (by a test) is called."""
     replace_atomically(path, write)
 
 

@@ -1,7 +1,7 @@
-"""Who is told when this process waits for another one: whoever runs the work says it, and each waits in its own place.
+"""Passes on that this process waits for another, to whoever runs the work: else a wait looks like a hanging process.
 
-A command tells its user, a step the log of its run; else a wait looks like a process that hangs. Nothing is printed
-here, and how one waits is known where it is done: `pipeline.locks` and `pipeline.objects.lease`.
+A command tells its user, a step the log of its run. Nothing is printed here, and the waiting itself is done in
+`pipeline.locks` and `pipeline.objects.lease`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _listeners: list[Tell] = []
 
 @contextmanager
 def telling(listener: Tell) -> Iterator[None]:
-    """Inside, the listener is told of waits."""
+    """Within this context, the listener is told of waits."""
     _listeners.append(listener)
     try:
         yield

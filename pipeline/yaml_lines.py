@@ -68,6 +68,23 @@ class LocatedYaml:
 
 def load_located(path: Path) -> LocatedYaml:
     """Load one YAML file; raises ConfigError with file and line for anything that is not plain data."""
+    text = _read_text(path)
+    try:
+        return _parsed(text, path)
+    except _NamedNodeError as error:
+        where = Location(file=str(path), line=error.args[0])
+        raise ConfigError("anchors and aliases are not allowed.", where=where, remedy="Write the value out.") from error
+    except (yaml.YAMLError, ValueError) as error:
+        what, line = _yaml_fault(error, text)
+        where = Location(file=str(path), line=line)
+        raise ConfigError(f"is not valid YAML: {what}.", where=where, remedy=_MEND) from error
+    except RecursionError as error:
+        raise ConfigError(
+            "is nested too deeply.", where=Location(file=str(path)), remedy="Close its brackets, or write it flatter."
+        ) from error
+
+
+def _read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
         text = raw.decode("utf-8-sig")
@@ -87,64 +104,64 @@ def load_located(path: Path) -> LocatedYaml:
             where=Location(file=str(path)),
             remedy="Shorten it, such as by networks in place of single addresses.",
         )
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        lines: dict[tuple[Any, ...], int] = {}
-        if node is not None:
-            _walk(node, (), lines, path)
-        return LocatedYaml(None if node is None else loader.construct_document(node), lines)
-    except _NamedNodeError as error:
-        where = Location(file=str(path), line=error.args[0])
-        raise ConfigError("anchors and aliases are not allowed.", where=where, remedy="Write the value out.") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f" (at character {mark.column + 1} of the line)" if mark else ""
-        raise ConfigError(
-            f"is not valid YAML: {error.problem}{place}.",
-            where=Location(file=str(path), line=mark.line + 1 if mark else None),
-            remedy=_MEND,
-        ) from error
-    except yaml.reader.ReaderError as error:
+    return text
+
+
+def _parsed(text: str, path: Path) -> LocatedYaml:
+    loader = _Loader(text)
+    node = loader.get_single_node()
+    if node is None:
+        return LocatedYaml(None)
+    lines: dict[tuple[Any, ...], int] = {}
+    _walk(node, (), lines, path)
+    return LocatedYaml(loader.construct_document(node), lines)
+
+
+def _yaml_fault(error: yaml.YAMLError | ValueError, text: str) -> tuple[str, int | None]:
+    """What a parser of YAML complains about, and on which line, where it says so."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        if (mark := error.problem_mark) is None:
+            return str(error.problem), None
+        return f"{error.problem} (at character {mark.column + 1} of the line)", mark.line + 1
+    if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        shown = f"character U+{int(error.character):04X} is not allowed"
-        raise ConfigError(
-            f"is not valid YAML: {shown}.", where=Location(file=str(path), line=line), remedy=_MEND
-        ) from error
-    except (yaml.YAMLError, ValueError) as error:
-        text = " ".join(str(error).split())
-        raise ConfigError(f"is not valid YAML: {text}.", where=Location(file=str(path)), remedy=_MEND) from error
-    except RecursionError as error:
-        raise ConfigError(
-            "is nested too deeply.", where=Location(file=str(path)), remedy="Close its brackets, or write it flatter."
-        ) from error
+        return f"character U+{int(error.character):04X} is not allowed", line
+    return " ".join(str(error).split()), None
 
 
 def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int], path: Path) -> None:
+    """Note the line of every key and element below a node, and refuse keys that are no text or come twice."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise ConfigError(
-                    "a key must be plain text, not a list or a mapping.",
-                    where=Location(file=str(path), line=key.start_mark.line + 1),
-                    remedy="Put text that begins with a bracket or a brace in quotes.",
-                )
-            if not key.tag.endswith(":str"):
-                raise ConfigError(
-                    "a key must be text, and this is not text as YAML reads it.",
-                    where=Location(file=str(path), line=key.start_mark.line + 1, key=key.value),
-                    remedy="Put it in quotes.",
-                )
-            here = (*at, key.value)
+            here = (*at, _key(key, path))
+            line = key.start_mark.line + 1
             if here in lines:
                 raise ConfigError(
                     f"the key is given twice (first on line {lines[here]}).",
-                    where=Location(file=str(path), line=key.start_mark.line + 1, key=key.value),
+                    where=Location(file=str(path), line=line, key=key.value),
                     remedy="Keep one, with all that belongs below it.",
                 )
-            lines[here] = key.start_mark.line + 1
+            lines[here] = line
             _walk(value, here, lines, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines[(*at, index)] = value.start_mark.line + 1
             _walk(value, (*at, index), lines, path)
+
+
+def _key(key: yaml.Node, path: Path) -> str:
+    """The text of a key; raises ConfigError when it is none."""
+    line = key.start_mark.line + 1
+    if not isinstance(key, yaml.ScalarNode):
+        raise ConfigError(
+            "a key must be plain text, not a list or a mapping.",
+            where=Location(file=str(path), line=line),
+            remedy="Put text that begins with a bracket or a brace in quotes.",
+        )
+    if not key.tag.endswith(":str"):
+        raise ConfigError(
+            "a key must be text, and this is not text as YAML reads it.",
+            where=Location(file=str(path), line=line, key=key.value),
+            remedy="Put it in quotes.",
+        )
+    return str(key.value)

@@ -1,9 +1,13 @@
-"""`nilometer check` and `nilometer quality`: what a site's configuration comes to, and what its checks found."""
+"""`nilometer check`: what a site's sources, directions, context and rules come to, and what is wrong with them.
+
+Nothing of the logs is stored. What was found is put together elsewhere; here it is only asked for and printed.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from assets.reporting import screen
@@ -12,8 +16,10 @@ from pipeline.context.model import ContextTable
 from pipeline.context.unmatched import unmatched
 from pipeline.counting.direction import Direction
 from pipeline.days import today
+from pipeline.detections import Rule
 from pipeline.detections.fireability import Fireability, fireability
 from pipeline.errors import StorageError
+from pipeline.insight.drift import Finding
 from pipeline.insight.foresight import foreseen
 from pipeline.insight.sampling import clocks_apart, directions, samples
 from pipeline.insight.survey import SourceSurvey, survey
@@ -36,38 +42,63 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     Raises:
         ConfigError: an input of the context is broken.
     """
-    known = load_context(site.root, site.settings.context)
+    found = _check(site)
+    if as_json:
+        _print_json(site, found)
+    else:
+        _print(site, found.sources, found.ways, [f for _, f, _ in found.rules])
+        _print_context(site, found.context)
+        for text in found.doubts:
+            screen.warn(screen.one_line(f"warning: {text}"))
+        for change in found.drift:
+            screen.warn(screen.one_line(f"warning: {change.message} {change.remedy}"))
+        for problem in found.problems:
+            screen.warn(f"problem: {problem}")
+    return bool(found.problems)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """All that a check of a site has found."""
+
+    sources: list[SourceSurvey]
+    ways: list[Direction]
+    """What each source's own data says of its direction."""
+    drift: list[Finding]
+    doubts: list[str]
+    """What makes volumes doubtful, as warnings."""
+    context: Context
+    rules: list[tuple[Rule, Fireability, list[str]]]
+    """Each rule in force, whether it can fire, and those of its own cases that failed."""
+    problems: list[str]
+
+
+def _check(site: Site) -> _Found:
+    context = load_context(site.root, site.settings.context)
     now = dt.datetime.now(dt.UTC)
     sources, sampled, unreachable = survey(site, now), samples(site, now), _out_of_reach(site)
     ways = directions(sampled)
     drift = [] if unreachable else foreseen(site, _ledger(site, now), sampled, now)
-    doubted = [text for sample in sampled if (text := sample.without_flows)]
-    doubted += [text for sample in sampled for text in sample.doubts(sampled=site.settings.counting.sampled)]
-    doubted += clocks_apart(sampled)
+    doubts = [text for sample in sampled if (text := sample.without_flows)]
+    doubts += [text for sample in sampled for text in sample.doubts(sampled=site.settings.counting.sampled)]
+    doubts += clocks_apart(sampled)
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
     problems = [p for s in sources for p in s.problems]
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
     problems += [f"rule {r.id} can fire {f.explanation}" for r, f, _ in rules if not f.can_fire]
     problems += [d.message for d in ways if d.refused]
     problems += _blind_spots(site, today(site.settings.timezone)) + unreachable
-    if as_json:
-        screen.json_lines([s.as_dict() for s in sources])
-        screen.json_lines([d.as_dict() for d in ways])
-        screen.json_lines([f.as_dict() for f in drift])
-        screen.json_lines([{"what": "warning", "message": text} for text in doubted])
-        screen.json_lines([_context_facts(t, known, site) for t in known.tables.values()])
-        screen.json_lines([{"what": "rule", **f.__dict__, "failed_cases": bad} for _, f, bad in rules])
-        screen.json_lines([{"what": "problem", "message": p} for p in problems])
-    else:
-        _print(site, sources, ways, [f for _, f, _ in rules])
-        _print_context(site, known)
-        for text in doubted:
-            screen.warn(screen.one_line(f"warning: {text}"))
-        for found in drift:
-            screen.warn(screen.one_line(f"warning: {found.message} {found.remedy}"))
-        for problem in problems:
-            screen.warn(f"problem: {problem}")
-    return bool(problems)
+    return _Found(sources, ways, drift, doubts, context, rules, problems)
+
+
+def _print_json(site: Site, found: _Found) -> None:
+    screen.json_lines([s.as_dict() for s in found.sources])
+    screen.json_lines([d.as_dict() for d in found.ways])
+    screen.json_lines([f.as_dict() for f in found.drift])
+    screen.json_lines([{"what": "warning", "message": text} for text in found.doubts])
+    screen.json_lines([_context_facts(t, found.context, site) for t in found.context.tables.values()])
+    screen.json_lines([{"what": "rule", **f.__dict__, "failed_cases": bad} for _, f, bad in found.rules])
+    screen.json_lines([{"what": "problem", "message": p} for p in found.problems])
 
 
 def _ledger(site: Site, now: dt.datetime) -> Ledger:

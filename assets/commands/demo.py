@@ -1,6 +1,6 @@
 """The demo: a site of simulated logs, the whole backfill, and its alert as the stored tables have it.
 
-The company and its theft are made in `pipeline.simulate`; nothing here knows who the thief is.
+The company and its theft are made in `pipeline.simulate`; the alert is found, not known beforehand.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class _Request:
     ablations: bool
 
     def report(self) -> Report:
-        """The figures, once what a reader must know beside them is told."""
+        """The figures, after the notes that a reader must know beside them."""
         from pipeline.evaluation.run import coarse
 
         found, days = self._files() if self.daily else self._built_in()

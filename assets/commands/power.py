@@ -69,6 +69,15 @@ def power(
     covered = protected(found, rules)
     if plot_file:
         write_text(plot_file, _coverage_picture(covered))
+    _print_power(found, covered, rules, as_json=as_json, as_csv=as_csv)
+    for rule_id in sorted(lost):
+        screen.warn(f"{rule_id} {ADDED}, so nothing is known of its series; make it again: nilometer run --stale")
+    sys.exit(1 if lost else 0)
+
+
+def _print_power(
+    found: pl.DataFrame, covered: pl.DataFrame, rules: Sequence[Rule], *, as_json: bool, as_csv: bool
+) -> None:
     if as_json:
         screen.json_lines({"what": "power", **row} for row in found.to_dicts())
         screen.json_lines({"what": "coverage", **row} for row in covered.to_dicts())
@@ -76,9 +85,6 @@ def power(
         screen.raw(csv_text(found))
     elif rules:
         _show_power(found, covered, rules)
-    for rule_id in sorted(lost):
-        screen.warn(f"{rule_id} {ADDED}, so nothing is known of its series; make it again: nilometer run --stale")
-    sys.exit(1 if lost else 0)
 
 
 def _last_scored(site: Site) -> dt.date:

@@ -40,7 +40,7 @@ def quality(
     print_quality(site, asked_days(day, first, last, (end, end)), as_json=as_json, failed=failed)
 
 
-def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool, failed: bool = False) -> None:
+def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool, failed: bool) -> None:
     """Every expectation of every check of the days, or those that failed; and how each day stands."""
     from data_quality.results import results_of
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -32,38 +33,35 @@ def show_alerts(alerts: pl.DataFrame, doubtful: int = 0, *, rules: Iterable[Rule
     """
     if alerts.is_empty():
         have = "has" if doubtful == 1 else "have"
-        but = (
-            f" But {doubtful:,} of the days {have} no verdict, or one that rests on doubtful data." if doubtful else ""
-        )
-        screen.say(f"No alert.{but}")
+        but = f" But {doubtful:,} of the days {have} no verdict, or one that rests on doubtful data."
+        screen.say(f"No alert.{but if doubtful else ''}")
         return
-    rows, usual_severity = [], {rule.id: rule.severity for rule in rules}
-    own = pl.col("evidence").str.json_path_match("$.severity")
-    ordered = with_values(alerts).with_columns(severity=own)
+    ordered = with_values(alerts).with_columns(severity=pl.col("evidence").str.json_path_match("$.severity"))
     ordered = ordered.sort(["day", "value", "client"], descending=[False, True, False])
-    severities = bool(ordered["severity"].count())
-    for r in ordered.iter_rows(named=True):
-        usual = r["per_source_avg_value"]
-        usually = "-" if usual is None else amount(usual, r["field"])
-        away = [r[f"num_standard_deviations_away_from_{w}_average"] for w in ("server", "client")]
-        far = ["-" if a is None else f"{a:,.2f}" for a in away]
-        rows.append(
-            [
-                r["day"],
-                r["client"],
-                amount(r["value"], r["field"]),
-                usually,
-                *far,
-                r["quality"],
-                *([r["severity"] or usual_severity.get(r["rule_id"], "-")] if severities else []),
-                r["rule_id"],
-                r["alert_id"],
-            ]
-        )
+    of_rules = {rule.id: rule.severity for rule in rules} if ordered["severity"].count() else None
     value = "bytes" if (ordered["field"] == "bytes").all() else "value"
     columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality"]
-    columns += [*(["severity"] if severities else []), "rule", "alert"]
+    columns += ["rule", "alert"] if of_rules is None else ["severity", "rule", "alert"]
+    rows = [_alert_cells(row, of_rules) for row in ordered.iter_rows(named=True)]
     screen.table(columns, rows, right=columns[2:6])
+
+
+def _alert_cells(row: Mapping[str, Any], of_rules: Mapping[str, str] | None) -> list[object]:
+    """One alert; its severity, or that of its rule, stands among the cells where those of rules are given."""
+    usual = row["per_source_avg_value"]
+    away = [row[f"num_standard_deviations_away_from_{w}_average"] for w in ("server", "client")]
+    severity = [] if of_rules is None else [row["severity"] or of_rules.get(row["rule_id"], "-")]
+    return [
+        row["day"],
+        row["client"],
+        amount(row["value"], row["field"]),
+        "-" if usual is None else amount(usual, row["field"]),
+        *("-" if a is None else f"{a:,.2f}" for a in away),
+        row["quality"],
+        *severity,
+        row["rule_id"],
+        row["alert_id"],
+    ]
 
 
 _LAYERS = {

@@ -38,7 +38,7 @@ class Daemon:
 
     @property
     def is_there(self) -> bool:
-        """Whether it looked lately and, where that can be told, has a process."""
+        """Whether it looked lately and, where that can be known, still has a process."""
         if abs(time.time() - self.seen) > SILENT_SECONDS:
             return False
         return self.host != platform.node() or _is_running(self.process)

@@ -1,6 +1,6 @@
-"""Rows of text to a typed table, or the first fault by line with the number of the others.
+"""Turns the text of a context input into a typed table, or names the first faulty line and how many more there are.
 
-Days become `start` (inclusive) and `end` (exclusive), never null: what has no bound reaches to the calendar's ends.
+Days become `start` (inclusive) and `end` (exclusive), never null: a row without a bound reaches to the calendar's ends.
 Addresses and networks get their one spelling; a host is a network of one address.
 """
 

@@ -1,6 +1,6 @@
-"""The columns of each context input: what they hold, what else they may be called, and which rows contradict.
+"""The columns of each context input: what they hold, their other names, and which rows contradict each other.
 
-Only declarations belong here. A day's columns are the same everywhere: the first day, and the first day no more.
+Only declarations belong here. Every input states its days in the same way: the first day, and the first day after it.
 """
 
 from __future__ import annotations

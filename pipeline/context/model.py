@@ -84,7 +84,7 @@ class Context:
             return pl.DataFrame(schema={"day": pl.Date, "ip": pl.String, "asset": pl.String})
         return held.select("day", "asset", ip="address")
 
-    def told(self, name: str, hosts: pl.DataFrame, day: dt.date) -> pl.DataFrame:
+    def of_hosts(self, name: str, hosts: pl.DataFrame, day: dt.date) -> pl.DataFrame:
         """What an input (host_roles, groups) says on a day of hosts (ip, asset): their rows that it knows.
 
         What is said of the asset counts before what is said of its address, and the longest prefix before others.

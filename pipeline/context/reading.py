@@ -101,18 +101,7 @@ def _parquet(data: bytes, file: str, kind: Input) -> RawRows:
 
 
 def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError("is no UTF-8 text.", where=Location(file=file, line=line), remedy="Save it as UTF-8.") from (
-            error
-        )
-    told = _TOLD_DELIMITER.match(text)
-    delimiter = told[1] if told else max(_DELIMITERS, key=text.split("\n", 1)[0].count)
-    lines = _lines(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), file)
-    if told:
-        next(lines)
+    lines = _records(_decoded(data, file), file)
     place, header = next(lines, (0, []))
     if not header:
         raise ConfigError(
@@ -124,12 +113,7 @@ def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
     frames = [pl.DataFrame(schema=schema)]
     # Text in Python takes many times its size: it is kept a batch at a time.
     while batch := list(itertools.islice(lines, _BATCH)):
-        if uneven := next(((p, row) for p, row in batch if len(row) != len(header)), None):
-            raise ConfigError(
-                f"has {len(uneven[1])} fields; the first line names {len(header)} columns.",
-                where=Location(file=file, line=uneven[0]),
-                remedy="Put values with the delimiter into double quotes.",
-            )
+        _refuse_uneven(batch, len(header), file)
         if len(frames) == 1:
             seen = {h: pl.Series([row[i] for _, row in batch[:_SAMPLE]]) for i, h in enumerate(header) if i not in at}
             _passed_over(seen, picked, Location(file=file, line=place), kind)
@@ -139,6 +123,34 @@ def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
             raise _too_many(file)
     unread = tuple(c for c in header if c.strip() and c not in picked.values())
     return RawRows(file, pl.concat(frames), unread, numbered=False)
+
+
+def _decoded(data: bytes, file: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = Location(file=file, line=data.count(b"\n", 0, error.start) + 1)
+        raise ConfigError("is no UTF-8 text.", where=where, remedy="Save it as UTF-8.") from error
+
+
+def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
+    """Header and rows, as `_lines` gives them, by the delimiter that the text names or that its first line has most."""
+    told = _TOLD_DELIMITER.match(text)
+    delimiter = told[1] if told else max(_DELIMITERS, key=text.split("\n", 1)[0].count)
+    lines = _lines(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), file)
+    if told:
+        next(lines)
+    return lines
+
+
+def _refuse_uneven(batch: Sequence[tuple[int, list[str]]], width: int, file: str) -> None:
+    for place, row in batch:
+        if len(row) != width:
+            raise ConfigError(
+                f"has {len(row)} fields; the first line names {width} columns.",
+                where=Location(file=file, line=place),
+                remedy="Put values with the delimiter into double quotes.",
+            )
 
 
 def _lines(reader: Any, file: str) -> Iterator[tuple[int, list[str]]]:

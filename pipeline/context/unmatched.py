@@ -1,7 +1,7 @@
-"""Names in the context's inputs that nothing else knows, whose rows therefore say nothing of anybody.
+"""Names in the context's inputs that occur nowhere else, so that their rows have no effect.
 
-An address that never occurs is no fault; an asset without a lease, or a group without a member, is mostly a name in two
-spellings. Nothing is refused here.
+An address that never occurs is no fault; an asset without a lease, or a group without a member, is mostly one name in
+two spellings. Nothing is refused here.
 """
 
 from __future__ import annotations

@@ -24,8 +24,6 @@ RIGHT, WRONG = 0.5, 0.25
 are taken for swapped."""
 EXAMPLES = 3
 
-NEEDED = ("source", "source_file", "source_line", "src_port", "dest_port", "bytes_in", "bytes_out", "bytes")
-
 
 @dataclass(frozen=True)
 class Direction:
@@ -93,8 +91,8 @@ def judge(flows: pl.DataFrame) -> list[Direction]:
     """One verdict a source.
 
     Args:
-        flows: counted flows with watched servers: the columns of NEEDED, and `server`, which end is the server: src
-            or dest.
+        flows: counted flows with watched servers: source, source_file, source_line, src_port, dest_port, bytes_in,
+            bytes_out, bytes, and `server`, which end is the server: src or dest.
     """
     return [_judge(str(key[0]), part) for key, part in sorted(flows.group_by("source"), key=lambda g: str(g[0][0]))]
 
@@ -105,7 +103,7 @@ def server_end(src: pl.Expr, dest: pl.Expr) -> pl.Expr:
 
 
 def evidence() -> dict[str, pl.Expr]:
-    """Aggregations over flows with watched servers (NEEDED, and `server`): what `verdict_of` judges a source by.
+    """Aggregations over flows as `judge` takes them: what `verdict_of` judges a source by.
 
     Whole numbers, so that evidence of parts of a source may be added up.
     """

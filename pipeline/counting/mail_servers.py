@@ -22,7 +22,7 @@ KEPT = 16
 WORKED = 128
 """Servers that are held while a file is read, and taken from a block."""
 CLIENTS = 16
-"""Distinct clients that are told apart; of more it is only known that there are as many."""
+"""Distinct clients that are counted; of more it is only known that there are at least as many."""
 
 Key = tuple[str, str, int]
 

@@ -54,7 +54,7 @@ class Dropped:
     interim: int = 0
     """Interim records of sessions, superseded by a later or final record."""
     duplicates: int = 0
-    """Records that were told twice."""
+    """Records that were delivered twice."""
     other_sensors: int = 0
     """Records of flows that another sensor, or the device at the other end, tells of."""
     paired: int = 0
@@ -110,7 +110,7 @@ def needs_sessions(flows: pl.LazyFrame) -> bool:
 
 
 def _by_order(flows: pl.DataFrame) -> pl.DataFrame:
-    """One-way records whose ends nothing told apart, turned: who sent first between the same ports began.
+    """Turn one-way records of which nothing says who began: of the same ports, who sent first did.
 
     What another record of the same ends says counts before that; of two that began at once, the higher port did.
     A record that nothing answers stays as it is.
@@ -137,7 +137,7 @@ def _by_order(flows: pl.DataFrame) -> pl.DataFrame:
         _turned=turned,
         orientation=pl.when(pl.col("_open") & (both_ways | told)).then(pl.lit("order")).otherwise("orientation"),
     )
-    mine = mine.with_columns(_mirrored("_turned"))
+    mine = mine.with_columns(_mirrored(pl.col("_turned")))
     return pl.concat(
         [
             mine.select(c for c in flows.columns if not c.startswith("_")),
@@ -151,7 +151,7 @@ def _pairs_of(flows: pl.DataFrame) -> pl.Expr:
     return pl.lit(pairs).implode()
 
 
-def _mirrored(turned: str) -> list[pl.Expr]:
+def _mirrored(turned: pl.Expr) -> list[pl.Expr]:
     """Expressions that swap the ends and counters of turned rows."""
     swapped = [
         pl.when(turned).then(pl.col(b)).otherwise(pl.col(a)).alias(a)
@@ -202,7 +202,7 @@ def _told_once(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Data
 
 
 def _with_instants(flows: pl.DataFrame) -> pl.DataFrame:
-    """With `_at`, the start that tells records apart: of one id, all within a millisecond are one, as copies round."""
+    """Add `_at`, the start to compare records by: records of one id within a millisecond share it, as copies round."""
     key = (*OBSERVER, "uid", *KEY)
     alike = (pl.col("uid").is_not_null() & pl.col("uid").is_duplicated() & (pl.col("accounting") == "final")).alias("m")
     mine, others = split(flows, alike)
@@ -251,7 +251,7 @@ def _last_of_sessions(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, 
 
 
 def _updated(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Without updates, each of a stretch, of sessions whose end tells the whole; those of other sessions are stretches.
+    """Drop updates, which count a stretch each, of sessions whose end counts the whole; others become stretches.
 
     So does an ASA's NSEL (Cisco's guide: an update counts since the last one, a teardown since the beginning).
     """

@@ -1,4 +1,4 @@
-"""What records tell of themselves: whose they are, of which direction and size, and which lie near each other in time.
+"""What a record says of itself: whose it is, its direction and size, and which records lie near each other in time.
 
 Every step of counting once reads records by these; the steps are in `pipeline.counting.once` and
 `pipeline.counting.sensors`.
@@ -33,7 +33,7 @@ class Rules:
     sensors: tuple[str, ...] = ()
     """Sensors (dvc or source) in order of preference where several saw a flow; the others come after them."""
     edges: tuple[dt.datetime, ...] = ()
-    """Where the day begins and ends, if only a part of what was told of sessions that last over them may be there."""
+    """Where the day begins and ends, where of sessions that last over these only some of the records may be there."""
 
 
 DEFAULT_RULES = Rules()

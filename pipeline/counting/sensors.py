@@ -104,7 +104,7 @@ def _with_transport(flows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _begun(shared: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """With `_begin`, from when on a record tells: its start, unless it is a stretch without a duration.
+    """Add `_begin`, from when on a record counts: its start, unless it is a stretch without a duration.
 
     Such a one (Azure's tuples have the time of their report) began with the one before it, the window ago at most.
     """

@@ -22,7 +22,7 @@ Work = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def cuts(times: pl.Series, rows: int, first: dt.datetime, end: dt.datetime) -> list[Cut]:
-    """Stretches from first to end, each with about so many of the times (more only where many are equal).
+    """Stretches from first to end, each with about `rows` of the times (more only where many are equal).
 
     They begin with whole milliseconds, to which some copies of records cut their times.
     """
@@ -43,14 +43,23 @@ def by_ends(
         _part(raw, buckets, place)
         for bucket in sorted(place.glob("_bucket=*")):
             made = work(pl.scan_ipc(sorted(bucket.rglob("*.ipc")), glob=False).collect())
-            for n, (first, end) in enumerate(stretches):
-                part = made.filter((pl.col("start_time") >= first) & (pl.col("start_time") < end))
-                if part.height:
-                    with writing(place):
-                        part.write_ipc(place / f"{n:05d}-{bucket.name}.ipc")
+            _write_by_stretch(made, stretches, place, bucket.name)
         for n in range(len(stretches)):
-            if files := sorted(place.glob(f"{n:05d}-*.ipc")):
+            if files := sorted(place.glob(f"{_prefix(n)}*.ipc")):
                 yield pl.scan_ipc(files, glob=False).collect()
+
+
+def _write_by_stretch(rows: pl.DataFrame, stretches: Sequence[Cut], place: Path, name: str) -> None:
+    """A file for each stretch that has some of the rows."""
+    for n, (first, end) in enumerate(stretches):
+        part = rows.filter((pl.col("start_time") >= first) & (pl.col("start_time") < end))
+        if part.height:
+            with writing(place):
+                part.write_ipc(place / f"{_prefix(n)}{name}.ipc")
+
+
+def _prefix(stretch: int) -> str:
+    return f"{stretch:05d}-"
 
 
 def _part(raw: pl.LazyFrame, buckets: int, place: Path) -> None:

@@ -407,7 +407,7 @@ class Rule(_Model):
 
     @property
     def in_bytes(self) -> bool:
-        """Whether its values are bytes, so that a theft of so many of them means something; else it counts."""
+        """Whether its values are bytes, so that a theft can be stated in them; else they are counts."""
         return self.field.startswith("bytes")
 
     @property

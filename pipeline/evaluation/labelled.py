@@ -170,7 +170,7 @@ class _Frame:
     def daily(self) -> pl.DataFrame:
         rows = self._conform(DAILY, ("day", "src_ip", "bytes_in"))
         self._refuse(rows.filter(pl.col("bytes_in") < 0), "bytes_in", "is negative", "Bytes begin at 0.")
-        self._refuse_twice(rows, _KEY, "Sum them: one row a client and day.")
+        self._refuse_twice(rows, _KEY)
         if rows.is_empty():
             raise self._error("day", "there is no row.", "Give one row a client and day with traffic.")
         return rows.sort(_KEY)
@@ -246,8 +246,9 @@ class _Frame:
             first = ", ".join(f"{c} {rows[c][0]}" for c in dict.fromkeys((shown, *_KEY)))
             raise self._error(column, f"this {fault} ({first}; {counted(rows.height, 'row')}).", remedy)
 
-    def _refuse_twice(self, rows: pl.DataFrame, key: Sequence[str], remedy: str) -> None:
+    def _refuse_twice(self, rows: pl.DataFrame, key: Sequence[str]) -> None:
         twice = rows.filter(pl.struct(key).is_duplicated())
+        remedy = "Sum them: one row a client and day."
         self._refuse(twice.sort(key), " and ".join(key[:2]), "is there more than once", remedy)
 
     def _error(self, column: str, what: str, remedy: str) -> ConfigError:

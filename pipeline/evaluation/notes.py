@@ -72,7 +72,7 @@ def world_notes(
 
 
 def _wide(thefts: pl.DataFrame, clients: int) -> list[str]:
-    """A theft at so many clients is mostly a word for "none", as which any alert on its rows would be a hit."""
+    """A theft at very many clients is mostly a word for "none": any alert on its rows would count as a hit."""
     sizes = thefts.group_by("attack_id").agg(pl.col("src_ip").n_unique(), rows=pl.len()).sort("src_ip", "attack_id")
     wide = sizes.filter((pl.col("src_ip") >= _WIDE_CLIENTS) & (pl.col("src_ip") > _WIDE_SHARE * clients))
     return [
@@ -124,7 +124,7 @@ def _unjudged(daily: pl.DataFrame) -> list[str]:
 
 
 def _gaps(days: pl.Series, start: dt.date) -> list[str]:
-    """A stray early day begins the warm-up, so that nothing is left to learn from: days without traffic are told."""
+    """Names days without traffic: a stray early day begins the warm-up, so that nothing is left to learn from."""
     first, last = days.min(), days.max()
     assert isinstance(first, dt.date)
     assert isinstance(last, dt.date)

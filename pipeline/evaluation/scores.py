@@ -1,7 +1,7 @@
 """The seed as a score, and the naive baselines that a method must beat: a number a client-day, higher is odder.
 
 All look at the 30 days before a day; the seed's fleet statistics hold the day itself too, as in the original search.
-How rare a score is gets told elsewhere.
+How rare a score is gets computed in `pipeline.evaluation.grid`.
 """
 
 from __future__ import annotations

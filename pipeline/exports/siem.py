@@ -104,27 +104,7 @@ def _values(row: Told) -> Told:
 
 
 def _ocsf(row: Told, rule: Rule | None) -> Told:
-    time = _millis(row["_time"])
-    finding = {
-        "uid": row["alert_id"],
-        "title": row["rule_title"],
-        "desc": row["message"],
-        "first_seen_time": time,
-        "last_seen_time": _millis(row["end"]) - 1,
-        "attacks": [_ocsf_attack(t, rule) for t in row["techniques"]],
-        "analytic": {
-            "uid": row["rule_id"],
-            "name": row["rule_title"],
-            "type": "Rule",
-            "type_id": 1,
-            "version": str(rule.version) if rule else None,
-        },
-    }
-    name = _host_name(row)
-    # An observable is called by the path of what it repeats.
-    place = f"unmapped.{PRODUCT}"
-    watched = [{"name": f"{place}.address", "type_id": _OCSF_IP, "type": "IP Address", "value": _address(row)}]
-    watched += [{"name": f"{place}.client", "type_id": _OCSF_NAME, "type": "Hostname", "value": name}] if name else []
+    begin, end = _millis(row["_time"]), _millis(row["end"]) - 1
     return {
         "class_uid": 2004,
         "class_name": "Detection Finding",
@@ -139,21 +119,49 @@ def _ocsf(row: Told, rule: Rule | None) -> Told:
         "status_id": 1,
         "status": "New",
         "is_alert": True,
-        "time": time,
-        "start_time": time,
-        "end_time": _millis(row["end"]) - 1,
+        "time": begin,
+        "start_time": begin,
+        "end_time": end,
         "message": row["message"],
         "metadata": {
             "version": OCSF_VERSION,
             "uid": row["alert_id"],
             "product": {"name": PRODUCT, "vendor_name": PRODUCT},
         },
-        "finding_info": finding,
+        "finding_info": {
+            "uid": row["alert_id"],
+            "title": row["rule_title"],
+            "desc": row["message"],
+            "first_seen_time": begin,
+            "last_seen_time": end,
+            "attacks": [_ocsf_attack(t, rule) for t in row["techniques"]],
+            "analytic": _ocsf_analytic(row, rule),
+        },
         "evidences": [_ocsf_evidence(row, flow) for flow in row["evidence"].get("top_flows", [])],
-        "observables": watched if _address(row) else watched[1:],
+        "observables": _ocsf_observables(row),
         "remediation": {"desc": " ".join(rule.runbook)} if rule and rule.runbook else None,
         "unmapped": {PRODUCT: _values(row)},
     }
+
+
+def _ocsf_analytic(row: Told, rule: Rule | None) -> Told:
+    return {
+        "uid": row["rule_id"],
+        "name": row["rule_title"],
+        "type": "Rule",
+        "type_id": 1,
+        "version": str(rule.version) if rule else None,
+    }
+
+
+def _ocsf_observables(row: Told) -> list[Told]:
+    """The client's address and name, each called by the path of the field it repeats."""
+    place, found = f"unmapped.{PRODUCT}", []
+    if address := _address(row):
+        found.append({"name": f"{place}.address", "type_id": _OCSF_IP, "type": "IP Address", "value": address})
+    if name := _host_name(row):
+        found.append({"name": f"{place}.client", "type_id": _OCSF_NAME, "type": "Hostname", "value": name})
+    return found
 
 
 def _ocsf_attack(technique: str, rule: Rule | None) -> Told:
@@ -177,9 +185,6 @@ def _ocsf_evidence(row: Told, flow: Told) -> Told:
 
 
 def _ecs(row: Told, rule: Rule | None) -> Told:
-    ids = sorted({t.partition(".")[0] for t in row["techniques"]})
-    parts = [t for t in row["techniques"] if "." in t]
-    tactic, of_tactic = _tactic(rule)
     name = _host_name(row)
     servers = [s["ip"] for s in row["evidence"].get("top_servers", [])]
     known = sorted({a for a in (_address(row), *servers) if a})
@@ -207,17 +212,24 @@ def _ecs(row: Told, rule: Rule | None) -> Told:
             "version": str(rule.version) if rule else None,
             "reference": rule.references[0] if rule and rule.references else None,
         },
-        "threat": {
-            "framework": FRAMEWORK,
-            "tactic": {"id": [tactic] if tactic else None, "name": [of_tactic] if of_tactic else None},
-            "technique": _ecs_techniques(ids) | {"subtechnique": _ecs_techniques(parts)},
-        },
+        "threat": _ecs_threat(row, rule),
         "source": {"ip": _address(row) if row["src_ip"] else None},
         "destination": {"ip": _address(row) if row["dest_ip"] else None},
         "host": {"name": name},
         "related": {"ip": known, "hosts": [name] if name else None},
         "observer": {"vendor": PRODUCT, "product": PRODUCT, "type": "ids"},
         PRODUCT: _values(row),
+    }
+
+
+def _ecs_threat(row: Told, rule: Rule | None) -> Told:
+    techniques = sorted({t.partition(".")[0] for t in row["techniques"]})
+    subtechniques = [t for t in row["techniques"] if "." in t]
+    tactic, name = _tactic(rule)
+    return {
+        "framework": FRAMEWORK,
+        "tactic": {"id": [tactic] if tactic else None, "name": [name] if name else None},
+        "technique": _ecs_techniques(techniques) | {"subtechnique": _ecs_techniques(subtechniques)},
     }
 
 

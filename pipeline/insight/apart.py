@@ -1,7 +1,8 @@
-"""Clocks of two sensors that are whole half hours apart, as where a time zone was forgotten: their flows count twice.
+"""Finds sensors whose clocks are whole half hours apart, as where a time zone was forgotten: their flows count twice.
 
-Told by flows that two sensors tell alike, with the same ends and ports, at such a distance. What is told again within
-a minute is counted once by `pipeline.counting`; a sensor's clock against its own past is `data_quality`'s.
+They are found by flows that two sensors report alike, with the same ends and ports, at such a distance. What comes
+again within a minute is counted once by `pipeline.counting`; a sensor's clock against its own past is the business of
+`data_quality`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _CHANCE = 2 * _SLACK / _STEP
 
 
 class ClocksApart:
-    """Flows that two sensors tell alike at different times, by the two and by how far apart."""
+    """Counts flows that two sensors report alike at different times, by sensors and by how far apart."""
 
     def __init__(self) -> None:
         self._alike: Counter[tuple[str, str]] = Counter()
@@ -41,7 +42,7 @@ class ClocksApart:
                 self._apart[a, b, minutes] += apart
 
     def facts(self) -> dict[str, Any]:
-        """Plain data: how many flows are told again so beyond chance, and by which sensors, the later one second."""
+        """Plain data: how many flows are reported again, beyond chance, and by which sensors, the later one second."""
         hits: Counter[tuple[str, str]] = Counter()
         for (a, b, _), n in self._apart.items():
             hits[min(a, b), max(a, b)] += n

@@ -29,12 +29,12 @@ PAST_DAYS, PAST_SPAN = 10, 30
 STEADY = 0.95
 """Share of the earlier records that have a field which is missed where it is not."""
 CHANCE = 1e-3
-"""What is likelier than this to come about without a change is not told."""
+"""A difference that is likelier than this without a change is not reported."""
 FLIP, LEAST_PAST = 0.3, 3
 """How far the servers' share of the bytes must have moved across one half, and the past days that tell where it was."""
 LEAST_CLIENTS, CLIENTS_SHARE = 3, 0.02
 LEAST_BYTES, BYTES_SHARE = 100_000, 0.001
-"""An unlisted server is told from as many clients and bytes sent, and from such shares of those of listed servers."""
+"""An unlisted server is reported from as many clients and bytes sent on, and from these shares of listed servers'."""
 
 NEW, MISSING, RETYPED, TURNED = "new_fields", "missing_fields", "retyped_fields", "turned_sources"
 UNLISTED, SILENT = "unlisted_servers", "silent_servers"

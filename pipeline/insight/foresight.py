@@ -7,7 +7,7 @@ Only beginnings of some files are looked at, so the answer comes in seconds. Wha
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
@@ -42,7 +42,7 @@ NEWEST, SPREAD, REMEMBERED = 8, 12, 40
 
 
 def foreseen(site: Site, ledger: Ledger, samples: Sequence[Sample], now: dt.datetime) -> list[Finding]:
-    """Everything that looks otherwise than before, in files that are there and on the last stored day."""
+    """Everything that looks different from before, in files that are there and on the last stored day."""
     found = [f for source in site.settings.sources for f in _fields(site, source, ledger, now)]
     stored = [d for d in site.storage.days("flows") if d <= now.date()]
     past = past_facts(site, stored[-1] + dt.timedelta(days=1)) if stored else []
@@ -56,13 +56,11 @@ def foreseen(site: Site, ledger: Ledger, samples: Sequence[Sample], now: dt.date
 
 
 def _fields(site: Site, source: SourceSettings, ledger: Ledger, now: dt.datetime) -> list[Finding]:
+    """What looks different about the fields of a source's newest files, by those of earlier files."""
     files = list_files(site.root, source).files
     old, newest = files[:-NEWEST], files[-NEWEST:]
     looked = [*old[:: max(1, len(old) // SPREAD)], *newest]
-    names, known = {f.name for f in looked}, dict[str, KnownFields]()
-    mine = [e for (s, _), e in sorted(ledger.entries.items()) if s == source.name and e.layout]
-    for former in [e for e in mine if e.name not in names][-REMEMBERED:]:
-        known.setdefault(former.encoding or "", KnownFields()).add(Layout.from_list(former.layout))
+    known = _remembered(ledger, source.name, {f.name for f in looked})
     options = options_for(source, site.settings.limits, now, Watch(None))
     found = []
     for file in looked:
@@ -76,6 +74,15 @@ def _fields(site: Site, source: SourceSettings, ledger: Ledger, now: dt.datetime
             found += layout_findings(source.name, told[0], file.name, before, told[1])
         before.add(told[1])
     return found
+
+
+def _remembered(ledger: Ledger, source: str, but: Collection[str]) -> dict[str, KnownFields]:
+    """Encoding -> the fields of the files of a source that were landed last, other than those named."""
+    known: dict[str, KnownFields] = {}
+    mine = [e for (s, _), e in sorted(ledger.entries.items()) if s == source and e.layout]
+    for former in [e for e in mine if e.name not in but][-REMEMBERED:]:
+        known.setdefault(former.encoding or "", KnownFields()).add(Layout.from_list(former.layout))
+    return known
 
 
 def _same(entry: Entry, file: FoundFile) -> bool:

@@ -60,7 +60,7 @@ class Identified:
     """What the flows over mail ports say of the file's direction."""
     error: str | None = None
     header: str = ""
-    """The header that was told."""
+    """The header that was given for it."""
 
     @property
     def suggestion(self) -> str | None:

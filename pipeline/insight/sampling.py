@@ -59,7 +59,7 @@ class Sample:
 
     @property
     def without_flows(self) -> str | None:
-        """What is to be said where lines were read and none is a flow, of whomever; None where there is one."""
+        """A warning where lines were read and none is a flow, watched or not; None where there is one."""
         read = self.account
         if read.flows or read.others or not read.ignored:
             return None
@@ -101,7 +101,7 @@ def directions(found: Sequence[Sample]) -> list[Direction]:
 
 
 def clocks_apart(found: Sequence[Sample]) -> list[str]:
-    """What is to be said of sensors that tell the same sessions whole half hours apart."""
+    """A warning for each pair of sensors that report the same sessions whole half hours apart."""
     told, columns = ClocksApart(), (*KEY, "source", "dvc", "start_time", "bytes_in", "bytes_out", "bytes")
     parts = [s.flows.select(*columns, pl.duration(microseconds="duration").alias("duration")) for s in found]
     if not parts:

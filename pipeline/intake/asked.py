@@ -1,7 +1,7 @@
-"""Days as they are asked of thousands of files: by the span that a file may hold, and by the names that it is known by.
+"""The days that a run asks for, in a form that is checked quickly against thousands of files.
 
-To go over all days for each file would take minutes for years of hourly logs. Which files these are, and what is known
-of each, is told in `landing`.
+A file is asked by the span of days that it may hold, or by the days that it is known to hold: going over all days for
+each file would take minutes for years of hourly logs. What is known of each file is in `pipeline.intake.landing`.
 """
 
 from __future__ import annotations

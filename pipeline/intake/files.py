@@ -148,23 +148,17 @@ def _add(
         return
     if stat.S_ISDIR(info.st_mode):
         return
+    where = Location(file=name)
     if not real.is_relative_to(real_root):
-        listing.problems.append(
-            SourceError(
-                "is a link out of its source's folder, and was not read.",
-                where=Location(file=name),
-                remedy="Copy the file, or name its real path.",
-            )
+        fault, remedy = (
+            "is a link out of its source's folder, and was not read.",
+            "Copy the file, or name its real path.",
         )
+        listing.problems.append(SourceError(fault, where=where, remedy=remedy))
         return
     if not stat.S_ISREG(info.st_mode):
-        listing.problems.append(
-            SourceError(
-                "is not a regular file, and was not read.",
-                where=Location(file=name),
-                remedy="Narrow the source's path.",
-            )
-        )
+        fault, remedy = "is not a regular file, and was not read.", "Narrow the source's path."
+        listing.problems.append(SourceError(fault, where=where, remedy=remedy))
         return
     match = day_of.search(path.relative_to(root).as_posix()) if day_of else None
     day = as_day(match["day"]) if match else None

@@ -50,7 +50,7 @@ class FoundFile:
 
     @property
     def identity(self) -> tuple[int, int, str]:
-        """What tells that the file is unchanged."""
+        """What stays the same while the file is unchanged."""
         return self.size, self.mtime_ns, self.etag
 
     @property

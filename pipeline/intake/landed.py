@@ -1,4 +1,4 @@
-"""Landed rows as they are stored: the columns that tell rows apart, and in the footer those of one text or of nothing.
+"""How landed rows are stored: columns whose values differ as Parquet, columns of one text or of nothing in the footer.
 
 A log fills some twenty columns of RAW, and a third of these with the same text in every row; writing and reading them
 row by row would cost as much as all the others. Which rows are landed is decided in `pipeline.intake.lander`; what is
@@ -19,7 +19,7 @@ ROW_GROUP_SIZE = 65_536
 Told = Mapping[str, str | None]
 """Columns that hold one value in a whole file."""
 _SMALL = 1 << 20
-"""Bytes below which files share a scan; in larger ones, what is told of each row by its file would cost more."""
+"""Bytes below which files share a scan; for larger ones, adding a file's facts to each row would cost more."""
 _PATH = "path of the file"
 SAME = "same"
 """The footer's key: the one text of a column, or null where it holds nothing."""
@@ -38,7 +38,7 @@ def scan_landed(path: Path) -> pl.LazyFrame:
 
 
 def scan_files(files: Sequence[tuple[Path, Told]]) -> Iterator[pl.LazyFrame]:
-    """The stored rows of all files, each row with what is told of its file, in whatever order.
+    """The stored rows of all files, each row with what is known of its file, in any order.
 
     Small files that store the same columns share a scan: each scan costs some milliseconds whenever it is collected.
     """

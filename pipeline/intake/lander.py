@@ -120,7 +120,7 @@ class FileLander:
         return LineStream(self._file.path, self._settings.limits, self._file.name)
 
     def _skip_known(self, stream: LineStream, entry: Entry, old: Entry | None) -> dict[str, Any] | None:
-        """The resume point when the file begins with what was landed before; the stream then stands behind it."""
+        """The resume point when the file begins with what was landed before; that part of the stream is then read."""
         if old is None or old.state != "landed" or not old.resume or old.watched != entry.watched or old.pruned:
             return None
         if not any(p.account.records for p in old.parts):
@@ -181,10 +181,11 @@ class FileLander:
             left = reader.finish()
             tail = self._tail(left, key) if left.account.quarantined else None
             entry.resume = self._resume_point(offset, line, reader)
-        # A reader forgets a file with its last line, where that has no end.
-        state = entry.resume["reader"] if tail is not None and entry.resume else reader.state() if reader else {}
-        if reader is not None and (found := layout_of(head, state)).fields:
-            entry.layout = _newer(Layout.from_list(entry.layout), found).as_list()
+        if reader is not None:
+            # Reading a last line that has no end makes a reader forget the file: its state before that line counts.
+            state = entry.resume["reader"] if tail is not None and entry.resume else reader.state()
+            if (found := layout_of(head, state)).fields:
+                entry.layout = _newer(Layout.from_list(entry.layout), found).as_list()
         part.content = digest(str(resume["offset"] if resume else 0), self._hash.hexdigest())
         entry.parts.append(part)
         if tail is not None:

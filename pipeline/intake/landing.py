@@ -277,7 +277,7 @@ class Landing:
         return key
 
     def _lacks_networks(self, source: SourceSettings, entry: Entry) -> bool:
-        """Whether the file would land otherwise today: by code, zone, or a network that is valid in the file's days."""
+        """Whether the file would land differently today: by code, zone, or a network valid in the file's days."""
         (reading, _, kept), key = entry.watched.rpartition("/"), self._networks_key(source)
         if reading != key.rpartition("/")[0]:
             return True

@@ -31,7 +31,7 @@ class Part:
 
     key: str
     content: str = ""
-    """Hash of where the stretch begins and of the file's content up to its end: what a day's inputs are told by."""
+    """Hash of where the stretch begins and of the file's content up to its end: a part of a day's inputs."""
     account: Account = field(default_factory=Account)
     rows: dict[str, int] = field(default_factory=dict)
     """Kept rows a site day."""
@@ -101,7 +101,7 @@ class Entry:
 
     @property
     def identity(self) -> tuple[int, int, str]:
-        """What tells that the file is unchanged."""
+        """What stays the same while the file is unchanged."""
         return self.size, self.mtime_ns, self.etag
 
     def may_differ(self, changed_ns: int) -> bool:
@@ -131,13 +131,13 @@ class Entry:
         return (dt.date.fromisoformat(last) - dt.date.fromisoformat(first)).days + 1
 
     def may_hurt(self, days: Collection[dt.date]) -> bool:
-        """Whether the file could not be read and belongs to one of the days, or to a day that nobody can tell."""
+        """Whether the file could not be read and belongs to one of the days, or to unknown ones."""
         if self.state != "failed" or self.missing or self.left_out:
             return False
         return self.day is None or not {self.day, *self.former}.isdisjoint(d.isoformat() for d in days)
 
     def problem(self, days: Collection[dt.date]) -> SourceError | None:
-        """What is wrong with the file, where it belongs to one of the days or nobody can tell to which."""
+        """What is wrong with the file, where it belongs to one of the days, or to unknown ones."""
         if self.may_hurt(days):
             return SourceError(self.reason)
         if self.state != "landed" or self.missing or self.left_out:
@@ -187,10 +187,6 @@ class Entry:
                 days.update(d.isoformat() for d in day_range(*span))
         return days
 
-    def feeds(self, day: dt.date) -> bool:
-        """Whether the file was read and belongs to this day, by its flows or by its path."""
-        return not self.left_out and self.holds(day)
-
     @property
     def days_concerned(self) -> set[str]:
         """The days, ISO, that it belongs to, or did while it could be read."""
@@ -212,7 +208,7 @@ class Entry:
         return days - self.days_held
 
     def holds(self, day: dt.date) -> bool:
-        """The same, whether or not a source still names the file."""
+        """Whether the file was read and belongs to this day, by its flows or its path; it may still be left out."""
         if self.state != "landed":
             return False
         return any(p.covers(day) for p in self.all_parts) or self.day == day.isoformat()

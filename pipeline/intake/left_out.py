@@ -38,24 +38,23 @@ def settle(ledger: Ledger, sources: Collection[SourceSettings], site_root: Path)
     """Mark the entries that no source names, and give those of a renamed source to its new name; what was moved."""
     moved = _rename(ledger, sources)
     configured = {s.name: s for s in sources}
-    for name in {s for s, _ in ledger.entries}:
-        mine = [e for (s, _), e in ledger.entries.items() if s == name]
+    by_source: dict[str, list[Entry]] = {}
+    for (name, _), entry in ledger.entries.items():
+        by_source.setdefault(name, []).append(entry)
+    for name, entries in by_source.items():
         source = configured.get(name)
-        if source is None:
-            for entry in mine:
-                entry.left_out = True
-        elif is_url(source.path):
-            for entry in mine:
-                entry.left_out = False
+        if source is None or is_url(source.path):
+            for entry in entries:
+                entry.left_out = source is None
         else:
-            _match(mine, source, ledger.sources.get(name, source.path), site_root)
+            _match(entries, source, ledger.sources.get(name, source.path), site_root)
     kept = {s for s, _ in ledger.entries}
     ledger.sources = {n: p for n, p in ledger.sources.items() if n in kept} | {s.name: s.path for s in sources}
     return moved
 
 
 def move_quarantine(storage: Storage, moved: Collection[Moved]) -> None:
-    """Keep the quarantined lines of moved files under their new names; the former ones are nobody's and go."""
+    """Keep the quarantined lines of moved files under their new names, and delete what has the former ones."""
     for file in moved:
         for path in storage.paths([file.former]):
             lines = pl.read_parquet(path, glob=False).with_columns(

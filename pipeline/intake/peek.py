@@ -45,7 +45,7 @@ def peek(
 
 
 def reach(span: list[int] | None, source: SourceSettings) -> Span | None:
-    """The days that a file whose flows start in the span (see `peek`) may matter to; None where nobody can tell."""
+    """The days that a file whose flows start in the span (see `peek`) may matter to; None where that is unknown."""
     if span is None:
         return None
     slack, session = dt.timedelta(days=1), dt.timedelta(days=max(1, source.max_session_days))

@@ -26,7 +26,7 @@ _DATED = re.compile(r"(?P<code>\d+/)(?P<zone>.*?)/(?P<rule>start|end|spread)/(?P
 
 
 def redate(ledger: Ledger, storage: Storage, settings: Settings) -> None:
-    """Tell anew which days the rows of vanished files are of, where they were dated otherwise; not of damaged ones."""
+    """Put rows of vanished files into their days anew, where other settings dated them; not those of damaged files."""
     zone, rule = settings.timezone, settings.counting.attribute
     key = clocks.zone_key(zone)
     for entry in ledger.entries.values():

@@ -1,7 +1,7 @@
-"""What logs that are gone cannot tell of a day: addresses that came into the inventory after they were read.
+"""Addresses that came into the inventory after logs were read that are gone by now: what those held of them is lost.
 
-Only flows of the addresses that were known then were kept of a log. While it is there it is read again; where it is
-gone the day has less traffic than the inventory promises, for ever, which must be said. Nothing is made stale by it.
+Of a log only the flows of the addresses known at the time are kept. While the log is there it is read again; where it
+is gone the day has less traffic than the inventory promises, for ever, which must be said. Nothing becomes stale by it.
 """
 
 from __future__ import annotations

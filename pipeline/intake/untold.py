@@ -1,7 +1,7 @@
-"""Of which days nobody can tell what a source had: its files, or a folder of them, cannot be listed now.
+"""Days of which it cannot be known what a source had, because its files, or a folder of them, cannot be listed now.
 
-A share that is not mounted looks like a folder that is gone, and a day without its logs like a quiet one. Which files
-there are is told by `pipeline.intake.files`; a source whose logs are gone for good says so by `retired`.
+A share that is not mounted looks like a folder that is gone, and a day without its logs like a quiet one. Files are
+found by `pipeline.intake.files`; a source whose logs are gone for good says so by `retired`.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def beside_own_past(now: pl.DataFrame, past: pl.DataFrame, rule: Rule, around: S
 
 
 def _filled(rows: pl.DataFrame, days: int) -> pl.DataFrame:
-    """The rows when each of so many days without a row of the client counts as 0: the sums stay, the counts grow.
+    """The rows with the client's missing days counted as 0: the sums stay, the counts grow.
 
     Machine integers where n x squares, and so total^2, surely stay below 2^126, as in the baseline, else Python's.
     """

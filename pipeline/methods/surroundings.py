@@ -1,6 +1,6 @@
 """What a verdict may need beside the day's rows and their baseline: which days were read, and who are peers.
 
-How it is told from a site belongs to `pipeline.stored.stages`.
+Building it for a site belongs to `pipeline.stored.stages`.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Objects(Protocol):
         ...
 
     def still(self) -> Objects:
-        """The same place for a look at many objects, whose presence and versions are told as at one moment."""
+        """The same place for a look at many objects, whose presence and versions are those of one moment."""
         ...
 
     def exists(self, name: str) -> bool:

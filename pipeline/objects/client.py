@@ -64,7 +64,7 @@ def open_store(url: ObjectUrl, options: Mapping[str, Option]) -> Store:
         return (stores.GCSStore if url.store == "gs" else stores.AzureStore)(url.bucket, **how)
     except Exception as error:  # obstore's own, of many kinds.
         raise ConfigError(
-            f"{url} cannot be opened ({told(error)}).",
+            f"{url} cannot be opened ({one_line(error)}).",
             remedy=f"Check storage_options, {SECRETS[url.store]} and {ENDPOINTS[url.store]}.",
         ) from None
 
@@ -88,7 +88,7 @@ def _retry(options: Mapping[str, Option]) -> RetryConfig:
     }
 
 
-def told(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """What an error of obstore says, on one line: without queries, which may be signed, and without bodies."""
     text = str(error).partition("\n\nDebug source")[0]
     code = _CODE.search(text)
@@ -102,7 +102,7 @@ def told(error: BaseException) -> str:
 
 def fault(error: BaseException, url: ObjectUrl, where: str) -> StorageError:
     """A request that failed for good, as our error."""
-    what = told(error)
+    what = one_line(error)
     if _NO_NAME in what:
         return StorageError(
             f"names an object that obstore takes for none, so that nothing beside it can be listed ({what}).",

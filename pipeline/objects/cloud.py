@@ -92,7 +92,7 @@ class CloudObjects:
         stamp = self._known.stamp(name)
         if stamp is None:
             return None
-        if self._copies.held(whole := self._copy(stamp), stamp.size):
+        if (whole := self._held(stamp)) is not None:
             return whole
         with self._copies.draft() as draft:
             came = self._bucket.download(stamp, draft, exact=False)
@@ -101,12 +101,17 @@ class CloudObjects:
     def _copy(self, stamp: Stamp) -> Path:
         return self._copies.path(short_hash(self.where(stamp.key)), stamp.version)
 
+    def _held(self, stamp: Stamp) -> Path | None:
+        """The whole copy of a version, where there is one."""
+        whole = self._copy(stamp)
+        return whole if self._copies.held(whole, stamp.size) else None
+
     def end(self, name: str) -> Path | None:
         """The copy, where it is held; else one of the object's last bytes."""
         stamp = self._known.stamp(name)
         if stamp is None:
             return None
-        if self._copies.held(whole := self._copy(stamp), stamp.size):
+        if (whole := self._held(stamp)) is not None:
             return whole
         end = self._copies.path(short_hash(self.where(name)), f"{stamp.version}-end")
         if self._copies.held(end):

@@ -163,7 +163,7 @@ class Lease:
             self._version, self._renewed = version, renewed
 
     def _give_back(self) -> None:
-        """Make the lease nobody's; where that fails it lapses."""
+        """Give the lease back; where that fails it lapses."""
         if self._guard.acquire(timeout=GIVE_BACK_SECONDS):
             with suppress(StorageError):
                 if not self._lost:

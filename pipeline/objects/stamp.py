@@ -17,7 +17,7 @@ class Stamp:
 
     @property
     def version(self) -> str:
-        """What tells this version from another: a digest of the tag, or of the time where there is none."""
+        """What distinguishes this version from others: a digest of the tag, or of the time where there is none."""
         return short_hash(self.etag or str(self.mtime_ns), str(self.size))
 
 

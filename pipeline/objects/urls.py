@@ -7,7 +7,7 @@ store belongs to `pipeline.objects.client`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 SCHEMES = {"s3": "s3", "gs": "gs", "az": "az", "abfs": "az", "abfss": "az"}
@@ -106,18 +106,21 @@ def check_options_of(place: str, options: Mapping[str, Option]) -> None:
 
 def check_options(options: Mapping[str, Option], store: str | None = None) -> None:
     """Raise ValueError for an option that is a secret, an endpoint, unknown, or of another store."""
-    allowed = [*COMMON, *(OPTIONS[store] if store else dict.fromkeys(o for known in OPTIONS.values() for o in known))]
-    names = (store,) if store else tuple(SECRETS)
+    stores = (store,) if store else tuple(SECRETS)
+    allowed = [*COMMON, *dict.fromkeys(option for s in stores for option in OPTIONS[s])]
     for name in options:
-        if name in allowed:
-            continue
-        if _ENDPOINT.search(name):
-            variables = ", ".join(ENDPOINTS[n] for n in names)
-            raise ValueError(f"{name} is taken from the environment only; set {variables}")
-        if _SECRET.search(name):
-            variables = "; ".join(SECRETS[n] for n in names)
-            raise ValueError(f"{name} may be a secret, which no file of the site may hold; set {variables}")
-        raise ValueError(f"{name} is no option here; allowed: {', '.join(allowed)}")
+        if name not in allowed:
+            raise ValueError(f"{name} {_why_not(name, stores, allowed)}")
     for name in COMMON:
         if name in options and not (type(options[name]) is int and 0 <= int(options[name]) <= 3_600):
             raise ValueError(f"{name} must be a whole number from 0 to 3600")
+
+
+def _why_not(name: str, stores: Sequence[str], allowed: Sequence[str]) -> str:
+    """Why an option is refused, and what to do instead."""
+    if _ENDPOINT.search(name):
+        return f"is taken from the environment only; set {', '.join(ENDPOINTS[s] for s in stores)}"
+    if _SECRET.search(name):
+        variables = "; ".join(SECRETS[s] for s in stores)
+        return f"may be a secret, which no file of the site may hold; set {variables}"
+    return f"is no option here; allowed: {', '.join(allowed)}"

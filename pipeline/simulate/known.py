@@ -1,6 +1,6 @@
-"""What a site knows of its world: events as tickets, rosters and plans tell them, with faults, and machine roles.
+"""What a site knows of its world: events as tickets, rosters and plans record them, with faults, and machine roles.
 
-Only a view on what happened: nothing here changes a byte. How much of it a detector is given is for others to choose.
+It is a view of what happened: nothing here changes a byte. How much of it a detector is given is for others to choose.
 """
 
 from __future__ import annotations

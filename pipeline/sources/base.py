@@ -325,7 +325,7 @@ def rejects_frame(lines: pl.Series, reason: pl.Series, detail: pl.Series, raw: p
 
 
 def rejected(lines: pl.DataFrame, reason: pl.Series | str, detail: str) -> pl.DataFrame:
-    """Quarantine rows of lines (source_line, raw), of one reason or one each; the column detail tells the fault."""
+    """Quarantine rows of lines (source_line, raw), with one reason for all or one each; the column detail says more."""
     if isinstance(reason, str):
         reason = pl.Series([reason] * lines.height, dtype=pl.String)
     return rejects_frame(lines["source_line"], reason, lines[detail], lines["raw"])

@@ -1,6 +1,6 @@
-"""Logs of firewalls and agents that tell no bytes of connections: named where they are given, and never read as 0.
+"""Recognises logs of firewalls and agents that count no bytes of connections, to refuse them by name.
 
-They tell of packets, or of connections that begin. Sources: Cisco Meraki's page on syslog event types, pfSense's on raw
+They record packets, or connections that begin. Sources: Cisco Meraki's page on syslog event types, pfSense's on raw
 filter logs, netfilter's LOG target, RouterOS' page on logging, Microsoft's on the firewall's log, on Azure Firewall and
 on DeviceNetworkEvents, Sophos' on its UTM's logs, OpenVPN's manual, F5's on its network firewall, Cilium's on Hubble,
 VMware's on NSX (whose counts are of no named direction).
@@ -96,6 +96,6 @@ _KINDS = (
 )
 
 
-def told(head: bytes) -> tuple[str, str] | None:
+def recognise(head: bytes) -> tuple[str, str] | None:
     """(what a file that begins so is, what to do instead), where it is such a log."""
     return next(((what, remedy) for marks, what, remedy in _KINDS if marks.search(head)), None)

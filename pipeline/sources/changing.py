@@ -1,8 +1,8 @@
-"""A reader of a file whose lines may go on in another envelope, or as another encoding of their format.
+"""A reader for files in which lines may change their envelope, or their encoding of the same format, half-way.
 
-The reader that a file's beginning asked for reads all blocks; of lines that say nothing to it, those that show another
-way in which they hold records of the same format are read so. Which lines these are is in `strays`, how a way is known
-in `registry`, which is loaded only where there are such lines.
+The reader that the file's beginning asks for reads all blocks. Lines from which it can make nothing, and which hold
+records of the same format in another way, are read in that way. Such lines are found in `strays`; the way is recognised
+by `registry`, which is loaded only where there are such lines.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ChangingReader:
         return self._again(self._main.read(block), unterminated=block.unterminated)
 
     def read_on(self, block: Block) -> list[Parsed]:
-        """See PatientReader; a reader that is none reads at once."""
+        """See PatientReader; a reader that is not patient reads at once."""
         if not isinstance(self._main, PatientReader):
             return [self.read(block)]
         return [self._again(parsed) for parsed in self._main.read_on(block)]
@@ -105,7 +105,7 @@ class ChangingReader:
         return None
 
     def _read_with(self, encoding: str, block: Block) -> Parsed:
-        """Lines as another encoding; what they leave open is given up, as more of it may stand anywhere."""
+        """Read lines as another encoding; a record they leave open is given up, as the rest of it may be anywhere."""
         reader = self._other(encoding)
         parsed, left = reader.read(block), reader.finish()
         if left.account != Parsed().account:

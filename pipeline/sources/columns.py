@@ -151,7 +151,7 @@ class Typed:
 
 
 def typed(located: Mapping[str, Sequence[Found]], zone: str) -> Typed | None:
-    """How the fields are typed; None when a column is of a type that only text can tell."""
+    """How the fields are typed; None when a column has a type that must be read by its text."""
     fields, odd = dict[str, pl.Expr](), list[pl.Expr]()
     for ours, found in located.items():
         made = [_typed_one(ours, f, zone) for f in found]

@@ -1,6 +1,6 @@
-"""The direction contract of every format as one table, for the documentation: which field goes which way.
+"""The direction contract of every format as one table for the documentation: which field goes which way.
 
-What a format says of itself is declared beside its reader; here it is only rendered.
+Each contract is declared beside its reader; here it is only rendered.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class PiecewiseDecoder(Protocol):
 
 @runtime_checkable
 class LucidDecoder(Protocol):
-    """A decoder whose lines can be told at a glance."""
+    """A decoder whose lines `glances` can recognise without parsing."""
 
     @property
     def expects_header(self) -> bool:
@@ -100,7 +100,7 @@ class LucidDecoder(Protocol):
 
 @runtime_checkable
 class CountingDecoder(LucidDecoder, Protocol):
-    """A decoder that needs counters of the lines that were told at a glance, for what it remembers of a file."""
+    """A decoder that needs the counters of lines recognised without parsing, for what it remembers of a file."""
 
     def deciding(self) -> Any:
         """What of its state decides how lines are read."""

@@ -195,7 +195,7 @@ class DelimitedDecoder:
         return walk
 
     def _all_plain(self, text: pl.Series) -> bool:
-        """Whether no line has a quote or what every header holds: of all in one text, that is told in less time."""
+        """Whether no line has a quote or what every header holds: asked of all lines as one text, which is faster."""
         whole = text.str.join("\n")
         if self.layout.quoted and whole.str.contains('"', literal=True).any():
             return False
@@ -362,7 +362,7 @@ class DelimitedDecoder:
     def _read(
         self, data: bytes, height: int, width: int, used: Collection[int], *, quoted: bool
     ) -> pl.DataFrame | None:
-        """Columns of so many lines; None when the reader sees others."""
+        """Columns of `height` lines; None when the reader sees another number."""
         try:
             found = pl.read_csv(
                 io.BytesIO(data + b"\n"),

@@ -126,7 +126,7 @@ def _delimited(lines: Sequence[str], names: list[str]) -> Layout:
 
 
 def _whole(rows: Iterator[list[str]], width: int) -> Iterator[list[str]]:
-    """The rows of so many cells, up to one that is no CSV."""
+    """The rows with as many cells as asked for, up to the first that is no CSV."""
     try:
         yield from (row for row in rows if len(row) == width)
     except csv.Error:

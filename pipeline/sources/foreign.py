@@ -36,7 +36,7 @@ _RECORDS = {
 _PATTERNS = {name: tuple(map(re.compile, patterns)) for name, patterns in _RECORDS.items()}
 
 
-def told(form: Form, ignored: pl.Series) -> dict[str, int]:
+def counts(form: Form, ignored: pl.Series) -> dict[str, int]:
     """How many of the ignored lines that were looked at have the marks of another format, by the warning's name."""
     found = Counter[str]()
     for line in ignored.head(_LOOKED_AT).drop_nulls().to_list():

@@ -72,7 +72,7 @@ _PLAIN = re.compile(r"[A-Za-z_][\w .()/-]*")
 """A name that YAML takes as it stands, also within braces."""
 
 
-def told(head: bytes) -> tuple[str, str] | None:
+def recognise(head: bytes) -> tuple[str, str] | None:
     """(what a file that begins so seems to be, how to read it); None where its columns name no ends and bytes."""
     remedy = mapping(_names(head))
     return (

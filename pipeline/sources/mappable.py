@@ -254,7 +254,7 @@ _TABLED = (
 _HEADED = re.compile(rb"\b(CEF: ?\d|LEEF: ?[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
 
 
-def told(head: bytes) -> tuple[str, str] | None:
+def recognise(head: bytes) -> tuple[str, str] | None:
     """(what a file that begins so is, how to read it), where it is such a log."""
     if found := next(((what, remedy) for marks, what, remedy in _KINDS if marks.search(head)), None):
         return found

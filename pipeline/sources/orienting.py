@@ -34,7 +34,7 @@ _SWAPPED = (
 
 
 def has_counters() -> pl.Expr:
-    """Whether a record tells the bytes of a direction."""
+    """Whether a record counts the bytes of a direction."""
     return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
 
 
@@ -52,7 +52,7 @@ def initiator(flags: pl.Expr, answers: pl.Expr | None = None) -> pl.Expr:
 
 
 def told_by_ports(*, seen: pl.Expr | None = None) -> pl.Expr:
-    """The mark of a record whose ends the ports tell: a sensor took who sent the first packet it saw for the initiator.
+    """The mark of a record whose ports decide who began: the sensor took who sent the first packet it saw for that.
 
     A sensor that starts, or that gave up a session in its silence, meets it in the middle, and perhaps an answer first.
     A record whose destination has a service's port stays as it is.
@@ -65,13 +65,13 @@ def told_by_ports(*, seen: pl.Expr | None = None) -> pl.Expr:
     return pl.when(answer if seen is None else answer & ~seen.fill_null(value=False)).then(pl.lit("ports"))
 
 
-def leaving(way: str, one_way: pl.Expr) -> pl.Expr:
+def leaving(one_way: pl.Expr) -> pl.Expr:
     """The reporter of a record of one direction whose packets were met as they left a router: it is on dest's side.
 
     A router that looks at packets where they come in (0), too, tells of the same ones twice. Most exporters that do not
     tell a direction have 0 there, which says nothing.
     """
-    return pl.when(one_way & pl.col(way).str.to_lowercase().is_in(["1", "e", "egress"])).then(pl.lit("dest"))
+    return pl.when(one_way & pl.col("way").str.to_lowercase().is_in(["1", "e", "egress"])).then(pl.lit("dest"))
 
 
 def complete(fields: pl.DataFrame) -> pl.DataFrame:
@@ -87,7 +87,7 @@ def complete(fields: pl.DataFrame) -> pl.DataFrame:
 
 
 def _only(column: str) -> pl.Expr:
-    """The one address of a list of texts, which may tell it several times; any other value as it is."""
+    """The one address of a list of texts, which may hold it several times; any other value as it is."""
     told = pl.col(column).str.extract_all(r'"[^"\s]+"').list.unique()
     one = pl.col(column).str.starts_with("[") & (told.list.len() == 1)
     return pl.when(one).then(told.list.first().str.strip_chars('"')).otherwise(column)

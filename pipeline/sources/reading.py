@@ -245,7 +245,7 @@ class LineStream:
                 yield Block(data[end:], line, 1, unterminated=True)
 
     def _ahead(self, size: int) -> int:
-        """How many bytes behind so many the line goes on, so that it need not be joined from two pieces.
+        """How many bytes after a position the line goes on, so that it need not be joined from two pieces.
 
         0 where that cannot be told without reading: in what is unfolded, and of very long lines.
         """

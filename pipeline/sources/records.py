@@ -97,7 +97,7 @@ class JsonReader(ABC):
         return Parsed()
 
     def read(self, block: Block) -> Parsed:
-        """Read one block of lines: at a glance where that does, all others with care."""
+        """Read one block of lines: by templates where they match, all others with care."""
         lines = whole_lines(block, json=self.reads_json)
         if block.unterminated:
             return self._careful(lines, "incomplete_last_line")
@@ -120,11 +120,11 @@ class JsonReader(ABC):
     # What can be told at a glance
 
     def _cut(self) -> Cut | None:
-        """How lines are cut to be told at a glance; None where that cannot be done now."""
+        """How lines are cut to be matched with templates; None where that cannot be done now."""
         return None
 
     def _head(self) -> int:
-        """How many lines are to be read with care before others can be told at a glance."""
+        """How many lines are to be read with care before templates may be used."""
         return 0
 
     def _deciding(self) -> Any:
@@ -379,7 +379,7 @@ class RecordReader(JsonReader):
         account.warnings.update(fields.select(**self._kinds).row(0, named=True) if self._kinds else {})
         account.warnings += Counter()  # Without the kinds that there were none of.
         if "raw" in fields.columns:
-            account.warnings.update(foreign.told(self._form, fields["raw"].filter(~flows)))
+            account.warnings.update(foreign.counts(self._form, fields["raw"].filter(~flows)))
         stray = strays.among_ignored(decoded, fields, flows, json=self._form.json)
         return fields, flows, {"strays": stray, "ignored": strays.some_ignored(fields, flows)}
 
@@ -392,7 +392,7 @@ class RecordReader(JsonReader):
 
 
 def _among(rows: pl.Series, chosen: pl.Series) -> pl.Series:
-    """Which of all rows are chosen, where that is told of some of them only."""
+    """Which of all rows are chosen, where that is known of some of them only."""
     return pl.repeat(False, len(rows), eager=True).scatter(rows.arg_true().filter(chosen), True)
 
 

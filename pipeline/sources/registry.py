@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 
 from pipeline.errors import Location, SourceError
@@ -39,7 +40,7 @@ _KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK})(?<!{SIGN}){SIGN}")
 
 
 class _Readers(dict[str, ReaderFactory]):
-    """Readers by encoding; "encoding@key" is one whose lines lie in the objects of who shipped them.
+    """Readers by encoding; "encoding@key" is one whose lines lie under a key of objects that a shipper wrote.
 
     An envelope in another one has two keys, that of the inner one first.
     """
@@ -143,38 +144,63 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     refuse_kind(head, name)
     head = _ABOVE.sub(b"", _NULS.sub(b"", head))
     text = head.lstrip()
-    if not text or (wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text)):
-        return None
-    if wanted in ("auto", "nfdump") and _NFDUMP_NOTHING.match(text):
+    if not text or _is_empty_report(text, wanted):
         return None
     head = _BLANK_LINES.sub(b"", head)
     if begins_as_json(text) and (rows := tabled(text, _LOOKED_INTO)):
-        head = text = "".join(f"{row}\n" for row in rows).encode("utf-8", errors="surrogatepass")
+        head = text = _as_file(rows)
     above = f"{header}\n".encode() if header else b""
     if above and not begins_as_json(text) and _header_of(text) is None:
         head, text = above + head, above + text
-    found = _named(head, text, wanted) if wanted != "auto" else _recognised(head, text)
-    sure = _marked(_header_of(text) or head, found) and not (found == "ecs" and _COUNTS.search(head) is None)
-    # What marks a line of text may stand in the text of an object that was sent by syslog.
-    sure = sure and (begins_as_json(text) or not all_headed(text.split(b"\n", _LOOKED_INTO)[:_LOOKED_INTO]))
-    if not sure and (inside := _enveloped(text, wanted, above)):
+    found = _shown(head, text, wanted)
+    if not _is_sure(head, text, found) and (inside := _enveloped(text, wanted, above)):
         return inside
     if begins_as_json(text) and (inside := _buried(text, found) or _wrapped(text, wanted)):
         return inside
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
-    refuse = FORMS[found].refuse if found in FORMS else None
-    if refuse is not None and not above and (fault := refuse(head)):
+    if not above and (fault := _fault(found, head)):
         raise SourceError(fault, where=Location(file=name))
     return found
 
 
+def _is_empty_report(text: bytes, wanted: str) -> bool:
+    """Whether the file is one that a format's own program writes and that holds no records."""
+    if wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text):
+        return True
+    return wanted in ("auto", "nfdump") and _NFDUMP_NOTHING.match(text) is not None
+
+
+def _shown(head: bytes, text: bytes, wanted: str) -> str | None:
+    """The encoding that the first bytes show: of the format that was asked for, or of any."""
+    return _recognised(head, text) if wanted == "auto" else _named(head, text, wanted)
+
+
+def _is_sure(head: bytes, text: bytes, found: str | None) -> bool:
+    """Whether the lines are records of the encoding found, so that no other log is looked for inside them."""
+    if not _marked(_header_of(text) or head, found) or (found == "ecs" and _COUNTS.search(head) is None):
+        return False
+    # What marks a line of text may stand in the text of an object that was sent by syslog.
+    return begins_as_json(text) or not all_headed(text.split(b"\n", _LOOKED_INTO)[:_LOOKED_INTO])
+
+
+def _fault(encoding: str, head: bytes) -> str | None:
+    """What makes a file with these first bytes unreadable as the encoding, by its form; None or empty for nothing."""
+    refuse = FORMS[encoding].refuse if encoding in FORMS else None
+    return None if refuse is None else refuse(head)
+
+
+def _as_file(lines: Iterable[str]) -> bytes:
+    """Lines as the bytes of a file; halves of surrogate pairs, which JSON may hold, are kept."""
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", errors="surrogatepass")
+
+
 def another_form(lines: list[str], wanted: str) -> str | None:
-    """The encoding of a format that lines show which stand in a file of that format otherwise than those before them.
+    """The encoding that lines of the wanted format show, where they differ from the lines before them in their file.
 
     None where nothing shows one.
     """
-    text = "".join(f"{line}\n" for line in lines).encode("utf-8", errors="surrogatepass")
+    text = _as_file(lines)
     try:
         found = detect(text, wanted, "")
     except SourceError:
@@ -186,7 +212,7 @@ def other_formats(lines: list[str], encoding: str) -> Counter[str]:
     """How many lines that the reader of an encoding ignores are flows of other formats, by format."""
     found, own = Counter[str](), inner_of(encoding)
     for line in lines:
-        data = f"{line}\n".encode("utf-8", errors="surrogatepass")
+        data = _as_file([line])
         if _marked(data, own):
             continue
         try:
@@ -222,8 +248,8 @@ def _wrapped(text: bytes, wanted: str) -> str | None:
     head = text.decode("utf-8", errors="replace")
     for key in (*OBJECTS, *_MORE_OBJECTS):
         inside, rest = within(head, key)
-        data = "".join(f"{line}\n" for line in inside).encode("utf-8", errors="surrogatepass")
-        found = (_named(data, data, wanted) if wanted != "auto" else _recognised(data, data)) if inside else None
+        data = _as_file(inside)
+        found = _shown(data, data, wanted) if inside else None
         if found is None or key in _OPENED.get(found, ()) or not _marked(data, found):
             continue
         around = rest.encode("utf-8", errors="surrogatepass")
@@ -233,7 +259,7 @@ def _wrapped(text: bytes, wanted: str) -> str | None:
 
 
 def _buried(text: bytes, found: str | None) -> str | None:
-    """The encoding of records that lie as objects under any other key, or deeper, and are none as they stand.
+    """The encoding of records that lie as objects under any other key, or deeper, and yield no flows as they stand.
 
     Args:
         text: a file's beginning.
@@ -255,8 +281,8 @@ def _buried(text: bytes, found: str | None) -> str | None:
 
 
 def _flows(encoding: str, lines: list[str]) -> int:
-    """How many flows lines tell as they stand."""
-    data = "".join(f"{line}\n" for line in lines).encode("utf-8", errors="surrogatepass")
+    """How many flows the lines hold, read as they are."""
+    data = _as_file(lines)
     return READERS[encoding](ReadOptions(Watch(None), _EVER)).read(Block(data, 1, len(lines))).account.flows
 
 
@@ -278,21 +304,24 @@ def _marked(head: bytes, encoding: str | None) -> bool:
 
 
 def _enveloped(text: bytes, wanted: str, above: bytes, more: int = 1) -> str | None:
-    """The encoding of what lies inside the first lines' objects, with its key; more is how many others may be there.
+    """The encoding of the lines that the first lines' objects or cells hold, with the key they are held under.
 
-    Above such lines a header is thought, where the source tells one.
+    Args:
+        text: a file's beginning.
+        wanted: the format that was asked for, or auto.
+        above: the header that the source tells, which is looked at as if it stood above the inner lines.
+        more: how many more envelopes may lie in one another.
     """
     lines = text.split(b"\n")[:_LOOKED_INTO]
     opened = _cells(lines) or [pair for line in lines for pair in inner_texts(line)]
     if not opened and begins_as_json(text):
         opened = [pair for record in beginning(text, _LOOKED_INTO) for pair in inner_texts(record)]
     for key in sorted(dict.fromkeys(k for k, _ in opened), key=(*KEYS, *(k for k, _ in opened)).index):
-        inner = "".join(f"{t}\n" for k, t in opened if k == key).encode("utf-8", errors="surrogatepass")
+        inner = _as_file(t for k, t in opened if k == key)
         inner = inner if begins_as_json(inner) else above + inner
-        found = _named(inner, inner, wanted) if wanted != "auto" else _recognised(inner, inner)
+        found = _shown(inner, inner, wanted)
         if found is not None and _marked(inner, found):
-            refuse = FORMS[found].refuse if found in FORMS else None
-            return None if refuse is not None and not above and refuse(inner) else f"{found}{SIGN}{key}"
+            return None if not above and _fault(found, inner) else f"{found}{SIGN}{key}"
         if more and begins_as_json(inner) and (nested := _enveloped(inner, wanted, above, more - 1)):
             return f"{nested}{SIGN}{key}"
     return None
@@ -345,8 +374,8 @@ def _named(head: bytes, text: bytes, wanted: str) -> str | None:
 
 
 def _unknown(text: bytes, wanted: str, name: str) -> SourceError:
-    mapped = (mappable.told(text) or guessed.told(text)) if wanted == "auto" else None
-    if found := byteless.told(text) or mapped:
+    mapped = (mappable.recognise(text) or guessed.recognise(text)) if wanted == "auto" else None
+    if found := byteless.recognise(text) or mapped:
         return SourceError(f"is {found[0]}.", where=Location(file=name), remedy=found[1])
     what = "is of no known format" if wanted == "auto" else f"does not look like {wanted}"
     return SourceError(

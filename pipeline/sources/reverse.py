@@ -69,7 +69,7 @@ class Reverse:
 
 
 class Evident:
-    """What decoders have in common whose lines can be told at a glance once a file has shown both directions."""
+    """Base of decoders whose lines may be matched with templates once a file has shown both directions."""
 
     expects_header = False
     _reverse: Reverse

@@ -1,4 +1,4 @@
-"""Starts of sessions that a record dates to when it was logged, at their end: put back by how long they lasted."""
+"""Corrects records that give the time at which a session was logged, its end, for its start: by how long it lasted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ZONED = r"(?:Z|[+-]\d\d:?\d\d|^\d[\d.]*)$"
 """A time that tells its zone, or needs none."""
 
 
-def told(fields: pl.DataFrame, column: str) -> pl.Expr:
+def epoch_us(fields: pl.DataFrame, column: str) -> pl.Expr:
     """Epoch microseconds of a time, those without a zone as if they were of UTC."""
     return pl.col(column) if fields.schema[column] == pl.Int64 else conn.epoch_us(column, "UTC")
 
@@ -23,7 +23,7 @@ def put_back(fields: pl.DataFrame, late: pl.Expr, lasted: pl.Expr) -> pl.DataFra
         late: which were logged when they ended.
         lasted: how long, in microseconds.
     """
-    start = told(fields, "ts") - lasted.cast(pl.Int64, strict=False)
+    start = epoch_us(fields, "ts") - lasted.cast(pl.Int64, strict=False)
     if fields.schema["ts"] != pl.Int64:
         plain = pl.from_epoch(start, time_unit="us").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
         start = pl.when(pl.col("ts").str.contains(ZONED)).then(start.cast(pl.String)).otherwise(plain)

@@ -1,7 +1,7 @@
-"""Lines that say nothing to the reader of their file, and may be its records in another envelope or encoding.
+"""Lines from which their file's reader can make nothing, and which may be its records in another envelope or encoding.
 
-A shipper that is upgraded at noon goes on in the same file with its lines in objects, or without. Here is told which
-lines of a block deserve another look; whoever chose the reader takes it, as only that knows all others.
+A shipper that is upgraded at noon goes on in the same file with its lines in objects, or without. This module finds the
+lines of a block that deserve another look; that look is taken by whoever chose the reader, as only it knows the others.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def together(*parts: pl.DataFrame | None) -> pl.DataFrame | None:
 
 
 def replaced(parsed: Parsed, strays: pl.DataFrame, more: Parsed) -> Parsed:
-    """The result of a block with some of its lines read otherwise; what says nothing there either stays as it was.
+    """The result of a block with some of its lines read in another way; lines that yield nothing there either stay.
 
     Args:
         parsed: of the whole block.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 
@@ -29,8 +29,6 @@ from pipeline.sources.formats.ocsf import OCSF
 from pipeline.sources.formats.table import TABLE_JSON
 from pipeline.sources.formats.zeek_json import ZEEK_COLUMNS, ZeekRecords
 from pipeline.sources.records import RecordReader
-
-T = TypeVar("T")
 
 BATCH_ROWS = 500_000
 """Rows held in memory at once."""

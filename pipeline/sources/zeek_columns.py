@@ -382,7 +382,7 @@ def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.Da
 
 @lru_cache(maxsize=4)
 def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
-    """The columns of RAW; made once, as making so many costs as much as reading some thousand records."""
+    """The columns of RAW; made once, as making them costs as much as reading some thousand records."""
     server, client = ("orig", "resp") if swap else ("resp", "orig")
     transport = pl.col("proto").str.to_lowercase().replace_strict(_TRANSPORT_OF, default="unknown")
     attempt = pl.col("conn_state").is_in(["S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH"])

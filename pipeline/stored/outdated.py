@@ -1,7 +1,7 @@
-"""Whether the rules in force are those that a stored day was judged by; a rule that did not is silent for no reason.
+"""Rules in force that did not judge a stored day as they are now: they were not asked, so their silence means nothing.
 
-Whether anything of a day would come out differently is decided in `pipeline.stored.status`; here it is only told of
-rules.
+Whether anything of a day would come out differently is decided in `pipeline.stored.status`; here only rules are
+compared.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from pipeline.days import day_range
 from pipeline.errors import ConfigError, StorageError
+from pipeline.intake.lander import landed_name, quarantine_name
 from pipeline.intake.landing import Landing
 from pipeline.intake.ledger import Entry
 from pipeline.site import Site
-from pipeline.storage import day_name, digest
+from pipeline.storage import day_name
 from pipeline.stored.pruned import QUALITY
 
 SCORING = ("traffic_baseline", "anomaly_scores", "surge_scores")
@@ -172,10 +173,10 @@ def _last_day(entry: Entry) -> str:
 def _landing(site: Site, landing: Landing, pile: Pile, first: dt.date) -> list[Entry]:
     """Landed rows of files that hold old days only, and what a crash has left of such."""
     found, days = [], set[dt.date]()
-    known = {f"landing/{f}" for e in landing.ledger.entries.values() for p in e.all_parts for f in p.files}
-    for entry in landing.ledger.entries.values():
+    entries = list(landing.ledger.entries.values())
+    for entry in entries:
         held = {dt.date.fromisoformat(d) for p in entry.all_parts for d in p.rows}
-        files = [f"landing/{f}" for p in entry.all_parts for f in p.files]
+        files = _landed_files(entry)
         if not files or entry.state != "landed" or _last_day(entry) >= str(first):
             continue
         if wanted := sorted(d for d in held if site.storage.record("flows", d) is None):
@@ -184,17 +185,22 @@ def _landing(site: Site, landing: Landing, pile: Pile, first: dt.date) -> list[E
         found.append(entry)
         days |= held
         pile.files += files
-    for source in sorted({s.name for s in site.settings.sources} | {e.source for e in landing.ledger.entries.values()}):
-        pile.files += [n for n in site.storage.names(f"landing/{source}") if n not in known]
+    known = {name for entry in entries for name in _landed_files(entry)}
+    for source in sorted({s.name for s in site.settings.sources} | {e.source for e in entries}):
+        pile.files += [n for n in site.storage.names(landed_name(source)) if n not in known]
     pile.days = sorted(days)
     return found
+
+
+def _landed_files(entry: Entry) -> list[str]:
+    return [landed_name(f) for part in entry.all_parts for f in part.files]
 
 
 def _quarantine(site: Site, landing: Landing, pile: Pile, first: dt.date) -> None:
     """Quarantined lines of files that hold old days only; how many there were is still known."""
     days = set[dt.date]()
     for entry in landing.ledger.entries.values():
-        name = f"quarantine/{entry.source}/{digest(entry.name)}.parquet"
+        name = quarantine_name(entry)
         if _last_day(entry) < str(first) and site.storage.size(name):
             pile.files.append(name)
             days.add(dt.date.fromisoformat(_last_day(entry)))

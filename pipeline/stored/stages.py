@@ -104,7 +104,7 @@ def source_files(landing: Landing, day: dt.date) -> dict[str, dict[str, str | in
 
 
 def details(site: Site, table: str, day: dt.date, landing: Landing | None = None) -> reasons.Details:
-    """What stands behind the inputs of a day's table, so that a change can be named."""
+    """What the hashes among the inputs of a day's table were made from, so that a change can be named."""
     if table == "flows" and landing is not None:
         return reasons.of_flows(landing, site.inventory, day, site.settings.counting.attribute)
     if table == "anomaly_scores":
@@ -251,15 +251,11 @@ def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
     }
 
 
-def make_alerts(site: Site, day: dt.date, quality: str) -> DayRecord:
-    """Alerts of a day, with the day's quality in each; every change of a verdict goes to the ledger."""
-    return publish_alerts(site, day, quality)[0]
-
-
 def publish_alerts(site: Site, day: dt.date, quality: str) -> tuple[DayRecord, list[verdicts.Change]]:
-    """Alerts of a day, and what they changed of the verdicts known before.
+    """Alerts of a day, with the day's quality in each, and what they changed of the verdicts known before.
 
-    The ledger is settled before and after: a process that dies between leaves alerts that the next settling takes in.
+    Every change of a verdict goes to the ledger, which is settled before and after: a process that dies between leaves
+    alerts that the next settling takes in.
     """
     if (kept := kept_day(site, "alerts", day)) is not None:
         return kept, []

@@ -54,7 +54,7 @@ def left_out(site: Site, day: dt.date, longest: int) -> list[dt.date]:
 
 
 def owed(site: Site, asked: Iterable[dt.date], last: dt.date) -> list[dt.date]:
-    """Days that were asked for in vain: nothing tells that they were made, nor that they failed."""
+    """Days that were asked for in vain: nothing shows that they were made, or that they failed."""
     if not (days := {d for d in asked if site.settings.start_date <= d <= last}):
         return []
     newest = max(_tried(site), default=dt.date.min)
@@ -99,12 +99,12 @@ def todo(site: Site, landing: Landing, quality_of: QualityOf, last: dt.date, ask
 
 
 def signature(status: DayStatus) -> str:
-    """Hash of what a day would be made from now; it changes when the day has a chance to come out otherwise."""
+    """Hash of what a day would be made from now; it changes when the day might come out differently."""
     return digest(*(f"{name}={t.wanted}" for name, t in sorted(status.tables.items())))
 
 
 def ranges(days: Sequence[dt.date], longest: int) -> Iterator[list[dt.date]]:
-    """Days without gaps, in order, at most so many at once."""
+    """Stretches of days without gaps, in order, each of at most `longest` days."""
     for first, last in runs_of_days(list(days)):
         whole = day_range(first, last)
         yield from (whole[i : i + longest] for i in range(0, len(whole), longest))

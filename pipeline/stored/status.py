@@ -42,7 +42,7 @@ class TableStatus:
     stale: str = ""
     """Why it would come out differently now; empty when it would not, or cannot be made again."""
     wanted: str = ""
-    """Hash of what it would be made from now; empty when that cannot be told."""
+    """Hash of what it would be made from now; empty when that is unknown."""
     note: str = ""
     """What was pruned, and so what it cannot be made from again."""
     pruned: bool = False
@@ -174,8 +174,8 @@ def _status(
     if tables and (less := unseen(landing, site.inventory, day)):
         notes.append(f"flows: {less}")
     if not scored:
-        reason = _UNSCORED if tables else "never run" if can_be_made(site, day) else how_to_make(site, day)
-        return DayStatus(day, "missing", quality, (reason, *news, *notes), tables)
+        never = "never run" if can_be_made(site, day) else how_to_make(site, day)
+        return DayStatus(day, "missing", quality, (_UNSCORED if tables else never, *news, *notes), tables)
     if site.rules_of("surge") and "surge_scores" not in tables:
         news.append("surge_scores: never made")
     stale = [f"{name}: {t.stale}" for name, t in tables.items() if t.stale]

@@ -1,7 +1,7 @@
-"""Whether anything that stored days are judged by has changed, told by names, sizes and times of files, none opened.
+"""Whether anything that stored days are judged by has changed, by names, sizes and times of files; none is opened.
 
-A full look at years of days takes seconds of CPU, and sensors look once a minute. What a look finds is told by
-`pipeline.stored.stale` and `pipeline.stored.status`; that a look may be left out is decided by who looks.
+A full look at years of days takes seconds of CPU, and sensors look once a minute; they leave it out while nothing has
+changed. What a full look finds is in `pipeline.stored.stale` and `pipeline.stored.status`.
 """
 
 from __future__ import annotations

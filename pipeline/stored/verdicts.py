@@ -24,7 +24,6 @@ from pipeline.stored.verdict import Verdict, verdicts_in
 
 FOLDER = "verdicts"
 _OPEN = f"{FOLDER}/open.json"
-CHANGES = ("raised", "strengthened", "weakened", "withdrawn")
 _FIRST = Reason("first", "", "first verdict of the day")
 _UNKNOWN = Reason("unknown", "", "made again; no input is known to have changed")
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.acceptance import admission
-from pipeline.alerts import Traffic, alert_id, deed, human
+from pipeline.alerts import Traffic, alert_of, deed, human
 from pipeline.days import day_start
 from pipeline.detections.model import Rule
 from pipeline.methods.surge import calibrated
@@ -82,24 +82,14 @@ def _seed_view(scores: pl.DataFrame, addresses: list[str], rule: Rule) -> list[d
 def _alert(row: dict[str, Any], rule: Rule, traffic: Traffic, start: dt.datetime, quality: str) -> dict[str, Any]:
     # Columns are named by the rule's own field: what the other direction had is told in the evidence alone.
     seed: dict[str, Any] = next((s for s in row["seed"] if s["measure"] == rule.measure.id), {})
-    blank: dict[str, Any] = dict.fromkeys(ALERTS.schema.names())
-    complete = row["calibration_days"] == row["calibration_days_present"]
-    return blank | {
-        "alert_id": alert_id(rule.id, row["day"], row["client"]),
-        "rule_id": rule.id,
-        "rule_title": rule.title,
-        "day": row["day"],
-        "_time": start,
-        "client": row["client"],
+    return alert_of(rule, row["day"], row["client"], start, quality) | {
         rule.subject: row["addresses"][0],
         rule.field: row["bytes"],
         f"avg_{rule.field}": seed.get("avg_bytes"),
         f"per_source_avg_{rule.field}": row["own_avg"],
         _SERVER: seed.get("from_fleet"),
         _CLIENT: seed.get("from_own"),
-        "techniques": list(rule.attack),
-        "quality": quality,
-        "window_complete": complete,
+        "window_complete": row["calibration_days"] == row["calibration_days_present"],
         "message": _message(row, rule, quality),
         "evidence": json.dumps(_evidence(row, rule, traffic), sort_keys=True, default=str),
     }

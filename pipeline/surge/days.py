@@ -102,7 +102,7 @@ def verdict_inputs(site: Site, day: dt.date) -> dict[str, str]:
 
 
 def fit_days(site: Site, day: dt.date, past: int, quality_of: QualityOf) -> list[dt.date]:
-    """The stored ones of so many past days that are fit to compare with, and the day itself."""
+    """Those of the past days that are stored and fit to compare with, and the day itself."""
     window = window_days(day, past, site.settings.start_date)
     stored = [d for d in window if site.storage.has("daily_traffic", d)]
     return [*(d for d in stored if quality_of(site, d) != "unverified"), day]

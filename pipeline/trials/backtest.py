@@ -114,21 +114,19 @@ def backtest(
     daily, alerts, thefts, swept = [], [pl.DataFrame(schema=_ALERTS)], [], []
     for number, day in enumerate(days, 1):
         holders = _holders(trials, day)
-        told = [_any([t], day, holders) for t in trials]
-        first, second = (t.select(VERDICTS.names()) for t in told)
+        verdicts = [_any([t], day, holders) for t in trials]
+        first, second = (v.select(VERDICTS.names()) for v in verdicts)
         found = compared(first, second, names)
         alerts.append(found)
-        clients = pl.concat([v.select("client") for v in told]).n_unique()
-        counts = [found.filter(pl.col("by").is_in([n, BOTH])).height for n in names]
-        pool = _robbable(told)
+        pool = _robbable(verdicts)
         quiet = pool.join(found, on="client", how="anti")["client"]
-        daily.append((day, clients, *counts, found.filter(pl.col("by") == BOTH).height, pool.height - quiet.len()))
+        daily.append((day, *_counts(verdicts, found, names), pool.height - quiet.len()))
         plan = _plan(quiet, day, seed)
-        for name, of, verdicts in zip(names, trials, told, strict=True):
-            own = dict(verdicts.select("client", _OWN).iter_rows())
-            mine = {size: own[client] for size, client in plan.items()} if of.rule.in_bytes else {}
-            thefts += _planted(name, of, day, mine)
-            swept += _swept(name, of, day, mine)
+        for name, trial, judged in zip(names, trials, verdicts, strict=True):
+            own_names = dict(judged.select("client", _OWN).iter_rows())
+            mine = {size: own_names[client] for size, client in plan.items()} if trial.rule.in_bytes else {}
+            thefts += _planted(name, trial, day, mine)
+            swept += _swept(name, trial, day, mine)
         step(number, len(days))
     every = pl.concat(alerts)
     sizes = {"rule": pl.String, "theft_bytes": pl.Int64, "events": pl.Int64, "detected": pl.Int64}
@@ -139,6 +137,13 @@ def backtest(
         _summed(pl.DataFrame(thefts, schema=sizes, orient="row"), ["rule", "theft_bytes"]),
         _rated(pl.DataFrame(swept, schema=_SWEEP, orient="row")),
     )
+
+
+def _counts(verdicts: Sequence[pl.DataFrame], found: pl.DataFrame, names: tuple[str, str]) -> tuple[int, ...]:
+    """(clients judged by either rule, alerts of the one, of the other, of both) on a day."""
+    clients = pl.concat([v.select("client") for v in verdicts]).n_unique()
+    of_each = [found.filter(pl.col("by").is_in([n, BOTH])).height for n in names]
+    return clients, *of_each, found.filter(pl.col("by") == BOTH).height
 
 
 _ALERTS = pl.Schema(
@@ -198,7 +203,7 @@ def _plan(pool: pl.Series, day: dt.date, seed: int) -> dict[int, str]:
 def _planted(name: str, trial: Trial, day: dt.date, plan: dict[int, str]) -> list[tuple[str, int, int, int]]:
     rows = []
     for size, client in plan.items():
-        theft = Injection(attack_id="backtest", first=day, size=size, clients=(client,))
+        theft = Injection(client=client, day=day, size=size)
         hit = trial.verdicts(day, theft).filter((pl.col("client") == client) & pl.col("alert")).height
         rows.append((name, size, 1, hit))
     return rows

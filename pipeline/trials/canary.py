@@ -71,7 +71,7 @@ def canary(
     rows = today.filter(pl.col("measure") == rule.measure.id)
 
     def alerts(theft: Injection) -> pl.DataFrame:
-        scores = METHODS[rule.method](inject(rows, [theft])[0], baseline, rule, day, around)
+        scores = METHODS[rule.method](inject(rows, [theft]), baseline, rule, day, around)
         return scores.filter(pl.col("state") == "alert")
 
     return _planted(seed_power(today, baseline, rule, day, around) if power is None else power, rule, day, alerts)
@@ -100,7 +100,7 @@ def surge_canary(site: Site, rule: Rule, day: dt.date, power: pl.DataFrame, cali
     rows = client_days(stored, rule, site.inventory, day, context, site.groups).rows
 
     def alerts(theft: Injection) -> pl.DataFrame:
-        robbed = raw_scores(inject(rows, [theft])[0], [day], rule.surge, off=context.off(day))
+        robbed = raw_scores(inject(rows, [theft]), [day], rule.surge, off=context.off(day))
         channels = judged(calibration.with_company(robbed), calibration, rule.surge).values()
         return pl.concat(channels).filter("alert")
 
@@ -117,7 +117,7 @@ def _planted(power: pl.DataFrame, rule: Rule, day: dt.date, alerts: Callable[[In
     client, extra = able.sort("client").select("client", "extra").row(chance.randrange(able.height))
 
     def found(stolen: int) -> bool:
-        theft = Injection(attack_id="canary", first=day, size=stolen, clients=(client,))
+        theft = Injection(client=client, day=day, size=stolen)
         return alerts(theft).filter(pl.col("client") == client).height > 0
 
     return Canary(rule.id, client, extra, found=found(extra), quiet=not found(extra - 1))

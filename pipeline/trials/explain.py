@@ -151,16 +151,16 @@ def _seed(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
         day,
         row["state"],
         row["cause"],
-        row["bytes"],
-        _rank(scores["bytes"], row["bytes"]),
-        scores.height,
-        _references(row, rule),
-        least,
-        why,
-        past,
-        tuple(traffic.servers.get(client, ())),
-        tuple(traffic.flows.get(client, ())),
-        _message(site, day, rule, client),
+        value=row["bytes"],
+        rank=_rank(scores["bytes"], row["bytes"]),
+        clients=scores.height,
+        compared=_references(row, rule),
+        least=least,
+        least_reason=why,
+        past=past,
+        servers=tuple(traffic.servers.get(client, ())),
+        flows=tuple(traffic.flows.get(client, ())),
+        message=_message(site, day, rule, client),
     )
 
 
@@ -207,13 +207,8 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     row = mine.row(0, named=True)
     who, addresses = row["client"], row["addresses"]
     rated = calibrated(raw, [day], rule.surge).filter(pl.col("client") == who).sort("rate", nulls_last=True)
-    alerts = rated.filter("alert")
-    state = "alert" if alerts.height else "normal"
     least, why = _least(site, day, rule, who)
-    quiet = "as_expected" if mine.select(AS_EXPECTED).item(0, 0) else "not_rare_enough"
-    cause = alerts["channel"][0] if alerts.height else quiet
-    if not alerts.height and why in ("learning", "no_channel"):
-        state, cause = "learning" if why == "learning" else "normal", why
+    state, cause = _surge_state(mine, rated, why)
     traffic = Traffic.of(site.storage.scan(FLOWS, [day]), rule, dict.fromkeys(addresses, who))
     compared = {c: row[c] for c in _EXPECTED} | {
         "channels": rated.select(_CHANNEL).to_dicts(),
@@ -226,17 +221,33 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
         day,
         state,
         cause,
-        row["bytes"],
-        _rank(today["bytes"], row["bytes"]),
-        today.height,
-        compared,
-        least,
-        why,
-        _surge_past(site, day, rule, who),
-        tuple(traffic.servers.get(who, ())),
-        tuple(traffic.flows.get(who, ())),
-        _message(site, day, rule, who),
+        value=row["bytes"],
+        rank=_rank(today["bytes"], row["bytes"]),
+        clients=today.height,
+        compared=compared,
+        least=least,
+        least_reason=why,
+        past=_surge_past(site, day, rule, who),
+        servers=tuple(traffic.servers.get(who, ())),
+        flows=tuple(traffic.flows.get(who, ())),
+        message=_message(site, day, rule, who),
     )
+
+
+def _surge_state(mine: pl.DataFrame, rated: pl.DataFrame, why: str | None) -> tuple[str, str]:
+    """(state, cause) of a client under a surge rule.
+
+    Args:
+        mine: its raw score of the day.
+        rated: its channels, the rarest first.
+        why: what `_least` says of a volume that would alert.
+    """
+    alerts = rated.filter("alert")
+    if alerts.height:
+        return "alert", alerts["channel"][0]
+    if why in ("learning", "no_channel"):
+        return "learning" if why == "learning" else "normal", why
+    return "normal", "as_expected" if mine.select(AS_EXPECTED).item(0, 0) else "not_rare_enough"
 
 
 def _rank(values: pl.Series, value: int | None) -> int | None:

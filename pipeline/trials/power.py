@@ -39,7 +39,7 @@ REASONS = {
 }
 """Why no volume would make a client alert."""
 GRID = (*(m * 10**p for p in range(6, 12) for m in (1, 2, 5)), 10**12)
-"""Sizes of thefts that coverage is told for: 1 MB to 1 TB."""
+"""Sizes of thefts for which coverage is given: 1 MB to 1 TB."""
 
 
 def power_map(site: Site, day: dt.date, rules: Sequence[Rule]) -> pl.DataFrame:
@@ -133,7 +133,7 @@ def _least_others(volume: int | None, others: Sums, rule: Rule) -> int | None:
 
 
 def _counted(name: str, volumes: Sequence[int | None]) -> pl.Series:
-    """Whole numbers as Int128: one that Int64 does not hold stands just beyond it."""
+    """Whole numbers as Int128: one too large for Int64 becomes the first value beyond it."""
     return pl.Series(name, [None if v is None else min(v, exact.INT64_MAX + 1) for v in volumes], dtype=pl.Int128)
 
 
@@ -205,7 +205,7 @@ def surge_power(raw: pl.DataFrame, rule: Rule, day: dt.date, calibration: Calibr
 
 
 def protected(power: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
-    """The coverage of those rules that judge bytes: so many stolen ones say nothing of flows, other ends or ports."""
+    """The coverage by those rules that judge bytes: stolen bytes say nothing of flows, other ends or ports."""
     return coverage(power.filter(pl.col("rule_id").is_in([r.id for r in rules if r.in_bytes])))
 
 

@@ -129,7 +129,7 @@ class SeedTrial:
     def verdicts(self, day: dt.date, theft: Injection | None = None) -> pl.DataFrame:
         """Rows of VERDICTS of a day, or of a copy of it with a theft."""
         of = self.inputs(day)
-        today = of.today if theft is None else inject(of.today, [theft])[0]
+        today = of.today if theft is None else inject(of.today, [theft])
         scores = METHODS[self.rule.method](today, of.past, self.rule, day, of.around)
         return scores.select("day", "client", "bytes", alert=pl.col("state") == "alert", cause=seed_cause(self.rule))
 
@@ -237,7 +237,7 @@ class SurgeTrial:
     def verdicts(self, day: dt.date, theft: Injection | None = None) -> pl.DataFrame:
         """Rows of VERDICTS of a day, or of a copy of it with a theft."""
         calibration, raw = self.calibration(day), self.raw(day).filter(pl.col("day") == day)
-        today = raw if theft is None else self._scored(inject(self.rows(day), [theft])[0], day)
+        today = raw if theft is None else self._scored(inject(self.rows(day), [theft]), day)
         channels = judged(calibration.with_company(today), calibration, self.rule.surge).values()
         told = pl.concat(channels).sort("alert", "rate", "channel", descending=[True, False, False])
         best = told.group_by("client", maintain_order=True).first()

@@ -34,7 +34,7 @@ def make(site: Site) -> Contents:
         stages.make_daily(site, of)
         stages.make_baseline(site, of)
         stages.make_scores(site, of)
-        stages.make_alerts(site, of, "verified")
+        stages.publish_alerts(site, of, "verified")
     for table in TABLES:
         for of in site.storage.days(table.name):
             record = site.storage.record(table.name, of)

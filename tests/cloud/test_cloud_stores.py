@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import ConfigError, StorageError
 from pipeline.objects import Option, check_options, cloud_objects, parse_url, split_glob
-from pipeline.objects.client import told
+from pipeline.objects.client import one_line
 from pipeline.objects.urls import COMMON, OPTIONS
 from pipeline.schemas import DAILY_TRAFFIC
 from pipeline.storage import Storage
@@ -163,11 +163,11 @@ def test_errors_of_the_store_are_told_without_what_is_secret(monkeypatch: pytest
         "403 <Error><Code>AuthorizationFailure</Code><Id>sv=2026&sig=abcdef</Id></Error> sv=2026&sig=abcdef"
         "\n\nDebug source: sig=abcdef"
     )
-    said = told(RuntimeError(text))
+    said = one_line(RuntimeError(text))
     assert "abcdef" not in said
     assert said.endswith("403: AuthorizationFailure")
-    assert told(RuntimeError("key sv=2026&sig=abcdef refused")) == "key *** refused"
-    assert told(RuntimeError("")) == "RuntimeError"
+    assert one_line(RuntimeError("key sv=2026&sig=abcdef refused")) == "key *** refused"
+    assert one_line(RuntimeError("")) == "RuntimeError"
 
 
 def test_a_refused_request_says_which_variables_count(bucket: Bucket, tmp_path: Path) -> None:

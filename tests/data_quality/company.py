@@ -18,7 +18,7 @@ from data_quality.specs import check_specs
 from pipeline.days import day_range
 from pipeline.intake.landing import Landing
 from pipeline.site import Site, open_site
-from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
 from tests.worlds import FIRST, record
 
 SERVERS = ("192.0.2.10", "192.0.2.11")
@@ -100,7 +100,7 @@ def make(site: Site, days: list[dt.date]) -> None:
     for day in days:
         make_baseline(site, day)
         make_scores(site, day)
-        make_alerts(site, day, "verified")
+        publish_alerts(site, day, "verified")
 
 
 def failing(site: Site, day: dt.date = LAST) -> dict[str, dict[str, Any]]:

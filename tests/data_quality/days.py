@@ -10,7 +10,7 @@ from data_quality.results import day_quality
 from data_quality.specs import specs_of
 from pipeline.intake.landing import Landing
 from pipeline.site import Site
-from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
@@ -26,7 +26,7 @@ def make(site: Site, days: Sequence[dt.date]) -> None:
         make_baseline(site, day)
         make_scores(site, day)
         judge(site, day, ("flows", "daily_traffic"))
-        make_alerts(site, day, day_quality(site, day))
+        publish_alerts(site, day, day_quality(site, day))
 
 
 def judge(site: Site, day: dt.date, tables: Sequence[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from pipeline.insight.drift import KINDS
 from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, QUALITY, TRAFFIC_BASELINE, Table
 from pipeline.site import Site, open_site
-from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
 from tests.data_quality.test_faults import FAULTS as LOG_FAULTS
 from tests.data_quality.test_faults import USERS as TABLES_JUDGED
 from tests.worlds import day, make_site
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for d in days:
         make_baseline(site, d)
         make_scores(site, d)
-        make_alerts(site, d, "verified")
+        publish_alerts(site, d, "verified")
     return site.root
 
 

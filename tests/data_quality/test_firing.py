@@ -67,7 +67,7 @@ def with_budget(factor: float) -> Callable[..., dict[str, pl.DataFrame]]:
     return moved
 
 
-def a_byte_more(rows: pl.DataFrame, thefts: list[Injection]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def a_byte_more(rows: pl.DataFrame, thefts: list[Injection]) -> pl.DataFrame:
     return inject(rows, [replace(theft, size=theft.size + 1) for theft in thefts])
 
 

@@ -16,7 +16,7 @@ from data_quality.specs import check_specs
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site
 from pipeline.stored.now import open_landing
-from pipeline.stored.stages import make_alerts
+from pipeline.stored.stages import publish_alerts
 from pipeline.stored.status import days_status
 from pipeline.surge.days import fit_days
 from tests.data_quality.company import LAST, SERVERS, log, make, record_of, write_day
@@ -32,7 +32,7 @@ def silent(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         handle.write(record_of("10.0.0.1", 900_000_000, SERVERS[0]))
     make(site, [LAST])
     run_all(check_specs(), site, [LAST])
-    make_alerts(site, LAST, day_quality(site, LAST))
+    publish_alerts(site, LAST, day_quality(site, LAST))
     return site.root
 
 

@@ -11,7 +11,7 @@ from pipeline.schemas import ALERTS
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.stored.reasons import Made, differences, texts
-from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores
+from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
 from pipeline.stored.status import days_status
 from tests.oracle.zeek import conn, tsv
 from tests.pipeline.landings import NOON, World, settings
@@ -50,7 +50,7 @@ def run(world: World) -> Site:
         make_daily(site, day)
         make_baseline(site, day)
         make_scores(site, day)
-        make_alerts(site, day, "verified")
+        publish_alerts(site, day, "verified")
     return site
 
 

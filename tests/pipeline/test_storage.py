@@ -23,7 +23,6 @@ from pipeline.storage import (
     digest,
     read_footer,
     replace_atomically,
-    write_parquet,
 )
 
 DAY = dt.date(2026, 10, 1)
@@ -338,7 +337,7 @@ def test_a_strange_parquet_file_is_not_taken_for_one_of_ours(tmp_path: Path) -> 
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "x.parquet")
     with pytest.raises(StorageError, match="was not written by nilometer"):
         read_footer(tmp_path / "x.parquet")
-    write_parquet(tmp_path / "y.parquet", pl.DataFrame({"a": [1]}), {"b": DAY})
+    Storage(tmp_path).write_parquet("y.parquet", pl.DataFrame({"a": [1]}), {"b": DAY})
     assert read_footer(tmp_path / "y.parquet") == {"b": "2026-10-01"}
 
 

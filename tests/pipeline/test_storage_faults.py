@@ -16,12 +16,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.disk import limit_met, told, with_remedy, writing
+from pipeline.disk import fault_message, limit_met, with_remedy, writing
 from pipeline.errors import LimitError, StorageError
 from pipeline.leftovers import temporary_suffix
 from pipeline.locks import site_lock
 from pipeline.schemas import DAILY_TRAFFIC
-from pipeline.storage import FOOTER_KEY, Storage, read_footer, write_parquet
+from pipeline.storage import FOOTER_KEY, Storage, read_footer
 
 DAY = dt.date(2026, 10, 1)
 
@@ -74,7 +74,7 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(fcntl, "flock", none)
     with pytest.raises(OSError, match="No locks available") as fault, site_lock(Storage(tmp_path), wait=False):
         pass
-    text = told(fault.value) or ""
+    text = fault_message(fault.value) or ""
     assert text.startswith(f"{tmp_path / 'run.lock'}: No locks available. ")
     assert "flock" in text
 
@@ -237,12 +237,11 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 def test_a_write_that_the_disk_has_no_room_for_is_told_by_the_system_wherever_it_ends(tmp_path: Path) -> None:
     rows = pl.DataFrame({"n": range(40_000)}).with_columns(h=pl.col("n").hash())
-    write_parquet(tmp_path / "whole.parquet", rows, {"f": "x" * 500})
+    Storage(tmp_path).write_parquet("whole.parquet", rows, {"f": "x" * 500})
     size = (tmp_path / "whole.parquet").stat().st_size
-    path = tmp_path / "part.parquet"
     for limit in (0, 3, 1_000, size // 2, size - 900, size - 400, size - 8, size - 4, size - 1):
         with files_of_at_most(limit), pytest.raises(OSError, match="File too large") as error:
-            write_parquet(path, rows, {"f": "x" * 500})
+            Storage(tmp_path).write_parquet("part.parquet", rows, {"f": "x" * 500})
         assert error.value.errno == errno.EFBIG
         assert str(error.value.filename).startswith(str(tmp_path / ".part.parquet"))
     assert [p.name for p in tmp_path.iterdir()] == ["whole.parquet"]
@@ -263,5 +262,5 @@ def test_text_that_the_disk_has_no_room_for_names_its_file(tmp_path: Path) -> No
 def test_a_fault_of_polars_that_is_none_of_the_disks_stays_what_it_is(tmp_path: Path) -> None:
     rows = pl.LazyFrame({"n": ["a"]}).with_columns(pl.col("n").cast(pl.Int64))
     with pytest.raises(pl.exceptions.InvalidOperationError):
-        write_parquet(tmp_path / "part.parquet", rows, {})
+        Storage(tmp_path).write_parquet("part.parquet", rows, {})
     assert not list(tmp_path.iterdir())

@@ -253,7 +253,7 @@ def _quiet_parts(rows: pl.DataFrame) -> dict[bool | None, float]:
 
 
 def alerting(rated: pl.DataFrame, limit: float) -> pl.Series:
-    """Whether each rated row is within the budget; what is not above zero is nobody's surge."""
+    """Whether each rated row is within the budget; a score of zero or less never alerts."""
     return ((rated["rate"] <= limit) & (rated["score"] > 0)).fill_null(False)
 
 

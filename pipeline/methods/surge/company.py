@@ -1,6 +1,7 @@
-"""Company: whether others of a client's group are unusual on the same day, too, more of them than chance would have.
+"""Company: whether more of a client's group are unusual on the same day than chance would make so.
 
-One theft may rob several hosts of a group at once, none of them much. What is unusual for one client is told elsewhere.
+One theft may rob several hosts of a group at once, none of them of much. What is unusual for a single client is decided
+elsewhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How many alerts a threshold had given, when what befell many clients on one day counts a bounded number of times.
+"""How many alerts a threshold would have given, where what hit many clients on one day counts only so many times.
 
 A new mail server, a client update or an office that moves in makes hundreds of clients unusual on one day. That is one
-story, and says nothing of how often a single client is as unusual. What a rate is belongs to the tail.
+story, and says nothing of how often a single client is as unusual. Rates are computed in `tail`.
 """
 
 from __future__ import annotations

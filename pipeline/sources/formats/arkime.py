@@ -63,7 +63,7 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
 
 
 def _accounting() -> pl.Expr:
-    """Zeek's connections tell all of a flow, the long ones so far; sessions are stretches."""
+    """Zeek's connections count all of a flow, the long ones all so far; sessions are stretches."""
     return (
         pl.when(_zeek() & (pl.col("long").str.to_lowercase() == "true"))
         .then(pl.lit("cumulative"))

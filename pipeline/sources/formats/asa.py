@@ -133,7 +133,7 @@ class AsaDecoder:
 
 
 def _read(lines: pl.DataFrame, plain: str, pattern: str) -> pl.DataFrame:
-    """Messages taken apart, with the host that sent them and what tells a connection: host, number and ends.
+    """Messages taken apart, with the host that sent them and what identifies a connection: host, number and ends.
 
     Args:
         lines: with their text, raw.
@@ -150,7 +150,7 @@ def _read(lines: pl.DataFrame, plain: str, pattern: str) -> pl.DataFrame:
 
 
 def _known(opened: pl.DataFrame) -> pl.DataFrame:
-    """What a Built message tells beyond the teardown: inbound connections are begun by the first end.
+    """What a Built message adds to the teardown: inbound connections are begun by the first end.
 
     So are those of which it does not say the way (state bypass): they are named from the initiator to the responder.
     """

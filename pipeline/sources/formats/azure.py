@@ -137,7 +137,7 @@ def _text(value: Any) -> str | None:
 
 @dataclass
 class _Batch:
-    """Tuples found so far with what they share by group, and what is none."""
+    """Tuples found so far, with what those of a group share, and what is no tuple."""
 
     number: int
     """Records before the next one, in the whole file."""

@@ -166,19 +166,19 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
         received_by="dest_nat",
         initiator=pl.coalesce(initiator(pl.col("tcp_flags"), pl.lit(value=False)), pl.when(both).then(told_by_ports())),
         sampling=pl.when(rate > 0).then(rate),
-        reporter=pl.coalesce(leaving("way", one_way), within),
+        reporter=pl.coalesce(leaving(one_way), within),
         **_times(fields),
     )
 
 
 def _parted(lines: pl.Series) -> pl.Series:
-    """Lines with commas for the two blanks at least that part columns, as pmacct prints unless told otherwise."""
+    """Lines with commas in place of the two or more blanks by which pmacct separates columns by default."""
     padded = ~lines.str.contains(",", literal=True)
     return lines.zip_with(~padded, lines.str.strip_chars().str.replace_all(r"\s{2,}|\t", ","))
 
 
 def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
-    """Times without the 0 of exporters that tell none; such a record is of the time at which it came."""
+    """Times without the 0 of exporters that know none; such a record is dated to when it was received."""
     told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
     if fields.schema["ts"] == fields.schema["write_ts"]:
         told["ts"] = pl.coalesce(told["ts"], "write_ts")
@@ -186,7 +186,7 @@ def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
 
 
 def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
-    """As `_derive`; a database's rows tell the time at which a flow came in words, in UTC."""
+    """As `_derive`; a database's rows have the time at which a flow was received as text, in UTC."""
     if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
         fields = fields.with_columns(pl.coalesce("ts", conn.epoch_us("write_ts")).alias("ts"))
     return _derive(fields)

@@ -21,7 +21,7 @@ from pipeline.sources.formats.suricata import SYN
 from pipeline.sources.orienting import initiator, told_by_ports
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
-from pipeline.sources.starts import put_back, told
+from pipeline.sources.starts import epoch_us, put_back
 
 _ONE_WAY = r"vpcflow|netflow|ipfix|sflow|aws\.firewall"
 """Datasets whose records may tell one direction, from source to destination."""
@@ -307,7 +307,7 @@ def _started(fields: pl.DataFrame) -> pl.DataFrame:
     if not fields.select(untold.any()).item():
         return fields
     alike = fields.schema["end"] == fields.schema["ts"]
-    end = pl.col("end") if alike else told(fields, "end").cast(fields.schema["ts"])
+    end = pl.col("end") if alike else epoch_us(fields, "end").cast(fields.schema["ts"])
     return put_back(fields.with_columns(ts=pl.when(untold).then(end).otherwise("ts")), untold, lasted)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.sources.formats.checkpoint import BLADES
 from pipeline.sources.formats.fortinet import REQUEST
-from pipeline.sources.starts import ZONED, put_back, told
+from pipeline.sources.starts import ZONED, epoch_us, put_back
 
 _ZSCALER, _MENDED = "zscaler_zia.firewall", 1_781_049_600_000_000
 """A dataset whose pipeline kept what came in, `inbytes`, as the source's bytes, until 2026-06-10 (elastic/integrations,
@@ -100,7 +100,7 @@ def _cef(vendor: str) -> pl.Expr:
 
 def _begun(fields: pl.DataFrame) -> pl.DataFrame:
     """Sessions that were logged at their end with their start, where the record has that for the end."""
-    apart = told(fields, "ts") - told(fields, "write_ts")
+    apart = epoch_us(fields, "ts") - epoch_us(fields, "write_ts")
     if fields.schema["write_ts"] == pl.String:  # Without a zone; the start may already be of the source's.
         apart = pl.when(pl.col("write_ts").str.contains(ZONED)).then(apart).otherwise(apart % _ZONES)
     same = (apart.abs() < _AT_ONCE).fill_null(value=False) | pl.col("dataset").is_in(_FORTINET)
@@ -122,7 +122,7 @@ def _turned(fields: pl.DataFrame) -> pl.DataFrame:
     # PAN-OS alone writes what the client sent as `in`, as CEF has it.
     service = _cef("palo alto networks") & (pl.col("cef_product") != "PAN-OS")
     cef = pl.col("cef_vendor").str.to_lowercase().is_in(_CEF_RECEIVED) | service
-    ways = (zscaler & (told(fields, "ts") < _MENDED), checkpoint & outbound, pl.col("dataset") == _WATCHGUARD, cef)
+    ways = (zscaler & (epoch_us(fields, "ts") < _MENDED), checkpoint & outbound, pl.col("dataset") == _WATCHGUARD, cef)
     turned = pl.any_horizontal(way.fill_null(value=False) for way in ways)
     pairs = (("resp_ip_bytes", "orig_ip_bytes"), ("resp_pkts", "orig_pkts"))
     exchanged = [

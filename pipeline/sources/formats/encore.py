@@ -133,7 +133,7 @@ def _connections(lines: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
 
 
 def _session() -> list[pl.Expr]:
-    """What tells a connection from others, and whether it was refused."""
+    """What identifies a connection, and whether it was refused."""
     identity = [pl.col(c).cast(pl.String).fill_null("") for c in ("system", "instance", "counter", "ts")]
     refused = pl.col("action").str.to_lowercase().str.contains("^(?:interactive )?block").fill_null(value=False)
     return [

@@ -69,7 +69,7 @@ def _derived() -> Sequence[pl.Expr]:
         pl.when(ends).then("rev").when(both).then(out).alias("resp_ip_bytes"),
         pl.when(~ends & ~both).then(pl.coalesce(into, out, "in", "out")).alias("sent"),
         initiator(pl.col("tcp_flags"), pl.lit(value=False)).alias("initiator"),
-        leaving("way", ~ends & ~both).alias("reporter"),
+        leaving(~ends & ~both).alias("reporter"),
         pl.when(rate > 0).then("sampling").alias("sampling"),
         pl.col("event").str.replace(r"\.0$", ""),
         (~ends & (into.is_not_null() | out.is_not_null())).alias("stretch"),

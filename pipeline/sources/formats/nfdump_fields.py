@@ -65,7 +65,7 @@ def _seconds(text: pl.Expr) -> pl.Expr:
 
 
 def _timed(found: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """(records, which have a start and no end): what nfdump knows no time of is of when it came, as its JSON tells."""
+    """(records, which have a start and no end); those without times are dated to when they came, where JSON says so."""
     endless = found["end"].str.contains(_NEVER).fill_null(value=False)
     if not endless.any():
         return found, endless
@@ -78,7 +78,7 @@ def _timed(found: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
 
 
 def _events(found: pl.DataFrame) -> pl.DataFrame:
-    """With `nsel`, what counters of a firewall's event are: update, cumulative, final, or nothing where it is none.
+    """Add `nsel`, what a firewall event's counters are: update, cumulative or final; null for other records.
 
     Cisco's NSEL tells both ends' octets, its source being who began, and no end: nfdump leaves that unset. An update
     counts since the last one, an end since the beginning. CSV up to 1.7.4 does not tell the event, so that the largest
@@ -117,7 +117,7 @@ def _events(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def impossible(packets: pl.Expr | str, size: pl.Expr | str) -> pl.Expr:
-    """Whether packets with so many bytes in all are smaller than their headers."""
+    """Whether packets are smaller than their headers, by their number and their bytes in all."""
     packets, size = (pl.col(e) if isinstance(e, str) else e for e in (packets, size))
     return size < packets * 20
 
@@ -150,7 +150,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
         resp_ip_bytes=pl.when(two_way).then("out_bytes"),
         orig_pkts=pl.when(~two_way | there).then("in_packets"),
         resp_pkts=pl.when(two_way).then("out_packets"),
-        reporter=leaving("way", ~two_way),
+        reporter=leaving(~two_way),
         received_by="dest_nat",
         initiator=pl.when(syn | nsel).then(pl.lit("src")).when(two_way).then(pl.lit("ports")),
     )

@@ -123,33 +123,17 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     """Times, direction and kind of records, as their vendors mean them."""
     told = [pl.when(~pl.col(c).str.contains(_UNSET)).then(c).alias(c) for c in ("ts", "end")]
     fields = fields.with_columns(*told)
-    fortinet, palo_alto = _vendor("fortinet"), _vendor("palo alto")
+    fortinet, palo_alto, check_point = _vendor("fortinet"), _vendor("palo alto"), _vendor("check ?point")
+    sonicwall, firepower, subtype = _vendor("sonicwall"), _firepower(), _subtype()
     message = pl.coalesce(_extension(f"{_OWN}logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
-    names = [pl.col(c).str.to_uppercase() for c in ("activity", "class")]
-    subtype = pl.when(names[0] == "TRAFFIC").then(names[1]).when(names[1] == "TRAFFIC").then(names[0])
     by_device = palo_alto & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
-    sonicwall = _vendor("sonicwall")  # It writes the milliseconds of a connection where a number's label belongs.
-    by_number = (
-        pl.when(palo_alto).then("number3")
-        .when(_vendor("zscaler")).then(_thousandth("number1")).when(sonicwall).then(_thousandth("label3"))
-    )  # fmt: skip
-    lasted = pl.coalesce(_extension(f"{_OWN}?duration"), by_number)
-    sessions = pl.col("number2").cast(pl.Float64, strict=False)
-    several = _vendor("zscaler") & (pl.col("string4").str.to_lowercase() == "yes") & (sessions.fill_null(2) > 1)
-    check_point, firepower = _vendor("check ?point"), _firepower()
     began = pl.when(check_point).then(_extension("start_time")).when(firepower).then(_extension("start"))
     start = pl.when(~(fortinet | palo_alto)).then(pl.coalesce("ts", began))
-    # A FortiAnalyzer names the subtype first: forward traffic close.
-    request = pl.col("activity").str.contains("traffic:http-transaction", literal=True)
-    other_fortinet = fortinet & (request | ~pl.col("activity").str.contains(r"(?i)^(?:\w+ )?traffic\b"))
-    other_palo_alto = palo_alto & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False)
-    other_sonicwall = sonicwall & ~pl.col("class").is_in([_CLOSED, _OPENED])
-    other_zscaler = _vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW")
     instance = pl.concat_str([_extension("dvcpid"), "uid", began], separator="/", ignore_nulls=True)
     session = pl.when(check_point).then(_extension("loguid")).when(firepower).then(instance)
     received = pl.coalesce("resp_ip_bytes", pl.when(firepower).then(_extension("bytesIn")))
     sent = pl.coalesce("orig_ip_bytes", pl.when(firepower).then(_extension("bytesOut")))
-    return _started(fields.with_columns(ts=start, duration=lasted)).with_columns(
+    return _started(fields.with_columns(ts=start, duration=_lasted())).with_columns(
         resp_ip_bytes=pl.when(by_device).then(sent).otherwise(received),
         orig_ip_bytes=pl.when(by_device).then(received).otherwise(sent),
         end=pl.coalesce("end", pl.when(firepower).then(_extension("end"))),
@@ -157,15 +141,50 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
         # Updates of Check Point's and Firepower's connections count since the beginning, too.
         interim=(fortinet & message.is_in(_INTERIM).fill_null(value=False)) | check_point | firepower,
         stretch=pl.lit(value=False),
-        several=several,
+        several=_several(),
         sent=pl.lit(None, pl.String),
         proto=pl.col("proto").str.extract(r"^([^/]+)"),
         begin=(fortinet & message.is_in(_BEGINS))
         | (palo_alto & (subtype == "START"))
         | (sonicwall & (pl.col("class") == _OPENED)),
-        other=pl.any_horizontal(other_fortinet, other_palo_alto, other_sonicwall, other_zscaler),
+        other=pl.any_horizontal(*_others(subtype)),
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED) | (palo_alto & subtype.is_in(["DENY", "DROP"])),
     )
+
+
+def _subtype() -> pl.Expr:
+    """What a TRAFFIC log of PAN-OS is of (END, START, ...), which stands on either side of the word TRAFFIC."""
+    names = [pl.col(c).str.to_uppercase() for c in ("activity", "class")]
+    return pl.when(names[0] == "TRAFFIC").then(names[1]).when(names[1] == "TRAFFIC").then(names[0])
+
+
+def _lasted() -> pl.Expr:
+    """Seconds that a session lasted, where its vendor puts them."""
+    by_number = (
+        pl.when(_vendor("palo alto")).then("number3")
+        .when(_vendor("zscaler")).then(_thousandth("number1"))
+        # It writes the milliseconds of a connection where a number's label belongs.
+        .when(_vendor("sonicwall")).then(_thousandth("label3"))
+    )  # fmt: skip
+    return pl.coalesce(_extension(f"{_OWN}?duration"), by_number)
+
+
+def _several() -> pl.Expr:
+    """Whether a record sums several sessions up, as Zscaler's do that are aggregated."""
+    sessions = pl.col("number2").cast(pl.Float64, strict=False)
+    return _vendor("zscaler") & (pl.col("string4").str.to_lowercase() == "yes") & (sessions.fill_null(2) > 1)
+
+
+def _others(subtype: pl.Expr) -> list[pl.Expr]:
+    """By vendor, whether a record is of no session: of a request, a threat, an event."""
+    # A FortiAnalyzer names the subtype first: forward traffic close.
+    request = pl.col("activity").str.contains("traffic:http-transaction", literal=True)
+    return [
+        _vendor("fortinet") & (request | ~pl.col("activity").str.contains(r"(?i)^(?:\w+ )?traffic\b")),
+        _vendor("palo alto") & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False),
+        _vendor("sonicwall") & ~pl.col("class").is_in([_CLOSED, _OPENED]),
+        _vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW"),
+    ]
 
 
 def _common(fields: pl.DataFrame) -> pl.DataFrame:
@@ -199,31 +218,15 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
     by_network = _product("nsgflow") & (pl.col("table") == "NTANetAnalytics")
     turned = (panos | _firepower() | ((insights | by_network) & inbound)).fill_null(value=False)
     ftd, sonicwall = _vendor("cisco") & _product("ftd"), _vendor("sonicwall")
-    units = pl.when(fortinet | _product("ftd", "zeek", "cortex data lake")).then(1).otherwise(1_000)
     message = pl.coalesce("message", pl.col("more").str.extract(r'"LogMsgID"\s*:\s*"?(\d+)'))
+    units = pl.when(fortinet | _product("ftd", "zeek", "cortex data lake")).then(1).otherwise(1_000)
     seconds = pl.when(~insights).then(pl.col("milliseconds").cast(pl.Float64, strict=False) / units)
-    told, logged = (conn.epoch_us(f"_{c}") for c in ("ts", "write_ts"))
-    plain = [spellings.plain_times(pl.col(c)).alias(f"_{c}") for c in ("ts", "write_ts")]
-    at_end = ((told - logged).abs() < 1_000_000).fill_null(value=False) | panos | fortinet
-    late = at_end & ~stretch & (seconds > 0).fill_null(value=False)
-    fields = fields.with_columns(ts=pl.coalesce(pl.when(vpc).then("begun"), "ts")).with_columns(*plain)
-    fields = fields.with_columns(
-        ts=pl.when(~late).then("ts"),
-        write_ts=pl.when(late).then("ts").otherwise("write_ts"),
-        end=pl.when(~late & ~panos).then("end"),
-        duration=seconds.cast(pl.String),
-    )
-    ends = [
-        expr
-        for end in ("src", "dest")  # The ends of a packet are in VPC flow logs those before translation.
-        for expr in (
-            pl.when(vpc).then(pl.coalesce(f"{end}_nat", end)).otherwise(end).alias(end),
-            pl.when(vpc & pl.col(f"{end}_nat").is_not_null()).then(end).otherwise(f"{end}_nat").alias(f"{end}_nat"),
-        )
-    ]
+    fields = fields.with_columns(ts=pl.coalesce(pl.when(vpc).then("begun"), "ts"), duration=seconds.cast(pl.String))
+    fields = _redated(fields, (seconds > 0).fill_null(value=False) & ~stretch, always=panos | fortinet)
+    fields = fields.with_columns(end=pl.when(~panos).then("end"))
     row = pl.concat_str([pl.col(c).fill_null("") for c in ("uid", "rule", "way")], separator="|")
-    return _started(fields.drop("_ts", "_write_ts")).with_columns(
-        *ends,
+    return _started(fields).with_columns(
+        *_packet_ends(vpc),
         resp_ip_bytes=pl.when(turned).then("orig_ip_bytes").otherwise("resp_ip_bytes"),
         orig_ip_bytes=pl.when(turned).then("resp_ip_bytes").otherwise("orig_ip_bytes"),
         sent=pl.when(vpc).then("total"),
@@ -240,6 +243,36 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
         other=pl.col("schema") != "NetworkSession",
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED),
     )
+
+
+def _redated(fields: pl.DataFrame, may: pl.Expr, *, always: pl.Expr) -> pl.DataFrame:
+    """Records whose start is the time at which they were logged, at their end, with that as the time of logging alone.
+
+    Args:
+        fields: records with ts, write_ts and end.
+        may: which records may be of that kind.
+        always: which of them are, whatever their times; others are where both times lie within a second.
+    """
+    fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(f"_{c}") for c in ("ts", "write_ts"))
+    start, logged = (conn.epoch_us(f"_{c}") for c in ("ts", "write_ts"))
+    late = may & (((start - logged).abs() < 1_000_000).fill_null(value=False) | always)
+    return fields.with_columns(
+        ts=pl.when(~late).then("ts"),
+        write_ts=pl.when(late).then("ts").otherwise("write_ts"),
+        end=pl.when(~late).then("end"),
+    ).drop("_ts", "_write_ts")
+
+
+def _packet_ends(vpc: pl.Expr) -> list[pl.Expr]:
+    """The ends, and those after translation: in VPC flow logs the ends of a packet are those before translation."""
+    ends = []
+    for end in ("src", "dest"):
+        translated = pl.col(f"{end}_nat")
+        ends += [
+            pl.when(vpc).then(pl.coalesce(translated, end)).otherwise(end).alias(end),
+            pl.when(vpc & translated.is_not_null()).then(end).otherwise(translated).alias(f"{end}_nat"),
+        ]
+    return ends
 
 
 def _product(*names: str) -> pl.Expr:

@@ -149,7 +149,7 @@ HEADER_LINE = rf"^[ \t]*version {_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$"
 
 
 def missing(has: frozenset[str]) -> str:
-    """The fields that a layout with these of ours lacks to tell a flow, as AWS names them; empty when none.
+    """The fields that a layout with these of ours lacks to state a flow, as AWS names them; empty when none.
 
     Transit gateway records without counters are told apart record by record, and counted.
     """

@@ -82,7 +82,7 @@ class ZeekTsvReader:
         return whole
 
     def read_on(self, block: Block) -> list[Parsed]:
-        """As read; but of a block of data alone, what a glance does not tell may wait for that of later blocks."""
+        """As read; of blocks of data alone, lines that need parsing may wait for those of later blocks."""
         self._headers = 0
         told = self._told(block) if self._is_plain(block) else None
         # No header is among what was told: its line begins with no time.
@@ -184,7 +184,7 @@ class ZeekTsvReader:
     # What can be told at a glance
 
     def _told(self, stretch: Block) -> tuple[Parsed, Lines] | None:
-        """What a glance tells, and the lines that it does not; None when it would not help."""
+        """What the pattern recognises, and the lines that it does not; None when it would not help."""
         pattern = self._pattern()
         frame = None if pattern is None else cut_lines(stretch)
         if pattern is None or frame is None:
@@ -204,7 +204,7 @@ class ZeekTsvReader:
         return Parsed(span=(first, last), account=Account(others=count)), Lines.of(frame, ~plain)
 
     def _pattern(self) -> str | None:
-        """The pattern of sound lines of nobody watched under this header, if there is one."""
+        """The pattern of sound lines between unwatched ends under this header, if there is one."""
         key = (self._separator, tuple(self._fields or ()), self._unset, self._empty)
         if key not in self._patterns:
             self._patterns[key] = self._make_pattern()

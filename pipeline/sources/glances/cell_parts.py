@@ -1,7 +1,7 @@
-"""A line of delimited text as literal text and slots: its cells are slots, by the columns in force.
+"""Cuts a line of delimited text into literal text and slots: its cells are slots, by the columns in force.
 
-Lines with as many cells as there are columns are cut, bare ones or quoted ones without quotes inside; what `templates`
-makes of the parts is up to it.
+Only lines with as many cells as there are columns are cut, with bare cells or quoted ones without quotes inside. The
+parts go to `templates`.
 """
 
 from __future__ import annotations

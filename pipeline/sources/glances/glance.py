@@ -1,7 +1,7 @@
-"""Lines that can be told at a glance: one regular expression for whole, plausible flows of nobody watched.
+"""One regular expression that recognises the lines of a conn.log that need no parsing: sound flows of unwatched ends.
 
-Nine of ten lines of a conn.log are such. A line that matches is one that the careful reading would count among others,
-of no mail port, and would find no fault with; a line that does not match may still be any of that, and is read with
+Nine of ten lines of a conn.log are such. A line that matches is one that the careful reader would count among others,
+of no mail port, without finding fault with it; a line that does not match may still be such a line, and is read with
 care. Patterns are made here from a header and the watched networks; what becomes of the lines is up to the reader.
 """
 
@@ -130,7 +130,7 @@ def unwatched_by_family(networks: Iterable[str]) -> tuple[str, str] | None:
 
 
 def _tail(given: int) -> str:
-    """The rest of an IPv6 address behind so many groups: the other groups, or fewer and a gap."""
+    """The rest of an IPv6 address after some of its groups: the other groups, or fewer and a gap."""
     forms = [f"(?::{_GROUP}){{{8 - given}}}"]
     for before in range(8 - given):
         after = 7 - given - before

@@ -1,7 +1,7 @@
-"""A line of JSON as literal text and slots: its keys and their nesting stand fast, its values are slots.
+"""Cuts a line of JSON into literal text and slots: its keys and their nesting are literal, its values are slots.
 
-Only objects of plain values, and lists of those, are cut; what `templates` makes of the parts is up to it. Strings may
-hold simple escapes, and nothing that a decoder could refuse.
+Only objects of plain values, and lists of those, are cut. Strings may hold simple escapes, and nothing that a decoder
+could refuse. What is made of the parts is decided in `templates`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class _Walk:
         self._fixed(_BLANKS)
 
     def _fixed(self, pattern: re.Pattern[str]) -> str:
-        """Take text that stands fast."""
+        """Take literal text."""
         found = pattern.match(self.line, self.at)
         if found is None:
             raise _Odd

@@ -1,7 +1,7 @@
-"""Which lines match a template: they are cut into cells, and these compared place by place.
+"""Finds the lines that match a template: they are cut into cells, which are compared place by place.
 
-That is done in pieces that the processor's cache holds: of a whole block, a line has left it again when its next cell
-is asked. Where templates come from, and what becomes of lines that match, is in `sight`.
+Lines are taken in pieces that fit into the processor's cache: of a whole block, a line would have left the cache again
+before its next cell is compared. Where templates come from, and what becomes of lines that match, is in `sight`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Piece:
         self._widths = cells.list.len()
 
     def of(self, template: Template, told: pl.Series, varied: set[str]) -> tuple[pl.Series, Cells] | None:
-        """(numbers, cells) of the lines that have as many as the template, but for those that are told already."""
+        """(numbers, cells) of the lines with as many cells as the template, except those recognised already."""
         wanted = (self._widths == len(template.cells)) & ~told.slice(self.first, len(self.cells))
         if not wanted.any():
             return None
@@ -99,7 +99,7 @@ class Cells:
         """How many were asked."""
 
     def plain(self) -> pl.Series:
-        """Which lines match: those that have all that stands fast, and of these all others."""
+        """Which lines match: first by all literal cells, then by the others."""
         fixed = [_is(at, c.seen) for at, c in self._numbered() if c.fixed and c.seen is not None]
         told = _all_of(self._places, fixed)
         if told.all():
@@ -110,7 +110,7 @@ class Cells:
         return [(str(at), cell) for at, cell in enumerate(self._template.cells)]
 
     def _fitting(self, places: pl.DataFrame) -> pl.Series:
-        """Which lines match in all that does not stand fast; a cell that is the one seen does."""
+        """Which lines match in the cells that are not literal; a cell equal to the one seen matches."""
         few, many, loose = list[pl.Series](), list[pl.Expr](), [n for n in self._numbered() if not n[1].fixed]
         alike = [_is(at, c.seen) for at, c in loose if c.seen is not None and at not in self._varied]
         same = {seen.name: seen for seen in places.select_seq(alike)} if alike else {}
@@ -185,7 +185,7 @@ def _only(places: pl.DataFrame, wanted: pl.Series, asked: Collection[str] | None
 
 
 def _inside(texts: pl.Expr, cell: Cell, pattern: str) -> pl.Expr:
-    """A value in cells that match, by its pattern, or as what is left without what stands fast around it."""
+    """A value in cells that match, by its pattern, or as what is left without the literal text around it."""
     if cell.around is None:
         return texts.str.extract(pattern) if pattern else texts
     before, after = cell.around
@@ -198,7 +198,7 @@ def _inside(texts: pl.Expr, cell: Cell, pattern: str) -> pl.Expr:
 
 @lru_cache(maxsize=64)
 def _apart(width: int) -> list[pl.Expr]:
-    """The cells of lines of so many by their places."""
+    """The cells of lines by their places; all lines have the same number of cells."""
     return [pl.col("cell").gather_every(width, at).alias(str(at)) for at in range(width)]
 
 

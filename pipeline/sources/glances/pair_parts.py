@@ -1,7 +1,7 @@
-"""A line of named values as literal text and slots: names stand fast, values are slots.
+"""Cuts a line of named values into literal text and slots: names are literal, values are slots.
 
 Pairs stand between bars or blanks (name=value), or in brackets (name:"value"; as in Check Point's logs). What stands
-before the first pair is a header, of which nothing is read: its numbers may be others.
+before the first pair is a header, of which nothing is read: its numbers may differ from line to line.
 """
 
 from __future__ import annotations

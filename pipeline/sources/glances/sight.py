@@ -1,9 +1,9 @@
-"""Lines told at a glance by what a log has shown: templates of its own lines that are flows of nobody watched.
+"""Learns from a log's own lines what unwatched flows look like in it, and counts all lines alike without parsing them.
 
-A line becomes a template when the careful reader, asked of it alone, counts it among others, says nothing else of it
-and remembers nothing. All lines that match are then counted so without being read, but for those with the first and the
-last start, which the careful reader judges with the rest: its word holds for all times between them. How lines are cut
-is the formats' business, what templates look like that of `templates`.
+A line becomes a template when the careful reader, given it alone, counts it among others, says nothing else of it and
+remembers nothing. All lines that match are then counted in the same way without being read, except those with the first
+and the last start: the careful reader judges these with the rest, and what it says holds for all times between. How
+lines are cut belongs to the formats, how templates are made to `templates`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Told:
-    """What a glance told: which lines, and which of them must be read for the span of their times."""
+    """What templates recognised: which lines, and which of them must be read for the span of their times."""
 
     plain: pl.Series
     ends: list[int]
@@ -94,7 +94,7 @@ class Sight:
         return None if addresses is None else Maker(self.cut.separator, self.cut.free, addresses, self.cut.times)
 
     def tell(self, raw: pl.Series) -> Told | None:
-        """What can be told of lines; None when nothing can."""
+        """What templates recognise among lines; None when nothing."""
         if len(raw) < self.least_lines or not (self._templates or self._looks) or self._maker is None:
             return None
         told = self._match(raw)
@@ -106,7 +106,7 @@ class Sight:
         return told
 
     def fail(self) -> None:
-        """Take it that what was told did not hold: from the second time on nothing is told any more."""
+        """Note that what was recognised did not hold: after the second time templates are used no more."""
         self._fails += 1
         if self._fails > 1:
             self._templates, self._looks = [], 0
@@ -131,7 +131,7 @@ class Sight:
         return len(self._templates) > before
 
     def _held(self, template: Template, lines: list[str]) -> Template | None:
-        """The template with a line of nobody watched, where that is read as one that is only counted."""
+        """The template with one of its lines, where the careful reader only counts that line."""
         cut = pl.Series(lines, dtype=pl.String).str.split(self.cut.separator)
         plain = matching.Cells(cut.explode(), template).plain()
         at = plain.arg_max()

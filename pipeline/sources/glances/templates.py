@@ -1,9 +1,9 @@
-"""Templates of lines, made from a line that a log has: what stands fast in it, and what may stand in its other places.
+"""Templates of lines, made from one line of a log: what all such lines share, and what may stand in the other places.
 
-A line is cut into literal text and slots by its format (`json_parts`, `cell_parts`). What a slot may hold follows from
-the field that it is: a start in the form seen, an address of nobody watched, ports that are none of mail, numbers
-without fault; of a field that decides nothing any plain value, of every other field the very text that was seen. Which
-lines become templates, and what is done with them, is in `sight`.
+A line is cut into literal text and slots by its format (`json_parts`, `cell_parts`, `pair_parts`). What a slot may hold
+follows from its field: a start in the form seen, an unwatched address, ports other than mail's, sound numbers; for a
+field that decides nothing any plain value, for every other field the very text that was seen. Which lines become
+templates, and what is done with them, is in `sight`.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Maker:
     """Fields that decide nothing either as long as they hold a time."""
 
     def kind(self, parts: Parts) -> tuple[object, ...]:
-        """What lines of one template have in common, which is told in a tenth of the time that a template takes."""
+        """A key that lines of one template share, made in a tenth of the time that a template takes."""
         return tuple(p if isinstance(p, str) else self._kind(p) for p in parts)
 
     def _kind(self, slot: Slot) -> object:
@@ -120,7 +120,7 @@ class Maker:
         return slot.names, blank, slot.text if like is None else like
 
     def template(self, parts: Parts) -> Template | None:
-        """The template of a line; None when it tells no start, or one that holds the separator."""
+        """The template of a line; None when it has no start, or one that holds the separator."""
         starts = [p for p in parts if isinstance(p, Slot) and "ts" in p.names]
         start = min(starts, key=lambda s: s.rank, default=None)
         if start is None or sum(s.rank == start.rank for s in starts) > 1 or (form := _time(start.text)) is None:

@@ -40,7 +40,7 @@ def text_lines(stretch: Block) -> pl.DataFrame:
 
 
 def cut_lines(stretch: Block) -> pl.DataFrame | None:
-    """The same as `text_lines`, made faster; None where Polars would cut the text into lines otherwise."""
+    """The same as `text_lines`, made faster; None where Polars would cut the text into other lines."""
     data = stretch.data
     if looks_compressed(data):
         return None

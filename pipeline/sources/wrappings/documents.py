@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline.addresses import canonical_address
@@ -176,15 +177,19 @@ def _columns(value: Any, *, cut: bool = False) -> list[Any] | None:
     if isinstance(tables := value.get("tables"), list):  # Log Analytics
         found = [_columns(table, cut=cut) for table in tables]
         return [row for rows in found for row in rows or ()] if any(rows is not None for rows in found) else None
-    fields: list[Any] = next((value[key] for key in _NAMED if isinstance(value.get(key), list)), [])
-    names = [f.get("name") if isinstance(f, dict) else f for f in fields]
-    rows, columns = next((value[key] for key in _ROWS if isinstance(value.get(key), list)), None), value.get("columns")
+    names = [f.get("name") if isinstance(f, dict) else f for f in _first_list(value, _NAMED) or ()]
+    rows, columns = _first_list(value, _ROWS), value.get("columns")
     if isinstance(columns, list) and len(columns) == len(names) and all(isinstance(c, list) for c in columns):
-        rows = [list(row) for row in zip(*columns, strict=False)]
-    if not names or not all(isinstance(name, str) for name in names) or not isinstance(rows, list):
+        rows = [list(row) for row in zip(*columns, strict=False)]  # They are given column by column.
+    if not names or not all(isinstance(name, str) for name in names) or rows is None:
         return None
     whole = [row for row in rows if isinstance(row, list) and len(row) == len(names)]
     return [dict(zip(names, row, strict=True)) for row in whole] if cut or len(whole) == len(rows) else None
+
+
+def _first_list(value: dict[str, Any], keys: Iterable[str]) -> list[Any] | None:
+    """What lies under the first of the keys that holds a list."""
+    return next((value[key] for key in keys if isinstance(value.get(key), list)), None)
 
 
 def tabled(data: bytes, most: int) -> list[str]:

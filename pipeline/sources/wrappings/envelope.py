@@ -2,10 +2,9 @@
 
 Shippers of logs (Filebeat, Fluent Bit, Docker, the journal, Splunk's raw exports, Google's textPayload) put each line
 they read into an object. Such an object is taken off here, line by line, and the reader of the format inside does the
-rest. So is what stands before an object that begins within its line, as where JSON travels by syslog. An envelope may
-lie in another one. Objects
-that hold records as objects are opened where the format does not do so itself. What an envelope knows and its line
-lacks, such as the time, is in `shipped`.
+rest; so is what stands before an object that begins within its line, as where JSON travels by syslog. An envelope may
+lie in another one. Objects that hold records as objects are opened where the format does not do so itself. What an
+envelope knows and its line lacks, such as the time, is in `shipped`.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def with_sensor(record: Any, text: str, name: str) -> str:
 
 
 def with_sensor_around(envelopes: Iterable[Mapping[str, msgspec.Raw]], inner: bytes, name: str) -> bytes:
-    """The same of a record that lies as an object in others, whose host the innermost that tells one tells."""
+    """The same of a record that lies as an object in others: the innermost of them that has a host gives it."""
     told = [bytes(around[key]) for around in envelopes for key in _AROUND if key in around]
     begin = next((b for raw in reversed(told) if (b := _begun(name, raw)) is not None), None)
     return inner if begin is None or not inner.startswith(b'{"') else begin + inner[1:]

@@ -38,7 +38,7 @@ def hosts(*pairs: tuple[str, str | None]) -> pl.DataFrame:
 @pytest.mark.parametrize(("number", "role"), [(3, None), (4, "nat"), (5, "nat"), (6, None)])
 def test_a_role_holds_from_its_first_day_until_the_day_it_ends(number: int, role: str | None) -> None:
     known = context(host_roles=f"address,role,from,to\n10.0.0.1,nat,{day(4)},{day(6)}\n")
-    told = known.told("host_roles", hosts(("10.0.0.1", None)), day(number))
+    told = known.of_hosts("host_roles", hosts(("10.0.0.1", None)), day(number))
     assert told["role"].to_list() == ([role] if role else [])
 
 
@@ -47,7 +47,7 @@ def test_an_asset_counts_before_its_address_and_a_long_prefix_before_a_short_one
     asked = hosts(
         ("10.0.0.1", None), ("10.0.1.1", "pc-2"), ("10.0.1.7", None), ("10.0.1.7", "pc-1"), ("192.0.2.1", None)
     )
-    told = known.told("groups", asked, FIRST).sort("ip", "asset", nulls_last=True)
+    told = known.of_hosts("groups", asked, FIRST).sort("ip", "asset", nulls_last=True)
     assert told.rows() == [
         ("10.0.0.1", None, "wide"),
         ("10.0.1.1", "pc-2", "near"),

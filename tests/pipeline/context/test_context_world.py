@@ -31,7 +31,7 @@ def test_a_world_gives_all_inputs_and_names_them_in_its_configuration(tmp_path: 
     last = world.daily["day"].max()
     assert isinstance(last, dt.date)
     today = world.daily.filter(pl.col("day") == last)
-    told = known.told("host_roles", hosts(*((ip, None) for ip in today["src_ip"])), last)
+    told = known.of_hosts("host_roles", hosts(*((ip, None) for ip in today["src_ip"])), last)
     special = today.filter(pl.col("role") != "client").select("src_ip", "role")
     assert sorted(told.select("ip", "role").rows()) == sorted(special.rows())
     assert [known.off(d) for d in world.calendar["day"]] == world.calendar["off"].to_list()

@@ -14,7 +14,7 @@ from pipeline.errors import StorageError
 from pipeline.intake import landed
 from pipeline.intake.landed import scan_landed, write_landed
 from pipeline.sources.base import RAW
-from pipeline.storage import Storage, write_parquet
+from pipeline.storage import Storage
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
 NAME = "landing/core/a.parquet"
@@ -73,7 +73,7 @@ def test_a_time_that_all_rows_share_still_tells_which_row_groups_a_day_needs(tmp
 
 def test_files_with_all_columns_as_they_were_written_before_read_the_same(tmp_path: Path) -> None:
     frame = rows(transport=["tcp", "tcp"], src_ip=["192.0.2.1", "192.0.2.2"])
-    write_parquet(tmp_path / "old.parquet", frame, {"code": 8})
+    Storage(tmp_path).write_parquet("old.parquet", frame, {"code": 8})
     assert_frame_equal(scan_landed(tmp_path / "old.parquet").collect(), frame)
 
 

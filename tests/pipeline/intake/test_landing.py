@@ -337,7 +337,7 @@ def test_quiet_files_that_look_alike_are_each_the_file_of_their_day(world: World
     world.land()
     ledger = world.landing().ledger
     assert [e.state for e in ledger.entries.values()] == ["landed", "landed"]
-    assert all(e.feeds(d) for e, d in zip(ledger.entries.values(), (D1, D2), strict=True))
+    assert all(e.holds(d) and not e.left_out for e, d in zip(ledger.entries.values(), (D1, D2), strict=True))
 
 
 def test_a_vanished_file_keeps_its_rows_and_is_marked(world: World) -> None:

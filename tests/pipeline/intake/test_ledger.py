@@ -210,7 +210,7 @@ def test_the_index_of_days_knows_what_entries_hold(
     entry.parts = [Part("a", rows=rows), Part("b", first_day=span[0], last_day=span[1])]
     ledger = Ledger({("core", "a.log"): entry})
     days = [D1 + dt.timedelta(days=n) for n in range(-2, 12)]
-    assert [ledger.feeding(d) == [entry] for d in days] == [entry.feeds(d) for d in days]
+    assert [ledger.feeding(d) == [entry] for d in days] == [entry.holds(d) for d in days]
     entry.left_out = True
     ledger.changed()
     assert not any(ledger.feeding(d) for d in days)

@@ -26,7 +26,6 @@ from pipeline.stored.stages import make_daily, make_flows
 PROFILE = settings(suppress_health_check=list(HealthCheck))
 KEYS = ["day", "src_ip"]
 SERVERS = server_addresses(3)
-Totals = Counter[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")

@@ -109,4 +109,4 @@ def test_a_refusal_proposes_a_mapping_that_a_source_may_have(name: str) -> None:
     ],
 )
 def test_what_names_no_ends_time_and_bytes_is_not_guessed(head: str) -> None:
-    assert guessed.told(head.encode()) is None
+    assert guessed.recognise(head.encode()) is None

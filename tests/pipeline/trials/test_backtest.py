@@ -305,7 +305,7 @@ def test_nobody_is_robbed_under_a_rule_that_counts_and_each_day_is_told_of(site:
 def test_a_theft_is_planted_into_a_copy(site: Site) -> None:
     of = SeedTrial(site, RULE)
     before = of.verdicts(LAST)
-    theft = Injection(attack_id="t", first=LAST, size=10**6, clients=("10.0.0.1",))
+    theft = Injection(client="10.0.0.1", day=LAST, size=10**6)
     robbed = of.verdicts(LAST, theft).filter(pl.col("client") == "10.0.0.1").row(0, named=True)
     assert robbed["alert"]
     assert of.verdicts(LAST).equals(before)

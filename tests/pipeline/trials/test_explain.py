@@ -12,7 +12,7 @@ from pipeline.errors import StorageError
 from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
 from pipeline.site import Site, open_site
-from pipeline.stored.stages import make_alerts, make_baseline, make_daily, make_flows, make_scores, make_surge
+from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, make_surge, publish_alerts
 from pipeline.surge.alerts import surge_alerts
 from pipeline.trials.explain import WHY, Explanation, explain
 from pipeline.trials.power import power_map
@@ -35,7 +35,7 @@ def run(site: Site) -> None:
         make_scores(site, d)
         if site.rules_of("surge"):
             make_surge(site, d, lambda *_: "verified")
-        make_alerts(site, d, "verified")
+        publish_alerts(site, d, "verified")
 
 
 @pytest.fixture(scope="module")
