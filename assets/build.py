@@ -48,8 +48,8 @@ def build_defs(site: Site) -> dg.Definitions:
             jobs=[
                 daily_job(site, chain),
                 preview_job(site),
-                power.job(),
-                detection_quality.weekly_job(),
+                power.job(site),
+                detection_quality.weekly_job(site),
                 sensors.landing_job(site),
                 checks.job(site),
             ],

@@ -21,6 +21,7 @@ from assets.days import days_of, surge_scores
 from assets.processes.history import newest
 from assets.processes.instances import POOL
 from assets.processes.kept_open import kept_open
+from assets.processes.run_tags import site_tags
 from assets.reporting import journal, metadata
 from assets.reporting.progress import CHECKS, steps
 from data_quality.checks import run_all
@@ -114,7 +115,11 @@ def job(site: Site) -> dg.JobDefinition:
         rest = "the results of the others are of what is stored, or nothing is stored"
         context.log.info(f"checks of {len(wanting)} of {len(days)} days were run; {rest}")
 
-    @dg.job(name=JOB, description="Runs checks again whose results are missing or of other data; makes no day.")
+    @dg.job(
+        name=JOB,
+        description="Runs checks again whose results are missing or of other data; makes no day.",
+        tags=site_tags(site),
+    )
     def nilometer_checks() -> None:
         judge_again()
 

@@ -89,9 +89,9 @@ def _shown(report: "Report") -> dict[str, Any]:
     }
 
 
-def weekly_job() -> UnresolvedAssetJobDefinition:
+def weekly_job(site: Site) -> UnresolvedAssetJobDefinition:
     """The asset alone."""
-    return asset_job(JOB, NAME, _TELLS)
+    return asset_job(site, JOB, NAME, _TELLS)
 
 
 def weekly_schedule(site: Site) -> dg.ScheduleDefinition:

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from assets.days import RANGE_END, RANGE_START
 from pipeline.errors import NilometerError
@@ -45,7 +46,10 @@ class UnansweredError(NotifyError):
 
 
 def message(site: Site, run: dg.DagsterRun, text: str | None) -> dict[str, Any]:
-    """What is told of a failed run: its days, and of those the ones that failed, with their stage and reasons."""
+    """What is told of a failed run: its days, and of those the ones that failed, with their stage and reasons.
+
+    A run that the instance tries again by itself is told of too, as nobody else would say so if that never came.
+    """
     first = run.tags.get(RANGE_START) or run.tags.get(_PARTITION)
     last = run.tags.get(RANGE_END) or first
     # As text, in which days are in order: who launches a run may give it any.
@@ -63,6 +67,7 @@ def message(site: Site, run: dg.DagsterRun, text: str | None) -> dict[str, Any]:
             for day, (stage, reasons) in list(failures.items())[:31]
         ],
         "message": (text or "")[:MAX_TEXT],
+        "will_retry": run.tags.get(WILL_RETRY_TAG, "").lower() == "true",
         "known_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
 

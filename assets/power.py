@@ -83,9 +83,9 @@ def _bar(share: float) -> str:
     return "█" * full + "░" * (_BAR - full) + f" {share:.0%}"
 
 
-def job() -> UnresolvedAssetJobDefinition:
+def job(site: Site) -> UnresolvedAssetJobDefinition:
     """The asset alone."""
-    return asset_job(JOB, NAME, _TELLS)
+    return asset_job(site, JOB, NAME, _TELLS)
 
 
 def schedule(site: Site) -> dg.ScheduleDefinition:

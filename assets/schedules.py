@@ -36,12 +36,13 @@ def daily_job(site: Site, chain: Sequence[dg.AssetsDefinition]) -> UnresolvedAss
     )
 
 
-def asset_job(name: str, asset: str, description: str) -> UnresolvedAssetJobDefinition:
+def asset_job(site: Site, name: str, asset: str, description: str) -> UnresolvedAssetJobDefinition:
     """One asset alone."""
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(asset),
         description=description,
+        tags=site_tags(site),
     )
 
 
@@ -107,7 +108,11 @@ def preview_job(site: Site) -> dg.JobDefinition:
         record = make_preview(site, dt.datetime.now(dt.UTC))
         context.log.info(f"{record.day}: {record.rows} clients, {record.facts['alerts']} alerts so far")
 
-    @dg.job(name="nilometer_today_so_far", description="Judges the day in progress into the table preview; no history.")
+    @dg.job(
+        name="nilometer_today_so_far",
+        description="Judges the day in progress into the table preview; no history.",
+        tags=site_tags(site),
+    )
     def nilometer_today_so_far() -> None:
         today_so_far()
 

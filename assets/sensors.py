@@ -19,7 +19,7 @@ from assets.days import PARTITION, RANGE_END, RANGE_START, REFRESH_TAG, RETRY, f
 from assets.flows import observation
 from assets.processes import alive, daemons
 from assets.processes.instances import POOL
-from assets.processes.run_tags import DAYS
+from assets.processes.run_tags import DAYS, site_tags
 from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import DAILY, JOB
 from data_quality.judged import unjudged
@@ -119,7 +119,11 @@ def landing_job(site: Site) -> dg.JobDefinition:
             context.log.warning(problem.message)
         context.log.info(f"{landed.landed} of {landed.listed} logs were read, {landed.bytes_read:,} bytes")
 
-    @dg.job(name=LANDING_JOB, description="Reads new, late and changed logs of days that are kept; makes no day.")
+    @dg.job(
+        name=LANDING_JOB,
+        description="Reads new, late and changed logs of days that are kept; makes no day.",
+        tags=site_tags(site),
+    )
     def nilometer_landing() -> None:
         new_logs()
 
@@ -141,7 +145,7 @@ def _sensor(site: Site, name: str, job: str, description: str, look: Look) -> dg
         other = daemons.put_down(site, context.instance) if context.last_sensor_start_time is not None else None
         if other is not None:
             return dg.SensorResult(
-                skip_reason=dg.SkipReason(f"Another daemon looks at this site: {other}. End one of them."),
+                skip_reason=dg.SkipReason(f"Another daemon looks at this site: {other}. {daemons.REMEDY}"),
                 cursor=context.cursor,
             )
         now, asked = _now(site), _Asked.of(context.cursor)

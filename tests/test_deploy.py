@@ -44,6 +44,14 @@ def test_the_instance_takes_every_secret_from_a_variable_that_the_example_names(
     assert loaded["telemetry"] == {"enabled": False}
 
 
+@pytest.mark.parametrize("path", UNITS, ids=lambda p: p.name)
+def test_what_a_unit_expects_to_find_is_named_where_units_are_described(path: Path) -> None:
+    told = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8").partition("The units expect")[2]
+    unit = dict(re.findall(r"(?m)^(User|EnvironmentFile|WorkingDirectory|UMask)=(.+)$", path.read_text("utf-8")))
+    assert len(unit) == 4
+    assert [name for name, value in unit.items() if value not in told] == []
+
+
 def test_the_commands_of_the_units_exist() -> None:
     from assets.cli import main
 

@@ -53,8 +53,8 @@ def serve(site: Site, port: int) -> None:
             raise BusyError(
                 f"a daemon looks at this site already ({other}).",
                 where=Location(file=str(daemons.note(site))),
-                remedy="Open its web server, or end it; two daemons would ask for every run twice. One on another "
-                f"machine counts as gone after {daemons.SILENT_SECONDS // 60} minutes of silence.",
+                remedy="Open its web server, or end it; two daemons would ask for every run twice. One that has ended "
+                f"counts as gone with that process, or after {daemons.SILENT_SECONDS // 60} minutes of silence.",
             )
         if others:
             screen.warn(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,6 +22,12 @@ from pipeline.stored.unchanged import ALIVE
 
 SILENT_SECONDS = 300
 """A daemon that has not looked for so long is gone; on this machine one is gone with its process."""
+REMEDY = (
+    "End one of them; one that has ended counts as gone with that process, or after "
+    f"{SILENT_SECONDS // 60} minutes of silence."
+)
+_OF_A_PARENT = "--heartbeat"
+"""What Dagster starts a code server with that ends with the process which started it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Daemon:
 
     host: str
     process: int
+    """The daemon's; where it asks a code server that runs by itself, that one's."""
     site: str
     """The site's folder: a copy of it has no daemon."""
     home: str
@@ -50,13 +58,13 @@ class Daemon:
 def put_down(site: Site, instance: dg.DagsterInstance) -> Daemon | None:
     """Put this daemon down as the one that looks at the site; another one that does already is returned instead.
 
-    To be called where its definitions are, in a process that its parent replaces from time to time: the daemon, or
-    the code server of the UI, which ends with the daemon. Not for a look that somebody tries by hand, in the UI or with
-    `dagster sensor preview`.
+    To be called where its definitions are. Not for a look that somebody tries by hand, in the UI or with `dagster
+    sensor preview`.
     """
     known = looking(site)
-    me = Daemon(platform.node(), os.getppid(), str(site.root), instance.root_directory, time.time())
-    if known is not None and (known.host, known.process) != (me.host, me.process):
+    me = Daemon(platform.node(), _lasting(), str(site.root), instance.root_directory, time.time())
+    # Daemons that ask the same code server are told apart by their instance.
+    if known is not None and (known.host, known.process, known.home) != (me.host, me.process, me.home):
         return known
     path = note(site)
     draft = path.with_suffix(f".{os.getpid()}")
@@ -79,6 +87,15 @@ def looking(site: Site) -> Daemon | None:
 def note(site: Site) -> Path:
     """Where a daemon is put down."""
     return site.storage.workspace / ALIVE / "daemon.json"
+
+
+def _lasting() -> int:
+    """The process that holds the definitions for as long as the daemon may ask.
+
+    The daemon, and a code server that can reload, hold them in a child that they replace from time to time; `dagster
+    api grpc` holds them itself, and its parent is a shell, systemd or nothing.
+    """
+    return os.getppid() if _OF_A_PARENT in sys.argv else os.getpid()
 
 
 def _is_running(process: int) -> bool:

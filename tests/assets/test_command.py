@@ -60,6 +60,28 @@ def test_ctrl_c_ends_with_one_line_and_by_its_signal(how: str) -> None:
     assert ended.stderr.startswith("stopped.") and ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_request_to_end_is_a_stop_too_whatever_dagster_makes_of_it(ignored: bool) -> None:
+    # Dagster gives SIGTERM the handler of SIGINT, which in the background is to ignore it.
+    start = START.replace("signal.default_int_handler)", "signal.SIG_IGN)") if ignored else START
+    again = "signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))"
+    ended = run(start.format(body=f"{again}; signal.raise_signal(signal.SIGTERM)"))
+    assert ended.returncode == -signal.SIGTERM
+    assert ended.stderr.startswith("stopped.") and ended.stderr.count("\n") == 1
+
+
+def test_ctrl_c_that_was_ignored_before_is_ignored() -> None:
+    start = START.replace("signal.default_int_handler)", "signal.SIG_IGN)")
+    assert run(start.format(body="signal.raise_signal(signal.SIGINT); sys.exit(7)")).returncode == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_process_of_a_container_that_was_stopped_has_not_succeeded(number: signal.Signals) -> None:
+    # The kernel keeps signals without a handler from such a process.
+    body = f"os.kill = lambda *_: None; signal.raise_signal({int(number)})"
+    assert run(START.format(body=body)).returncode == 128 + number
+
+
 def test_ctrl_c_is_told_to_machines_in_their_form() -> None:
     ended = run(START.format(body="os.environ['NILOMETER_LOG_FORMAT'] = 'json'; raise Stopped"))
     assert json.loads(ended.stderr)["message"].startswith("stopped.")

@@ -72,6 +72,25 @@ def test_a_second_daemon_leaves_the_looking_to_the_first_one(site: Site) -> None
     assert f"Another daemon looks at this site: process {os.getpid()} on" in skipped(site)
 
 
+def test_two_daemons_that_ask_one_code_server_are_two(site: Site) -> None:
+    assert "Another daemon" not in skipped(site)
+    known = json.loads(daemons.note(site).read_text())
+    other(site, **known | {"home": "/srv/dagster"})
+    assert "DAGSTER_HOME /srv/dagster. End one of them" in skipped(site)
+
+
+@pytest.mark.parametrize(
+    ("words", "held_by"), [([], os.getpid()), (["--heartbeat", "--location-name", "nilometer"], os.getppid())]
+)
+def test_a_code_server_that_nobody_waits_for_is_no_child_of_the_daemon(
+    site: Site, monkeypatch: pytest.MonkeyPatch, words: list[str], held_by: int
+) -> None:
+    # Its parent may be process 1, which nobody is to be asked to end.
+    monkeypatch.setattr(sys, "argv", ["dagster", "api", "grpc", *words])
+    assert "Another daemon" not in skipped(site)
+    assert json.loads(daemons.note(site).read_text())["process"] == held_by
+
+
 def test_who_tries_a_sensor_by_hand_is_no_daemon_and_is_told_what_it_would_ask_for(site: Site) -> None:
     assert "Another daemon" not in skipped(site, None)
     assert daemons.looking(site) is None

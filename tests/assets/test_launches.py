@@ -100,6 +100,13 @@ def test_every_run_has_the_tags_of_its_site(site: Site, instance: dg.DagsterInst
     assert run.tags.items() >= run_tags.site_tags(site).items()
 
 
+def test_a_run_of_every_job_has_them_while_it_waits_in_the_queue_so_that_limits_hold(site: Site) -> None:
+    jobs = {j.name: j.run_tags for j in build_defs(site).resolve_all_job_defs() if not j.name.startswith("__")}
+    assert len(jobs) == 6
+    for name, tags in jobs.items():
+        assert tags.items() >= run_tags.site_tags(site).items(), name
+
+
 def _job_of_the_code_location() -> dg.JobDefinition:
     from pipeline.site import find_site
 

@@ -119,7 +119,7 @@ def test_a_failed_run_is_told_once_with_its_days_and_their_reasons(
     cursor = look(site, instance, None).cursor
     fail(instance, **span, **{ORIGIN: COMMAND})  # A command has told of its run by its exit code.
     runs = [fail(instance, **span), fail(instance, **{ORIGIN: COMMAND, "dagster/parent_run_id": "x"})]
-    runs.append(fail(instance, **{RANGE_START: "0001-01-01", RANGE_END: "no day"}))
+    runs.append(fail(instance, **{RANGE_START: "0001-01-01", RANGE_END: "no day", "dagster/will_retry": "true"}))
     found = look(site, instance, cursor)
     assert [r.error for r in found.dagster_run_reactions or ()] == [None] * 3
     again = look(site, instance, found.cursor)
@@ -127,6 +127,7 @@ def test_a_failed_run_is_told_once_with_its_days_and_their_reasons(
     assert again.skip_message == "No further run failed."
     path, told = server.bodies[0]
     assert path == "/hook?key=secret"
+    assert [body["will_retry"] for _, body in server.bodies] == [False, False, True]
     assert (told["event"], told["site"], told["message"]) == ("run_failed", "site", "It failed.")
     assert (told["first_day"], told["last_day"]) == (str(day(0)), str(day(2)))
     assert told["failed_days"] == [{"day": str(day(1)), "stage": "flows", "reasons": ["conn.log is broken"]}]
