@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import polars as pl
 from blake3 import blake3
 
@@ -31,22 +30,21 @@ _STEP = dt.timedelta(days=7)
 class _Table:
     """Stretches of one offset, as Python's data have them: epoch microseconds of their starts, and the offsets."""
 
-    starts: np.ndarray
-    offsets: np.ndarray
+    starts: pl.Series
+    offsets: pl.Series
 
     def offset_at(self, instants: pl.Series) -> pl.Series:
         """What is to be added to epoch microseconds for the time that clocks show."""
-        known = instants.fill_null(0).to_numpy()
-        found = self.offsets[np.searchsorted(self.starts, known, side="right") - 1]
-        return _with_nulls(instants, pl.Series(found))
+        found = _before(self.starts, instants.fill_null(0))
+        return _with_nulls(instants, self.offsets.gather(found))
 
     def offset_behind(self, shown: pl.Series) -> pl.Series:
         """What is to be taken from a shown time: the earlier of two, null where the clocks never showed it."""
-        known = shown.fill_null(0).to_numpy()
-        place = np.searchsorted(self.starts[1:] + self.offsets[:-1], known, side="right")
-        skipped = known < (self.starts + self.offsets)[place]
-        skipped &= place > 0
-        return _with_nulls(shown, pl.Series(self.offsets[place])).set(pl.Series(skipped), None)
+        known = shown.fill_null(0)
+        ends = self.starts.slice(1) + self.offsets.head(-1)
+        place = ends.search_sorted(known, side="right")
+        skipped = (known < (self.starts + self.offsets).gather(place)) & (place > 0)
+        return _with_nulls(shown, self.offsets.gather(place)).set(skipped, None)
 
 
 def shown(instants: pl.Expr, zone: str) -> pl.Expr:
@@ -74,7 +72,8 @@ def zone_key(zone: str) -> str:
     table = _table(zone)
     if table is None:
         return zone
-    return f"{zone}@{blake3(table.starts.tobytes() + table.offsets.tobytes()).hexdigest()[:16]}"
+    told = f"{table.starts.to_list()} {table.offsets.to_list()}"
+    return f"{zone}@{blake3(told.encode()).hexdigest()[:16]}"
 
 
 def zone_named(key: str) -> str:
@@ -92,6 +91,11 @@ def _microseconds(times: pl.Expr, offsets: Callable[[pl.Series], pl.Series]) -> 
     return pl.duration(microseconds=found)
 
 
+def _before(starts: pl.Series, times: pl.Series) -> pl.Series:
+    """In which stretch each time lies; what is before the first one, in that."""
+    return starts.slice(1).search_sorted(times, side="right")
+
+
 def _with_nulls(like: pl.Series, values: pl.Series) -> pl.Series:
     return values.set(like.is_null(), None)
 
@@ -102,7 +106,7 @@ def _table(zone: str) -> _Table | None:
     if zone == "UTC" or _agree(zone):
         return None
     starts, offsets = zip(*_stretches(zone, *_TOLD), strict=True)
-    return _Table(np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64))
+    return _Table(pl.Series(starts, dtype=pl.Int64), pl.Series(offsets, dtype=pl.Int64))
 
 
 def _agree(zone: str) -> bool:
@@ -110,9 +114,8 @@ def _agree(zone: str) -> bool:
     edges = [start + at for start, _ in stretches[1:] for at in (-_SECOND, 0)]
     times = pl.Series(sorted({*edges, *(_us(t) for t in _weeks(*_COMPARED))}), dtype=pl.Int64)
     known = times.cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(zone).dt.replace_time_zone(None)
-    places = np.searchsorted([start for start, _ in stretches[1:]], times.to_numpy(), side="right")
-    ours = np.array([offset for _, offset in stretches], dtype=np.int64)[places]
-    return bool(((known.to_physical() - times).to_numpy() == ours).all())
+    starts, offsets = (pl.Series(values, dtype=pl.Int64) for values in zip(*stretches, strict=True))
+    return (known.to_physical() - times).equals(offsets.gather(_before(starts, times)))
 
 
 def _stretches(zone: str, first: int, last: int) -> list[tuple[int, int]]:

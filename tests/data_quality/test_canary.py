@@ -125,7 +125,7 @@ def test_a_moved_gate_kills_the_canary(
     outcome = run_check(SPEC, site, DAY)
     assert failing(outcome) == {expectation}
     assert set(results_of(site, DAY).filter(~pl.col("passed"))["severity"]) == {"error"}
-    assert _evaluation(SPEC, str(DAY), outcome).severity == dg.AssetCheckSeverity.ERROR
+    assert _evaluation(SPEC, str(DAY), outcome, None).severity == dg.AssetCheckSeverity.ERROR
 
 
 def test_a_gate_of_whole_numbers_that_is_not_strict_kills_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_a_gate_of_whole_numbers_that_is_not_strict_kills_it(monkeypatch: pytest
 def test_a_day_on_which_nobody_can_alert_says_so_as_a_warning(site: Site) -> None:
     outcome = store(site, 3)
     assert failing(outcome) == {"rules_that_can_alert", "rules_that_cannot_today"}
-    assert _evaluation(SPEC, str(DAY), outcome).severity == dg.AssetCheckSeverity.WARN
+    assert _evaluation(SPEC, str(DAY), outcome, None).severity == dg.AssetCheckSeverity.WARN
     rows = {r["expectation"]: r for r in results_of(site, DAY).filter(~pl.col("passed")).to_dicts()}
     assert {r["severity"] for r in rows.values()} == {"warning"}
     assert "nilometer power" in rows["rules_that_can_alert"]["remedy"]
