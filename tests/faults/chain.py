@@ -62,7 +62,7 @@ def run_chain(site: Site, days: Sequence[dt.date]) -> None:
             "daily_traffic": lambda day: stages.make_daily(site, day),
             "traffic_baseline": lambda day: stages.make_baseline(site, day),
             "anomaly_scores": lambda day: stages.make_scores(site, day),
-            "alerts": lambda day: stages.publish_alerts(site, day, day_quality(site, day)),
+            "alerts": lambda day: stages.publish_alerts(site, day, day_quality(site, day))[0],
         }
         for stage, make in makers.items():
             if stage == "alerts":
