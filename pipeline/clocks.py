@@ -81,11 +81,6 @@ def zone_named(key: str) -> str:
     return key.partition("@")[0]
 
 
-def forget() -> None:
-    """Compare anew: the data of Python's zones were exchanged."""
-    _table.cache_clear()
-
-
 def _microseconds(times: pl.Expr, offsets: Callable[[pl.Series], pl.Series]) -> pl.Expr:
     found = times.dt.epoch("us").map_batches(offsets, return_dtype=pl.Int64, is_elementwise=True)
     return pl.duration(microseconds=found)

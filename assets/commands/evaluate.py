@@ -128,6 +128,16 @@ def writable(path: Path | None) -> None:
         raise ConfigError("there is no such folder.", where=Location(file=str(path.parent)), remedy="Make it first.")
 
 
+def refuse_strange(folder: Path, mark: str, what: str) -> None:
+    """Raises ConfigError for a folder with files that were not written by such a command, which leaves `mark` there."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / mark).is_file():
+        raise ConfigError(
+            f"this folder is not empty and holds no {what}.",
+            where=Location(file=str(folder)),
+            remedy="Choose another folder.",
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """A result into a file; raises ConfigError when it cannot be written."""
     try:

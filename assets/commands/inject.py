@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assets.commands.evaluate import refuse_strange
 from assets.commands.options import Day, asked_days
 from assets.reporting import screen
 from pipeline.errors import ConfigError, Location
@@ -56,7 +57,7 @@ def inject(site: Path, folder: Path, first: dt.date | None, last: dt.date | None
 
     opened = open_site(site)
     days = _days(opened, first, last)
-    _refuse_strange(folder)
+    refuse_strange(folder, _MARK, "injection")
     context = load_context(opened.root, opened.settings.context)
     attacks = default_attacks(thefts)
     rows = own_rows(opened, _rule(opened), days, context)
@@ -88,15 +89,6 @@ def _rule(site: Site) -> Rule:
 
     built_in = load_rules({_SURGE: RuleOverride()}, lookback_days=site.settings.lookback_days)
     return next(iter(site.rules_of("surge") or [r for r in built_in if r.method == "surge"]))
-
-
-def _refuse_strange(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        raise ConfigError(
-            "this folder is not empty and holds no injection.",
-            where=Location(file=str(folder)),
-            remedy="Choose another folder.",
-        )
 
 
 def _write(world: OwnWorld, folder: Path, made_of: dict[str, object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -12,18 +12,8 @@ from pipeline.days import day_range, parse_day
 
 F = TypeVar("F")
 
-if TYPE_CHECKING:
-    from click import ParamType
-else:  # Before click 8.4 a type tells no class of its values.
 
-    class ParamType(click.ParamType):
-        """A type that may be called one of a class of values, as the newer ones may."""
-
-        def __class_getitem__(cls, _values: type) -> type[click.ParamType]:
-            return click.ParamType
-
-
-class Day(ParamType[dt.date]):
+class Day(click.ParamType[dt.date]):
     """A day as YYYY-MM-DD."""
 
     name = "YYYY-MM-DD"
@@ -38,7 +28,7 @@ class Day(ParamType[dt.date]):
             self.fail(f"{value!r} is {fault}.", param, ctx)
 
 
-class Moment(ParamType[dt.datetime]):
+class Moment(click.ParamType[dt.datetime]):
     """A moment in ISO form, with its offset from UTC; Z is UTC."""
 
     name = "YYYY-MM-DDTHH:MM:SSZ"

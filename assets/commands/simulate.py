@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from shlex import quote
 
+from assets.commands.evaluate import refuse_strange
 from assets.reporting import screen
-from pipeline.errors import ConfigError, Location
 from pipeline.simulate.settings import WorldSettings
 from pipeline.simulate.world import make_world
 from pipeline.simulate.world_site import CONTEXT_FOLDER, SETTINGS_FILE, write_context, write_logs, write_tables
@@ -50,14 +50,7 @@ def _tell_missing(settings: WorldSettings, planted: int) -> None:
 
 def _clear(folder: Path) -> None:
     """Make room for a world: an earlier one is replaced with all that was made of it, anything else is refused."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not (folder / SETTINGS_FILE).is_file():
-        raise ConfigError(
-            "this folder is not empty and holds no world.",
-            where=Location(file=str(folder)),
-            remedy="Choose another folder.",
-        )
+    refuse_strange(folder, SETTINGS_FILE, "world")
     from assets.processes.instances import HOME
 
     for old in ("logs", "data", CONTEXT_FOLDER, HOME):

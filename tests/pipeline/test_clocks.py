@@ -49,7 +49,7 @@ def clocks_of(folder: Path, like: str) -> Iterator[zoneinfo.ZoneInfo]:
 def _taken_from(*folders: str) -> None:
     zoneinfo.reset_tzpath(folders)
     zoneinfo.ZoneInfo.clear_cache()
-    clocks.forget()
+    clocks._table.cache_clear()
 
 
 @pytest.fixture
