@@ -220,7 +220,7 @@ def _name_unwatched(site: Site, rules: dict[str, Rule], days: Sequence[dt.date])
 
 
 def _name_idle(site: Site, rules: dict[str, Rule], found: Backtest, days: Sequence[dt.date]) -> int:
-    """Say which rules whose category was there had no row on any of the days, if there are any; 1 where one had none."""
+    """Say which rules whose category was there had no row on any of the days; 1 where one had none."""
     have = set[str]().union(*(site.inventory.categories_on(d) for d in days))
     active = set(found.sweep.filter(pl.col("client_days") > 0)["rule"])
     idle = {n: rule for n, rule in rules.items() if days and rule.category in have and n not in active}
