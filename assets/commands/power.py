@@ -196,7 +196,8 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
         _show_backtest(found)
     _name_counting(candidate, current)
     both = {"candidate": candidate, "current": current}
-    sys.exit(max(_name_unwatched(site, both, days), _name_unable(site, both), _name_missing(site, missing)))
+    named = _name_unwatched(site, both, days), _name_idle(site, both, found, days), _name_unable(site, both)
+    sys.exit(max(*named, _name_missing(site, missing)))
 
 
 def _name_counting(*rules: Rule) -> None:
@@ -216,6 +217,20 @@ def _name_unwatched(site: Site, rules: dict[str, Rule], days: Sequence[dt.date])
             "these days, so it judged nobody and nothing was compared; add the entries, or mend the rule's category"
         )
     return 1 if found else 0
+
+
+def _name_idle(site: Site, rules: dict[str, Rule], found: Backtest, days: Sequence[dt.date]) -> int:
+    """Say which rules whose category was there had no row on any of the days; 1 where one had none."""
+    have = set[str]().union(*(site.inventory.categories_on(d) for d in days))
+    active = set(found.sweep.filter(pl.col("client_days") > 0)["rule"])
+    idle = {n: rule for n, rule in rules.items() if days and rule.category in have and n not in active}
+    for name, rule in idle.items():
+        series = " and ".join(m.id for m in rule.measures)
+        screen.warn(
+            f"the {name} {rule.id} judged nobody on these days, so nothing was compared: no flow is of its series "
+            f"({series}); mend the rule's filter, or choose days with such traffic"
+        )
+    return 1 if idle else 0
 
 
 def _name_unable(site: Site, rules: dict[str, Rule]) -> int:

@@ -38,7 +38,7 @@ CAUSES = {
     "shot": "alerts: one large day",
     "slow": "alerts: many larger days",
     "new": "alerts: a client hardly seen before",
-    "not_judged": "no row under this rule: traffic of the other direction only, a server, or an unknown volume",
+    "not_judged": "no row under this rule: traffic that it does not count, a server, or an unknown volume",
     "unknown_bytes": "its volume is unknown",
     "no_history": "no known day in the window before",
     "too_few_samples": "fewer days than minimum_data_samples",

@@ -207,6 +207,15 @@ def test_a_back_test_says_which_rule_looks_for_a_category_that_no_entry_has(ran:
     assert "category 'file_server', which no entry of the inventory had on these days" in result.stderr
 
 
+def test_a_back_test_says_which_rule_no_flow_is_of(ran: Path, candidate: Path) -> None:
+    candidate.write_text(f"{candidate.read_text(encoding='utf-8')}dest_port: [9993]\n", encoding="utf-8")
+    result = call("backtest", "--rule", candidate, "--from", LAST, site=ran)
+    assert result.exit_code == 1
+    assert f"the candidate {SEED} judged nobody on these days" in result.stderr
+    assert "no flow is of its series (bytes_in where dest_category=email_server and dest_port=9993" in result.stderr
+    assert "the current" not in result.stderr
+
+
 def test_a_back_test_says_that_the_candidates_own_numbers_let_nothing_alert(ran: Path, candidate: Path) -> None:
     text = candidate.read_text(encoding="utf-8")
     candidate.write_text(f"{text}minimum_data_samples: 40\n".replace("minimum_data_samples: 4\n", ""), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from pipeline.groups import Groups
 
@@ -14,6 +15,19 @@ def of(groups: Groups, *clients: str | None) -> list[str | None]:
 def test_without_groups_a_client_belongs_to_its_subnet() -> None:
     found = of(Groups(), "10.0.3.7", "2001:db8:0:1::2", None, "10.0.3.8")
     assert found == ["10.0.3.0/24", "2001:db8:0:1::/64", None, "10.0.3.0/24"]
+
+
+NAMES = ("aa:bb:cc:dd:ee:ff", "host:443", "192.0.2.1:443", "2001:db8::1/64", "null", "", "999.1.2.3", "a b")
+
+
+@pytest.mark.parametrize("groups", [{}, {"a": ["10.0.0.0/8", "::/0"]}])
+def test_what_is_no_address_has_no_group_and_no_subnet(groups: dict[str, list[str]]) -> None:
+    assert of(Groups(groups), *NAMES) == [None] * len(NAMES)
+
+
+def test_another_spelling_of_an_address_has_the_same_subnet() -> None:
+    found = of(Groups(), "::ffff:192.0.2.7", "2001:DB8::0:1", "fe80::1%eth0", "::1")
+    assert found == ["192.0.2.0/24", "2001:db8::/64", "fe80::/64", "::/64"]
 
 
 def test_the_longest_network_decides_and_others_keep_their_subnet() -> None:

@@ -34,6 +34,15 @@ def test_a_client_without_a_group_is_of_its_subnet_and_one_without_a_role_a_clie
     assert rows["bytes"].to_list() == daily["bytes_in"].to_list()
 
 
+def test_clients_named_by_hardware_addresses_are_judged_as_others_of_no_group() -> None:
+    rows = quiet().with_columns(group=pl.lit("all"))
+    found = surge().expect(rows, NO_CONTEXT, DAYS[:1]).sort("src_ip", "channel")
+    other = rows.with_columns(src_ip=pl.lit("02:00:00:00:") + pl.col("src_ip"), group=pl.lit(None, pl.String))
+    assert client_days(other, NO_CONTEXT)["group"].null_count() == other.height
+    named = surge().expect(other, NO_CONTEXT, DAYS[:1]).sort("src_ip", "channel")
+    assert named["src_ip"].str.strip_prefix("02:00:00:00:").to_list() == found["src_ip"].to_list()
+
+
 def test_a_huge_day_is_rare() -> None:
     theft = (pl.col("day") == DAYS[0]) & (pl.col("src_ip") == name(4))
     robbed = quiet().with_columns(bytes_in=pl.when(theft).then(10**11).otherwise("bytes_in"))
