@@ -171,7 +171,7 @@ def _key(key: yaml.Node, path: Path) -> str:
 
 
 def _join(node: yaml.ScalarNode, path: Path) -> None:
-    """Make one character of two escapes, as JSON writes it (\\ud83d\\ude00); half of a character is none."""
+    """Make one character of two escapes, as JSON writes it; half of a character is none."""
     try:
         node.value = str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError as error:

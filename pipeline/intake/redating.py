@@ -47,7 +47,7 @@ def redate(ledger: Ledger, storage: Storage, settings: Settings) -> None:
 
 
 def read_by(watched: str) -> str:
-    """How a file was read, without the data of the site's zone: those decide which days its rows are of, not the rows."""
+    """How a file was read, without the data of the site's zone: they decide of which days its rows are."""
     found = _DATED.fullmatch(watched)
     if found is None:
         return watched

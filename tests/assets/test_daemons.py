@@ -30,7 +30,13 @@ def site(tmp_path: Path) -> Site:
 
 def other(site: Site, /, **changes: Any) -> None:
     """Put a daemon down that is the process that tests are run from, or as changed."""
-    known = {"host": platform.node(), "process": os.getpid(), "site": str(site.root), "home": "/srv/dagster", "history": ""}
+    known = {
+        "host": platform.node(),
+        "process": os.getpid(),
+        "site": str(site.root),
+        "home": "/srv/dagster",
+        "history": "",
+    }
     daemons.note(site).parent.mkdir(parents=True, exist_ok=True)
     daemons.note(site).write_text(json.dumps(known | {"seen": time.time()} | changes))
 
