@@ -94,7 +94,7 @@ def _of_the_disk(error: OSError) -> int:
         screen.warn(f"error: {text}")
     else:
         raise error
-    return PROBLEMS
+    return MISUSE if error.errno == errno.ENAMETOOLONG else PROBLEMS
 
 
 def _damaged(folder: Path) -> NilometerError | None:

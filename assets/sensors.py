@@ -103,7 +103,32 @@ class _Asked:
             self.tries[need] = (signature, tries + 1 if known == signature else 1)
 
 
-Look = Callable[[Site, dg.DagsterInstance, _Asked], Found]
+@dataclass(frozen=True)
+class Runs:
+    """The runs of the site, in an instance that others may use."""
+
+    site: Site
+    instance: dg.DagsterInstance
+    location: str | None
+    """The code location that the sensor is in."""
+
+    def busy(self, jobs: Sequence[str]) -> bool:
+        """Whether a run of one of the jobs has not ended."""
+        found = self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+        return any(r.job_name.startswith(tuple(jobs)) and self._has(r) for r in found)
+
+    def scheduled_in_vain(self) -> Iterator[dt.date]:
+        """The days of the schedule's newest runs that failed: one that died before it began tells of no day."""
+        failed = dg.RunsFilter(job_name=JOB, statuses=[dg.DagsterRunStatus.FAILURE], tags={SCHEDULE_NAME_TAG: DAILY})
+        for run in self.instance.get_runs(failed, limit=MAX_DAYS):
+            if self._has(run) and (day := run.tags.get(PARTITION) or run.tags.get(RANGE_END)):
+                yield parse_day(day)
+
+    def _has(self, run: dg.DagsterRun) -> bool:
+        return alive.is_of(self.site, run, self.location)
+
+
+Look = Callable[[Site, Runs, _Asked], Found]
 
 
 def landing_job(site: Site) -> dg.JobDefinition:
@@ -149,8 +174,9 @@ def _sensor(site: Site, name: str, job: str, description: str, look: Look) -> dg
                 cursor=context.cursor,
             )
         now, asked = _now(site), _Asked.of(context.cursor)
-        alive.bury(context.instance, now)
-        found = look(now, context.instance, asked)
+        location = context.code_location_origin.location_name if context.code_location_origin else None
+        alive.bury(context.instance, now, location)
+        found = look(now, Runs(now, context.instance, location), asked)
         if isinstance(found, str):
             return dg.SensorResult(skip_reason=dg.SkipReason(found), cursor=asked.cursor)
         return dg.SensorResult(run_requests=found, cursor=asked.cursor)
@@ -162,13 +188,13 @@ def logs_sensor(site: Site) -> dg.SensorDefinition:
     """Looks at sizes and times of files, opens none, and asks for a run that reads those that are new."""
     about = "Has new, late and changed logs of days that were made read once, so that stale days can be told."
 
-    def new_logs(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
+    def new_logs(now: Site, runs: Runs, asked: _Asked) -> Found:
         found = _quiet(open_landing(now).unread(stale.kept_span(now, last_ended_day(now))))
         asked.keep(["logs"] if found else [])
         signature = digest(json.dumps(sorted(found.items())))
         if not found:
             return "No log is new or changed."
-        if _busy(now, instance, [LANDING_JOB]):
+        if runs.busy([LANDING_JOB]):
             return "Logs are being read."
         if not asked.may("logs", signature):
             return f"{len(found)} logs were asked for {MAX_TRIES} times; see the runs of {LANDING_JOB}."
@@ -187,10 +213,10 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
         "scheduled runs that died before they made or failed them."
     )
 
-    def stale_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
-        if _busy(now, instance, CHAIN_JOBS):
+    def stale_days(now: Site, runs: Runs, asked: _Asked) -> Found:
+        if runs.busy(CHAIN_JOBS):
             return "A run is queued or at work; days are looked at when it has ended."
-        owed = stale.owed(now, _scheduled_in_vain(now, instance), last := last_ended_day(now))
+        owed = stale.owed(now, runs.scheduled_in_vain(), last := last_ended_day(now))
         if (mark := unchanged.mark(now, last)) is not None:
             mark = digest(mark, *map(str, owed))
         if asked.rests(mark):
@@ -216,8 +242,8 @@ def checks_sensor(site: Site) -> dg.SensorDefinition:
     """Asks for a run of the checks of days whose results are of other data than is stored, or are missing."""
     about = "Has days judged again whose checks are of other data than is stored, as a run died in between."
 
-    def unjudged_days(now: Site, instance: dg.DagsterInstance, asked: _Asked) -> Found:
-        if _busy(now, instance, CHAIN_JOBS):
+    def unjudged_days(now: Site, runs: Runs, asked: _Asked) -> Found:
+        if runs.busy(CHAIN_JOBS):
             return "A run is queued or at work; checks are looked at when it has ended."
         if asked.rests(mark := unchanged.mark(now, last_ended_day(now))):
             return "Every check is of what is stored; nothing changed since the last look."
@@ -265,20 +291,6 @@ def _quiet(found: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
     """The files that are not being written, by the time they changed; one from the future counts as old."""
     now = time.time_ns()
     return {k: v for k, v in found.items() if not 0 <= now - v[1] < QUIET_SECONDS * 1_000_000_000}
-
-
-def _busy(site: Site, instance: dg.DagsterInstance, jobs: Sequence[str]) -> bool:
-    """Whether a run of one of the jobs has not ended, of this site."""
-    found = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-    return any(r.job_name.startswith(tuple(jobs)) and alive.is_of(site, r) for r in found)
-
-
-def _scheduled_in_vain(site: Site, instance: dg.DagsterInstance) -> Iterator[dt.date]:
-    """The days of the schedule's newest runs that failed: one that died before it began tells of no day."""
-    failed = dg.RunsFilter(job_name=JOB, statuses=[dg.DagsterRunStatus.FAILURE], tags={SCHEDULE_NAME_TAG: DAILY})
-    for run in instance.get_runs(failed, limit=MAX_DAYS):
-        if alive.is_of(site, run) and (day := run.tags.get(PARTITION) or run.tags.get(RANGE_END)):
-            yield parse_day(day)
 
 
 def _now(site: Site) -> Site:

@@ -7,15 +7,18 @@ imported when a check runs and not before; how Dagster shows a result is decided
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import importlib.util
 import json
 import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from data_quality import drift, own
@@ -33,6 +36,7 @@ from pipeline.storage import DAMAGE, DayRecord
 from pipeline.stored.pruned import lost_input
 from pipeline.stored.stages import failure_before
 
+_STATISTICS = "scipy.stats"
 DETAILS = {**drift.DETAILS, **own.DETAILS}
 """Check -> what a day's failed expectations show in place of a bare number, by expectation."""
 
@@ -271,15 +275,22 @@ def _leave_statistics() -> None:
 
     A third of loading the library goes to them, for expectations that no suite names.
     """
-    name = "scipy.stats"
-    spec = None if name in sys.modules else importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    # An import statement would look into the module, and load it; one that names the package's attribute does not.
-    sys.modules["scipy"].stats = module  # type: ignore[attr-defined]
+    if _STATISTICS not in sys.modules and importlib.util.find_spec(_STATISTICS) is not None:
+        module = sys.modules.setdefault(_STATISTICS, _Later(_STATISTICS))
+        sys.modules["scipy"].stats = module  # type: ignore[attr-defined]
+
+
+class _Later(ModuleType):
+    """In the place of a module that is imported when something is asked of it.
+
+    Python's own LazyLoader shows a second thread, before 3.12.3, a module that is half loaded.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            with suppress(KeyError):  # Another thread was faster.
+                del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)  # Threads wait here for each other.
 
 
 def _have_home() -> None:

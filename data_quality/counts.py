@@ -190,7 +190,8 @@ def _kept_flows(site: Site, day: dt.date) -> FlowCounts | None:
     record = site.storage.record("flows", day)
     if record is None or lines_read(record.facts) == 0:
         return None
-    inputs = {"flows": record.fingerprint, "timezone": site.settings.timezone, "stage": str(STAGE_VERSION)}
+    zone = clocks.zone_key(site.settings.timezone)
+    inputs = {"flows": record.fingerprint, "timezone": zone, "stage": str(STAGE_VERSION)}
     rows = _kept(site, FLOW_COUNTS, day, inputs, lambda: flows_pass(site, day).counts.rows(day))
     return None if rows is None else FlowCounts.of_rows(rows)
 

@@ -23,7 +23,7 @@ from pipeline.methods.seed import NULL_CLIENT
 from pipeline.schemas import ALERTS
 from pipeline.storage import digest
 
-STAGE_VERSION = 5
+STAGE_VERSION = 6
 _SERVER = "num_standard_deviations_away_from_server_average"
 _CLIENT = "num_standard_deviations_away_from_client_average"
 _TOP = 5

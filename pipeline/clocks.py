@@ -2,8 +2,8 @@
 
 Polars has the history of the zones compiled in, as of its own release; Python takes that of the system, or of the
 package tzdata, and so do Dagster's partitions and the bounds of days. Where both agree about a zone Polars converts;
-where they differ, as after a country changed its clocks, Python's data are taken here, too, so that a program never
-has two of one day's edges. Calendar days belong to `pipeline.days`.
+where they differ, as after a country changed its clocks, or where Polars has not heard of the zone, Python's data are
+taken here, too, so that a program never has two of one day's edges. Calendar days belong to `pipeline.days`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import datetime as dt
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import polars as pl
 from blake3 import blake3
@@ -22,6 +22,7 @@ _SECOND = 1_000_000
 _COMPARED = (2000, 2037)
 """Years in which the two are compared: no flow log is older, and beyond both only extrapolate."""
 _TOLD = (1970, 2100)
+_NO_ZONES = {"localtime", "Factory"}
 _STEP = dt.timedelta(days=7)
 """No zone since 2000 changed its clocks and back within a week."""
 
@@ -67,13 +68,27 @@ def instants(shown: pl.Expr, zone: str) -> pl.Expr:
     return (shown - _microseconds(shown, table.offset_behind)).dt.replace_time_zone("UTC")
 
 
+def is_zone(name: str) -> bool:
+    """Whether it names a zone of the IANA database, of which Polars may not have heard yet.
+
+    Not the copies with leap seconds, nor `localtime`, which is another zone on each machine.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return _knows(name) or name in available_timezones() - _NO_ZONES
+
+
+@functools.cache
 def zone_key(zone: str) -> str:
-    """The zone's name, and where Python's data differ from Polars' a mark of them: days dated by others are others."""
-    table = _table(zone)
-    if table is None:
+    """The zone's name, and a mark of Python's data of it: days that were dated by others are others.
+
+    A mark of Polars' data would not tell of an update that brings both.
+    """
+    if zone == "UTC":
         return zone
-    told = f"{table.starts.to_list()} {table.offsets.to_list()}"
-    return f"{zone}@{blake3(told.encode()).hexdigest()[:16]}"
+    return f"{zone}@{blake3(str(_stretches(zone, *_COMPARED)).encode()).hexdigest()[:16]}"
 
 
 def zone_named(key: str) -> str:
@@ -98,10 +113,19 @@ def _with_nulls(like: pl.Series, values: pl.Series) -> pl.Series:
 @functools.cache
 def _table(zone: str) -> _Table | None:
     """Python's data of the zone; None where those of Polars say the same."""
-    if zone == "UTC" or _agree(zone):
+    if zone == "UTC" or (_knows(zone) and _agree(zone)):
         return None
     starts, offsets = zip(*_stretches(zone, *_TOLD), strict=True)
     return _Table(pl.Series(starts, dtype=pl.Int64), pl.Series(offsets, dtype=pl.Int64))
+
+
+def _knows(zone: str) -> bool:
+    """Whether Polars has the zone."""
+    try:
+        pl.Series([], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 def _agree(zone: str) -> bool:

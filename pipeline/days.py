@@ -44,6 +44,11 @@ def day_bounds_utc(day: dt.date, timezone: str) -> tuple[dt.datetime, dt.datetim
     return day_start(day, timezone).astimezone(dt.UTC), day_start(nxt, timezone).astimezone(dt.UTC)
 
 
+def day_edges(day: dt.date, timezone: str) -> str:
+    """The same in a word: what a table of the day rests on, whatever data of the zone the system has."""
+    return "/".join(edge.isoformat() for edge in day_bounds_utc(day, timezone))
+
+
 def today(timezone: str) -> dt.date:
     """The day in progress in the zone."""
     return dt.datetime.now(ZoneInfo(timezone)).date()

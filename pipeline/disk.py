@@ -21,12 +21,14 @@ _ROOM = "Make room, then run the same command again: what is stored is whole."
 _RIGHTS = "Let this user read and write the site's folders, then run the same command again: what is stored is whole."
 _DISK = "Look after the disk, then run the same command again."
 _OTHER = "A file is where a folder belongs, or a folder or link where a file does: move it away, then run it again."
+_NAMES = "Choose a shorter one: a name may have 255 bytes here, and a whole path 4,095."
 _LOCKS = "This file system has no locks (flock): keep the site on a disk of this machine, or mount it with them."
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _RIGHTS),
     **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN), _DISK),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _OTHER),
+    errno.ENAMETOOLONG: _NAMES,
     **dict.fromkeys((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS), _LOCKS),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n), then run it again."),
     errno.EAGAIN: "Allow more processes and threads (ulimit -u, TasksMax=, a container's limit of pids), "

@@ -21,12 +21,14 @@ from pipeline.counting.layers import choose_layer, layer_name, layers_of
 from pipeline.counting.once import Dropped, count_once, estimated, needs_sessions
 from pipeline.counting.records import COUNTS, Rules
 from pipeline.counting.slices import by_ends, cuts
+from pipeline.days import day_edges
 from pipeline.errors import Location, SourceError
 from pipeline.insight import day_facts
 from pipeline.intake.landed import scan_files
 from pipeline.intake.lander import landed_name
 from pipeline.intake.landing import Landing
 from pipeline.intake.ledger import Entry
+from pipeline.intake.redating import read_by
 from pipeline.intake.untold import untold
 from pipeline.inventory import Inventory
 from pipeline.schemas import FLOWS
@@ -34,7 +36,7 @@ from pipeline.settings import Settings
 from pipeline.sources.base import RAW
 from pipeline.storage import digest
 
-STAGE_VERSION = 10
+STAGE_VERSION = 11
 """Raised when the same landed rows would give other flows."""
 
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])
@@ -64,11 +66,12 @@ class DayFlows:
 def flow_inputs(landing: Landing, settings: Settings, inventory: Inventory, day: dt.date) -> dict[str, str]:
     """Fingerprints of all that a day's flows are made from."""
     made_from = landing.ledger.made_from(day, settings.counting.attribute)
-    files = sorted((e.source, e.watched, p.content) for e, parts in made_from for p in parts)
+    files = sorted((e.source, read_by(e.watched), p.content) for e, parts in made_from for p in parts)
     return {
         "files": digest(json.dumps(files)),
         "inventory": inventory.fingerprint(day),
         "timezone": settings.timezone,
+        "edges": day_edges(day, settings.timezone),
         "counting": settings.counting.model_dump_json(),
         "stage": str(STAGE_VERSION),
     }

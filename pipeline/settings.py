@@ -11,9 +11,7 @@ import ipaddress
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import polars as pl
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline import clocks
 from pipeline.addresses import canonical_network
 from pipeline.counting.attribution import Rule as AttributionRule
 from pipeline.detections.model import RuleOverride
@@ -35,7 +34,6 @@ from pipeline.expectations import ExpectationSettings, distinct
 from pipeline.globs import check_glob
 from pipeline.mapping import ColumnMapping, check_delimiter, check_fields, check_header, check_time_format
 from pipeline.objects import check_options, check_options_of, is_url, parse_url
-from pipeline.schemas import UTC_TIME
 from pipeline.wording import fault_text
 from pipeline.yaml_lines import LocatedYaml, load_located
 
@@ -50,11 +48,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-        pl.Series([], dtype=UTC_TIME).dt.convert_time_zone(name)  # It knows fewer names than the system may.
-    except (ZoneInfoNotFoundError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-        raise ValueError("must be an IANA time zone such as UTC or Europe/Berlin") from error
+    if not clocks.is_zone(name):
+        raise ValueError("must be an IANA time zone such as UTC or Europe/Berlin")
     return name
 
 

@@ -143,6 +143,8 @@ def _walk(node: yaml.Node, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int
                 )
             lines[here] = line
             _walk(value, here, lines, path)
+    elif isinstance(node, yaml.ScalarNode):
+        _join(node, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines[(*at, index)] = value.start_mark.line + 1
@@ -164,4 +166,17 @@ def _key(key: yaml.Node, path: Path) -> str:
             where=Location(file=str(path), line=line, key=key.value),
             remedy="Put it in quotes.",
         )
+    _join(key, path)
     return str(key.value)
+
+
+def _join(node: yaml.ScalarNode, path: Path) -> None:
+    """Make one character of two escapes, as JSON writes it; half of a character is none."""
+    try:
+        node.value = str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "half of a character is written as an escape (\\ud800 to \\udfff).",
+            where=Location(file=str(path), line=node.start_mark.line + 1),
+            remedy="Write the character itself, or both halves.",
+        ) from error

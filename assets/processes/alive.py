@@ -100,21 +100,30 @@ def release(site: Site, run_id: str) -> None:
         os.close(handle)
 
 
-def is_of(site: Site, run: dg.DagsterRun) -> bool:
-    """Whether a run is one of the site's, in an instance that other sites and other code locations may use too."""
+def is_of(site: Site, run: dg.DagsterRun, location: str | None = None) -> bool:
+    """Whether a run is one of the site's, in an instance that other sites and other code locations may use too.
+
+    Args:
+        site: the site.
+        run: the run.
+        location: the code location that the site is in, where that is known: what somebody launched of the assets of
+            another one, which may have another site's, has the site's tags only when it begins.
+    """
     if SITE in run.tags:
         return is_here(site, run.tags)
+    if location is not None and run.remote_job_origin is not None and run.remote_job_origin.location_name != location:
+        return False
     if not run.job_name.startswith(ASSET_JOB):
         return run.job_name.startswith("nilometer_")
     chosen = [*(run.asset_selection or ()), *(c.asset_key for c in run.asset_check_selection or ())]
     return any(key.to_user_string() in TABLES for key in chosen)
 
 
-def bury(instance: dg.DagsterInstance, site: Site) -> list[str]:
+def bury(instance: dg.DagsterInstance, site: Site, location: str | None = None) -> list[str]:
     """Mark runs whose process died as failed, as they would be waited for; the ids of these runs."""
     records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED, *RUNNING]))
     running = {r.dagster_run.run_id: r for r in records}
-    ours = {run_id for run_id, record in running.items() if is_of(site, record.dagster_run)}
+    ours = {run_id for run_id, record in running.items() if is_of(site, record.dagster_run, location)}
     orphans = [run_id for run_id in _orphans(site) if run_id in running]
     dead = [i for i in orphans if i in ours or _came_along(instance, site, running[i].dagster_run)]
     dead += [i for i in ours if i not in dead and _never_began(instance, site, running[i])]

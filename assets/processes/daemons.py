@@ -12,10 +12,11 @@ import platform
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from pipeline.site import Site
 from pipeline.stored.unchanged import ALIVE
@@ -40,7 +41,9 @@ class Daemon:
     site: str
     """The site's folder: a copy of it has no daemon."""
     home: str
-    """Its DAGSTER_HOME."""
+    """Its DAGSTER_HOME, which in another container may be another one of the same path."""
+    history: str
+    """What its run history calls itself."""
     seen: float
     """When it looked last, seconds since 1970."""
 
@@ -62,9 +65,10 @@ def put_down(site: Site, instance: dg.DagsterInstance) -> Daemon | None:
     sensor preview`.
     """
     known = looking(site)
-    me = Daemon(platform.node(), _lasting(), str(site.root), instance.root_directory, time.time())
+    home, history = instance.root_directory, _history(instance)
+    me = Daemon(platform.node(), _lasting(), str(site.root), home, history, time.time())
     # Daemons that ask the same code server are told apart by their instance.
-    if known is not None and (known.host, known.process, known.home) != (me.host, me.process, me.home):
+    if known is not None and replace(known, seen=me.seen) != me:
         return known
     path = note(site)
     draft = path.with_suffix(f".{os.getpid()}")
@@ -96,6 +100,12 @@ def _lasting() -> int:
     api grpc` holds them itself, and its parent is a shell, systemd or nothing.
     """
     return os.getppid() if _OF_A_PARENT in sys.argv else os.getpid()
+
+
+def _history(instance: dg.DagsterInstance) -> str:
+    """The name that a run history was given as it was made."""
+    storage = instance.run_storage
+    return storage.get_run_storage_id() if isinstance(storage, SqlRunStorage) else ""
 
 
 def _is_running(process: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.reporting.screen import plain
 from data_quality.results import day_quality
 from data_quality.standing import reason
 from pipeline.alerts import with_values
@@ -26,7 +27,7 @@ TECHNIQUES = {"attack/T1114": "", "attack/T1114.002": ""}
 
 def cell(value: object) -> str:
     """A value as inert Markdown text on one line."""
-    text = "" if value is None else str(value)
+    text = plain(value)
     for sign in "\\`|[]!<>*_~&":
         text = text.replace(sign, f"\\{sign}")
     # An address that begins like a link would still be made one.

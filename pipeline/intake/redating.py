@@ -46,6 +46,14 @@ def redate(ledger: Ledger, storage: Storage, settings: Settings) -> None:
             ledger.networks[entry.watched] = ledger.networks[former]
 
 
+def read_by(watched: str) -> str:
+    """How a file was read, without the data of the site's zone: they decide of which days its rows are."""
+    found = _DATED.fullmatch(watched)
+    if found is None:
+        return watched
+    return f"{found['code']}{clocks.zone_named(found['zone'])}/{found['rule']}/{found['rest']}"
+
+
 def _days(part: Part, storage: Storage, zone: str, rule: str) -> dict[str, int]:
     """Kept rows of a stretch a site day."""
     total: Counter[str] = Counter()

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.context import INPUTS
 from pipeline.detections.model import Rule
 from pipeline.intake.landing import Landing
+from pipeline.intake.redating import read_by
 from pipeline.inventory import Inventory, valid_on
 from pipeline.storage import DayRecord, digest
 
@@ -32,6 +33,7 @@ _WORDS = {
     "files": "its logs changed",
     "inventory": "the inventory changed",
     "timezone": "the time zone changed",
+    "edges": "the system has other time zone data, by which the day begins or ends at another time",
     "counting": "how flows are counted changed",
     "measures": "the rules' series changed",
     "series": "the rules' windows changed",
@@ -105,7 +107,7 @@ class Made:
 def of_flows(landing: Landing, inventory: Inventory, day: dt.date, rule: str) -> Details:
     """The files that a day's flows are made from, each with the contents of its stretches, and the inventory then."""
     files = {
-        f"{entry.source}/{entry.name}": ",".join(p.content[:12] for p in parts) + f" {entry.watched}"
+        f"{entry.source}/{entry.name}": ",".join(p.content[:12] for p in parts) + f" {read_by(entry.watched)}"
         for entry, parts in landing.ledger.made_from(day, rule)
     }
     return _small({"files": files, "inventory": of_inventory(inventory, day)})
@@ -155,6 +157,7 @@ def differences(stored: Made, now: Made) -> list[Reason]:
     if "stage" in changed:  # What another version did not ask for has not changed.
         changed = [k for k in changed if "/" in k or k in both]
     changed = [k for k in changed if k != "surge_stage" or k in both]  # A method that is switched on is no program.
+    changed = [k for k in changed if k != "edges" or "timezone" not in changed]  # Another zone has other days anyway.
     found = []
     for key in (k for k in changed if "/" not in k):
         was, will = stored.details.get(key), now.details.get(key)

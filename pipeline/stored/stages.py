@@ -15,7 +15,7 @@ import polars as pl
 
 from pipeline import alerts, baseline, daily
 from pipeline.context import load_context
-from pipeline.days import window_days
+from pipeline.days import day_edges, window_days
 from pipeline.errors import Location, NilometerError, SourceError, StorageError
 from pipeline.flows import build_flows, lines_read
 from pipeline.intake.landing import Landing
@@ -247,6 +247,7 @@ def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
         "texts": digest(*(f"{r.id}/{r.version}/{r.title}" for r in site.rules)),
         "written": digest(*(f"{rule}/{how}" for rule, how in reasons.of_writing(site.rules).items())),
         "timezone": site.settings.timezone,
+        "edges": day_edges(day, site.settings.timezone),
         "stage": str(alerts.STAGE_VERSION),
     }
 

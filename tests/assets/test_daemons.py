@@ -30,7 +30,13 @@ def site(tmp_path: Path) -> Site:
 
 def other(site: Site, /, **changes: Any) -> None:
     """Put a daemon down that is the process that tests are run from, or as changed."""
-    known = {"host": platform.node(), "process": os.getpid(), "site": str(site.root), "home": "/srv/dagster"}
+    known = {
+        "host": platform.node(),
+        "process": os.getpid(),
+        "site": str(site.root),
+        "home": "/srv/dagster",
+        "history": "",
+    }
     daemons.note(site).parent.mkdir(parents=True, exist_ok=True)
     daemons.note(site).write_text(json.dumps(known | {"seen": time.time()} | changes))
 
@@ -77,6 +83,14 @@ def test_two_daemons_that_ask_one_code_server_are_two(site: Site) -> None:
     known = json.loads(daemons.note(site).read_text())
     other(site, **known | {"home": "/srv/dagster"})
     assert "DAGSTER_HOME /srv/dagster. End one of them" in skipped(site)
+
+
+def test_two_daemons_whose_containers_call_their_homes_alike_are_two(site: Site) -> None:
+    assert "Another daemon" not in skipped(site)
+    known = json.loads(daemons.note(site).read_text())
+    assert known["history"]
+    other(site, **known | {"history": "another"})
+    assert "End one of them" in skipped(site)
 
 
 @pytest.mark.parametrize(

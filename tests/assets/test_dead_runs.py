@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.events import AssetMaterializationPlannedData
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from assets.build import build_defs
 from assets.processes import alive
@@ -19,6 +20,7 @@ from assets.processes.instances import open_instance
 from assets.processes.run_tags import COMMAND, FOLDER, ORIGIN, SITE
 from assets.runner import _Runner
 from assets.schedules import JOB
+from assets.sensors import Runs
 from pipeline.site import Site
 from tests.assets.test_sensors import Ticking
 from tests.worlds import day, make_site
@@ -107,6 +109,21 @@ def test_a_run_of_the_daemon_holds_its_lock_from_the_start(site: Site) -> None:
     jobs = [j.executor_def for j in defs.resolve_all_job_defs()]
     assert len({id(e) for e in jobs}) == 1
     assert jobs[0] is not dg.in_process_executor
+
+
+@pytest.mark.parametrize(("location", "ours"), [("north", True), ("south", False), (None, True)])
+def test_what_was_launched_of_another_sites_location_is_that_sites_before_it_begins(
+    site: Site, instance: dg.DagsterInstance, location: str | None, ours: bool
+) -> None:
+    server = GrpcServerCodeLocationOrigin("127.0.0.1", 4000, location_name="north")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(server, "__repository__"), alive.ASSET_JOB)
+    chosen = frozenset({dg.AssetKey("flows")})
+    run = dg.DagsterRun(
+        alive.ASSET_JOB, status=dg.DagsterRunStatus.QUEUED, asset_selection=chosen, remote_job_origin=origin
+    )
+    instance.add_run(run)
+    assert alive.is_of(site, run, location) is ours
+    assert Runs(site, instance, location).busy([alive.ASSET_JOB]) is ours
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,10 @@ def test_nothing_from_data_becomes_markup(evil: str) -> None:
     assert "\n" not in text
 
 
+def test_nothing_from_data_turns_what_is_read_beside_it() -> None:
+    assert cell("a\u202egpj.exe\u2066\x1b") == "a\\\\x202egpj.exe\\\\x2066\\\\x1b"
+
+
 def test_a_table_has_one_line_a_row() -> None:
     assert table(["a", "b"], [[1, "x|y"], [None, 2]]) == "| a | b |\n|---|---|\n| 1 | x\\|y |\n|  | 2 |"
 

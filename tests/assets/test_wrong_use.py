@@ -123,3 +123,33 @@ def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pyte
     gone.rmdir()
     result = call("status", site=tmp_path)
     assert (result.exit_code, result.stderr) == (2, "error: the current folder is gone. Go to another one, with cd.\n")
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("init", LONG),
+        ("demo", LONG),
+        ("simulate", LONG),
+        ("rules", "new", f"{LONG}.yaml"),
+        ("rules", "test", f"{LONG}.yaml"),
+        ("evaluate", "--daily", LONG, "--labels", LONG),
+    ],
+    ids=" ".join,
+)
+def test_a_name_that_no_file_can_have_is_told(tmp_path: Path, words: tuple[str, ...]) -> None:
+    make_site(tmp_path, 1)
+    result = call(*words, site=tmp_path)
+    assert result.exit_code == 2
+    assert "File name too long. Choose a shorter one" in result.stderr
+
+
+@pytest.mark.parametrize("key", ["--site", "storage: ", "rule_paths: "])
+def test_so_is_one_in_the_configuration(tmp_path: Path, key: str) -> None:
+    make_site(tmp_path, 1, config=CONFIG if key == "--site" else f"{CONFIG}{key}{LONG}\n")
+    result = call("check", site=tmp_path / LONG if key == "--site" else tmp_path)
+    assert result.exit_code == 2
+    assert "File name too long. Choose a shorter one" in result.stderr

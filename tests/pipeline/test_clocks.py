@@ -14,8 +14,12 @@ from pipeline import clocks
 from pipeline.counting.attribution import days_held
 from pipeline.days import day_bounds_utc, day_of
 from pipeline.schemas import UTC_TIME
+from pipeline.settings import Settings
+from pipeline.site import Site
 from pipeline.sources.texts.syslog import epoch_of
 from pipeline.sources.zeek_columns import epoch_us
+from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
+from pipeline.stored.status import days_status
 from tests.oracle.zeek import conn, tsv
 from tests.pipeline.landings import D1, D2, World, settings
 
@@ -34,14 +38,14 @@ def like(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def clocks_of(folder: Path, like: str) -> Iterator[zoneinfo.ZoneInfo]:
-    """Phoenix with the clocks of another zone, as a newer release of the data might have it."""
-    path, before = folder / "zoneinfo" / ZONE, zoneinfo.TZPATH
+def clocks_of(folder: Path, like: str, name: str = ZONE) -> Iterator[zoneinfo.ZoneInfo]:
+    """Phoenix, or another zone, with the clocks of a third, as a newer release of the data might have it."""
+    path, before = folder / "zoneinfo" / name, zoneinfo.TZPATH
     path.parent.mkdir(parents=True)
     path.write_bytes(data_of(like))
     try:
         _taken_from(str(folder / "zoneinfo"), *before)
-        yield zoneinfo.ZoneInfo(ZONE)
+        yield zoneinfo.ZoneInfo(name)
     finally:
         _taken_from(*before)
 
@@ -50,6 +54,7 @@ def _taken_from(*folders: str) -> None:
     zoneinfo.reset_tzpath(folders)
     zoneinfo.ZoneInfo.clear_cache()
     clocks._table.cache_clear()
+    clocks.zone_key.cache_clear()
 
 
 @pytest.fixture
@@ -145,5 +150,85 @@ def test_logs_that_were_landed_before_the_data_changed_are_dated_anew(tmp_path: 
 
 
 def test_zones_of_which_both_have_the_same_data_are_left_to_polars() -> None:
+    assert clocks._table("Asia/Kolkata") is None
     assert clocks.zone_key("UTC") == "UTC"
-    assert clocks.zone_key("Asia/Kolkata") == "Asia/Kolkata"
+
+
+def test_an_update_of_both_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Images are built anew with new data of the system and a new Polars at once: both agree before and after.
+    monkeypatch.setattr(clocks, "_agree", lambda _: True)
+    before = clocks.zone_key(ZONE)
+    with clocks_of(tmp_path, "Etc/GMT+6"):
+        assert clocks.zone_key(ZONE) != before
+        assert clocks.zone_named(clocks.zone_key(ZONE)) == ZONE
+
+
+NEW = "America/Erewhon"
+"""A zone of a release that Polars has not heard of."""
+
+
+def test_a_zone_that_polars_does_not_know_is_one(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must be an IANA time zone"):
+        Settings.model_validate(settings("logs/*").model_dump() | {"timezone": NEW})
+    with clocks_of(tmp_path, "America/Chicago", NEW):
+        asked = Settings.model_validate(settings("logs/*").model_dump() | {"timezone": NEW})
+        world = World(tmp_path, asked)
+        first, end = day_bounds_utc(D1, NEW)
+        assert first == dt.datetime(2026, 10, 1, 5, tzinfo=dt.UTC)
+        for n, time in enumerate([first - HALF, first, end - HALF, end]):
+            world.put(f"conn.{n}.log", tsv(conn(time, uid=f"C{n}", resp_ip_bytes=str(10**n))))
+        world.land(D1)
+        assert world.received() == [10, 100]
+
+
+@pytest.mark.parametrize("name", ["localtime", "Factory", "posixrules", "right/Europe/Berlin", "Europe", "../UTC", ""])
+def test_what_is_no_zone_of_everybodys_is_none(name: str) -> None:
+    assert not clocks.is_zone(name)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_status_tells_of_days_that_begin_at_another_time_now(tmp_path: Path, there: bool) -> None:
+    world = hourly(zoned(tmp_path))
+    made(world)
+    assert stale(world) == {}
+    if not there:
+        for log in (tmp_path / "logs").iterdir():
+            log.unlink()
+    with clocks_of(tmp_path, "Etc/GMT+6"):
+        assert stale(world) == {"flows": SAID, "alerts": SAID}
+        made(world)
+        assert stale(world) == {}
+    assert stale(world) == {"flows": SAID, "alerts": SAID}
+
+
+def test_a_day_whose_edges_stay_is_as_it_was_whatever_changes_on_others(tmp_path: Path) -> None:
+    world = hourly(zoned(tmp_path))
+    made(world)
+    with clocks_of(tmp_path, "Mexico/BajaNorte"):  # As in Phoenix until November.
+        assert stale(world) == {}
+        world.land(D1)
+        assert stale(world) == {}
+
+
+SAID = "the system has other time zone data, by which the day begins or ends at another time"
+
+
+def site_of(world: World) -> Site:
+    return Site(world.root, world.settings, "asked for")
+
+
+def made(world: World) -> None:
+    """All tables of the day."""
+    site, landing = site_of(world), world.landing()
+    landing.land([D1 - dt.timedelta(days=1), D1, D2])
+    make_flows(site, landing, D1)
+    make_daily(site, D1)
+    make_baseline(site, D1)
+    make_scores(site, D1)
+    publish_alerts(site, D1, "verified")
+
+
+def stale(world: World) -> dict[str, str]:
+    """Why tables of the day are stale."""
+    (status,) = days_status(site_of(world), world.landing(), [D1], lambda _site, _day: "verified")
+    return {name: t.stale for name, t in status.tables.items() if t.stale}

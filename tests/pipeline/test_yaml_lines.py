@@ -115,3 +115,17 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, name: str, remedy: str) -> None:
     with pytest.raises(ConfigError, match=rf"cannot be read.*{remedy}"):
         load_located(tmp_path / name)
+
+
+def test_a_character_that_json_writes_as_two_escapes_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(r'{"na\ud83d\ude00me": "\ud83d\ude00 \U0001F600 \u00e9"}', encoding="utf-8")
+    assert load_located(path).data == {"na\U0001f600me": "\U0001f600 \U0001f600 \u00e9"}
+
+
+@pytest.mark.parametrize("text", [r'a: "b\ud800"', r'"a\udc00": b', r'a: ["\ude00\ud83d"]'])
+def test_half_of_a_character_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"x: 1\n{text}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"a\.yaml:2: half of a character"):
+        load_located(path)
