@@ -293,7 +293,9 @@ VPC_CSV = replace(
         rb"(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)(?![^\n]*\bfirstseen\b)(?:(?:Unnamed: 0)?,)?"
         rb'"?@?\w[\w-]*(?: \[UTC\])?"?(?:[,;\t]"?@?\w[\w-]*(?: \[UTC\])?"?){4,},?\r?(?:\n|\Z)'
     ),
-    decoder=delimited(replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT)),
+    decoder=delimited(
+        replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT, others=";\t| ")
+    ),
     refuse=None,
     columns=None,
     blanks=True,
