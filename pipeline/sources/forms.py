@@ -90,7 +90,7 @@ _ALL = (
         *CONNTRACK,
         CEF,
     ),
-    *(ACCELERATOR, *VPC, *TABLE),
+    *(*VPC, ACCELERATOR, *TABLE),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}
 """Encoding -> form; the first whose marks fit wins."""

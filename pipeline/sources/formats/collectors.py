@@ -192,15 +192,9 @@ def _parted(lines: pl.Series) -> pl.Series:
 def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
     """Times without the 0 of exporters that know none; a record without a start is dated to its end, or its receipt."""
     told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
-    untold = fields["ts"].null_count() == fields.height
     for other in ("end", "write_ts"):
-        kind = fields.schema[other]
-        if untold or fields.schema["ts"] == kind:
-            known = pl.when(pl.col(other).cast(pl.String) != "0").then(other)
-            told["ts"] = pl.coalesce(told["ts"].cast(kind), known)
-            untold = untold and fields[other].null_count() == fields.height
-            if not untold and fields.schema["ts"] != kind:
-                break
+        if fields.schema["ts"] == fields.schema[other]:
+            told["ts"] = pl.coalesce(told["ts"], pl.when(pl.col(other).cast(pl.String) != "0").then(other))
     return told
 
 

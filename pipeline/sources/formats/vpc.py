@@ -152,7 +152,8 @@ _SHIPPED = (
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
 _TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
 _HEADER_LINE = re.compile(
-    rf"(?m)^(?=[^\n]*\b(?:{_TELLING})\b)(?:{_SHIPPED[1:]})?[ \t]*(?P<names>{_WORD}(?:[ \t]+{_WORD})+)[ \t\r]*$"
+    rf"(?m)^(?=[^\n]*\b(?:{_TELLING})\b)(?![^\n]*\bclient_?ip\b)"
+    rf"(?:{_SHIPPED[1:]})?[ \t]*(?P<names>{_WORD}(?:[ \t]+{_WORD})+)[ \t\r]*$"
 )
 HEADER_LINE = rf"^[ \t]*version {_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$"
 """A header as the first line of a delivered file, where every line became a message."""
