@@ -67,10 +67,7 @@ DATADOG = Form(
         "start",
         "one a direction; deltas; sampled counters are not multiplied",
     ),
-    marks=re.compile(
-        rb'"flush_timestamp"\s*:\s*\d(?=[^\n]*"exporter"\s*:)(?=[^\n]*"source"\s*:)|'
-        rb'"exporter"\s*:\s*\{[^\n]*"flush_timestamp"\s*:\s*\d(?=[^\n]*"source"\s*:)'
-    ),
+    marks=re.compile(rb'\A(?=[\s\S]*"flush_timestamp"\s*:\s*\d)(?=[\s\S]*"exporter"\s*:\s*\{)[\s\S]*"source"\s*:\s*\{'),
     decoder=json_decoder(_FIELDS, _derived),
     json=True,
     strong=True,
