@@ -69,6 +69,11 @@ _KINDS = (
         _NETFLOW,
     ),
     (
+        re.compile(rb'"process_(?:kprobe|exec|exit|tracepoint|lsm)"\s*:\s*\{'),
+        "what Tetragon saw of processes, which tells no bytes of connections",
+        _NETFLOW,
+    ),
+    (
         re.compile(rb'(?i)\A(?![\s\S]*"(?:source|dest)_?ip")[\s\S]*"dest_?name_?space"\s*:[\s\S]*"bytes_?in"\s*:'),
         "what Calico's Goldmane saw, which tells no bytes of addresses, but of names",
         _NETFLOW,

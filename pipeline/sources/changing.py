@@ -13,8 +13,21 @@ from typing import Any
 import polars as pl
 
 from pipeline.sources import strays
-from pipeline.sources.base import Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions, merge
+from pipeline.sources.base import (
+    REJECTS,
+    STRAYS,
+    Account,
+    Block,
+    DocumentReader,
+    Parsed,
+    PatientReader,
+    Reader,
+    ReadOptions,
+    cut,
+    merge,
+)
 from pipeline.sources.foreign import WARNING as LINES_OF
+from pipeline.sources.wrappings import spread
 
 WARNING = "another_form"
 """The name of records that were read so."""
@@ -33,26 +46,78 @@ class ChangingReader:
     def __init__(self, main: Reader, encoding: str, options: ReadOptions) -> None:
         self._main, self._encoding, self._options = main, encoding, options
         self._others = dict[str, Reader]()
+        self._open = list[tuple[int, str]]()
+        """Lines of an object that is not at its end yet."""
         self.format, self.resumable = main.format, main.resumable
 
     def state(self) -> dict[str, Any]:
         """What the readers must know to go on."""
         others = {encoding: reader.state() for encoding, reader in self._others.items()}
-        return {**self._main.state(), **({"others": others} if others else {})}
+        more = {"others": others, "open": self._open}
+        return {**self._main.state(), **{name: value for name, value in more.items() if value}}
 
     def resume(self, state: dict[str, Any]) -> None:
         """Let all of them go on."""
-        self._main.resume({name: value for name, value in state.items() if name != "others"})
+        self._main.resume({name: value for name, value in state.items() if name not in ("others", "open")})
+        self._open = [(int(line), text) for line, text in state.get("open", [])]
         for encoding, known in state.get("others", {}).items():
             self._other(encoding).resume(known)
 
     def finish(self) -> Parsed:
-        """What the file's own reader has left; the others leave nothing."""
-        return self._main.finish()
+        """What the file's own reader has left, and an object without its end; the others leave nothing."""
+        if not self._open:
+            return self._main.finish()
+        reason = "incomplete_last_line"
+        rejects = pl.DataFrame([(n, reason, None, cut(t)) for n, t in self._open], schema=REJECTS, orient="row")
+        return merge(
+            [
+                self._main.finish(),
+                Parsed(account=Account(quarantined=Counter([reason] * len(self._open))), rejects=rejects),
+            ]
+        )
 
     def read(self, block: Block) -> Parsed:
         """Read one block."""
-        return self._again(self._main.read(block), unterminated=block.unterminated)
+        parsed = self._main.read(block)
+        if self._open or (parsed.strays is not None and spread.may_be(parsed.strays)):
+            parsed = self._put_together(parsed, block)
+        return self._again(parsed, unterminated=block.unterminated)
+
+    def _put_together(self, parsed: Parsed, block: Block) -> Parsed:
+        """The result of a block with lines that are one object together as that object; what lacks its end waits."""
+        parsed = self._with_open(parsed)
+        lines = spread.among(parsed.strays)
+        found = spread.put_together(lines)
+        waits = found.open if found.open and found.open[-1] == block.first_line + block.lines - 1 else []
+        if waits and not block.unterminated:
+            aside = lines.filter(pl.col("source_line").is_in(waits))
+            self._open = list(aside.select("source_line", "raw").iter_rows())
+            parsed = strays.without(parsed, aside)
+        if found.spent:
+            spent = lines.filter(pl.col("source_line").is_in(found.spent))
+            parsed = strays.replaced(parsed, spent, Parsed(account=Account(lines=spent.height, comments=spent.height)))
+        if found.objects:
+            firsts = lines.filter(pl.col("source_line").is_in(list(found.objects)))
+            text = "".join(f"{found.objects[n]}\n" for n in firsts["source_line"]).encode(
+                "utf-8", errors="surrogatepass"
+            )
+            more = self._main.read(Block(text, 1, firsts.height))
+            if told := more.account.flows + more.account.others:
+                more.account.warnings[WARNING] += told
+            parsed = strays.replaced(parsed, firsts, more)
+        return parsed
+
+    def _with_open(self, parsed: Parsed) -> Parsed:
+        """A block's result with the lines that waited, which were counted as lines before, among its strays."""
+        if not self._open:
+            return parsed
+        waited, self._open, reason = self._open, [], spread.REASONS[0]
+        rejects = pl.DataFrame([(n, reason, None, cut(t)) for n, t in waited], schema=REJECTS, orient="row")
+        lines = pl.DataFrame([(n, t, reason) for n, t in waited], schema=STRAYS, orient="row")
+        parsed.account.quarantined[reason] += len(waited)
+        parsed.rejects = pl.concat([rejects, parsed.rejects])
+        parsed.strays = strays.together(lines, parsed.strays)
+        return parsed
 
     def read_on(self, block: Block) -> list[Parsed]:
         """See PatientReader; a reader that is not patient reads at once."""

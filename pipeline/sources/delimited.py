@@ -53,7 +53,8 @@ class Layout:
     absent: str = "no header line before it"
     """What is wrong with lines that come before any header."""
     others: str = ";\t|"
-    """Delimiters that the first header may show instead, such as those of other countries' spreadsheets."""
+    """Delimiters that a header may show instead, such as those of other countries' spreadsheets; a comma is one where
+    there are any."""
     whole: re.Pattern[str] | None = None
     """Last cells that cannot be the beginning of a longer one, where the file ends without a line end."""
 
@@ -67,7 +68,8 @@ def delimited(layout: Layout) -> Callable[[ReadOptions], Decoder]:
 class _Walk:
     """What the lines of a block are, beside records of one line each."""
 
-    headers: list[tuple[int, list[str]]] = field(default_factory=list)
+    headers: list[tuple[int, list[str], str]] = field(default_factory=list)
+    """Row, the columns that it names, and what parts them."""
     joined: dict[int, str] = field(default_factory=dict)
     """Row -> the whole text of the record that begins there."""
     continued: list[int] = field(default_factory=list)
@@ -91,6 +93,7 @@ class DelimitedDecoder:
     def __post_init__(self) -> None:
         """Start with the columns that hold before any header."""
         self._quoting = Quoting(self.layout.delimiter)
+        self._delimiters = self.layout.delimiter + (f"{self.layout.others}," if self.layout.others else "")
         self._spelled = re.compile(self.layout.header.pattern, self.layout.header.flags | re.IGNORECASE)
         self._known = {s for spellings in self.layout.aliases.values() for s in spellings}
         if self.header:
@@ -137,17 +140,19 @@ class DelimitedDecoder:
         clean = self.layout.clean
         lines = lines.with_columns(text=clean(lines["raw"]) if clean is not None else "raw").with_row_index()
         lines, told = self._without_told(lines)
-        walk = self._walk(lines["text"])
+        delimiter, walk = self.layout.delimiter, self._walk(lines["text"])
+        self._use(delimiter)
         if walk.held is not None:
             self.held = list(lines[walk.held :].select("source_line", "raw").iter_rows())
             lines = lines[: walk.held]
         lines = _with_joined(lines, walk)
         parts, at = [], 0
-        for row, header in [*walk.headers, (None, None)]:
+        for row, header, delimiter in [*walk.headers, (None, None, "")]:
             part = lines.filter(pl.col("index") >= at) if row is None else _between(lines, at, row)
             parts.append(self._records(part, reason))
             if row is not None and header is not None:
                 self.columns, at = header, row + 1
+                self._use(delimiter)
         comments = told + len(walk.headers) + len(walk.continued)
         return Decoded(pl.concat([p[0] for p in parts]), pl.concat([p[1] for p in parts]), comments=comments)
 
@@ -180,7 +185,7 @@ class DelimitedDecoder:
             if row < at:
                 continue
             if (header := self._as_header(text[row], first=width is None)) is not None:
-                walk.headers.append((row, header))
+                walk.headers.append((row, header, self.layout.delimiter))
                 width = len(header)
             elif self.layout.quoted and self._quoting.opens(text[row]):
                 texts = text[row : row + MAX_RECORD_LINES].to_list()
@@ -207,8 +212,8 @@ class DelimitedDecoder:
         if not self.layout.header.search(text) and not (first and self._spelled.search(tidied(text))):
             return None
         names = self._names(self._quoting, text)
-        for other in self.layout.others if first and not self._names_ours(names) else "":
-            if self._names_ours(found := self._names(Quoting(other), text)):
+        for other in self._delimiters if not self._names_ours(names) else "":
+            if other != self.layout.delimiter and self._names_ours(found := self._names(Quoting(other), text)):
                 self._use(other)
                 names = found
                 break

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pipeline.sources import foreign
 from pipeline.sources.declared import Form
+from pipeline.sources.formats.accelerator import ACCELERATOR
 from pipeline.sources.formats.argus import ARGUS
 from pipeline.sources.formats.arkime import ARKIME
 from pipeline.sources.formats.asa import ASA
@@ -20,6 +21,7 @@ from pipeline.sources.formats.cloudflare import CLOUDFLARE
 from pipeline.sources.formats.clouds import CLOUDS
 from pipeline.sources.formats.collectors import COLLECTORS
 from pipeline.sources.formats.conntrack import CONNTRACK
+from pipeline.sources.formats.datadog import DATADOG
 from pipeline.sources.formats.ecs import ECS
 from pipeline.sources.formats.encore import ENCORE
 from pipeline.sources.formats.fortinet import FORTINET
@@ -50,6 +52,7 @@ _ALL = (
     *ZEEK_TABLES,
     LOGSTASH,  # Before what has the names of its fields at the top.
     *COLLECTORS,
+    DATADOG,
     *(
         ARKIME,
         SURICATA,
@@ -87,7 +90,7 @@ _ALL = (
         *CONNTRACK,
         CEF,
     ),
-    *(*VPC, *TABLE),
+    *(*VPC, ACCELERATOR, *TABLE),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}
 """Encoding -> form; the first whose marks fit wins."""

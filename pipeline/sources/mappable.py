@@ -239,6 +239,15 @@ _KINDS = (
 _DEVICES = (
     (rb"system-notification-00257\(traffic\): ", "a ScreenOS firewall's (NetScreen's) log of sessions"),
     (rb'\b(?:msg|note)="Traffic Log"', "a Zyxel firewall's log of sessions"),
+    (rb"\b(?:flowMonLog|accessLog|flowIdLog), applianceName=", "a Versa appliance's log of flows or accesses"),
+    (
+        rb'\bLogType="TR"|\bTR (?:\S+ \d+ ){2}"[^"\n]*" "[^"\n]*" [A-Z]+ \S+ ',
+        "a Barracuda web application firewall's log of single requests",
+    ),
+    (
+        rb'"clientAddr"\s*:\s*\{"type"\s*:|"_type"\s*:\s*"~flow"',
+        "ExtraHop's records of flows, whose addresses lie in lists",
+    ),
     (rb"\borigsent=\d+ termsent=\d", "a Clavister firewall's log of connections"),
     (rb"%FW-6-SESS_AUDIT_TRAIL", "the audit trail of sessions of a Cisco router's firewall"),
     (rb"\bTotal_bytes_send \d", "a Citrix NetScaler's log of connections"),
@@ -251,7 +260,7 @@ _TABLED = (
     "Give the flows of the same traffic: the VPC's flow logs, or what a collector (nfcapd, goflow2) writes of the "
     "device's NetFlow or IPFIX. Or make a CSV of its lines' ends, times and bytes, for a source with format: table."
 )
-_HEADED = re.compile(rb"\b(CEF: ?\d|LEEF: ?[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
+_HEADED = re.compile(rb"\b(CEF: ?\d+|LEEF: ?[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
 
 
 def recognise(head: bytes) -> tuple[str, str] | None:

@@ -10,7 +10,6 @@ import gzip
 import io
 import lzma
 import os
-import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -32,15 +31,13 @@ T = TypeVar("T")
 BLOCK_BYTES = 16 * 1024 * 1024
 MAX_ARRAY_BYTES = 512 * 1024 * 1024
 """Bytes of a file that is one JSON document: it must be held in memory, often as one line."""
-_ZSTD_INPUT = 1 << 10
-"""Bytes given to zstd at once: they unfold to at most 32 MB, however hostile they are."""
 _LOOK_AHEAD = 1 << 14
 _KEPT_PIECE = (1 << 25) - (1 << 13)
 """The largest piece that teaches glibc, when it is let go, to keep pieces of up to its size and to map none anew."""
 _RATIO_FREE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
-_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
-"""How a frame begins that holds no data, as pzstd writes one before each that does."""
+_NO_MEMBER = "Not a gzipped file"
+"""What Python says of bytes behind a member of gzip that begin no other."""
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
 _REMEDIES: dict[int | None, str] = {
@@ -50,14 +47,21 @@ _REMEDIES: dict[int | None, str] = {
 _UNFOLDABLE = {
     "too much memory": "Its window is larger than 128 MB: compress it without `--long` and run its day again.",
     "usage limit": "Its dictionary is larger than 500 MB: compress it as `xz -9` does and run its day again.",
+    streams.BEHIND: "Unfold it, and compress it anew, or replace it with a whole copy; then run its day again.",
     "Dictionary mismatch": "It lacks its dictionary: compress it without `-D` and run its day again.",
 }
 """What to do about whole files, by a part of what their decoder says."""
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
 
 
+def _said(error: BaseException) -> str:
+    """What is wrong, as an error says it."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return streams.BEHIND if text.startswith(_NO_MEMBER) else text
+
+
 def _remedy(error: BaseException) -> str:
-    known = [remedy for part, remedy in _UNFOLDABLE.items() if part in str(error)]
+    known = [remedy for part, remedy in _UNFOLDABLE.items() if part in _said(error)]
     known += [_REMEDIES[number] for number in [getattr(error, "errno", None)] if number in _REMEDIES]
     return [*known, "Replace the file with a whole copy and run its day again."][0]
 
@@ -75,14 +79,14 @@ def compression_of(head: bytes) -> str:
     """
     for magic, name in (
         (b"\x1f\x8b", "gzip"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (streams.ZSTD, "zstd"),
         (b"BZh", "bzip2"),
         (b"\xfd7zXZ\x00", "xz"),
         (unfolding.ZIP, "zip"),
     ):
         if head.startswith(magic):
             return name
-    if _SKIPPABLE.match(head):
+    if streams.SKIPPABLE.match(head):
         return "zstd"
     if unfolding.utf_16_of(head) is not None:
         return "utf-16"
@@ -99,52 +103,13 @@ def _unfolded(path: Path) -> IO[bytes]:
         kind = compression_of(handle.read(unfolding.MAGIC_BYTES))
     openers: dict[str, Callable[[Path], Any]] = {
         "gzip": gzip.open,
-        "zstd": lambda p: io.BufferedReader(_ZstdStream(p)),
+        "zstd": streams.open_zstd,
         "bzip2": streams.open_bzip2,
         "xz": streams.open_xz,
         "zip": unfolding.open_zip,
         "nfcapd": nfcapd.open_program,
     }
     return cast("IO[bytes]", openers[kind](path) if kind in openers else path.open("rb"))
-
-
-class _ZstdStream(io.RawIOBase):
-    """A zstd file of any number of frames; a frame cut short is an error, as it is for the other compressions."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb", buffering=1 << 18)
-        self._decoder = zstandard.ZstdDecompressor().decompressobj()
-        self._input, self._output, self._inside = b"", b"", False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._output and self._fill():
-            pass
-        size = min(len(buffer), len(self._output))
-        buffer[:size], self._output = self._output[:size], self._output[size:]
-        return size
-
-    def _fill(self) -> bool:
-        if not self._input:
-            self._input = self._file.read(_ZSTD_INPUT)
-        if not self._input:
-            if self._inside:
-                raise EOFError("the zstd frame ends before its end mark")
-            return False
-        if self._decoder.eof:
-            self._decoder, self._inside = zstandard.ZstdDecompressor().decompressobj(), False
-        self._output, self._inside = self._decoder.decompress(self._input), True
-        if self._decoder.eof:
-            self._input, self._inside = self._decoder.unused_data, False
-        else:
-            self._input = b""
-        return True
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 class LineStream:
@@ -158,6 +123,8 @@ class LineStream:
         self._path, self._limits, self._name = path, limits, name
         self._where = Location(file=name)
         self.bytes_read = 0
+        self._begins_line = True
+        """Whether a line begins where the stream is."""
         self._guard(self._check_kind)
         stored = self._guard(path.stat)
         self._stored, self.written_ns = stored.st_size, stored.st_mtime_ns
@@ -189,21 +156,45 @@ class LineStream:
         except SourceError as error:
             raise SourceError(error.what, where=self._where, remedy=error.remedy) from error
         except READ_ERRORS as error:
-            text = getattr(error, "strerror", None) or str(error) or type(error).__name__
             after = f" after {self.bytes_read:,} bytes" if self.bytes_read else ""
             raise SourceError(
-                f"cannot be read{after}: {text}.",
+                f"cannot be read{after}: {_said(error)}.",
                 where=self._where,
                 remedy=_remedy(error),
             ) from error
 
     def read(self, size: int) -> bytes:
-        """Up to size bytes; fewer only at the end. The byte order mark at the start of a file is dropped."""
+        """Up to size bytes, none only at the end.
+
+        Byte order marks where lines begin are dropped, as files have them that were put behind each other; a part that
+        is in UTF-16 becomes UTF-8.
+        """
         data: bytes = self._guard(lambda: self._stream.read(size))
-        first = self.bytes_read == 0
+        part = (
+            None if self.is_table else unfolding.part_in_16(data, self._ahead_of(data), begins_line=self._begins_line)
+        )
+        if part is not None:
+            at, encoding = part
+            self._stream, data = unfolding.from_part_on(data[at:], self._stream, encoding), data[:at]
         self.bytes_read += len(data)
         self._check_bounds()
-        return data[3:] if first and data.startswith(_BOM) else data
+        text = data if self.is_table else self._without_marks(data)
+        self._begins_line = data.endswith(b"\n") or (self._begins_line and not data)
+        return text if text or not (data or part) else self.read(size)
+
+    def _ahead_of(self, data: bytes) -> bytes:
+        """The next few bytes, where a line has just begun whose first bytes tell in what it is written."""
+        most, stream = unfolding.PART_BYTES, cast("Any", self._stream)
+        begun = 0 < len(data) - data.rfind(b"\n", -most) - 1 < most
+        ahead: bytes = self._guard(lambda: stream.peek(most)[:most]) if begun and hasattr(stream, "peek") else b""
+        return ahead
+
+    def _without_marks(self, data: bytes) -> bytes:
+        """Bytes without the byte order marks that begin lines."""
+        if b"\xef" not in data:
+            return data
+        data = data[len(_BOM) :] if self._begins_line and data.startswith(_BOM) else data
+        return data.replace(b"\n" + _BOM, b"\n")
 
     def read_some(self, size: int) -> bytes:
         """What the first bytes unfold to, up to size: of a file that is cut short, more than `read` can give."""
@@ -264,6 +255,7 @@ class LineStream:
         more: bytes = self._guard(lambda: self._stream.readline(longest + 1))
         self.bytes_read += len(more)
         self._check_bounds()
+        self._begins_line = more.endswith(b"\n")
         return more
 
     def _check_ends(self, data: bytes) -> None:

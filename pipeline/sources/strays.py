@@ -83,7 +83,7 @@ def replaced(parsed: Parsed, strays: pl.DataFrame, more: Parsed) -> Parsed:
 
     Args:
         parsed: of the whole block.
-        strays: the lines (STRAYS).
+        strays: the lines (STRAYS), all of those of the block or some.
         more: what they are as lines 1, 2 and so on.
     """
     numbers, left = strays["source_line"], pl.DataFrame(schema=STRAYS) if more.strays is None else more.strays
@@ -101,9 +101,25 @@ def replaced(parsed: Parsed, strays: pl.DataFrame, more: Parsed) -> Parsed:
         others=together(parsed.others, more.others),
         span=_span(parsed, more),
         account=account,
-        strays=again if again.height else None,
+        strays=together(_others(parsed.strays, strays), again if again.height else None),
         ignored=parsed.ignored,
     )
+
+
+def without(parsed: Parsed, waiting: pl.DataFrame) -> Parsed:
+    """The result of a block without some strays that were set aside: they wait, and are lines of it all the same."""
+    for reason in waiting["reason"].to_list():
+        parsed.account.quarantined[reason] -= 1
+    parsed.account.quarantined = +parsed.account.quarantined
+    parsed.rejects = _without(parsed.rejects, waiting)
+    parsed.strays = _others(parsed.strays, waiting)
+    return parsed
+
+
+def _others(strays: pl.DataFrame | None, some: pl.DataFrame) -> pl.DataFrame | None:
+    """Strays without some of them; None where none is left."""
+    left = None if strays is None else strays.join(some, on="source_line", how="anti", maintain_order="left")
+    return left if left is not None and left.height else None
 
 
 def _discount(account: Account, strays: pl.DataFrame, by: int = -1) -> None:

@@ -38,7 +38,7 @@ _COLUMNS: Aliases = {
 }
 _LAYOUT = Layout(
     aliases=_COLUMNS,
-    header=re.compile(r'(?i)(?:^|,)\s*"?(?:srcaddr|saddr)"?\s*(?:,|$)'),
+    header=re.compile(r'(?i)(?:^|[,;\t|])\s*"?(?:srcaddr|saddr)"?\s*(?:[,;\t|]|$)'),
 )
 _MAC = r"^[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5}$"
 _BELOW_IP = ("arp", "rarp", "lldp", "man", "llc", "stp", "ether", "eth", "loop", "isis", "mpls", "cdp", "dtp", "802.3")

@@ -8,6 +8,8 @@ into deltas. What nfdump writes is in `nfdump`.
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import re
 from dataclasses import replace
 
@@ -26,8 +28,9 @@ from pipeline.sources.spellings import ABSENT, plain_address
 
 
 def _both(*names: str) -> tuple[str, ...]:
-    """A field of goflow2, as version 2 writes it and as version 1 did."""
-    return (*names, *("".join(word.capitalize() for word in n.split("_")) for n in names))
+    """A field of goflow2, as version 2 writes it, as version 1 did, and as protobuf's own JSON has it."""
+    capital = ["".join(word.capitalize() for word in n.split("_")) for n in names]
+    return (*names, *capital, *(f"{n[0].lower()}{n[1:]}" for n in capital if n[0].lower() + n[1:] not in names))
 
 
 _GOFLOW2: json_lines.Fields = {
@@ -171,6 +174,15 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+_BASE64 = r"^(?:[A-Za-z0-9+/]{6}|[A-Za-z0-9+/]{22})==$"
+"""An address of 4 or 16 bytes."""
+
+
+def _unpacked(text: str) -> str:
+    """An address in Base64 as it is usually written."""
+    return str(ipaddress.ip_address(base64.b64decode(text))) if re.fullmatch(_BASE64, text) else text
+
+
 def _parted(lines: pl.Series) -> pl.Series:
     """Lines with commas in place of the two or more blanks by which pmacct separates columns by default."""
     padded = ~lines.str.contains(",", literal=True)
@@ -178,15 +190,21 @@ def _parted(lines: pl.Series) -> pl.Series:
 
 
 def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
-    """Times without the 0 of exporters that know none; such a record is dated to when it was received."""
+    """Times without the 0 of exporters that know none; a record without a start is dated to its end, or its receipt."""
     told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
-    if fields.schema["ts"] == fields.schema["write_ts"]:
-        told["ts"] = pl.coalesce(told["ts"], "write_ts")
+    for other in ("end", "write_ts"):
+        if fields.schema["ts"] == fields.schema[other]:
+            told["ts"] = pl.coalesce(told["ts"], pl.when(pl.col(other).cast(pl.String) != "0").then(other))
     return told
 
 
 def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
-    """As `_derive`; a database's rows have the time at which a flow was received as text, in UTC."""
+    """As `_derive`; a database's rows have the time at which a flow was received as text, in UTC.
+
+    Addresses may be Base64, as protobuf's own JSON has bytes.
+    """
+    packed = [c for c in ("src", "dest", "system") if fields[c].str.contains(_BASE64).any()]
+    fields = fields.with_columns(fields[c].map_elements(_unpacked, pl.String).alias(c) for c in packed)
     if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
         fields = fields.with_columns(pl.coalesce("ts", conn.epoch_us("write_ts")).alias("ts"))
     return _derive(fields)
@@ -274,7 +292,8 @@ _GOFLOW = Form(
         "one a direction; deltas; sampled counters are not multiplied",
     ),
     marks=re.compile(
-        rb'"(?:time_flow_start(?:_[mn]s)?|TimeFlowStart(?:Ms|Ns)?)"\s*:|'
+        rb'"(?:time_flow_start(?:_[mn]s)?|[tT]imeFlow(?:Start|End)(?:Ms|Ns)?)"\s*:|'
+        rb'"AgentIP"\s*:(?=[^{}]*"Bytes"\s*:)[^{}]*"SrcAddr"\s*:|'
         rb'"TimeReceived"\s*:[^{}]*"SrcAddr"\s*:|"SrcAddr"\s*:[^{}]*"TimeReceived"\s*:'
     ),
     decoder=json_decoder(_GOFLOW2),

@@ -384,7 +384,7 @@ _JSON = Form(
 )
 _LAYOUT = Layout(
     aliases=_NAMES,
-    header=re.compile(r'(?:^|[,;\t])"?(?:source|destination)\.ip"?(?:[,;\t]|$)'),
+    header=re.compile(r'(?:^|[,;\t|])"?(?:source|destination)\.ip"?(?:[,;\t|]|$)'),
     unset=ABSENT,
 )
 _CSV = replace(

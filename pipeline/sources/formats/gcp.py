@@ -64,7 +64,8 @@ def _derived() -> Sequence[pl.Expr]:
     """The end that reports, by its own name; gateways stand at an end of theirs. BigQuery writes UTC after a blank."""
     by_src = pl.col("reporter").str.contains("^(?i)SRC")
     by_dest = pl.col("reporter").str.contains("^(?i)DEST")
-    times = [pl.col(c).str.replace(r" UTC$", "Z").alias(c) for c in ("ts", "end", "write_ts")]
+    start, end, logged = (pl.col(c).str.replace(r" UTC$", "Z") for c in ("ts", "end", "write_ts"))
+    times = [pl.coalesce(start, end).alias("ts"), end, logged]
     named = pl.when(by_src).then("src_name").when(by_dest).then("dest_name")
     return [
         pl.when(by_src).then(pl.lit("src")).when(by_dest).then(pl.lit("dest")).alias("reporter"),

@@ -42,7 +42,7 @@ _LAYOUT = Layout(
         "src_nat": ("srcxip",),
         "dest_nat": ("dstxip",),
     },
-    header=re.compile(r"(?:^|,)\s*(?:sa|srcAddr)\s*,"),
+    header=re.compile(r"(?:^|[,;\t|])\s*(?:sa|srcAddr)\s*[,;\t|]"),
 )
 _OLD = (
     "ts", "te", "td", "sa", "da", "sp", "dp", "pr", "flg", "fwd", "stos", "ipkt", "ibyt", "opkt", "obyt", "in", "out",

@@ -295,7 +295,7 @@ _EXPORT = Layout(
         "orig_pkts": ["packets sent", "pkts_sent"],
         "resp_pkts": ["packets received", "pkts_received"],
     },
-    header=re.compile(r'(?i)(?:^|,)"?bytes[ _]received"?(?:,|$)'),
+    header=re.compile(r'(?i)(?:^|[,;\t|])"?bytes[ _]received"?(?:[,;\t|]|$)'),
 )
 
 

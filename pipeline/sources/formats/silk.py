@@ -90,8 +90,7 @@ class SilkDecoder(Evident):
         return []
 
     def _begin(self, delimiter: str, columns: tuple[str, ...] = _DEFAULT) -> DelimitedDecoder:
-        mark = re.escape(delimiter)
-        header = re.compile(rf"(?i)(?:^|{mark})\s*sip\s*(?:$|{mark})")
+        header = re.compile(r"(?i)(?:^|[|,;\t])\s*sip\s*(?:$|[|,;\t])")
         layout = Layout(_COLUMNS, header, delimiter=delimiter, columns=columns, quoted=False)
         self._delimiter, self._cells = delimiter, DelimitedDecoder(layout, header=self._header)
         return self._cells

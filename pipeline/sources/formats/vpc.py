@@ -139,11 +139,22 @@ _ORDERS = {
 }
 LAYOUTS = ((DEFAULT_LINE, DEFAULT), *((line, fields) for line, fields, _ in _ORDERS.values()))
 """Lines whose layout is known without a header, and their fields."""
-_EXPORTED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
+_ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
+_NAMED = r"[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d"
+_EXPORTED = rf"^{_ISO}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
 """What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream."""
+_TAG = r"\S+ [^\s:\[]+(?:\[\d+\])?: +"
+_SHIPPED = (
+    rf"^(?:{_ISO}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+|{_TAG})?|(?:<\d{{1,3}}>)?{_NAMED} {_TAG}|"
+    rf"<\d{{1,3}}>(?:{_ISO} {_TAG}|\d (?:{_ISO}|-) \S+ \S+ \S+ \S+ (?:-|\[[^\]\n]*\]) +))"
+)
+"""The same, or a header of syslog."""
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
 _TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
-_HEADER_LINE = re.compile(rf"(?m)^(?=[^\n]*\b(?:{_TELLING})\b)[ \t]*{_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$")
+_HEADER_LINE = re.compile(
+    rf"(?m)^(?=[^\n]*\b(?:{_TELLING})\b)(?![^\n]*\bclient_?ip\b)"
+    rf"(?:{_SHIPPED[1:]})?[ \t]*(?P<names>{_WORD}(?:[ \t]+{_WORD})+)[ \t\r]*$"
+)
 HEADER_LINE = rf"^[ \t]*version {_WORD}(?:[ \t]+{_WORD})+[ \t\r]*$"
 """A header as the first line of a delivered file, where every line became a message."""
 
@@ -182,12 +193,12 @@ def refuse_text(head: bytes) -> str | None:
     """Why a file that begins so cannot be read at all."""
     text = head.decode("utf-8", errors="replace")
     lines = [line for line in text[: text.rfind("\n") + 1 or None].splitlines() if line.strip()]
-    header = next((m[0] for line in lines if (m := _HEADER_LINE.search(line))), None)
+    header = next((m["names"] for line in lines if (m := _HEADER_LINE.search(line))), None)
     if header is not None:
         names = {c.lower() for c in header.split()}
         lacking = missing(frozenset(ours for ours, spelled in FIELDS.items() if names.intersection(spelled)))
         return f"is a custom format that lacks {lacking}. {REMEDY}" if lacking else None
-    if not lines or any(re.match(DEFAULT_LINE, " ".join(re.sub(_EXPORTED, "", line).split())) for line in lines):
+    if not lines or any(re.match(DEFAULT_LINE, " ".join(re.sub(_SHIPPED, "", line).split())) for line in lines):
         return None
     return cannot_hold(lines[0])
 
@@ -235,8 +246,10 @@ def _uncounted(gateway: pl.Expr) -> pl.Expr:
 def _plain(text: pl.Series) -> pl.Series:
     """Lines with one blank between fields, and without what an export put before them."""
     whole = text.str.join("\n")  # Of all in one text it is told in less time.
-    if whole.str.contains(f"(?m){_EXPORTED}").any():
-        text = text.str.replace(_EXPORTED, "")
+    shipped = any(whole.str.contains(mark, literal=True).any() for mark in ("<", ": "))
+    before = _SHIPPED if shipped else _EXPORTED
+    if whole.str.contains(f"(?m){before}").any():
+        text = text.str.replace(before, "")
         whole = text.str.join("\n")
     spare = whole.str.contains(r"(?m)^\s|\s$|[ \t][ \t]|\t")
     return text.str.strip_chars().str.replace_all(r"[ \t]+", " ") if spare.any() else text
@@ -262,7 +275,7 @@ VPC_TEXT = Form(
         "bytes", "bytes", "IP", "start", "one direction each, per interface and window; windows of a session add up"
     ),
     marks=re.compile(
-        _HEADER_LINE.pattern.encode() + b"|(?m:^(?:" + _EXPORTED[1:].encode() + b")?" + DEFAULT_LINE[1:].encode() + b")"
+        _HEADER_LINE.pattern.encode() + b"|(?m:^(?:" + _SHIPPED[1:].encode() + b")?" + DEFAULT_LINE[1:].encode() + b")"
     ),
     decoder=delimited(_LAYOUT),
     derive=derive,
@@ -293,7 +306,9 @@ VPC_CSV = replace(
         rb"(?i)\A(?=[^\n]*\bsrcaddr\b)(?=[^\n]*\bdstaddr\b)(?![^\n]*\bfirstseen\b)(?:(?:Unnamed: 0)?,)?"
         rb'"?@?\w[\w-]*(?: \[UTC\])?"?(?:[,;\t]"?@?\w[\w-]*(?: \[UTC\])?"?){4,},?\r?(?:\n|\Z)'
     ),
-    decoder=delimited(replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT)),
+    decoder=delimited(
+        replace(_LAYOUT, delimiter=",", columns=None, quoted=True, clean=None, unset=ABSENT, others=";\t| ")
+    ),
     refuse=None,
     columns=None,
     blanks=True,
@@ -306,7 +321,7 @@ def _headless(name: str, line: str, fields: tuple[str, ...], what: str) -> Form:
         VPC_TEXT,
         name=name,
         contract=replace(VPC_TEXT.contract, records=f"as text; {what} without its header"),
-        marks=re.compile(b"(?m:^(?:" + _EXPORTED[1:].encode() + b")?" + line[1:].encode() + b")"),
+        marks=re.compile(b"(?m:^(?:" + _SHIPPED[1:].encode() + b")?" + line[1:].encode() + b")"),
         decoder=delimited(replace(_LAYOUT, columns=fields)),
         refuse=None,
         columns=None,

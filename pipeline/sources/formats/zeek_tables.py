@@ -23,8 +23,10 @@ from pipeline.sources.spellings import ABSENT
 from pipeline.sources.texts import syslog
 
 _DELIMITERS = r",;|\t"
+_SPLUNK = {"ts": ("_time",), "src_port": ("src_port",), "dest_port": ("dest_port",)}
+"""Columns that a search's table has in the place of Zeek's own."""
 _LAYOUT = Layout(
-    aliases=zeek.ALIASES,
+    aliases={name: (*spelled, *_SPLUNK.get(name, ())) for name, spelled in zeek.ALIASES.items()},
     header=re.compile(rf'(?i)(?:^|[{_DELIMITERS}])\s*"?id[._]orig_h"?\s*(?:[{_DELIMITERS}]|$)'),
     clean=lambda raw: raw.str.replace(rf"^#\s*(?:fields[{_DELIMITERS}]\s*)?", ""),
     unset=ABSENT,

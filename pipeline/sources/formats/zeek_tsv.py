@@ -21,10 +21,12 @@ from pipeline.sources import strays, zeek_paths
 from pipeline.sources import zeek_columns as zeek
 from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, parted, rejects_frame
 from pipeline.sources.glances import glance
+from pipeline.sources.texts import syslog
 from pipeline.sources.texts.numbered import Lines, cut_lines, text_lines
 
 _FLOATS = ("ts", "write_ts", "duration")
 _INTS = (*zeek.COUNTERS, "src_port", "dest_port")
+_TIME = r"\d{9,10}\.\d{1,9}(?:\t|#011)"
 _PADDING = " \t\0"
 """What spreadsheets and copies of memory leave behind the end of a line."""
 WAITING_BYTES = 8 * 1024 * 1024
@@ -44,8 +46,7 @@ class ZeekTsvReader:
         self._separator = "\t"
         self._fields: list[str] | None = None
         self._path = "conn"
-        self._unset, self._empty = "-", "(empty)"
-        self._headers = 0
+        self._unset, self._empty, self._headers = "-", "(empty)", 0
         self._patterns: dict[tuple[object, ...], str | None] = {}
         self._waiting: list[Lines] = []
         if options.header:
@@ -321,8 +322,7 @@ class ZeekTsvReader:
             return _with_strays(self._finish(frame, rejects, account), whole)
         frame, bad = self._split(frame, unterminated)
         rejects += bad
-        names = self._names()
-        columns = [pl.col("parts").list.get(i, null_on_oob=True).alias(n) for i, n in names.items()]
+        columns = [pl.col("parts").list.get(i, null_on_oob=True).alias(n) for i, n in self._names().items()]
         typed, unreadable = zeek.read_text(frame.select("source_line", "raw", *columns), self._options, self._marks)
         return _with_strays(self._finish(typed, [*rejects, unreadable], account), whole)
 
@@ -339,11 +339,11 @@ class ZeekTsvReader:
     def _split(self, frame: pl.DataFrame, unterminated: bool) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
         """Lines with as many fields as the header (empty extra ones are let go), and those without."""
         want = len(self._fields or [])
-        frame = frame.with_columns(parts=pl.col("raw").str.split(self._separator)).with_columns(
+        parts = syslog.without_header(frame["raw"], _TIME).str.split(self._separator)
+        frame = frame.with_columns(parts=parts).with_columns(
             n=pl.col("parts").list.len(), spare=pl.col("parts").list.slice(want).list.join("") == ""
         )
-        short, long = pl.col("n") < want, (pl.col("n") > want) & ~pl.col("spare")
-        bad = []
+        short, long, bad = pl.col("n") < want, (pl.col("n") > want) & ~pl.col("spare"), []
         if unterminated:
             # A number that lost its last digits still looks like a number, and so does an id or an address.
             cut = short | pl.lit(want - 1 in self._names())

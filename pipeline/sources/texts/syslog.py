@@ -24,6 +24,7 @@ _NAMED = r"([A-Z][a-z]{2}) +(\d{1,2}) (?:(\d{4}) )?(\d\d:\d\d:\d\d(?:\.\d+)?)(?:
 _MESSAGE = (
     r"^(?:<\d{1,3}>|\d+ <\d{1,3}>|[A-Z][a-z]{2} +\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"
 )
+_BEFORE = r"^(?:<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\dT)[^\t\n]*?[^\w.\t]"
 _HOST = r"^(?:\d+ )?(?:<\d{1,3}>)?\d? ?(?:" + _ISO + "|" + _NAMED + r") ([^ :%]+)"
 _ZONES = ("EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT", "HST", "WET", "WEST", "CET", "CEST",
           "EET", "EEST", "BST", "MSK", "IST", "SGT", "HKT", "JST", "KST", "AEST", "AEDT", "NZST", "NZDT", "BRT",
@@ -34,6 +35,15 @@ _ZONES = ("EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT"
 def is_message() -> pl.Expr:
     """Whether a line (`raw`) begins as a syslog message does."""
     return pl.col("raw").str.contains(_MESSAGE)
+
+
+def without_header(lines: pl.Series, begins: str) -> pl.Series:
+    """Lines with what syslog put before a record that begins so taken off, and its tabs as they were."""
+    shipped = lines.str.contains(_BEFORE + begins)
+    if not shipped.any():
+        return lines
+    plain = lines.str.replace(f"{_BEFORE}({begins})", "${1}").str.replace_all("#011", "\t", literal=True)
+    return lines.zip_with(~shipped, plain)
 
 
 def host(head: pl.Expr) -> pl.Expr:

@@ -22,6 +22,19 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_32 = codecs.BOM_UTF32_LE
 _UNMARKED_16 = {"utf-16-le": re.compile(rb"(?:[\t\r\n -~]\0){3}"), "utf-16-be": re.compile(rb"(?:\0[\t\r\n -~]){3}")}
 """How UTF-16 begins without its mark, as the younger half of a log does that was parted by its size."""
+_PARTS_16 = {
+    "utf-16-le": re.compile(rb"\n(?:\xff\xfe)?(?:[\t\r\n -~]\0){3}"),
+    "utf-16-be": re.compile(rb"\n(?:\xfe\xff)?(?:\0[\t\r\n -~]){3}"),
+}
+"""How a part in UTF-16 begins behind a line of UTF-8, as where PowerShell was told to append to a log."""
+PART_BYTES = 8
+"""How many bytes of a part tell that it is one."""
+_PLAIN_BYTES = 16
+_PARTS_8 = {
+    "utf-16-le": re.compile(rb"(?<=\n\0)[\t\r\n -~]{%d}" % _PLAIN_BYTES),
+    "utf-16-be": re.compile(rb"(?<=\0\n)[\t\r\n -~]{%d}" % _PLAIN_BYTES),
+}
+"""How a part in UTF-8 begins behind a line of UTF-16, as where a shell appends to what PowerShell wrote."""
 MAGIC_BYTES = 6
 """How many of a file's first bytes tell what it is."""
 _CHUNK = 1 << 16
@@ -99,11 +112,12 @@ def open_zip(path: Path) -> IO[bytes]:
 
 
 class Recoded(io.RawIOBase):
-    """UTF-16 text as UTF-8; what is no character becomes the mark of replacement."""
+    """UTF-16 text as UTF-8; what is no character becomes the mark of replacement. A part in UTF-8 ends it."""
 
     def __init__(self, stream: IO[bytes], encoding: str) -> None:
-        self._stream, self._output = stream, b""
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        self._stream, self._input, self._output, self._ended = stream, b"", b"", False
+        self._decoder: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder(encoding)(errors="replace")
+        self._plain = _PARTS_8.get(encoding)
 
     def readable(self) -> bool:
         """It is only read."""
@@ -111,19 +125,78 @@ class Recoded(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Fill the buffer as far as one chunk goes; 0 only at the end."""
-        ended = False
-        while not self._output and not ended:
+        while not self._output and not self._ended:
             data = self._stream.read(_CHUNK)
-            ended = not data
-            self._output = self._decoder.decode(data, final=ended).encode("utf-8", errors="replace")
+            self._ended = not data
+            self._output = self._recoded(self._input + data) if self._decoder is not None else data
         size = min(len(buffer), len(self._output))
         buffer[:size], self._output = self._output[:size], self._output[size:]
+        return size
+
+    def _recoded(self, data: bytes) -> bytes:
+        """A chunk as UTF-8; the beginning of a line at its end waits for the rest, as another part may begin there."""
+        assert self._decoder is not None
+        plain = self._plain or _PARTS_8["utf-16-be" if data.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"]
+        self._plain, self._input = plain, b""
+        if part := plain.search(data):
+            text = self._decoder.decode(data[: part.start()], final=True)
+            self._decoder = None
+            return text.encode("utf-8", errors="replace") + data[part.start() :]
+        last = data.rfind(b"\n", max(0, len(data) - _PLAIN_BYTES - 2))
+        if last > 0 and not self._ended:
+            data, self._input = data[: last - 1], data[last - 1 :]
+        return self._decoder.decode(data, final=self._ended).encode("utf-8", errors="replace")
+
+    def close(self) -> None:
+        """Close the stream below, too."""
+        self._stream.close()
+        super().close()
+
+
+class _Returned(io.RawIOBase):
+    """A stream some of whose bytes were read already and are to be read again."""
+
+    def __init__(self, data: bytes, stream: IO[bytes]) -> None:
+        self._data, self._stream = data, stream
+
+    def readable(self) -> bool:
+        """It is only read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer; 0 only at the end."""
+        if not self._data:
+            self._data = self._stream.read(len(buffer))
+        size = min(len(buffer), len(self._data))
+        buffer[:size], self._data = self._data[:size], self._data[size:]
         return size
 
     def close(self) -> None:
         """Close the stream below, too."""
         self._stream.close()
         super().close()
+
+
+def part_in_16(data: bytes, ahead: bytes, *, begins_line: bool) -> tuple[int, str] | None:
+    """Where, behind a line of UTF-8, a part in UTF-16 begins, and in which; None where none does.
+
+    Args:
+        data: some bytes of a file.
+        ahead: a few that come behind them.
+        begins_line: whether a line begins with them.
+    """
+    if b"\0" not in data and b"\0" not in ahead:
+        return None
+    before = b"\n" if begins_line else b""
+    text = before + data + ahead
+    found = [(m.start() + 1 - len(before), n) for n, p in _PARTS_16.items() if (m := p.search(text))]
+    first = min(found, default=None)
+    return first if first is not None and first[0] < len(data) else None
+
+
+def from_part_on(data: bytes, stream: IO[bytes], encoding: str) -> IO[bytes]:
+    """A stream whose text is in UTF-16 from some bytes on that were read already, as UTF-8."""
+    return io.BufferedReader(Recoded(cast("IO[bytes]", io.BufferedReader(_Returned(data, stream))), encoding))
 
 
 def once_more(stream: IO[bytes]) -> IO[bytes]:
@@ -137,4 +210,4 @@ def once_more(stream: IO[bytes]) -> IO[bytes]:
 def as_utf_8(stream: IO[bytes]) -> IO[bytes]:
     """A stream that can be looked into, as it is or recoded from UTF-16."""
     encoding = utf_16_of(stream.peek(MAGIC_BYTES) if hasattr(stream, "peek") else b"")
-    return stream if encoding is None else cast("IO[bytes]", io.BufferedReader(Recoded(stream, encoding)))
+    return stream if encoding is None else io.BufferedReader(Recoded(stream, encoding))

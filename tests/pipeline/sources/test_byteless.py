@@ -34,6 +34,10 @@ LOGS = {
     "Cato Networks": [
         '{"ISP_name":"a","dest_ip":"198.51.100.25","event_sub_type":"Internet Firewall","src_is_site_or_vpn":"a"}'
     ],
+    "Tetragon": [
+        '{"process_kprobe":{"process":{"pid":1,"binary":"/usr/bin/curl"},"function_name":"tcp_connect","args":[{"sock_arg":'
+        '{"family":"AF_INET","saddr":"10.1.0.11","daddr":"198.51.100.25","sport":50001,"dport":993}}]},"node_name":"n"}'
+    ],
     "Hubble": [
         f'{{"flow":{{"verdict":"{verdict}","IP":{{"source":"10.1.0.11","destination":"198.51.100.25"}}}}}}'
         for verdict in ("FORWARDED", "ERROR", "TRANSLATED")

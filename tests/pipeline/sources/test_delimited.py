@@ -124,6 +124,19 @@ def test_a_header_that_comes_again_with_other_columns_takes_over() -> None:
     assert (counts["comments"], counts["rejects"]) == (3, [])
 
 
+@pytest.mark.parametrize("splits", [[], [1], [2], [3], range(9)])
+def test_a_header_that_comes_again_with_another_delimiter_parts_what_follows(splits: Iterable[int]) -> None:
+    text = 'one,two,three\n1,"a,b",3\none;three;two\n4;"c\nd;e";6,5\ntwo\tone\tthree\n7\t8\t9\nthree,two,one\nx,y,z\n'
+    rows, counts = decode(text, splits=splits)
+    assert rows == [("1", "a,b", "3"), ("4", "6,5", "c\nd;e"), ("8", "7", "9"), ("z", "y", "x")]
+    assert (counts["comments"], counts["rejects"]) == (5, [])
+
+
+def test_a_delimiter_that_the_source_tells_holds_whatever_a_header_shows() -> None:
+    rows, counts = decode("one,two,three\n1,2,3\none;two;three\n", replace(LAYOUT, others=""))
+    assert (rows, counts["rejects"]) == ([("1", "2", "3")], [(3, "too_few_fields")])
+
+
 @pytest.mark.parametrize(
     "line", ['"one,two,three",b,c', "one,two,192.0.2.1", "one,two,17", '"x\none,two,three\ny",b,c', "one,b,c"]
 )

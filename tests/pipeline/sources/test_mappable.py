@@ -72,6 +72,27 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
             'svc="993" client_inbound_bytes="420" ProductName="VPN-1 & FireWall-1"',
             "Quantum Spark",
         ),
+        (
+            "2026-11-20T08:00:00+0000 accessLog, applianceName=B1, tenantName=T1, sentOctets=180, recvdOctets=0, "
+            "sourceIPv4Address=10.1.0.11, destinationIPv4Address=198.51.100.25",
+            "Versa appliance's",
+        ),
+        (
+            '<134>1 2026-11-20T08:00:00Z waf - - - LogType="TR" UnitName="waf" ServiceIP="10.9.0.25" BytesSent="5900"',
+            "Barracuda web application firewall's",
+        ),
+        (
+            '2026-11-20 08:00:00.1 +0000 waf TR 10.9.0.25 443 10.1.0.11 50001 "-" "-" GET TLSv1.2 mail.example.com',
+            "Barracuda web application firewall's",
+        ),
+        (
+            '{"_source":{"clientAddr":{"type":"ipaddr4","value":["10.1.0.11"]},"clientBytes":6},"_type":"~flow"}',
+            "ExtraHop's",
+        ),
+        (
+            "Nov 20 08:00:00 g CEF:23|Gigamon|metadata|6.4.00|4|metadata|6|src_ip=10.1.0.11 src_bytes=6",
+            "CEF of Gigamon",
+        ),
         ('{"action_local_ip":["10.1.0.11"],"action_total_download":5420,"action_total_upload":420}', "Cortex XDR's"),
         ('{_path:"conn",ts:2026-11-20T08:00:00.25Z,uid:"C1",id:{orig_h:10.1.0.11}}', "ZSON"),
         ('"2026-11-20 08:00:00","[1]","Monitor", "CDFW Tunnel Device","OUTBOUND","6","84"', "Cisco Umbrella's"),

@@ -156,6 +156,21 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
          "bytes_from_initiator": 420, "bytes_from_target": 5_420},
         "bytes_from_target",
     ),
+    "datadog": (
+        {
+            "flush_timestamp": 1_795_161_665_000,
+            "exporter": {"ip": "192.0.2.1"},
+            "source": {"ip": "10.9.0.25", "port": "993"},
+            "destination": {"ip": "10.1.0.11", "port": "50001"},
+            "start": 1_795_161_600,
+            "end": 1_795_161_660,
+            "ip_protocol": "TCP",
+            "bytes": 5_420,
+            "packets": 6,
+            "sampling_rate": 1,
+        },
+        "bytes",
+    ),
     "cloudflare": (
         {"SessionStartTime": "2026-11-20T08:00:00Z", "SessionEndTime": "2026-11-20T08:01:00Z", "SessionID": "s1",
          "SourceIP": CLIENT, "SourcePort": 50_001, "OriginIP": SERVER, "OriginPort": 993, "Protocol": "TCP",

@@ -16,6 +16,7 @@ from pipeline.settings import LimitSettings
 from pipeline.sources import reading
 from pipeline.sources.base import Block
 from pipeline.sources.reading import LineStream, compression_of, open_bytes
+from pipeline.sources.wrappings import streams
 from tests.examples import examples
 
 TEXT = b"".join(b"line %d\n" % i for i in range(2_000))
@@ -62,7 +63,7 @@ def test_members_joined_together_are_all_read(tmp_path: Path, kind: str) -> None
     assert b"".join(b.data for b in blocks(path)) == TEXT + b"last\n"
 
 
-@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
+@pytest.mark.parametrize("kind", PACKED)
 @pytest.mark.parametrize("zeros", [4, 512, 70_000])
 def test_zeros_behind_a_member_are_padding_and_what_follows_is_read(tmp_path: Path, kind: str, zeros: int) -> None:
     pack, padding = COMPRESSIONS[kind], bytes(zeros)
@@ -120,10 +121,11 @@ def test_a_file_with_a_spoilt_middle_is_an_error(tmp_path: Path, kind: str) -> N
         blocks(stored(tmp_path, bytes(data)))
 
 
-@pytest.mark.parametrize("kind", ["gzip", "zstd"])
-def test_rubbish_behind_a_compressed_file_is_an_error(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(SourceError, match="cannot be read"):
-        blocks(stored(tmp_path, COMPRESSIONS[kind](TEXT) + b"rubbish"))
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("rubbish", [b"rubbish", b"\n", b"\0\0\0\0rubbish"])
+def test_rubbish_behind_a_compressed_file_is_an_error_that_says_so(tmp_path: Path, kind: str, rubbish: bytes) -> None:
+    with pytest.raises(SourceError, match=r"cannot be read.*: other bytes lie behind its compressed ones\. Unfold it"):
+        blocks(stored(tmp_path, COMPRESSIONS[kind](TEXT) + rubbish))
 
 
 def test_what_a_cut_file_still_gives_can_be_had(tmp_path: Path) -> None:
@@ -140,8 +142,18 @@ def test_an_empty_file_has_no_blocks(tmp_path: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path, pack: Compress) -> None:
-    path = stored(tmp_path, pack(b"\xef\xbb\xbf#separator\n\xef\xbb\xbf\n"))
-    assert blocks(path)[0].data == b"#separator\n\xef\xbb\xbf\n"
+    path = stored(tmp_path, pack(b"\xef\xbb\xbf#separator\na\xef\xbb\xbf\n"))
+    assert blocks(path)[0].data == b"#separator\na\xef\xbb\xbf\n"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("size", [4, 1_000, reading.BLOCK_BYTES])
+def test_byte_order_marks_of_files_put_behind_each_other_are_no_part_of_a_line(
+    tmp_path: Path, pack: Compress, size: int
+) -> None:
+    marked, inside = b"\xef\xbb\xbf" + TEXT, b"a \xef\xbb\xbf within a line\n"
+    path = stored(tmp_path, pack(marked + marked + inside))
+    assert b"".join(b.data for b in blocks(path, size)) == TEXT + TEXT + inside
 
 
 def test_a_last_line_without_its_end_is_a_block_of_its_own(tmp_path: Path) -> None:
@@ -221,7 +233,7 @@ def test_zstd_may_begin_with_a_frame_without_data(tmp_path: Path) -> None:
 
 def test_zstd_never_unfolds_much_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zstandard.ZstdCompressor().compress(b"\0" * (1 << 26))
-    monkeypatch.setattr(reading, "_ZSTD_INPUT", 64)
+    monkeypatch.setattr(streams, "_ZSTD_INPUT", 64)
     opened = open_bytes(stored(tmp_path, bomb))
     with opened:
         assert len(opened.read(1)) == 1

@@ -1,6 +1,9 @@
 """Records of goflow2, pmacct and nProbe: which way their bytes go, their times, and what is no flow."""
 
+import base64
+import ipaddress
 import json
+import re
 from typing import Any
 
 import polars as pl
@@ -157,6 +160,43 @@ RECORDS: dict[str, tuple[str, Any]] = {
     "super_mediator": ("ipfix_json", SUPER_MEDIATOR),
     "ipfixcol2": ("ipfix_json", IPFIXCOL),
 }
+
+
+def protobuf(record: dict[str, Any]) -> dict[str, Any]:
+    """As protobuf's own JSON has it: names in camel case, numbers of 64 bits as text, and bytes as Base64."""
+    packed = {k: base64.b64encode(ipaddress.ip_address(v).packed).decode() for k, v in record.items() if "addr" in k}
+    wide = {k: str(v) for k, v in record.items() if k in ("bytes", "packets") or k.endswith("_ns")}
+    return {re.sub("_(.)", lambda m: m[1].upper(), k): v for k, v in (record | packed | wide).items()}
+
+
+RECORDS["goflow2, protobuf's own JSON"] = ("goflow2", protobuf(GOFLOW2))
+RECORDS["goflow2, Base64"] = (
+    "goflow2",
+    GOFLOW2
+    | {k: v for k, v in protobuf(GOFLOW2).items() if k in GOFLOW2}
+    | {k: protobuf(GOFLOW2)[re.sub("_(.)", lambda m: m[1].upper(), k)] for k in GOFLOW2 if "addr" in k},
+)
+
+
+def test_addresses_of_16_bytes_in_base64_are_read() -> None:
+    six = GOFLOW2 | {"src_addr": "2001:db8::25", "dst_addr": "2001:db8::11"}
+    row = only(read("goflow2", json.dumps(protobuf(six))))
+    assert (row["src_ip"], row["dest_ip"]) == ("2001:db8::11", "2001:db8::25")
+    parsed = read("goflow2", json.dumps(GOFLOW2 | {"src_addr": "AAAA", "dst_addr": "nobody"}))
+    assert parsed.account.quarantined == {"bad_address": 1}
+
+
+@pytest.mark.parametrize("gone", [("TimeFlowStartMs",), ("TimeFlowStartMs", "TimeReceived")])
+def test_a_record_without_a_start_is_dated_to_its_end(gone: tuple[str, ...]) -> None:
+    left = {k: v for k, v in NETOBSERV.items() if k not in gone}
+    assert detect(json.dumps(left).encode() + b"\n", "auto", "x") == "goflow2"
+    assert only(read("goflow2", json.dumps(left)))["start_time"].isoformat().startswith("2026-11-20T08:01:00.25")
+
+
+def test_a_record_without_any_time_is_untimed_and_no_unknown_format() -> None:
+    left = json.dumps({k: v for k, v in NETOBSERV.items() if not k.startswith("Time")})
+    assert detect(left.encode() + b"\n", "auto", "x") == "goflow2"
+    assert read("goflow2", left).account.quarantined == {"untimed": 1}
 
 
 def lines(record: Any) -> list[str]:

@@ -57,6 +57,17 @@ def test_each_direction_is_a_record_and_the_reporter_is_known_by_its_end() -> No
     assert parsed.rows["orientation"].unique().to_list() == ["port_rule"]
 
 
+def test_an_entry_without_a_start_is_dated_to_its_end() -> None:
+    left = entry()
+    del left["jsonPayload"]["start_time"]
+    (row,) = read("gcp", json.dumps(left)).rows.to_dicts()
+    assert (row["start_time"].isoformat(), row["ip_bytes_in"], row["payload_bytes_in"]) == (
+        "2026-11-20T00:00:05+00:00",
+        None,
+        5000,
+    )
+
+
 def test_packets_that_were_dropped_reached_nobody() -> None:
     told = [entry(disposition=d) for d in ("ALLOWED", "DROPPED")]
     without = {k: v for k, v in entry(disposition="dropped")["jsonPayload"].items() if k != "bytes_sent"}

@@ -45,6 +45,15 @@ def test_a_table_of_conn_records_gives_the_flows_of_the_log_it_came_from(delimit
     assert (row["ip_bytes_in"], row["ip_bytes_out"], row["payload_bytes_in"]) == (5_420, 420, 5_000)
 
 
+def test_a_searchs_table_has_times_and_ports_in_splunks_own_columns() -> None:
+    header = "_time,src_port,dest_port,id.orig_h,id.resp_h,orig_ip_bytes,resp_ip_bytes,uid"
+    record = "2026-11-20T08:00:00.250+0000,50001,993,10.1.0.11,10.9.0.25,420,5420,C1"
+    assert detect(f"{header}\n{record}\n".encode(), "auto", "x") == "zeek_csv"
+    row = only(read("zeek_csv", header, record))
+    assert (row["src_port"], row["dest_port"], row["ip_bytes_in"]) == (50_001, 993, 5_420)
+    assert row["start_time"].isoformat() == "2026-11-20T08:00:00.250000+00:00"
+
+
 def test_comments_of_zeek_around_a_table_are_no_records() -> None:
     lines = ["#separator \\x09", "#set_separator,,", "#empty_field,(empty)", *table(",", named="#fields,"),
              "#types,time,string", ",".join(CELLS), "#close,2026-11-20-09-00-00"]  # fmt: skip

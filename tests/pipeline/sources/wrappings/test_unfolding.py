@@ -68,6 +68,25 @@ def test_what_was_compressed_twice_is_unfolded_twice(tmp_path: Path, outer: Call
         read(tmp_path, outer(inner[:-6]))
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_parts_in_utf_16_and_utf_8_behind_each_other_are_one_text(
+    tmp_path: Path, encoding: str, mark: str, pack: type[bytes]
+) -> None:
+    """PowerShell appends UTF-16 to any log, with its mark or without, and other shells append bytes to UTF-16."""
+    wide, plain = "2026-11-20,zwölf Boxkämpfer\r\n" * 5_000, "2026-11-20,eight ö\n" * 9_000
+    first = plain.encode() + (mark + wide).encode(encoding)
+    assert read(tmp_path, pack(first)) == (plain + wide).encode()
+    assert read(tmp_path, pack(first + plain.encode() + (mark + wide).encode(encoding))) == (plain + wide).encode() * 2
+    assert read(tmp_path, pack(("\ufeff" + wide).encode(encoding) + first)) == (wide + plain + wide).encode()
+
+
+def test_nuls_in_a_line_or_before_one_do_not_make_it_utf_16(tmp_path: Path) -> None:
+    data = b"one\0\ntwo a\0b\0c\0d\0\n\0\0\0\0\0\0three\n\xff\xfe is Latin-1\n" + "€ℵ\n".encode() * 999
+    assert read(tmp_path, data) == data
+
+
 def test_half_a_character_at_the_end_is_marked_and_no_error(tmp_path: Path) -> None:
     assert read(tmp_path, "a\n".encode("utf-16") + b"b") == "a\n\ufffd".encode()
 
