@@ -34,7 +34,7 @@ from pipeline.settings import Settings
 from pipeline.sources.base import RAW
 from pipeline.storage import digest
 
-STAGE_VERSION = 10
+STAGE_VERSION = 11
 """Raised when the same landed rows would give other flows."""
 
 _PART = pl.Schema([*RAW.items(), ("source", pl.String()), ("source_file", pl.String()), ("ingest_id", pl.String())])

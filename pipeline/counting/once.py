@@ -233,7 +233,7 @@ def _first_of(flows: pl.DataFrame, applies: pl.Expr, key: Sequence[str]) -> tupl
         pl.col("duration").fill_null(-1),
         size_told(),
         *ORDER,
-        descending=[True, True, False, False],
+        descending=[True, True, *(False for _ in ORDER)],
         maintain_order=True,
     )
     first = mine.select(pl.struct(key).is_first_distinct().alias("m"))["m"]
@@ -288,7 +288,7 @@ def _superseded(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
             pl.col("duration").fill_null(-1),
             size_told(),
             *ORDER,
-            descending=[False, True, True, True, True],
+            descending=[False, True, True, *(True for _ in ORDER)],
             maintain_order=True,
         )
         superseded = interim & (pl.col("_run").is_duplicated() & ~pl.col("_run").is_first_distinct())

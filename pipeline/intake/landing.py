@@ -12,8 +12,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import polars as pl
-
 from pipeline import clocks
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.intake import left_out, redating, upkeep
@@ -21,9 +19,10 @@ from pipeline.intake.asked import Asked, Span
 from pipeline.intake.file_content import content_size, hash_content
 from pipeline.intake.files import Listing, list_files
 from pipeline.intake.found import FoundFile
-from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name, quarantine_name
+from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
 from pipeline.intake.peek import END_BYTES, peek, reach
+from pipeline.intake.quarantine import give_lines, quarantine_name
 from pipeline.intake.reading_options import options_for
 from pipeline.intake.rotation import began_anew
 from pipeline.inventory import Inventory
@@ -415,11 +414,8 @@ class Landing:
         heir.state, heir.parts, heir.tail, heir.resume = "landed", gone.parts, gone.tail, gone.resume
         heir.watched, heir.encoding, heir.layout = gone.watched, gone.encoding, gone.layout
         del self.ledger.entries[(gone.source, gone.name)]
-        former = quarantine_name(gone)
-        for path in self.storage.paths([former]):
-            lines = pl.read_parquet(path, glob=False).with_columns(source_file=pl.lit(heir.name))
-            self.storage.write_parquet(quarantine_name(heir), lines, {"file": heir.name})
-            self._gone.append(former)
+        give_lines(self.storage, quarantine_name(gone), heir)
+        self._gone.append(quarantine_name(gone))
 
     def _replace(self, old: Entry | None, entry: Entry) -> Entry | None:
         """Put the entry in the ledger; rows of its old self go. Returns a copy of that, if it is to be landed now."""

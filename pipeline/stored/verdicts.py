@@ -103,10 +103,10 @@ def close_days(storage: Storage) -> None:
 
 def recover(storage: Storage) -> list[Change]:
     """Settle the days of a run that died while it made alerts; to be called under the site's lock."""
-    text = storage.read_text(_OPEN)
-    if text is None:
-        return []
     try:
+        text = storage.read_text(_OPEN)
+        if text is None:
+            return []
         days = [parse_day(d) for d in json.loads(text)]
     except (ValueError, TypeError):  # It was damaged: it may have been any of them.
         days = storage.days("alerts")
@@ -233,10 +233,10 @@ def _text(ledger: DayLedger) -> str:
 
 
 def _load(storage: Storage, day: dt.date) -> DayLedger:
-    text = storage.read_text(_name(day))
-    if text is None:
-        return DayLedger()
     try:
+        text = storage.read_text(_name(day))
+        if text is None:
+            return DayLedger()
         head, *lines = (json.loads(line) for line in text.splitlines())
         return DayLedger(head["alerts"], head["roots"], [Change.from_dict(line) for line in lines])
     except (ValueError, LookupError, TypeError) as error:

@@ -37,6 +37,17 @@ def test_the_final_then_longest_then_largest_then_first_record_counts(
     assert kept(*reversed(changes)) == ([3 - winner] if changes != [{}, {}] else [1])
 
 
+@pytest.mark.parametrize("accounting", ["cumulative", "update"])
+@pytest.mark.parametrize("uid", ["C1", None])
+def test_a_long_session_costs_no_record_of_another_source_whose_file_has_the_same_name(
+    accounting: str, uid: str | None
+) -> None:
+    line_7 = {"source_file": "conn.log", "source_line": 7}
+    session = line_7 | {"source": "core", "accounting": accounting, "uid": uid}
+    other = line_7 | {"source": "edge", "src_ip": "198.51.100.8", "ip_bytes_in": 5_000, "uid": "C2"}
+    assert total(session, other) == (2, 5_100, 20)
+
+
 @pytest.mark.parametrize("beside", [[], [{"uid": "C9"}] * 2, [{"uid": "C9", "src_port": None}]])
 def test_a_half_gives_way_to_a_stretch_of_both_directions_whatever_lies_beside_them(
     beside: list[dict[str, Any]],
