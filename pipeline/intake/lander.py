@@ -186,8 +186,7 @@ class FileLander:
         if reader is not None:
             # Reading a last line that has no end makes a reader forget the file: its state before that line counts.
             state = entry.resume["reader"] if tail is not None and entry.resume else reader.state()
-            if (found := layout_of(head, state)).fields:
-                entry.layout = _newer(Layout.from_list(entry.layout), found).as_list()
+            entry.layout = _newer(Layout.from_list(entry.layout), layout_of(head, state)).as_list()
         part.content = digest(str(resume["offset"] if resume else 0), self._hash.hexdigest())
         entry.parts.append(part)
         if tail is not None:
@@ -314,7 +313,9 @@ def landed_name(file: str) -> str:
 
 
 def _newer(old: Layout, new: Layout) -> Layout:
-    """The layout of a grown file: that of its new end, and what was known of the same fields before."""
+    """The layout of a grown file: that of its new end, where it tells one, and what was known of the same fields."""
+    if not new.fields:
+        return old
     if set(old.fields) != set(new.fields):
         return new
     return old if old.records >= new.records else new

@@ -85,25 +85,16 @@ class Landing:
         self, days: Collection[dt.date], progress: Progress | None = None, *, reread: bool = False
     ) -> LandingReport:
         """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
-        report, todo, asked = LandingReport(), deque[tuple[SourceSettings, FoundFile]](), Asked(days)
+        report, asked = LandingReport(), Asked(days)
         self.unlisted, self._replaced = {}, []
         self.ledger.changed()
         left_out.move_quarantine(self.storage, self._moved)
         upkeep.sweep(self.ledger, self.storage)
         if self.ledger.damaged:
             report.problems.append(self._damaged_ledger())
-        found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
-        for source in self._settings.sources:
-            listing = list_files(self._site_root, source)
-            report.listed += len(listing.files)
-            report.problems += listing.problems
-            if listing.whole:
-                self._mark_missing(source, listing)
-            if listing.hiding:
-                self.unlisted[source.name] = listing.hiding[0]
-            found |= {(f.source, f.name): (source, f) for f in listing.files}
-            todo += [(source, f) for f in listing.files if self._wanted(source, f, asked, reread)]
+        found = self._found(report)
         redating.redate(self.ledger, self.storage, self._settings)
+        todo = deque((s, f) for s, f in found.values() if self._wanted(s, f, asked, reread))
         done = saved = 0
         while todo:
             source, file = todo.popleft()
@@ -123,6 +114,20 @@ class Landing:
         report.problems += began_anew(self._replaced, self.ledger, files, self._settings.limits)
         report.problems += [p for e in self.ledger.entries.values() if (p := e.problem(days)) is not None]
         return report
+
+    def _found(self, report: LandingReport) -> dict[tuple[str, str], tuple[SourceSettings, FoundFile]]:
+        """The files of all sources by source and name, in order; what is not among them is marked as missing."""
+        found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
+        for source in self._settings.sources:
+            listing = list_files(self._site_root, source)
+            report.listed += len(listing.files)
+            report.problems += listing.problems
+            if listing.whole:
+                self._mark_missing(source, listing)
+            if listing.hiding:
+                self.unlisted[source.name] = listing.hiding[0]
+            found |= {(f.source, f.name): (source, f) for f in listing.files}
+        return found
 
     def _damaged_ledger(self) -> SourceError:
         return SourceError(
