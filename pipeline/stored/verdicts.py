@@ -102,7 +102,10 @@ def close_days(storage: Storage) -> None:
 
 
 def recover(storage: Storage) -> list[Change]:
-    """Settle the days of a run that died while it made alerts; to be called under the site's lock."""
+    """Settle the days of a run that died while it made alerts; to be called under the site's lock.
+
+    A day whose ledger is damaged stops no other: whoever asks for its history, or runs it, is told. It stays open.
+    """
     try:
         text = storage.read_text(_OPEN)
         if text is None:
@@ -110,8 +113,16 @@ def recover(storage: Storage) -> list[Change]:
         days = [parse_day(d) for d in json.loads(text)]
     except (ValueError, TypeError):  # It was damaged: it may have been any of them.
         days = storage.days("alerts")
-    found = [c for d in days for c in settle(storage, d)]
-    close_days(storage)
+    found, left = list[Change](), list[dt.date]()
+    for day in days:
+        try:
+            found += settle(storage, day)
+        except StorageError:
+            left.append(day)
+    if left:
+        open_days(storage, left)
+    else:
+        close_days(storage)
     return found
 
 
