@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline import clocks
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.intake import left_out, redating, upkeep
 from pipeline.intake.asked import Asked, Span
@@ -23,7 +22,7 @@ from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
 from pipeline.intake.peek import END_BYTES, peek, reach
 from pipeline.intake.quarantine import give_lines, quarantine_name
-from pipeline.intake.reading_options import options_for
+from pipeline.intake.reading_options import options_for, reading_key
 from pipeline.intake.rotation import began_anew
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry, Settings, SourceSettings
@@ -186,7 +185,7 @@ class Landing:
         entry = self.ledger.entries.get((file.source, file.name))
         if entry is not None and asked.named(entry.days_concerned):
             return True
-        seen = entry is not None and entry.peek and entry.identity == file.identity
+        seen = entry is not None and entry.peek and entry.identity == file.identity and self._holds_still(source, entry)
         return asked.may_be_in(self._reach(source, file)) if file.day is not None or seen else bool(asked.days)
 
     def _news(self, file: FoundFile) -> News:
@@ -255,25 +254,27 @@ class Landing:
         if entry is not None and entry.identity == file.identity and not entry.may_differ(file.changed_ns):
             if entry.state == "failed":
                 return None  # Its beginning does not tell where it ends.
-            if entry.peek:
+            if entry.peek and self._holds_still(source, entry):
                 return entry.peek
         span = peek(file, source.format, self._settings.limits, self._options(source, None))
         if entry is None or entry.state == "peeked":
-            entry = self._entry(file, "peeked")
+            entry = replace(self._entry(file, "peeked"), watched=self._reading(source))
             self.ledger.entries[(file.source, file.name)] = entry
         if entry.identity == file.identity:
             entry.peek = span
         return span
 
+    def _holds_still(self, source: SourceSettings, entry: Entry) -> bool:
+        """Whether a look at a file, if no more than a look was taken, would tell the same today."""
+        return entry.state != "peeked" or entry.watched == self._reading(source)
+
     # Which rows
 
+    def _reading(self, source: SourceSettings) -> str:
+        return reading_key(source, self._settings, CODE_VERSION)
+
     def _networks_key(self, source: SourceSettings) -> str:
-        site = f"{clocks.zone_key(self._settings.timezone)}/{self._settings.counting.attribute}"
-        reading = f"{CODE_VERSION}/{site}/{source.format}/{clocks.zone_key(source.timezone)}/"
-        if source.mapping is not None or source.swap_bytes:
-            reading += f"{digest(repr(source.mapping), str(source.swap_bytes))}/"
-        if source.header is not None:
-            reading += f"{digest(source.header)}/"
+        reading = self._reading(source)
         if source.keep == "all":
             return f"{reading}*"
         key = reading + digest(*self._inventory.prefixes)
@@ -355,7 +356,7 @@ class Landing:
                 entry.watched = self._networks_key(source)
                 lander.run(entry, old)
                 if lander.unwanted:
-                    entry = replace(self._entry(file, "peeked"), peek=entry.peek)
+                    entry = replace(self._entry(file, "peeked"), peek=entry.peek, watched=self._reading(source))
                 twin = self._twin(entry)
             if twin is not None:
                 self._as_copy(entry, twin)

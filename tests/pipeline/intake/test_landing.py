@@ -53,6 +53,34 @@ def test_without_a_day_in_the_path_a_look_at_both_ends_tells_which_files_to_read
     assert flat.entry("h.log").state == "peeked"
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+def test_the_last_day_of_a_large_file_of_many_days_is_found(flat: World, mark: bytes) -> None:
+    last = D1 + dt.timedelta(days=20)
+    flat.put("a.log", mark + tsv(*[flow("C", 0, D1)] * 600, *(flow(f"C{n}", n, last) for n in range(1, 1_501))))
+    flat.land(last)
+    assert flat.received(last) == list(range(1, 1_501))
+
+
+def test_a_look_that_was_taken_by_another_reading_of_the_file_is_taken_again(
+    flat: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "END_BYTES", 0)  # As if it were large.
+    far = D1 + dt.timedelta(days=9)
+    flat.put("a.log", tsv(flow("C1")))
+    flat.land(far)
+    entry = flat.entry("a.log")
+    assert (entry.state, entry.peek is not None) == ("peeked", True)
+    other = flat.landing()
+    other.ledger.entries[("core", "logs/a.log")].peek = [2_000_000_000_000_000] * 2  # What it had taken for times.
+    other.ledger.save(other.storage)
+    flat.land(D1)
+    assert flat.entry("a.log").state == "peeked"
+    monkeypatch.setattr(landing, "CODE_VERSION", landing.CODE_VERSION + 1)
+    assert flat.landing().unread([D1]).keys() == {"core/logs/a.log"}
+    flat.land(D1)
+    assert (flat.entry("a.log").state, flat.received()) == ("landed", [220])
+
+
 @pytest.mark.parametrize("end", [b"", b"\n"], ids=["cut", "whole"])
 def test_a_small_file_is_read_without_a_look_before_and_not_kept_where_it_holds_none_of_the_days(
     flat: World, parsed: list[str], monkeypatch: pytest.MonkeyPatch, end: bytes
