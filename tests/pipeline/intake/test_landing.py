@@ -13,6 +13,7 @@ import zstandard
 from pipeline.errors import SourceError
 from pipeline.intake import landing
 from pipeline.intake.ledger import Ledger
+from pipeline.sources.reading import LineStream
 from tests.oracle.zeek import conn, header, rows, tsv
 from tests.pipeline.landings import D1, D2, NOON, World, flow, settings
 
@@ -407,3 +408,38 @@ def test_storing_the_ledger_of_many_files_costs_no_more_a_file(flat: World, monk
     assert stored[-1] == 120  # and before it now and then, for a run that dies
     assert len(stored) > 4
     assert sum(stored) < 15 * 120
+
+
+# What parts remember
+
+
+def test_a_part_remembers_the_latest_end_of_all_its_files(flat: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.intake.lander.ROWS_PER_FILE", 1)
+    monkeypatch.setattr(LineStream.blocks, "__defaults__", (1, 300))
+    flat.put("a.log", tsv(flow("C1", duration="90000.0"), flow("C2"), flow("C3")))
+    flat.land(D1)
+    (part,) = flat.entry("a.log").parts
+    assert (len(part.files) > 1, part.last_end, part.last_day) == (True, D2.isoformat(), D1.isoformat())
+
+
+def test_a_log_that_grows_after_its_rows_were_pruned_is_read_whole(flat: World) -> None:
+    path = flat.put("a.log", tsv(flow("C1", 7)))
+    site = flat.landing()
+    site.land([D1])
+    site.prune(list(site.ledger.entries.values()))
+    path.write_bytes(path.read_bytes() + rows([flow("C2", 9)]).encode())
+    flat.land(D1)
+    assert flat.received() == [7, 9]
+
+
+@pytest.mark.parametrize(("valid_to", "read"), [(D1, 1), (D2, 2)])
+def test_an_address_that_left_before_the_first_flow_is_looked_for_in_no_log(
+    flat: World, parsed: list[str], valid_to: dt.date, read: int
+) -> None:
+    flat.put("a.log", tsv(flow("C1")))
+    flat.land(D1)
+    entry = {"address": "203.0.113.9", "category": "email_server", "valid_to": valid_to}
+    told = flat.settings.model_dump() | {"inventory": [*flat.settings.model_dump()["inventory"], entry]}
+    flat.settings = type(flat.settings).model_validate(told)
+    flat.land(D1)
+    assert len(parsed) == read
