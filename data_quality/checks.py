@@ -41,11 +41,6 @@ DETAILS = {**drift.DETAILS, **own.DETAILS}
 """Check -> what a day's failed expectations show in place of a bare number, by expectation."""
 
 
-def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
-    """Judge one stored day, and keep the result in the quality table."""
-    return run_checks(spec, site, [day])[day]
-
-
 def run_all(
     specs: Sequence[CheckSpec], site: Site, days: Sequence[dt.date], step: Callable[[], None] = lambda: None
 ) -> dict[str, dict[dt.date, CheckOutcome]]:

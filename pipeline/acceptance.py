@@ -56,12 +56,12 @@ class Event:
 def history(storage: Storage, day: dt.date) -> list[Event]:
     """All events of a day, in order; one that does not read stands as withdrawn, as nobody can tell what it says."""
     names = [n for n in storage.names(FOLDER) if n.startswith(f"{FOLDER}/{day.isoformat()}.")]
-    return [_event(storage.read_text(n), day) for n in names]
+    return [_event(storage, n, day) for n in names]
 
 
-def _event(text: str | None, day: dt.date) -> Event:
+def _event(storage: Storage, name: str, day: dt.date) -> Event:
     try:
-        data: dict[str, Any] = json.loads(text or "")
+        data: dict[str, Any] = json.loads(storage.read_text(name) or "")
         return Event(**{**data, "failures": tuple(data["failures"])})
     except (ValueError, TypeError, LookupError):
         return Event(day.isoformat(), WITHDRAW, "nobody", "this event cannot be read", "an unknown time")

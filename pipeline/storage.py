@@ -253,10 +253,10 @@ class Storage:
     # Pruned days: their rows are gone on purpose, their record stays, so that what was made of them stays true.
 
     def _pruned(self, table: str, day: dt.date) -> DayRecord | None:
-        text = self.read_text(_tombstone(table, day))
-        if text is None:
-            return None
         try:
+            text = self.read_text(_tombstone(table, day))
+            if text is None:
+                return None
             f = json.loads(text)
             return DayRecord(table, day, f["rows"], f["fingerprint"], f["inputs"], f["facts"], f["pruned"])
         except (LookupError, TypeError, ValueError) as error:
@@ -357,7 +357,7 @@ class Storage:
         return found
 
     def read_text(self, name: str) -> str | None:
-        """The text of a small file, or None when there is none."""
+        """The text of a small file, or None when there is none; raises ValueError when it is damaged: no text."""
         raw = self.objects.read(name)
         return None if raw is None else raw.decode("utf-8")
 
@@ -393,10 +393,10 @@ class Storage:
 
     def failure(self, day: dt.date) -> tuple[str, list[str]] | None:
         """(stage, reasons) of a failed day, or None."""
-        text = self.read_text(_marker(day))
-        if text is None:
-            return None
         try:
+            text = self.read_text(_marker(day))
+            if text is None:
+                return None
             loaded = json.loads(text)
             return str(loaded["stage"]), [str(r) for r in loaded["reasons"]]
         except (ValueError, LookupError, TypeError):

@@ -69,7 +69,7 @@ class Servers:
             .with_columns(pl.col("client").list.unique().list.sort().list.head(4 * CLIENTS))
         )
         for day, server, port, flows, sent, _, clients in sums.iter_rows():
-            if day is not None and (ip := canonical_address(server)) is not None:
+            if (ip := canonical_address(server)) is not None:
                 hashes = [zlib.crc32((canonical_address(c) or c).encode()) for c in clients if c is not None]
                 self.found.setdefault((day.isoformat(), ip, port), Sums()).add(flows, sent, hashes)
         if len(self.found) > 4 * WORKED:

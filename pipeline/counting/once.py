@@ -132,7 +132,7 @@ def _by_order(flows: pl.DataFrame) -> pl.DataFrame:
     pair = ("_low", "_high", "transport")
     both_ways = pl.col("_src").n_unique().over(pair) > 1
     told = (~pl.col("_open")).any().over(pair)
-    turned = pl.col("_open") & (pl.col("_src") != pl.col("_src").first().over(pair)) & (both_ways | told)
+    turned = pl.col("_open") & (pl.col("_src") != pl.col("_src").first().over(pair))
     mine = mine.with_columns(
         _turned=turned,
         orientation=pl.when(pl.col("_open") & (both_ways | told)).then(pl.lit("order")).otherwise("orientation"),
@@ -233,7 +233,7 @@ def _first_of(flows: pl.DataFrame, applies: pl.Expr, key: Sequence[str]) -> tupl
         pl.col("duration").fill_null(-1),
         size_told(),
         *ORDER,
-        descending=[True, True, False, False],
+        descending=[True, True, *(False for _ in ORDER)],
         maintain_order=True,
     )
     first = mine.select(pl.struct(key).is_first_distinct().alias("m"))["m"]
@@ -288,7 +288,7 @@ def _superseded(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.Dat
             pl.col("duration").fill_null(-1),
             size_told(),
             *ORDER,
-            descending=[False, True, True, True, True],
+            descending=[False, True, True, *(True for _ in ORDER)],
             maintain_order=True,
         )
         superseded = interim & (pl.col("_run").is_duplicated() & ~pl.col("_run").is_first_distinct())
@@ -313,12 +313,11 @@ def _paired(flows: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFra
     runs = in_runs(halves, ("source", *KEY), rules.window).with_columns(_side=side_told())
     runs = runs.with_columns(_nth=pl.int_range(pl.len()).over("_run", "_side"))
     pair = ("_run", "_nth")
-    first = pl.col("_side").is_first_distinct().over(pair) & (pl.int_range(pl.len()).over(pair) == 0)
+    first = pl.int_range(pl.len()).over(pair) == 0
     filled = [pl.coalesce(c, pl.col(c).max().over(pair)).alias(c) for c in COUNTS]
     ends = (end_time().max().over(pair) - pl.col("start_time")).dt.total_microseconds()
     duration = pl.when(pl.len().over(pair) > 1).then(ends).otherwise("duration").alias("duration")
-    runs = runs.with_columns(*filled, duration, pl.col("uid").fill_null(pl.col("uid").first().over(pair)), _first=first)
-    kept, lost = split(runs, pl.col("_first"))
+    kept, lost = split(runs.with_columns(*filled, duration, _first=first), pl.col("_first"))
     return pl.concat([others, kept.select(flows.columns)]), lost.select(flows.columns)
 
 

@@ -18,7 +18,8 @@ KEY = ("src_ip", "src_port", "dest_ip", "dest_port", "transport")
 """What the records of one flow have in common, whoever made them."""
 OBSERVER = ("source", "dvc", "reporter")
 """Who made a record."""
-ORDER = ("source_file", "source_line")
+ORDER = ("source_file", "source_line", "source")
+"""Which record it is: files of two sources outside of the site may have one name."""
 LAYERS = ("ip", "payload", "other")
 BYTES = tuple(f"{layer}_bytes_{side}" for layer in LAYERS for side in ("in", "out"))
 COUNTS = (*BYTES, "packets_in", "packets_out", "missed_bytes", "total_bytes")

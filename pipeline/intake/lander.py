@@ -23,6 +23,7 @@ from pipeline.intake.file_content import CHUNK_BYTES
 from pipeline.intake.found import FoundFile
 from pipeline.intake.landed import write_landed
 from pipeline.intake.ledger import LANDING, Entry, Part
+from pipeline.intake.quarantine import SetAside, kept_lines, quarantine_name
 from pipeline.inventory import Inventory
 from pipeline.schemas import QUARANTINE
 from pipeline.settings import Settings, SourceSettings
@@ -39,12 +40,8 @@ CODE_VERSION = 21
 ROWS_PER_FILE = 250_000
 Wanted = Callable[[list[int] | None], bool]
 """Called with first and last flow start, epoch microseconds."""
-QUARANTINED = "quarantine"
-"""Below it, in the storage, lie the lines that were set aside."""
 HEAD_BYTES = 1 << 16
 _ONE_A_LINE = "Write one record a line."
-MAX_QUARANTINE_ROWS = 100_000
-"""Quarantined lines of one file that are kept with their text; all are counted."""
 
 
 class FileLander:
@@ -67,8 +64,9 @@ class FileLander:
         self._height = 0
         self._last: pl.DataFrame | None = None
         """Rows of a last line without its end."""
-        self._rejects: list[pl.DataFrame] = []
-        self._n_rejects = 0
+        self._aside = SetAside()
+        self._aside_before = QUARANTINE.empty()
+        """Lines that were set aside before the file had grown."""
         self._servers: dict[str, Servers] = {}
         self._spans: list[Sequence[int]] = []
         self.written: list[str] = []
@@ -107,7 +105,7 @@ class FileLander:
         for part in entry.all_parts:
             if (servers := self._servers.get(part.key)) is not None:
                 part.servers = servers.as_list()
-        self._write_quarantine(entry, int(resume["open"]) if resume else 1)
+        self._aside.write(self._storage, entry, self._aside_before)
 
     def _whole_span(self, before: Entry | None) -> list[int] | None:
         """First and last flow start of all that was read, and of what had been read before."""
@@ -125,6 +123,9 @@ class FileLander:
             return None
         if not any(p.account.records for p in old.parts):
             return None  # A header that was not whole may look like that of another format.
+        aside = kept_lines(self._storage, quarantine_name(old))
+        if aside is None:
+            return None  # Read anew, the file tells them again.
         left = int(old.resume["offset"])
         while left > 0 and (data := stream.read(min(left, CHUNK_BYTES))):
             self._hash.update(data)
@@ -132,6 +133,7 @@ class FileLander:
         if left or self._hash.hexdigest() != old.resume["prefix"]:
             return None
         entry.parts, entry.encoding, entry.layout = list(old.parts), old.encoding, old.layout
+        self._aside_before = aside.filter(pl.col("source_line") < int(old.resume["open"]))
         return old.resume
 
     def _read_table(self, stream: LineStream, entry: Entry) -> None:
@@ -184,8 +186,7 @@ class FileLander:
         if reader is not None:
             # Reading a last line that has no end makes a reader forget the file: its state before that line counts.
             state = entry.resume["reader"] if tail is not None and entry.resume else reader.state()
-            if (found := layout_of(head, state)).fields:
-                entry.layout = _newer(Layout.from_list(entry.layout), found).as_list()
+            entry.layout = _newer(Layout.from_list(entry.layout), layout_of(head, state)).as_list()
         part.content = digest(str(resume["offset"] if resume else 0), self._hash.hexdigest())
         entry.parts.append(part)
         if tail is not None:
@@ -268,9 +269,7 @@ class FileLander:
             part.first_day = min(first, part.first_day or first)
             part.last_day = max(last, part.last_day or last)
             self._spans.append(parsed.span)
-        if parsed.rejects.height and self._n_rejects < MAX_QUARANTINE_ROWS:
-            self._rejects.append(parsed.rejects)
-            self._n_rejects += parsed.rejects.height
+        self._aside.take(parsed.rejects)
 
     def _others(self, parsed: Parsed) -> pl.DataFrame | None:
         """Flows to mail ports of others; of a source that keeps all, those among its rows."""
@@ -299,21 +298,6 @@ class FileLander:
         write_landed(self._storage, landed_name(relative), ordered, CODE_VERSION)
         part.files.append(relative)
 
-    def _write_quarantine(self, entry: Entry, first_line: int) -> None:
-        """Keep the rejected lines of the file; of a grown one, also those before the line that was gone on from."""
-        name = quarantine_name(entry)
-        frames = [
-            QUARANTINE.conform(r.with_columns(source=pl.lit(entry.source), source_file=pl.lit(entry.name)))
-            for r in self._rejects
-        ]
-        for path in self._storage.paths([name]) if first_line > 1 else ():
-            frames.insert(0, pl.read_parquet(path, glob=False).filter(pl.col("source_line") < first_line))
-        whole = pl.concat(frames) if frames else QUARANTINE.empty()
-        if whole.is_empty():
-            self._storage.remove(name)
-            return
-        self._storage.write_parquet(name, QUARANTINE.conform(whole.head(MAX_QUARANTINE_ROWS)), {"file": entry.name})
-
 
 def _read_on(reader: Reader, block: Block) -> list[Parsed]:
     return reader.read_on(block) if isinstance(reader, PatientReader) else [reader.read(block)]
@@ -328,13 +312,10 @@ def landed_name(file: str) -> str:
     return f"{LANDING}/{file}"
 
 
-def quarantine_name(entry: Entry) -> str:
-    """Under which name the quarantined lines of a file are kept."""
-    return f"{QUARANTINED}/{entry.source}/{digest(entry.name)}.parquet"
-
-
 def _newer(old: Layout, new: Layout) -> Layout:
-    """The layout of a grown file: that of its new end, and what was known of the same fields before."""
+    """The layout of a grown file: that of its new end, where it tells one, and what was known of the same fields."""
+    if not new.fields:
+        return old
     if set(old.fields) != set(new.fields):
         return new
     return old if old.records >= new.records else new

@@ -12,19 +12,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import polars as pl
-
-from pipeline import clocks
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.intake import left_out, redating, upkeep
 from pipeline.intake.asked import Asked, Span
 from pipeline.intake.file_content import content_size, hash_content
 from pipeline.intake.files import Listing, list_files
 from pipeline.intake.found import FoundFile
-from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name, quarantine_name
+from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
 from pipeline.intake.peek import END_BYTES, peek, reach
-from pipeline.intake.reading_options import options_for
+from pipeline.intake.quarantine import give_lines, quarantine_name
+from pipeline.intake.reading_options import options_for, reading_key
 from pipeline.intake.rotation import began_anew
 from pipeline.inventory import Inventory
 from pipeline.settings import InventoryEntry, Settings, SourceSettings
@@ -86,25 +84,16 @@ class Landing:
         self, days: Collection[dt.date], progress: Progress | None = None, *, reread: bool = False
     ) -> LandingReport:
         """Land every new or changed file that may hold one of the days; with reread also those pruned since."""
-        report, todo, asked = LandingReport(), deque[tuple[SourceSettings, FoundFile]](), Asked(days)
+        report, asked = LandingReport(), Asked(days)
         self.unlisted, self._replaced = {}, []
         self.ledger.changed()
         left_out.move_quarantine(self.storage, self._moved)
         upkeep.sweep(self.ledger, self.storage)
         if self.ledger.damaged:
             report.problems.append(self._damaged_ledger())
-        found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
-        for source in self._settings.sources:
-            listing = list_files(self._site_root, source)
-            report.listed += len(listing.files)
-            report.problems += listing.problems
-            if listing.whole:
-                self._mark_missing(source, listing)
-            if listing.hiding:
-                self.unlisted[source.name] = listing.hiding[0]
-            found |= {(f.source, f.name): (source, f) for f in listing.files}
-            todo += [(source, f) for f in listing.files if self._wanted(source, f, asked, reread)]
+        found = self._found(report)
         redating.redate(self.ledger, self.storage, self._settings)
+        todo = deque((s, f) for s, f in found.values() if self._wanted(s, f, asked, reread))
         done = saved = 0
         while todo:
             source, file = todo.popleft()
@@ -124,6 +113,20 @@ class Landing:
         report.problems += began_anew(self._replaced, self.ledger, files, self._settings.limits)
         report.problems += [p for e in self.ledger.entries.values() if (p := e.problem(days)) is not None]
         return report
+
+    def _found(self, report: LandingReport) -> dict[tuple[str, str], tuple[SourceSettings, FoundFile]]:
+        """The files of all sources by source and name, in order; what is not among them is marked as missing."""
+        found: dict[tuple[str, str], tuple[SourceSettings, FoundFile]] = {}
+        for source in self._settings.sources:
+            listing = list_files(self._site_root, source)
+            report.listed += len(listing.files)
+            report.problems += listing.problems
+            if listing.whole:
+                self._mark_missing(source, listing)
+            if listing.hiding:
+                self.unlisted[source.name] = listing.hiding[0]
+            found |= {(f.source, f.name): (source, f) for f in listing.files}
+        return found
 
     def _damaged_ledger(self) -> SourceError:
         return SourceError(
@@ -182,7 +185,7 @@ class Landing:
         entry = self.ledger.entries.get((file.source, file.name))
         if entry is not None and asked.named(entry.days_concerned):
             return True
-        seen = entry is not None and entry.peek and entry.identity == file.identity
+        seen = entry is not None and entry.peek and entry.identity == file.identity and self._holds_still(source, entry)
         return asked.may_be_in(self._reach(source, file)) if file.day is not None or seen else bool(asked.days)
 
     def _news(self, file: FoundFile) -> News:
@@ -251,25 +254,27 @@ class Landing:
         if entry is not None and entry.identity == file.identity and not entry.may_differ(file.changed_ns):
             if entry.state == "failed":
                 return None  # Its beginning does not tell where it ends.
-            if entry.peek:
+            if entry.peek and self._holds_still(source, entry):
                 return entry.peek
         span = peek(file, source.format, self._settings.limits, self._options(source, None))
         if entry is None or entry.state == "peeked":
-            entry = self._entry(file, "peeked")
+            entry = replace(self._entry(file, "peeked"), watched=self._reading(source))
             self.ledger.entries[(file.source, file.name)] = entry
         if entry.identity == file.identity:
             entry.peek = span
         return span
 
+    def _holds_still(self, source: SourceSettings, entry: Entry) -> bool:
+        """Whether a look at a file, if no more than a look was taken, would tell the same today."""
+        return entry.state != "peeked" or entry.watched == self._reading(source)
+
     # Which rows
 
+    def _reading(self, source: SourceSettings) -> str:
+        return reading_key(source, self._settings, CODE_VERSION)
+
     def _networks_key(self, source: SourceSettings) -> str:
-        site = f"{clocks.zone_key(self._settings.timezone)}/{self._settings.counting.attribute}"
-        reading = f"{CODE_VERSION}/{site}/{source.format}/{clocks.zone_key(source.timezone)}/"
-        if source.mapping is not None or source.swap_bytes:
-            reading += f"{digest(repr(source.mapping), str(source.swap_bytes))}/"
-        if source.header is not None:
-            reading += f"{digest(source.header)}/"
+        reading = self._reading(source)
         if source.keep == "all":
             return f"{reading}*"
         key = reading + digest(*self._inventory.prefixes)
@@ -351,7 +356,7 @@ class Landing:
                 entry.watched = self._networks_key(source)
                 lander.run(entry, old)
                 if lander.unwanted:
-                    entry = replace(self._entry(file, "peeked"), peek=entry.peek)
+                    entry = replace(self._entry(file, "peeked"), peek=entry.peek, watched=self._reading(source))
                 twin = self._twin(entry)
             if twin is not None:
                 self._as_copy(entry, twin)
@@ -415,11 +420,8 @@ class Landing:
         heir.state, heir.parts, heir.tail, heir.resume = "landed", gone.parts, gone.tail, gone.resume
         heir.watched, heir.encoding, heir.layout = gone.watched, gone.encoding, gone.layout
         del self.ledger.entries[(gone.source, gone.name)]
-        former = quarantine_name(gone)
-        for path in self.storage.paths([former]):
-            lines = pl.read_parquet(path, glob=False).with_columns(source_file=pl.lit(heir.name))
-            self.storage.write_parquet(quarantine_name(heir), lines, {"file": heir.name})
-            self._gone.append(former)
+        give_lines(self.storage, quarantine_name(gone), heir)
+        self._gone.append(quarantine_name(gone))
 
     def _replace(self, old: Entry | None, entry: Entry) -> Entry | None:
         """Put the entry in the ledger; rows of its old self go. Returns a copy of that, if it is to be landed now."""

@@ -13,13 +13,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import polars as pl
-
 from pipeline.disk import seen
 from pipeline.globs import is_hidden, pattern_regex
 from pipeline.intake.files import split_pattern
-from pipeline.intake.lander import quarantine_name
 from pipeline.intake.ledger import Entry, Ledger
+from pipeline.intake.quarantine import give_lines, quarantine_name
 from pipeline.objects import is_url
 from pipeline.settings import SourceSettings
 from pipeline.storage import Storage
@@ -56,11 +54,7 @@ def settle(ledger: Ledger, sources: Collection[SourceSettings], site_root: Path)
 def move_quarantine(storage: Storage, moved: Collection[Moved]) -> None:
     """Keep the quarantined lines of moved files under their new names, and delete what has the former ones."""
     for file in moved:
-        for path in storage.paths([file.former]):
-            lines = pl.read_parquet(path, glob=False).with_columns(
-                source=pl.lit(file.entry.source), source_file=pl.lit(file.entry.name)
-            )
-            storage.write_parquet(quarantine_name(file.entry), lines, {"file": file.entry.name})
+        give_lines(storage, file.former, file.entry)
 
 
 def _rename(ledger: Ledger, sources: Collection[SourceSettings]) -> list[Moved]:

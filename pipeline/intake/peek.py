@@ -36,7 +36,7 @@ def peek(
     except (SourceError, OSError):  # Such as of a file that is renamed meanwhile.
         return None
     spans = [_read(reader, _whole_lines(head)).span]
-    if not head_only and len(head) >= END_BYTES:
+    if tail is not None:
         spans.append(_read(reader, tail).span)
     known = [s for s in spans if s is not None]
     if len(known) < len(spans):  # An end without a readable flow, such as a run of other logs, tells nothing.
@@ -63,13 +63,15 @@ def _whole_lines(data: bytes) -> bytes:
     return data[:end] if end else data
 
 
-def _ends(file: FoundFile, limits: LimitSettings, head_only: bool) -> tuple[bytes, bytes]:
-    """The first bytes, and the last ones from a line start (whole lines only)."""
+def _ends(file: FoundFile, limits: LimitSettings, head_only: bool) -> tuple[bytes, bytes | None]:
+    """The first bytes, and the last ones from a line start (whole lines only); None where the first are all, or do."""
     stream = LineStream(file.path, limits, file.name)
     try:
         if head_only:
-            return stream.read_some(END_BYTES), b""
+            return stream.read_some(END_BYTES), None
         head = stream.read(END_BYTES)
+        if stream.bytes_read < END_BYTES:  # Of which a byte order mark is none of the head's.
+            return head, None
         with file.path.open("rb") as handle:
             plain = compression_of(handle.read(6)) == "plain"
             if plain:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pipeline.disk import limit_met
 from pipeline.errors import StorageError
 from pipeline.intake.landed import scan_landed
-from pipeline.intake.lander import QUARANTINED, landed_name, quarantine_name
+from pipeline.intake.lander import landed_name
 from pipeline.intake.ledger import LANDING, LEDGER, Entry, Ledger
+from pipeline.intake.quarantine import QUARANTINED, quarantine_name
 from pipeline.sources.base import RAW
 from pipeline.storage import DAMAGE, Storage
 

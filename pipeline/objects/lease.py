@@ -124,8 +124,8 @@ class Lease:
 
     def _remembered(self) -> str:
         try:
-            return self._memory.read_text(encoding="utf-8")
-        except OSError:
+            return self._memory.read_text(encoding="ascii")
+        except (OSError, ValueError):
             return ""
 
     def _watching(self, found: Versioned | None, *, wait: bool) -> str:

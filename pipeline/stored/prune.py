@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from pipeline.days import day_range
 from pipeline.errors import ConfigError, StorageError
-from pipeline.intake.lander import landed_name, quarantine_name
+from pipeline.intake.lander import landed_name
 from pipeline.intake.landing import Landing
 from pipeline.intake.ledger import Entry
+from pipeline.intake.quarantine import quarantine_name
 from pipeline.site import Site
 from pipeline.storage import day_name
 from pipeline.stored.pruned import QUALITY

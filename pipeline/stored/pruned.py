@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pipeline.days import window_days
 from pipeline.errors import Location, StorageError
 from pipeline.intake.landing import Landing
+from pipeline.schemas import QUALITIES
 from pipeline.site import Site
 from pipeline.storage import DayRecord
 
@@ -70,5 +71,9 @@ def _lost_rows(site: Site, landing: Landing, day: dt.date) -> str:
 
 
 def kept_quality(site: Site, day: dt.date) -> str | None:
-    """The quality of a day whose results of checks were pruned; None when they were not."""
-    return site.storage.read_text(f"{QUALITY}/day={day}.txt")
+    """The quality of a day whose results of checks were pruned; None when they were not, unverified when it is lost."""
+    try:
+        kept = site.storage.read_text(f"{QUALITY}/day={day}.txt")
+    except ValueError:
+        return "unverified"
+    return kept if kept is None or kept in QUALITIES else "unverified"

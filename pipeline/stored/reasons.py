@@ -7,6 +7,7 @@ the one that changed can be named. Whether a day is stale is decided by the inpu
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -179,15 +180,12 @@ def root_differences(stored: Mapping[str, Made], now: Mapping[str, Made]) -> lis
 
 def texts(reasons: Sequence[Reason], shown: int = SHOWN) -> str:
     """The phrases in one, those beyond the first few of a kind counted."""
-    lines: list[str] = []
-    left: dict[str, int] = {}
+    lines, told = list[str](), Counter[str]()
     for reason in reasons:
-        same = sum(r.kind == reason.kind for r in reasons[: reasons.index(reason)])
-        if same < shown:
+        told[reason.kind] += 1
+        if told[reason.kind] <= shown:
             lines.append(reason.text)
-        else:
-            left[reason.kind] = left.get(reason.kind, 0) + 1
-    return ", ".join([*lines, *(f"{n} more of kind {kind}" for kind, n in left.items())])
+    return ", ".join([*lines, *(f"{n - shown} more of kind {kind}" for kind, n in told.items() if n > shown)])
 
 
 def _plain(key: str, was: str | None, now: str | None) -> Reason:

@@ -102,16 +102,27 @@ def close_days(storage: Storage) -> None:
 
 
 def recover(storage: Storage) -> list[Change]:
-    """Settle the days of a run that died while it made alerts; to be called under the site's lock."""
-    text = storage.read_text(_OPEN)
-    if text is None:
-        return []
+    """Settle the days of a run that died while it made alerts; to be called under the site's lock.
+
+    A day whose ledger is damaged stops no other: whoever asks for its history, or runs it, is told. It stays open.
+    """
     try:
+        text = storage.read_text(_OPEN)
+        if text is None:
+            return []
         days = [parse_day(d) for d in json.loads(text)]
     except (ValueError, TypeError):  # It was damaged: it may have been any of them.
         days = storage.days("alerts")
-    found = [c for d in days for c in settle(storage, d)]
-    close_days(storage)
+    found, left = list[Change](), list[dt.date]()
+    for day in days:
+        try:
+            found += settle(storage, day)
+        except StorageError:
+            left.append(day)
+    if left:
+        open_days(storage, left)
+    else:
+        close_days(storage)
     return found
 
 
@@ -233,10 +244,10 @@ def _text(ledger: DayLedger) -> str:
 
 
 def _load(storage: Storage, day: dt.date) -> DayLedger:
-    text = storage.read_text(_name(day))
-    if text is None:
-        return DayLedger()
     try:
+        text = storage.read_text(_name(day))
+        if text is None:
+            return DayLedger()
         head, *lines = (json.loads(line) for line in text.splitlines())
         return DayLedger(head["alerts"], head["roots"], [Change.from_dict(line) for line in lines])
     except (ValueError, LookupError, TypeError) as error:

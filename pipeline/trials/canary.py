@@ -41,11 +41,6 @@ class Canary:
     quiet: bool = True
     """Whether the smaller one did not."""
 
-    @property
-    def lives(self) -> bool:
-        """Whether the rule does what the power map says of it."""
-        return self.found and self.quiet
-
 
 def canary(
     today: pl.DataFrame,

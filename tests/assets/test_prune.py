@@ -250,6 +250,9 @@ def test_the_quality_of_days_outlives_the_results_of_their_checks(site: Site) ->
     assert not list((site.storage.root / "quality").glob(f"day={day(1)}/*"))
     found = status(site)
     assert [(s.state, s.quality) for s in found] == [("done", "verified")] * DAYS
+    for n, damage in enumerate((b"", b"\xff\xfe", b"veri")):
+        (site.storage.root / "pruned" / "quality" / f"day={day(n)}.txt").write_bytes(damage)
+    assert [s.quality for s in status(site)] == ["unverified"] * 3 + ["verified"] * (DAYS - 3)
 
 
 @pytest.mark.parametrize("crash", [1, 9, 30])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from data_quality.checks import run_check
-from data_quality.results import day_quality
-from data_quality.specs import specs_of
+from data_quality.checks import run_checks
+from data_quality.results import CheckOutcome, day_quality
+from data_quality.specs import CheckSpec, specs_of
 from pipeline.intake.landing import Landing
 from pipeline.site import Site
 from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
@@ -34,3 +34,8 @@ def judge(site: Site, day: dt.date, tables: Sequence[str] | None = None) -> None
     for spec in specs_of(site):
         if tables is None or spec.table in tables:
             run_check(spec, site, day)
+
+
+def run_check(spec: CheckSpec, site: Site, day: dt.date) -> CheckOutcome:
+    """Judge one stored day by one check."""
+    return run_checks(spec, site, [day])[day]

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from data_quality import checks
-from data_quality.checks import run_all, run_check, run_checks
+from data_quality.checks import run_all, run_checks
 from data_quality.results import CheckOutcome, day_quality, results_of
 from data_quality.specs import SUITES, CheckSpec, check_specs
 from pipeline.insight.drift import KINDS
@@ -18,6 +18,7 @@ from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, QUALITY, TRAFFIC_BASELINE, Table
 from pipeline.site import Site, open_site
 from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
+from tests.data_quality.days import run_check
 from tests.data_quality.test_faults import FAULTS as LOG_FAULTS
 from tests.data_quality.test_faults import USERS as TABLES_JUDGED
 from tests.worlds import day, make_site

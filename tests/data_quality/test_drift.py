@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from assets.reporting import metadata
-from data_quality.checks import run_check
 from data_quality.results import day_quality, results_of
 from data_quality.specs import check_specs
 from pipeline.insight.drift import KINDS
 from pipeline.site import Site
-from tests.data_quality.days import judge, make
+from tests.data_quality.days import judge, make, run_check
 from tests.worlds import CONFIG, day, log_path, make_site, record
 
 DAYS = 5

@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 
 import pipeline.trials.canary
-from data_quality.checks import run_check
 from data_quality.specs import check_specs
 from pipeline.methods.surge import judged
 from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
 from pipeline.trials.firing import Firing, firing
+from tests.data_quality.days import run_check
 from tests.stored_days import Extra, stored_site
 from tests.worlds import SEED, TWIN, day
 
@@ -48,7 +48,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def test_both_methods_find_their_canaries_and_a_rule_without_clients_is_not_counted(whole: Site) -> None:
     found = told(whole)
-    assert {r: f.canary.lives for r, f in found.items() if f.clients} == {SEED: True, SURGE: True}
+    assert {r: (f.canary.found, f.canary.quiet) for r, f in found.items() if f.clients} == dict.fromkeys(
+        (SEED, SURGE), (True, True)
+    )
     assert (found[TWIN].clients, found[TWIN].why) == (0, "")
     assert found[SURGE].able > 0
     assert failing(whole) == {}
@@ -146,4 +148,5 @@ def test_a_rule_that_can_never_alert_is_an_error_that_says_what_to_change(tmp_pa
 def test_sibling_rules_have_canaries_of_their_own(tmp_path: Path) -> None:
     for change in ("reference: own", "fill: zero", "floor: 900_000_000", "fleet_includes_day: false"):
         site = stored(tmp_path / change.replace(": ", "-"), f"rules: {{{SEED}: {{{change}}}}}\n")
-        assert told(site)[SEED].canary.lives, change
+        planted = told(site)[SEED].canary
+        assert (planted.found, planted.quiet) == (True, True), change

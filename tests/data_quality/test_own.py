@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from data_quality.checks import run_check
 from data_quality.results import blocking_failures, day_quality, results_of
 from data_quality.specs import CheckSpec, check_specs, specs_of
 from pipeline.site import Site, open_site
-from tests.data_quality.days import judge, make
+from tests.data_quality.days import judge, make, run_check
 from tests.worlds import CONFIG, day, make_site
 
 DAYS = 3

@@ -40,7 +40,7 @@ def end(row: Row) -> dt.datetime:
 
 
 def order(row: Row) -> tuple[Any, ...]:
-    return (row["source_file"], row["source_line"])
+    return (row["source_file"], row["source_line"], row["source"])
 
 
 def groups(rows: list[Row], key: Any) -> Iterator[list[Row]]:

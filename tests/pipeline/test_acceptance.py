@@ -55,10 +55,10 @@ def test_a_withdrawn_one_holds_no_more_and_has_not_lapsed(storage: Storage) -> N
     assert (in_force(events, "f1", FAILED), lapsed(events, "f1", FAILED)) == (None, "")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"day": 1}', '{"failures": 3}'])
-def test_an_event_that_cannot_be_read_is_no_acceptance(storage: Storage, text: str) -> None:
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"day": 1}', b'{"failures": 3}', b"\xff{}"])
+def test_an_event_that_cannot_be_read_is_no_acceptance(storage: Storage, data: bytes) -> None:
     append(storage, event())
-    storage.write_text(f"acceptance/{DAY}.000002.json", text)
+    (storage.root / "acceptance" / f"{DAY}.000002.json").write_bytes(data)
     assert in_force(history(storage, DAY), "f1", FAILED) is None
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.schemas import ALERTS
 from pipeline.settings import Settings
 from pipeline.site import Site
-from pipeline.stored.reasons import Made, differences, texts
+from pipeline.stored.reasons import Made, Reason, differences, texts
 from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
 from pipeline.stored.status import days_status
 from tests.oracle.zeek import conn, tsv
@@ -97,6 +97,15 @@ def test_a_method_that_is_switched_on_or_off_is_no_change_of_the_program(on: boo
     surge = Made({"stage": "3", "surge_stage": "1", "surge_rules": "x"}, {"surge_rules": {"mail_volume_surge": "1 a"}})
     said = texts(differences(plain, surge) if on else differences(surge, plain))
     assert said == ("rule mail_volume_surge was added" if on else "rule mail_volume_surge is no longer in force")
+
+
+def test_of_each_kind_of_cause_the_first_three_are_named_and_the_others_counted() -> None:
+    files = [Reason("file", f"{n}", f"late file {n}") for n in range(5)]
+    others = [Reason("rule", f"{n}", f"rule {n} changed") for n in range(3)]
+    assert texts([*files[:4], *others, files[4]]) == (
+        "late file 0, late file 1, late file 2, rule 0 changed, rule 1 changed, rule 2 changed, 2 more of kind file"
+    )
+    assert texts([]) == ""
 
 
 def test_the_zone_stands_in_the_alert(tmp_path: Path) -> None:

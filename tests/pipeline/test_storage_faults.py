@@ -153,8 +153,8 @@ def test_a_footer_that_does_not_read_is_a_storage_error(storage: Storage, path: 
 
 def test_a_damaged_marker_is_a_failed_day_all_the_same(storage: Storage) -> None:
     storage.mark_failed(DAY, "alerts", ["why"])
-    for text in ("", "[]", "{}", '{"stage": "alerts", "reasons": 5}'):
-        (storage.root / "failed" / f"day={DAY}.json").write_text(text, encoding="utf-8")
+    for text in (b"", b"[]", b"{}", b'{"stage": "alerts", "reasons": 5}', b"\xff\xfe{", bytes(80)):
+        (storage.root / "failed" / f"day={DAY}.json").write_bytes(text)
         found = storage.failure(DAY)
         assert found is not None
         assert "does not read" in found[1][0]

@@ -62,6 +62,13 @@ def test_a_flow_that_ends_at_midnight_gives_the_next_day_nothing() -> None:
     assert part(rows, DAY, "spread")["bytes"].to_list() == [100]
 
 
+@pytest.mark.parametrize(("rule", "sums"), [("start", [100, 0]), ("end", [0, 100]), ("spread", [100, 0])])
+def test_a_flow_that_ends_at_midnight_counts_on_one_day(rule: str, sums: list[int]) -> None:
+    rows = [record(MIDNIGHT - dt.timedelta(minutes=2), 2, 100)]
+    assert [part(rows, day, rule)["bytes"].sum() for day in (DAY, DAY + dt.timedelta(days=1))] == sums
+    assert [int(n) for n in days_held(pl.DataFrame(rows, schema=SCHEMA), ZONE, rule).values()][-1:] == [1]
+
+
 ROWS = st.lists(
     st.builds(
         record,

@@ -26,6 +26,7 @@ def test_no_flows_are_no_flows() -> None:
         ([INTERIM | {"duration": 10}, INTERIM | {"duration": 20}], 2),
         ([INTERIM | {"ip_bytes_in": 5}, INTERIM | {"ip_bytes_in": 9}], 2),
         ([{"duration": None}, {"duration": 0}], 2),
+        ([{"ip_bytes_in": None, "ip_bytes_out": None, "total_bytes": n} for n in (5, 9)], 2),
         ([{}, {}], 1),
         ([{"source_file": "b.log"}, {"source_file": "a.log"}], 2),
     ],
@@ -35,6 +36,17 @@ def test_the_final_then_longest_then_largest_then_first_record_counts(
 ) -> None:
     assert kept(*changes) == [winner]
     assert kept(*reversed(changes)) == ([3 - winner] if changes != [{}, {}] else [1])
+
+
+@pytest.mark.parametrize("accounting", ["cumulative", "update"])
+@pytest.mark.parametrize("uid", ["C1", None])
+def test_a_long_session_costs_no_record_of_another_source_whose_file_has_the_same_name(
+    accounting: str, uid: str | None
+) -> None:
+    line_7 = {"source_file": "conn.log", "source_line": 7}
+    session = line_7 | {"source": "core", "accounting": accounting, "uid": uid}
+    other = line_7 | {"source": "edge", "src_ip": "198.51.100.8", "ip_bytes_in": 5_000, "uid": "C2"}
+    assert total(session, other) == (2, 5_100, 20)
 
 
 @pytest.mark.parametrize("beside", [[], [{"uid": "C9"}] * 2, [{"uid": "C9", "src_port": None}]])
@@ -289,3 +301,47 @@ def test_records_outside_the_span_only_help_to_tell_what_others_repeat() -> None
     assert (found["ip_bytes_in"].to_list(), dropped) == ([100], Dropped())
     found, dropped = count_once(flows(early, {}), within=Attribution(NOON - dt.timedelta(days=1), NOON))
     assert (found.height, dropped) == (0, Dropped(interim=1))
+
+
+# Edges of the rules
+
+
+@pytest.mark.parametrize(("packets", "counted"), [(63, 1), (64, 2), (128, 2)])
+def test_samples_at_one_instant_are_alike_from_a_rate_of_64_on(packets: int, counted: int) -> None:
+    sample = {"accounting": "delta", "duration": 0, "uid": None, "packets_in": packets, "ip_bytes_in": packets * 100}
+    found = total(*[sample | {"ip_bytes_out": 0}] * 2)
+    assert found == (1, counted * packets * 100, 0)
+
+
+def test_records_of_one_direction_without_ports_are_not_turned_by_who_came_first() -> None:
+    half = {"uid": None, "orientation": "unknown", "src_port": None, "dest_port": None, "ip_bytes_in": None}
+    back = {"src_ip": "192.0.2.10", "dest_ip": "198.51.100.7", **after(1)}
+    found = count_once(flows(half, half | back))[0].sort("source_line")
+    assert found["src_ip"].to_list() == ["198.51.100.7", "192.0.2.10"]
+    assert found["orientation"].to_list() == ["unknown", "unknown"]
+
+
+@pytest.mark.parametrize(("client", "server"), [(10_000, 9_999), (50_000, 993), (9_999, 25)])
+def test_of_two_that_began_at_once_the_higher_port_did_by_number_not_by_text(client: int, server: int) -> None:
+    half = {"uid": None, "orientation": "unknown", "ip_bytes_in": None, "src_port": client, "dest_port": server}
+    back = half | {"src_ip": "192.0.2.10", "dest_ip": "198.51.100.7", "src_port": server, "dest_port": client}
+    for records in ((half, back), (back, half)):
+        found = count_once(flows(*records))[0]
+        assert found.select("src_ip", "src_port").rows() == [("198.51.100.7", client)]
+
+
+def test_a_record_that_says_itself_who_began_tells_of_one_of_the_same_direction_that_does_not() -> None:
+    told = {"uid": "A", "orientation": "native"}
+    half = {"uid": None, "orientation": "unknown", "ip_bytes_in": None, **after(3_600)}
+    found = count_once(flows(told, half))[0].sort("source_line")
+    assert found["orientation"].to_list() == ["native", "order"]
+    assert found["src_ip"].to_list() == ["198.51.100.7"] * 2
+
+
+def test_equal_stretches_a_part_of_a_millisecond_apart_both_count() -> None:
+    stretch = {"accounting": "delta", "duration": 0}
+    assert total(stretch, stretch | after(0.000_4)) == (1, 200, 20)
+
+
+def test_a_stretch_is_no_later_record_of_counters_since_the_beginning() -> None:
+    assert total(INTERIM, {"accounting": "delta", "ip_bytes_in": 50, "ip_bytes_out": 0, **after(5)}) == (2, 150, 10)

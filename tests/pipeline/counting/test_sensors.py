@@ -197,3 +197,40 @@ def test_a_session_that_goes_from_sensor_to_sensor_is_counted_however_often_it_d
     finally:
         sys.setrecursionlimit(limit)
     assert found[:2] == (1, sum(100 + n for n in range(1, 160, 2)))
+
+
+# Edges of the rules
+
+
+@pytest.mark.parametrize(("start", "counted"), [(-10, 100), (0, 150), (10, 150)])
+def test_only_a_session_that_began_before_the_day_weighs_double(start: int, counted: int) -> None:
+    """Its whole record, of 100 bytes, beside stretches of another sensor, of 150."""
+    day = Attribution(NOON, NOON + dt.timedelta(days=1), "end")
+    whole = {"duration": 100_000_000, "ip_bytes_out": 1, **after(start)}
+    stretches = [
+        {
+            "dvc": "tap-2",
+            "accounting": "delta",
+            "duration": 40_000_000,
+            "ip_bytes_in": 75,
+            "ip_bytes_out": 1,
+            **after(s),
+        }
+        for s in (start + 1, start + 45)
+    ]
+    found = count_once(flows(whole, *stretches), Rules(), day)[0]
+    assert found["ip_bytes_in"].sum() == counted
+
+
+def test_a_stretch_without_a_duration_is_known_to_end_when_it_was_told() -> None:
+    """What another sensor tells more than a minute later only it saw."""
+    stretch = {"accounting": "delta", "duration": None, "ip_bytes_in": 1_000}
+    near = {"dvc": "tap-2", "uid": "N", "duration": 50_000_000, **after(30)}
+    beside = {"dvc": "tap-2", "uid": "B", "duration": 10_000_000, **after(130)}
+    assert total(stretch, near, beside) == (2, 1_100, 20)
+
+
+def test_a_stretch_without_a_duration_began_a_minute_before_at_least_however_short_the_window_is() -> None:
+    stretch = {"accounting": "delta", "duration": None, "ip_bytes_in": 1_000, **after(100)}
+    other = {"dvc": "tap-2", "uid": "N", "duration": 20_000_000}
+    assert total(stretch, other, rules=Rules(window=dt.timedelta(seconds=10))) == (1, 1_000, 10)

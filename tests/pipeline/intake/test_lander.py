@@ -27,7 +27,7 @@ def test_the_quarantine_holds_file_line_reason_and_the_beginning_of_the_line(wor
 def test_quarantined_lines_are_all_counted_though_not_all_are_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.intake.lander.MAX_QUARANTINE_ROWS", 3)
+    monkeypatch.setattr("pipeline.intake.quarantine.MAX_ROWS", 3)
     monkeypatch.setattr(LineStream.blocks, "__defaults__", (1, 300))
     world.put("2026-10-01/conn.log", tsv(*(flow(f"C{n}", resp_bytes="x") for n in range(20))))
     world.land()

@@ -13,6 +13,7 @@ import zstandard
 from pipeline.errors import SourceError
 from pipeline.intake import landing
 from pipeline.intake.ledger import Ledger
+from pipeline.sources.reading import LineStream
 from tests.oracle.zeek import conn, header, rows, tsv
 from tests.pipeline.landings import D1, D2, NOON, World, flow, settings
 
@@ -51,6 +52,34 @@ def test_without_a_day_in_the_path_a_look_at_both_ends_tells_which_files_to_read
     flat.land(D1)
     assert parsed == ["a.log"]
     assert flat.entry("h.log").state == "peeked"
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+def test_the_last_day_of_a_large_file_of_many_days_is_found(flat: World, mark: bytes) -> None:
+    last = D1 + dt.timedelta(days=20)
+    flat.put("a.log", mark + tsv(*[flow("C", 0, D1)] * 600, *(flow(f"C{n}", n, last) for n in range(1, 1_501))))
+    flat.land(last)
+    assert flat.received(last) == list(range(1, 1_501))
+
+
+def test_a_look_that_was_taken_by_another_reading_of_the_file_is_taken_again(
+    flat: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "END_BYTES", 0)  # As if it were large.
+    far = D1 + dt.timedelta(days=9)
+    flat.put("a.log", tsv(flow("C1")))
+    flat.land(far)
+    entry = flat.entry("a.log")
+    assert (entry.state, entry.peek is not None) == ("peeked", True)
+    other = flat.landing()
+    other.ledger.entries[("core", "logs/a.log")].peek = [2_000_000_000_000_000] * 2  # What it had taken for times.
+    other.ledger.save(other.storage)
+    flat.land(D1)
+    assert flat.entry("a.log").state == "peeked"
+    monkeypatch.setattr(landing, "CODE_VERSION", landing.CODE_VERSION + 1)
+    assert flat.landing().unread([D1]).keys() == {"core/logs/a.log"}
+    flat.land(D1)
+    assert (flat.entry("a.log").state, flat.received()) == ("landed", [220])
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"], ids=["cut", "whole"])
@@ -379,3 +408,38 @@ def test_storing_the_ledger_of_many_files_costs_no_more_a_file(flat: World, monk
     assert stored[-1] == 120  # and before it now and then, for a run that dies
     assert len(stored) > 4
     assert sum(stored) < 15 * 120
+
+
+# What parts remember
+
+
+def test_a_part_remembers_the_latest_end_of_all_its_files(flat: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.intake.lander.ROWS_PER_FILE", 1)
+    monkeypatch.setattr(LineStream.blocks, "__defaults__", (1, 300))
+    flat.put("a.log", tsv(flow("C1", duration="90000.0"), flow("C2"), flow("C3")))
+    flat.land(D1)
+    (part,) = flat.entry("a.log").parts
+    assert (len(part.files) > 1, part.last_end, part.last_day) == (True, D2.isoformat(), D1.isoformat())
+
+
+def test_a_log_that_grows_after_its_rows_were_pruned_is_read_whole(flat: World) -> None:
+    path = flat.put("a.log", tsv(flow("C1", 7)))
+    site = flat.landing()
+    site.land([D1])
+    site.prune(list(site.ledger.entries.values()))
+    path.write_bytes(path.read_bytes() + rows([flow("C2", 9)]).encode())
+    flat.land(D1)
+    assert flat.received() == [7, 9]
+
+
+@pytest.mark.parametrize(("valid_to", "read"), [(D1, 1), (D2, 2)])
+def test_an_address_that_left_before_the_first_flow_is_looked_for_in_no_log(
+    flat: World, parsed: list[str], valid_to: dt.date, read: int
+) -> None:
+    flat.put("a.log", tsv(flow("C1")))
+    flat.land(D1)
+    entry = {"address": "203.0.113.9", "category": "email_server", "valid_to": valid_to}
+    told = flat.settings.model_dump() | {"inventory": [*flat.settings.model_dump()["inventory"], entry]}
+    flat.settings = type(flat.settings).model_validate(told)
+    flat.land(D1)
+    assert len(parsed) == read

@@ -34,7 +34,12 @@ def flows(first: int, count: int) -> list[dict[str, str]]:
     return [conn(ts=f"{BASE_US // SECOND + n}.000000") for n in range(first, first + count)]
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def marked(data: bytes) -> bytes:
+    """With a byte order mark, as spreadsheets and PowerShell save text."""
+    return b"\xef\xbb\xbf" + data
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, marked, lambda data: gzip.compress(marked(data))])
 @pytest.mark.parametrize("count", [1, 2, MANY, 3 * MANY])
 def test_both_ends_tell_the_span(tmp_path: Path, count: int, pack: Pack) -> None:
     for data in (tsv(*flows(0, count)), jsonl(*flows(0, count)), tsv(*flows(0, count), end="#close\t2026\n")):
@@ -74,4 +79,4 @@ def test_a_file_that_is_renamed_meanwhile_tells_nothing(tmp_path: Path, monkeypa
         return read(stream, size)
 
     monkeypatch.setattr(LineStream, "read", renamed)
-    assert look(tmp_path, tsv(*flows(0, 1))) is None
+    assert look(tmp_path, tsv(*flows(0, 3 * MANY))) is None

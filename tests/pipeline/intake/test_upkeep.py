@@ -13,8 +13,8 @@ from pipeline.intake.upkeep import DAMAGED_LEDGER
 from pipeline.schemas import FLOWS
 from pipeline.site import Site
 from pipeline.stored.stages import make_flows
-from tests.oracle.zeek import tsv
-from tests.pipeline.landings import D1, D2, World, flow
+from tests.oracle.zeek import rows, tsv
+from tests.pipeline.landings import D1, D2, World, flow, settings
 
 
 def ledger(world: World) -> Path:
@@ -99,6 +99,47 @@ def test_beside_a_damaged_ledger_no_rows_are_thrown_away(two: World) -> None:
     for _ in range(2):
         two.land()
     assert part.exists()
+
+
+# Damaged lines that were set aside
+
+
+def spoilt(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    kept = {"empty": b"", "cut": data[:40], "within": data[:4] + b"\xff" * 56 + data[60:]}
+    path.write_bytes(kept[how])
+
+
+@pytest.fixture(params=["empty", "cut", "within"])
+def doubtful(world: World, request: pytest.FixtureRequest) -> World:
+    """A log of one flow and a line that was set aside, which is kept in a file that does not read."""
+    world.put("2026-10-01/conn.log", tsv(flow("C1"), flow("C2", id__resp_h="192.0.2.1000")))
+    assert received(world) == [220]
+    spoilt(next((world.root / "data" / "quarantine").rglob("*.parquet")), request.param)
+    return world
+
+
+def test_a_grown_log_whose_quarantine_is_damaged_is_read_whole_and_tells_it_again(doubtful: World) -> None:
+    log = doubtful.root / "logs" / "2026-10-01" / "conn.log"
+    log.write_bytes(log.read_bytes() + rows([flow("C3", 9)]).encode())
+    assert received(doubtful) == [9, 220]
+    assert doubtful.quarantine() == [("logs/2026-10-01/conn.log", 7, "bad_address")]
+
+
+def test_damaged_quarantine_stops_no_copy_from_taking_over_the_rows_of_a_log_that_is_gone(doubtful: World) -> None:
+    log = doubtful.root / "logs" / "2026-10-01" / "conn.log"
+    log.with_name("copy-conn.log").write_bytes(log.read_bytes())
+    doubtful.settings = settings("logs/{day}/*conn.log")
+    doubtful.land()
+    log.unlink()
+    assert received(doubtful) == [220]
+    assert doubtful.entry("2026-10-01/copy-conn.log").state == "landed"
+
+
+def test_damaged_quarantine_stops_no_source_from_getting_another_name(doubtful: World) -> None:
+    doubtful.settings = settings(name="edge")
+    assert received(doubtful) == [220]
+    assert doubtful.land().problems == []
 
 
 # Damaged rows

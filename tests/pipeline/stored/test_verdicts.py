@@ -173,11 +173,37 @@ def test_what_a_killed_process_left_is_taken_in_once(storage: Storage) -> None:
     assert kinds(storage, "10.0.0.1") == ["raised", "strengthened"]
 
 
-def test_an_unknown_id_has_no_history_and_a_damaged_ledger_is_told(storage: Storage) -> None:
+def test_a_damaged_note_of_a_killed_process_settles_all_days(storage: Storage) -> None:
+    publish(storage, alert("10.0.0.1"))
+    open_days(storage, [DAY])
+    for path in (p for p in storage.root.rglob("*") if p.is_file() and p.read_bytes() == b'["%b"]' % str(DAY).encode()):
+        path.write_bytes(b"\xff\xfe")
+    assert [c.change for c in recover(storage)] == ["raised"]
+    assert recover(storage) == []
+
+
+def test_a_damaged_ledger_of_one_day_keeps_no_other_from_being_settled(storage: Storage) -> None:
+    publish(storage, alert("10.0.0.1"))
+    settle(storage, DAY, NOON)
+    ledger = storage.root / "verdicts" / f"day={DAY}.jsonl"
+    whole = ledger.read_bytes()
+    publish(storage, alert("10.0.0.1", 9_000), flows=files(a="2"))
+    open_days(storage, [DAY, DAY + dt.timedelta(days=1)])
+    ledger.write_bytes(whole[:-9])
+    assert recover(storage) == []
+    with pytest.raises(StorageError, match="verdicts"):
+        day_changes(storage, DAY)
+    ledger.write_bytes(whole)
+    assert [c.change for c in recover(storage)] == ["strengthened"]
+    assert recover(storage) == []
+
+
+@pytest.mark.parametrize("damage", [b"{not json", b"\xff\xfe"])
+def test_an_unknown_id_has_no_history_and_a_damaged_ledger_is_told(storage: Storage, damage: bytes) -> None:
     publish(storage, alert("10.0.0.1"))
     settle(storage, DAY, NOON)
     assert history(storage, "nilo-unknown") == []
-    storage.write_text(f"verdicts/day={DAY}.jsonl", "{not json")
+    (storage.root / "verdicts" / f"day={DAY}.jsonl").write_bytes(damage)
     publish(storage)
     with pytest.raises(StorageError, match="verdicts"):
         day_changes(storage, DAY)
