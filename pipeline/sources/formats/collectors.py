@@ -103,7 +103,8 @@ def _ipfix(*names: str, reverse: bool = False) -> tuple[str, ...]:
     """Information elements as super_mediator (YAF) and ipfixcol2 write them; of the other direction, if so."""
     if reverse:
         plain = [f"reverse{n[0].upper()}{n[1:]}" for n in names]
-        spelled = ((p, f"flows.{p}", f"iana@reverse:{n}", f"{n}_Rev") for n, p in zip(names, plain, strict=True))
+        of_ipfixcol = [(f"iana@reverse:{n}@reverse", f"iana@reverse:{n}") for n in names]  # Newer and older ones.
+        spelled = ((p, f"flows.{p}", *c, f"{n}_Rev") for n, p, c in zip(names, plain, of_ipfixcol, strict=True))
         return tuple(name for names in spelled for name in names)
     return tuple(s for n in names for s in (n, f"flows.{n}", f"iana:{n}"))
 

@@ -140,8 +140,8 @@ class FortinetDecoder(Stateless):
         if frame["text"].str.contains(REQUEST, literal=True).any():
             frame = frame.with_columns(_kind(key_values.value("text", "subtype")))
         traffic = pl.col("kind") == "traffic"
-        counters = (*_COUNTED, *(_OLD[key] for key in _COUNTED))
-        told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in counters)
+        once = [spelled for key in (*_COUNTED, "srcip", "dstip") for spelled in (key, _OLD[key])]
+        told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in once)
         other = pl.col("kind").is_null() & ~(syslog.is_message() & ~pl.col("text").str.contains(f" {_MARK}="))
         detail = (
             pl.when(pl.col("text").is_null() & traffic.fill_null(value=True))
@@ -149,7 +149,7 @@ class FortinetDecoder(Stateless):
             .when(other)
             .then(pl.lit("no key 'type'"))
             .when(told_twice)
-            .then(pl.lit("a byte counter that is given twice"))
+            .then(pl.lit("an end or a byte counter that is given twice"))
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())

@@ -55,6 +55,8 @@ class HillstoneDecoder(Stateless):
             .then(pl.lit("no two ends"))
             .when(pl.col("session") & twice)
             .then(pl.lit("a byte counter that is given twice"))
+            .when(pl.col("session") & (raw.str.count_matches(_KIND, literal=True) > 1))
+            .then(pl.lit("another message within it"))
             .when(pl.col("session") & ~pl.col("ended") & raw.str.contains("send bytes ", literal=True))
             .then(pl.lit("cut short"))
         )

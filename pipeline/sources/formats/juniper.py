@@ -108,7 +108,9 @@ def _structured(lines: pl.DataFrame) -> pl.DataFrame:
 def _plain(lines: pl.DataFrame) -> pl.DataFrame:
     """Lines in words."""
     found = lines.with_columns(pl.col("raw").str.extract_groups(_PLAIN).alias("found")).unnest("found")
-    return _filled(found.with_columns(fault=pl.when(pl.col("src").is_null()).then(pl.lit("cut short"))))
+    fault = pl.when(pl.col("src").is_null()).then(pl.lit("cut short"))
+    glued = pl.col("raw").str.count_matches("session closed ", literal=True) > 1
+    return _filled(found.with_columns(fault=fault.when(glued).then(pl.lit("another message within it"))))
 
 
 def _filled(lines: pl.DataFrame) -> pl.DataFrame:

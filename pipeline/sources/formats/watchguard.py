@@ -75,6 +75,8 @@ class WatchGuardDecoder(Stateless):
             .then(pl.lit("no two ends"))
             .when(twice)
             .then(pl.lit("a byte counter that is given twice"))
+            .when(pl.col("raw").str.count_matches(_ID) > 1)
+            .then(pl.lit("another message within it"))
         )
         found = found.with_columns(fault=fault)
         strange = frame.filter(pl.col("kind").is_null() & ~syslog.is_message())

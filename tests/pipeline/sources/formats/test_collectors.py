@@ -226,6 +226,9 @@ def test_a_record_of_both_directions_names_its_initiator() -> None:
     [
         IPFIXCOL
         | {"iana@reverse:octetDeltaCount": 600, "iana@reverse:packetDeltaCount": 5, "iana:sourceTransportPort": 50_002},
+        IPFIXCOL
+        | {f"iana@reverse:{n}DeltaCount@reverse": c for n, c in (("octet", 600), ("packet", 5))}
+        | {"iana:sourceTransportPort": 50_002},
         {
             "flows": SUPER_MEDIATOR["flows"]
             | {"reverseOctetTotalCount": 600, "reversePacketTotalCount": 5, "sourceTransportPort": 50_002}
