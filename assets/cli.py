@@ -22,7 +22,7 @@ from assets.commands import views
 from assets.commands.evaluate import evaluate
 from assets.commands.explain import explain
 from assets.commands.inject import inject
-from assets.commands.options import Day, Moment, asked_days, day_options
+from assets.commands.options import Day, Moment, NamedPath, asked_days, day_options
 from assets.commands.power import backtest, compare, power
 from assets.commands.prune import prune
 from assets.commands.quality import quality
@@ -114,7 +114,7 @@ def _of_a_table(folder: Path, error: BaseException) -> int:
 @click.option(
     "--site",
     envvar=ENV_SITE,
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="The site's folder; default: $NILOMETER_SITE, else the current folder.",
 )
 @click.option(
@@ -143,7 +143,7 @@ for _command in (evaluate, explain, inject, rules, power, backtest, compare, pru
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=NamedPath(file_okay=False))
 def init(folder: Path) -> None:
     """Write a commented nilometer.yaml into FOLDER."""
     from pipeline.starter import starter_text
@@ -306,7 +306,7 @@ def _form(form: str | None, *, as_json: bool) -> str:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=NamedPath())
 @click.option("--format", "wanted", default="auto", show_default=True, help="The logs' format, where it is known.")
 @click.option("--header", default="", help="The line that names the columns, of delimited files without it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
@@ -334,7 +334,7 @@ def identify(files: tuple[Path, ...], wanted: str, header: str, as_json: bool) -
 
 
 @main.command()
-@click.argument("folder", default=DEMO_FOLDER, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", default=DEMO_FOLDER, type=NamedPath(file_okay=False))
 @click.option("--days", default=45, show_default=True, type=click.IntRange(1, 3660), help="Days up to yesterday.")
 @click.option("--clients", default=300, show_default=True, type=click.IntRange(1, 20_000))
 @click.option("--theft-bytes", "--theft", "theft", default=1_500_000_000, show_default=True, type=THEFT)
@@ -351,7 +351,7 @@ def demo(folder: Path, days: int, clients: int, theft: int, seed: int) -> None:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=NamedPath(file_okay=False))
 @click.option("--clients", default=3_000, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--days", default=75, show_default=True, type=click.IntRange(1, 3_660))
 @click.option(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from assets.commands.options import NamedPath
 from assets.reporting import progress, screen
 from pipeline.errors import ConfigError, Location
 from pipeline.exports import csv_text
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 _PROCESSES = 2
 F = TypeVar("F", bound=Callable[..., Any])
-_INPUT = click.Path(path_type=Path)
-_OUTPUT = click.Path(path_type=Path, dir_okay=False)
+_INPUT = NamedPath()
+_OUTPUT = NamedPath(dir_okay=False)
 
 
 @dataclass(frozen=True)

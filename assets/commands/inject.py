@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from assets.commands.evaluate import refuse_strange
-from assets.commands.options import Day, asked_days
+from assets.commands.options import Day, NamedPath, asked_days
 from assets.reporting import screen
 from pipeline.errors import ConfigError, Location
 from pipeline.site import Site, open_site
@@ -36,7 +36,7 @@ _SURGE = "mail_volume_surge"
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=NamedPath(file_okay=False))
 @click.option("--from", "first", type=Day(), help=f"First day; default: {_DAYS - 1} days before the last.")
 @click.option("--to", "last", type=Day(), help="Last day; default: the last one that is stored.")
 @click.option("--thefts", default=5, show_default=True, type=click.IntRange(0, 1_000), help="Thefts of each size.")

@@ -1,9 +1,10 @@
-"""The options that several commands share: days, asked for one by one or as a range."""
+"""The options that several commands share: days, asked for one by one or as a range, and paths."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -42,6 +43,19 @@ class Moment(click.ParamType[dt.datetime]):
         if found is None or found.tzinfo is None:
             self.fail(f"{value!r} is no time such as 2026-10-02T03:00:00Z, with its zone.", param, ctx)
         return found
+
+
+class NamedPath(click.Path):
+    """A file or folder that has a name: an empty one is an unset variable of a script, and no current folder."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; fails as click does."""
+        if value in ("", b""):
+            self.fail("the name is empty. Name it; the current folder is '.'.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def day_options(function: F) -> F:

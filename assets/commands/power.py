@@ -16,7 +16,7 @@ import click
 import polars as pl
 
 from assets.commands.evaluate import writable, write_text
-from assets.commands.options import Day, asked_days
+from assets.commands.options import Day, NamedPath, asked_days
 from assets.reporting import progress, screen
 from pipeline.alerts import amount, human
 from pipeline.detections import Rule, RuleOverride, load_rules
@@ -29,7 +29,7 @@ from pipeline.stored.now import ended, how_to_make, nothing_scored
 if TYPE_CHECKING:
     from pipeline.trials.backtest import Backtest
 
-_OUTPUT = click.Path(path_type=Path, dir_okay=False)
+_OUTPUT = NamedPath(dir_okay=False)
 _SURGE = "mail_volume_surge"
 _SHOWN = 20
 _ONLY = ("seed only", "surge only")
@@ -156,7 +156,7 @@ def _show_coverage(day: dt.date, covered: pl.DataFrame) -> None:
     "--rule",
     "rule_file",
     required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=NamedPath(exists=True, dir_okay=False),
     help="The candidate: a rule file.",
 )
 @click.option("--against", help="The rule in force to compare with; default: the most like it.")

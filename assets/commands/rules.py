@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from assets.commands.options import NamedPath
 from assets.reporting import screen
 from pipeline.detections.fireability import fireability
 from pipeline.detections.loader import BUILT_IN, read_rule, rule_files
@@ -73,7 +74,7 @@ def list_rules(folder: Path, as_json: bool) -> None:
 
 
 @rules.command("test")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=NamedPath())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a rule.")
 @click.pass_obj
 def test_rules(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
@@ -156,7 +157,7 @@ def _tell(told: Mapping[str, Any]) -> None:
 
 
 @rules.command("new")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=NamedPath(dir_okay=False))
 def new_rule(file: Path) -> None:
     """Write a commented rule into FILE, a .yaml file, that passes its own cases."""
     if file.suffix not in (".yaml", ".yml"):

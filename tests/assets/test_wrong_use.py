@@ -153,3 +153,34 @@ def test_so_is_one_in_the_configuration(tmp_path: Path, key: str) -> None:
     result = call("check", site=tmp_path / LONG if key == "--site" else tmp_path)
     assert result.exit_code == 2
     assert "File name too long. Choose a shorter one" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--site", "", "status"),
+        ("init", ""),
+        ("demo", ""),
+        ("simulate", ""),
+        ("inject", ""),
+        ("rules", "new", ""),
+        ("rules", "test", ""),
+        ("evaluate", "--daily", "", "--labels", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_name_is_no_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the name is empty. Name it; the current folder is '.'." in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_variable_of_the_site_is_one_that_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_site(tmp_path, 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NILOMETER_SITE", "")
+    assert "the name is empty" not in call("check").stderr
