@@ -18,6 +18,7 @@ from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import initiator
 from pipeline.sources.spellings import ABSENT
+from pipeline.sources.texts import syslog
 
 DEFAULT = (
     "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport",
@@ -139,15 +140,9 @@ _ORDERS = {
 }
 LAYOUTS = ((DEFAULT_LINE, DEFAULT), *((line, fields) for line, fields, _ in _ORDERS.values()))
 """Lines whose layout is known without a header, and their fields."""
-_ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
-_NAMED = r"[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d"
-_EXPORTED = rf"^{_ISO}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
+_EXPORTED = rf"^{syslog.RFC3339}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
 """What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream."""
-_TAG = r"\S+ [^\s:\[]+(?:\[\d+\])?: +"
-_SHIPPED = (
-    rf"^(?:{_ISO}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+|{_TAG})?|(?:<\d{{1,3}}>)?{_NAMED} {_TAG}|"
-    rf"<\d{{1,3}}>(?:{_ISO} {_TAG}|\d (?:{_ISO}|-) \S+ \S+ \S+ \S+ (?:-|\[[^\]\n]*\]) +))"
-)
+_SHIPPED = rf"^(?:{syslog.RFC3339}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+|{syslog.TAG})?|{syslog.HEADER})"
 """The same, or a header of syslog."""
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
 _TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
