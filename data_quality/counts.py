@@ -10,7 +10,6 @@ import datetime as dt
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -52,7 +51,6 @@ _NEEDED = ("start_time", "src_ip", "dest_ip", "source", "dvc", *CLOSED_WORDS)
 """What every flow must have, as far as it is looked at: to read ids and file names costs more than all the rest."""
 Sensor = tuple[str, str]
 """(source, dvc)."""
-_Counts = TypeVar("_Counts")
 
 
 @dataclass(frozen=True)

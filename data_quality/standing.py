@@ -63,7 +63,7 @@ def accept(site: Site, day: dt.date, by: str, why: str, now: dt.datetime) -> Eve
             raise NilometerError(
                 f"it is {quality}; only an unverified day can be accepted.",
                 where=Location(day=day.isoformat()),
-                remedy=_INSTEAD.get(quality, ""),
+                remedy=_INSTEAD[quality],
             )
         event = Event(day.isoformat(), ACCEPT, by, why, _stamp(now), blocking_failures(site, day), _flows(site, day))
         acceptance.append(site.storage, event)
@@ -71,6 +71,8 @@ def accept(site: Site, day: dt.date, by: str, why: str, now: dt.datetime) -> Eve
 
 
 _INSTEAD = {
+    "verified": "Nothing is to be accepted: its alerts count as they are.",
+    "partial": "Find the logs of the sensor that was silent and run the day; nobody can accept what was not read.",
     "no_data": "Find its logs and run it; nobody can accept what was not read.",
     "accepted": "Withdraw it first: nilometer quality accept DAY --withdraw.",
 }

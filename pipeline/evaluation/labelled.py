@@ -33,7 +33,6 @@ LABELS = pl.Schema(
 )
 """One row a labelled client-day and theft or cause; attack_id and basket on rows of thefts, cause on lookalikes."""
 _KEY = ("day", "src_ip")
-_OPTIONAL = {"group", "role", "attack_id", "basket", "cause"}
 
 
 @dataclass(frozen=True)
