@@ -3,8 +3,8 @@
 # Dagster and Great Expectations take three times as long to load where they are not.
 unexport DAGSTER_HOME PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
-# The first of these that is new enough makes .venv; another one by make PYTHON=/path/to/python3.
-PYTHON ?= python3 python3.13 python3.12 python3.11
+# The first of these that will do makes .venv; another one by make PYTHON=/path/to/python3.
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 STAMP := .venv/.synced
 
 .PHONY: help setup demo ui test gate test-slow fuzz faults lint types lock bench bench-formats bench-quality pictures clean
@@ -14,9 +14,9 @@ help: ## show this list
 
 $(STAMP): requirements.lock pyproject.toml
 	@for p in $(PYTHON); do \
-	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && exec $$p -m venv .venv; \
+	  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && exec $$p -m venv .venv; \
 	done; \
-	echo 'Nilometer needs Python 3.11 or newer, and none of these is: $(PYTHON). Name one: make PYTHON=/path/to/python3' >&2; \
+	echo 'Nilometer needs Python 3.11 to 3.14 (Dagster runs on no newer one), and none of these is: $(PYTHON). Name one: make PYTHON=/path/to/python3' >&2; \
 	exit 1
 	$(PY) -m pip install --quiet --disable-pip-version-check uv || true
 	if [ -x .venv/bin/uv ]; then \

@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,20 @@ def test_heavy_libraries_are_not_imported_when_modules_load(path: Path) -> None:
     names = {a.name.split(".")[0] for n in top if isinstance(n, ast.Import) for a in n.names}
     names |= {(n.module or "").split(".")[0] for n in top if isinstance(n, ast.ImportFrom)}
     assert not names & {"great_expectations", "pandas", "duckdb"}
+
+
+def test_setup_readme_and_package_name_the_pythons_that_dagster_runs_on() -> None:
+    needs = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["requires-python"]
+    oldest, newest = (int(n) for n in re.fullmatch(r">=3\.(\d+),<3\.(\d+)", needs).groups())
+    for name in ("dagster", "dagster-webserver", "great-expectations"):
+        allowed = metadata.metadata(name)["Requires-Python"]
+        assert f"<3.{newest}" in allowed, f"{name} runs on {allowed}"
+        assert int(re.search(r">=3\.(\d+)", allowed)[1]) <= oldest
+    makefile = (PROJECT / "Makefile").read_text()
+    assert f"(3, {oldest}) <= sys.version_info < (3, {newest})" in makefile
+    assert f"PYTHON ?= python3 {' '.join(f'python3.{n}' for n in range(newest - 1, oldest - 1, -1))}\n" in makefile
+    for text in (makefile, (PROJECT / "README.md").read_text()):
+        assert f"Python 3.{oldest} to 3.{newest - 1}" in text
 
 
 def test_the_readme_promises_only_targets_files_and_commands_that_exist() -> None:
