@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from pipeline import clocks
+from pipeline.sources import instants
 from pipeline.sources import zeek_columns as conn
 
 TIMES = ("ts", "end", "write_ts")
@@ -187,12 +189,12 @@ def _time(found: Found, zone: str) -> pl.Expr | None:
     values, dtype = found.expr, found.dtype
     if isinstance(dtype, pl.Datetime):
         values = values.dt.cast_time_unit("us")
-        values = values if dtype.time_zone is not None else conn.in_zone(values, zone)
+        values = values if dtype.time_zone is not None else clocks.instants(values, zone)
         return values.dt.epoch("us")
     if dtype in _SAFE:
-        return conn.scaled_us(values.cast(pl.Float64), values.cast(pl.Int64))
+        return instants.scaled_us(values.cast(pl.Float64), values.cast(pl.Int64))
     if dtype == pl.Float64:
-        return conn.scaled_us(values, pl.lit(None, pl.Int64))
+        return instants.scaled_us(values, pl.lit(None, pl.Int64))
     return None
 
 
@@ -250,13 +252,13 @@ def told_time(fields: pl.DataFrame, ours: str, zone: str) -> pl.Expr:
     first = fields[ours].drop_nulls().head(1)
     found = _PLAIN_TIME.fullmatch(first[0]) if len(first) else None
     if found is None or not (found["zone"] or zone == "UTC"):
-        return conn.epoch_us(ours, zone)
+        return instants.epoch_us(ours, zone)
     between, digits, told = found["between"], len(found["fraction"] or ""), re.escape(found["zone"])
     fraction = rf"\.[0-9]{{{digits}}}" if digits else ""
     alike = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{between}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{fraction}{told}$"
     text = pl.col(ours)
     if not fields.select(text.str.contains(alike).all()).item():
-        return conn.epoch_us(ours, zone)
+        return instants.epoch_us(ours, zone)
     whole = text.str.head(19).str.to_datetime(f"%Y-%m-%d{between}%H:%M:%S", time_unit="us", strict=False)
     micros = text.str.slice(20, min(digits, 6)).cast(pl.Int64) * 10 ** (6 - min(digits, 6)) if digits else pl.lit(0)
     return whole.dt.epoch("us") + micros
@@ -268,7 +270,7 @@ def _of_number(ours: str, dtype: pl.DataType) -> pl.Expr:
     if ours not in TIMES:
         return values.cast(_type_of(ours))
     whole = values if dtype == pl.Int64 else pl.lit(None, pl.Int64)
-    return conn.scaled_us(values.cast(pl.Float64), whole)
+    return instants.scaled_us(values.cast(pl.Float64), whole)
 
 
 def _is_number(values: pl.Series) -> bool:
@@ -280,5 +282,5 @@ def _is_number(values: pl.Series) -> bool:
 def _number(ours: str) -> pl.Expr:
     text = pl.col(ours)
     if ours in TIMES:
-        return conn.number_us(text)
+        return instants.number_us(text)
     return text.cast(_type_of(ours), strict=False)

@@ -12,6 +12,7 @@ import polars as pl
 
 from pipeline.addresses import NOWHERE
 from pipeline.schemas import MAX_FLOW_BYTES
+from pipeline.sources import instants
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import RAW, ReadOptions
 from pipeline.sources.declared import EXTRAS, Form
@@ -151,7 +152,7 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
     """(text columns as `read_text` wants them, what is known of each line besides, as columns of RAW)."""
     zone, schema = options.timezone if form.local_time else "UTC", records.schema
     records = records.with_columns(
-        *((pl.col(c) if schema[c] == pl.Int64 else conn.epoch_us(c, zone)).alias(f"_{c}") for c in ("ts", "end")),
+        *((pl.col(c) if schema[c] == pl.Int64 else instants.epoch_us(c, zone)).alias(f"_{c}") for c in ("ts", "end")),
         *_turned_ends(syn=form.flags_tell),
         conn.total_alone().cast(pl.String).alias("_total"),
         form.accounting().fill_null("final").alias("accounting"),

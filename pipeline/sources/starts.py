@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipeline.sources import zeek_columns as conn
+from pipeline.sources import instants
 
 ZONED = r"(?:Z|[+-]\d\d:?\d\d|^\d[\d.]*)$"
 """A time that tells its zone, or needs none."""
@@ -12,7 +12,7 @@ ZONED = r"(?:Z|[+-]\d\d:?\d\d|^\d[\d.]*)$"
 
 def epoch_us(fields: pl.DataFrame, column: str) -> pl.Expr:
     """Epoch microseconds of a time, those without a zone as if they were of UTC."""
-    return pl.col(column) if fields.schema[column] == pl.Int64 else conn.epoch_us(column, "UTC")
+    return pl.col(column) if fields.schema[column] == pl.Int64 else instants.epoch_us(column, "UTC")
 
 
 def put_back(fields: pl.DataFrame, late: pl.Expr, lasted: pl.Expr) -> pl.DataFrame:

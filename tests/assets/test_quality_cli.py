@@ -192,7 +192,11 @@ def test_an_acceptance_lapses_when_flows_or_failures_change(copy: Path, change: 
         (["accept", LAST], 2, "--reason"),
         (["accept", LAST, "--reason", "  "], 2, "--reason"),
         (["accept", LAST, "--reason", "x" * 501], 1, "500"),
-        (["accept", day(1), "--reason", "x"], 1, "it is verified; only an unverified day can be accepted. Nothing is to be accepted"),
+        (
+            ["accept", day(1), "--reason", "x"],
+            1,
+            "only an unverified day can be accepted. Nothing is to be",
+        ),
         (["accept", day(20), "--reason", "x"], 1, "it is no_data"),
         (["accept", "yesterday", "--reason", "x"], 2, "YYYY-MM-DD"),
     ],

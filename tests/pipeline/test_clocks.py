@@ -16,8 +16,8 @@ from pipeline.days import day_bounds_utc, day_of
 from pipeline.schemas import UTC_TIME
 from pipeline.settings import Settings
 from pipeline.site import Site
+from pipeline.sources.instants import epoch_us
 from pipeline.sources.texts.syslog import epoch_of
-from pipeline.sources.zeek_columns import epoch_us
 from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
 from pipeline.stored.status import days_status
 from tests.oracle.zeek import conn, tsv

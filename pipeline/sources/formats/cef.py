@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pipeline.addresses import NOWHERE
-from pipeline.sources import zeek_columns as conn
+from pipeline.sources import instants
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Stateless
 from pipeline.sources.formats.sentinel import COMMON_SECURITY_LOG, SentinelDecoder, as_vendors_mean
@@ -105,7 +105,7 @@ class HeadedLines(Stateless):
     def _instant(self, column: str) -> pl.Expr:
         """Epoch microseconds of a time as text; of one without a zone as the source's zone has it."""
         told = f"_{column}"
-        local = pl.when(f"{told}_utc").then(conn.epoch_us(told)).otherwise(conn.epoch_us(told, self.zone))
+        local = pl.when(f"{told}_utc").then(instants.epoch_us(told)).otherwise(instants.epoch_us(told, self.zone))
         return syslog.as_text(local).alias(column)
 
 

@@ -16,8 +16,7 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.addresses import NOWHERE
-from pipeline.sources import json_lines
-from pipeline.sources import zeek_columns as conn
+from pipeline.sources import instants, json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.formats.nfdump_fields import impossible
@@ -207,7 +206,7 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
     packed = [c for c in ("src", "dest", "system") if fields[c].str.contains(_BASE64).any()]
     fields = fields.with_columns(fields[c].map_elements(_unpacked, pl.String).alias(c) for c in packed)
     if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
-        fields = fields.with_columns(pl.coalesce("ts", conn.epoch_us("write_ts")).alias("ts"))
+        fields = fields.with_columns(pl.coalesce("ts", instants.epoch_us("write_ts")).alias("ts"))
     return _derive(fields)
 
 

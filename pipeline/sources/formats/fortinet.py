@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pipeline.addresses import NOWHERE
-from pipeline.sources import json_lines
-from pipeline.sources import zeek_columns as conn
+from pipeline.sources import instants, json_lines
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless, Wrapped
 from pipeline.sources.delimited import Layout, delimited
@@ -209,7 +208,7 @@ class FortinetTable(Wrapped):
 def _of_keys(found: pl.DataFrame, zone: str) -> pl.DataFrame:
     """Records whose keys are columns as fields; one that lacks its own time has that of who received it."""
     fields = found.rename({"type": "kind"}).with_columns(_kind(pl.col("subtype")), _times(zone))
-    fields = fields.with_columns(pl.coalesce("logged", conn.epoch_us("shipped", zone)).alias("logged"))
+    fields = fields.with_columns(pl.coalesce("logged", instants.epoch_us("shipped", zone)).alias("logged"))
     return fields.select("source_line", "raw", "kind", *_fields())
 
 

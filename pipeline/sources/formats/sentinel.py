@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from pipeline.sources import json_lines, spellings
+from pipeline.sources import instants, json_lines, spellings
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.declared import Contract, Decoded, Form, Wrapped
 from pipeline.sources.delimited import Layout, delimited
@@ -254,7 +254,7 @@ def _redated(fields: pl.DataFrame, may: pl.Expr, *, always: pl.Expr) -> pl.DataF
         always: which of them are, whatever their times; others are where both times lie within a second.
     """
     fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(f"_{c}") for c in ("ts", "write_ts"))
-    start, logged = (conn.epoch_us(f"_{c}") for c in ("ts", "write_ts"))
+    start, logged = (instants.epoch_us(f"_{c}") for c in ("ts", "write_ts"))
     late = may & (((start - logged).abs() < 1_000_000).fill_null(value=False) | always)
     return fields.with_columns(
         ts=pl.when(~late).then("ts"),
@@ -281,7 +281,7 @@ def _product(*names: str) -> pl.Expr:
 
 def _started(fields: pl.DataFrame) -> pl.DataFrame:
     """Records without a start began their duration before they were logged."""
-    logged = conn.epoch_us("_written")
+    logged = instants.epoch_us("_written")
     seconds = pl.col("duration").cast(pl.Float64, strict=False).fill_null(0)
     began = syslog.as_text(logged - (seconds * 1e6).cast(pl.Int64, strict=False))
     written = fields.with_columns(_written=spellings.plain_times(pl.col("write_ts")))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from pipeline import clocks
 from pipeline.errors import Location, SourceError
 from pipeline.mapping import NAMES, ColumnMapping
 from pipeline.sources.base import ReadOptions
@@ -20,7 +21,6 @@ from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Wrapped
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
-from pipeline.sources.zeek_columns import in_zone
 
 _BLOCKED = ("block", "blocked", "denied", "deny", "discard", "drop", "dropped", "failure", "reject", "rejected")
 _NEVER = re.compile(rb"(?!)")
@@ -81,7 +81,7 @@ class _TimedDecoder(Wrapped):
         text = pl.col(column).cast(pl.String).str.strip_chars()
         time = text.str.to_datetime(self.time_format, time_unit="us", strict=False)
         if "%z" not in self.time_format and "%:z" not in self.time_format:
-            time = in_zone(time, self.zone)
+            time = clocks.instants(time, self.zone)
         return pl.coalesce(time.dt.epoch("us").cast(pl.String), text).alias(column)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pipeline.addresses import NOWHERE
-from pipeline.sources import zeek_columns as conn
+from pipeline.sources import instants
 from pipeline.sources.base import ReadOptions, rejected
 from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Stateless, Wrapped
 from pipeline.sources.delimited import Layout, delimited
@@ -92,9 +92,11 @@ class ZscalerDecoder(Wrapped):
         fields = found.fields.with_columns(pl.col(pl.String).replace(["", "NA", "None"], None))
         words = pl.col("told").str.replace_all(" +", " ").str.to_datetime("%a %b %d %H:%M:%S %Y", strict=False)
         fields = fields.with_columns(told=pl.coalesce(words.dt.to_string("%Y-%m-%dT%H:%M:%S"), "told"))
-        utc, clock = pl.col("zone").is_in(["GMT", "UTC"]), conn.epoch_us("told", self.zone)
+        utc, clock = pl.col("zone").is_in(["GMT", "UTC"]), instants.epoch_us("told", self.zone)
         fields = fields.with_columns(
-            logged=pl.coalesce(conn.epoch_us("epoch"), pl.when(utc).then(conn.epoch_us("told")).otherwise(clock)),
+            logged=pl.coalesce(
+                instants.epoch_us("epoch"), pl.when(utc).then(instants.epoch_us("told")).otherwise(clock)
+            ),
             lasted=pl.coalesce(_number("millis") * 1e3, _number("seconds") * 1e6)
             .fill_null(0)
             .cast(pl.Int64, strict=False),

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from pipeline.inventory import Inventory
 from pipeline.mapping import ColumnMapping
 from pipeline.settings import InventoryEntry
-from pipeline.sources import columns
-from pipeline.sources import zeek_columns as conn
+from pipeline.sources import columns, instants
 from pipeline.sources.base import Block, Parsed, ReadOptions
 from pipeline.sources.formats.vpc import DEFAULT
 from pipeline.sources.records import RecordReader
@@ -227,5 +226,5 @@ PLAIN_TIMES = (
 def test_times_read_by_their_digits_are_those_that_are_parsed(first: str, zone: str) -> None:
     for times in ([first, first], [first, first[:18] + "7" + first[19:]], [first, TIMES[0]], [first, TIMES[4]]):
         fields = pl.DataFrame({"ts": times})
-        wanted = fields.select(conn.epoch_us("ts", zone))["ts"].to_list()
+        wanted = fields.select(instants.epoch_us("ts", zone))["ts"].to_list()
         assert columns.typed_text(fields, zone)["ts"].to_list() == wanted
