@@ -97,7 +97,7 @@ class Context:
         named = valid.filter(pl.col("address").is_not_null()).drop("asset")
         near = covering(hosts["ip"], named["address"]).sort("ip", "length", descending=[False, True])
         nearest = near.unique("ip", keep="first", maintain_order=True)
-        rest = hosts.join(by_asset, on=["ip", "asset"], how="anti", nulls_equal=True)
+        rest = hosts.join(by_asset, on=["ip", "asset"], how="anti")
         by_address = rest.join(nearest, on="ip").join(named, left_on="network", right_on="address")
         return pl.concat([f.select(*hosts.columns, *values) for f in (by_asset, by_address)])
 

@@ -35,6 +35,6 @@ def _names(table: ContextTable | None, column: str) -> set[str]:
 def _is_subnet(name: str) -> bool:
     """Whether clients without a group of their own may belong to it."""
     try:
-        return canonical_network(name) == name and name.endswith(("/24", "/64"))
+        return canonical_network(name) == name and name.endswith("/64" if ":" in name else "/24")
     except ValueError:
         return False

@@ -63,6 +63,10 @@ def test_a_calendar_row_without_an_end_is_one_day_and_is_off() -> None:
     assert found.rows() == [(False, D(2026, 1, 3), D(2026, 1, 4)), (True, D(2026, 1, 1), D(2026, 1, 2))]
 
 
+def test_a_name_may_have_two_hundred_characters() -> None:
+    assert read("groups", f"address,group\n10.0.0.1,{'a' * 200}\n")["group"].to_list() == ["a" * 200]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -120,6 +124,12 @@ def test_parquet_is_read_with_its_own_types() -> None:
 WRONG = [
     ("host_roles", "", "x.csv: is empty. Its first line must name the columns: address, asset, role"),
     ("host_roles", "address\n10.0.0.1\n", "x.csv:1: has no column role. Allowed: address,"),
+    ("entities", "address\n10.0.0.1\n", "x.csv:1: has no column asset. Allowed: address, asset, valid_from"),
+    ("entities", "asset\npc-1\n", "x.csv:1: has no column address or src_ip or ip."),
+    ("groups", "address\n10.0.0.1\n", "x.csv:1: has no column group."),
+    ("known_events", "address\n10.0.0.1\n", "x.csv:1: has no column cause or explained_by."),
+    ("groups", "address,group,to,last\n10.0.0.1,a,,\n", "x.csv:1: has valid_to and last. Keep one; last is included"),
+    ("groups", f"address,group\n10.0.0.1,{'a' * 201}\n", "x.csv:2, column group: must be text of at most 200 char"),
     (
         "host_roles",
         "address,role\n10.0.0.1,nat\n\n10.0.0.300,nat\n",
@@ -148,6 +158,11 @@ WRONG = [
     ("host_roles", "address,role,from,to\n10.0.0.1,a,2026-02-03,2026-02-03\n", "must lie after valid_from"),
     ("host_roles", "address,role,first,last\n10.0.0.1,a,2026-02-03,2026-02-02\n", "must not lie before the first day"),
     ("host_roles", "address,role\n10.0.0.1,a\n10.0.0.1,b\n", "x.csv:3, column role: says otherwise than line 2"),
+    (
+        "groups",
+        parquet(address=["10.0.0.1", "10.0.0.1"], group=["a", "b"]),
+        "x.csv, column group: row 2: says otherwise than row 1 of days that both hold.",
+    ),
     (
         "known_events",
         "cause\nresync\n",

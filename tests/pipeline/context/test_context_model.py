@@ -15,6 +15,8 @@ from pipeline.context import INPUTS, Context
 from pipeline.context.checking import checked_rows
 from pipeline.context.model import ContextTable, covering
 from pipeline.context.reading import read_rows
+from pipeline.context.unmatched import unmatched
+from pipeline.groups import Groups
 
 FIRST = dt.date(2026, 1, 1)
 
@@ -133,3 +135,27 @@ def test_a_lease_cut_in_two_without_a_gap_changes_nothing() -> None:
     whole, head = f"10.0.0.1,a,{day(1)},{day(8)}\n", HEAD["entities"]
     halves = f"10.0.0.1,a,{day(1)},{day(4)}\n10.0.0.1,a,{day(4)},{day(8)}\n"
     assert touched("entities", head + whole, head + halves) == []
+
+
+def test_names_that_occur_nowhere_else_are_told_and_those_that_do_are_not() -> None:
+    known = context(
+        entities="address,asset\n10.0.0.1,pc-1\n",
+        groups="address,group\n10.0.0.0/8,sales\n",
+        host_roles="address,asset,role\n,pc-1,nat\n,pc-2,nat\n10.0.0.9,,nat\n",
+        known_events="address,asset,group,cause\n,pc-3,,x\n,,sales,x\n,,staff,x\n,,10.0.1.0/24,x\n,,2001:db8::/64,x\n"
+        ",,10.0.0.0/16,x\n,,2001:db8::/24,x\n,,10.0.1.7/24,x\n,,nobody,x\n",
+        calendar=f"day\n{FIRST}\n",
+    )
+    told = {name: unmatched(table, known, Groups({"staff": ["192.0.2.0/24"]})) for name, table in known.tables.items()}
+    assert told == {
+        "entities": {},
+        "groups": {},
+        "host_roles": {"assets": ["pc-2"]},
+        "known_events": {"assets": ["pc-3"], "groups": ["10.0.0.0/16", "10.0.1.7/24", "2001:db8::/24", "nobody"]},
+        "calendar": {},
+    }
+
+
+def test_without_leases_every_asset_of_another_input_is_told() -> None:
+    known = context(host_roles="asset,role\npc-2,nat\npc-1,nat\n")
+    assert unmatched(known.tables["host_roles"], known, Groups()) == {"assets": ["pc-1", "pc-2"]}

@@ -255,6 +255,13 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
     assert caught.value.message == f"{path}:1, key {key}: this key is required."
 
 
+def test_a_missing_key_of_a_short_file_repeats_none_of_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "id: mine\n")
+    with pytest.raises(RuleError) as caught:
+        loaded(tmp_path)
+    assert caught.value.message == f"{path}:1, key title: this key is required."
+
+
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text\n"])
 def test_a_file_that_holds_no_keys_is_named(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from pipeline.detections import Rule, load_rules
+from pipeline.detections import Rule, RuleOverride, load_rules
 from pipeline.detections.fireability import fireability, rows_to_exceed
 from tests.oracle import rules as naive
 from tests.oracle import seed as oracle
@@ -17,6 +17,7 @@ from tests.property.seed_cases import daily_frame, run_pipeline
 START = dt.date(2026, 6, 1)
 MAIL = ("email_server",)
 SEED = load_rules({}, lookback_days=30)[1]
+(SURGE,) = (r for r in load_rules({"mail_volume_surge": RuleOverride()}, lookback_days=30) if r.method == "surge")
 
 
 def rule(**numbers: object) -> Rule:
@@ -177,3 +178,29 @@ def test_a_day_that_only_the_others_need_is_not_asked_of_the_client() -> None:
     found = fireability(of, START)
     assert found.first_day == START + dt.timedelta(days=1)
     assert "a client needs 1 day, and the window of the 30 days before it needs 1 row" in found.explanation
+
+
+@pytest.mark.parametrize(
+    ("lookback", "shares", "why"),
+    [
+        (
+            4,
+            {"shot": 0.5, "slow": 0.5},
+            "it needs 5 past days of a client, and its window holds 4; raise lookback_days",
+        ),
+        (5, {"slow": 1.0}, "it needs 6 past days of a client, and its window holds 5; raise lookback_days"),
+        (30, {"shot": 0.0}, "no channel has a share of the budget; raise shares"),
+    ],
+)
+def test_a_budget_that_no_channel_can_spend_says_what_to_raise(
+    lookback: int, shares: dict[str, float], why: str
+) -> None:
+    found = fireability(SURGE.with_numbers({"lookback_days": lookback, "shares": shares}), START)
+    assert (found.can_fire, found.explanation, found.first_day) == (False, f"never: {why}", START)
+
+
+def test_a_channel_whose_window_is_too_short_leaves_the_others_their_first_day() -> None:
+    """Slow needs six past days; shot is then told as if it were alone."""
+    both = fireability(SURGE.with_numbers({"lookback_days": 5, "shares": {"shot": 0.5, "slow": 0.5}}), START)
+    alone = fireability(SURGE.with_numbers({"lookback_days": 5, "shares": {"shot": 0.5}}), START)
+    assert (both.can_fire, both.first_day) == (True, alone.first_day)
