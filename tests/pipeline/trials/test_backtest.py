@@ -219,7 +219,9 @@ def test_a_back_test_is_the_same_again_writes_nothing_and_its_thefts_follow_the_
 def test_surge_is_learning_at_first_and_the_methods_are_told_apart(tmp_path: Path) -> None:
     site = whole(tmp_path / "s")
     surges = [SurgeTrial(site, SURGE.with_numbers({"budget": 100.0}), verified)]
-    assert set(causes(surges[0], day(6)).values()) == {"learning"}
+    for early in (day(1), day(6)):  # Before a client has five past days nobody has a score at all.
+        told = surges[0].verdicts(early)
+        assert (told.height, told["alert"].any(), set(told["cause"])) == (30, False, {"learning"})
     found = compared_methods([SeedTrial(site, RULE), SeedTrial(site, RULES[TWIN])], surges, ("s", "g"), [LAST])
     assert found.filter(pl.col("client") == "10.0.2.7").drop("bytes").rows() == [
         (LAST, "10.0.2.7", BOTH, "above_both_gates", "shot")
