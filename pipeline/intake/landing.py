@@ -18,17 +18,17 @@ from pipeline.intake.asked import Asked, Span
 from pipeline.intake.file_content import content_size, hash_content
 from pipeline.intake.files import Listing, list_files
 from pipeline.intake.found import FoundFile
-from pipeline.intake.lander import CODE_VERSION, FileLander, landed_name
+from pipeline.intake.keeping import Keeping
+from pipeline.intake.lander import FileLander, landed_name
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
 from pipeline.intake.peek import END_BYTES, peek, reach
 from pipeline.intake.quarantine import give_lines, quarantine_name
-from pipeline.intake.reading_options import options_for, reading_key
+from pipeline.intake.reading_options import options_for
 from pipeline.intake.rotation import began_anew
-from pipeline.inventory import Inventory
-from pipeline.settings import InventoryEntry, Settings, SourceSettings
+from pipeline.settings import Settings, SourceSettings
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.watch import Watch
-from pipeline.storage import Storage, digest
+from pipeline.storage import Storage
 
 SAVED, SAVED_PART = 64, 8
 """The ledger, which is written whole, is stored after so many files, but not before an eighth of those it knows."""
@@ -67,11 +67,10 @@ class Landing:
         self.unlisted: dict[str, SourceError] = {}
         """Sources of whose files not all could be listed, and why (see `pipeline.intake.untold`)."""
         self._site_root, self._settings, self._now = site_root, settings, now
-        self._inventory = Inventory(settings.inventory)
         self.ledger = Ledger.load(self.storage)
+        self._keeping = Keeping(settings, self.ledger)
         self._moved = left_out.settle(self.ledger, settings.sources, site_root)
         upkeep.drop_lost(self.ledger, self.storage)
-        self._watches: dict[str, Watch] = {}
         self._gone: list[str] = []
         self._replaced: list[Entry] = []
         self._alike: dict[tuple[str, str | int], set[str]] = {}
@@ -185,7 +184,8 @@ class Landing:
         entry = self.ledger.entries.get((file.source, file.name))
         if entry is not None and asked.named(entry.days_concerned):
             return True
-        seen = entry is not None and entry.peek and entry.identity == file.identity and self._holds_still(source, entry)
+        known = entry is not None and entry.identity == file.identity
+        seen = known and entry is not None and entry.peek and self._keeping.holds_still(source, entry)
         return asked.may_be_in(self._reach(source, file)) if file.day is not None or seen else bool(asked.days)
 
     def _news(self, file: FoundFile) -> News:
@@ -211,7 +211,7 @@ class Landing:
             return True
         if entry.pruned:
             return False
-        return entry.state == "peeked" or (entry.state == "landed" and self._lacks_networks(source, entry))
+        return entry.state == "peeked" or (entry.state == "landed" and self._keeping.differs(source, entry))
 
     def _wanted(self, source: SourceSettings, file: FoundFile, asked: Asked, reread: bool) -> bool:
         entry = self.ledger.entries.get((file.source, file.name))
@@ -254,68 +254,18 @@ class Landing:
         if entry is not None and entry.identity == file.identity and not entry.may_differ(file.changed_ns):
             if entry.state == "failed":
                 return None  # Its beginning does not tell where it ends.
-            if entry.peek and self._holds_still(source, entry):
+            if entry.peek and self._keeping.holds_still(source, entry):
                 return entry.peek
         span = peek(file, source.format, self._settings.limits, self._options(source, None))
         if entry is None or entry.state == "peeked":
-            entry = replace(self._entry(file, "peeked"), watched=self._reading(source))
+            entry = replace(self._entry(file, "peeked"), watched=self._keeping.reading(source))
             self.ledger.entries[(file.source, file.name)] = entry
         if entry.identity == file.identity:
             entry.peek = span
         return span
 
-    def _holds_still(self, source: SourceSettings, entry: Entry) -> bool:
-        """Whether a look at a file, if no more than a look was taken, would tell the same today."""
-        return entry.state != "peeked" or entry.watched == self._reading(source)
-
-    # Which rows
-
-    def _reading(self, source: SourceSettings) -> str:
-        return reading_key(source, self._settings, CODE_VERSION)
-
-    def _networks_key(self, source: SourceSettings) -> str:
-        reading = self._reading(source)
-        if source.keep == "all":
-            return f"{reading}*"
-        key = reading + digest(*self._inventory.prefixes)
-        self.ledger.networks[key] = list(self._inventory.prefixes)
-        return key
-
-    def _lacks_networks(self, source: SourceSettings, entry: Entry) -> bool:
-        """Whether the file would land differently today: by code, zone, or a network valid in the file's days."""
-        (reading, _, kept), key = entry.watched.rpartition("/"), self._networks_key(source)
-        if reading != key.rpartition("/")[0]:
-            return True
-        if kept == "*" or entry.watched == key:
-            return False
-        if source.keep == "all" or entry.watched not in self.ledger.networks:
-            return True
-        had = Inventory([InventoryEntry(address=a, category=("known",)) for a in self.ledger.networks[entry.watched]])
-        gained = [e for e in self._inventory.entries if not had.covers(e.address)]
-        spans = [
-            (p.first_day, self._lasting(source, p.last_day)) for p in entry.all_parts if p.first_day and p.last_day
-        ]
-        return any(
-            (g.valid_from is None or g.valid_from.isoformat() <= last)
-            and (g.valid_to is None or g.valid_to.isoformat() > first)
-            for g in gained
-            for first, last in spans
-        )
-
-    def _lasting(self, source: SourceSettings, day: str) -> str:
-        """The last day that sessions may matter to that began on a day: it alone, or those that they last into."""
-        if self._settings.counting.attribute == "start" and len(self._settings.sources) == 1:
-            return day
-        return (dt.date.fromisoformat(day) + dt.timedelta(days=max(1, source.max_session_days))).isoformat()
-
     def _options(self, source: SourceSettings, watch: Watch | None) -> ReadOptions:
         return options_for(source, self._settings.limits, self._now, watch or Watch(None))
-
-    def _watch(self, source: SourceSettings) -> Watch:
-        kind = source.keep
-        if kind not in self._watches:
-            self._watches[kind] = Watch(None if kind == "all" else self._inventory)
-        return self._watches[kind]
 
     def prune(self, entries: Collection[Entry]) -> None:
         """Delete the landed rows of the files; the ledger still knows what they held, so nothing is read unasked."""
@@ -346,17 +296,17 @@ class Landing:
         """Land one file: (its entry, a copy of its former self that must now be landed for its own sake)."""
         old = self.ledger.entries.get((file.source, file.name))
         entry = self._entry(file, "landed")
-        options = self._options(source, self._watch(source))
+        options = self._options(source, self._keeping.watch(source))
         sought = self._is_told_by_reading(file, old)
         wanted = (lambda span: asked.may_be_in(reach(span, source))) if sought else None
         lander = FileLander(self.storage, self._settings, source, file, options, wanted)
         try:
             twin = self._twin_before(file, entry)
             if twin is None:
-                entry.watched = self._networks_key(source)
+                entry.watched = self._keeping.key(source)
                 lander.run(entry, old)
                 if lander.unwanted:
-                    entry = replace(self._entry(file, "peeked"), peek=entry.peek, watched=self._reading(source))
+                    entry = replace(self._entry(file, "peeked"), peek=entry.peek, watched=self._keeping.reading(source))
                 twin = self._twin(entry)
             if twin is not None:
                 self._as_copy(entry, twin)

@@ -26,6 +26,10 @@ _MESSAGE = (
 )
 _BEFORE = r"^(?:<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\dT)[^\t\n]*?[^\w.\t]"
 _HOST = r"^(?:\d+ )?(?:<\d{1,3}>)?\d? ?(?:" + _ISO + "|" + _NAMED + r") ([^ :%]+)"
+_ZONES = ("EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT", "HST", "WET", "WEST", "CET", "CEST",
+          "EET", "EEST", "BST", "MSK", "IST", "SGT", "HKT", "JST", "KST", "AEST", "AEDT", "NZST", "NZDT", "BRT",
+          "UTC", "GMT")  # fmt: skip
+"""What may stand after a time instead of a host."""
 RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 _RFC3164 = r"[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d"
 TAG = r"\S+ [^\s:\[]+(?:\[\d+\])?: +"
@@ -35,10 +39,6 @@ HEADER = (
     rf"<\d{{1,3}}>(?:{RFC3339} {TAG}|\d (?:{RFC3339}|-) \S+ \S+ \S+ \S+ (?:-|\[[^\]\n]*\]) +)"
 )
 """A whole header, for records of which nothing says how they begin; an alternation without a group around it."""
-_ZONES = ("EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT", "HST", "WET", "WEST", "CET", "CEST",
-          "EET", "EEST", "BST", "MSK", "IST", "SGT", "HKT", "JST", "KST", "AEST", "AEDT", "NZST", "NZDT", "BRT",
-          "UTC", "GMT")  # fmt: skip
-"""What may stand after a time instead of a host."""
 
 
 def is_message() -> pl.Expr:

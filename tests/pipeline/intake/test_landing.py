@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from pipeline.errors import SourceError
-from pipeline.intake import landing
+from pipeline.intake import keeping, landing
 from pipeline.intake.ledger import Ledger
 from pipeline.sources.reading import LineStream
 from tests.oracle.zeek import conn, header, rows, tsv
@@ -76,7 +76,7 @@ def test_a_look_that_was_taken_by_another_reading_of_the_file_is_taken_again(
     other.ledger.save(other.storage)
     flat.land(D1)
     assert flat.entry("a.log").state == "peeked"
-    monkeypatch.setattr(landing, "CODE_VERSION", landing.CODE_VERSION + 1)
+    monkeypatch.setattr(keeping, "CODE_VERSION", keeping.CODE_VERSION + 1)
     assert flat.landing().unread([D1]).keys() == {"core/logs/a.log"}
     flat.land(D1)
     assert (flat.entry("a.log").state, flat.received()) == ("landed", [220])

@@ -142,6 +142,8 @@ def test_the_sweep_at_the_rules_own_number_equals_the_planted_thefts(tmp_path: P
         assert real["events"].to_list() == [5] * 5
         side = {"candidate": "first", "current": "second"}[name]
         assert swept["alerts"].unique().to_list() == [found.daily[side].sum()]
+        # Thirty clients on five days.
+        assert swept["per_day_per_10k"].unique().to_list() == [10_000 * found.daily[side].sum() / 150]
     largest = dict(found.recall.filter(pl.col("theft_bytes") == 10**10).select("rule", "detected").iter_rows())
     assert largest["candidate"] == 5
     assert largest["current"] > 0
