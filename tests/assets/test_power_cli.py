@@ -87,6 +87,7 @@ def test_a_rule_that_came_after_a_day_was_judged_is_told_from_one_that_found_not
     assert (every.exit_code, told in every.stderr) == (0, True)
     rows = {o["rule_id"]: o for o in objects(call("explain", STOLEN, LAST, "--json", site=site))}
     assert (rows[new]["state"], rows[SEED]["rule_changed"], rows[TWIN]["rule_changed"]) == ("not_scored", True, False)
+    assert not rows[new]["rule_changed"]  # It has not judged the day at all.
     assert "the rule has changed since" in call("explain", STOLEN, LAST, "--rule", SEED, site=site).stdout
     rule = open_site(site).rule(new)
     late, apart = (SeedTrial(open_site(folder), rule).verdicts(LAST) for folder in (site, ran))

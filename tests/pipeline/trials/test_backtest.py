@@ -121,12 +121,14 @@ def test_compared_tells_who_alerts_and_what_the_other_says() -> None:
     assert by_cause(pl.concat([found, found.head(1)])).row(0) == (BOTH, "above_both_gates", "shot", 2)
 
 
-def whole(folder: Path) -> Site:
+def whole(folder: Path, **stolen: int) -> Site:
     """Thirty clients, log-normal, with 5 GB stolen on the last day; ten days of history are enough for surge."""
     rng = np.random.default_rng(4)
     level = rng.normal(16, 0.6, 30)
     volumes = {f"10.0.2.{c}": [int(v) for v in np.exp(level[c] + rng.normal(0, 0.4, DAYS))] for c in range(30)}
     volumes["10.0.2.7"][-1] += 5 * 10**9
+    for client, size in stolen.items():
+        volumes[client][-1] += size
     return stored(folder, dict(volumes))  # type: ignore[arg-type]
 
 
@@ -239,6 +241,16 @@ def test_an_address_and_the_asset_that_held_it_are_one_client(tmp_path: Path) ->
     assert found.filter(pl.col("client").is_in(["laptop", "10.0.2.7"])).drop("bytes").rows() == [
         (LAST, "laptop", BOTH, "above_both_gates", "shot")
     ]
+
+
+def test_of_the_addresses_of_an_asset_the_busiest_speaks_for_it(tmp_path: Path) -> None:
+    site = whole(tmp_path / "s", **{"10.0.2.8": 2 * 10**9})
+    known = context(entities="address,asset\n10.0.2.7,laptop\n10.0.2.8,laptop\n")
+    seed, surge = SeedTrial(site, RULE), SurgeTrial(site, SURGE, verified, known)
+    volumes = dict(seed.verdicts(LAST).filter("alert").select("client", "bytes").iter_rows())
+    assert volumes.keys() == {"10.0.2.7", "10.0.2.8"}
+    found = compared_methods([seed], [surge], ("s", "g"), [LAST]).filter(pl.col("by") != "g")
+    assert found.select("client", "bytes").rows() == [("laptop", volumes["10.0.2.7"])]
 
 
 def test_a_back_test_of_both_methods_joins_and_robs_an_asset_under_each_rules_own_name(tmp_path: Path) -> None:
