@@ -16,7 +16,18 @@ from pipeline.evaluation.plot import picture
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection
 from pipeline.site import Site, open_site
-from pipeline.trials.backtest import BOTH, Backtest, _robbable, backtest, by_cause, compared, compared_methods
+from pipeline.trials.backtest import (
+    BOTH,
+    SWEEPS,
+    THEFTS,
+    Backtest,
+    _robbable,
+    _swept,
+    backtest,
+    by_cause,
+    compared,
+    compared_methods,
+)
 from pipeline.trials.trial import CAUSES, VERDICTS, SeedTrial, SurgeTrial, trial
 from tests.pipeline.context.test_context_model import context
 from tests.worlds import CONFIG, SEED, TWIN, day
@@ -158,6 +169,20 @@ def test_a_higher_threshold_never_finds_more_and_never_costs_more(tmp_path: Path
         assert (part["alerts"].diff().drop_nulls() <= 0).all()
         assert ((part["detected"] + part["already"]).diff().drop_nulls() <= 0).all()
         assert (part["events"] + part["already"]).n_unique() == 1
+
+
+def test_a_theft_is_found_where_it_is_as_large_as_what_is_needed_and_none_is_planted_beside_an_alert() -> None:
+    needed = {"a": 0, "b": 1, "c": THEFTS[2], "d": THEFTS[3] + 1, "e": None}
+
+    class Told(SeedTrial):
+        def power(self, day: dt.date, knob: float | str) -> pl.DataFrame:
+            return pl.DataFrame({"client": list(needed), "extra": list(needed.values())})
+
+    rows = _swept("r", Told(None, RULE), LAST, dict(zip(THEFTS, needed, strict=True)))  # type: ignore[arg-type]
+    for value in SWEEPS["seed"]:
+        mine = [row for row in rows if row[2] == value]
+        assert {row[3:5] for row in mine} == {(1, 5)}  # Alerts and clients.
+        assert [row[6:] for row in mine] == [(0, 1, 0), (1, 0, 1), (1, 0, 1), (1, 0, 0), (1, 0, 0)]
 
 
 def test_only_clients_with_a_past_and_a_known_volume_are_robbed(tmp_path: Path) -> None:

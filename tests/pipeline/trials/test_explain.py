@@ -14,7 +14,7 @@ from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
 from pipeline.site import Site, open_site
 from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, make_surge, publish_alerts
 from pipeline.surge.alerts import surge_alerts
-from pipeline.trials.explain import WHY, Explanation, explain
+from pipeline.trials.explain import WHY, Explanation, _surge_state, explain
 from pipeline.trials.power import power_map
 from tests.stored_days import stored_site
 from tests.worlds import SEED, TWIN, day, make_site, usual
@@ -154,3 +154,20 @@ def test_an_asset_is_explained_by_what_it_was_judged_as_and_by_its_addresses(tmp
     assert (gone.state, len(gone.past)) == ("no_traffic", DAYS - 3)
     by_address = {e.rule.id: e for e in explain(site, "10.0.0.2", LAST, site.rules)}
     assert by_address["mail_volume_surge"].as_dict() == surge.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("why", "ratio", "told"),
+    [
+        ("learning", 5.0, ("learning", "learning")),
+        ("no_channel", 5.0, ("normal", "no_channel")),
+        (None, 5.0, ("normal", "not_rare_enough")),
+        ("budget_too_small", 5.0, ("normal", "not_rare_enough")),
+        (None, 1.01, ("normal", "as_expected")),
+    ],
+)
+def test_a_client_without_an_alert_is_learning_only_where_too_little_is_known(
+    why: str | None, ratio: float, told: tuple[str, str]
+) -> None:
+    rated = pl.DataFrame({"alert": [False], "channel": ["shot"]})
+    assert _surge_state(pl.DataFrame({"ratio": [ratio]}), rated, why) == told
