@@ -134,9 +134,9 @@ def _decoded(data: bytes, file: str) -> str:
 
 
 def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
-    """Header and rows, as `_lines` gives them, by the delimiter that the text names or that its first line has most."""
+    """Header and rows, as `_lines` gives them, by the delimiter that the text names or that its header has most."""
     told = _TOLD_DELIMITER.match(text)
-    delimiter = told[1] if told else max(_DELIMITERS, key=text.split("\n", 1)[0].count)
+    delimiter = told[1] if told else max(_DELIMITERS, key=text.lstrip("\r\n").split("\n", 1)[0].count)
     lines = _lines(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), file)
     if told:
         next(lines)

@@ -86,6 +86,11 @@ def test_other_delimiters_and_a_byte_order_mark_are_understood(sign: str) -> Non
     assert read("groups", text)["group"].to_list() == ["sales"]
 
 
+@pytest.mark.parametrize("above", ["\n", "\r\n\r\n"])
+def test_lines_above_the_header_that_are_empty_hide_no_delimiter(above: str) -> None:
+    assert read("groups", f"{above}address;group\r\n10.0.0.1;sales\r\n")["group"].to_list() == ["sales"]
+
+
 @pytest.mark.parametrize("sign", [";", ",", "\t"])
 def test_what_spreadsheets_leave_in_a_file_is_no_row_and_no_column(sign: str) -> None:
     text = "\ufeffSEP=;\r\naddress;group;;\r\n10.0.0.1;sales, Oslo;;\r\n;;;\r\n ;;;\r\n\t\r\n".replace(", ", "/")

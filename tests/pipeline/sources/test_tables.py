@@ -1,6 +1,7 @@
 """Parquet as a container: columns of any type come to the flows that their text would, and damage is an error."""
 
 import datetime as dt
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -293,6 +294,34 @@ def test_columns_that_a_mapping_reads_are_an_error_that_tells_it(tmp_path: Path)
     path = write(tmp_path / "t.parquet", [{"flow": own}])
     with pytest.raises(SourceError, match=r"fields: \{src_ip: flow\.IPV4_SRC_ADDR.*bytes_in: flow\.OUT_BYTES"):
         tables.table_encoding(path, "auto", "x")
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(20, "c18, c19."), (21, "c18, c19 and 1 more.")])
+def test_of_many_columns_twenty_are_shown(tmp_path: Path, columns: int, shown: str) -> None:
+    path = write(tmp_path / "t.parquet", [{f"c{n:02}": 1 for n in range(columns)}])
+    with pytest.raises(SourceError) as caught:
+        table_encoding(path, "auto", "x")
+    assert shown in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "x: this process may open no more files. Allow more open files"),
+        (pl.exceptions.ComputeError("Too many open files (os error 24)"), "x: this process may open no more files."),
+        (pl.exceptions.ComputeError("out of spec"), "x: cannot be read as Parquet: out of spec. Replace the file"),
+    ],
+)
+def test_a_limit_of_the_process_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, words: str
+) -> None:
+    def refuse(_path: Path) -> pl.LazyFrame:
+        raise fault
+
+    monkeypatch.setattr(tables, "_scan", refuse)
+    with pytest.raises(SourceError) as caught:
+        table_encoding(tmp_path / "t.parquet", "auto", "x")
+    assert caught.value.message.startswith(words)
 
 
 def test_columns_of_no_known_form_are_an_error_that_shows_them(tmp_path: Path) -> None:
