@@ -27,8 +27,9 @@ _TIMES = ("@timestamp", "timestamp", "time", "_time", "date", "timereported", "_
           "ISODATE", "DATE", "EventTime")  # fmt: skip
 _LOCAL_TIMES = ("DATE", "timereported", "EventTime")
 """Those that hold the time of the message's header as it stood there: syslog-ng's, rsyslog's, NXLog's."""
-_HOSTS = ("log.syslog.hostname", "host.name", "host", "hostname", "logsource", "fromhost", "HostName", "Computer",
+_HOSTS = ("log.syslog.hostname", "host", "hostname", "host.name", "logsource", "fromhost", "HostName", "Computer",
           "_HOSTNAME", "HOST", "Hostname", "source")  # fmt: skip
+"""Whose a message is, the likeliest first; where Beats received it, `host.name` is their own machine."""
 _TAGS = (
     "syslogtag",
     "syslog-tag",
@@ -113,17 +114,21 @@ def with_sensor(record: Any, text: str, name: str) -> str:
     """An object's text with the envelope's host as the value of a key, which the object's own of that name replaces."""
     if not text.startswith('{"'):
         return text
-    host = record.get("host")
-    host = host.get("name") if isinstance(host, dict) else host
-    begin = _beginning(name, host if isinstance(host, str) else _host(record))
+    begin = _beginning(name, _host(record))
     return text if begin is None else begin + text[1:]
 
 
 def with_sensor_around(envelopes: Iterable[Mapping[str, msgspec.Raw]], inner: bytes, name: str) -> bytes:
     """The same of a record that lies as an object in others: the innermost of them that has a host gives it."""
-    told = [bytes(around[key]) for around in envelopes for key in _AROUND if key in around]
+    told = [raw for around in envelopes for raw in _hosts_of(around)]
     begin = next((b for raw in reversed(told) if (b := _begun(name, raw)) is not None), None)
     return inner if begin is None or not inner.startswith(b'{"') else begin + inner[1:]
+
+
+def _hosts_of(around: Mapping[str, msgspec.Raw]) -> list[bytes]:
+    """What one envelope tells of its host, the likeliest last, as in _HOSTS: an object is mostly the shipper's own."""
+    told = (bytes(around[key]) for key in _AROUND if key in around)
+    return sorted(told, key=lambda raw: not raw.startswith(b"{"))
 
 
 @lru_cache(maxsize=64)

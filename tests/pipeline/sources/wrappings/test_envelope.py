@@ -280,6 +280,8 @@ def test_a_message_s_number_that_a_server_took_for_a_program_is_put_back(key: st
             "host": {"name": "relay"},
             "log": {"syslog": {"hostname": "fw1"}},
         },  # Filebeat's, of its own machine and the sender.
+        {"host": {"name": "relay"}, "hostname": "fw1"},  # Those of its older input for syslog.
+        {"host": "fw1", "hostname": "relay"},  # Fluentd's, with the aggregator's name as its documents add it.
         {"source": "fw1"},  # Graylog's.
     ],
 )
@@ -302,8 +304,11 @@ def test_a_record_is_of_the_sensor_whose_shipper_sent_it_unless_it_names_its_own
     shippers = ({"host": {"name": "s1"}}, {"host": "s1"}, {"hostname": "s1"}, {"host": {"name": "a b"}})
     lines = [json.dumps({"@timestamp": "2026-11-20T10:01:00Z", **told, "message": line}) for told in shippers]
     lines.append(json.dumps({"host": {"name": "s1"}, "message": json.dumps(json.loads(line) | {own: "s2"})}))
+    relay = {"host": {"name": "relay"}}
+    for told in (relay | {"log": {"syslog": {"hostname": "s1"}}}, relay | {"hostname": "s1"}):
+        lines.append(json.dumps(told | {"message": line}))
     rows = read_lines(f"{encoding}@message", lines).rows
-    assert rows["dvc"].to_list() == ["s1", "s1", "s1", None, "s2"]
+    assert rows["dvc"].to_list() == ["s1", "s1", "s1", None, "s2", "s1", "s1"]
     plain = read_lines(encoding, [line]).rows
     assert rows[:1].drop("dvc").equals(plain.drop("dvc"))
 

@@ -60,6 +60,8 @@ CONN = {"ts": 1793613600.5, "uid": "C1", "id.orig_h": "10.0.0.5", "id.resp_h": "
         ({"host": "s1"}, "log"),
         ({"host": {"name": "s1", "os": {"name": "x"}}}, "a.b"),
         ({"hostname": "s1"}, "detail"),
+        ({"hostname": "s1", "host": {"name": "relay"}}, "json"),
+        ({"hostname": "relay", "host": "s1"}, "json"),
         ({"resource": {"type": "gce_instance", "labels": {"instance_id": "s1"}}}, "jsonPayload"),
     ],
 )
