@@ -30,7 +30,7 @@ from assets.commands.rules import rules
 from assets.reporting import journal, screen
 from assets.streams import RESULTS, Stopped
 from pipeline.acceptance import FIT
-from pipeline.disk import fault_message, limit_met
+from pipeline.disk import exists, fault_message, limit_met
 from pipeline.errors import ConfigError, NilometerError, RuleError
 from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
@@ -149,7 +149,7 @@ def init(folder: Path) -> None:
     from pipeline.starter import starter_text
 
     target = folder / CONFIG_NAME
-    if target.exists():
+    if exists(target):
         raise ConfigError(f"{target} is there already.", remedy="Edit it, or choose another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)

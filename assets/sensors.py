@@ -26,6 +26,7 @@ from data_quality.judged import unjudged
 from data_quality.results import day_quality
 from data_quality.specs import CheckSpec
 from pipeline.days import parse_day
+from pipeline.disk import is_file
 from pipeline.locks import site_lock
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
@@ -295,4 +296,4 @@ def _quiet(found: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
 
 def _now(site: Site) -> Site:
     """The site as it is configured now, as runs will find it; this process may have read it long ago."""
-    return open_site(site.root, site.origin) if (site.root / CONFIG_NAME).is_file() else site
+    return open_site(site.root, site.origin) if is_file(site.root / CONFIG_NAME) else site

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ REMEDIES = {
 """What to do, by the system's number of the fault."""
 FILE_MODE = 0o640
 _PROBE_BYTES = 1 << 16
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP}
+"""Faults of looking at a path that mean: nothing is there."""
 _NUMBER = re.compile(r"\[Errno (\d+)\] (.*)")
 _LIMITS = {
     errno.EMFILE: "this process may open no more files",
@@ -64,6 +67,50 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def exists(path: Path) -> bool:
+    """Whether something is at the path; raises OSError where that cannot be told, as Path.exists does before 3.14.
+
+    Later Pythons say no of a disk that does not answer, and what is stored there would seem never to have been made.
+    """
+    return bool(_mode(path))
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file is at the path; raises OSError where that cannot be told."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_dir(path: Path) -> bool:
+    """Whether a folder is at the path; raises OSError where that cannot be told."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
+    except ValueError:
+        pass  # A character that no name may hold.
+    return 0
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files at any depth below a folder, or none where it is not there.
+
+    Raises:
+        OSError: a folder cannot be listed; Path.rglob takes that for an empty one.
+    """
+
+    def refuse(error: OSError) -> None:
+        if error.errno not in _ABSENT:
+            raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse) if is_dir(folder) else ():
+        yield from (p for name in names if is_file(p := Path(place, name)))
 
 
 def seen(look: Callable[[], bool]) -> bool:
@@ -129,7 +176,7 @@ def writing(place: Path) -> Iterator[None]:
 
 def _find_out(place: Path) -> None:
     """Meet again, with its number, what Polars told in words of its own."""
-    _probe(place / f".probe.{os.getpid()}.tmp" if place.is_dir() else place)
+    _probe(place / f".probe.{os.getpid()}.tmp" if is_dir(place) else place)
 
 
 def _probe(path: Path) -> None:

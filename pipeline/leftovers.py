@@ -10,6 +10,8 @@ import shutil
 import time
 from pathlib import Path
 
+from pipeline.disk import exists, is_dir
+
 _OLD_SECONDS = 86_400
 """A temporary older than this is no longer being written, whoever has its maker's number now."""
 
@@ -31,7 +33,7 @@ def _is_left_over(path: Path) -> bool:
     except PermissionError:
         return False
     except (OSError, OverflowError):
-        return path.exists()
+        return exists(path)
     return True
 
 
@@ -39,7 +41,7 @@ def remove_leftovers(folder: Path) -> int:
     """Delete what killed processes left half-written below a folder; how many files and folders that were."""
     found = [p for p in folder.rglob(".*.tmp") if _is_left_over(p)]
     for path in found:
-        if path.is_dir():
+        if is_dir(path):
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from shlex import quote
 
 from pipeline.detections import Rule, in_force, known_rules
 from pipeline.detections.model import Measure
+from pipeline.disk import is_dir, is_file
 from pipeline.errors import ConfigError, Location
 from pipeline.groups import Groups
 from pipeline.inventory import Inventory
@@ -75,7 +76,7 @@ class Site:
     def rule_paths(self) -> tuple[Path, ...]:
         """Where the site's own rules are: its `rules/` folder, and the files and folders it names."""
         folder = self.root / "rules"
-        return (*((folder,) if folder.is_dir() else ()), *(self.root / p for p in self.settings.rule_paths))
+        return (*((folder,) if is_dir(folder) else ()), *(self.root / p for p in self.settings.rule_paths))
 
     @cached_property
     def inventory(self) -> Inventory:
@@ -133,7 +134,7 @@ def open_site(root: Path, origin: str = "asked for") -> Site:
             where=Location(file=ascii(str(root))[1:-1]),
             remedy="Set PYTHONUTF8=1, or give the site a path in plain ASCII.",
         )
-    if not (root / CONFIG_NAME).is_file():
+    if not is_file(root / CONFIG_NAME):
         raise _no_site(root)
     return Site(root, load_settings(root / CONFIG_NAME), origin)
 
@@ -141,10 +142,10 @@ def open_site(root: Path, origin: str = "asked for") -> Site:
 def _no_site(root: Path) -> ConfigError:
     """Why this is no site: a file, such as its own configuration, or a folder that has none."""
     where = Location(file=str(root))
-    if root.is_file():
+    if is_file(root):
         named = f" Name its folder: {quote(str(root.parent))}" if root.name == CONFIG_NAME else ""
         return ConfigError("is a file, and a site is a folder.", where=where, remedy=named.strip())
-    fault = f"there is no {CONFIG_NAME} in this folder." if root.is_dir() else "there is no such folder."
+    fault = f"there is no {CONFIG_NAME} in this folder." if is_dir(root) else "there is no such folder."
     remedy = f"Name the site's with --site, or create one with: nilometer init {quote(str(root))}"
     return ConfigError(fault, where=where, remedy=remedy)
 
@@ -155,9 +156,9 @@ def find_site(environment: Mapping[str, str] | None = None, folder: Path | None 
     folder = Path.cwd() if folder is None else folder
     if named := environment.get(ENV_SITE):
         return open_site(Path(named), ENV_SITE)
-    if (folder / CONFIG_NAME).is_file():
+    if is_file(folder / CONFIG_NAME):
         return open_site(folder, "current folder")
     for demo in (folder / DEMO_FOLDER, PROJECT / DEMO_FOLDER):
-        if (demo / CONFIG_NAME).is_file():
+        if is_file(demo / CONFIG_NAME):
             return open_site(demo, "demo")
     return Site((folder / DEMO_FOLDER).absolute(), Settings(), "built-in defaults")

@@ -18,6 +18,7 @@ from pipeline.counting.direction import Direction
 from pipeline.days import today
 from pipeline.detections import Rule
 from pipeline.detections.fireability import Fireability, fireability
+from pipeline.disk import is_file
 from pipeline.errors import StorageError
 from pipeline.insight.drift import Finding
 from pipeline.insight.foresight import foreseen
@@ -125,7 +126,7 @@ def _blind_spots(site: Site, now: dt.date) -> list[str]:
         "no dot, are."
         for folder in site.rule_paths
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in {".yaml", ".yml"} and path.is_file() and path not in site.known_rules
+        if path.suffix.lower() in {".yaml", ".yml"} and is_file(path) and path not in site.known_rules
     ]
 
 

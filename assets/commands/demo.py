@@ -19,6 +19,7 @@ from assets.reporting import screen
 from assets.runner import RunReport, run_days
 from pipeline.alerts import human
 from pipeline.days import day_range
+from pipeline.disk import exists, is_dir
 from pipeline.errors import ConfigError, Location
 from pipeline.schemas import ALERTS
 from pipeline.settings import CONFIG_NAME
@@ -45,17 +46,17 @@ def run_demo(folder: Path, company: Company) -> RunReport:
 def _prepare(folder: Path, company: Company) -> None:
     """Write the logs, unless the very same company's are there; another demo is replaced, a real site refused."""
     config = folder / CONFIG_NAME
-    if config.exists():
+    if exists(config):
         text = config.read_text(encoding="utf-8")
         if not text.startswith(MARK):
             raise ConfigError(
                 "this is a site, and no demo.", where=Location(file=str(config)), remedy="Choose another folder."
             )
-        if text == config_text(company) and (folder / "logs").is_dir():
+        if text == config_text(company) and is_dir(folder / "logs"):
             return
         for old in ("logs", "data", HOME):
             shutil.rmtree(folder / old, ignore_errors=True)
-    elif folder.exists() and any(folder.iterdir()):
+    elif exists(folder) and any(folder.iterdir()):
         raise ConfigError(
             "this folder is not empty.", where=Location(file=str(folder)), remedy="Choose another folder."
         )
@@ -81,7 +82,7 @@ def _program() -> str:
     """The word that calls this program here: its path, unless the shell finds it by its name."""
     beside = Path(sys.executable).with_name(PROGRAM)
     found = shutil.which(PROGRAM)
-    return PROGRAM if not beside.exists() or (found and Path(found).samefile(beside)) else _from_here(beside)
+    return PROGRAM if not exists(beside) or (found and Path(found).samefile(beside)) else _from_here(beside)
 
 
 def _from_here(path: Path) -> str:

@@ -15,6 +15,7 @@ import click
 
 from assets.commands.options import NamedPath
 from assets.reporting import progress, screen
+from pipeline.disk import exists, is_dir, is_file
 from pipeline.errors import ConfigError, Location
 from pipeline.exports import csv_text
 
@@ -125,13 +126,13 @@ def evaluate(as_json: bool, csv_file: Path | None, plot_file: Path | None, **ask
 
 def writable(path: Path | None) -> None:
     """Told before the work, not after it."""
-    if path and not path.parent.is_dir():
+    if path and not is_dir(path.parent):
         raise ConfigError("there is no such folder.", where=Location(file=str(path.parent)), remedy="Make it first.")
 
 
 def refuse_strange(folder: Path, mark: str, what: str) -> None:
     """Raises ConfigError for a folder with files that were not written by such a command, which leaves `mark` there."""
-    if folder.exists() and any(folder.iterdir()) and not (folder / mark).is_file():
+    if exists(folder) and any(folder.iterdir()) and not is_file(folder / mark):
         raise ConfigError(
             f"this folder is not empty and holds no {what}.",
             where=Location(file=str(folder)),

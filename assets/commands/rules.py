@@ -20,6 +20,7 @@ from pipeline.detections.fireability import fireability
 from pipeline.detections.loader import BUILT_IN, read_rule, rule_files
 from pipeline.detections.model import NUMBERS_OF, Rule
 from pipeline.detections.template import template_text
+from pipeline.disk import exists, is_file
 from pipeline.errors import ConfigError, Location, RuleError
 from pipeline.exports.attack import TACTICS
 from pipeline.settings import CONFIG_NAME, Settings
@@ -36,7 +37,7 @@ def rules() -> None:
 
 def _site(folder: Path) -> Site:
     """The site of a folder; a current folder without a configuration has the built-in rules and those in rules/."""
-    if folder != Path() or (folder / CONFIG_NAME).is_file():
+    if folder != Path() or is_file(folder / CONFIG_NAME):
         return open_site(folder)
     return Site(folder.absolute(), Settings(), "built-in defaults")
 
@@ -164,7 +165,7 @@ def new_rule(file: Path) -> None:
         raise click.UsageError(f"{file} must end in .yaml or .yml.")
     if file.name.startswith("."):
         raise click.UsageError(f"{file} begins with a dot: hidden files are not read as rules.")
-    if file.exists():
+    if exists(file):
         raise ConfigError(f"{file} is there already.", remedy="Edit it, or choose another name.")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(template_text(file.stem), encoding="utf-8")

@@ -21,7 +21,7 @@ from dagster._core.execution.retries import RetryMode
 from assets.processes.instances import HOME
 from assets.processes.run_tags import FOLDER, SITE, is_here, site_tags
 from assets.processes.stopping import tells_a_stop
-from pipeline.disk import seen
+from pipeline.disk import exists, is_dir, seen
 from pipeline.schemas import TABLES
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site
@@ -144,7 +144,7 @@ def _came_along(instance: dg.DagsterInstance, site: Site, run: dg.DagsterRun) ->
 def _never_began(instance: dg.DagsterInstance, site: Site, record: dg.RunRecord) -> bool:
     """Whether a run has no lock and began no step, and had the time to."""
     run_id, changed = record.dagster_run.run_id, record.update_timestamp.timestamp()
-    if time.time() - changed < UNBEGUN_SECONDS or (_folder(site) / f"{run_id}.lock").exists():
+    if time.time() - changed < UNBEGUN_SECONDS or exists(_folder(site) / f"{run_id}.lock"):
         return False
     newest = instance.get_records_for_run(run_id, limit=1, ascending=False).records
     if any(time.time() - r.timestamp < UNBEGUN_SECONDS for r in newest):
@@ -155,8 +155,8 @@ def _never_began(instance: dg.DagsterInstance, site: Site, record: dg.RunRecord)
 def _orphans(site: Site) -> Iterator[str]:
     """Runs whose lock nobody holds; their files go."""
     folder = _folder(site)
-    for path in sorted(folder.glob("*.lock")) if folder.is_dir() else ():
-        if path not in _held and _is_free(path):
+    for path in sorted(folder.iterdir()) if is_dir(folder) else ():
+        if path.suffix == ".lock" and path not in _held and _is_free(path):
             path.unlink(missing_ok=True)
             yield path.stem
 

@@ -18,6 +18,8 @@ import dagster as dg
 from dagster._core.instance.utils import RUNLESS_RUN_ID
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
+from pipeline.disk import exists
+
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _AT_ONCE = 200
 Progress = Callable[[str, int, int], None]
@@ -109,13 +111,13 @@ def _logs(instance: dg.DagsterInstance, run: str) -> list[Path]:
     if not isinstance(storage, SqliteEventLogStorage):
         return []
     whole = Path(storage.path_for_shard(run))
-    return [p for p in (whole, *(whole.with_name(whole.name + end) for end in ("-wal", "-shm"))) if p.exists()]
+    return [p for p in (whole, *(whole.with_name(whole.name + end) for end in ("-wal", "-shm"))) if exists(p)]
 
 
 def shrink(home: Path) -> None:
     """Give the space of deleted rows back to the disk, where the history lies in sqlite; PostgreSQL does so itself."""
     found = (home / name for name in ("history/runs.db", "history/runs/index.db", "schedules/schedules.db"))
     for path in found:
-        if path.exists():
+        if exists(path):
             with closing(sqlite3.connect(path, timeout=60)) as connection:
                 connection.execute("VACUUM")

@@ -22,6 +22,7 @@ from assets.processes.kept_open import kept_open
 from assets.processes.location import carry_over
 from assets.processes.run_tags import SITE
 from assets.processes.ticks import set_right
+from pipeline.disk import exists, is_dir, is_file
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site
 
@@ -68,7 +69,7 @@ def home(site: Site) -> Path:
     if not named:
         return site.root / HOME
     folder = Path(named).expanduser()
-    if not folder.is_absolute() or not folder.is_dir():
+    if not folder.is_absolute() or not is_dir(folder):
         raise ConfigError(
             "DAGSTER_HOME must be the absolute path of a folder that is there.",
             where=Location(file=named),
@@ -100,7 +101,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
     if not os.environ.get(ENV_HOME):
         # Dagster's own files are as open as the user's umask lets them be.
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if not (folder / CONFIG).exists() or (folder / CONFIG).read_text(encoding="utf-8") in _FORMER:
+        if not exists(folder / CONFIG) or (folder / CONFIG).read_text(encoding="utf-8") in _FORMER:
             (folder / CONFIG).write_text(_INSTANCE, encoding="utf-8")
     _check_extra(folder)
     try:
@@ -172,7 +173,7 @@ def _check_path(folder: Path) -> None:
 
 def _check_extra(folder: Path) -> None:
     config = folder / CONFIG
-    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    text = config.read_text(encoding="utf-8") if is_file(config) else ""
     if _ASKS_POSTGRES.search(text) and importlib.util.find_spec(_POSTGRES) is None:
         raise ConfigError(
             "the Dagster instance asks for PostgreSQL, which needs the extra postgres.",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.disk import writing
+from pipeline.disk import files_below, writing
 from pipeline.leftovers import temporary_suffix
 
 Cut = tuple[dt.datetime, dt.datetime]
@@ -41,11 +41,11 @@ def by_ends(
     with tempfile.TemporaryDirectory(prefix=".", suffix=temporary_suffix(), dir=folder) as name:
         place = Path(name)
         _part(raw, buckets, place)
-        for bucket in sorted(place.glob("_bucket=*")):
-            made = work(pl.scan_ipc(sorted(bucket.rglob("*.ipc")), glob=False).collect())
+        for bucket in sorted(p for p in place.iterdir() if p.name.startswith("_bucket=")):
+            made = work(pl.scan_ipc(sorted(files_below(bucket)), glob=False).collect())
             _write_by_stretch(made, stretches, place, bucket.name)
         for n in range(len(stretches)):
-            if files := sorted(place.glob(f"{_prefix(n)}*.ipc")):
+            if files := sorted(p for p in place.iterdir() if p.name.startswith(_prefix(n))):
                 yield pl.scan_ipc(files, glob=False).collect()
 
 

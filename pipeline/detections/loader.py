@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.detections.model import NUMBERS_OF, Rule, RuleOverride, RuleTest
+from pipeline.disk import exists, is_dir, is_file
 from pipeline.errors import ConfigError, Location, RuleError
 from pipeline.wording import fault_text
 from pipeline.yaml_lines import load_located
@@ -71,12 +72,12 @@ def rule_files(path: Path) -> list[Path]:
 
     Hidden files are what editors and other systems leave beside rules.
     """
-    if path.is_dir():
+    if is_dir(path):
         found = [p for p in sorted(path.iterdir()) if p.suffix in _ENDINGS and not p.name.startswith(".")]
-        if lost := [p for p in found if not p.exists()]:
+        if lost := [p for p in found if not exists(p)]:
             raise RuleError("is a link to nothing.", where=Location(file=str(lost[0])), remedy="Remove or mend it.")
-        return [p for p in found if p.is_file()]
-    if not path.is_file():
+        return [p for p in found if is_file(p)]
+    if not is_file(path):
         raise RuleError(
             "there is no such rule file or folder.",
             where=Location(file=str(path)),

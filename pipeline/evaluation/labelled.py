@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.disk import is_file
 from pipeline.errors import ConfigError, Location, StorageError
 from pipeline.evaluation.notes import QUIET, REPEATED, world_notes
 from pipeline.storage import DAMAGE, checked
@@ -149,7 +150,7 @@ def _first_day(daily: pl.DataFrame) -> dt.date:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError("there is no such file.", where=Location(file=str(path)), remedy="Name a Parquet file.")
     try:
         return pl.read_parquet(checked(path), glob=False, hive_partitioning=False)

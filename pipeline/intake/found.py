@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.disk import exists
+
 _DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 
 
@@ -56,7 +58,7 @@ class FoundFile:
     @property
     def is_gone(self) -> bool:
         """Whether the file is there no more, as it was renamed or deleted since it was listed."""
-        return isinstance(self.place, Path) and not self.place.exists()
+        return isinstance(self.place, Path) and not exists(self.place)
 
     def release(self) -> None:
         """Give up an object's copy, which is not needed any more."""
@@ -80,3 +82,6 @@ def as_day(text: str) -> dt.date | None:
         return dt.date.fromisoformat(text)
     except ValueError:
         return None
+
+
+# NOIMPORT from pipeline.disk import exists

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
+from pipeline.disk import exists, files_below, is_dir, is_file
 from pipeline.objects.base import Write, check_name
 
 
@@ -38,7 +39,7 @@ class LocalObjects:
 
     def exists(self, name: str) -> bool:
         """Whether the file is there."""
-        return self.path(name).exists()
+        return exists(self.path(name))
 
     def size(self, name: str) -> int:
         """Bytes of the file."""
@@ -61,7 +62,7 @@ class LocalObjects:
     def fetch(self, names: Sequence[str]) -> list[Path | None]:
         """The files themselves."""
         paths = [self.path(n) for n in names]
-        return [p if p.exists() else None for p in paths]
+        return [p if exists(p) else None for p in paths]
 
     def end(self, name: str) -> Path | None:
         """The file itself."""
@@ -78,10 +79,10 @@ class LocalObjects:
     def names(self, folder: str) -> list[str]:
         """The files right below a folder."""
         place = self.path(folder)
-        found = place.iterdir() if place.is_dir() else ()
-        return sorted(f"{folder}/{p.name}" for p in found if p.is_file() and not p.name.startswith("."))
+        found = place.iterdir() if is_dir(place) else ()
+        return sorted(f"{folder}/{p.name}" for p in found if is_file(p) and not p.name.startswith("."))
 
     def below(self, folder: str) -> list[str]:
         """The files at any depth below a folder."""
-        found = (p for p in self.path(folder).rglob("*") if p.is_file() and not p.name.startswith("."))
+        found = (p for p in files_below(self.path(folder)) if not p.name.startswith("."))
         return sorted(p.relative_to(self.root).as_posix() for p in found)

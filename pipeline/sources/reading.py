@@ -19,6 +19,7 @@ from typing import IO, Any, TypeVar, cast
 
 import zstandard
 
+from pipeline.disk import exists, is_dir, is_file
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
 from pipeline.sources import nfcapd
@@ -133,13 +134,13 @@ class LineStream:
         self._stream: IO[bytes] = self._guard(lambda: open_bytes(path))
 
     def _check_kind(self) -> None:
-        if not self._path.exists():
+        if not exists(self._path):
             raise FileNotFoundError(2, "No such file or directory")
-        if self._path.is_dir():
+        if is_dir(self._path):
             raise SourceError(
                 "is a folder.", where=self._where, remedy="Name the files in it, such as with folder/*.log."
             )
-        if not self._path.is_file():
+        if not is_file(self._path):
             raise SourceError(
                 "is not a regular file.",
                 where=self._where,

@@ -10,6 +10,7 @@ import datetime as dt
 import os
 from pathlib import Path
 
+from pipeline.disk import exists
 from pipeline.objects.local import LocalObjects
 from pipeline.site import PROJECT, Site
 from pipeline.storage import digest
@@ -55,7 +56,7 @@ def _below(folder: Path, but: str) -> list[str]:
 
 
 def _stamp(path: Path) -> str:
-    return _line(str(path), path.stat()) if path.exists() else f"{path} is not there"
+    return _line(str(path), path.stat()) if exists(path) else f"{path} is not there"
 
 
 def _line(path: str, stat: os.stat_result) -> str:

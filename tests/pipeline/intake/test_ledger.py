@@ -1,8 +1,10 @@
 """What the ledger remembers: networks, zones, deleted and spoilt memory, crashes and unreadable files."""
 
 import datetime as dt
+import errno
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -137,6 +139,27 @@ def test_landed_rows_that_were_deleted_are_landed_again(world: World) -> None:
     shutil.rmtree(world.root / "data" / "landing" / "core")
     world.land()
     assert world.received() == [220]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_rows_in_a_folder_that_cannot_be_listed_are_not_forgotten(
+    number: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("2026-10-01/conn.log", tsv(flow("C1")))
+    world.land()
+    (world.root / "logs/2026-10-01/conn.log").unlink()
+    before, list_folder = world.landing().ledger.entries, os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("landing/core"):
+            raise OSError(number, os.strerror(number), str(path))
+        return list_folder(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            world.land()
+    assert world.landing().ledger.entries == before
 
 
 def test_a_crash_before_the_ledger_is_stored_leaves_it_true(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
