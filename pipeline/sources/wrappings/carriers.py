@@ -30,6 +30,8 @@ _EVENT = re.compile(r"\{|<\d|[A-Z][a-z]{2} +\d{1,2} \d\d:|\d{4}-\d\d-\d\dT|date=
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|["\[\]{}]', re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
 _FAULTS = (ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError, OverflowError)
+_UNTIMED = (None, 0, "0", "")
+"""What OTLP has for a time that is not known."""
 _HEALTH = "CONTROL_MESSAGE"
 """The kind of what CloudWatch sends to see whether anybody listens."""
 
@@ -205,10 +207,11 @@ def _otlp(value: Record) -> list[Record] | None:
         for scope in resource.get("scopeLogs", resource.get("instrumentationLibraryLogs", ())):
             for record in scope.get("logRecords", ()):
                 body = _value(record.get("body") or {})
-                time = record.get("timeUnixNano") or record.get("observedTimeUnixNano")
+                times = (record.get(name) for name in ("timeUnixNano", "observedTimeUnixNano"))
                 more = _fields(record.get("attributes", ()))
+                host = more.get("hostname", about.get("host.name"))  # A message's own, before the collector's.
                 text = body if isinstance(body, str) else json.dumps(body)
-                found.append({**more, **_record(text, time, None, about.get("host.name"))})
+                found.append({**more, **_record(text, next((t for t in times if t not in _UNTIMED), None), None, host)})
     return found
 
 

@@ -140,6 +140,19 @@ def test_messages_of_cloudwatch_about_itself_are_no_lines() -> None:
     assert (parsed.rows.height, parsed.account.lines, parsed.account.quarantined.total()) == (2, 2, 0)
 
 
+def test_a_message_in_opentelemetry_is_of_the_device_that_sent_it_and_of_when_it_came() -> None:
+    """The collector's syslog receiver keeps the header's name; a time of 0 says that none is known (OTLP)."""
+    asa = "%ASA-6-302014: Teardown TCP connection 7 for o:192.0.2.7/50123 to d:10.9.0.25/993 duration 0:01:00 bytes 9"
+    document = otlp({"stringValue": asa})
+    resource = document["resourceLogs"][0]
+    resource["resource"]["attributes"][0]["value"] = {"stringValue": "collector"}
+    (record,) = resource["scopeLogs"][0]["logRecords"]
+    record |= {"timeUnixNano": "0", "observedTimeUnixNano": NANO}
+    record["attributes"] = [{"key": "hostname", "value": {"stringValue": "fw1"}}]
+    (row,) = read(document).rows.rows(named=True)
+    assert (row["dvc"], row["start_time"].timestamp()) == ("fw1", int(NANO) / 1e9 - 60)
+
+
 @settings(max_examples=examples(20))
 @given(
     st.recursive(
