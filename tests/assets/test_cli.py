@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from pipeline.detections.template import template_text
 from pipeline.expectations import ExpectationSettings
 from pipeline.settings import InventoryEntry, Settings, SourceSettings, load_settings
 from pipeline.site import open_site
@@ -81,11 +82,6 @@ def test_check_names_a_file_that_looks_like_a_rule_and_is_not_read(tmp_path: Pat
     result = call("check", site=tmp_path)
     assert f"{path} is not read as a rule" in result.stderr
     assert (result.exit_code, "notes.md" in result.stderr) == (1, False)
-
-
-def test_a_name_that_is_no_address_is_told(ran: Path) -> None:
-    found = call("explain", "no-such-host", LAST, site=ran)
-    assert "no-such-host is no address, and no asset of that name had traffic" in found.stdout
 
 
 def test_check_refuses_a_source_whose_bytes_go_the_wrong_way_and_names_the_lines(tmp_path: Path) -> None:
@@ -366,6 +362,25 @@ def test_check_says_when_a_rule_can_never_fire(tmp_path: Path) -> None:
     result = call("check", site=tmp_path)
     assert result.exit_code == 1
     assert "never" in result.stderr
+
+
+def test_check_names_a_rule_that_no_flow_reaches_and_what_to_do(tmp_path: Path) -> None:
+    make_site(tmp_path, 2)
+    (tmp_path / "rules").mkdir()
+    mine = tmp_path / "rules" / "mine.yaml"
+    text = template_text("mine").replace("category: web_server", "category: email_server")
+    mine.write_text(text.replace("# dest_port: [80, 443]", "dest_port: [995]"), encoding="utf-8")
+    result = call("check", site=tmp_path)
+    cause = "of 6 flows of watched servers looked at, none has dest_port 995: they have 993 (6)"
+    assert f"; but {cause}, so it has nothing to judge" in result.stdout
+    (warning,) = [line for line in result.stderr.splitlines() if "rule mine" in line]
+    assert warning.startswith(f"warning: rule mine: {cause}")
+    assert warning.endswith(f"Mend its filter or field in {mine}, or switch it off: rules: {{mine: false}}.")
+    assert TWIN not in result.stderr  # Servers that never begin are usual.
+    told = {
+        o["rule_id"]: o["nothing_to_judge"] for o in objects(call("check", "--json", site=tmp_path)) if "rule_id" in o
+    }
+    assert (told["mine"], told[SEED]) == (cause, None)
 
 
 @pytest.mark.parametrize(
