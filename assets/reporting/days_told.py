@@ -1,4 +1,4 @@
-"""What the Dagster UI shows of one stored day of the chain's inner tables: a short table by series or rule.
+"""What the Dagster UI shows of one stored day of the chain's inner tables: a short table or list by series or rule.
 
 Sums over series or rules would count a flow or a client several times, so that these are told apart. What is shown of
 alerts is in `assets.reporting.metadata`.
@@ -13,10 +13,11 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.reporting.metadata import table
+from assets.reporting.metadata import cell, table
 from pipeline.alerts import amount
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, STATES, TRAFFIC_BASELINE
 from pipeline.site import Site
+from pipeline.wording import counted
 
 
 def traffic_of(site: Site, day: dt.date) -> dict[str, Any]:
@@ -60,11 +61,12 @@ def verdicts_of(site: Site, day: dt.date) -> dict[str, Any]:
     """How many clients each rule judged, by verdict."""
     counts = {state: pl.col("state").eq(state).sum() for state in STATES}
     found = site.storage.scan(ANOMALY_SCORES, [day]).group_by("rule_id").agg(clients=pl.len(), **counts)
-    rows = [
-        [r["rule_id"], *(f"{r[c]:,}" for c in ("clients", *STATES))]
+    lines = [
+        f"- {cell(r['rule_id'])}: {counted(r['clients'], 'client')}; "
+        + ", ".join(f"{r[state]:,} {cell(state)}" for state in STATES if r[state])
         for r in found.sort("rule_id").collect().iter_rows(named=True)
-    ]
-    return _shown("rules", ("rule", "clients", *STATES), rows)
+    ]  # No table: an id cannot break, and would make the page wider than a screen.
+    return {"rules": dg.MetadataValue.md("\n".join(lines))} if lines else {}
 
 
 def _shown(name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, Any]:
