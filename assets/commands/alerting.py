@@ -57,16 +57,13 @@ def _stored(site: Site, days: Sequence[dt.date]) -> tuple[pl.DataFrame, dict[dt.
                 found.append(_told(site, day, site.storage.read_day(ALERTS, day)))
         except StorageError as error:
             unread[day] = error.message
-        except pl.exceptions.PolarsError:
-            where = site.storage.path(ALERTS.name, day)
-            unread[day] = f"{where} has other columns than alerts have; make it again: nilometer run --day {day}"
     return pl.concat(found).sort("day", "rule_id", "client"), unread
 
 
 def _told(site: Site, day: dt.date, stored: pl.DataFrame) -> pl.DataFrame:
     """The alerts of a day as they are shown, whatever wrote them: the day's name is known without a row's help."""
     start = day_start(day, site.settings.timezone).astimezone(dt.UTC)
-    return ALERTS.conform(stored).with_columns(pl.col("day").fill_null(day), pl.col("_time").fill_null(start))
+    return stored.with_columns(pl.col("day").fill_null(day), pl.col("_time").fill_null(start))
 
 
 def _behind(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[dt.date, str]:
