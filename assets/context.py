@@ -35,8 +35,8 @@ def specs(site: Site) -> list[dg.AssetSpec]:
             group_name=GROUP,
             kinds={"file"},
             owners=list(site.settings.owners),
-            description=f"{_TELLS[name]} A file of the site, `{file}`, which is looked at when the surge method scores "
-            f"days: docs/context.md. Its columns: {', '.join(c.name for c in INPUTS[name].columns)}.",
+            description=f"{_TELLS[name]} A file of the site, `{file}`, which is read, and never made, when the surge "
+            f"method scores days: docs/context.md. Its columns: {', '.join(c.name for c in INPUTS[name].columns)}.",
         )
         for name, file in site.settings.context.files.items()
     ]

@@ -7,6 +7,7 @@ It depends on no log of the site, only on the code, so it is no part of the dail
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import polars as pl
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
@@ -14,6 +15,7 @@ from assets.reporting.metadata import GROUP, TECHNIQUES, table
 from assets.schedules import asset_job, running_schedule
 from pipeline.locks import site_lock
 from pipeline.site import Site
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.evaluation.report import Report
@@ -48,14 +50,16 @@ def build(site: Site) -> dg.AssetsDefinition:
         owners=list(site.settings.owners),
         tags=TECHNIQUES,
         description="Recall, false alerts and time to detect of every method on simulated, labelled worlds; nothing of "
-        "the site's own logs. Its schedule makes it on Sundays; materialised by hand, it takes minutes.",
+        "the site's own logs. Its schedule makes it on Sundays; materialised by hand, it takes minutes. The table has "
+        "a column a kind of theft (docs/evaluation.md), with the range that 95 of 100 such samples hold in brackets: "
+        "of few planted thefts it says little.",
     )
     def detection_quality(context: dg.AssetExecutionContext, config: Worlds) -> dg.MaterializeResult[None]:
         report = _judged(config)
         with site_lock(site.storage, wait=True):
             _store(site, report, config.model_dump())
         context.log.info(f"{report.results.height} figures of {config.worlds} worlds")
-        return dg.MaterializeResult(metadata=_shown(report))
+        return dg.MaterializeResult(metadata=_shown(report, config))
 
     return detection_quality
 
@@ -72,11 +76,12 @@ def _store(site: Site, report: "Report", facts: dict[str, Any]) -> None:
     site.storage.write_parquet(STORED, report.flat(), {"table": NAME, "facts": facts})
 
 
-def _shown(report: "Report") -> dict[str, Any]:
-    """The figures at the largest budget as a table; all of them are in the file."""
+def _shown(report: "Report", config: Worlds) -> dict[str, Any]:
+    """The figures at the largest budget as a table, and what they were told from; all of them are in the file."""
     baskets = sorted(report.results["basket"].unique())
     cells = {(r["method"], r["budget"], r["basket"]): r for r in report.results.iter_rows(named=True)}
-    rows = []
+    events = dict(report.results.group_by("basket").agg(pl.col("events").max()).iter_rows())
+    rows: list[list[object]] = [["thefts planted", "", *(f"{events[b]:,}" for b in baskets)]]
     for cost in report.false_alerts.iter_rows(named=True):
         if cost["budget"] in (SHOWN_BUDGET, None):
             own = [cells.get((cost["method"], cost["budget"], b)) for b in baskets]
@@ -85,6 +90,8 @@ def _shown(report: "Report") -> dict[str, Any]:
     columns = ["method", "false alerts a day per 10,000 clients", *baskets]
     return {
         "dagster/row_count": report.results.height,
+        "worlds": f"{counted(config.worlds, 'world')} of {config.clients:,} clients and {config.days} days, seeds from "
+        f"{config.seed}; the site knows of {config.explained:.0%} of the lookalikes",
         f"recall at a budget of {SHOWN_BUDGET:g}": dg.MetadataValue.md(table(columns, rows)),
     }
 

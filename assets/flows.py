@@ -36,7 +36,8 @@ def flow_logs(site: Site) -> dg.AssetSpec:
         kinds={"file"},
         owners=list(site.settings.owners),
         description=f"Flow logs as the sensors wrote them. Metadata tells what was read of them so far, once in the "
-        f"files' life: `flows` are all that they hold, whomever they touch.\n\n{paths}",
+        f"files' life: `flows` are all that they hold, whomever they touch. They are read and never made, so that "
+        f"Dagster calls them never materialized.\n\n{paths}",
     )
 
 

@@ -16,7 +16,7 @@ from assets.reporting.metadata import GROUP, TECHNIQUES, table
 from assets.schedules import asset_job, running_schedule
 from pipeline.alerts import human
 from pipeline.locks import site_lock
-from pipeline.schemas import POWER_MAP
+from pipeline.schemas import POWER_MAP, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.now import ended
 from pipeline.trials.power import power_inputs, power_map, protected
@@ -58,7 +58,7 @@ def _make(site: Site, day: dt.date) -> dict[str, Any]:
     inputs, found = power_inputs(site, day), power_map(site, day, site.rules)
     with site_lock(site.storage, wait=True):
         record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
-    can = found.filter(pl.col("extra").is_not_null())["client"].n_unique()
+    can = _clients(site, day, found.filter(pl.col("extra").is_not_null())["client"])
     silent = [r.id for r in site.rules if r.id not in found["rule_id"]]
     return {
         "dagster/row_count": record.rows,
@@ -68,6 +68,12 @@ def _make(site: Site, day: dt.date) -> dict[str, Any]:
         "rules without clients": ", ".join(silent) or "none",
         "protected by size of theft": dg.MetadataValue.md(_plot(protected(found, site.rules))),
     }
+
+
+def _clients(site: Site, day: dt.date, names: pl.Series) -> int:
+    """How many clients these are: what a rule knows by its address, another may know by the asset that had it."""
+    assets = site.storage.scan(SURGE_SCORES, [day]).select("addresses", "client").explode("addresses").drop_nulls()
+    return names.replace(dict(assets.unique("addresses").collect().iter_rows())).n_unique()
 
 
 def _plot(covered: pl.DataFrame) -> str:

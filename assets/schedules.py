@@ -11,7 +11,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from assets.days import RANGE_END, RANGE_START
-from assets.processes.run_tags import site_tags
+from assets.processes.run_tags import DAYS, site_tags
 from assets.reporting import journal
 from assets.reporting.dagster_log import LOGGED
 from pipeline.errors import NilometerError
@@ -76,9 +76,10 @@ def daily_schedule(site: Site) -> dg.ScheduleDefinition:
             return dg.SkipReason(f"{day} lies before the site's start_date {site.settings.start_date}.")
         logged = LOGGED if journal.as_json() else None
         ends = {RANGE_START: _first(site, day).isoformat(), RANGE_END: day.isoformat()}
+        told = {DAYS: f"{ends[RANGE_START]} to {ends[RANGE_END]}"}
         if ends[RANGE_START] == ends[RANGE_END]:
-            return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), run_config=logged)
-        return dg.RunRequest(run_key=day.isoformat(), tags=ends, run_config=logged)
+            return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), run_config=logged, tags=told)
+        return dg.RunRequest(run_key=day.isoformat(), tags=ends | told, run_config=logged)
 
     return daily
 

@@ -283,7 +283,13 @@ def _request(days: Sequence[dt.date], needs: Sequence[str], tables: Sequence[str
     first, last = days[0].isoformat(), days[-1].isoformat()
     return dg.RunRequest(
         run_key=f"{first}..{last}/{digest(*needs)[:16]}/{count}",
-        tags={RANGE_START: first, RANGE_END: last, ORIGIN_TAG: "sensor", REFRESH_TAG: "stale"},
+        tags={
+            RANGE_START: first,
+            RANGE_END: last,
+            ORIGIN_TAG: "sensor",
+            REFRESH_TAG: "stale",
+            DAYS: f"{first} to {last}",
+        },
         asset_selection=[dg.AssetKey(t) for t in tables] or None,
     )
 

@@ -23,7 +23,7 @@ from pipeline.methods.seed import NULL_CLIENT
 from pipeline.schemas import ALERTS
 from pipeline.storage import digest
 
-STAGE_VERSION = 6
+STAGE_VERSION = 7
 _SERVER = "num_standard_deviations_away_from_server_average"
 _CLIENT = "num_standard_deviations_away_from_client_average"
 _TOP = 5
@@ -78,6 +78,8 @@ def _behind(flows: pl.LazyFrame, measure: Measure, clients: pl.Series, *, litera
         .filter(client.is_in(clients.implode()))
         .select(
             client.alias("client"),
+            pl.col(measure.subject).alias("address"),
+            pl.lit("client" if measure.subject == "src_ip" else "server").alias("initiator"),
             "flow_uid",
             pl.col("start_time").dt.to_string("iso:strict").alias("start"),
             pl.col(server).alias("server"),
@@ -177,7 +179,8 @@ def amount(value: float, field: str) -> str:
     if field.startswith("bytes"):
         return human(value)
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
-    return f"{number} {_COUNTED[field][:-1] if value == 1 else _COUNTED[field]}"
+    noun = _COUNTED.get(field, field)
+    return f"{number} {noun[:-1] if value == 1 and field in _COUNTED else noun}"
 
 
 def human(size: float) -> str:
@@ -218,6 +221,15 @@ def _beyond_seed(row: dict[str, Any], rule: Rule) -> dict[str, Any]:
     return settings if rule.field in ALERTS.schema else settings | {"value": row["bytes"], "field": rule.field}
 
 
+def evidence_of(text: str | None) -> dict[str, Any]:
+    """The evidence of a stored alert, whatever wrote it: empty where it is no JSON object."""
+    try:
+        found = json.loads(text or "{}", parse_constant=lambda _: None)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def with_values(alerts: pl.DataFrame) -> pl.DataFrame:
     """Alerts with their value, the averages to compare it with, and its field, whatever is counted.
 
@@ -226,9 +238,12 @@ def with_values(alerts: pl.DataFrame) -> pl.DataFrame:
     """
     told = pl.col("evidence").str
     found = {
-        "value": (told.json_path_match("$.value").cast(pl.Int64), ""),
-        "avg_value": (told.json_path_match("$.fleet.avg").cast(pl.Float64), "avg_"),
-        "per_source_avg_value": (told.json_path_match("$.client.avg").cast(pl.Float64), "per_source_avg_"),
+        "value": (told.json_path_match("$.value").cast(pl.Int64, strict=False), ""),
+        "avg_value": (told.json_path_match("$.fleet.avg").cast(pl.Float64, strict=False), "avg_"),
+        "per_source_avg_value": (
+            told.json_path_match("$.client.avg").cast(pl.Float64, strict=False),
+            "per_source_avg_",
+        ),
     }
     counted = told.json_path_match("$.field")
     columns = {

@@ -73,7 +73,7 @@ def _c(
 
 FLOWS = Table(
     "flows",
-    "One row a flow record that touches a watched server, oriented: src is the client (initiator), dest the server.",
+    "One row a flow record that touches a watched server, oriented: src began the session, dest answered.",
     (
         _c("flow_uid", pl.String, "source, sensor and the sensor's own id, or the 5-tuple and start", null=False),
         _c("start_time", UTC_TIME, "first packet; decides the day the flow belongs to", "UTC", null=False),

@@ -12,6 +12,7 @@ from assets.reporting import screen
 from data_quality.results import day_quality
 from data_quality.standing import reason
 from pipeline.acceptance import FIT
+from pipeline.days import day_start
 from pipeline.detections import Rule
 from pipeline.errors import StorageError
 from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
@@ -53,10 +54,16 @@ def _stored(site: Site, days: Sequence[dt.date]) -> tuple[pl.DataFrame, dict[dt.
     for day in days:
         try:
             if site.storage.has("alerts", day):
-                found.append(site.storage.read_day(ALERTS, day))
+                found.append(_told(site, day, site.storage.read_day(ALERTS, day)))
         except StorageError as error:
             unread[day] = error.message
     return pl.concat(found).sort("day", "rule_id", "client"), unread
+
+
+def _told(site: Site, day: dt.date, stored: pl.DataFrame) -> pl.DataFrame:
+    """The alerts of a day as they are shown, whatever wrote them: the day's name is known without a row's help."""
+    start = day_start(day, site.settings.timezone).astimezone(dt.UTC)
+    return stored.with_columns(pl.col("day").fill_null(day), pl.col("_time").fill_null(start))
 
 
 def _behind(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[dt.date, str]:

@@ -6,7 +6,7 @@ Nothing of the logs is stored. What was found is put together elsewhere; here it
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,12 @@ from pipeline.counting.direction import Direction
 from pipeline.days import today
 from pipeline.detections import Rule
 from pipeline.detections.fireability import Fireability, fireability
+from pipeline.detections.loader import BUILT_IN
 from pipeline.disk import is_file
 from pipeline.errors import StorageError
 from pipeline.insight.drift import Finding
 from pipeline.insight.foresight import foreseen
+from pipeline.insight.reach import Reach, reaches
 from pipeline.insight.sampling import clocks_apart, directions, samples
 from pipeline.insight.survey import SourceSurvey, survey
 from pipeline.intake.landing import Landing
@@ -47,7 +49,7 @@ def check_site(site: Site, *, as_json: bool) -> bool:
     if as_json:
         _print_json(site, found)
     else:
-        _print(site, found.sources, found.ways, [f for _, f, _ in found.rules])
+        _print(site, found)
         _print_context(site, found.context)
         for text in found.doubts:
             screen.warn(screen.one_line(f"warning: {text}"))
@@ -71,6 +73,8 @@ class _Found:
     context: Context
     rules: list[tuple[Rule, Fireability, list[str]]]
     """Each rule in force, whether it can fire, and those of its own cases that failed."""
+    reaches: dict[str, Reach]
+    """What of the flows looked at each rule would judge, by its id."""
     problems: list[str]
 
 
@@ -84,12 +88,14 @@ def _check(site: Site) -> _Found:
     doubts += [text for sample in sampled for text in sample.doubts(sampled=site.settings.counting.sampled)]
     doubts += clocks_apart(sampled)
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
+    reached = reaches(site, sampled, stored=not unreachable)
+    doubts += _idle(site, reached)
     problems = [p for s in sources for p in s.problems]
     problems += [f"rule {r.id}: {f}" for r, _, faults in rules for f in faults]
     problems += [f"rule {r.id} can fire {f.explanation}" for r, f, _ in rules if not f.can_fire]
     problems += [d.message for d in ways if d.refused]
     problems += _blind_spots(site, today(site.settings.timezone)) + unreachable
-    return _Found(sources, ways, drift, doubts, context, rules, problems)
+    return _Found(sources, ways, drift, doubts, context, rules, reached, problems)
 
 
 def _print_json(site: Site, found: _Found) -> None:
@@ -98,8 +104,34 @@ def _print_json(site: Site, found: _Found) -> None:
     screen.json_lines([f.as_dict() for f in found.drift])
     screen.json_lines([{"what": "warning", "message": text} for text in found.doubts])
     screen.json_lines([_context_facts(t, found.context, site) for t in found.context.tables.values()])
-    screen.json_lines([{"what": "rule", **f.__dict__, "failed_cases": bad} for _, f, bad in found.rules])
+    screen.json_lines(
+        [{"what": "rule", **f.__dict__, **_reach_facts(found, f), "failed_cases": bad} for _, f, bad in found.rules]
+    )
     screen.json_lines([{"what": "problem", "message": p} for p in found.problems])
+
+
+def _reach_facts(found: _Found, rule: Fireability) -> dict[str, object]:
+    reach = found.reaches.get(rule.rule_id)
+    return reach.as_dict() if reach else {}
+
+
+def _idle(site: Site, reached: Mapping[str, Reach]) -> list[str]:
+    """What is to be said of rules that no flow reaches.
+
+    Nothing of a built-in one where servers are on one side alone, as is usual of the twin, nor of a category that no
+    entry has, which is a problem of its own.
+    """
+    told, have = [], {c for e in site.settings.inventory for c in e.category}
+    for path, rule in site.known_rules.items():
+        reach, built_in = reached.get(rule.id), path.parent == BUILT_IN
+        if reach is None or not reach.idle or rule.category not in have or (reach.one_sided and built_in):
+            continue
+        mend = "Switch" if built_in else f"Mend its filter or field in {path}, or switch"
+        told.append(
+            f"rule {rule.id}: {reach.told}, so it has nothing to judge and is silent whatever happens. "
+            f"{mend} it off: rules: {{{rule.id}: false}}."
+        )
+    return told
 
 
 def _ledger(site: Site, now: dt.datetime) -> Ledger:
@@ -139,9 +171,7 @@ def _out_of_reach(site: Site) -> list[str]:
     return []
 
 
-def _print(
-    site: Site, sources: Sequence[SourceSurvey], ways: Sequence[Direction], rules: Sequence[Fireability]
-) -> None:
+def _print(site: Site, told: _Found) -> None:
     s = site.settings
     screen.say(f"site       {site.root}")
     screen.say(f"storage    {site.storage.place}")
@@ -149,16 +179,18 @@ def _print(
         f"days       from {s.start_date}, {s.timezone}; each is run at {s.schedule.hour:02}:{s.schedule.minute:02}"
     )
     screen.say(f"inventory  {counted(len(s.inventory), 'entry', 'entries')}")
-    for found in sources:
+    for found in told.sources:
         formats = ", ".join(f"{n} {name}" for name, n in sorted(found.formats.items())) or "nothing"
         of = "" if found.looked_into == found.files else f" ({found.looked_into} looked into)"
         screen.say(f"source     {found.source}: {counted(found.files, 'file')}, {found.bytes:,} bytes; {formats}{of}")
         if found.first:
             screen.say(f"           flows from {found.first} to {found.last}")
-    for way in ways:
+    for way in told.ways:
         screen.say(f"direction  {way.verdict}: {way.message}")
-    for rule in rules:
-        screen.say(f"rule       {rule.rule_id}: can fire {rule.explanation}")
+    for _, rule, _ in told.rules:
+        reach = told.reaches.get(rule.rule_id)
+        but = f"; but {reach.told}, so it has nothing to judge" if rule.can_fire and reach and reach.idle else ""
+        screen.say(f"rule       {rule.rule_id}: can fire {rule.explanation}{but}")
 
 
 def _context_facts(table: ContextTable, known: Context, site: Site) -> dict[str, Any]:

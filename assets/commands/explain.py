@@ -37,7 +37,7 @@ _PASSED = {True: "passed", False: "not passed", None: "cannot be told"}
 def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_json: bool) -> None:
     """Say why CLIENT (an address or an asset) alerted on DAY, or why it did not, rule by rule."""
     from data_quality.results import day_quality
-    from pipeline.trials.explain import NOT_SCORED
+    from pipeline.trials.explain import NO_TRAFFIC, NOT_SCORED
     from pipeline.trials.explain import explain as tell
 
     client = client.encode("utf-8", "backslashreplace").decode("utf-8")  # An argument's bytes may be no text.
@@ -53,8 +53,8 @@ def explain(folder: Path, client: str, day: dt.date, rule_id: str | None, as_jso
             "No line of a log could be read for this day, so that nothing said here tells that nothing happened."
         )
     told_of = [e for e in found if e.state != NOT_SCORED]
-    if canonical_address(client) is None and told_of and all(e.value is None for e in told_of):
-        screen.say(f"{client} is no address, and no asset of that name had traffic on the day.")
+    if canonical_address(client) is None and told_of and all(e.state == NO_TRAFFIC for e in told_of):
+        screen.say(f"No asset called {client} had traffic on the day.")
     if listed := _listed(site, client, day):
         screen.say(f"It stands in the inventory as {', '.join(listed)}: what it serves is told of its clients.")
     for told in found:

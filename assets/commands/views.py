@@ -37,7 +37,7 @@ def show_alerts(alerts: pl.DataFrame, doubtful: int = 0, *, rules: Iterable[Rule
         screen.say(f"No alert.{but if doubtful else ''}")
         return
     ordered = with_values(alerts).with_columns(severity=pl.col("evidence").str.json_path_match("$.severity"))
-    ordered = ordered.sort(["day", "value", "client"], descending=[False, True, False])
+    ordered = ordered.sort(["day", "value", "client"], descending=[False, True, False], nulls_last=True)
     of_rules = {rule.id: rule.severity for rule in rules} if ordered["severity"].count() else None
     value = "bytes" if (ordered["field"] == "bytes").all() else "value"
     columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality"]
@@ -54,7 +54,7 @@ def _alert_cells(row: Mapping[str, Any], of_rules: Mapping[str, str] | None) -> 
     return [
         row["day"],
         row["client"],
-        amount(row["value"], row["field"]),
+        "-" if row["value"] is None else amount(row["value"], row["field"]),
         "-" if usual is None else amount(usual, row["field"]),
         *("-" if a is None else f"{a:,.2f}" for a in away),
         row["quality"],

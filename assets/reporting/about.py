@@ -22,12 +22,18 @@ _ABOUT = {
         "`paired` and `merged`. `overlapping` are flows that begin while another with the same ends lasts.\n"
         "- `warnings`: what is odd about records, by the names in docs/formats.md."
     ),
-    DAILY_TRAFFIC.name: "- `clients`: distinct ones of all measures; `flows`: those behind the rows, of all measures.",
+    DAILY_TRAFFIC.name: (
+        "- `series`: each measure that a rule judges, with its clients, flows, sum and largest client.\n"
+        "- `clients`: distinct ones of all measures; `flows`: those behind the rows. A flow that several measures "
+        "count is in it once for each, so that there may be more than the day has."
+    ),
     TRAFFIC_BASELINE.name: (
+        "- `fleet`: of each measure what was usual in the window: mean and deviation of all its client-days.\n"
         "- `window_days` that the longest window has, and `window_days_present` of them; `window_days_missing` names "
         "the others."
     ),
     ANOMALY_SCORES.name: (
+        "- `rules`: how many clients each rule judged, by verdict.\n"
         "- Scores, one a client and rule, by verdict: `alert`, `normal`, `learning` (too few days) and `no_history` "
         "(no day before)."
     ),

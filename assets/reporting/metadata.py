@@ -53,7 +53,7 @@ def changes_of(changes: Sequence[Change]) -> dict[str, Any]:
 
 def _line(alert: Mapping[str, Any]) -> str:
     """One alert, and the command that tells its evidence down to the line of the log."""
-    why = f"nilometer explain {quote(alert['client'])} {alert['day']}"
+    why = f"nilometer explain {quote(alert['client'] or '')} {alert['day']}"
     return f"- {cell(alert['message'])} {cell(alert['rule_title'])} ({alert['alert_id']}). Why: {cell(why)}"
 
 
@@ -65,7 +65,7 @@ def alerts_of(site: Site, day: dt.date) -> dict[str, Any]:
     standing = {"quality": dg.MetadataValue.md(cell(f"{quality}{': ' if why else ''}{why}"))}
     if found.is_empty():
         return standing | ({"alerts": dg.MetadataValue.md("No alert.")} if quality in ("verified", "accepted") else {})
-    largest = with_values(found).sort(["value", "client"], descending=[True, False]).head(SHOWN_ALERTS)
+    largest = with_values(found).sort(["value", "client"], descending=[True, False], nulls_last=True).head(SHOWN_ALERTS)
     lines = [_line(a) for a in largest.iter_rows(named=True)]
     todo = [f"- {cell(step)}" for rule in site.rules if rule.id in found["rule_id"] for step in rule.runbook]
     more = (

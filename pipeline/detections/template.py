@@ -6,6 +6,7 @@ What the keys mean is defined in the model; a test loads this text and runs its 
 from __future__ import annotations
 
 import re
+from unicodedata import combining, normalize
 
 TEMPLATE = """\
 # A detection rule of nilometer. Try it with: nilometer rules test FILE
@@ -65,5 +66,6 @@ tests:
 
 
 def template_text(name: str) -> str:
-    """The text of a new rule named after its file: lower case, digits and underscores."""
-    return TEMPLATE.format(id=re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "rule")
+    """The text of a new rule named after its file: lower case without accents, digits and underscores."""
+    plain = "".join(c for c in normalize("NFKD", name) if not combining(c)).lower()
+    return TEMPLATE.format(id=re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or "rule")

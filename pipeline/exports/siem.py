@@ -7,17 +7,19 @@ below `unmapped`. Text is left as it is, since JSON escapes it.
 from __future__ import annotations
 
 import datetime as dt
-import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
 from pipeline.addresses import canonical_address
+from pipeline.alerts import evidence_of
 from pipeline.days import day_bounds_utc
 from pipeline.detections.model import Rule
 from pipeline.exports.attack import FRAMEWORK, TACTICS, TECHNIQUES, page, tactic_name, technique_names
-from pipeline.exports.jsonl import json_line
+from pipeline.exports.jsonl import json_line, known
+from pipeline.methods.seed import NULL_CLIENT
 
 PRODUCT = "nilometer"
 OCSF_VERSION, ECS_VERSION = "1.4.0", "8.17.0"
@@ -26,8 +28,13 @@ _SEVERITIES = ("low", "medium", "high", "critical")
 _OCSF_SEVERITY = dict(zip(_SEVERITIES, range(2, 6), strict=True))
 _ELASTIC_SEVERITY = dict(zip(_SEVERITIES, (21, 47, 73, 99), strict=True))
 """What Elastic's own rules give for the four words."""
-_OCSF_IP, _OCSF_NAME = 2, 1
-"""Type of an observable: an address, or the name of a host."""
+_OCSF_IP = {"type_id": 2, "type": "IP Address"}
+_OCSF_HOST = {"type_id": 1, "type": "Hostname"}
+_OCSF_OTHER = {"type_id": 99, "type": "Asset"}
+"""Types of an observable; a schema's word for a name that no host can have (RFC 1123) is that it is something else."""
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[0-9A-Za-z_]([-0-9A-Za-z_]{0,62})(\.[0-9A-Za-z_][-0-9A-Za-z_]{0,62})*\.?", re.ASCII
+)
 
 Told = dict[str, Any]
 
@@ -51,16 +58,26 @@ def _lines(
     alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule], form: Callable[[Told, Rule | None], Told]
 ) -> str:
     told = (form(row, rules.get(row["rule_id"])) for row in _rows(alerts, timezone, rules))
-    return "".join(json_line(_filled(t)) for t in told)
+    return "".join(json_line(_filled(known(t))) for t in told)
 
 
 def _rows(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) -> Iterator[Told]:
     """The rows with their evidence unfolded, their severity, and the bounds of their day."""
     for row in alerts.iter_rows(named=True):
-        evidence, rule = json.loads(row["evidence"]), rules.get(row["rule_id"])
+        evidence, rule = evidence_of(row["evidence"]), rules.get(row["rule_id"])
+        lists = {name: _objects(evidence, name) for name in ("top_flows", "top_servers") if name in evidence}
         start, end = day_bounds_utc(row["day"], timezone)
-        severity = evidence.get("severity") or (rule.severity if rule else "medium")
-        yield row | {"evidence": evidence, "severity": severity, "start": start, "end": end}
+        severity = evidence.get("severity")
+        if severity not in _SEVERITIES:
+            severity = rule.severity if rule else "medium"
+        told = {"evidence": evidence | lists, "severity": severity, "techniques": row["techniques"] or []}
+        yield row | told | {"start": start, "end": end}
+
+
+def _objects(evidence: Told, name: str) -> list[Told]:
+    """A list of the evidence, of objects alone."""
+    found = evidence.get(name)
+    return [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
 
 
 def _filled(value: Any) -> Any:
@@ -82,9 +99,23 @@ def _address(row: Told) -> str | None:
     return canonical_address(row["src_ip"] or row["dest_ip"])
 
 
+def _addresses(row: Told) -> list[str]:
+    """All addresses the host had on the day, the largest first: an asset may have several."""
+    others = row["evidence"].get("addresses")
+    told = [_address(row), *(others if isinstance(others, list) else [])]
+    return list(dict.fromkeys(a for t in told if isinstance(t, str) and (a := canonical_address(t))))
+
+
 def _host_name(row: Told) -> str | None:
-    """The name of an asset of the context; None where the client is its address."""
-    return str(row["client"]) if row["client"] != _address(row) else None
+    """The name of an asset of the context; None where the client is its address, or nobody's."""
+    client, address = row["client"], _address(row)
+    nobody = address is None and client == NULL_CLIENT
+    return None if nobody or client in (None, address) else str(client)
+
+
+def _servers(row: Told) -> list[str]:
+    """The largest of the other ends."""
+    return [s["ip"] for s in row["evidence"].get("top_servers", []) if s.get("ip")]
 
 
 def _tactic(rule: Rule | None) -> tuple[str | None, str | None]:
@@ -155,12 +186,15 @@ def _ocsf_analytic(row: Told, rule: Rule | None) -> Told:
 
 
 def _ocsf_observables(row: Told) -> list[Told]:
-    """The client's address and name, each called by the path of the field it repeats."""
-    place, found = f"unmapped.{PRODUCT}", []
-    if address := _address(row):
-        found.append({"name": f"{place}.address", "type_id": _OCSF_IP, "type": "IP Address", "value": address})
+    """The client's addresses and name, each called by the path of the field it repeats."""
+    place, first = f"unmapped.{PRODUCT}", _address(row)
+    found = [
+        {"name": f"{place}.{'address' if a == first else 'evidence.addresses'}", **_OCSF_IP, "value": a}
+        for a in _addresses(row)
+    ]
     if name := _host_name(row):
-        found.append({"name": f"{place}.client", "type_id": _OCSF_NAME, "type": "Hostname", "value": name})
+        kind = _OCSF_HOST if _HOST_NAME.fullmatch(name) else _OCSF_OTHER
+        found.append({"name": f"{place}.client", **kind, "value": name})
     return found
 
 
@@ -179,15 +213,17 @@ def _ocsf_technique(technique: str) -> Told:
 
 
 def _ocsf_evidence(row: Told, flow: Told) -> Told:
-    client, server = {"ip": _address(row)}, {"ip": flow["server"], "port": flow["port"]}
-    ends = (client, server) if row["src_ip"] else (server, client)
+    """A flow with its own ends: an asset has several addresses, and the server may have begun."""
+    address = canonical_address(flow["address"]) if "address" in flow else _address(row)
+    client, server = {"ip": address}, {"ip": flow.get("server"), "port": flow.get("port")}
+    began = flow.get("initiator", "client" if row["src_ip"] else "server")
+    ends = (client, server) if began == "client" else (server, client)
     return {"src_endpoint": ends[0], "dst_endpoint": ends[1], "data": flow}
 
 
 def _ecs(row: Told, rule: Rule | None) -> Told:
     name = _host_name(row)
-    servers = [s["ip"] for s in row["evidence"].get("top_servers", [])]
-    known = sorted({a for a in (_address(row), *servers) if a})
+    known = sorted({*_addresses(row), *_servers(row)})
     return {
         "@timestamp": row["_time"].isoformat(),
         "ecs": {"version": ECS_VERSION},
@@ -239,8 +275,9 @@ def _ecs_techniques(ids: list[str]) -> Told:
 
 
 def _splunk(row: Told, rule: Rule | None) -> Told:
-    servers = [s["ip"] for s in row["evidence"].get("top_servers", [])]
-    ends = (_address(row), servers) if row["src_ip"] else (servers, _address(row))
+    servers, addresses = _servers(row), _addresses(row)
+    client = addresses if len(addresses) > 1 else _address(row)
+    ends = (client, servers) if row["src_ip"] else (servers, client)
     event = {
         "id": row["alert_id"],
         "type": "alert",

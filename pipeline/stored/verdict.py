@@ -5,7 +5,6 @@ They are read from stored alerts of any method. Keeping them belongs to `pipelin
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.alerts import with_values
+from pipeline.alerts import evidence_of, with_values
 from pipeline.schemas import QUALITIES
 
 _SEVERITIES = ("low", "medium", "high", "critical")
@@ -57,7 +56,7 @@ class Verdict:
 
 def verdicts_in(alerts: pl.DataFrame) -> dict[str, Verdict]:
     """The verdicts of a frame of ALERTS, by alert id."""
-    return {r["alert_id"]: _verdict(r, json.loads(r["evidence"])) for r in with_values(alerts).iter_rows(named=True)}
+    return {r["alert_id"]: _verdict(r, evidence_of(r["evidence"])) for r in with_values(alerts).iter_rows(named=True)}
 
 
 def _verdict(row: Mapping[str, Any], evidence: Mapping[str, Any]) -> Verdict:

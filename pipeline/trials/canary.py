@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.context import load_context
+from pipeline.detections.budget import CHANNELS
 from pipeline.detections.model import Rule
 from pipeline.methods import METHODS
 from pipeline.methods.seed import NULL_CLIENT
@@ -94,22 +95,48 @@ def surge_canary(site: Site, rule: Rule, day: dt.date, power: pl.DataFrame, cali
     stored = site.storage.scan(DAILY_TRAFFIC, of_rule(window, rule, day))
     rows = client_days(stored, rule, site.inventory, day, context, site.groups).rows
 
+    def robbed(theft: Injection) -> pl.DataFrame:
+        scores = raw_scores(inject(rows, [theft]), [day], rule.surge, off=context.off(day))
+        return calibration.with_company(scores)
+
     def alerts(theft: Injection) -> pl.DataFrame:
-        robbed = raw_scores(inject(rows, [theft]), [day], rule.surge, off=context.off(day))
-        channels = judged(calibration.with_company(robbed), calibration, rule.surge).values()
-        return pl.concat(channels).filter("alert")
+        return pl.concat(judged(robbed(theft), calibration, rule.surge).values()).filter("alert")
 
-    return _planted(power, rule, day, alerts)
+    def beside(theft: Injection) -> int | None:
+        """The least volume of the client told from the day with the theft, as it moves who else is unusual."""
+        mine = robbed(theft).filter(pl.col("client") == theft.client)
+        found = [calibration.reach(mine, c, rule.surge.limit(c))["least"] for c in CHANNELS]
+        return pl.concat(found).cast(pl.Int64).min()  # type: ignore[return-value]
+
+    return _planted(power, rule, day, alerts, beside)
 
 
-def _planted(power: pl.DataFrame, rule: Rule, day: dt.date, alerts: Callable[[Injection], pl.DataFrame]) -> Canary:
-    """Both thefts at the client drawn, judged by `alerts`: the day's rows that alert when a theft was planted."""
+def _planted(
+    power: pl.DataFrame,
+    rule: Rule,
+    day: dt.date,
+    alerts: Callable[[Injection], pl.DataFrame],
+    beside: Callable[[Injection], int | None] | None = None,
+) -> Canary:
+    """Both thefts at the client drawn.
+
+    Args:
+        power: the rule's power map of the day.
+        rule: the rule.
+        day: the day.
+        alerts: the day's rows that alert when a theft was planted.
+        beside: the least volume of a client that alerts, told anew when a theft was planted there.
+    """
     # A theft larger than any flow record may claim would prove nothing.
     able = power.filter(pl.col("extra").is_between(1, MAX_FLOW_BYTES) & (pl.col("client") != NULL_CLIENT))
     if able.is_empty():
         return Canary(rule.id)
     chance = random.Random(f"{day}:{rule.id}:canary")  # noqa: S311 - a draw, nothing secret
-    client, extra = able.sort("client").select("client", "extra").row(chance.randrange(able.height))
+    row = able.sort("client").row(chance.randrange(able.height), named=True)
+    client, extra = row["client"], row["extra"]
+    least = beside(Injection(client=client, day=day, size=extra)) if beside is not None else None
+    if least is not None and row["bytes"] is not None:
+        extra = min(max(least - row["bytes"], 1), MAX_FLOW_BYTES)
 
     def found(stolen: int) -> bool:
         theft = Injection(client=client, day=day, size=stolen)

@@ -27,6 +27,7 @@ from pipeline.site import Site
 from pipeline.stored.now import unscored
 from pipeline.stored.outdated import ADDED, outdated
 from pipeline.surge.days import verdict_days
+from pipeline.trials.names import check_known
 from pipeline.trials.power import power_map
 from pipeline.trials.trial import CAUSES, seed_cause
 
@@ -113,6 +114,7 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
 
     Raises:
         StorageError: the day is not scored, or its alerts were pruned.
+        ConfigError: the client is no address, and no asset of the site was ever called so.
     """
     if not site.storage.has("alerts", day):
         raise StorageError(f"{day}: {unscored(site, day)}.")
@@ -127,6 +129,8 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
         surge = rule.method == "surge"
         told = [_surge(site, name, day, rule)] if surge else [_seed(site, h, day, rule) for h in hosts]
         found += [replace(e, changed=rule.id in behind) for e in told]
+    if address is None and all(e.state in (NO_TRAFFIC, NOT_SCORED) for e in found):
+        check_known(site, name)
     return found
 
 

@@ -83,11 +83,6 @@ def test_check_names_a_file_that_looks_like_a_rule_and_is_not_read(tmp_path: Pat
     assert (result.exit_code, "notes.md" in result.stderr) == (1, False)
 
 
-def test_a_name_that_is_no_address_is_told(ran: Path) -> None:
-    found = call("explain", "no-such-host", LAST, site=ran)
-    assert "no-such-host is no address, and no asset of that name had traffic" in found.stdout
-
-
 def test_check_refuses_a_source_whose_bytes_go_the_wrong_way_and_names_the_lines(tmp_path: Path) -> None:
     site = make_site(tmp_path, 1)
     path = log_path(site.root, day(0))
@@ -358,30 +353,6 @@ def test_check_counts_files_formats_and_says_that_each_rule_can_fire(ran: Path) 
     assert f"{DAYS} files" in result.stdout
     assert "zeek_json" in result.stdout
     assert result.stdout.count("can fire yes") == 2
-
-
-def test_check_says_when_a_rule_can_never_fire(tmp_path: Path) -> None:
-    rules = f"rules: {{{SEED}: {{minimum_data_samples: 40}}}}\n"
-    make_site(tmp_path, 1, config=CONFIG + rules)
-    result = call("check", site=tmp_path)
-    assert result.exit_code == 1
-    assert "never" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (("email_server", "web_server"), "category email_server,"),
-        ((f"{SERVER}, ", "192.0.2.0/99, "), "CIDR"),
-        (("email_server", "email_server, valid_to: 2020-01-01"), "category email_server any more"),
-        (("start_date: 2", "start_date: 3"), "lies in the future"),
-    ],
-)
-def test_check_names_what_would_leave_the_site_blind(tmp_path: Path, change: tuple[str, str], words: str) -> None:
-    (tmp_path / "nilometer.yaml").write_text(CONFIG.replace(*change), encoding="utf-8")
-    result = call("check", site=tmp_path)
-    assert result.exit_code in {1, 2}
-    assert words in result.stderr
 
 
 def test_identify_json_has_one_object_a_file_and_names_a_bad_one(ran: Path, tmp_path: Path) -> None:

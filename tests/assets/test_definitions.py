@@ -17,6 +17,7 @@ from assets import schedules
 from assets.build import build_defs
 from assets.days import RANGE_END, RANGE_START
 from assets.processes.instances import open_instance
+from assets.processes.run_tags import DAYS
 from pipeline.schemas import TABLES
 from pipeline.settings import Settings
 from pipeline.site import PROJECT, Site
@@ -107,6 +108,7 @@ def test_the_daily_schedule_asks_for_the_day_that_ended_in_the_site_zone(defs: d
         result = schedule.evaluate_tick(context)
     assert result.run_requests is not None
     assert [r.partition_key for r in result.run_requests] == ["2026-10-25"]
+    assert [r.tags[DAYS] for r in result.run_requests] == ["2026-10-25 to 2026-10-25"]
 
 
 @pytest.mark.parametrize(("zone", "hour"), [("America/Nuuk", 23), ("America/Scoresbysund", 23), ("Europe/Berlin", 2)])
@@ -150,6 +152,7 @@ def test_the_schedule_makes_up_for_days_without_a_daemon_in_one_run(
     ends = (request.tags[RANGE_START], request.tags[RANGE_END]) if request.partition_key is None else asked
     assert ends == asked
     assert (request.partition_key is None) == (asked[0] != asked[1])
+    assert request.tags[DAYS] == f"{asked[0]} to {asked[1]}"
 
 
 def test_the_schedule_asks_for_its_day_where_the_tables_cannot_be_listed(tmp_path: Path) -> None:

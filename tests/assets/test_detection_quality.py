@@ -29,6 +29,11 @@ def test_figures_are_stored_and_shown(tmp_path: Path) -> None:
     assert "| surge |" in shown
     assert "| client\\_mad |" in shown
     assert event.metadata["dagster/row_count"].value == figures.height
+    told = f"1 world of {SMALL['clients']:,} clients and {SMALL['days']} days, seeds from 100; "
+    assert str(event.metadata["worlds"].value).startswith(told)
+    planted = shown.splitlines()[2]
+    events = figures.filter(pl.col("basket") == "material")["events"].max()
+    assert planted.startswith(f"| thefts planted |  | {events} |")
 
 
 def test_it_is_made_weekly_and_not_with_the_days(tmp_path: Path) -> None:

@@ -76,10 +76,29 @@ def test_a_server_is_told_to_be_one(ran: Path) -> None:
     assert "inventory" not in call("explain", "10.0.0.2", LAST, site=ran).stdout
 
 
-def test_a_name_that_is_no_text_is_an_unknown_client(ran: Path) -> None:
-    found = call("explain", "\udcff", LAST, site=ran)
-    assert found.exit_code == 0
-    assert "is no address, and no asset of that name" in found.stdout
+@pytest.mark.parametrize("name", ["\udcff", "rubbish", "", "10.0.0", "999.1.1.1", "10.0.0.2:993"])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_no_address_and_no_asset_is_wrong_use(ran: Path, name: str, form: str) -> None:
+    found = call("explain", name, LAST, *(["--json"] if form == "json" else []), site=ran)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.startswith("error: ")
+    assert "is no address, and no asset is called so. Give an address, such as 10.0.0.5" in found.stderr
+
+
+def test_a_network_is_no_client(ran: Path) -> None:
+    found = call("explain", "10.0.0.0/24", LAST, site=ran)
+    assert (found.exit_code, "Name one address, not a network." in found.stderr) == (2, True)
+
+
+def test_an_asset_without_traffic_is_told_of_and_a_slip_of_the_pen_is_asked_about(ran: Path, tmp_path: Path) -> None:
+    site = shutil.copytree(ran, tmp_path / "site")
+    (site / "leases.csv").write_text("address,asset\n10.9.9.9,laptop-7\n", encoding="utf-8")
+    config = (site / "nilometer.yaml").read_text(encoding="utf-8")
+    (site / "nilometer.yaml").write_text(config + "context: {entities: leases.csv}\n", encoding="utf-8")
+    known = call("explain", "laptop-7", LAST, site=site)
+    assert (known.exit_code, "No asset called laptop-7 had traffic on the day." in known.stdout) == (0, True)
+    slip = call("explain", "labtop-7", LAST, site=site)
+    assert (slip.exit_code, "Is one of these meant: laptop-7?" in slip.stderr) == (2, True)
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(ran: Path) -> None:

@@ -2,13 +2,15 @@
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from assets.reporting.days_told import normal_of, traffic_of, verdicts_of
 from assets.reporting.metadata import SHOWN_ALERTS, alerts_of, cell, table
 from pipeline.alerts import build_alerts
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site
 from tests.worlds import SEED, day, make_site
 
@@ -64,3 +66,54 @@ def test_a_day_without_alerts_and_without_data_says_that_this_is_not_no_alert(tm
     shown = alerts_of(site, day(0))
     assert set(shown) == {"quality"}
     assert "no line of a log could be read for this day; that is not the same as no alert" in shown["quality"].value
+
+
+def rows_of(shown: dict[str, Any], name: str) -> list[list[str]]:
+    return [[c.strip() for c in line.strip("|").split("|")] for line in shown[name].value.splitlines()[2:]]
+
+
+def test_a_day_of_traffic_is_told_by_series_and_distinct_counts_have_no_sum(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    told = [
+        ("bytes_in where x", "10.0.0.1", 2**62, 3),
+        ("bytes_in where x", "10.0.0.2", 2**62 + 10**16, 4),
+        ("bytes_in where x", "10.0.0.3", None, 1),
+        ("peers where x", "10.0.0.1", 2, 3),
+    ]
+    rows = [{"day": day(0), "measure": m, "client": c, "bytes": v, "flows": n} for m, c, v, n in told]
+    site.storage.write_day(DAILY_TRAFFIC, day(0), DAILY_TRAFFIC.conform(pl.DataFrame(rows)), inputs={})
+    assert rows_of(traffic_of(site, day(0)), "series") == [
+        ["bytes\\_in where x", "3", "8", "9,233,372 TB", "4,621,686 TB", "10.0.0.2"],
+        ["peers where x", "1", "3", "-", "2 other ends", "10.0.0.1"],
+    ]
+
+
+def test_what_was_usual_of_the_fleet_is_told_by_series(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    fleet = {
+        "measure": "flows where x",
+        "scope": "fleet",
+        "n_past_values": 1_200,
+        "avg_bytes": 1.5,
+        "stdev_bytes": None,
+    }
+    fleet |= {"day": day(0), "window_days": 30, "window_days_present": 29}
+    rows = TRAFFIC_BASELINE.conform(pl.DataFrame([fleet, fleet | {"scope": "client", "client": "10.0.0.1"}]))
+    site.storage.write_day(TRAFFIC_BASELINE, day(0), rows, inputs={})
+    assert rows_of(normal_of(site, day(0)), "fleet") == [["flows where x", "29 of 30", "1,200", "1.5 flows", "-"]]
+
+
+def test_verdicts_are_told_by_rule(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    states = [("a", "alert"), ("a", "normal"), ("a", "normal"), ("b", "no_history")]
+    rows = [{"day": day(0), "rule_id": r, "client": str(i), "state": s} for i, (r, s) in enumerate(states)]
+    site.storage.write_day(ANOMALY_SCORES, day(0), ANOMALY_SCORES.conform(pl.DataFrame(rows)), inputs={})
+    told = verdicts_of(site, day(0))["rules"].value.splitlines()
+    assert told == ["- a: 3 clients; 1 alert, 2 normal", "- b: 1 client; 1 no\\_history"]
+
+
+def test_an_empty_day_has_no_table(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    for table_of in (DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES):
+        site.storage.write_day(table_of, day(0), table_of.empty(), inputs={})
+    assert [tell(site, day(0)) for tell in (traffic_of, normal_of, verdicts_of)] == [{}, {}, {}]

@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from assets.power import build
+from assets.power import _clients, build
 from pipeline.intake.landing import Landing
-from pipeline.schemas import POWER_MAP
+from pipeline.schemas import POWER_MAP, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores
 from pipeline.trials.power import power_map
@@ -68,3 +68,17 @@ def test_a_site_without_a_scored_day_has_an_empty_map(tmp_path: Path) -> None:
     site = make_site(tmp_path, 1)
     assert materialised(site)["dagster/row_count"] == 0
     assert site.storage.days("power_map") == []
+
+
+def test_an_address_and_the_asset_that_had_it_are_one_client(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 1)
+    rows = [
+        {"day": LAST, "rule_id": "surge", "client": "laptop", "addresses": ["10.0.0.1", "10.0.0.2"]},
+        {"day": LAST, "rule_id": "other", "client": "laptop", "addresses": ["10.0.0.1", "10.0.0.2"]},
+        {"day": LAST, "rule_id": "surge", "client": "10.0.0.3", "addresses": ["10.0.0.3"]},
+        {"day": LAST, "rule_id": "surge", "client": "nowhere", "addresses": None},
+    ]
+    site.storage.write_day(SURGE_SCORES, LAST, SURGE_SCORES.conform(pl.DataFrame(rows)), inputs={})
+    names = pl.Series(["10.0.0.1", "10.0.0.2", "laptop", "10.0.0.3", "10.0.0.9"])
+    assert _clients(site, LAST, names) == 3
+    assert _clients(site, day(0), names) == 5

@@ -140,6 +140,11 @@ def test_new_never_overwrites_and_asks_for_the_right_ending(site: Path) -> None:
     assert call("rules", "new", site / "rules" / ".own.yaml").exit_code == 2
 
 
+@pytest.mark.parametrize(("name", "rule_id"), [("Ünï-Größe", "uni_gro_e"), ("ノート", "rule"), ("A.b", "a_b")])
+def test_the_id_of_a_new_rule_is_what_is_left_of_its_name_in_plain_letters(name: str, rule_id: str) -> None:
+    assert f"\nid: {rule_id}\n" in template_text(name)
+
+
 @pytest.mark.parametrize("uncomment", [False, True])
 def test_the_new_rule_holds_every_key_and_passes_its_own_cases(tmp_path: Path, uncomment: bool) -> None:
     text = template_text("My rule-2")

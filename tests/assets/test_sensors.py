@@ -216,6 +216,8 @@ def test_a_changed_rule_is_noticed_without_a_restart_and_days_come_in_order_a_fe
     assert asked(second) == [span(4, 5)]
     assert len({r.run_key for r in [*first, *second]}) == 3
     assert all(r.tags[ORIGIN_TAG] == "sensor" for r in first)
+    ends = [(r.tags[sensors.RANGE_START], r.tags[sensors.RANGE_END]) for r in first]
+    assert [r.tags[DAYS_TAG] for r in first] == [f"{a} to {b}" for a, b in ends]
 
 
 def _lost(site: Site) -> None:

@@ -90,7 +90,7 @@ class Calibration:
         return cls(excesses, tails, unusual, usual_rate)
 
     def with_company(self, today: pl.DataFrame) -> pl.DataFrame:
-        """All rows of a day with their company, which a client's own volume does not change."""
+        """All rows of a day with their company, which hangs on the others' scores alone."""
         return today.hstack(company(today, self.unusual, self.usual_rate))
 
     def rated(self, rows: pl.DataFrame, channel: str) -> pl.DataFrame:

@@ -1,0 +1,53 @@
+"""`nilometer alerts` of rows that this version would not store: each is shown, in every form, and hides no other."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from assets.cli import FORMATS
+from pipeline.schemas import ALERTS
+from pipeline.site import Site, open_site
+from tests.assets.conftest import SPELL
+from tests.calls import call
+from tests.worlds import SEED, day
+
+LAST = day(SPELL - 1)
+OTHER = {"alert_id": "nilo-other", "rule_id": SEED, "client": "10.0.0.9", "techniques": ["T1114"], "evidence": "{}"}
+
+
+@pytest.fixture
+def site(spell: Path, tmp_path: Path) -> Site:
+    return open_site(shutil.copytree(spell, tmp_path / "site"))
+
+
+def store(site: Site, rows: pl.DataFrame) -> None:
+    site.storage.write_day(ALERTS, LAST, rows, inputs={})
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_row_of_which_all_but_its_names_is_unknown_is_shown(site: Site, form: str) -> None:
+    stored = site.storage.read_day(ALERTS, LAST)
+    names = ("alert_id", "rule_id", "client")
+    bare = ALERTS.conform(
+        stored.head(1).select(alert_id=pl.lit("nilo-bare"), rule_id="rule_id", client=pl.lit("10.9.9.9"))
+    )
+    assert [c for c in bare.columns if bare[c].null_count() == 0] == list(names)
+    store(site, ALERTS.conform(pl.concat([stored, bare])))
+    found = call("alerts", "--day", LAST, "--format", form, site=site.root)
+    assert (found.exit_code, stored["alert_id"][0] in found.stdout, "nilo-bare" in found.stdout) == (0, True, True)
+    assert str(LAST) in found.stdout
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_day_with_columns_of_another_kind_is_named_and_hides_no_other(site: Site, form: str) -> None:
+    pl.DataFrame([OTHER]).with_columns(day=pl.lit("no day")).write_parquet(site.storage.path(ALERTS.name, LAST))
+    before = day(SPELL - 2)
+    site.storage.write_day(ALERTS, before, ALERTS.conform(pl.DataFrame([OTHER])), inputs={})
+    found = call("alerts", "--from", before, "--to", LAST, "--format", form, site=site.root)
+    assert (found.exit_code, "nilo-other" in found.stdout) == (1, True)
+    assert f"{LAST}: " in found.stderr
+    assert "does not have its table's columns, or has them with other types. Run its day again" in found.stderr
