@@ -29,6 +29,9 @@ _TEARDOWN = ("302014", "302016", "302018", "302036", "302304", "302306")
 _WITHOUT_BYTES = ("302021",)
 _EVENT, _EVENT_BEGINS = "430003", "430002"
 _TAG = r"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX|NGIPS)-(?:[A-Za-z_]+-)?-?\d-(\d{6}): "
+_MARK = "%(?:ASA|FTD)-"
+_GLUED = r"%(?:ASA|FTD)-\d-\d{6}: .*?[^ ].*?%(?:ASA|FTD)-(?:[A-Za-z_]+-)?-?\d-\d{6}: "
+"""A message that is cut off by the next; a number that is written twice before one is none."""
 _BEHIND_HEAD = r"(?s)(?:%?(?:ASA|FTD|FWSM|PIX|NGIPS)-|SFIMS: ).*$"
 _ADDRESS = r"\d+\.\d+\.\d+\.\d+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*|[^/():\s]+"
 _END = r"[^()]+?: ?(?P<{0}>" + _ADDRESS + r")(?:/(?P<{0}_port>[^()/\s]+))?"
@@ -78,6 +81,8 @@ class AsaDecoder:
         kind = pl.col("raw").str.extract(_TAG)
         relayed = lines["raw"].str.contains(ftd.RELAYED, literal=True).any()
         lines = lines.with_columns(kind=pl.coalesce(kind, ftd.relayed()) if relayed else kind)
+        glued = lines.filter(pl.col("raw").str.count_matches(_MARK) > 1).filter(pl.col("raw").str.contains(_GLUED))
+        lines = lines.join(glued, on="source_line", how="anti", maintain_order="left") if glued.height else lines
         opened = _read(lines.filter(pl.col("kind").is_in(_BUILT)), _PLAIN_OPENED, _OPENED)
         closed = _read(lines.filter(pl.col("kind").is_in(_TEARDOWN)), _PLAIN_CLOSED, _CLOSED)
         events = lines.filter(pl.col("kind") == _EVENT)
@@ -89,6 +94,7 @@ class AsaDecoder:
             "no connection message": strange,
             "cut short": pl.concat(torn),
             "an end or a byte counter that is given twice": forged,
+            "another message within it": glued,
         }
         bad = pl.concat(f.select("source_line", "raw", detail=pl.lit(why)) for why, f in faults.items())
         broken = rejected(bad, reason, "detail")

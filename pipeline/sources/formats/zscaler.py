@@ -51,7 +51,7 @@ _COLUMNS = (
     "numsessions,ipsrulelabel,threatcat,threatname,deviceowner,devicehostname"
 )
 """The columns of its format CSV, which has no header."""
-_ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
+_ONCE = ("src", "dest", "src_port", "dest_port", "orig_ip_bytes", "resp_ip_bytes")
 
 
 @dataclass
