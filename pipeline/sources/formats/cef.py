@@ -18,7 +18,7 @@ from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Stateless
 from pipeline.sources.formats.sentinel import COMMON_SECURITY_LOG, SentinelDecoder, as_vendors_mean
 from pipeline.sources.orienting import has_counters
-from pipeline.sources.texts import headed, syslog
+from pipeline.sources.texts import headed, syslog, zone_names
 
 _KEYS = {
     "src": ("src", "c6a2"),
@@ -85,8 +85,9 @@ class HeadedLines(Stateless):
             action=pl.coalesce("action", pl.when(leef).then("class")),
         )
         told = [headed.wall(pl.col(f"_{c}")).alias(f"_{c}") for c in _TIMES]
-        utc = [headed.in_utc(pl.col(f"_{c}")).alias(f"_{c}_utc") for c in _TIMES]
-        found = found.with_columns(*told, *utc).with_columns(self._instant(c) for c in _TIMES)
+        zones = [headed.zone_of(pl.col(f"_{c}")).alias(f"_{c}_zone") for c in _TIMES]
+        found = found.with_columns(*told, *zones).with_columns(self._known(c) for c in _TIMES)
+        found = found.with_columns(self._instant(c) for c in _TIMES)
         head = pl.concat_str(frame["raw"].str.extract(_BEFORE), pl.col("_write_ts"), separator=" ", ignore_nulls=True)
         times = syslog.times(found.select(head).to_series(), self.zone)
         lasted = pl.coalesce(pl.col("milliseconds").cast(pl.Float64, strict=False) / 1e3, *_labelled())
@@ -105,8 +106,13 @@ class HeadedLines(Stateless):
     def _instant(self, column: str) -> pl.Expr:
         """Epoch microseconds of a time as text; of one without a zone as the source's zone has it."""
         told = f"_{column}"
-        local = pl.when(f"{told}_utc").then(conn.epoch_us(told)).otherwise(conn.epoch_us(told, self.zone))
-        return syslog.as_text(local).alias(column)
+        offset = zone_names.offset_us(pl.col(f"{told}_zone"), self.zone)
+        return syslog.as_text(pl.coalesce(conn.epoch_us(told) - offset, conn.epoch_us(told, self.zone))).alias(column)
+
+    def _known(self, column: str) -> pl.Expr:
+        """A time as text, unless its zone may be several."""
+        told = f"_{column}"
+        return pl.when(~zone_names.is_doubtful(pl.col(f"{told}_zone"), self.zone)).then(told).alias(told)
 
 
 def _labelled() -> list[pl.Expr]:

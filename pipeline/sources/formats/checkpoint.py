@@ -81,7 +81,9 @@ _STYLES = {
     "bars": (_NAMES, r"\|{}=", r"([^|]*)"),
 }
 """How pairs are written -> the names in use, and the patterns of a name and of its value."""
-_ONCE = frozenset(n for f in ("uid", "src", "dest", "resp_ip_bytes", "orig_ip_bytes", "action") for n in _HEADED_NAMES[f])
+_ONCE = frozenset(
+    n for f in ("uid", "src", "dest", "resp_ip_bytes", "orig_ip_bytes", "action") for n in _HEADED_NAMES[f]
+)
 """Names that a line with another glued to it has twice; those of rules, layers and times may stand twice in any."""
 _TWICE = "an end or a byte counter that is given twice"
 

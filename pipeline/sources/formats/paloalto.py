@@ -89,7 +89,7 @@ class PaloAltoDecoder(Stateless):
         lines = lines.with_columns(
             traffic=paloalto_headed.traffic().fill_null(value=False), twice=paloalto_headed.told_twice()
         )
-        records = paloalto_headed.records(lines.filter(pl.col("traffic") & ~pl.col("twice")))
+        records = paloalto_headed.records(lines.filter(pl.col("traffic") & ~pl.col("twice")), self.zone)
         untold = records.filter(pl.col("subtype").is_null())
         bad = pl.concat(
             [
