@@ -44,7 +44,7 @@ def rows(*lines: str, zone: str = "UTC") -> list[dict[str, Any]]:
         (torn(head="", tail=""), True),
         (built(head="Nov 20 2026 00:01:00 Tor-B1: "), True),
         (built(way="outbound").replace("-6-302013", "-5-302013"), True),
-        (torn(head=f"{torn(1, head='')} {HEAD}"), True),
+        (torn(head=f"{torn(1, head='')} {HEAD}"), False),
         (torn(head="fw 6-302014: Teardown TCP connection 7 for a:192.0.2.1 to b:192.0.2.2 "), False),
         (built(head="fw 6-302013: Built TCP connection 7 for a:192.0.2.1 (192.0.2.1) to "), False),
         (torn(first="2001:db8::7/50001"), False),
