@@ -47,6 +47,7 @@ _TIMES = {"ts": ("start",), "end": ("end",), "write_ts": ("rt", "devTime", "end"
 _ONCE = ("in", "out", "srcBytes", "dstBytes", "src", "dst")
 _NOWHERE = (*NOWHERE, "")
 _BEFORE = r"^(.*?)(?:CEF: ?\d|LEEF: ?[\d.])"
+_BEGINS = r"(?:CEF: ?\d+|LEEF: ?[\d.]+)\|"
 _PAIR = r" +([A-Za-z][\w.\[\]-]*=)"
 
 
@@ -65,6 +66,8 @@ class HeadedLines(Stateless):
             .then(pl.lit("no header of CEF or LEEF"))
             .when(pl.col("vendor").is_not_null() & twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(pl.col("raw").str.count_matches(_BEGINS) > 1)
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")

@@ -60,7 +60,8 @@ _HEADED = r'^[^|="\[]*(?:CEF: ?\d+|LEEF: ?[\d.]+)\|[^|]*\|([^|]*)\|'
 """Their header, with the product; in what follows it, equals signs inside values are escaped."""
 _LABEL = r"\w+@[\d.]+ "
 """What structured data of syslog begins with: `Fields@1.3.6.1.4.1.2620`, and `sc4s@2620`, as Splunk advises."""
-_QUOTED = rf'^[^|\[]*\[(?:{_LABEL})?[^":=;\[\]]+(?:::?|=)"'
+_BRACKETED = rf'\[(?:{_LABEL})?[^":=;\[\]]+(?:::?|=)"'
+_QUOTED = rf"^[^|\[]*{_BRACKETED}"
 """Pairs of name and quoted value in brackets; else they stand between bars."""
 _UNTRANSLATED = "0.0.0.0"  # noqa: S104 - no address to listen on
 _HEADER = r"^(?:<\d{1,3}>)?1 (\d{4}-\d\d-\d\dT\S+) "
@@ -193,7 +194,10 @@ class CheckpointDecoder(Stateless):
         careful, bad = _pair_by_pair(whole.filter("suspect"))
         plain, glued = zip(*(_by_patterns(whole.filter(~pl.col("suspect")), s) for s in _STYLES), strict=True)
         fields = pl.concat([*(p.select(careful.columns) for p in plain), careful])
-        empty = pl.all_horizontal(pl.col(c).is_null() for c in _NAMES)
+        told = ("src", "dest", "resp_ip_bytes", "orig_ip_bytes", "total")
+        hidden = pl.all_horizontal(pl.col(c).is_null() for c in told) & ~text.str.contains(_QUOTED)
+        hidden &= text.str.contains(_BRACKETED)
+        empty = pl.all_horizontal(pl.col(c).is_null() for c in _NAMES) | hidden
         nothing = fields.filter(empty)
         faults = [
             *((line, "the line does not end with its bracket", raw) for line, raw in _rows(short)),

@@ -67,6 +67,8 @@ class SonicWallDecoder(Stateless):
             .then(pl.lit("no key 'id'"))
             .when(twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(~closed.fill_null(value=False) & pl.col("raw").str.contains(rf" m={_CLOSED}\b"))
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())

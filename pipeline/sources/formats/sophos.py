@@ -65,6 +65,8 @@ class SophosDecoder(Stateless):
             .then(pl.lit("no key 'log_type'"))
             .when(twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(~firewall.fill_null(value=False) & pl.col("raw").str.contains(f'log_type="{_FIREWALL}"'))
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())

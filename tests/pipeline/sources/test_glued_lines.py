@@ -5,7 +5,9 @@ import pytest
 from tests.pipeline.sources.formats import test_cef as cef
 from tests.pipeline.sources.formats import test_checkpoint as checkpoint
 from tests.pipeline.sources.formats.test_asa import torn
+from tests.pipeline.sources.formats.test_barracuda import REMOVED as BARRACUDA
 from tests.pipeline.sources.formats.test_conntrack import ENDED as CONNTRACK
+from tests.pipeline.sources.formats.test_encore import PAIRS as ENCORE
 from tests.pipeline.sources.formats.test_h3c import ENDED as H3C
 from tests.pipeline.sources.formats.test_hillstone import ENDED as HILLSTONE
 from tests.pipeline.sources.formats.test_huawei import ENDED as HUAWEI
@@ -50,7 +52,7 @@ ENDS = ("src_ip", "src_port", "dest_ip", "dest_port", "ip_bytes_in", "other_byte
 
 @pytest.mark.parametrize("name", LINES)
 def test_a_line_cut_in_its_middle_lends_its_ends_to_no_other(name: str) -> None:
-    """Either the session of the whole line counts, as it is, or nothing does."""
+    """Either the session of the whole line counts, as it is, or nothing does and the line is set aside."""
     line, encoding = LINES[name], name.partition(",")[0]
     client = read(encoding, line).rows["src_ip"][0]
     other = line.replace(client, "10.1.77.77").replace("5420", "9111").replace("5900", "9111").replace("6500", "9111")
@@ -58,6 +60,7 @@ def test_a_line_cut_in_its_middle_lends_its_ends_to_no_other(name: str) -> None:
     alone = read(encoding, other).rows.select(ENDS)
     assert alone["src_ip"].to_list() == ["10.1.77.77"]
     assert parsed.rows.select(ENDS).unique().equals(alone)
+    assert parsed.rows.height + parsed.rejects.height == len(line)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +69,19 @@ def test_a_line_cut_in_its_middle_lends_its_ends_to_no_other(name: str) -> None:
         ("paloalto", pan(type="THREAT"), pan(width=115)),
         ("asa", torn().replace("6-302014: Teardown", "4-106023: Deny").replace("bytes", "hits"), torn()),
         ("conntrack", CONNTRACK.replace("[DESTROY]", "    [NEW]"), CONNTRACK),
+        ("fortinet", LINES["fortinet"].replace('"traffic"', '"utm"'), LINES["fortinet"]),
+        ("sonicwall", SONICWALL.replace("m=537", "m=36"), SONICWALL),
+        ("sophos", SOPHOS.replace('"Firewall"', '"Content Filtering"'), SOPHOS),
+        ("juniper", JUNIPER.replace("CLOSE: session closed", "CREATE: session created"), JUNIPER),
+        ("huawei", HUAWEI.replace("TEARDOWN", "BUILT"), HUAWEI),
+        ("barracuda", BARRACUDA.replace("Remove:", "Allow:"), BARRACUDA),
+        ("h3c", H3C.replace("(1)Normal over", "(8)Session created"), H3C),
+        ("hillstone", HILLSTONE[: HILLSTONE.index("application")] + "policy 1, session start", HILLSTONE),
+        ("encore", ENCORE.replace("rec_type=71", "rec_type=9"), ENCORE),
+        ("cef", cef.SONICWALL.replace("537|Connection Closed", "98|Connection Opened"), cef.SONICWALL),
+        ("watchguard", WATCHGUARD.replace("3000-0151", "3000-0148"), WATCHGUARD),
     ],
 )
 def test_a_line_of_no_bytes_that_was_cut_does_not_hide_the_one_behind_it(encoding: str, line: str, other: str) -> None:
-    assert read(encoding, line).rows.is_empty()
     parsed = read(encoding, *(line[:cut] + other for cut in range(1, len(line) + 1)))
     assert parsed.rows.height + parsed.rejects.height == len(line)
