@@ -27,6 +27,7 @@ _MOST = 1 << 28
 _GZIP = b"\x1f\x8b"
 _EVENT = re.compile(r"\{|<\d|[A-Z][a-z]{2} +\d{1,2} \d\d:|\d{4}-\d\d-\d\dT|date=|1,20\d\d/")
 """How a line of CloudWatch's begins that is no record of a VPC: those have a reader that opens them itself."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|["\[\]{}]', re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
 _FAULTS = (ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError, OverflowError)
@@ -48,6 +49,18 @@ def held(value: Any, *, cut: bool = False) -> list[Record] | None:
         if found is not None:
             return found
     return None
+
+
+def decoded(text: str) -> str | None:
+    """The line that Base64 text holds, perhaps folded by gzip; None where it is none, or holds no one line of text."""
+    if _BASE64.fullmatch(text) is None or len(text) % 4:
+        return None
+    try:
+        raw = base64.b64decode(text, validate=True)
+        found = (_unfolded(raw, cut=False) if raw.startswith(_GZIP) else raw).decode()
+    except (zlib.error, ValueError):
+        return None
+    return found if len(found.splitlines()) == 1 and found.rstrip().replace("\t", " ").isprintable() else None
 
 
 def mended(text: str) -> Any:
