@@ -19,7 +19,7 @@ from typing import Any
 KEYS = (
     *("Records", "records", "awslogs", "messageType", "owner", "results", "invocationId", "requestId"),
     *("deliveryStreamArn", "streams", "status", "resourceLogs", "resourceSpans", "resourceMetrics", "collector_crn"),
-    *("create_time", "raw_logs"),
+    *("create_time", "raw_logs", "eventSource", "eventSourceArn"),
 )
 """What such documents begin with."""
 _MOST = 1 << 28
@@ -31,6 +31,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|["\[\]{}]', re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
 _FAULTS = (ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError, OverflowError)
+_KAFKA = ("aws:kafka", "SelfManagedKafka")
+"""Whose records Lambda gets by their partitions."""
 _HEALTH = "CONTROL_MESSAGE"
 """The kind of what CloudWatch sends to see whether anybody listens."""
 
@@ -91,10 +93,14 @@ def mended(text: str) -> Any:
 
 
 def _encoded(value: Record, *, cut: bool) -> list[Record] | None:
-    """Records of Kinesis and Firehose, CloudWatch's data for Lambda, and messages of queues."""
+    """Records of Kinesis, Firehose and Kafka, CloudWatch's data for Lambda, and messages of queues."""
     if isinstance(data := (value.get("awslogs") or {}).get("data"), str):
         return list(_told(_text(data, cut=cut), None, cut=cut))
     rows = value.get("Records", value.get("records"))
+    if isinstance(rows, dict) and value.get("eventSource") in _KAFKA:
+        rows = [
+            {"data": row["value"], "approximateArrivalTimestamp": row["timestamp"]} for p in rows.values() for row in p
+        ]
     if not rows or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
     found = list[Record]()

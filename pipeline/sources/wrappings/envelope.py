@@ -54,10 +54,11 @@ KEYS = (
     "map._raw",
     "data.message",
     "message.data",
+    "data_base64",
 )
 """Where shippers put the line, the first that holds one: Beats, Docker, Splunk, the journal, Google, Graylog, Wazuh,
-NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Alibaba, Datadog, LogScale, Sumo Logic, Axiom, Google's Pub/Sub; a
-dot goes into an object."""
+NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Alibaba, Datadog, LogScale, Sumo Logic, Axiom, Google's Pub/Sub,
+CloudEvents; a dot goes into an object."""
 OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "payload", "log")
 """Where shippers and stores put a record as an object, which formats do not all look for themselves."""
 HEADER = "header"
