@@ -36,7 +36,8 @@ _ADDRESS = r"\d+\.\d+\.\d+\.\d+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*|[^/():\
 _END = r"[^()]+?: ?(?P<{0}>" + _ADDRESS + r")(?:/(?P<{0}_port>[^()/\s]+))?"
 """An interface, whose name may hold colons and slashes, and an address, or what stands for one."""
 _MAPPED = r" ?\((?P<{0}_nat>[^/()\s]+)(?:/[^()]*)?\)"
-_USER = r"(?: ?\([^()]*\))*"
+_USER = r"(?: ?\((?:[^()]|\([^()]*\))*\))*"
+"""Names of users and groups, which may hold parentheses themselves."""
 _ENDS = _END.format("src") + "{0}" + _USER + " to " + _END.format("dest") + "{1}" + _USER
 _OPENED = (
     r"\d-\d{6}: Built (?:(?P<way>inbound|outbound) )?(?:Probe )?\S+(?: state-bypass)? connection "

@@ -131,6 +131,7 @@ STYLES = [
     (built(), torn(tail="")),
     (built(), torn(tail=" TCP Reset-I from dmz (bob)")),
     (built(first=OUTSIDE), torn(first=OUTSIDE + "(LOCAL\\bob)", last=INSIDE + " (EXAMPLE\\mail)")),
+    (built(), torn(first=OUTSIDE + "(EXAMPLE\\bob (guest), 5:Staff)")),
     (built().replace("%ASA-", "%FTD-"), torn().replace("%ASA-", "%FTD-")),
     (built().replace("%ASA-", "%ASA-session-"), torn().replace("%ASA-", "%ASA--")),
     (built().replace("dmz:", "NP Identity Ifc:"), torn().replace("dmz:", "NP Identity Ifc:")),
