@@ -22,8 +22,8 @@ SAME_CLOCK = dt.timedelta(minutes=15)
 
 _ISO = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z|[+-]\d\d:?\d\d)?)"
 _NAMED = r"([A-Z][a-z]{2}) +(\d{1,2}) (?:(\d{4}) )?(\d\d:\d\d:\d\d(?:\.\d+)?)(?: (\d{4}))?"
-_ZONED = _NAMED + r"(?: (?:(UTC|GMT|Z)\b|(" + "|".join(zone_names.NAMES) + r")(?::| +[^ :%]|\s*$)))?"
-"""A zone is followed by a colon or by the host: what stands before ` :` is itself the host."""
+_ZONED = _NAMED + r"(?: (?:(UTC|GMT|Z)\b|(" + "|".join(zone_names.NAMES) + r")(?::| +[^ :%]+ +:)))?"
+"""As Cisco's devices write it, a zone is followed by a colon, or by the host and one; else the name is a host's."""
 _MESSAGE = (
     r"^(?:<\d{1,3}>|\d+ <\d{1,3}>|[A-Z][a-z]{2} +\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"
 )

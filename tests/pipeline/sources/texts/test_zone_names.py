@@ -71,6 +71,10 @@ def test_what_a_name_is_worth_depends_on_the_source_s_zone(
         # A firewall's host that is named like a zone.
         ("<166>Nov 20 2026 08:00:00 MSK : ", "UTC", "08:00"),
         ("<166>Nov 20 2026 08:00:00 IST-FW1 : ", "UTC", "08:00"),
+        ("<14>Nov 20 2026 08:00:00 MSK ", "UTC", "08:00"),
+        ("<14>Nov 20 2026 08:00:00 IST RT_FLOW: ", "UTC", "08:00"),
+        ("<142>Nov 20 2026 08:00:00 IST 80DA05C5 (2026-11-20T08:00:00) firewall[10]: ", "UTC", "08:00"),
+        ("<14>Nov 20 2026 08:00:00 MSK MSK/box_Firewall_Activity:  Info     fw1 ", "UTC", "08:00"),
     ],
 )
 def test_a_zone_in_a_header_is_taken_at_its_word_or_leaves_the_time_unknown(
