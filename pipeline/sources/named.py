@@ -65,6 +65,8 @@ DOUBTFUL = {
     "implausible_duration": "no flow lasts so long, as where an exporter's clock went round: their duration is unknown",
     "impossible_packet_size": "packets are smaller than their headers: the collector has the template wrong",
     "lost_data": "the log says that it missed traffic here, whose bytes are nowhere",
+    "no_byte_columns": "no column of bytes is named, so that they count nothing: give the line that names all columns "
+    "as the source's `header`",
     "no_ends": "they tell bytes and not of whom, so that these count nothing: export the addresses, too",
     "no_reverse_counters": "what servers sent is not in the file: clients seem to receive nothing; export it, too",
     "rounded_bytes": "large counts are rounded: have the tool print plain numbers",

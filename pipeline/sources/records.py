@@ -20,7 +20,7 @@ import polars as pl
 from pipeline.counting.direction import MAIL_PORTS
 from pipeline.sources import columns, foreign, json_lines, spellings, strays
 from pipeline.sources import zeek_columns as conn
-from pipeline.sources.base import Account, Block, Parsed, ReadOptions, merge, rejects_frame
+from pipeline.sources.base import RAW, Account, Block, Parsed, ReadOptions, merge, rejects_frame
 from pipeline.sources.declared import CountingDecoder, Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
 from pipeline.sources.glances.json_parts import JsonParts
 from pipeline.sources.glances.sight import Cut, Sight, Told
@@ -31,6 +31,7 @@ from pipeline.sources.wrappings import documents
 
 Whole = Callable[[pl.Series], pl.DataFrame]
 _LINES = {"source_line": pl.Int64, "raw": pl.String}
+_BYTES = [name for name in RAW.names() if "bytes" in name and name != "missed_bytes"]
 _HEAD = 50
 """Lines that are read first where a header is expected."""
 _EVIDENCE = 4_000
@@ -188,6 +189,13 @@ class JsonReader(ABC):
         parsed.rows, parsed.others = raw(kept), conn.mail_port_others(others, self._options)
         parsed.account.flows, parsed.account.others = kept.height, others.height
         parsed.account.warnings.update(conn.odd_flows(kept) | conn.sampled_flows(parsed.rows))
+        parsed.account.warnings.update(_uncounted(parsed.rows))
+
+
+def _uncounted(rows: pl.DataFrame) -> dict[str, int]:
+    """The count of flows (RAW) of which no bytes are told, as where a shipper dropped the fields."""
+    none = rows.select(pl.all_horizontal(pl.col(c).is_null() for c in _BYTES).sum()).item()
+    return {"no_counters": none} if none else {}
 
 
 class RecordReader(JsonReader):

@@ -15,6 +15,8 @@ from pipeline.sources.zeek_columns import BY_SPELLING, BYTE_COUNTERS
 CONN_PATHS = ("conn", "conn_red", "conn_long", "open_conn")
 SUMS_PATH = "conn_agg"
 """Corelight's log of several connections a record."""
+WARNING = "no_byte_columns"
+"""What is said of flows of a log in which no column counts bytes."""
 _SPLIT = "conn-"
 """How the parts begin that Zeek's manual divides the log into."""
 _KIN = r"(?:^|[^A-Za-z])conn(?:[^A-Za-z]|$)"
@@ -30,6 +32,12 @@ def is_conn(path: str, fields: Sequence[str]) -> bool:
     shown = "conn_state" in named and not named.isdisjoint(BYTE_COUNTERS)
     kin = path != SUMS_PATH and shown and re.search(_KIN, path) is not None
     return path in CONN_PATHS or path.startswith(_SPLIT) or kin
+
+
+def uncounted(fields: Sequence[str], flows: int) -> dict[str, int]:
+    """What is odd about flows of a log with these columns: that none of them counts bytes, so that they are unknown."""
+    named = {BY_SPELLING.get(f) for f in fields}
+    return {WARNING: flows} if flows and named.isdisjoint(BYTE_COUNTERS) else {}
 
 
 def is_conn_expr() -> pl.Expr:

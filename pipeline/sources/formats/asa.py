@@ -29,12 +29,15 @@ _TEARDOWN = ("302014", "302016", "302018", "302036", "302304", "302306")
 _WITHOUT_BYTES = ("302021",)
 _EVENT, _EVENT_BEGINS = "430003", "430002"
 _TAG = r"(?:^|[^A-Za-z0-9])(?:ASA|FTD|FWSM|PIX|NGIPS)-(?:[A-Za-z_]+-)?-?\d-(\d{6}): "
+_GLUED = r"%(?:ASA|FTD)-\d-\d{6}: .*?[^ ].*?%(?:ASA|FTD)-(?:[A-Za-z_]+-)?-?\d-\d{6}: "
+"""A message that is cut off by the next; a number that is written twice before one is none."""
 _BEHIND_HEAD = r"(?s)(?:%?(?:ASA|FTD|FWSM|PIX|NGIPS)-|SFIMS: ).*$"
 _ADDRESS = r"\d+\.\d+\.\d+\.\d+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*|[^/():\s]+"
 _END = r"[^()]+?: ?(?P<{0}>" + _ADDRESS + r")(?:/(?P<{0}_port>[^()/\s]+))?"
 """An interface, whose name may hold colons and slashes, and an address, or what stands for one."""
 _MAPPED = r" ?\((?P<{0}_nat>[^/()\s]+)(?:/[^()]*)?\)"
-_USER = r"(?: ?\([^()]*\))*"
+_USER = r"(?: ?\((?:[^()]|\([^()]*\))*\))*"
+"""Names of users and groups, which may hold parentheses themselves."""
 _ENDS = _END.format("src") + "{0}" + _USER + " to " + _END.format("dest") + "{1}" + _USER
 _OPENED = (
     r"\d-\d{6}: Built (?:(?P<way>inbound|outbound) )?(?:Probe )?\S+(?: state-bypass)? connection "
@@ -54,12 +57,13 @@ _PLAIN_OPENED = (
     _PLAIN_HEAD
     + r"Built (?P<way>inbound|outbound) (?:TCP|UDP) connection (?P<uid>[0-9]+) for "
     + _PLAIN_ENDS.replace("{0}", _PLAIN_NAT.format("src")).replace("{1}", _PLAIN_NAT.format("dest"))
+    + "[^%]*$"
 )
 _PLAIN_CLOSED = (
     _PLAIN_HEAD
     + r"Teardown (?P<proto>TCP|UDP) connection (?P<uid>[0-9]+) for "
     + _PLAIN_ENDS.replace("{0}", "").replace("{1}", "")
-    + r" duration (?P<h>[0-9]+):(?P<m>[0-9][0-9]):(?P<s>[0-9][0-9]) bytes (?P<total>[0-9]+)(?: |$)"
+    + r" duration (?P<h>[0-9]+):(?P<m>[0-9][0-9]):(?P<s>[0-9][0-9]) bytes (?P<total>[0-9]+)(?: [^%]*)?$"
 )
 """What most messages are: in these there is one way to take them apart, so that it costs a quarter."""
 _KNOWN = pl.Schema({"key": pl.String, "initiator": pl.String, "src_nat": pl.String, "dest_nat": pl.String})
@@ -84,10 +88,12 @@ class AsaDecoder:
         forged = events.filter(ftd.told_twice())
         events = events.filter(~ftd.told_twice())
         strange = lines.filter(pl.col("kind").is_null() & ~syslog.is_message())
+        others = lines.filter(~pl.col("kind").is_in([*_BUILT, *_TEARDOWN, _EVENT]))
+        glued = others.filter(pl.col("raw").str.contains(_GLUED)).select("source_line", "raw")
         torn = [f.filter(pl.col("uid").is_null()).select("source_line", "raw") for f in (opened, closed)]
         faults = {
             "no connection message": strange,
-            "cut short": pl.concat(torn),
+            "cut short": pl.concat([*torn, glued]),
             "an end or a byte counter that is given twice": forged,
         }
         bad = pl.concat(f.select("source_line", "raw", detail=pl.lit(why)) for why, f in faults.items())
@@ -142,7 +148,9 @@ def _read(lines: pl.DataFrame, plain: str, pattern: str) -> pl.DataFrame:
     """
     told = lines["raw"].str.extract_groups(plain).struct.unnest()
     if (left := told["uid"].is_null()).any():
-        others = lines["raw"].filter(left).str.extract_groups(pattern).struct.unnest()
+        texts = lines["raw"].filter(left)
+        whole = texts.zip_with(~texts.str.contains(_GLUED), pl.Series([""]))
+        others = whole.str.extract_groups(pattern).struct.unnest()
         told = told.with_columns(told[c].scatter(left.arg_true(), others[c]) for c in others.columns)
     found = pl.concat([lines, told], how="horizontal").with_columns(syslog.host(pl.col("raw")).alias("system"))
     parts = [pl.col(c).fill_null("") for c in ("system", "uid", "src", "src_port", "dest", "dest_port")]

@@ -69,6 +69,8 @@ class BarracudaDecoder(Stateless):
             .then(pl.lit("no message of syslog"))
             .when(removed & twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(~removed & pl.col("raw").str.contains(rf" {_REMOVED}: \w"))
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")

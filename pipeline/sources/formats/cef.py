@@ -18,7 +18,7 @@ from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Stateless
 from pipeline.sources.formats.sentinel import COMMON_SECURITY_LOG, SentinelDecoder, as_vendors_mean
 from pipeline.sources.orienting import has_counters
-from pipeline.sources.texts import headed, syslog
+from pipeline.sources.texts import headed, syslog, zone_names
 
 _KEYS = {
     "src": ("src", "c6a2"),
@@ -47,6 +47,7 @@ _TIMES = {"ts": ("start",), "end": ("end",), "write_ts": ("rt", "devTime", "end"
 _ONCE = ("in", "out", "srcBytes", "dstBytes", "src", "dst")
 _NOWHERE = (*NOWHERE, "")
 _BEFORE = r"^(.*?)(?:CEF: ?\d|LEEF: ?[\d.])"
+_BEGINS = r"(?:CEF: ?\d+|LEEF: ?[\d.]+)\|"
 _PAIR = r" +([A-Za-z][\w.\[\]-]*=)"
 
 
@@ -65,6 +66,8 @@ class HeadedLines(Stateless):
             .then(pl.lit("no header of CEF or LEEF"))
             .when(pl.col("vendor").is_not_null() & twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(pl.col("raw").str.count_matches(_BEGINS) > 1)
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")
@@ -85,8 +88,9 @@ class HeadedLines(Stateless):
             action=pl.coalesce("action", pl.when(leef).then("class")),
         )
         told = [headed.wall(pl.col(f"_{c}")).alias(f"_{c}") for c in _TIMES]
-        utc = [headed.in_utc(pl.col(f"_{c}")).alias(f"_{c}_utc") for c in _TIMES]
-        found = found.with_columns(*told, *utc).with_columns(self._instant(c) for c in _TIMES)
+        zones = [headed.zone_of(pl.col(f"_{c}")).alias(f"_{c}_zone") for c in _TIMES]
+        found = found.with_columns(*told, *zones).with_columns(self._known(c) for c in _TIMES)
+        found = found.with_columns(self._instant(c) for c in _TIMES)
         head = pl.concat_str(frame["raw"].str.extract(_BEFORE), pl.col("_write_ts"), separator=" ", ignore_nulls=True)
         times = syslog.times(found.select(head).to_series(), self.zone)
         lasted = pl.coalesce(pl.col("milliseconds").cast(pl.Float64, strict=False) / 1e3, *_labelled())
@@ -105,8 +109,15 @@ class HeadedLines(Stateless):
     def _instant(self, column: str) -> pl.Expr:
         """Epoch microseconds of a time as text; of one without a zone as the source's zone has it."""
         told = f"_{column}"
-        local = pl.when(f"{told}_utc").then(instants.epoch_us(told)).otherwise(instants.epoch_us(told, self.zone))
-        return syslog.as_text(local).alias(column)
+        offset = zone_names.offset_us(pl.col(f"{told}_zone"), self.zone)
+        return syslog.as_text(pl.coalesce(instants.epoch_us(told) - offset, instants.epoch_us(told, self.zone))).alias(
+            column
+        )
+
+    def _known(self, column: str) -> pl.Expr:
+        """A time as text, unless its zone may be several."""
+        told = f"_{column}"
+        return pl.when(~zone_names.is_doubtful(pl.col(f"{told}_zone"), self.zone)).then(told).alias(told)
 
 
 def _labelled() -> list[pl.Expr]:

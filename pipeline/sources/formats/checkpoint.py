@@ -60,7 +60,8 @@ _HEADED = r'^[^|="\[]*(?:CEF: ?\d+|LEEF: ?[\d.]+)\|[^|]*\|([^|]*)\|'
 """Their header, with the product; in what follows it, equals signs inside values are escaped."""
 _LABEL = r"\w+@[\d.]+ "
 """What structured data of syslog begins with: `Fields@1.3.6.1.4.1.2620`, and `sc4s@2620`, as Splunk advises."""
-_QUOTED = rf'^[^|\[]*\[(?:{_LABEL})?[^":=;\[\]]+(?:::?|=)"'
+_BRACKETED = rf'\[(?:{_LABEL})?[^":=;\[\]]+(?:::?|=)"'
+_QUOTED = rf"^[^|\[]*{_BRACKETED}"
 """Pairs of name and quoted value in brackets; else they stand between bars."""
 _UNTRANSLATED = "0.0.0.0"  # noqa: S104 - no address to listen on
 _HEADER = r"^(?:<\d{1,3}>)?1 (\d{4}-\d\d-\d\dT\S+) "
@@ -76,16 +77,21 @@ BLADES = ("smartdefense", "ips", "anti malware", "anti-malware", "anti-bot", "an
 
 _BEFORE = r"^(?:[^|=]* )?"
 _STYLES = {
-    "quoted": (_NAMES, r'[\[ ]{}(?:::?|=)"([^"]*)"'),
-    "headed": (_HEADED_NAMES, r"[|\t ^]{}=([^|\t ^]*)"),
-    "bars": (_NAMES, r"\|{}=([^|]*)"),
+    "quoted": (_NAMES, r'[\[ ]{}(?:::?|=)"', r'([^"]*)"'),
+    "headed": (_HEADED_NAMES, r"[|\t ^]{}=", r"([^|\t ^]*)"),
+    "bars": (_NAMES, r"\|{}=", r"([^|]*)"),
 }
-"""How pairs are written -> the names in use, and the pattern of one."""
+"""How pairs are written -> the names in use, and the patterns of a name and of its value."""
+_ONCE = frozenset(
+    n for f in ("uid", "src", "dest", "resp_ip_bytes", "orig_ip_bytes", "action") for n in _HEADED_NAMES[f]
+)
+"""Names that a line with another glued to it has twice; those of rules, layers and times may stand twice in any."""
+_TWICE = "an end or a byte counter that is given twice"
 
 
-def _by_patterns(lines: pl.DataFrame, style: str) -> pl.DataFrame:
-    """Plain lines of a style with a text column a field."""
-    known, pattern = _STYLES[style]
+def _by_patterns(lines: pl.DataFrame, style: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Plain lines of a style with a text column a field, and those that are two lines."""
+    known, named, valued = _STYLES[style]
     # A bar takes the place of what stands before the first name, so that names are found by their letters alone.
     raw = pl.col("raw").str.replace(_BEFORE, "|") if style == "bars" else pl.col("raw")
     lines = lines.filter(pl.col("style") == style).with_columns(text=raw)
@@ -94,7 +100,13 @@ def _by_patterns(lines: pl.DataFrame, style: str) -> pl.DataFrame:
     there = lines.select(text.str.contains(name[1:], literal=True).any().alias(name) for name in spelled).row(0)
     used = [name for name, is_there in zip(spelled, there, strict=True) if is_there]
     either_case = {name: f"[{name[0].upper()}{name[0].lower()}]{re.escape(name[1:])}" for name in used}
+    pattern = named + valued
     lines = lines.with_columns(text.str.extract(pattern.replace("{}", either_case[name])).alias(name) for name in used)
+    once = [name for name in used if name in _ONCE]
+    any_of_them = named.replace("{}", f"(?:{'|'.join(either_case[name] for name in once)})")
+    there_are = pl.sum_horizontal(pl.lit(0), *(pl.col(name).is_not_null() for name in once))
+    twice = lines.select(text.str.count_matches(any_of_them) > there_are).to_series() & bool(once)
+    lines, glued = lines.filter(~twice), lines.filter(twice)
 
     def found(names: Sequence[str]) -> pl.Expr:
         given = [pl.when(pl.col(name) != "").then(name) for name in names if name in used]
@@ -104,7 +116,7 @@ def _by_patterns(lines: pl.DataFrame, style: str) -> pl.DataFrame:
     if style == "headed":
         fields["product"] = pl.col("raw").str.extract(_HEADED)
     header = pl.col("raw").str.extract(_HEADER).alias("header")
-    return lines.with_columns(header, **fields)
+    return lines.with_columns(header, **fields), glued
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -114,17 +126,24 @@ def _pairs(text: str) -> dict[str, str]:
         for cell in _BAR.findall(text):
             name, is_pair, value = cell.partition("=")
             if is_pair:
-                found.setdefault(name.rsplit(" ", 1)[-1].lower(), re.sub(r"\\(.)", r"\1", value))
+                _take(found, name.rsplit(" ", 1)[-1], value)
         return found
     at = text.index("[") + 1
     if label := re.compile(_LABEL).match(text, at):
         at = label.end()
     while pair := _PAIR.match(text, at):
-        found.setdefault(pair[1].strip().lower(), re.sub(r"\\(.)", r"\1", pair[2]))
+        _take(found, pair[1].strip(), pair[2])
         at = pair.end()
     if text[at:].strip() != "]":
         raise ValueError(f"no pair of name and value at character {at + 1}")
     return found
+
+
+def _take(found: dict[str, str], name: str, value: str) -> None:
+    """One more field; raises ValueError where a line that is only one would not have it again."""
+    if name.lower() in found and name.lower() in _ONCE:
+        raise ValueError(_TWICE)
+    found.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", value))
 
 
 def _pair_by_pair(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str, str]]]:
@@ -173,13 +192,17 @@ class CheckpointDecoder(Stateless):
         cut_short = (pl.col("style") == "quoted") & ~text.str.ends_with("]")
         short, whole = lines.filter(cut_short), lines.filter(~cut_short).with_columns(suspect=suspect)
         careful, bad = _pair_by_pair(whole.filter("suspect"))
-        plain = [_by_patterns(whole.filter(~pl.col("suspect")), style) for style in _STYLES]
+        plain, glued = zip(*(_by_patterns(whole.filter(~pl.col("suspect")), s) for s in _STYLES), strict=True)
         fields = pl.concat([*(p.select(careful.columns) for p in plain), careful])
-        empty = pl.all_horizontal(pl.col(c).is_null() for c in _NAMES)
+        told = ("src", "dest", "resp_ip_bytes", "orig_ip_bytes", "total")
+        hidden = pl.all_horizontal(pl.col(c).is_null() for c in told) & ~text.str.contains(_QUOTED)
+        hidden &= text.str.contains(_BRACKETED)
+        empty = pl.all_horizontal(pl.col(c).is_null() for c in _NAMES) | hidden
         nothing = fields.filter(empty)
         faults = [
             *((line, "the line does not end with its bracket", raw) for line, raw in _rows(short)),
             *((line, "no field of a firewall log", raw) for line, raw in _rows(nothing)),
+            *((line, _TWICE, raw) for lines in glued for line, raw in _rows(lines)),
             *bad,
         ]
         fields = fields.filter(~empty).sort("source_line").with_columns(_derived())

@@ -48,12 +48,18 @@ class ConntrackDecoder(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        frame = lines.with_columns(kind=pl.col("raw").str.extract(_EVENT))
+        two = pl.col("raw").str.count_matches(_EVENT) > 1
+        glued = lines.filter(two)
+        frame = lines.filter(~two).with_columns(kind=pl.col("raw").str.extract(_EVENT))
         ended = frame.filter(pl.col("kind") == "DESTROY")
         found = ended.with_columns(pl.col("raw").str.extract_groups(_ENDED).alias("found")).unnest("found")
         strange = frame.filter(pl.col("kind").is_null() & ~syslog.is_message()).select("source_line", "raw")
         torn = found.filter(pl.col("src").is_null()).select("source_line", "raw")
-        faults = ((strange, "no event of conntrack"), (torn, "an event without its two tuples"))
+        faults = (
+            (strange, "no event of conntrack"),
+            (torn, "an event without its two tuples"),
+            (glued.select("source_line", "raw"), "another event within it"),
+        )
         bad = pl.concat(frame.with_columns(fault=pl.lit(why)) for frame, why in faults).sort("source_line")
         broken = rejected(bad, reason, "fault")
         records = _records(found.filter(pl.col("src").is_not_null()))

@@ -83,6 +83,7 @@ _JSON = {
 }
 _HEADER = r"CEF: ?\d\|Cisco\|Firepower\|[^|]*\|([^|]*)\|[^|]*\|[^|]*\|"
 _CONNECTION = r"^(?:71|RNA:1003:1)$"
+_WITHIN = r"rec_type=71\b|\|RNA:1003:1\|"
 _UNTOLD = ("Unknown", *NOWHERE)
 _ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
 
@@ -112,6 +113,8 @@ class EncoreDecoder(Stateless):
             .then(pl.lit("no record of eNcore"))
             .when(twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(~told & pl.col("raw").str.contains(_WITHIN))
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")

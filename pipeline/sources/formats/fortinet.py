@@ -141,6 +141,7 @@ class FortinetDecoder(Stateless):
         traffic = pl.col("kind") == "traffic"
         once = [spelled for key in (*_COUNTED, "srcip", "dstip") for spelled in (key, _OLD[key])]
         told_twice = traffic & pl.any_horizontal(key_values.repeated("text", key) for key in once)
+        hides = ~pl.col("kind").is_in(["traffic", REQUEST]) & pl.col("raw").str.contains('type="?traffic')
         other = pl.col("kind").is_null() & ~(syslog.is_message() & ~pl.col("text").str.contains(f" {_MARK}="))
         detail = (
             pl.when(pl.col("text").is_null() & traffic.fill_null(value=True))
@@ -149,6 +150,8 @@ class FortinetDecoder(Stateless):
             .then(pl.lit("no key 'type'"))
             .when(told_twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(hides)
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())

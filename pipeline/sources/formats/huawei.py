@@ -53,6 +53,8 @@ class HuaweiDecoder(Stateless):
             .then(pl.lit("not in the default format of session logs"))
             .when(ended & twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(~ended & pl.col("raw").str.contains(_ENDED))
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")

@@ -65,8 +65,10 @@ class JuniperDecoder(Stateless):
         is_structured = closed["raw"].str.contains(_CLOSE + r"(?:_LS)? \[junos@")
         read = pl.concat([_structured(closed.filter(is_structured)), _plain(closed.filter(~is_structured))])
         strange = lines.filter(pl.col("kind").is_null() & ~syslog.is_message())
+        hides = (pl.col("kind") != _CLOSE) & pl.col("raw").str.contains(_CLOSE)
         bad = pl.concat(
             [
+                lines.filter(hides).select("source_line", "raw", fault=pl.lit("another message within it")),
                 read.filter(pl.col("fault").is_not_null()).select("source_line", "raw", "fault"),
                 strange.select("source_line", "raw", fault=pl.lit("no message of syslog")),
             ]
@@ -74,6 +76,7 @@ class JuniperDecoder(Stateless):
         broken = rejected(bad, reason, "fault")
         fields, assumed = self._records(read.filter(pl.col("fault").is_null()).drop("fault").sort("source_line"))
         others = lines.filter((pl.col("kind") != _CLOSE) | (pl.col("kind").is_null() & syslog.is_message()))
+        others = others.filter(~hides.fill_null(value=False))
         fields = pl.concat([fields, others], how="diagonal").sort("source_line")
         return Decoded(fields, broken, warnings={"year_assumed": assumed} if assumed else {})
 

@@ -2,7 +2,8 @@
 
 Source: the codec's tables of names (those of NetFlow 9 in small letters, those of IPFIX as IANA has them). `out_bytes`
 alone is the same direction as counted on the way out; beside `in_bytes` it is the other one, as probes export both.
-NSEL tells both ends' octets: those of an update since the last one, those of an end since the flow's beginning.
+NSEL tells both ends' octets: those of an update since the last one, those of an end since the flow's beginning. Records
+of RFC 5103 tell the octets of the answers under names that begin with `reverse`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import polars as pl
 
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Contract, Form
-from pipeline.sources.orienting import has_counters, initiator, leaving
+from pipeline.sources.orienting import has_counters, initiator, leaving, told_by_ports
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
 
@@ -40,7 +41,9 @@ _FIELDS: json_lines.Fields = {
     "out": _netflow("out_bytes"),
     "fwd": _netflow("fwd_flow_delta_bytes", "initiatorOctets"),
     "rev": _netflow("rev_flow_delta_bytes", "responderOctets"),
+    "back": _netflow("reverseOctetDeltaCount", "reverseOctetTotalCount"),
     "orig_pkts": _netflow("in_pkts", "packetDeltaCount", "packetTotalCount"),
+    "back_pkts": _netflow("reversePacketDeltaCount", "reversePacketTotalCount"),
     "tcp_flags": _netflow("tcp_flags", "tcpControlBits"),
     "sampling": _netflow("sampling_interval", "samplingInterval"),
     "event": _netflow("fw_event"),
@@ -61,20 +64,25 @@ def _counted(column: str) -> pl.Expr:
 def _derived() -> Sequence[pl.Expr]:
     """Which way the counters go, and who began: by the record's own ends where it tells both directions."""
     out, into = _counted("out"), _counted("in")
-    both = out.is_not_null() & into.is_not_null()
+    back = _counted("back")
+    out = pl.coalesce(back, pl.when(pl.col("back").is_null()).then(out))
+    both = (out.is_not_null() & into.is_not_null()) | back.is_not_null()
     ends = pl.col("fwd").is_not_null() | pl.col("rev").is_not_null()
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     return [
-        pl.when(ends).then("fwd").when(both).then(into).alias("orig_ip_bytes"),
+        pl.when(ends).then("fwd").when(both).then(pl.coalesce(into, "in")).alias("orig_ip_bytes"),
         pl.when(ends).then("rev").when(both).then(out).alias("resp_ip_bytes"),
+        pl.when(back.is_not_null()).then("back_pkts").alias("resp_pkts"),
         pl.when(~ends & ~both).then(pl.coalesce(into, out, "in", "out")).alias("sent"),
-        initiator(pl.col("tcp_flags"), pl.lit(value=False)).alias("initiator"),
+        pl.coalesce(
+            initiator(pl.col("tcp_flags"), pl.lit(value=False)), pl.when(back.is_not_null()).then(told_by_ports())
+        ).alias("initiator"),
         leaving(~ends & ~both).alias("reporter"),
         pl.when(rate > 0).then("sampling").alias("sampling"),
         pl.col("event").str.replace(r"\.0$", ""),
         (~ends & (into.is_not_null() | out.is_not_null())).alias("stretch"),
         # What counts since the flow began (octetTotalCount): of records with one start the last counts.
-        (~ends & into.is_not_null() & _counted("part").is_null() & out.is_null()).alias("whole"),
+        (~ends & into.is_not_null() & _counted("part").is_null() & _counted("out").is_null()).alias("whole"),
     ]
 
 
@@ -109,7 +117,8 @@ LOGSTASH = Form(
         "one counter alone tells one direction; deltas; updates of NSEL give way to the session's end",
     ),
     marks=re.compile(
-        rb'"(?:netflow|ipfix)"\s*:\s*\{[^{}]*"(?:ipv[46]_(?:src|dst)_addr|(?:source|destination)IPv[46]Address)"\s*:'
+        rb'"(?:(?:netflow|ipfix)"\s*:\s*\{[^{}]*"|(?:netflow|ipfix)\.)'
+        rb'(?:ipv[46]_(?:src|dst)_addr|(?:source|destination)IPv[46]Address)"\s*:'
     ),
     strong=True,
     decoder=json_decoder(_FIELDS, _derived),

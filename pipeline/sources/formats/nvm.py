@@ -33,6 +33,7 @@ _KEYS = {
 _IPV6 = {"src": "sa6", "dest": "da6"}
 _ONCE = ("sa", "da", "ibc", "obc")
 _STARTED = "1"
+_BEGINS = r"""\bfv=["']?nvzFlow"""
 _APOSTROPHES = r"""( \w+=)'([^'" ]*)'"""
 """A value in apostrophes, as an older collector writes text."""
 
@@ -52,6 +53,10 @@ class NvmDecoder(Stateless):
             .then(pl.lit("no key 'fv'"))
             .when(twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(
+                ~pl.col("kind").str.starts_with("nvzFlow").fill_null(value=False) & pl.col("raw").str.contains(_BEGINS)
+            )
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipeline.sources.texts import headed, syslog
+from pipeline.sources.texts import headed, syslog, zone_names
 
 VENDOR = "Palo Alto Networks"
 _KEYS: dict[str, tuple[str, ...]] = {
@@ -67,7 +67,7 @@ def _kind() -> pl.Expr:
     return pl.when(told).then(pl.lit("TRAFFIC")).otherwise(paired).str.to_uppercase()
 
 
-def records(lines: pl.DataFrame) -> pl.DataFrame:
+def records(lines: pl.DataFrame, zone: str) -> pl.DataFrame:
     """TRAFFIC lines with the fields of PAN-OS columns, and how far the device's clock is ahead of UTC (`offset`)."""
     found = lines.with_columns(
         pl.coalesce(headed.value("raw", key) for key in keys).alias(field) for field, keys in _KEYS.items()
@@ -77,13 +77,14 @@ def records(lines: pl.DataFrame) -> pl.DataFrame:
     by_device = headed.part("raw", 1) == "PAN-OS"
     sent = pl.when(by_device).then("in").otherwise("out")
     got = pl.when(by_device).then("out").otherwise("in")
-    times = {c: headed.wall(pl.col(c)) for c in ("received", "generated", "started")}
+    known = _offset(zone).is_not_null() | ~zone_names.is_doubtful(_zone(), zone)
+    times = {c: pl.when(known).then(headed.wall(pl.col(c))) for c in ("received", "generated", "started")}
     return found.with_columns(
         pl.coalesce("sent", sent).alias("orig_ip_bytes"),
         pl.coalesce("got", got).alias("resp_ip_bytes"),
         pl.coalesce("subtype", other).alias("subtype"),
         pl.coalesce("action", names[0]).alias("action"),  # In LEEF the event's name, where no key tells it.
-        _offset().alias("offset"),
+        _offset(zone).alias("offset"),
         precise=pl.lit(None, pl.String),
         **times,
     ).select("source_line", "raw", "offset", "precise", "orig_ip_bytes", "resp_ip_bytes", *_named())
@@ -94,13 +95,17 @@ def _named() -> list[str]:
     return [field for field in _KEYS if field not in ("in", "out", "sent", "got", "kind", "utc", "zone")]
 
 
-def _offset() -> pl.Expr:
-    """Microseconds that the times are ahead of UTC: none where they say so, else what two spellings of one tell."""
-    utc = headed.in_utc(pl.col("received")) | pl.col("zone").is_in(["UTC", "GMT"]).fill_null(value=False)
+def _zone() -> pl.Expr:
+    """What a line calls its zone."""
+    return pl.coalesce(headed.zone_of(pl.col("received")), "zone")
+
+
+def _offset(zone: str) -> pl.Expr:
+    """Microseconds that the times are ahead of UTC: by their zone's name, else as two spellings of one tell."""
     apart = _epoch(pl.col("received")) - _epoch(pl.col("utc"))
     quarters = (apart / 900_000_000).round().cast(pl.Int64) * 900_000_000
     told = pl.when(headed.in_utc(pl.col("utc")) & (quarters.abs() <= 14 * 3_600_000_000)).then(quarters)
-    return pl.when(utc).then(pl.lit(0, pl.Int64)).otherwise(told)
+    return pl.coalesce(zone_names.offset_us(_zone(), zone), told)
 
 
 def _epoch(text: pl.Expr) -> pl.Expr:

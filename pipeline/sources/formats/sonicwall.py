@@ -67,6 +67,8 @@ class SonicWallDecoder(Stateless):
             .then(pl.lit("no key 'id'"))
             .when(twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(~closed.fill_null(value=False) & pl.col("raw").str.contains(rf" m={_CLOSED}\b"))
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())
@@ -79,9 +81,9 @@ class SonicWallDecoder(Stateless):
         """Connections with our fields; they began their duration before they were logged."""
         found = key_values.values(closed, "text", _KEYS)
         wall = syslog.wall_of(pl.col("time").str.slice(0, 19).str.replace(" ", "T"))
-        utc = pl.when(pl.col("time").str.contains("(?:UTC|GMT)$")).then(pl.lit(0, pl.Int64))
+        named = pl.col("time").str.extract(" ([A-Z]{1,5})$")
         lasted = pl.col("cdur").cast(pl.Int64, strict=False).fill_null(0)
-        found = found.with_columns(logged=syslog.epoch_of(wall, utc, self.zone))
+        found = found.with_columns(logged=syslog.zoned_epoch(wall, named, None, self.zone))
         src, dest = (pl.coalesce(_end(f"{end}V6"), _end(end)) for end in ("src", "dst"))
         ends = {"src": src, "dest": dest, "src_port": _port("src"), "dest_port": _port("dst")}
         moved = {f"{ours}_nat": _end(key) for ours, key in (("src", "natSrc"), ("dest", "natDst"))}

@@ -15,7 +15,7 @@ import polars as pl
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
-from pipeline.sources.texts import key_values, syslog
+from pipeline.sources.texts import key_values, syslog, zone_names
 
 _KEYS = {
     "src": ("src_ip",),
@@ -65,6 +65,8 @@ class SophosDecoder(Stateless):
             .then(pl.lit("no key 'log_type'"))
             .when(twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(~firewall.fill_null(value=False) & pl.col("raw").str.contains(f'log_type="{_FIREWALL}"'))
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         bad, good = frame.filter(pl.col("detail").is_not_null()), frame.filter(pl.col("detail").is_null())
@@ -81,13 +83,15 @@ class SophosDecoder(Stateless):
             "source_line", "raw", "kind", **{ours: pl.coalesce(names) for ours, names in _KEYS.items()}
         )
         local = pl.concat_str("date", pl.lit("T"), "clock")
-        utc = pl.when(pl.col("zone").is_in(["UTC", "GMT"])).then(pl.lit(0, pl.Int64))
-        ahead = pl.coalesce(utc, syslog.offset_us(pl.col("zone").str.replace(r"^([+-]\d\d)$", "${1}00")))
+        ahead = pl.coalesce(
+            zone_names.offset_us(pl.col("zone"), self.zone),
+            syslog.offset_us(pl.col("zone").str.replace(r"^([+-]\d\d)$", "${1}00")),
+        )
         stamp = pl.col("stamp")
         found = found.with_columns(
             logged=pl.coalesce(
                 syslog.epoch_of(syslog.wall_of(stamp), syslog.offset_us(stamp), self.zone),
-                syslog.epoch_of(syslog.wall_of(local), ahead, self.zone),
+                syslog.zoned_epoch(syslog.wall_of(local), pl.col("zone"), ahead, self.zone),
             ),
             lasted=pl.col("duration").cast(pl.Int64, strict=False).fill_null(0),
         )

@@ -39,6 +39,7 @@ _KEYS = {
 """Our names of the fields, and theirs."""
 _ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
 _CONNECTIONS = ("connection", "plugin")
+_WITHIN = f'logtype="(?:{"|".join(_CONNECTIONS)})"'
 
 
 @dataclass
@@ -59,6 +60,8 @@ class StormshieldDecoder(Stateless):
             .then(pl.lit("no key 'logtype'"))
             .when(twice)
             .then(pl.lit("an end or a byte counter that is given twice"))
+            .when(~_connection().fill_null(value=False) & pl.col("raw").str.contains(_WITHIN))
+            .then(pl.lit("another message within it"))
         )
         frame = frame.with_columns(detail=detail)
         broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")

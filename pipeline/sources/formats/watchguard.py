@@ -20,6 +20,7 @@ from pipeline.sources.orienting import has_counters
 from pipeline.sources.texts import syslog
 
 _ID = r'msg_id="([0-9A-F]{4}-[0-9A-F]{4})"'
+_BEGINS = r'msg_id="|LEEF: ?[\d.]+\|'
 _TRAFFIC = "3000"
 _ADDRESS = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-fA-F]*:[\da-fA-F:.]+)"
 _ENDS = (
@@ -75,7 +76,7 @@ class WatchGuardDecoder(Stateless):
             .then(pl.lit("no two ends"))
             .when(twice)
             .then(pl.lit("a byte counter that is given twice"))
-            .when(pl.col("raw").str.count_matches(_ID) > 1)
+            .when(pl.col("raw").str.count_matches(_BEGINS) > 1)
             .then(pl.lit("another message within it"))
         )
         found = found.with_columns(fault=fault)

@@ -392,7 +392,7 @@ class ZeekTsvReader:
             parsed.rows = zeek.to_raw(kept, self._options, interim=self._path in ("conn_long", "open_conn"))
             parsed.others = zeek.mail_port_others(others, self._options)
             account.flows, account.others = kept.height, others.height
-            account.warnings.update(zeek.odd_flows(kept))
+            account.warnings.update(zeek.odd_flows(kept) | zeek_paths.uncounted(self._fields or (), kept.height))
         return parsed
 
 

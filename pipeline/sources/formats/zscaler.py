@@ -21,7 +21,7 @@ from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import has_counters
 from pipeline.sources.records import JsonDecoder
 from pipeline.sources.spellings import ABSENT
-from pipeline.sources.texts import key_values, syslog
+from pipeline.sources.texts import key_values, syslog, zone_names
 
 _NAMES: Mapping[str, Sequence[str]] = {
     "told": ("time", "datetime"),
@@ -51,7 +51,7 @@ _COLUMNS = (
     "numsessions,ipsrulelabel,threatcat,threatname,deviceowner,devicehostname"
 )
 """The columns of its format CSV, which has no header."""
-_ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
+_ONCE = ("src", "dest", "src_port", "dest_port", "orig_ip_bytes", "resp_ip_bytes")
 
 
 @dataclass
@@ -92,11 +92,10 @@ class ZscalerDecoder(Wrapped):
         fields = found.fields.with_columns(pl.col(pl.String).replace(["", "NA", "None"], None))
         words = pl.col("told").str.replace_all(" +", " ").str.to_datetime("%a %b %d %H:%M:%S %Y", strict=False)
         fields = fields.with_columns(told=pl.coalesce(words.dt.to_string("%Y-%m-%dT%H:%M:%S"), "told"))
-        utc, clock = pl.col("zone").is_in(["GMT", "UTC"]), instants.epoch_us("told", self.zone)
+        offset, zone = zone_names.offset_us(pl.col("zone"), self.zone), pl.col("zone")
+        clock = pl.when(~zone_names.is_doubtful(zone, self.zone)).then(instants.epoch_us("told", self.zone))
         fields = fields.with_columns(
-            logged=pl.coalesce(
-                instants.epoch_us("epoch"), pl.when(utc).then(instants.epoch_us("told")).otherwise(clock)
-            ),
+            logged=pl.coalesce(instants.epoch_us("epoch"), instants.epoch_us("told") - offset, clock),
             lasted=pl.coalesce(_number("millis") * 1e3, _number("seconds") * 1e6)
             .fill_null(0)
             .cast(pl.Int64, strict=False),

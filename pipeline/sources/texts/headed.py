@@ -59,3 +59,8 @@ def wall(text: pl.Expr) -> pl.Expr:
 def in_utc(text: pl.Expr) -> pl.Expr:
     """Whether such a time says that it is of UTC."""
     return text.str.contains(r" (?:GMT|UTC)$").fill_null(value=False)
+
+
+def zone_of(text: pl.Expr) -> pl.Expr:
+    """The abbreviation of a zone at the end of such a time."""
+    return text.str.extract(r"\d ([A-Z]{1,5})$")

@@ -13,6 +13,7 @@ import time
 import polars as pl
 
 from pipeline import clocks
+from pipeline.sources.texts import zone_names
 
 _OLDEST_FILE = 946_684_800_000_000
 """2000-01-01: what archives give their files for no time at all is before that."""
@@ -20,12 +21,14 @@ SAME_CLOCK = dt.timedelta(minutes=15)
 """Two clocks of one device differ by less; of two devices in different zones they differ by more."""
 
 _ISO = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z|[+-]\d\d:?\d\d)?)"
-_NAMED = r"([A-Z][a-z]{2}) +(\d{1,2}) (?:(\d{4}) )?(\d\d:\d\d:\d\d(?:\.\d+)?)(?: (\d{4}))?(?: (UTC|GMT|Z)\b)?"
+_NAMED = r"([A-Z][a-z]{2}) +(\d{1,2}) (?:(\d{4}) )?(\d\d:\d\d:\d\d(?:\.\d+)?)(?: (\d{4}))?"
+_ZONED = _NAMED + r"(?: (?:(UTC|GMT|Z)\b|(" + "|".join(zone_names.NAMES) + r")(?::| +[^ :%]+ +:)))?"
+"""As Cisco's devices write it, a zone is followed by a colon, or by the host and one; else the name is a host's."""
 _MESSAGE = (
     r"^(?:<\d{1,3}>|\d+ <\d{1,3}>|[A-Z][a-z]{2} +\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"
 )
 _BEFORE = r"^(?:<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\dT)[^\t\n]*?[^\w.\t]"
-_HOST = r"^(?:\d+ )?(?:<\d{1,3}>)?\d? ?(?:" + _ISO + "|" + _NAMED + r") ([^ :%]+)"
+_HOST = r"^(?:\d+ )?(?:<\d{1,3}>)?\d? ?(?:" + _ISO + "|" + _NAMED + r"(?: (UTC|GMT|Z)\b)?) ([^ :%]+)"
 _ZONES = ("EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT", "HST", "WET", "WEST", "CET", "CEST",
           "EET", "EEST", "BST", "MSK", "IST", "SGT", "HKT", "JST", "KST", "AEST", "AEDT", "NZST", "NZDT", "BRT",
           "UTC", "GMT")  # fmt: skip
@@ -91,6 +94,12 @@ def epoch_of(wall: pl.Expr, offset: pl.Expr, zone: str) -> pl.Expr:
     return pl.coalesce(wall.dt.epoch("us") - offset, local)
 
 
+def zoned_epoch(wall: pl.Expr, name: pl.Expr, offset: pl.Expr | None, zone: str) -> pl.Expr:
+    """As `epoch_of`, where an abbreviation of a zone stands beside the time: null where it may be several zones'."""
+    known = zone_names.offset_us(name, zone) if offset is None else offset
+    return pl.when(known.is_not_null() | ~zone_names.is_doubtful(name, zone)).then(epoch_of(wall, known, zone))
+
+
 def believed_offset(iso: pl.Expr, wall: pl.Expr) -> pl.Expr:
     """The offset of a header's time, where header and message show the same time of day and date.
 
@@ -119,18 +128,21 @@ def times(heads: pl.Series, zone: str, written_us: int | None = None) -> pl.Data
 
 
 def _times(frame: pl.DataFrame, zone: str, written_us: int | None) -> pl.DataFrame:
-    named = pl.col("head").str.extract_groups("^.*(?:^|[^A-Za-z])" + _NAMED)
+    named = pl.col("head").str.extract_groups("^.*(?:^|[^A-Za-z])" + _ZONED)
     frame = frame.with_columns(iso_text(pl.col("head")).alias("iso"), named.alias("n"))
     year = pl.coalesce(pl.col("n").struct.field("3"), pl.col("n").struct.field("5"))
     frame = frame.with_columns(year.alias("year"), _wall(year).alias("wall"))
-    utc = pl.when(pl.col("n").struct.field("6").is_not_null()).then(pl.lit(0, pl.Int64))
-    own = epoch_of(pl.col("wall"), pl.coalesce(utc, believed_offset(pl.col("iso"), pl.col("wall"))), zone)
+    named_zone = pl.coalesce(pl.col("n").struct.field(f) for f in ("6", "7"))
+    told = zone_names.offset_us(named_zone, zone)
+    believed = pl.coalesce(told, believed_offset(pl.col("iso"), pl.col("wall")))
+    own = zoned_epoch(pl.col("wall"), named_zone, believed, zone)
     fraction = pl.col("iso").str.extract(r"\.(\d{1,6})").str.pad_end(6, "0").cast(pl.Int64, strict=False).fill_null(0)
     iso = epoch_of(wall_of(pl.col("iso")), offset_us(pl.col("iso")), zone) + fraction
     frame = frame.with_columns(pl.coalesce(own, iso).alias("time"), assumed=pl.lit(value=False))
     lacking = pl.col("time").is_null() & pl.col("year").is_null() & pl.col("n").struct.field("1").is_not_null()
     if frame.select(lacking.any()).item():
-        guessed = pl.when(lacking).then(_newest(utc, zone, written_us))
+        known = ~zone_names.is_doubtful(named_zone, zone)
+        guessed = pl.when(lacking & known).then(_newest(told, zone, written_us))
         frame = frame.with_columns(pl.coalesce("time", guessed).alias("time"), assumed=guessed.is_not_null())
     return frame.select("head", "time", "assumed")
 

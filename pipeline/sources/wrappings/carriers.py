@@ -19,7 +19,7 @@ from typing import Any
 KEYS = (
     *("Records", "records", "awslogs", "messageType", "owner", "results", "invocationId", "requestId"),
     *("deliveryStreamArn", "streams", "status", "resourceLogs", "resourceSpans", "resourceMetrics", "collector_crn"),
-    *("create_time", "raw_logs"),
+    *("create_time", "raw_logs", "eventSource", "eventSourceArn"),
 )
 """What such documents begin with."""
 _MOST = 1 << 28
@@ -27,11 +27,14 @@ _MOST = 1 << 28
 _GZIP = b"\x1f\x8b"
 _EVENT = re.compile(r"\{|<\d|[A-Z][a-z]{2} +\d{1,2} \d\d:|\d{4}-\d\d-\d\dT|date=|1,20\d\d/")
 """How a line of CloudWatch's begins that is no record of a VPC: those have a reader that opens them itself."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|["\[\]{}]', re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
 _FAULTS = (ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError, OverflowError)
 _UNTIMED = (None, 0, "0", "")
 """What OTLP has for a time that is not known."""
+_KAFKA = ("aws:kafka", "SelfManagedKafka")
+"""Whose records Lambda gets by their partitions."""
 _HEALTH = "CONTROL_MESSAGE"
 """The kind of what CloudWatch sends to see whether anybody listens."""
 
@@ -50,6 +53,18 @@ def held(value: Any, *, cut: bool = False) -> list[Record] | None:
         if found is not None:
             return found
     return None
+
+
+def decoded(text: str) -> str | None:
+    """The line that Base64 text holds, perhaps folded by gzip; None where it is none, or holds no one line of text."""
+    if _BASE64.fullmatch(text) is None or len(text) % 4:
+        return None
+    try:
+        raw = base64.b64decode(text, validate=True)
+        found = (_unfolded(raw, cut=False) if raw.startswith(_GZIP) else raw).decode()
+    except (zlib.error, ValueError):
+        return None
+    return found if len(found.splitlines()) == 1 and found.rstrip().replace("\t", " ").isprintable() else None
 
 
 def mended(text: str) -> Any:
@@ -80,10 +95,14 @@ def mended(text: str) -> Any:
 
 
 def _encoded(value: Record, *, cut: bool) -> list[Record] | None:
-    """Records of Kinesis and Firehose, CloudWatch's data for Lambda, and messages of queues."""
+    """Records of Kinesis, Firehose and Kafka, CloudWatch's data for Lambda, and messages of queues."""
     if isinstance(data := (value.get("awslogs") or {}).get("data"), str):
         return list(_told(_text(data, cut=cut), None, cut=cut))
     rows = value.get("Records", value.get("records"))
+    if isinstance(rows, dict) and value.get("eventSource") in _KAFKA:
+        rows = [
+            {"data": row["value"], "approximateArrivalTimestamp": row["timestamp"]} for p in rows.values() for row in p
+        ]
     if not rows or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
     found = list[Record]()

@@ -44,6 +44,8 @@ _SHORT = 1 << 12
 _NAMES = re.compile(rb'"(?:' + "|".join(_NAMED).encode() + rb')"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,\x1e\0]*")
 """What stands between values: RFC 7464's mark, or the NUL that ends Graylog's messages, too."""
+_BEHIND = re.compile(rb'\}[\x1e\0]?\{"')
+"""Where an object follows another in the same line."""
 _NEXT = re.compile(r"\n(?=[{\[])")
 """Where to go on behind a value that is broken."""
 _EXTRA = "Extra data"
@@ -60,7 +62,7 @@ def is_document(data: bytes) -> bool:
     try:
         found = json.loads(text[:end])
     except json.JSONDecodeError as error:
-        behind = error.doc[error.pos :].lstrip() if error.msg == _EXTRA else ""
+        behind = error.doc[error.pos :].lstrip(" \t\r\n\x1e\0") if error.msg == _EXTRA else ""
         return text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end)))
     except (ValueError, RecursionError):
         return text.startswith(b"[")
@@ -79,7 +81,9 @@ def _is_object(text: bytes, at: int) -> bool:
 
 def may_be_long(head: bytes) -> bool:
     """Whether a line of these first bytes may be as long as a document is: an array, an answer, many objects in one."""
-    return _LONG.match(head) is not None or (b"\n" not in head and begins_as_json(head) and b'}{"' in head)
+    if _LONG.match(head) is not None:
+        return True
+    return b"\n" not in head and begins_as_json(head) and _BEHIND.search(head) is not None
 
 
 def records(data: bytes) -> list[str]:

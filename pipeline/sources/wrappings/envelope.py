@@ -18,7 +18,7 @@ import msgspec
 
 from pipeline.sources.base import Block, Parsed, Reader, merge
 from pipeline.sources.texts import json_text
-from pipeline.sources.wrappings import documents, shipped
+from pipeline.sources.wrappings import carriers, documents, shipped
 
 KEYS = (
     "message",
@@ -53,10 +53,12 @@ KEYS = (
     "@rawstring",
     "map._raw",
     "data.message",
+    "message.data",
+    "data_base64",
 )
 """Where shippers put the line, the first that holds one: Beats, Docker, Splunk, the journal, Google, Graylog, Wazuh,
-NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Alibaba, Datadog, LogScale, Sumo Logic, Axiom; a dot goes into
-an object."""
+NXLog, rsyslog, Kafka's tools, OpenTelemetry, Azure, Alibaba, Datadog, LogScale, Sumo Logic, Axiom, Google's Pub/Sub,
+CloudEvents; a dot goes into an object."""
 OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "payload", "log")
 """Where shippers and stores put a record as an object, which formats do not all look for themselves."""
 HEADER = "header"
@@ -69,6 +71,8 @@ SIGN = "@"
 _DEEPEST, _PLAIN_KEY = 3, re.compile(r"[\w-]{1,100}")
 """How many objects deep a record may lie, and what the keys to it are."""
 _JSON = json.JSONDecoder()
+_SHORTEST = 40
+"""Characters of a line in Base64, as queues hand on what is bytes to them: Pub/Sub, Kafka, Azure's event hubs."""
 _VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -96,7 +100,11 @@ def _at(value: Any, path: Iterable[str]) -> str | None:
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None
     value = _bytes_as_text(value) if isinstance(value, list) else value
-    return " ".join(value.splitlines()) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    if " " not in value[:_SHORTEST] and len(value) >= _SHORTEST and (opened := carriers.decoded(value)) is not None:
+        value = opened
+    return " ".join(value.splitlines())
 
 
 def _bytes_as_text(value: list[Any]) -> str | None:

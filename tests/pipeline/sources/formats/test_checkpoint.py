@@ -132,8 +132,16 @@ def test_what_is_no_byte_sample_is_counted_by_its_kind(style: str, change: dict[
 
 def test_of_a_field_given_twice_the_first_counts_and_a_service_by_name_is_no_port() -> None:
     once = line("syslog", FIELDS | COUNTERS | {"service": "https"})
-    twice = once.removesuffix("]") + '; src:"192.0.2.99"]'
+    twice = once.removesuffix("]") + '; service_id:"smtp"; layer_name:"a"; layer_name:"b"]'
     assert rows(read("checkpoint", twice), "src_ip", "dest_port", "app") == [("10.1.0.11", None, "imaps")]
+
+
+@pytest.mark.parametrize("key", ["src", "dst", "loguid", "client_outbound_bytes"])
+@pytest.mark.parametrize("user", ["a", 'a "b"'])
+@pytest.mark.parametrize("style", ["syslog", "structured", "bars"])
+def test_a_line_that_gives_an_end_or_a_counter_twice_is_set_aside(key: str, user: str, style: str) -> None:
+    parsed = read("checkpoint", line(style, {"user": user} | FIELDS | COUNTERS | {key.capitalize(): "9"}))
+    assert (parsed.rows.height, dict(parsed.account.quarantined)) == (0, {"bad_line": 1})
 
 
 @pytest.mark.parametrize("style", ["syslog", "structured", "bars", "cef"])

@@ -41,6 +41,27 @@ def test_probes_count_both_directions_in_one_record() -> None:
     assert rows(parsed, "src_ip", "ip_bytes_in", "ip_bytes_out") == [(CLIENT, 5_420, 420)]
 
 
+@pytest.mark.parametrize("kind", ["Delta", "Total"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_answers_that_ipfix_names_reverse_are_bytes_in(kind: str, flat: bool) -> None:
+    """RFC 5103; a count since the flow began is not one since the last record. A 0 is a record of one direction."""
+    ends = {"sourceIPv4Address": CLIENT, "destinationIPv4Address": SERVER, "sourceTransportPort": 50_001,
+            "destinationTransportPort": 993, "flowStartMilliseconds": 1_795_161_600_000}  # fmt: skip
+    forth, back, packets = f"octet{kind}Count", f"reverseOctet{kind}Count", f"reversePacket{kind}Count"
+    records = [
+        {**ends, forth: 420, back: 5_420, packets: 8},
+        {**ends, forth: 420, back: 0},
+        {**ends, forth: 0, back: 9},
+    ]
+    lines = [{f"ipfix.{k}": v for k, v in r.items()} if flat else {"ipfix": r} for r in records]
+    assert detect(json.dumps(lines[0]).encode() + b"\n", "auto", "x") == "logstash_netflow"
+    parsed = read("logstash_netflow", *lines)
+    told = rows(parsed, "src_ip", "ip_bytes_in", "ip_bytes_out", "packets_in", "accounting")
+    how = "delta" if kind == "Delta" else "final"
+    assert told[:2] == [(CLIENT, 5_420, 420, 8, how), (CLIENT, None, 420, None, how)]
+    assert told[2][:3] == (CLIENT, 9, 0)
+
+
 def test_nsel_tells_both_ends_octets_and_what_began_or_was_denied_is_no_flow() -> None:
     assert detect(str(record(NSEL)).replace("'", '"').encode() + b"\n", "auto", "x") == "logstash_netflow"
     parsed = read("logstash_netflow", record(NSEL), record(NSEL, fw_event=5), record(NSEL, fw_event=1),

@@ -186,6 +186,13 @@ def test_without_a_header_time_and_addresses_are_told_by_shape() -> None:
     assert (row["src_ip"], row["dest_ip"], row["ip_bytes_in"], row["uid"]) == (CLIENT, SERVER, None, None)
 
 
+@pytest.mark.parametrize("fields", [None, ("ts", "id.orig_h", "id.resp_h", "conn_state")])
+def test_that_no_column_counts_bytes_is_told(fields: tuple[str, ...] | None) -> None:
+    parsed = read(rows([conn(), conn()]).encode() if fields is None else tsv(conn(), conn(), fields=fields))
+    assert (parsed.account.flows, dict(parsed.account.warnings)) == (2, {"no_byte_columns": 2})
+    assert not read(tsv(conn(), conn())).account.warnings
+
+
 def test_lines_before_the_first_one_with_a_shape_have_no_header() -> None:
     parsed = read(b"rubbish\nmore\trubbish\n" + rows([conn(), conn()]).encode())
     assert (parsed.account.flows, parsed.account.quarantined) == (2, {"no_header": 2})

@@ -61,6 +61,9 @@ DOCUMENTS = {
         "create_time": "2026-11-20T08:00:00Z",
         "raw_logs": {"entries": [{"data": line, "timestamp": "2026-11-20T08:00:00Z"} for line in TWO], "type": "X"},
     },
+    "lambda of kafka": {"eventSource": "aws:kafka", "records": {
+        f"flows-{i}": [{"topic": "flows", "partition": i, "offset": 1, "timestamp": 1, "value": b64(line)}]
+        for i, line in enumerate(TWO)}},
     "insights": {"results": [[{"field": "@message", "value": line}] for line in TWO]},
     "loki, pushed": {"streams": [{"stream": {"job": "x"}, "values": [[NANO, line, {}] for line in TWO]}]},
     "loki, of old": {"streams": [{"labels": "{}", "entries": [{"ts": "x", "line": line} for line in TWO]}]},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.sources.base import Block, DocumentReader, ReadOptions
 from pipeline.sources.registry import READERS, detect, format_of
 from pipeline.sources.watch import Watch
+from pipeline.sources.wrappings.documents import is_document
 from pipeline.sources.wrappings.envelope import KEYS, SIGN
 from tests.pipeline.sources.lines import LATEST, only, read, read_blocks, read_lines
 from tests.real_files import GOLDEN
@@ -413,3 +416,33 @@ def test_an_object_of_a_record_that_is_known_itself_is_not_opened() -> None:
     record = {"class_uid": 4001, "time": 1793613600000, **ends, "traffic": {"bytes_in": 9}, "raw": json.loads(EVE)}
     assert (encoding := detect(json.dumps(record).encode(), "auto", "x")) is not None
     assert "raw" not in encoding
+
+
+@pytest.mark.parametrize("key", ["message.data", "value", "Body", "payload"])
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_line_that_a_queue_hands_on_as_bytes_is_read(key: str, folded: bool) -> None:
+    """Pub/Sub's messages as they are pushed or pulled, Kafka's REST proxy, what Azure's event hubs capture."""
+    zeek = "\t".join(["1795161600.0", "C1", "10.0.0.5", "50123", "192.0.2.10", "993", "tcp", "ssl", "10.0", "1", "2",
+                      "SF", "T", "F", "0", "ShADadFf", "20", "3456", "90", "120000", "-"])  # fmt: skip
+    for line, encoding in ((EVE, "suricata"), (zeek, "zeek_lines")):
+        data = gzip.compress(line.encode()) if folded else line.encode()
+        text = wrapped(base64.b64encode(data).decode(), key) + "\n"
+        assert detect(text.encode(), "auto", "x") == f"{encoding}{SIGN}{key}"
+        row = only(read(f"{encoding}{SIGN}{key}", text.rstrip()))
+        assert (row["src_ip"], row["ip_bytes_in"] or row["other_bytes_in"]) == ("10.0.0.5", 120_000)
+
+
+def test_text_that_only_looks_like_base64_or_holds_several_lines_stays_as_it_is() -> None:
+    several = base64.b64encode(f"{EVE}\n{EVE}".encode()).decode()
+    for text in (several, "A" * 80, base64.b64encode(bytes(range(256))).decode()):
+        parsed = read(f"suricata{SIGN}message.data", wrapped(text, "message.data"))
+        assert dict(parsed.account.quarantined) == {"bad_json": 1}
+
+
+def test_messages_that_end_in_a_nul_are_several() -> None:
+    """GELF over TCP, as a file."""
+    lines = [json.dumps({"version": "1.1", "host": "s1", "short_message": EVE.replace("50123", port)}) for port in "12"]
+    assert is_document("\0".join([*lines, ""]).encode())
+    by = READERS[f"suricata{SIGN}short_message"](ReadOptions(Watch(None), LATEST))
+    assert isinstance(by, DocumentReader)
+    assert by.read_array("\0".join([*lines, ""]).encode()).rows["src_port"].to_list() == [1, 2]
