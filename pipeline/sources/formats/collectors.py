@@ -53,7 +53,7 @@ _GOFLOW2: json_lines.Fields = {
 _PMACCT = {
     "ts": ("timestamp_start", "stamp_inserted"),
     "end": ("timestamp_end", "stamp_updated"),
-    "write_ts": ("timestamp_export", "stamp_updated"),
+    "write_ts": ("timestamp_export", "timestamp_arrival", "stamp_updated"),
     "src": ("ip_src", "src_ip"),
     "src_port": ("port_src", "src_port"),
     "dest": ("ip_dst", "dst_ip"),
@@ -309,6 +309,7 @@ _GOFLOW = Form(
     },
     accounting=_accounting,
     flags_tell=True,
+    uptime=True,
 )
 _PMACCT_JSON = replace(
     _GOFLOW,

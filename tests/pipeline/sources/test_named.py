@@ -6,7 +6,7 @@ import re
 
 from pipeline.counting.once import Dropped
 from pipeline.site import PROJECT
-from pipeline.sources import base, changing, named, reverse, zeek_columns
+from pipeline.sources import base, changing, named, reverse, uptime, zeek_columns
 from pipeline.sources.forms import FORMS
 
 
@@ -19,7 +19,7 @@ def given() -> set[str]:
         n for t in texts for w in re.findall(r"warnings ?=.*?\{(.*)\}", t) for n in re.findall(r'"(\w+)":', w)
     ]
     sampled = re.findall(r'\{"(\w+)": int', inspect.getsource(zeek_columns.sampled_flows))
-    return of_forms | {*of_flows, *of_decoders, *sampled, reverse.WARNING, changing.WARNING}
+    return of_forms | {*of_flows, *of_decoders, *sampled, reverse.WARNING, changing.WARNING, uptime.WARNING}
 
 
 def test_every_name_has_its_meaning_and_no_other_has() -> None:
