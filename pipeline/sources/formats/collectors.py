@@ -26,6 +26,9 @@ from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT, plain_address
 
+_NEVER = r"^(?:0(?:\.0+)?$|1970-01-01[T ]0[0-9]:00:00|1969-12-31[T ]1[0-9]:00:00)"
+"""A time of 0, as a number or as the beginning of 1970 in some zone."""
+
 
 def _both(*names: str) -> tuple[str, ...]:
     """A field of goflow2, as version 2 writes it, as version 1 did, and as protobuf's own JSON has it."""
@@ -192,10 +195,15 @@ def _parted(lines: pl.Series) -> pl.Series:
 
 def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
     """Times without the 0 of exporters that know none; a record without a start is dated to its end, or its receipt."""
-    told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
+
+    def known(column: str) -> pl.Expr:
+        never = pl.col(column).str.contains(_NEVER) if fields.schema[column] == pl.String else pl.col(column) == 0
+        return pl.when(~never).then(pl.col(column))
+
+    told = {c: known(c) for c in ("ts", "end")}
     for other in ("end", "write_ts"):
         if fields.schema["ts"] == fields.schema[other]:
-            told["ts"] = pl.coalesce(told["ts"], pl.when(pl.col(other).cast(pl.String) != "0").then(other))
+            told["ts"] = pl.coalesce(told["ts"], known(other))
     return told
 
 

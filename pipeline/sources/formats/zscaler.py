@@ -53,6 +53,11 @@ _COLUMNS = (
 """The columns of its format CSV, which has no header."""
 _ONCE = ("src", "dest", "orig_ip_bytes", "resp_ip_bytes")
 
+_WORDS = r"([A-Z][a-z]{2} +[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4})"
+_KEYED = r'\b(?:date)?time="?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)'
+_BARE = r"(?:^|[\s>])(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[\t ]+\w+="
+"""How lines of pairs tell their time: in words by default; with digits, under a key or none, in feeds for Splunk."""
+
 
 @dataclass
 class PairLines(Stateless):
@@ -76,8 +81,8 @@ class PairLines(Stateless):
         good = frame.filter(pl.col("detail").is_null())
         found = key_values.values(good, "text", list(dict.fromkeys(k for names in _NAMES.values() for k in names)))
         fields = found.select("source_line", "raw", **{ours: pl.coalesce(names) for ours, names in _NAMES.items()})
-        words = pl.col("raw").str.extract(r"([A-Z][a-z]{2} +[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4})")
-        return Decoded(fields.with_columns(told=words), broken)
+        told = pl.coalesce(pl.col("raw").str.extract(pattern) for pattern in (_WORDS, _KEYED, _BARE))
+        return Decoded(fields.with_columns(told=told), broken)
 
 
 @dataclass

@@ -19,7 +19,8 @@ _TAKEN = re.compile(
 )
 _NUMBERED = re.compile(r"%?(?:ASA|FTD|FWSM|PIX|NGIPS)-(?:[A-Za-z_]+-)?-?\d-\d{6}")
 _HEADED, _VERSION = ("CEF", "LEEF"), re.compile(r"\d(?:\.\d)?\|")
-_DAYTIME, _WEEKDAY = re.compile(r"\d\d:\d\d:\d\d[^,]{0,9},"), re.compile(r"time=[A-Z][a-z]{2}")
+_DAYTIME, _WEEKDAY = re.compile(r"\d\d:\d\d:\d\d[^,]{0,9},"), re.compile(r"(?:date)?time=[A-Z][a-z]{2}")
+_DATE, _CLOCK = re.compile(r"(?:(?:date)?time=)?\d{4}-\d\d-\d\d"), re.compile(r"\d\d:\d\d:\d\d[\t ]")
 _RECEIVED = re.compile(r"(?P<before>\d{0,3},)\d{4}(?P<day>/\d\d/\d\d)?")
 _NEXT_DAY = re.compile(r",(\d{4}/\d\d/\d\d) \d\d:\d\d:\d\d,")
 
@@ -37,7 +38,7 @@ def restored(line: str) -> str | None:
         whole = f"{name}: {rest}"
     elif name in _HEADED and _VERSION.match(rest):
         whole = f"{name}:{rest}"
-    elif _WEEKDAY.fullmatch(name):
+    elif _WEEKDAY.fullmatch(name) or (_DATE.fullmatch(name) and _CLOCK.match(rest)):
         whole = f"{name} {rest}"
     elif (received := _RECEIVED.fullmatch(name)) and _DAYTIME.match(rest):
         day = name.removeprefix(received["before"]) if received["day"] else _day_of(rest)

@@ -281,6 +281,17 @@ def test_a_start_that_lies_behind_its_own_record_is_warned_of() -> None:
     assert read("goflow2", json.dumps(GOFLOW2)).account.warnings == {}
 
 
+@pytest.mark.parametrize("never", ["1970-01-01 00:00:00.000000", "1970-01-01 02:00:00.000000", "0", "0.000000"])
+def test_a_time_of_zero_is_no_time(never: str) -> None:
+    record = {"ip_src": "192.0.2.10", "ip_dst": "10.0.0.5", "port_src": 993, "port_dst": 51000, "ip_proto": "tcp"}
+    record |= {"packets": 6, "bytes": 5900, "timestamp_export": "2026-11-20 08:00:31.000000"}
+    for start, end, begins in (("2026-11-20 08:00:00.000000", never, "08:00:00"), (never, never, "08:00:31")):
+        line = json.dumps(record | {"timestamp_start": start, "timestamp_end": end})
+        parsed = read("pmacct_json", line)
+        assert parsed.rows["start_time"].dt.to_string("%H:%M:%S").to_list() == [begins]
+        assert (parsed.rows["duration"].to_list(), parsed.account.warnings) == ([None], {})
+
+
 @pytest.mark.parametrize("off", [-60, 0, 60])
 def test_a_duration_of_a_whole_round_of_the_uptime_is_of_a_flow_that_began_a_round_later(off: int) -> None:
     end = GOFLOW2["time_flow_start_ns"] + WRAP_NS + off * 10**9

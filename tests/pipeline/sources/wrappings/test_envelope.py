@@ -169,6 +169,9 @@ def test_every_line_is_accounted_for(lines: Sequence[str]) -> None:
         "Nov  2 10:00:10 ids1 suricata[123]: ",
         "<134>1 2026-11-02T10:00:10.123+01:00 ids1 suricata 123 - - ",
         "<134>Nov  2 10:00:10 ids1 suricata: @cee: ",
+        "<134>Nov  2 10:00:10 ids1 suricata: @cee:",
+        "Nov  2 10:00:10 ids1 suricata:",
+        "<134>1 2026-11-02T10:00:10.123+01:00 ids1 suricata 123 - - event=",
         "2026-11-02T10:00:10.123456789Z stdout F ",
     ],
 )
@@ -184,6 +187,9 @@ def test_what_stands_before_an_object_in_its_line_is_taken_off(header: str) -> N
 def test_a_brace_within_a_value_begins_no_object() -> None:
     with pytest.raises(SourceError, match="no known format"):
         detect(b'<134>Nov 2 10:00:00 fw1 x: id={"a"} loguid="{"event_type":"flow"}"\n', "auto", "x")
+    for last in ('"flow":', '"flow"=', 'a="'):
+        with pytest.raises(SourceError, match="no known format"):
+            detect(f"<134>Nov 2 10:00:00 fw1 x: {last}{EVE} y\n".encode(), "auto", "x")
 
 
 def test_a_shipper_s_own_uid_does_not_make_its_record_zeek_s() -> None:

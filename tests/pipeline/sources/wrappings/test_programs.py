@@ -26,6 +26,8 @@ MESSAGES = {
     "dstBytes=5900|srcBytes=600|ElapsedTime=31",
     "cef": "CEF:0|Forcepoint|Firewall|6.5|70018|Connection_Closed|0|rt=Nov 20 2026 08:00:31 UTC act=Allow proto=6 "
     "src=10.1.0.11 spt=51000 dst=10.9.0.25 dpt=993 in=5900 out=600",
+    "zscaler digits": "2026-11-20 08:00:31\treason=Allowed\ttz=UTC\tduration=31\tcsip=10.1.0.11\tcsport=51000\t"
+    "cdip=10.9.0.25\tcdport=993\tproto=TCP\tinbytes=5900\toutbytes=600\taggregate=No\taction=Allow",
     "zscaler": "time=Fri Nov 20 08:00:31 2026\ttz=UTC\tduration=31\tcsip=10.1.0.11\tcsport=51000\tcdip=10.9.0.25\t"
     "cdport=993\tipproto=TCP\tinbytes=5900\toutbytes=600\taggregate=No\taction=Allow",
 }
