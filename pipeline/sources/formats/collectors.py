@@ -26,7 +26,7 @@ from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT, plain_address
 
-_NEVER = r"^(?:0(?:\.0+)?$|1970-01-01[T ]0[0-9]:00:00|1969-12-31[T ]1[0-9]:00:00)"
+_NEVER = r"^(?:0(?:\.0+)?$|1970-01-01[T ](?:0\d|1[0-4]):(?:00|15|30|45):00|1969-12-31[T ](?:1[2-9]|2\d):(?:00|30):00)"
 """A time of 0, as a number or as the beginning of 1970 in some zone."""
 
 

@@ -281,7 +281,9 @@ def test_a_start_that_lies_behind_its_own_record_is_warned_of() -> None:
     assert read("goflow2", json.dumps(GOFLOW2)).account.warnings == {}
 
 
-@pytest.mark.parametrize("never", ["1970-01-01 00:00:00.000000", "1970-01-01 02:00:00.000000", "0", "0.000000"])
+@pytest.mark.parametrize(
+    "never", ["1970-01-01 00:00:00.000000", "1970-01-01 05:30:00.0", "1969-12-31 16:00:00.0", "0", "0.000000"]
+)
 def test_a_time_of_zero_is_no_time(never: str) -> None:
     record = {"ip_src": "192.0.2.10", "ip_dst": "10.0.0.5", "port_src": 993, "port_dst": 51000, "ip_proto": "tcp"}
     record |= {"packets": 6, "bytes": 5900, "timestamp_export": "2026-11-20 08:00:31.000000"}
