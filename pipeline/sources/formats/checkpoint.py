@@ -43,7 +43,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "dest_nat": ("xlatedst",),
 }
 """Our names of the fields, and theirs, the first with a value wins; of a field given twice the first counts
-(in JSON the last)."""
+(in JSON the last), but for those below."""
 
 _HEADED_NAMES = _NAMES | {
     "time": ("time", "rt"),
@@ -56,6 +56,9 @@ _HEADED_NAMES = _NAMES | {
     "dest_nat": ("xlatedst", "destinationTranslatedAddress", "dstPostNAT"),
 }
 """The names that CEF and LEEF have instead."""
+_ONCE = ("uid", "src", "dest", "resp_ip_bytes", "orig_ip_bytes", "total")
+"""What a line can only tell twice, and differently, where it holds two logs."""
+_TWICE = "an end, an id or a byte counter that is given twice"
 _HEADED = r'^[^|="\[]*(?:CEF: ?\d+|LEEF: ?[\d.]+)\|[^|]*\|([^|]*)\|'
 """Their header, with the product; in what follows it, equals signs inside values are escaped."""
 _LABEL = r"\w+@[\d.]+ "
@@ -107,6 +110,23 @@ def _by_patterns(lines: pl.DataFrame, style: str) -> pl.DataFrame:
     return lines.with_columns(header, **fields)
 
 
+def _given_twice(lines: pl.DataFrame) -> pl.Series:
+    """The numbers of the lines whose plain pairs can only be those of two logs, as of one cut off and the next."""
+    found = list[pl.Series]()
+    for style, (known, pattern) in _STYLES.items():
+        of_style = lines.filter(pl.col("style") == style)
+        names = [name for field in _ONCE for name in known[field]]
+        spelled = {name: pattern.replace("{}", f"[{name[0].upper()}{name[0].lower()}]{name[1:]}") for name in names}
+        there = of_style.select(pl.col("raw").str.contains(name[1:], literal=True).any().alias(name) for name in names)
+        used = [spelled[name] for name in names if of_style.height and there[name][0]]
+        if used:  # One search for all of them costs far less than counting each.
+            heads = [one.partition("([^")[0] for one in used]
+            odd = of_style.filter(pl.col("raw").str.contains("|".join(f"{head}.*{head}" for head in heads)))
+            differs = [any(len(set(re.findall(one, raw))) > 1 for one in used) for raw in odd["raw"]]
+            found.append(odd["source_line"].filter(pl.Series(differs, dtype=pl.Boolean)))
+    return pl.concat([lines["source_line"].clear(), *found])
+
+
 def _pairs(text: str) -> dict[str, str]:
     """The fields of one line, by their names in lower case; raises ValueError where they do not add up."""
     found = dict[str, str]()
@@ -114,17 +134,22 @@ def _pairs(text: str) -> dict[str, str]:
         for cell in _BAR.findall(text):
             name, is_pair, value = cell.partition("=")
             if is_pair:
-                found.setdefault(name.rsplit(" ", 1)[-1].lower(), re.sub(r"\\(.)", r"\1", value))
+                _tell(found, name.rsplit(" ", 1)[-1].lower(), re.sub(r"\\(.)", r"\1", value))
         return found
     at = text.index("[") + 1
     if label := re.compile(_LABEL).match(text, at):
         at = label.end()
     while pair := _PAIR.match(text, at):
-        found.setdefault(pair[1].strip().lower(), re.sub(r"\\(.)", r"\1", pair[2]))
+        _tell(found, pair[1].strip().lower(), re.sub(r"\\(.)", r"\1", pair[2]))
         at = pair.end()
     if text[at:].strip() != "]":
         raise ValueError(f"no pair of name and value at character {at + 1}")
     return found
+
+
+def _tell(found: dict[str, str], name: str, value: str) -> None:
+    if found.setdefault(name, value) != value and any(name in _NAMES[field] for field in _ONCE):
+        raise ValueError(_TWICE)
 
 
 def _pair_by_pair(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str, str]]]:
@@ -173,13 +198,16 @@ class CheckpointDecoder(Stateless):
         cut_short = (pl.col("style") == "quoted") & ~text.str.ends_with("]")
         short, whole = lines.filter(cut_short), lines.filter(~cut_short).with_columns(suspect=suspect)
         careful, bad = _pair_by_pair(whole.filter("suspect"))
-        plain = [_by_patterns(whole.filter(~pl.col("suspect")), style) for style in _STYLES]
+        whole = whole.filter(~pl.col("suspect"))
+        of_two = pl.col("source_line").is_in(_given_twice(whole).implode())
+        plain = [_by_patterns(whole.filter(~of_two), style) for style in _STYLES]
         fields = pl.concat([*(p.select(careful.columns) for p in plain), careful])
         empty = pl.all_horizontal(pl.col(c).is_null() for c in _NAMES)
         nothing = fields.filter(empty)
         faults = [
             *((line, "the line does not end with its bracket", raw) for line, raw in _rows(short)),
             *((line, "no field of a firewall log", raw) for line, raw in _rows(nothing)),
+            *((line, _TWICE, raw) for line, raw in _rows(whole.filter(of_two))),
             *bad,
         ]
         fields = fields.filter(~empty).sort("source_line").with_columns(_derived())
