@@ -202,6 +202,8 @@ class Form:
     """Kinds of ignored records that are counted by name, such as blocked."""
     flags_tell: bool = False
     """Whether `initiator` comes from TCP flags; else the record itself names its ends."""
+    uptime: bool = False
+    """Whether times come from an exporter's uptime in 32 bits, which goes round."""
     local_time: bool = False
     """Whether times carry no zone, so that the source's own counts."""
     json: bool = False

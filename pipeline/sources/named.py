@@ -43,6 +43,7 @@ PLAIN = {
     "begin": "sessions that begin; their bytes come when they end",
     "blocked": "traffic that was refused",
     "built": "messages that a connection was built: they tell who began it",
+    "clock_went_round": "an exporter's clock of 32 bits began anew: their times are put right by rounds of 49.7 days",
     "missed_bytes": "flows of which the sensor missed bytes",
     "negative_duration": "flows that end before they start: their duration is unknown",
     "no_counters": "records without a count of bytes",

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipeline.counting.direction import MAIL_PORTS
-from pipeline.sources import columns, foreign, json_lines, spellings, strays
+from pipeline.sources import columns, foreign, json_lines, spellings, strays, uptime
 from pipeline.sources import zeek_columns as conn
 from pipeline.sources.base import RAW, Account, Block, Parsed, ReadOptions, merge, rejects_frame
 from pipeline.sources.declared import CountingDecoder, Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
@@ -210,6 +210,8 @@ class RecordReader(JsonReader):
         # Made once: making many expressions costs as much as reading some thousand records.
         self._flows = form.flows().fill_null(False).alias("flows")
         self._kinds = {name: condition().fill_null(False).sum() for name, condition in form.ignored.items()}
+        if form.uptime:
+            self._kinds[uptime.WARNING] = pl.col(uptime.WENT_ROUND).sum()
 
     def read(self, block: Block) -> Parsed:
         """Read one block of lines; with the last line of the file, a record that it leaves open is given up."""
@@ -392,7 +394,10 @@ class RecordReader(JsonReader):
         return fields, flows, {"strays": stray, "ignored": strays.some_ignored(fields, flows)}
 
     def _derived(self, fields: pl.DataFrame) -> pl.DataFrame:
-        return complete(fields if self._form.derive is None else self._form.derive(fields))
+        fields = complete(fields if self._form.derive is None else self._form.derive(fields))
+        if not self._form.uptime:
+            return fields
+        return uptime.put_right(fields, self._options.timezone if self._form.local_time else "UTC")
 
     def _raw(self, kept: pl.DataFrame, extras: pl.DataFrame) -> pl.DataFrame:
         """Judged records as RAW."""

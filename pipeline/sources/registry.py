@@ -33,6 +33,7 @@ from pipeline.sources.wrappings.envelope import (
     objects_within,
     within,
 )
+from pipeline.sources.wrappings.programs import PROGRAM
 from pipeline.sources.wrappings.unfolding import refuse_kind
 
 _KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK})(?<!{SIGN}){SIGN}")
@@ -180,8 +181,12 @@ def _is_sure(head: bytes, text: bytes, found: str | None) -> bool:
     """Whether the lines are records of the encoding found, so that no other log is looked for inside them."""
     if not _marked(_header_of(text) or head, found) or (found == "ecs" and _COUNTS.search(head) is None):
         return False
+    lines = text.split(b"\n", _LOOKED_INTO)[:_LOOKED_INTO]
+    whole = _as_file(t for line in lines for key, t in inner_texts(line) if key == PROGRAM)
+    if whole and _recognised(whole, whole) == found:
+        return False
     # What marks a line of text may stand in the text of an object that was sent by syslog.
-    return begins_as_json(text) or not all_headed(text.split(b"\n", _LOOKED_INTO)[:_LOOKED_INTO])
+    return begins_as_json(text) or not all_headed(lines)
 
 
 def _fault(encoding: str, head: bytes) -> str | None:

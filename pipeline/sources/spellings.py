@@ -63,7 +63,7 @@ _TIMES = (
 )
 _KNOWN = rf"^(?:[0-9.]+|{_DATE}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[0-9.]*(?:Z|{_ZONE})?)$"
 """A number, or a time as ISO 8601 has it: nothing is left to do."""
-_PORTAL = r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}),? ([0-9]{1,2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)? ([AP]M)$"
+_PORTAL = r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}),? +([0-9]{1,2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)? ([AP]M)$"
 """A date that only one country writes with a half of the day, as the Azure portal does."""
 _KIBANA = r"^([A-Z][a-z]{2} [0-9]{1,2}, [0-9]{4}) @ ([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)$"
 

@@ -152,7 +152,8 @@ _LINES = Form(
     ),
     marks=re.compile(
         rb"Firewall_Activity:[^\n|]{0,200} \w+: (?:type=)?(?:" + _TYPES.encode() + rb")\||"
-        rb" \w+: type=(?:" + _TYPES.encode() + rb")\|proto=[^|\n]*\|srcIF="
+        rb" \w+: type=(?:" + _TYPES.encode() + rb")\|proto=[^|\n]*\|srcIF=|"
+        rb"(?m:(?:^| )\w+: (?:" + _TYPES.encode() + rb")\|[\w()-]+\|[^|\n]*\|[\da-fA-F.:]+\|\d*\|)"
     ),
     strong=True,
     ends_lines=True,

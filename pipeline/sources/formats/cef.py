@@ -59,8 +59,8 @@ class HeadedLines(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        frame = lines.with_columns(vendor=headed.part("raw", 0))
-        twice = pl.any_horizontal(headed.repeated("raw", key) for key in _ONCE)
+        frame = lines.with_columns(text=headed.plain(lines["raw"]), vendor=headed.part("raw", 0))
+        twice = pl.any_horizontal(headed.repeated("text", key) for key in _ONCE)
         detail = (
             pl.when(pl.col("vendor").is_null() & ~syslog.is_message())
             .then(pl.lit("no header of CEF or LEEF"))
@@ -78,13 +78,13 @@ class HeadedLines(Stateless):
         """Messages with our fields, and of how many the year was assumed."""
         keys = {**_KEYS, **{f"_{ours}": theirs for ours, theirs in _TIMES.items()}}
         found = frame.with_columns(
-            **{ours: pl.coalesce(headed.value("raw", key) for key in theirs) for ours, theirs in keys.items()},
-            **{ours: headed.part("raw", nth) for ours, nth in (("product", 1), ("class", 3), ("name", 4))},
-            more=pl.col("raw").str.replace_all(_PAIR, ";${1}"),
+            **{ours: pl.coalesce(headed.value("text", key) for key in theirs) for ours, theirs in keys.items()},
+            **{ours: headed.part("text", nth) for ours, nth in (("product", 1), ("class", 3), ("name", 4))},
+            more=pl.col("text").str.replace_all(_PAIR, ";${1}"),
         )
         leef = headed.is_leef("raw")  # Its header has no name, and may have the action for the event.
         found = found.with_columns(
-            activity=pl.when(leef).then(headed.value("raw", "cat")).otherwise("name"),
+            activity=pl.when(leef).then(headed.value("text", "cat")).otherwise("name"),
             action=pl.coalesce("action", pl.when(leef).then("class")),
         )
         told = [headed.wall(pl.col(f"_{c}")).alias(f"_{c}") for c in _TIMES]
@@ -124,7 +124,7 @@ def _labelled() -> list[pl.Expr]:
     """Seconds of a number that its label calls a duration."""
     found = list[pl.Expr]()
     for n in (1, 2, 3):
-        label = (pl.col("label3") if n == 3 else headed.value("raw", f"cn{n}Label")).str.to_lowercase()
+        label = (pl.col("label3") if n == 3 else headed.value("text", f"cn{n}Label")).str.to_lowercase()
         number = pl.col(f"number{n}").cast(pl.Float64, strict=False)
         seconds = pl.when(label.str.contains(r"ms\b|milli")).then(number / 1e3).otherwise(number)
         found.append(pl.when(label.str.contains("duration|elapsed")).then(seconds))
@@ -144,8 +144,9 @@ CEF = replace(
         "CEF and LEEF of other vendors' devices; one a message that tells bytes",
     ),
     marks=re.compile(
-        rb"(?m)^(?=[^\n]*\bsrc=)[^\n]*?\b(?:CEF: ?\d+\|(?!Cisco\|Firepower\|)[^\n]*[| ](?:in|out|bytesIn|bytesOut)=\d"
-        rb"|LEEF: ?[\d.]+\|[^\n]*\b(?:src|dst)Bytes=\d)"
+        rb"(?m)^(?=[^\n]*(?:\b|#011)src=)[^\n]*?"
+        rb"\b(?:CEF: ?\d+\|(?!Cisco\|Firepower\|)[^\n]*[| \t](?:in|out|bytesIn|bytesOut)=\d"
+        rb"|LEEF: ?[\d.]+\|[^\n]*(?:\b|#011)(?:src|dst)Bytes=\d)"
     ),
     strong=False,
     decoder=lambda options: SentinelDecoder(HeadedLines(options.timezone), as_vendors_mean),

@@ -43,7 +43,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "dest_nat": ("xlatedst",),
 }
 """Our names of the fields, and theirs, the first with a value wins; of a field given twice the first counts
-(in JSON the last)."""
+(in JSON the last), but for those below."""
 
 _HEADED_NAMES = _NAMES | {
     "time": ("time", "rt"),
@@ -56,6 +56,7 @@ _HEADED_NAMES = _NAMES | {
     "dest_nat": ("xlatedst", "destinationTranslatedAddress", "dstPostNAT"),
 }
 """The names that CEF and LEEF have instead."""
+_TWICE = "an end, an id or a byte counter that is given twice"
 _HEADED = r'^[^|="\[]*(?:CEF: ?\d+|LEEF: ?[\d.]+)\|[^|]*\|([^|]*)\|'
 """Their header, with the product; in what follows it, equals signs inside values are escaped."""
 _LABEL = r"\w+@[\d.]+ "
@@ -83,10 +84,9 @@ _STYLES = {
 }
 """How pairs are written -> the names in use, and the patterns of a name and of its value."""
 _ONCE = frozenset(
-    n for f in ("uid", "src", "dest", "resp_ip_bytes", "orig_ip_bytes", "action") for n in _HEADED_NAMES[f]
+    n for f in ("uid", "src", "dest", "resp_ip_bytes", "orig_ip_bytes", "total", "action") for n in _HEADED_NAMES[f]
 )
-"""Names that a line with another glued to it has twice; those of rules, layers and times may stand twice in any."""
-_TWICE = "an end or a byte counter that is given twice"
+"""Names whose values differ in a line with another glued to it; those of rules, layers and times may do so in any."""
 
 
 def _by_patterns(lines: pl.DataFrame, style: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -106,7 +106,10 @@ def _by_patterns(lines: pl.DataFrame, style: str) -> tuple[pl.DataFrame, pl.Data
     any_of_them = named.replace("{}", f"(?:{'|'.join(either_case[name] for name in once)})")
     there_are = pl.sum_horizontal(pl.lit(0), *(pl.col(name).is_not_null() for name in once))
     twice = lines.select(text.str.count_matches(any_of_them) > there_are).to_series() & bool(once)
-    lines, glued = lines.filter(~twice), lines.filter(twice)
+    repeated = lines.filter(twice)
+    differs = _differs(repeated["text"], [pattern.replace("{}", either_case[name]) for name in once])
+    glued = repeated.filter(differs)
+    lines = pl.concat([lines.filter(~twice), repeated.filter(~differs)])
 
     def found(names: Sequence[str]) -> pl.Expr:
         given = [pl.when(pl.col(name) != "").then(name) for name in names if name in used]
@@ -117,6 +120,12 @@ def _by_patterns(lines: pl.DataFrame, style: str) -> tuple[pl.DataFrame, pl.Data
         fields["product"] = pl.col("raw").str.extract(_HEADED)
     header = pl.col("raw").str.extract(_HEADER).alias("header")
     return lines.with_columns(header, **fields), glued
+
+
+def _differs(texts: pl.Series, patterns: Sequence[str]) -> pl.Series:
+    """Whether a name has several values in a text, which those of one log never have."""
+    found = [any(len(set(re.findall(pattern, text))) > 1 for pattern in patterns) for text in texts]
+    return pl.Series(found, dtype=pl.Boolean)
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -140,10 +149,10 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _take(found: dict[str, str], name: str, value: str) -> None:
-    """One more field; raises ValueError where a line that is only one would not have it again."""
-    if name.lower() in found and name.lower() in _ONCE:
+    """One more field; raises ValueError where a line that is only one would not have another value for it."""
+    name, value = name.lower(), re.sub(r"\\(.)", r"\1", value)
+    if found.setdefault(name, value) != value and name in _ONCE:
         raise ValueError(_TWICE)
-    found.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", value))
 
 
 def _pair_by_pair(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str, str]]]:

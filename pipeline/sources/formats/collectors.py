@@ -25,6 +25,9 @@ from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT, plain_address
 
+_NEVER = r"^(?:0(?:\.0+)?$|1970-01-01[T ](?:0\d|1[0-4]):(?:00|15|30|45):00|1969-12-31[T ](?:1[2-9]|2\d):(?:00|30):00)"
+"""A time of 0, as a number or as the beginning of 1970 in some zone."""
+
 
 def _both(*names: str) -> tuple[str, ...]:
     """A field of goflow2, as version 2 writes it, as version 1 did, and as protobuf's own JSON has it."""
@@ -52,7 +55,7 @@ _GOFLOW2: json_lines.Fields = {
 _PMACCT = {
     "ts": ("timestamp_start", "stamp_inserted"),
     "end": ("timestamp_end", "stamp_updated"),
-    "write_ts": ("timestamp_export", "stamp_updated"),
+    "write_ts": ("timestamp_export", "timestamp_arrival", "stamp_updated"),
     "src": ("ip_src", "src_ip"),
     "src_port": ("port_src", "src_port"),
     "dest": ("ip_dst", "dst_ip"),
@@ -191,10 +194,15 @@ def _parted(lines: pl.Series) -> pl.Series:
 
 def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
     """Times without the 0 of exporters that know none; a record without a start is dated to its end, or its receipt."""
-    told: dict[str, pl.Expr] = {c: pl.when(pl.col(c).cast(pl.String) != "0").then(pl.col(c)) for c in ("ts", "end")}
+
+    def known(column: str) -> pl.Expr:
+        never = pl.col(column).str.contains(_NEVER) if fields.schema[column] == pl.String else pl.col(column) == 0
+        return pl.when(~never).then(pl.col(column))
+
+    told = {c: known(c) for c in ("ts", "end")}
     for other in ("end", "write_ts"):
         if fields.schema["ts"] == fields.schema[other]:
-            told["ts"] = pl.coalesce(told["ts"], pl.when(pl.col(other).cast(pl.String) != "0").then(other))
+            told["ts"] = pl.coalesce(told["ts"], known(other))
     return told
 
 
@@ -308,6 +316,7 @@ _GOFLOW = Form(
     },
     accounting=_accounting,
     flags_tell=True,
+    uptime=True,
 )
 _PMACCT_JSON = replace(
     _GOFLOW,

@@ -75,4 +75,5 @@ DATADOG = Form(
     ignored={"no_counters": lambda: _told() & pl.col("sent").is_null()},
     accounting=lambda: pl.lit("delta"),
     flags_tell=True,
+    uptime=True,
 )

@@ -223,11 +223,12 @@ def _kind(subtype: pl.Expr) -> pl.Expr:
 
 def _times(zone: str) -> pl.Expr:
     """`logged`, epoch microseconds: eventtime, or the device's date and time with its offset, or in the zone."""
-    number = pl.col("eventtime").cast(pl.Int64, strict=False)
-    digits = pl.col("eventtime").str.len_bytes()
+    parts = pl.col("eventtime").str.extract_groups(r"^(\d+)(?:\.(\d{1,6})\d*)?$")
+    whole, fraction = parts.struct.field("1"), parts.struct.field("2").str.pad_end(6, "0").fill_null("0")
+    number, digits = whole.cast(pl.Int64, strict=False), whole.str.len_bytes()
     scaled = (
         pl.when(digits >= 18).then(number // 1_000).when(digits >= 15).then(number)
-        .when(digits >= 12).then(number * 1_000).when(digits >= 9).then(number * 1_000_000)
+        .when(digits >= 12).then(number * 1_000).when(digits >= 9).then(number * 1_000_000 + fraction.cast(pl.Int64))
     )  # fmt: skip
     stamp = pl.concat_str("date", pl.lit(" "), "time")
     wall = stamp.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)

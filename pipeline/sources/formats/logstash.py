@@ -132,4 +132,5 @@ LOGSTASH = Form(
         "no_counters": lambda: _told() & ~_counts(),
     },
     flags_tell=True,
+    uptime=True,
 )  # fmt: skip

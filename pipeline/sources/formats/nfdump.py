@@ -72,6 +72,7 @@ _CSV = Form(
     ignored={"blocked": _blocked, "begin": _begun, "no_data": lambda: _no_data() & ~_begun()},
     accounting=lambda: pl.col("nsel").fill_null("delta"),
     flags_tell=True,
+    uptime=True,
     local_time=True,
     idle=frozenset(("flags", "event_time", "system", "way")),
     note=_NOTE,

@@ -63,6 +63,9 @@ _BEHEADED = rf'^{_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,'
 _RECORD = rf'(?:^|[\s",]){_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,'
 _TRAFFIC = rf'^{_CELL},{_STAMP},{_CELL},"?TRAFFIC"?,'
 _ANY_TRAFFIC = rf'{_STAMP},{_CELL},"?TRAFFIC"?,'
+_FINE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)"
+"""The high-resolution time of a record, the only cell that is one."""
+_FINE_CELL = rf'^.*,"?({_FINE})"?(?:,[^,]*){{0,40}}$'
 _CELLS = r'^(?:[^",]*|"(?:[^"]|"")*")(?:,(?:[^",]*|"(?:[^"]|"")*"))*$'
 _TWICE = "an end or a byte counter that is given twice"
 _UNTOLD = "no subtype, so that an ended session is like one that begins"
@@ -129,9 +132,24 @@ class PaloAltoDecoder(Stateless):
         traffic = lines.filter("traffic")
         cells = _cut(traffic["text"])
         fields = pl.concat([traffic.select("source_line", "raw"), cells], how="horizontal")
+        fields = _with_fine_time(fields)
         fields = _settled(fields, _offset(fields), self.zone).with_columns(type=pl.lit("TRAFFIC"))
         others = lines.filter(~pl.col("traffic")).select("source_line", "raw", type=pl.lit("other"))
         return pl.concat([fields, others], how="diagonal")
+
+
+def _with_fine_time(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records with their high-resolution time where it is not at its place.
+
+    The links of an SD-WAN stand before it as one cell in braces, of which PAN-OS does not quote the commas.
+    """
+    lacking = fields.select(
+        pl.col("raw").str.contains("{", literal=True) & ~pl.col("precise").str.contains(f"^{_FINE}$").fill_null(False)
+    ).to_series()
+    if not lacking.any():
+        return fields
+    found = fields["raw"].filter(lacking).str.extract(_FINE_CELL)
+    return fields.with_columns(fields["precise"].scatter(lacking.arg_true(), found))
 
 
 def _fault() -> pl.Expr:

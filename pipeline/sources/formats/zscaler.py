@@ -53,6 +53,11 @@ _COLUMNS = (
 """The columns of its format CSV, which has no header."""
 _ONCE = ("src", "dest", "src_port", "dest_port", "orig_ip_bytes", "resp_ip_bytes")
 
+_WORDS = r"([A-Z][a-z]{2} +[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4})"
+_KEYED = r'\b(?:date)?time="?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)'
+_BARE = r"(?:^|[\s>])(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[\t ]+\w+="
+"""How lines of pairs tell their time: in words by default; with digits, under a key or none, in feeds for Splunk."""
+
 
 @dataclass
 class PairLines(Stateless):
@@ -60,7 +65,8 @@ class PairLines(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        frame = lines.with_columns(text=key_values.plain(lines["raw"]))
+        whole = lines["raw"].str.replace_all("#011", "\t", literal=True)  # So does rsyslog write a tab.
+        frame = lines.with_columns(text=key_values.plain(whole), whole=whole)
         told = pl.col("text").str.contains(" (?:in|out)bytes=")
         twice = pl.any_horizontal(key_values.repeated("text", _NAMES[name][0]) for name in _ONCE)
         detail = (
@@ -75,9 +81,11 @@ class PairLines(Stateless):
         broken = rejected(frame.filter(pl.col("detail").is_not_null()), reason, "detail")
         good = frame.filter(pl.col("detail").is_null())
         found = key_values.values(good, "text", list(dict.fromkeys(k for names in _NAMES.values() for k in names)))
-        fields = found.select("source_line", "raw", **{ours: pl.coalesce(names) for ours, names in _NAMES.items()})
-        words = pl.col("raw").str.extract(r"([A-Z][a-z]{2} +[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4})")
-        return Decoded(fields.with_columns(told=words), broken)
+        fields = found.select(
+            "source_line", "raw", "whole", **{ours: pl.coalesce(names) for ours, names in _NAMES.items()}
+        )
+        told = pl.coalesce(pl.col("whole").str.extract(pattern) for pattern in (_WORDS, _KEYED, _BARE))
+        return Decoded(fields.with_columns(told=told).drop("whole"), broken)
 
 
 @dataclass
@@ -168,7 +176,7 @@ _PAIRS = replace(
     _JSON,
     name="zscaler",
     contract=replace(_JSON.contract, records="as JSON, as pairs"),
-    marks=re.compile(rb"(?m)^[^\n]*\bcsip=[^\n]*\b(?:in|out)bytes=\d"),
+    marks=re.compile(rb"(?m)^[^\n]*(?:\b|#011)csip=[^\n]*(?:\b|#011)(?:in|out)bytes=\d"),
     decoder=lambda options: _zoned(PairLines(), options),
     json=False,
     ends_lines=True,

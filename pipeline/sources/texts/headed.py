@@ -7,18 +7,51 @@ formats.
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 _HEAD = r"(?:CEF: ?\d+|LEEF: ?[\d.]+)"
 _NAME = r"[A-Za-z][\w.\[\]-]*"
 _CEF_VALUE = r"[| ]{key}=((?:\\.|[^\\=])*?)(?: +[A-Za-z][\w.\[\]-]*=|\s*$)"
 _LEEF_VALUE = r"[|\t^]{key}=([^|\t^]*)"
+_PARTED = r"LEEF: ?2[\d.]*\|(?:[^|]*\|){4}(0?x[0-9A-Fa-f]{2}|[^|\s\w])\|"
+"""Version 2 of LEEF, whose header names what parts the pairs."""
+_UNPARTED = r"LEEF: ?[\d.]+\|[^\t^]*$"
+"""LEEF without any of the usual parters."""
 
 
 def spaced(extension: pl.Expr) -> pl.Expr:
     """The pairs behind a header, parted by blanks where a collector wrote semicolons between them."""
     parted = extension.str.contains(rf"^ *{_NAME}=[^ ;=]*;(?: *{_NAME}=[^;=]*;)+ *{_NAME}=")
     return pl.when(parted).then(extension.str.replace_all(rf" *; *({_NAME}=)", " ${1}")).otherwise(extension)
+
+
+def plain(lines: pl.Series) -> pl.Series:
+    """Lines whose pairs are parted as usual: by blanks in CEF, by tabs in LEEF, whatever their writer took."""
+    lines = lines.str.replace_all("#011", "\t", literal=True)
+    frame, leef = lines.alias("raw").to_frame(), is_leef("raw")
+    odd = frame.select((leef & pl.col("raw").str.contains(f"{_PARTED}|{_UNPARTED}")).fill_null(False)).to_series()
+    if odd.any():
+        lines = lines.zip_with(~odd, lines.filter(odd).map_elements(_tabbed, pl.String).gather(_places(odd)))
+        frame = lines.alias("raw").to_frame()
+    tabbed = pl.col("raw").str.replace_all(rf"\t+({_NAME}=)", " ${1}")
+    return frame.select(pl.when(leef).then("raw").otherwise(tabbed)).to_series()
+
+
+def _places(chosen: pl.Series) -> pl.Series:
+    """Where each chosen row lies among the chosen ones; of others any place."""
+    return pl.Series((chosen.cast(pl.Int64).cum_sum() - 1).clip(0))
+
+
+def _tabbed(line: str) -> str:
+    """A line of LEEF with tabs between its pairs: for what its header names, or for blanks where it names nothing."""
+    if (named := re.search(_PARTED, line)) is None:
+        head, bar, pairs = line.rpartition("|")
+        return f"{head}{bar}" + re.sub(rf" +(?={_NAME}=)", "\t", pairs)
+    told = named[1]
+    parter = told if len(told) == 1 else chr(int(told.rpartition("x")[2], 16))
+    return line[: named.end()] + line[named.end() :].replace(parter, "\t")
 
 
 def is_headed(column: str, vendor: str) -> pl.Expr:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-_HEAD = r'^(?:[^="]*[ >:])?'
-"""What stands before the first key: a priority, a syslog header."""
+_HEAD = r'^(?:[^="]*[ >:])?\x{FEFF}?'
+"""What stands before the first key: a priority, a syslog header, and RFC 5424's mark of UTF-8."""
 _PLAIN = r'^[^"]*(?:"[^"=\\]*"[^"]*)*$'
 """All quotes close, and none holds an equals sign or an escape."""
 _QUOTED = r'"(?:([^"=\\]*)"|(?:[^"\\]|\\.)*")'

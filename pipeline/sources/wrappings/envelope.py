@@ -18,7 +18,7 @@ import msgspec
 
 from pipeline.sources.base import Block, Parsed, Reader, merge
 from pipeline.sources.texts import json_text
-from pipeline.sources.wrappings import carriers, documents, shipped
+from pipeline.sources.wrappings import carriers, documents, programs, shipped
 
 KEYS = (
     "message",
@@ -63,7 +63,8 @@ OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "p
 """Where shippers and stores put a record as an object, which formats do not all look for themselves."""
 HEADER = "header"
 """The name of what stands before an object that begins within its line: a syslog header, a container's log."""
-_HEADED = re.compile(rb"^[^{\[\s][^{]{0,1000}(?<![\w=:\"'])(?=\{\s*\")")
+_HEADED = re.compile(rb"^[^{\[\s][^{]{0,1000}(?:(?<![\w=:\"'])|(?<=[=:])(?<![\"'][=:])(?=[^\n]*\}\s*\Z))(?=\{\s*\")")
+"""What stands before an object; right behind a key or a program's name it must be all that follows."""
 _LISTED = re.compile(rb"\[\d+(?:\.\d+)?, *\Z")
 """What stands before an object that is the second of a list behind a tag, as Fluent Bit's output of files writes it."""
 SIGN = "@"
@@ -77,8 +78,10 @@ _VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
-    """(key, text) of every key of a line's object that holds a text, or of an object behind a header."""
+    """(key, text) of every key of a line's object that holds a text, or of an object or message behind a header."""
     data = line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass")
+    if (whole := programs.restored(data.decode("utf-8", errors="surrogateescape"))) is not None:
+        return [(programs.PROGRAM, whole)]
     if head := _HEADED.match(data):
         return [(HEADER, _behind_header(data, head.end()).decode("utf-8", errors="replace"))]
     try:
@@ -180,6 +183,9 @@ class EnvelopeReader:
     def _opened(self, line: bytes) -> bytes:
         if self._path == [HEADER]:
             return _behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line
+        if self._path == [programs.PROGRAM]:
+            whole = programs.restored(line.decode("utf-8", errors="surrogateescape"))
+            return line if whole is None else whole.encode("utf-8", errors="surrogateescape")
         if self._object:
             return _object_at(line, self._object, self._inner)
         try:

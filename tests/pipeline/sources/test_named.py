@@ -6,7 +6,7 @@ import re
 
 from pipeline.counting.once import Dropped
 from pipeline.site import PROJECT
-from pipeline.sources import base, changing, named, reverse, zeek_columns, zeek_paths
+from pipeline.sources import base, changing, named, reverse, uptime, zeek_columns, zeek_paths
 from pipeline.sources.forms import FORMS
 
 
@@ -19,7 +19,8 @@ def given() -> set[str]:
         n for t in texts for w in re.findall(r"warnings ?=.*?\{(.*)\}", t) for n in re.findall(r'"(\w+)":', w)
     ]
     sampled = re.findall(r'\{"(\w+)": int', inspect.getsource(zeek_columns.sampled_flows))
-    return of_forms | {*of_flows, *of_decoders, *sampled, reverse.WARNING, changing.WARNING, zeek_paths.WARNING}
+    warned = {reverse.WARNING, changing.WARNING, uptime.WARNING, zeek_paths.WARNING}
+    return of_forms | {*of_flows, *of_decoders, *sampled} | warned
 
 
 def test_every_name_has_its_meaning_and_no_other_has() -> None:

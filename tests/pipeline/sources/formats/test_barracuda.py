@@ -53,6 +53,17 @@ def test_a_message_without_its_header_has_the_time_and_the_host_of_its_envelope(
     assert (row["start_time"].isoformat(), row["dvc"]) == ("2026-11-20T07:59:59.500000+00:00", "fw1")
 
 
+def test_values_alone_are_known_where_the_name_of_the_program_stands_elsewhere() -> None:
+    lines = ["TimeGenerated [UTC],SyslogMessage,ProcessName"]
+    lines += [f"2026-11-20T08:00:10Z,{kind}: {PLACED},box_Firewall_Activity" for kind in ("Allow", "Remove")]
+    encoding = "barracuda@csv:syslogmessage"
+    assert detect("\n".join([*lines, ""]).encode(), "auto", "x") == encoding
+    parsed = read(encoding, *lines)
+    assert only(parsed)["start_time"].isoformat() == "2026-11-20T07:59:59.500000+00:00"
+    assert dict(parsed.account.warnings) == {"begin": 1}
+    assert detect(f"Remove: {PLACED}\n".encode(), "auto", "x") == "barracuda"
+
+
 def test_what_did_not_end_was_refused_or_cannot_be_believed_is_no_flow() -> None:
     begun, seen, refused = (REMOVED.replace("Remove:", f"{kind}:") for kind in ("Allow", "Detect", "Block"))
     bare = REMOVED.replace("receivedBytes=5420|sentBytes=420|", "")

@@ -39,6 +39,37 @@ def test_what_the_destination_sent_is_what_the_source_received(who: str) -> None
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00+00:00", 56_000_000)
 
 
+PAIRED = LEEF.partition("LEEF:1.0|Zscaler|NSS-FW|6.0|Allow|")[2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            f"{HEAD}LEEF:2.0|Zscaler|NSS-FW|6.0|Allow|{named}|{PAIRED.replace(chr(9), parter)}"
+            for named, parter in [(";", ";"), ("x7C", "|"), ("0x09", "\t"), ("x5E", "^"), ("^", "^"), ("", "\t")]
+        ),
+        LEEF.replace("usrName=a\t", "usrName=a b\t").replace("\t", " "),
+        LEEF.replace("\t", "#011"),
+        ZSCALER.replace(" spt", "\tspt").replace(" in=", "\tin=").replace(" out", "\tout").replace("|act", "|\tact"),
+    ],
+)
+def test_pairs_may_be_parted_by_what_the_header_names_or_their_writer_took(line: str) -> None:
+    assert detect(f"{line}\n".encode(), "auto", "x") == "cef"
+    parsed = read("cef", line, LEEF)
+    assert parsed.rows.drop("source_line").unique().height == 1
+    assert parsed.rows.select("other_bytes_in", "other_bytes_out", "duration").row(0) == (5_900, 1_200, 56_000_000)
+
+
+def test_a_parter_within_a_value_gives_no_counter_a_second_value() -> None:
+    for forged in (
+        LEEF + "\turl=x dstBytes=1",
+        ZSCALER + " msg=x\tin=1",
+        LEEF.replace("\t", " ") + " url=x dst=10.0.0.1",
+    ):
+        assert dict(read("cef", forged).account.quarantined) == {"bad_line": 1}
+
+
 def test_a_time_is_of_the_zone_that_it_names_or_the_source_s() -> None:
     berlin = {"zone": "Europe/Berlin"}
     assert only(read("cef", ZSCALER, **berlin))["start_time"].hour == 7

@@ -132,7 +132,9 @@ def test_what_is_no_byte_sample_is_counted_by_its_kind(style: str, change: dict[
 
 def test_of_a_field_given_twice_the_first_counts_and_a_service_by_name_is_no_port() -> None:
     once = line("syslog", FIELDS | COUNTERS | {"service": "https"})
-    twice = once.removesuffix("]") + '; service_id:"smtp"; layer_name:"a"; layer_name:"b"]'
+    twice = (
+        once.removesuffix("]") + '; service:"443"; src:"10.1.0.11"; service_id:"smtp"; layer_name:"a"; layer_name:"b"]'
+    )
     assert rows(read("checkpoint", twice), "src_ip", "dest_port", "app") == [("10.1.0.11", None, "imaps")]
 
 
@@ -142,6 +144,27 @@ def test_of_a_field_given_twice_the_first_counts_and_a_service_by_name_is_no_por
 def test_a_line_that_gives_an_end_or_a_counter_twice_is_set_aside(key: str, user: str, style: str) -> None:
     parsed = read("checkpoint", line(style, {"user": user} | FIELDS | COUNTERS | {key.capitalize(): "9"}))
     assert (parsed.rows.height, dict(parsed.account.quarantined)) == (0, {"bad_line": 1})
+
+
+@pytest.mark.parametrize("escape", ["", "\\", '\\"'])
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "checkpoint_json"])
+def test_two_logs_in_one_line_are_set_aside_and_neither_is_lost_in_the_other(style: str, escape: str) -> None:
+    logs = [
+        FIELDS | COUNTERS | {"src": src, "loguid": f"{{0x{src[-2:]}}}", "user": escape}
+        for src in ("10.1.0.11", "10.1.0.12")
+    ]
+    first, second = (line(style, log) for log in logs)
+    parsed = read("checkpoint", f"{first} #012{second}", first)
+    assert dict(parsed.account.quarantined) == {"bad_line": 1}
+    assert parsed.rows["src_ip"].to_list() == ["10.1.0.11"]
+
+
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "checkpoint_json"])
+def test_a_line_cut_in_its_middle_lends_its_ends_to_no_other(style: str) -> None:
+    cut = line(style, FIELDS | COUNTERS)
+    other = line(style, FIELDS | COUNTERS | {"src": "10.1.77.77", "loguid": "{0x77,0x0}", "client_outbound_bytes": "7"})
+    parsed = read("checkpoint", *(cut[:at] + other for at in range(1, len(cut))))
+    assert set(rows(parsed, "src_ip", "other_bytes_in")) == {("10.1.77.77", 7)}
 
 
 @pytest.mark.parametrize("style", ["syslog", "structured", "bars", "cef"])

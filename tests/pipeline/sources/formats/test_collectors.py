@@ -276,16 +276,32 @@ WRAP_NS = 2**32 * 1_000_000
 
 
 def test_a_start_that_lies_behind_its_own_record_is_warned_of() -> None:
-    late = GOFLOW2 | {f"time_flow_{end}_ns": GOFLOW2[f"time_flow_{end}_ns"] + WRAP_NS for end in ("start", "end")}
+    late = GOFLOW2 | {f"time_flow_{end}_ns": GOFLOW2[f"time_flow_{end}_ns"] + WRAP_NS // 2 for end in ("start", "end")}
     assert read("goflow2", json.dumps(late)).account.warnings == {"starts_after_record": 1}
     assert read("goflow2", json.dumps(GOFLOW2)).account.warnings == {}
 
 
+@pytest.mark.parametrize(
+    "never", ["1970-01-01 00:00:00.000000", "1970-01-01 05:30:00.0", "1969-12-31 16:00:00.0", "0", "0.000000"]
+)
+def test_a_time_of_zero_is_no_time(never: str) -> None:
+    record = {"ip_src": "192.0.2.10", "ip_dst": "10.0.0.5", "port_src": 993, "port_dst": 51000, "ip_proto": "tcp"}
+    record |= {"packets": 6, "bytes": 5900, "timestamp_export": "2026-11-20 08:00:31.000000"}
+    for start, end, begins in (("2026-11-20 08:00:00.000000", never, "08:00:00"), (never, never, "08:00:31")):
+        line = json.dumps(record | {"timestamp_start": start, "timestamp_end": end})
+        parsed = read("pmacct_json", line)
+        assert parsed.rows["start_time"].dt.to_string("%H:%M:%S").to_list() == [begins]
+        assert (parsed.rows["duration"].to_list(), parsed.account.warnings) == ([None], {})
+
+
 @pytest.mark.parametrize("off", [-60, 0, 60])
-def test_a_duration_of_a_whole_round_of_the_uptime_is_unknown_and_warned_of(off: int) -> None:
+def test_a_duration_of_a_whole_round_of_the_uptime_is_of_a_flow_that_began_a_round_later(off: int) -> None:
     end = GOFLOW2["time_flow_start_ns"] + WRAP_NS + off * 10**9
     parsed = read("goflow2", json.dumps(GOFLOW2 | {"time_flow_end_ns": end, "time_received_ns": end}))
-    assert (parsed.rows["duration"].to_list(), parsed.account.warnings) == ([None], {"implausible_duration": 1})
+    start = (GOFLOW2["time_flow_start_ns"] + WRAP_NS) // 1_000
+    assert parsed.rows["start_time"].dt.epoch("us").to_list() == [start]
+    assert parsed.rows["duration"].to_list() == [off * 1_000_000 if off >= 0 else None]
+    assert parsed.account.warnings == {"clock_went_round": 1} | ({"negative_duration": 1} if off < 0 else {})
 
 
 @pytest.mark.parametrize(

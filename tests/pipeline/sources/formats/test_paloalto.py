@@ -114,6 +114,15 @@ def test_a_start_is_of_the_clock_that_the_record_or_its_header_tells(
     assert row["start_time"].isoformat() == expected
 
 
+def test_the_fine_time_counts_where_links_in_braces_whose_commas_nobody_quotes_stand_before_it() -> None:
+    record = pan(width=117, precise="2026-11-20T00:19:59.104-08:00").split(",")
+    links = "{mpls, gold, Ethernet, ethernet1/4, 08:00:00,100,100,,N/A}"
+    for cell in (links, f'"{links}"', "{}", "{lte, 2026-11-20T08:00:00+11:00}", ""):
+        (row,) = rows(",".join([*record[:69], cell, *record[70:]]))
+        assert row["start_time"].isoformat() == "2026-11-20T08:09:58+00:00", cell
+        assert (row["other_bytes_in"], row["other_bytes_out"]) == (5_900, 600)
+
+
 def test_starts_denials_and_other_logs_are_counted_by_name_and_are_no_flows() -> None:
     threat = pan(type="THREAT", subtype="vulnerability")
     parsed = read(

@@ -56,6 +56,16 @@ def test_records_need_no_envelope_and_may_hold_text() -> None:
     assert detect(f"<14>Nov 20 08:00:11 nss {as_pairs()}\n".encode(), "auto", "x") == "zscaler"
 
 
+@pytest.mark.parametrize("time", ["{}", "time={}", 'time="{}"', "datetime={}", "<14>Nov 20 08:00:11 nss {}"])
+@pytest.mark.parametrize("told", ["Fri Nov 20 08:00:10 2026", "2026-11-20 08:00:10"])
+def test_the_time_of_pairs_may_be_in_words_or_digits_under_a_key_or_none(time: str, told: str) -> None:
+    for line in (plain := as_pairs(datetime=time.format(told)), plain.replace("\t", "#011")):  # rsyslog's tab
+        assert detect(f"{line}\n".encode(), "auto", "x") == "zscaler"
+        row = only(read("zscaler", line))
+        assert row["start_time"].isoformat() == "2026-11-20T07:59:59.750000+00:00"
+        assert (row["other_bytes_in"], row["other_bytes_out"]) == (5_420, 420)
+
+
 def test_a_time_is_of_the_zone_that_it_names_or_the_source_s() -> None:
     name = "zscaler_json@{event}"
     assert only(read(name, as_json(), zone="Europe/Berlin"))["start_time"].hour == 6

@@ -24,6 +24,8 @@ def found(line: str, *keys: str) -> tuple[str | None, ...]:
         '<189>a=x b=1 c="two words"',
         '<189>Aug 17 00:00:00 host a=x b=1 c="two words"',
         '<13>1 2026-11-20T00:00:00Z h app - - [meta x="y z"] a=x b=1 c="two words"',
+        '<13>1 2026-11-20T00:00:00Z h app - - - \ufeffa=x b=1 c="two words"',
+        '\ufeffa=x b=1 c="two words"',
         'a="x",b=1,c="two words"',
         'a="x"\tb=1\tc="two words"',
         'a=x,b="1",c="two words",d=""',

@@ -181,3 +181,12 @@ def test_the_answer_of_a_fortianalyzer_is_opened() -> None:
 
 def test_a_page_without_records_is_an_hour_in_which_nothing_happened() -> None:
     assert detect(b'{"count": 0, "data": []}', "auto", "x") is None
+
+
+def test_messages_that_end_in_a_nul_are_several() -> None:
+    """GELF over TCP, as a file."""
+    data = "\0".join(json.dumps({"version": "1.1", "host": "s1", "short_message": line}) for line in [*LINES, ""])
+    reader = READERS["suricata@short_message"](options())
+    assert is_document(data.encode())
+    assert isinstance(reader, DocumentReader)
+    assert reader.read_array(data.encode()).rows["src_ip"].to_list() == ["10.1.0.1", "10.1.0.2", "10.1.0.3"]

@@ -16,7 +16,6 @@ from pipeline.errors import SourceError
 from pipeline.sources.base import Block, DocumentReader, ReadOptions
 from pipeline.sources.registry import READERS, detect, format_of
 from pipeline.sources.watch import Watch
-from pipeline.sources.wrappings.documents import is_document
 from pipeline.sources.wrappings.envelope import KEYS, SIGN
 from tests.pipeline.sources.lines import LATEST, only, read, read_blocks, read_lines
 from tests.real_files import GOLDEN
@@ -172,6 +171,9 @@ def test_every_line_is_accounted_for(lines: Sequence[str]) -> None:
         "Nov  2 10:00:10 ids1 suricata[123]: ",
         "<134>1 2026-11-02T10:00:10.123+01:00 ids1 suricata 123 - - ",
         "<134>Nov  2 10:00:10 ids1 suricata: @cee: ",
+        "<134>Nov  2 10:00:10 ids1 suricata: @cee:",
+        "Nov  2 10:00:10 ids1 suricata:",
+        "<134>1 2026-11-02T10:00:10.123+01:00 ids1 suricata 123 - - event=",
         "2026-11-02T10:00:10.123456789Z stdout F ",
     ],
 )
@@ -187,6 +189,9 @@ def test_what_stands_before_an_object_in_its_line_is_taken_off(header: str) -> N
 def test_a_brace_within_a_value_begins_no_object() -> None:
     with pytest.raises(SourceError, match="no known format"):
         detect(b'<134>Nov 2 10:00:00 fw1 x: id={"a"} loguid="{"event_type":"flow"}"\n', "auto", "x")
+    for last in ('"flow":', '"flow"=', 'a="'):
+        with pytest.raises(SourceError, match="no known format"):
+            detect(f"<134>Nov 2 10:00:00 fw1 x: {last}{EVE} y\n".encode(), "auto", "x")
 
 
 def test_a_shipper_s_own_uid_does_not_make_its_record_zeek_s() -> None:
@@ -437,12 +442,3 @@ def test_text_that_only_looks_like_base64_or_holds_several_lines_stays_as_it_is(
     for text in (several, "A" * 80, base64.b64encode(bytes(range(256))).decode()):
         parsed = read(f"suricata{SIGN}message.data", wrapped(text, "message.data"))
         assert dict(parsed.account.quarantined) == {"bad_json": 1}
-
-
-def test_messages_that_end_in_a_nul_are_several() -> None:
-    """GELF over TCP, as a file."""
-    lines = [json.dumps({"version": "1.1", "host": "s1", "short_message": EVE.replace("50123", port)}) for port in "12"]
-    assert is_document("\0".join([*lines, ""]).encode())
-    by = READERS[f"suricata{SIGN}short_message"](ReadOptions(Watch(None), LATEST))
-    assert isinstance(by, DocumentReader)
-    assert by.read_array("\0".join([*lines, ""]).encode()).rows["src_port"].to_list() == [1, 2]
