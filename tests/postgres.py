@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 HOST, USER = "127.0.0.1", "nilometer"
@@ -26,7 +27,7 @@ def program(name: str) -> str | None:
     return str(found[-1]) if found else shutil.which(name)
 
 
-INSTALLED = program("initdb") is not None and program("postgres") is not None
+INSTALLED = None not in (program("initdb"), program("postgres"), find_spec("psycopg2"))
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,10 @@ def running() -> Iterator[Server]:
                 yield server
             finally:
                 process.send_signal(signal.SIGINT)  # Clients that are left are disconnected.
-                process.wait(30)
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:  # It began ignoring the signal, as what a shell puts aside does.
+                    process.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
