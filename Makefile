@@ -47,6 +47,9 @@ test: $(STAMP) lint ## set up, then lint, types and all fast tests
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 RUNS := $(sort $(wildcard tests/assets/test_[a-p]*.py))
 MORE := $(sort $(wildcard tests/assets/test_[q-z]*.py)) tests/data_quality
+METHODS := $(addprefix tests/pipeline/,evaluation methods trials)
+APART := $(addprefix tests/,assets/ data_quality/ pipeline/ __pycache__/)
+WHOLE := $(filter-out $(APART),$(sort $(wildcard tests/*/))) $(sort $(wildcard tests/test_*.py))
 
 .PHONY: test-runs test-more-runs test-parts test-whole
 test-runs: $(STAMP)
@@ -56,10 +59,10 @@ test-more-runs: $(STAMP)
 	POLARS_MAX_THREADS=1 nice $(PY) -m pytest $(MORE)
 
 test-parts: $(STAMP)
-	POLARS_MAX_THREADS=1 $(PY) -m pytest tests/pipeline
+	POLARS_MAX_THREADS=1 $(PY) -m pytest $(addprefix --ignore=,$(METHODS)) tests/pipeline
 
 test-whole: $(STAMP)
-	POLARS_MAX_THREADS=1 nice $(PY) -m pytest $(addprefix --ignore=,tests/assets tests/data_quality tests/pipeline) tests
+	POLARS_MAX_THREADS=1 nice $(PY) -m pytest $(WHOLE) $(METHODS)
 
 gate: $(STAMP) ## detection on five simulated worlds is no worse than it was
 	$(PY) -m pytest -m slow tests/pipeline/evaluation/test_evaluation_run.py
