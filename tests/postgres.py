@@ -27,7 +27,7 @@ def program(name: str) -> str | None:
     return str(found[-1]) if found else shutil.which(name)
 
 
-INSTALLED = None not in (program("initdb"), program("postgres"), find_spec("psycopg2"))
+INSTALLED = None not in (program("initdb"), program("postgres"), find_spec("dagster_postgres"))
 
 
 @dataclass(frozen=True)
