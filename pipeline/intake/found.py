@@ -82,6 +82,3 @@ def as_day(text: str) -> dt.date | None:
         return dt.date.fromisoformat(text)
     except ValueError:
         return None
-
-
-# NOIMPORT from pipeline.disk import exists

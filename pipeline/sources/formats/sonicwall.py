@@ -15,7 +15,7 @@ import polars as pl
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
-from pipeline.sources.texts import key_values, syslog
+from pipeline.sources.texts import headed, key_values, syslog
 
 _KEYS = (
     "time",
@@ -81,7 +81,7 @@ class SonicWallDecoder(Stateless):
         """Connections with our fields; they began their duration before they were logged."""
         found = key_values.values(closed, "text", _KEYS)
         wall = syslog.wall_of(pl.col("time").str.slice(0, 19).str.replace(" ", "T"))
-        named = pl.col("time").str.extract(" ([A-Z]{1,5})$")
+        named = headed.zone_of(pl.col("time"))
         lasted = pl.col("cdur").cast(pl.Int64, strict=False).fill_null(0)
         found = found.with_columns(logged=syslog.zoned_epoch(wall, named, None, self.zone))
         src, dest = (pl.coalesce(_end(f"{end}V6"), _end(end)) for end in ("src", "dst"))

@@ -29,10 +29,6 @@ _MESSAGE = (
 )
 _BEFORE = r"^(?:<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\dT)[^\t\n]*?[^\w.\t]"
 _HOST = r"^(?:\d+ )?(?:<\d{1,3}>)?\d? ?(?:" + _ISO + "|" + _NAMED + r"(?: (UTC|GMT|Z)\b)?) ([^ :%]+)"
-_ZONES = ("EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT", "HST", "WET", "WEST", "CET", "CEST",
-          "EET", "EEST", "BST", "MSK", "IST", "SGT", "HKT", "JST", "KST", "AEST", "AEDT", "NZST", "NZDT", "BRT",
-          "UTC", "GMT")  # fmt: skip
-"""What may stand after a time instead of a host."""
 RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 _RFC3164 = r"[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d"
 TAG = r"\S+ [^\s:\[]+(?:\[\d+\])?: +"
@@ -60,7 +56,7 @@ def without_header(lines: pl.Series, begins: str) -> pl.Series:
 
 def host(head: pl.Expr) -> pl.Expr:
     """The name or address after the first time of a header; a zone's name is none."""
-    return head.str.extract(_HOST, 8).replace(_ZONES, None)
+    return head.str.extract(_HOST, 8).replace(zone_names.NAMES, None)
 
 
 def offset_us(text: pl.Expr) -> pl.Expr:
