@@ -41,7 +41,7 @@ from pipeline.waits import telling
 from pipeline.wording import counted
 
 PROBLEMS, MISUSE = 1, 2
-FORMATS = ("table", "csv", "jsonl", "ocsf", "ecs", "splunk")
+FORMATS = ("table", "csv", "jsonl", "ocsf", "ecs", "splunk", "html")
 THEFT = click.IntRange(0, 10**14)
 
 

@@ -7,7 +7,7 @@ Dagster do not belong here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -71,3 +71,27 @@ def runs_of_days(days: list[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
         last = day
     if first is not None and last is not None:
         yield first, last
+
+
+_THE_DAY = "--day DAY"
+
+
+def days_in_a_row(told: Mapping[dt.date, str]) -> list[tuple[str, str]]:
+    """(days in words, what is said of them): days in a row of which the same is said are told together.
+
+    A command's `--day` of each is `--from` and `--to` of all.
+    """
+    runs: list[tuple[dt.date, dt.date, str]] = []
+    for day, text in sorted(told.items()):
+        alike = text.replace(f"--day {day}", _THE_DAY)
+        if runs and runs[-1][1] + dt.timedelta(days=1) == day and runs[-1][2] == alike:
+            runs[-1] = (runs[-1][0], day, alike)
+        else:
+            runs.append((day, day, alike))
+    return [_in_words(*run) for run in runs]
+
+
+def _in_words(first: dt.date, last: dt.date, text: str) -> tuple[str, str]:
+    if first == last:
+        return f"{first}", text.replace(_THE_DAY, f"--day {first}")
+    return f"{first} to {last}", text.replace(_THE_DAY, f"--from {first} --to {last}")

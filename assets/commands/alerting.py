@@ -15,11 +15,12 @@ from pipeline.acceptance import FIT
 from pipeline.days import day_start
 from pipeline.detections import Rule
 from pipeline.errors import StorageError
-from pipeline.exports import SIEM, alerts_csv, json_lines, seed_csv
+from pipeline.exports import SIEM, alerts_csv, html_page, json_lines, seed_csv
 from pipeline.schemas import ALERTS
 from pipeline.site import Site
 from pipeline.stored.now import ahead, unscored
 from pipeline.stored.outdated import ADDED, outdated
+from pipeline.trials.pasts import Past, pasts
 
 
 def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form: str) -> int:
@@ -32,20 +33,50 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
     if rule is not None:
         found = found.filter(pl.col("rule_id") == rule.id)
     doubtful = _doubtful(site, qualities) | unread
+    standing = {d: f"{q}: {why}" for d, q in qualities.items() if d not in doubtful and (why := reason(site, d, q))}
+    behind = _behind(site, [d for d in days if d not in doubtful], site.rules if rule is None else [rule])
     if form == "table":
         views.show_alerts(found, len(doubtful), rules=site.rules)
-    elif form == "jsonl":
-        screen.raw(json_lines(found, site.settings.timezone))
-    elif form in SIEM:
-        known = {r.id: r for r in (*site.known_rules.values(), *site.rules)}
-        screen.raw(SIEM[form](found, site.settings.timezone, known))
+    elif form == "html":
+        screen.raw(_page(site, found, days, [doubtful | standing, behind]))
     else:
-        screen.raw(_csv(site, found, rule))
-    standing = {d: f"{q}: {why}" for d, q in qualities.items() if d not in doubtful and (why := reason(site, d, q))}
+        screen.raw(_as_text(site, found, rule, form))
     screen.warn_days(doubtful | standing)
-    behind = _behind(site, [d for d in days if d not in doubtful], site.rules if rule is None else [rule])
     screen.warn_days(behind)
     return 1 if doubtful or (behind and rule) else 0
+
+
+def _as_text(site: Site, found: pl.DataFrame, rule: Rule | None, form: str) -> str:
+    """Alerts for another program."""
+    if form == "jsonl":
+        return json_lines(found, site.settings.timezone)
+    if form in SIEM:
+        return SIEM[form](found, site.settings.timezone, _every_rule(site))
+    return _csv(site, found, rule)
+
+
+def _every_rule(site: Site) -> dict[str, Rule]:
+    """By id, those that are off too: they may have alerted before."""
+    return {r.id: r for r in (*site.known_rules.values(), *site.rules)}
+
+
+def _page(site: Site, found: pl.DataFrame, days: Sequence[dt.date], said: Sequence[Mapping[dt.date, str]]) -> str:
+    """A page for a browser; what is said of days stands in it, as whoever reads it sees no stderr."""
+    rules, drawn = _every_rule(site), dict[str, Past]()
+    for (day, rule_id), mine in found.group_by("day", "rule_id"):
+        if isinstance(day, dt.date) and isinstance(rule_id, str) and rule_id in rules:
+            known = _pasts(site, day, rules[rule_id], mine["client"].drop_nulls().to_list())
+            drawn |= {i: known.get(c, ()) for i, c in mine.select("alert_id", "client").drop_nulls().iter_rows()}
+    notes = {d: "; ".join(s[d] for s in said if d in s) for d in days if any(d in s for s in said)}
+    return html_page(found, site.settings.timezone, rules, drawn, days, notes)
+
+
+def _pasts(site: Site, day: dt.date, rule: Rule, clients: Sequence[str]) -> dict[str, Past]:
+    """The days of the clients, as far as they are stored and can be read: an alert is told without them, too."""
+    try:
+        return pasts(site, day, rule, clients)
+    except (StorageError, OSError, pl.exceptions.PolarsError):
+        return {}
 
 
 def _stored(site: Site, days: Sequence[dt.date]) -> tuple[pl.DataFrame, dict[dt.date, str]]:

@@ -19,12 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from assets.reporting import journal
+from pipeline.days import days_in_a_row
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _SHORT = 24
 """Cells up to this width never fold: days, addresses, ids and numbers are to be copied."""
 _ENDLESS = 10_000
-_THE_DAY = "--day DAY"
 _STYLES = {
     "done": "green",
     "verified": "green",
@@ -66,20 +66,8 @@ def warn(text: str) -> None:
 
 def warn_days(told: Mapping[dt.date, str]) -> None:
     """What is to be said of days that are no result: one line for days in a row of which the same is said."""
-    runs: list[tuple[dt.date, dt.date, str]] = []
-    for day, text in sorted(told.items()):
-        alike = text.replace(f"--day {day}", _THE_DAY)
-        if runs and runs[-1][1] + dt.timedelta(days=1) == day and runs[-1][2] == alike:
-            runs[-1] = (runs[-1][0], day, alike)
-        else:
-            runs.append((day, day, alike))
-    for first, last, text in runs:
-        days, asked = (f"{first}", f"--day {first}") if first == last else (f"{first} to {last}", _range(first, last))
-        warn(one_line(f"{days}: {text.replace(_THE_DAY, asked)}"))
-
-
-def _range(first: dt.date, last: dt.date) -> str:
-    return f"--from {first} --to {last}"
+    for days, text in days_in_a_row(told):
+        warn(one_line(f"{days}: {text}"))
 
 
 def raw(text: str) -> None:

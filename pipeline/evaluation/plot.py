@@ -6,13 +6,12 @@ Written by hand as there are only lines, dots and words; figures come from the r
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
-from html import escape
 
 import polars as pl
 
 from pipeline.evaluation.report import Report
+from pipeline.exports.markup import text
 
 _WIDTH, _HEIGHT, _COLUMNS = 300, 220, 3
 _LEFT, _TOP, _RIGHT, _BOTTOM = 44, 30, 12, 36
@@ -20,7 +19,6 @@ _COLOURS = ("#d55e00", "#999999", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#
 """Okabe and Ito's, which colour-blind readers can tell apart."""
 _LEGEND_LINE = 18
 _DECADES_WITH_STEPS = 2.5
-_NO_XML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def svg(report: Report) -> str:
@@ -83,7 +81,7 @@ def _y(recall: float) -> float:
 
 
 def _axes(basket: str, span: _Span, across: str) -> Iterator[str]:
-    yield f'<text x="{_LEFT}" y="18" font-weight="bold">{_text(basket)}</text>'
+    yield f'<text x="{_LEFT}" y="18" font-weight="bold">{text(basket)}</text>'
     for share in (0, 0.25, 0.5, 0.75, 1):
         y = _y(share)
         yield f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dddddd"/>'
@@ -91,7 +89,7 @@ def _axes(basket: str, span: _Span, across: str) -> Iterator[str]:
     for rate in span.ticks():
         yield f'<text x="{span.x(rate):.1f}" y="{_HEIGHT - _BOTTOM + 14}" text-anchor="middle">{rate:g}</text>'
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    yield f'<text x="{middle}" y="{_HEIGHT - 8}" text-anchor="middle">{_text(across)}</text>'
+    yield f'<text x="{middle}" y="{_HEIGHT - 8}" text-anchor="middle">{text(across)}</text>'
 
 
 def _lines(rows: pl.DataFrame, methods: list[str], span: _Span) -> Iterator[str]:
@@ -109,12 +107,7 @@ def _lines(rows: pl.DataFrame, methods: list[str], span: _Span) -> Iterator[str]
             yield f'<circle cx="{x:.1f}" cy="{_y(r["recall"]):.1f}" r="2.5" fill="{colour}"/>'
 
 
-def _text(words: str) -> str:
-    """Words as XML has them, which knows no control characters."""
-    return escape(_NO_XML.sub("\ufffd", words))
-
-
 def _legend(i: int, name: str, top: int) -> str:
     y, colour = top + _LEGEND_LINE * (i + 1), _COLOURS[i % len(_COLOURS)]
     box = f'<rect x="{_LEFT}" y="{y - 8}" width="10" height="8" fill="{colour}"/>'
-    return f'{box}<text x="{_LEFT + 16}" y="{y}">{_text(name)}</text>'
+    return f'{box}<text x="{_LEFT + 16}" y="{y}">{text(name)}</text>'

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
 
 from pipeline.addresses import canonical_address
-from pipeline.alerts import evidence_of
-from pipeline.days import day_bounds_utc
 from pipeline.detections.model import Rule
 from pipeline.exports.attack import FRAMEWORK, TACTICS, TECHNIQUES, page, tactic_name, technique_names
 from pipeline.exports.jsonl import json_line, known
+from pipeline.exports.told import SEVERITIES, Told, told_rows
 from pipeline.methods.seed import NULL_CLIENT
 
 PRODUCT = "nilometer"
 OCSF_VERSION, ECS_VERSION = "1.4.0", "8.17.0"
 """1.4 is the first OCSF whose findings have is_alert."""
-_SEVERITIES = ("low", "medium", "high", "critical")
-_OCSF_SEVERITY = dict(zip(_SEVERITIES, range(2, 6), strict=True))
-_ELASTIC_SEVERITY = dict(zip(_SEVERITIES, (21, 47, 73, 99), strict=True))
+_OCSF_SEVERITY = dict(zip(SEVERITIES, range(2, 6), strict=True))
+_ELASTIC_SEVERITY = dict(zip(SEVERITIES, (21, 47, 73, 99), strict=True))
 """What Elastic's own rules give for the four words."""
 _OCSF_IP = {"type_id": 2, "type": "IP Address"}
 _OCSF_HOST = {"type_id": 1, "type": "Hostname"}
@@ -35,8 +33,6 @@ _OCSF_OTHER = {"type_id": 99, "type": "Asset"}
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[0-9A-Za-z_]([-0-9A-Za-z_]{0,62})(\.[0-9A-Za-z_][-0-9A-Za-z_]{0,62})*\.?", re.ASCII
 )
-
-Told = dict[str, Any]
 
 
 def ocsf_lines(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) -> str:
@@ -57,27 +53,8 @@ def splunk_lines(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule])
 def _lines(
     alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule], form: Callable[[Told, Rule | None], Told]
 ) -> str:
-    told = (form(row, rules.get(row["rule_id"])) for row in _rows(alerts, timezone, rules))
+    told = (form(row, rules.get(row["rule_id"])) for row in told_rows(alerts, timezone, rules))
     return "".join(json_line(_filled(known(t))) for t in told)
-
-
-def _rows(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) -> Iterator[Told]:
-    """The rows with their evidence unfolded, their severity, and the bounds of their day."""
-    for row in alerts.iter_rows(named=True):
-        evidence, rule = evidence_of(row["evidence"]), rules.get(row["rule_id"])
-        lists = {name: _objects(evidence, name) for name in ("top_flows", "top_servers") if name in evidence}
-        start, end = day_bounds_utc(row["day"], timezone)
-        severity = evidence.get("severity")
-        if severity not in _SEVERITIES:
-            severity = rule.severity if rule else "medium"
-        told = {"evidence": evidence | lists, "severity": severity, "techniques": row["techniques"] or []}
-        yield row | told | {"start": start, "end": end}
-
-
-def _objects(evidence: Told, name: str) -> list[Told]:
-    """A list of the evidence, of objects alone."""
-    found = evidence.get(name)
-    return [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
 
 
 def _filled(value: Any) -> Any:

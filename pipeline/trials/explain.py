@@ -16,18 +16,17 @@ import polars as pl
 
 from pipeline.addresses import canonical_address
 from pipeline.alerts import Traffic, alert_id
-from pipeline.days import window_days
 from pipeline.detections.model import Rule
 from pipeline.errors import StorageError
-from pipeline.methods.seed import NULL_CLIENT
 from pipeline.methods.surge import calibrated
 from pipeline.methods.surge.calibration import AS_EXPECTED
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.now import unscored
 from pipeline.stored.outdated import ADDED, outdated
 from pipeline.surge.days import verdict_days
 from pipeline.trials.names import check_known
+from pipeline.trials.pasts import Past, pasts
 from pipeline.trials.power import power_map
 from pipeline.trials.trial import CAUSES, seed_cause
 
@@ -38,8 +37,6 @@ WHY = CAUSES | {
     NOT_SCORED: f"nobody was: the rule {ADDED}",
 }
 _EXPECTED = ("expected", "excess", "ratio", "n", "role", "group", "group_p50", "own_p50", "own_p95", "own_max")
-Past = tuple[tuple[dt.date, int | None], ...]
-"""(day, value) in order."""
 _CHANNEL = ("channel", "rate", "limit", "alert")
 
 
@@ -206,7 +203,7 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     mine = today.filter((pl.col("client") == client) | pl.col("addresses").list.contains(client))
     if mine.is_empty():
         return Explanation(
-            rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=today.height, past=_surge_past(site, day, rule, client)
+            rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=today.height, past=_past(site, day, rule, client)
         )
     row = mine.row(0, named=True)
     who, addresses = row["client"], row["addresses"]
@@ -231,7 +228,7 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
         compared=compared,
         least=least,
         least_reason=why,
-        past=_surge_past(site, day, rule, who),
+        past=_past(site, day, rule, who),
         servers=tuple(traffic.servers.get(who, ())),
         flows=tuple(traffic.flows.get(who, ())),
         message=_message(site, day, rule, who),
@@ -259,22 +256,7 @@ def _rank(values: pl.Series, value: int | None) -> int | None:
 
 
 def _past(site: Site, day: dt.date, rule: Rule, client: str) -> Past:
-    literal = rule.null_client == "literal" and client == NULL_CLIENT
-    mine = pl.col("client").is_null() if literal else pl.col("client") == client
-    wanted = (pl.col("measure") == rule.measure.id) & mine
-    rows = site.storage.scan(DAILY_TRAFFIC, _window(site, day, rule)).filter(wanted).select("day", "bytes")
-    return tuple(rows.sort("day").collect().iter_rows())
-
-
-def _surge_past(site: Site, day: dt.date, rule: Rule, client: str) -> Past:
-    """The days of a client as the method knew it: an asset's at whatever addresses it had then."""
-    mine = (pl.col("rule_id") == rule.id) & (pl.col("client") == client)
-    rows = site.storage.scan(SURGE_SCORES, _window(site, day, rule)).filter(mine).select("day", "bytes")
-    return tuple(rows.sort("day").collect().iter_rows())
-
-
-def _window(site: Site, day: dt.date, rule: Rule) -> list[dt.date]:
-    return [*window_days(day, rule.lookback_days, site.settings.start_date), day]
+    return pasts(site, day, rule, [client]).get(client, ())
 
 
 def _message(site: Site, day: dt.date, rule: Rule, client: str) -> str | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from html import unescape
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from assets.cli import FORMATS
-from pipeline.schemas import ALERTS
+from pipeline.schemas import ALERTS, DAILY_TRAFFIC
 from pipeline.site import Site, open_site
+from pipeline.trials.pasts import pasts
 from tests.assets.conftest import SPELL
 from tests.calls import call
 from tests.worlds import SEED, day
@@ -51,3 +53,21 @@ def test_a_day_with_columns_of_another_kind_is_named_and_hides_no_other(site: Si
     assert (found.exit_code, "nilo-other" in found.stdout) == (1, True)
     assert f"{LAST}: " in found.stderr
     assert "does not have its table's columns, or has them with other types. Run its day again" in found.stderr
+
+
+def test_the_page_draws_the_days_of_who_alerts_and_tells_what_stderr_does(site: Site) -> None:
+    found = call("alerts", "--from", LAST, "--to", day(SPELL), "--format", "html", site=site.root)
+    stored = site.storage.read_day(ALERTS, LAST)
+    assert found.stdout.count("<section") == stored.height > 0
+    days = pasts(site, LAST, site.rule(SEED), stored["client"].to_list())
+    drawn = sum(len(days[c]) for c in stored.filter(pl.col("rule_id") == SEED)["client"])
+    assert found.stdout.count("</title></rect>") == drawn > stored.height
+    (said,) = found.stderr.splitlines()
+    assert (found.exit_code, said.partition(": ")[0]) == (1, str(day(SPELL)))
+    assert all(part in unescape(found.stdout) for part in said.split(": ", 1))
+
+
+def test_days_that_cannot_be_read_are_not_drawn_and_hide_no_alert(site: Site) -> None:
+    site.storage.path(DAILY_TRAFFIC.name, day(0)).write_bytes(b"no Parquet")
+    found = call("alerts", "--day", LAST, "--format", "html", site=site.root)
+    assert (found.exit_code, "<section" in found.stdout, "<rect" in found.stdout) == (0, True, False)

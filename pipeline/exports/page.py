@@ -1,0 +1,124 @@
+"""Alerts as one page for a browser or a printer: a file that can be attached to a ticket and needs nothing beside it.
+
+It runs no program and loads nothing. What a section of one alert holds is in `sheet`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+
+import polars as pl
+
+from pipeline.alerts import amount, with_values
+from pipeline.days import days_in_a_row
+from pipeline.detections.model import Rule
+from pipeline.exports.markup import tag, text
+from pipeline.exports.sheet import NOTHING, Past, badge, sheet, table
+from pipeline.exports.told import SEVERITIES, Told, told_rows
+from pipeline.wording import counted
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --line: #d4d4d8; --soft: #6b6b70; }
+@media (prefers-color-scheme: dark) { :root { --ink: #ececee; --paper: #19191b; --line: #3d3d42; --soft: #a3a3a8; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem;
+  margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 0; } h3 { font-size: 1rem; margin-bottom: .3rem; }
+small, figcaption { color: var(--soft); font-weight: normal; }
+section { border-top: 1px solid var(--line); padding-top: 1.2rem; margin-top: 2rem; break-inside: avoid-page; }
+.message { font-size: 1.05rem; } .scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .2rem .9rem .2rem 0; vertical-align: top; border-bottom: 1px solid var(--line); }
+th { font-weight: 600; } th[scope=row], td:not(:last-child) { white-space: nowrap; }
+figure { margin: 1rem 0; } svg { width: 100%; height: auto; max-width: 44rem; display: block; }
+figcaption { font-size: .85rem; } figcaption b { font-weight: normal; margin-right: 1rem; }
+figcaption span { border-left: 1rem dashed; border-image: none; padding-left: .4rem; margin-right: 1rem; }
+.badge { font-size: .8rem; font-weight: 600; padding: .1rem .5rem; border-radius: .6rem; color: #fff; }
+.badge.low { background: #5b6770; }
+.badge.high { background: #b4480a; } .badge.critical { background: #a3123a; } .badge.medium { background: #7a5c00; }
+.notes { border-left: 4px solid #b4480a; padding-left: 1rem; margin: 1.5rem 0; } a { color: inherit; }
+@media print { body { margin: 0; max-width: none; } section { break-before: page; } }
+"""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def html_page(
+    alerts: pl.DataFrame,
+    timezone: str,
+    rules: Mapping[str, Rule],
+    pasts: Mapping[str, Past],
+    days: Sequence[dt.date],
+    notes: Mapping[dt.date, str],
+) -> str:
+    """The page: what was found, what is to be said of the days, a line an alert, and a section an alert.
+
+    Args:
+        alerts: rows of ALERTS.
+        timezone: the site's.
+        rules: by id.
+        pasts: the days of each alert's client, by the alert's id.
+        days: which were asked for.
+        notes: of days that have no verdict, or one that rests on doubtful data, and why.
+    """
+    ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False], nulls_last=True)
+    rows = [*told_rows(ordered, timezone, rules)]
+    span = _span(days)
+    body = [
+        tag("h1", text(f"Nilometer: alerts {span}")),
+        tag("p", text(_summary(rows, days, notes)), " ", tag("small", text(f"Days are those of {timezone}."))),
+        _notes(notes),
+        _overview(rows),
+        *(sheet(row, rules.get(row["rule_id"]), pasts.get(row["alert_id"], ())) for row in rows),
+    ]
+    return _document(f"Nilometer: alerts {span}", body)
+
+
+def _document(title: str, body: Sequence[str]) -> str:
+    head = [
+        '<meta charset="utf-8"/>',
+        f'<meta http-equiv="Content-Security-Policy" content="{text(_POLICY)}"/>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
+        '<meta name="color-scheme" content="light dark"/>',
+        tag("title", text(title)),
+        f"<style>{_STYLE}</style>",
+    ]
+    page = tag("html", tag("head", *head), "\n", tag("body", *(f"{part}\n" for part in body)), lang="en")
+    return f"<!DOCTYPE html>\n{page}\n"
+
+
+def _span(days: Sequence[dt.date]) -> str:
+    if not days:
+        return "of no day"
+    return f"of {days[0]}" if days[0] == days[-1] else f"of {days[0]} to {days[-1]}"
+
+
+def _summary(rows: Sequence[Told], days: Sequence[dt.date], notes: Mapping[dt.date, str]) -> str:
+    """How many alerts, by severity, and on how many of the days; the silence of a day with a note may be no answer."""
+    by = [f"{n:,} {s}" for s in reversed(SEVERITIES) if (n := sum(r["severity"] == s for r in rows))]
+    on = counted(len({r["day"] for r in rows}), "day")
+    found = f"{counted(len(rows), 'alert')} on {on} of {len(days):,}: {', '.join(by)}." if rows else "No alert."
+    return found + (f" Read first what is said of {counted(len(notes), 'day')}." if notes else "")
+
+
+def _notes(notes: Mapping[dt.date, str]) -> str:
+    if not notes:
+        return ""
+    return tag("div", table(([text(which), text(why)] for which, why in days_in_a_row(notes)), None), class_="notes")
+
+
+def _overview(rows: Sequence[Told]) -> str:
+    return table(_lines(rows), ("day", "client", "value", "usually", "severity", "quality", "rule"))
+
+
+def _lines(rows: Sequence[Told]) -> Iterator[list[str]]:
+    for row in rows:
+        sizes = [row[c] for c in ("value", "per_source_avg_value")]
+        name = text(row["client"] or NOTHING)
+        yield [
+            str(row["day"]),
+            tag("a", name, href=f"#{row['alert_id']}") if row["alert_id"] else name,
+            *(NOTHING if s is None else text(amount(s, row["field"])) for s in sizes),
+            badge(row["severity"]),
+            text(row["quality"] or NOTHING),
+            text(row["rule_title"] or row["rule_id"] or NOTHING),
+        ]
