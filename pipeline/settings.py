@@ -363,6 +363,8 @@ class Settings(_Model):
     context: ContextSettings = ContextSettings()
     expectations: Annotated[tuple[ExpectationSettings, ...], AfterValidator(distinct)] = ()
     """What the site expects of its own days, beside the checks that ship."""
+    landing_processes: Whole = Field(1, ge=1, le=256)
+    """Processes that read logs side by side."""
     retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
     notify: NotifySettings = NotifySettings()

@@ -79,6 +79,8 @@ inventory:               # the addresses that matter, and since when
 #   window_seconds: 600  # records of the same ends no farther apart than this may be one session
 #   sampled: kept        # multiplied: counters of 1 in n packets times n, where the exporter left that to you
 
+# landing_processes: 1   # processes that read logs side by side, where there is much to read (1 to 256)
+
 # limits:                # a file beyond these is refused, and said so
 #   max_line_bytes: 1048576
 #   max_file_bytes: 1099511627776    # unfolded

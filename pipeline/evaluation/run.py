@@ -5,10 +5,7 @@ Built-in worlds are named by their seeds, so equal requests give equal figures, 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -22,6 +19,7 @@ from pipeline.evaluation.notes import coarseness, muteness
 from pipeline.evaluation.report import Report, report
 from pipeline.evaluation.scores import METHODS
 from pipeline.evaluation.surge import ablated, surge
+from pipeline.processes import worker_pool
 from pipeline.simulate.settings import WorldSettings, default_attacks
 from pipeline.simulate.world import make_world
 
@@ -96,18 +94,12 @@ def coarse(found: Report, days: int) -> list[str]:
 
 
 def _each(work: Sequence[Task], processes: int) -> Iterator[Judged]:
-    """In the order of the work; each process has its share of the processors, as Polars would take all in each."""
+    """In the order of the work."""
     if processes <= 1:
         yield from map(_task, work)
         return
-    threads = os.environ.get("POLARS_MAX_THREADS")
-    os.environ["POLARS_MAX_THREADS"] = threads or str(max((os.cpu_count() or 1) // processes, 1))
-    try:
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-            yield from pool.map(_task, work)
-    finally:
-        if threads is None:
-            del os.environ["POLARS_MAX_THREADS"]
+    with worker_pool(processes) as pool:
+        yield from pool.map(_task, work)
 
 
 def _task(task: Task) -> Judged:

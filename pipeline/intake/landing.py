@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from pipeline.errors import Location, SourceError, StorageError
 from pipeline.intake import left_out, redating, upkeep
+from pipeline.intake.ahead import Ahead, FileReader, Reading, reading_ahead
 from pipeline.intake.asked import Asked, Span
 from pipeline.intake.file_content import content_size, hash_content
 from pipeline.intake.files import Listing, list_files
 from pipeline.intake.found import FoundFile
 from pipeline.intake.keeping import Keeping
-from pipeline.intake.lander import FileLander, landed_name
+from pipeline.intake.lander import landed_name
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
 from pipeline.intake.peek import END_BYTES, peek, reach
 from pipeline.intake.quarantine import give_lines, quarantine_name
@@ -69,6 +71,7 @@ class Landing:
         self._site_root, self._settings, self._now = site_root, settings, now
         self.ledger = Ledger.load(self.storage)
         self._keeping = Keeping(settings, self.ledger)
+        self._reader = FileReader(self.storage, settings, now, self._keeping.watch)
         self._moved = left_out.settle(self.ledger, settings.sources, site_root)
         upkeep.drop_lost(self.ledger, self.storage)
         self._gone: list[str] = []
@@ -93,10 +96,30 @@ class Landing:
         found = self._found(report)
         redating.redate(self.ledger, self.storage, self._settings)
         todo = deque((s, f) for s, f in found.values() if self._wanted(s, f, asked, reread))
+        with reading_ahead(self.storage, self._settings, self._now, [f for _, f in todo]) as ahead:
+            self._land_all(todo, found, asked, ahead, report, progress)
+        self._save()
+        files = {key: file for key, (_, file) in found.items()}
+        report.problems += began_anew(self._replaced, self.ledger, files, self._settings.limits)
+        report.problems += [p for e in self.ledger.entries.values() if (p := e.problem(days)) is not None]
+        return report
+
+    def _land_all(
+        self,
+        todo: deque[tuple[SourceSettings, FoundFile]],
+        found: Mapping[tuple[str, str], tuple[SourceSettings, FoundFile]],
+        asked: Asked,
+        ahead: Ahead,
+        report: LandingReport,
+        progress: Progress | None,
+    ) -> None:
         done = saved = 0
         while todo:
+            for source, file in islice(todo, ahead.room):
+                if ahead.wants(file) and not self._may_be_copy(file):
+                    ahead.give(self._reading(source, file, asked))
             source, file = todo.popleft()
-            entry, copy = self._land_file(source, file, asked)
+            entry, copy = self._land_file(source, file, asked, ahead)
             if copy is not None and (copy.source, copy.name) in found:
                 todo.append(found[(copy.source, copy.name)])
             done += 1
@@ -107,11 +130,6 @@ class Landing:
             if done - saved >= max(SAVED, len(self.ledger.entries) // SAVED_PART):
                 self._save()
                 saved = done
-        self._save()
-        files = {key: file for key, (_, file) in found.items()}
-        report.problems += began_anew(self._replaced, self.ledger, files, self._settings.limits)
-        report.problems += [p for e in self.ledger.entries.values() if (p := e.problem(days)) is not None]
-        return report
 
     def _found(self, report: LandingReport) -> dict[tuple[str, str], tuple[SourceSettings, FoundFile]]:
         """The files of all sources by source and name, in order; what is not among them is marked as missing."""
@@ -292,20 +310,27 @@ class Landing:
             changed_ns=file.changed_ns,
         )
 
-    def _land_file(self, source: SourceSettings, file: FoundFile, asked: Asked) -> tuple[Entry, Entry | None]:
+    def _reading(self, source: SourceSettings, file: FoundFile, asked: Asked) -> Reading:
+        """How the file is to be read, by what is known now."""
+        old, entry = self.ledger.entries.get((file.source, file.name)), self._entry(file, "landed")
+        entry.watched = self._keeping.key(source)
+        return Reading(source, file, entry, old, asked.days if self._is_told_by_reading(file, old) else None)
+
+    def _land_file(
+        self, source: SourceSettings, file: FoundFile, asked: Asked, ahead: Ahead
+    ) -> tuple[Entry, Entry | None]:
         """Land one file: (its entry, a copy of its former self that must now be landed for its own sake)."""
         old = self.ledger.entries.get((file.source, file.name))
-        entry = self._entry(file, "landed")
-        options = self._options(source, self._keeping.watch(source))
-        sought = self._is_told_by_reading(file, old)
-        wanted = (lambda span: asked.may_be_in(reach(span, source))) if sought else None
-        lander = FileLander(self.storage, self._settings, source, file, options, wanted)
+        reading, entry = self._reading(source, file, asked), self._entry(file, "landed")
+        read = ahead.take(reading)
         try:
             twin = self._twin_before(file, entry)
             if twin is None:
-                entry.watched = self._keeping.key(source)
-                lander.run(entry, old)
-                if lander.unwanted:
+                read = read or self._reader.read(reading)
+                entry = read.entry
+                if read.error is not None:
+                    raise read.error
+                if read.unwanted:
                     entry = replace(self._entry(file, "peeked"), peek=entry.peek, watched=self._keeping.reading(source))
                 twin = self._twin(entry)
             if twin is not None:
@@ -317,8 +342,8 @@ class Landing:
                 self._as_failed(source, file, entry, error)
                 entry.former = [] if old is None else old.days_known
         file.release()
-        if entry.state != "landed" and not lander.unwanted:
-            self._gone += [landed_name(f) for f in lander.written]
+        if entry.state in ("failed", "duplicate"):
+            self._gone += [landed_name(f) for f in read.written] if read else []
             self._gone.append(quarantine_name(entry))
         return entry, self._replace(old, entry)
 
@@ -332,11 +357,15 @@ class Landing:
 
     def _twin_before(self, file: FoundFile, entry: Entry) -> Entry | None:
         """The landed file with the same content, before reading this one; looked into only where the sizes agree."""
-        size = content_size(file.path, file.size)
-        if size is None or not self._alike.get((file.source, size % (1 << 32)), set()) - {file.name}:
+        if not self._may_be_copy(file):
             return None
         entry.content, entry.content_bytes = hash_content(file, self._settings.limits)
         return self._twin(entry)
+
+    def _may_be_copy(self, file: FoundFile) -> bool:
+        """Whether another file's content has the size of this one's."""
+        size = content_size(file.path, file.size)
+        return size is not None and bool(self._alike.get((file.source, size % (1 << 32)), set()) - {file.name})
 
     def _twin(self, entry: Entry) -> Entry | None:
         """Another landed file with the entry's content, if there is any record in it: quiet files all look alike."""

@@ -82,7 +82,7 @@ WRONG: list[tuple[str, int, str, str]] = [
         "timezon: UTC",
         1,
         "timezon",
-        "unknown key (got 'UTC'). Allowed: context, counting, expectations, groups, inventory, limits",
+        "unknown key (got 'UTC'). Allowed: context, counting, expectations, groups, inventory, landing_processes, ",
     ),
     ("\ntimezone: Mars/Base", 2, "timezone", f"{ZONE} (got 'Mars/Base')"),
     ("timezone: ../UTC", 1, "timezone", ZONE),
