@@ -96,6 +96,8 @@ _OPENED = {
     "cim_json": ("result",),
     "ecs": ("_source",),
     "arkime": ("_source",),
+    "darktrace": ("_source",),
+    "udm": ("event", "udm"),
     "gcp": ("data", "message"),
     "oci": ("data",),
     "azure_json": OBJECTS,

@@ -24,6 +24,7 @@ from pipeline.sources.formats.vflow import VflowDecoder
 from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT, plain_address
+from pipeline.sources.starts import own_stretch
 
 _NEVER = r"^(?:0(?:\.0+)?$|1970-01-01[T ](?:0\d|1[0-4]):(?:00|15|30|45):00|1969-12-31[T ](?:1[2-9]|2\d):(?:00|30):00)"
 """A time of 0, as a number or as the beginning of 1970 in some zone."""
@@ -106,9 +107,11 @@ def _ipfix(*names: str, reverse: bool = False) -> tuple[str, ...]:
     if reverse:
         plain = [f"reverse{n[0].upper()}{n[1:]}" for n in names]
         of_ipfixcol = [(f"iana@reverse:{n}@reverse", f"iana@reverse:{n}") for n in names]  # Newer and older ones.
-        spelled = ((p, f"flows.{p}", *c, f"{n}_Rev") for n, p, c in zip(names, plain, of_ipfixcol, strict=True))
+        spelled = (
+            (p, f"flows.{p}", f"ipfix:{p}", *c, f"{n}_Rev") for n, p, c in zip(names, plain, of_ipfixcol, strict=True)
+        )
         return tuple(name for names in spelled for name in names)
-    return tuple(s for n in names for s in (n, f"flows.{n}", f"iana:{n}"))
+    return tuple(s for n in names for s in (n, f"flows.{n}", f"iana:{n}", f"ipfix:{n}"))
 
 
 _OCTETS, _PACKETS = ("octetDeltaCount", "octetTotalCount"), ("packetDeltaCount", "packetTotalCount")
@@ -116,7 +119,7 @@ _UNITS = ("Nanoseconds", "Microseconds", "Milliseconds", "Seconds")
 _IPFIX: json_lines.Fields = {
     "ts": _ipfix(*(f"flowStart{u}" for u in _UNITS)),
     "end": _ipfix(*(f"flowEnd{u}" for u in _UNITS)),
-    "write_ts": (*_ipfix("exportTime"), "@timestamp", "ipfix:exportTime"),
+    "write_ts": (*_ipfix("exportTime"), "@timestamp"),
     "src": _ipfix("sourceIPv4Address", "sourceIPv6Address"),
     "src_port": _ipfix("sourceTransportPort"),
     "dest": _ipfix("destinationIPv4Address", "destinationIPv6Address"),
@@ -139,12 +142,14 @@ _IPFIX: json_lines.Fields = {
     "flow": _ipfix("flowId"),
     "asa": _ipfix("initiatorOctets", "responderOctets"),
     "sent": _ipfix("octetDeltaCount"),
+    "part": _ipfix("octetDeltaCount"),
+    "so_far": _ipfix("octetTotalCount"),
 }
 _DENIED, _UPDATED = 3, 5
 """Firewalls' events (element 233)."""
 
 
-def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+def derive_records(fields: pl.DataFrame) -> pl.DataFrame:
     """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets.
 
     The source of a record of both directions is who sent its first packet, unless elements name the initiator.
@@ -207,7 +212,7 @@ def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
 
 
 def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
-    """As `_derive`; a database's rows have the time at which a flow was received as text, in UTC.
+    """As `derive_records`; a database's rows have the time at which a flow was received as text, in UTC.
 
     Addresses may be Base64, as protobuf's own JSON has bytes.
     """
@@ -215,7 +220,7 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
     fields = fields.with_columns(fields[c].map_elements(_unpacked, pl.String).alias(c) for c in packed)
     if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
         fields = fields.with_columns(pl.coalesce("ts", instants.epoch_us("write_ts")).alias("ts"))
-    return _derive(fields)
+    return derive_records(fields)
 
 
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
@@ -237,7 +242,7 @@ def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
             pl.when(asa).then(pl.col("event").cast(pl.String)).otherwise(total).alias("nsel"),
             pl.when(asa).then("flow").alias("uid"),
         ]
-    return _derive(fields.with_columns(split))
+    return own_stretch(derive_records(fields.with_columns(split)), "part", "so_far")
 
 
 def _derive_nprobe(fields: pl.DataFrame) -> pl.DataFrame:
@@ -287,7 +292,7 @@ def _too_small() -> pl.Expr:
     return _ends() & impossible(*(e.cast(pl.Float64, strict=False) for e in (packets, size)))
 
 
-_GOFLOW = Form(
+GOFLOW = Form(
     name="goflow2",
     family="netflow",
     vendor_product="goflow2",
@@ -319,13 +324,13 @@ _GOFLOW = Form(
     uptime=True,
 )
 _PMACCT_JSON = replace(
-    _GOFLOW,
+    GOFLOW,
     name="pmacct_json",
     vendor_product="pmacct",
-    contract=replace(_GOFLOW.contract, counts="IP", start="timestamp_start"),
+    contract=replace(GOFLOW.contract, counts="IP", start="timestamp_start"),
     marks=re.compile(rb'"ip_(?:src|dst)"\s*:\s*"[^{}]*"ip_(?:src|dst)"\s*:'),
     decoder=json_decoder(_PMACCT),
-    derive=_derive,
+    derive=derive_records,
     local_time=True,
 )
 _PMACCT_CSV = replace(
@@ -340,7 +345,7 @@ _PMACCT_CSV = replace(
     blanks=True,
 )  # fmt: skip
 _NPROBE_JSON = replace(
-    _GOFLOW,
+    GOFLOW,
     name="nprobe",
     vendor_product="nProbe",
     contract=Contract("OUT_BYTES", "IN_BYTES", "IP", "FIRST_SWITCHED", "`IN_BYTES` alone tells one direction; deltas"),
@@ -408,7 +413,7 @@ _IPFIX_JSON = replace(
         "flowStartMilliseconds",
         "`octetDeltaCount` (or `Total`) alone tells one direction; deltas; of totals since one start the last",
     ),
-    marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
+    marks=re.compile(rb'"(?:iana:|ipfix:)?sourceIPv[46]Address"\s*:'),
     decoder=json_decoder(_IPFIX),
     derive=_derive_both,
     local_time=False,
@@ -427,7 +432,7 @@ _VFLOW = replace(
     numbers_records=True,
 )
 COLLECTORS = (
-    _GOFLOW,
+    GOFLOW,
     _PMACCT_JSON,
     _PMACCT_CSV,
     _NPROBE_JSON,

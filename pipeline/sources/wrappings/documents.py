@@ -16,16 +16,17 @@ from pipeline.sources.base import begins_as_json
 from pipeline.sources.texts import json_text
 from pipeline.sources.wrappings import carriers
 
-HELD = ("hits.hits", "rawResponse.hits.hits", "results", "events", "entries", "receivedMessages", "result.data")
+HELD = ("hits.hits", "rawResponse.hits.hits", "results", "events", "entries", "receivedMessages", "result.data",
+        "data.flows", "events.events")  # fmt: skip
 """Where answers hold their records: Elasticsearch (as Kibana shows its answers, too), Splunk, the AWS command line,
-Google's APIs, FortiAnalyzer's; a dot goes into one."""
+Google's APIs, FortiAnalyzer's, Secure Network Analytics', Google SecOps'; a dot goes into one."""
 _NAMED = ("fields", "columns", "meta", "schema")
 """Where answers name their columns: Splunk, Elasticsearch's queries and Log Analytics, ClickHouse, OpenSearch."""
 _ROWS = ("rows", "values", "data", "datarows")
 """Where they have the cells of each row."""
 _COUNTED = ("recordsTotal", "recordsFiltered", "meta")
 """What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
-_LISTS = ("data", "value", "rows", "items", "logs", "Records", "docs")
+_LISTS = ("data", "value", "rows", "items", "logs", "Records", "docs", "flows", "matches")
 """Where a page of anybody's API holds its records, beside how many there are and the like."""
 _TIMES = frozenset(("ts", "time", "timestamp", "@timestamp", "_time"))
 """What a record has beside a list of its own, and such a page does not."""

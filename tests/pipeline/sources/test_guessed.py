@@ -53,13 +53,6 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         {"src_ip": "nf_src_address", "dest_ip": "nf_dst_address", "src_port": "nf_src_port",
          "dest_port": "nf_dst_port", "start_time": "nf_start", "end_time": "nf_stop", "sent": "nf_bytes"},
     ),
-    "QRadar": (
-        '"First Packet Time","Source IP","Source Port","Destination IP","Destination Port","Source Bytes",'
-        '"Destination Bytes","Total Bytes","Protocol"',
-        {"src_ip": "Source IP", "dest_ip": "Destination IP", "src_port": "Source Port",
-         "dest_port": "Destination Port", "transport": "Protocol", "start_time": "First Packet Time",
-         "bytes_in": "Destination Bytes", "bytes_out": "Source Bytes"},
-    ),
     "CESNET's data sets": (
         "ID,SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,BYTES,BYTES_REV,PACKETS,PACKETS_REV,TIME_FIRST,TIME_LAST",
         {"src_ip": "SRC_IP", "dest_ip": "DST_IP", "src_port": "SRC_PORT", "dest_port": "DST_PORT",
