@@ -1,8 +1,8 @@
 """Flows of Cisco Secure Network Analytics (Stealthwatch), as its reporting API answers and its manager exports them.
 
 Sources: Cisco's pages on the reporting API's flow queries and on the flow search's results: the subject is the host
-that was asked for, the peer the other one; the bytes of each are those that it sent. Its orientation says which of them is
-the client. A flow has one identifier, and its totals are those so far. What the manager shows in K and M is rounded.
+that was asked for, the peer the other one; the bytes of each are those that it sent. Its orientation says which of them
+is the client. A flow has one identifier, and its totals are those so far. What the manager shows in K and M is rounded.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ BEGAN = 1_795_161_660_000
 
 def flow(**changes: Any) -> dict[str, Any]:
     record = {"sourceip": CLIENT, "sourceport": 50_001, "destinationip": SERVER, "destinationport": 993,
-              "protocolid": 6, "sourcebytes": 420.0, "destinationbytes": 5_420.0, "sourcepackets": 6.0, "destinationpackets": 8.0,
-              "firstpackettime": BEGAN, "lastpackettime": BEGAN + 30_000, "flowtype": 0}  # fmt: skip
+              "protocolid": 6, "sourcebytes": 420.0, "destinationbytes": 5_420.0, "sourcepackets": 6.0,
+              "destinationpackets": 8.0, "firstpackettime": BEGAN, "lastpackettime": BEGAN + 30_000,
+              "flowtype": 0}  # fmt: skip
     return record | changes
 
 
