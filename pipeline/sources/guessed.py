@@ -33,7 +33,17 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
     "dest_ip": (*_each(_DEST, *_ADDRESS), "da"),
     "src_port": _each(_SRC, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "ip{}port", "{}p"),
     "dest_port": (*_each(_DEST, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "ip{}port", "{}p"), "port"),
-    "transport": ("transport", "proto", "protocol", "ipprotocol", "ipproto", "networkprotocol", "l4protocol", "pr"),
+    "transport": (
+        "transport",
+        "proto",
+        "protocol",
+        "ipprotocol",
+        "ipproto",
+        "transportprotocol",
+        "networkprotocol",
+        "l4protocol",
+        "pr",
+    ),
     "start_time": (
         *("starttime", "flowstart", "flowstarttime", "sessionstarttime", "timestart", "firstseen", "firstswitched"),
         *("timestampconnectionstart", "firstpackettime", "timefirst", "datefirstseen"),
