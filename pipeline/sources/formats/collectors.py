@@ -107,11 +107,9 @@ def _ipfix(*names: str, reverse: bool = False) -> tuple[str, ...]:
     if reverse:
         plain = [f"reverse{n[0].upper()}{n[1:]}" for n in names]
         of_ipfixcol = [(f"iana@reverse:{n}@reverse", f"iana@reverse:{n}") for n in names]  # Newer and older ones.
-        spelled = (
-            (p, f"flows.{p}", f"ipfix:{p}", *c, f"{n}_Rev") for n, p, c in zip(names, plain, of_ipfixcol, strict=True)
-        )
+        spelled = ((p, f"flows.{p}", *c, f"{n}_Rev") for n, p, c in zip(names, plain, of_ipfixcol, strict=True))
         return tuple(name for names in spelled for name in names)
-    return tuple(s for n in names for s in (n, f"flows.{n}", f"iana:{n}", f"ipfix:{n}"))
+    return tuple(s for n in names for s in (n, f"flows.{n}", f"iana:{n}"))
 
 
 _OCTETS, _PACKETS = ("octetDeltaCount", "octetTotalCount"), ("packetDeltaCount", "packetTotalCount")
@@ -119,7 +117,7 @@ _UNITS = ("Nanoseconds", "Microseconds", "Milliseconds", "Seconds")
 _IPFIX: json_lines.Fields = {
     "ts": _ipfix(*(f"flowStart{u}" for u in _UNITS)),
     "end": _ipfix(*(f"flowEnd{u}" for u in _UNITS)),
-    "write_ts": (*_ipfix("exportTime"), "@timestamp"),
+    "write_ts": (*_ipfix("exportTime"), "@timestamp", "ipfix:exportTime"),
     "src": _ipfix("sourceIPv4Address", "sourceIPv6Address"),
     "src_port": _ipfix("sourceTransportPort"),
     "dest": _ipfix("destinationIPv4Address", "destinationIPv6Address"),
@@ -142,7 +140,6 @@ _IPFIX: json_lines.Fields = {
     "flow": _ipfix("flowId"),
     "asa": _ipfix("initiatorOctets", "responderOctets"),
     "sent": _ipfix("octetDeltaCount"),
-    "part": _ipfix("octetDeltaCount"),
     "so_far": _ipfix("octetTotalCount"),
 }
 _DENIED, _UPDATED = 3, 5
@@ -154,19 +151,8 @@ def derive_records(fields: pl.DataFrame) -> pl.DataFrame:
 
     The source of a record of both directions is who sent its first packet, unless elements name the initiator.
     """
-    names = (
-        "forwarding",
-        "sampling",
-        "src_nat",
-        "dest_nat",
-        "tcp_flags",
-        "way",
-        "write_ts",
-        "event",
-        "nsel",
-        "asa",
-        "vlan",
-    )
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel", "asa",
+             "vlan")  # fmt: skip
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     one_way = pl.col("sent").is_not_null()
@@ -242,7 +228,7 @@ def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
             pl.when(asa).then(pl.col("event").cast(pl.String)).otherwise(total).alias("nsel"),
             pl.when(asa).then("flow").alias("uid"),
         ]
-    return own_stretch(derive_records(fields.with_columns(split)), "part", "so_far")
+    return own_stretch(derive_records(fields.with_columns(split)), pl.coalesce("sent", "orig_ip_bytes"), "so_far")
 
 
 def _derive_nprobe(fields: pl.DataFrame) -> pl.DataFrame:
@@ -413,10 +399,20 @@ _IPFIX_JSON = replace(
         "flowStartMilliseconds",
         "`octetDeltaCount` (or `Total`) alone tells one direction; deltas; of totals since one start the last",
     ),
-    marks=re.compile(rb'"(?:iana:|ipfix:)?sourceIPv[46]Address"\s*:'),
+    marks=re.compile(rb'"(?:iana:)?sourceIPv[46]Address"\s*:'),
     decoder=json_decoder(_IPFIX),
     derive=_derive_both,
     local_time=False,
+)
+_PREFIXED: json_lines.Fields = {
+    ours: tuple(f"ipfix:{n}" for n in spelled if re.fullmatch("[A-Za-z46]+", n)) for ours, spelled in _IPFIX.items()
+}
+_IPFIX_PREFIXED = replace(
+    _IPFIX_JSON,
+    name="ipfix_prefixed",
+    contract=replace(_IPFIX_JSON.contract, records="as JSON; with `ipfix:` before each name"),
+    marks=re.compile(rb'"ipfix:sourceIPv[46]Address"\s*:'),
+    decoder=json_decoder(_PREFIXED),
 )
 _VFLOW = replace(
     _IPFIX_JSON,
@@ -440,5 +436,6 @@ COLLECTORS = (
     _NPROBE_CSV,
     _YAF,
     _IPFIX_JSON,
+    _IPFIX_PREFIXED,
     _VFLOW,
 )

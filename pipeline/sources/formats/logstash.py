@@ -141,7 +141,7 @@ LOGSTASH = Form(
         "begin": lambda: _nsel(_CREATED),
         "no_counters": lambda: _told() & ~_counts(),
     },
-    derive=lambda fields: own_stretch(fields, "part", "so_far"),
+    derive=lambda fields: own_stretch(fields, pl.col("part"), "so_far"),
     flags_tell=True,
     uptime=True,
 )  # fmt: skip

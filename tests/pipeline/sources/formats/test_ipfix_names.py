@@ -31,5 +31,5 @@ def test_ipfix_names_may_have_ipfix_before_them() -> None:
     record = {"ipfix:sourceIPv4Address": "10.1.0.11", "ipfix:destinationIPv4Address": "198.51.100.25",
               "ipfix:octetDeltaCount": 420, "ipfix:reverseOctetDeltaCount": 5_420,
               "ipfix:flowStartMilliseconds": 1_795_161_660_000}  # fmt: skip
-    assert detect(json.dumps(record).encode(), "auto", "x") == "ipfix_json"
-    assert rows(read("ipfix_json", record), "ip_bytes_in", "ip_bytes_out") == [(5_420, 420)]
+    assert detect(json.dumps(record).encode(), "auto", "x") == "ipfix_prefixed"
+    assert rows(read("ipfix_prefixed", record), "ip_bytes_in", "ip_bytes_out") == [(5_420, 420)]
