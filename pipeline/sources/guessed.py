@@ -48,7 +48,7 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
         *("starttime", "flowstart", "flowstarttime", "sessionstarttime", "timestart", "firstseen", "firstswitched"),
         *("timestampconnectionstart", "firstpackettime", "timefirst", "datefirstseen"),
         *("start", "first", "begin", "begintime", "stime", "timestamp", "eventtime", "time", "datetime", "ts", "date"),
-        *("bidirectionalfirstseenms", "timegenerated", "logtime", "created"),
+        *("bidirectionalfirstseenms", "timegenerated", "logtime", "created", "firstflowseen", "entrytime"),
     ),
     "end_time": (
         *("endtime", "flowend", "flowendtime", "timeend", "lastseen", "end", "stop", "lastpackettime", "timelast"),

@@ -3,7 +3,7 @@
 Source: Google's list of UDM fields: the principal acts, and sent and received bytes are those of the event's network,
 of which the principal sent the first and received the second. Parsers fill both in from what a product says, so that a
 product's own faults stay. An event is told when it happened, which for firewalls is when a session ended. Flow logs
-tell one direction each, of which parsers fill one field.
+tell one direction each, of which parsers fill one field, or both alike (AWS' until May 2026).
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class UdmDecoder(Wrapped):
         told = instants.epoch_us("ts", self.zone)
         late = ~pl.col("source").str.contains(_FROM_START).fill_null(value=False) & (lasted > 0)
         began = pl.when(late).then(told - (lasted * 1e6).cast(pl.Int64, strict=False)).otherwise(told)
-        both = pl.col("orig_ip_bytes").is_not_null() & pl.col("resp_ip_bytes").is_not_null()
-        one_way = pl.col("source").str.contains(_ONE_WAY).fill_null(value=False) & ~both
         counters = ("orig_ip_bytes", "resp_ip_bytes")
+        both = (pl.col(counters[0]) != pl.col(counters[1])).fill_null(value=False)
+        one_way = pl.col("source").str.contains(_ONE_WAY).fill_null(value=False) & ~both
         return fields.with_columns(
             ts=pl.coalesce(syslog.as_text(began), "ts"),
             write_ts=pl.coalesce(syslog.as_text(instants.epoch_us("write_ts", self.zone)), syslog.as_text(told)),

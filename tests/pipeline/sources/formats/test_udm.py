@@ -78,13 +78,13 @@ def test_the_time_of_some_products_is_the_start(product: str) -> None:
     assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T08:01:00+00:00"
 
 
-@pytest.mark.parametrize("counter", ["sentBytes", "receivedBytes"])
-def test_a_flow_log_s_record_tells_one_direction(counter: str) -> None:
-    """From the principal to the target, whichever field its parser fills in."""
+@pytest.mark.parametrize("counters", [("sentBytes",), ("receivedBytes",), ("sentBytes", "receivedBytes")])
+def test_a_flow_log_s_record_tells_one_direction(counters: tuple[str, ...]) -> None:
+    """From the principal to the target, whichever field its parser fills in; older ones of AWS' fill in both."""
     there, back = event("NETWORK_FLOW", "AWS_VPC_FLOW"), event("NETWORK_FLOW", "GCP_VPC_FLOW")
     back["principal"], back["target"] = back["target"], back["principal"]
     for record, count in ((there, 420), (back, 5_420)):
-        record["network"] = {counter: str(count), "ipProtocol": "TCP"}
+        record["network"] = {**dict.fromkeys(counters, str(count)), "ipProtocol": "TCP"}
     assert rows(read("udm", there, back), *ENDS[:4], *BYTES, "accounting") == [
         (CLIENT, 50_001, SERVER, 993, None, 420, "delta"),
         (CLIENT, 50_001, SERVER, 993, 5_420, None, "delta"),
