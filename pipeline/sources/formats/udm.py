@@ -3,7 +3,8 @@
 Source: Google's list of UDM fields: the principal acts, and sent and received bytes are those of the event's network,
 of which the principal sent the first and received the second. Parsers fill both in from what a product says, so that a
 product's own faults stay. An event is told when it happened, which for firewalls is when a session ended. Flow logs
-tell one direction each, of which parsers fill one field, or both alike (AWS' until May 2026).
+tell one direction each, of which parsers fill one field, or both alike (AWS' until May 2026); a Cisco ASA's total of
+both directions is in one of them, too (received since September 2022, sent before).
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ _FROM_START = r"(?i)\b(?:bro|zeek|corelight)|check[ _]?point|(?:vpc|nsg|vnet|vcn
 """Products whose own time is the start of what they tell of."""
 _SO_FAR = r"(?i)^pan_|palo alto|forti|check[ _]?point|firepower|\bftd\b"
 """Products that tell of a session while it goes on, too, each time with its bytes so far."""
+_TOTAL = r"(?i)(?:^|[ _])asa(?:[ _]|$)"
+"""The product whose only count is that of both directions."""
 _BLOCKED = r'"action"\s*:\s*\[?\s*"BLOCK"'
 _PARTS = r'"seconds"\s*:\s*"?(\d+)"?(?:\s*,\s*"nanos"\s*:\s*(\d+))?'
 """A time or duration as protobuf's own object."""
@@ -95,13 +98,16 @@ class UdmDecoder(Wrapped):
         began = pl.when(late).then(told - (lasted * 1e6).cast(pl.Int64, strict=False)).otherwise(told)
         counters = ("orig_ip_bytes", "resp_ip_bytes")
         both = (pl.col(counters[0]) != pl.col(counters[1])).fill_null(value=False)
-        one_way = pl.col("source").str.contains(_ONE_WAY).fill_null(value=False) & ~both
+        flow_log, summed = (pl.col("source").str.contains(p).fill_null(value=False) for p in (_ONE_WAY, _TOTAL))
+        one_way, only = flow_log & ~both, summed & ~both
         return fields.with_columns(
             ts=pl.coalesce(syslog.as_text(began), "ts"),
             write_ts=pl.coalesce(syslog.as_text(instants.epoch_us("write_ts", self.zone)), syslog.as_text(told)),
             duration=pl.coalesce(lasted.cast(pl.String), "duration"),
             sent=pl.when(one_way).then(pl.coalesce(counters)),
-            **{c: pl.when(~one_way).then(c) for c in counters},
+            total=pl.when(only).then(pl.coalesce(counters)),
+            flow_log=flow_log,
+            **{c: pl.when(~one_way & ~only).then(c) for c in counters},
             orig_pkts=pl.when(one_way).then(pl.coalesce("orig_pkts", "resp_pkts")).otherwise("orig_pkts"),
             so_far=pl.col("source").str.contains(_SO_FAR),
             refused=pl.col("raw").str.contains(_BLOCKED) | pl.col("verdict").str.contains("BLOCK"),
@@ -127,7 +133,7 @@ def _ends() -> pl.Expr:
 
 
 def _counts() -> pl.Expr:
-    return has_counters() | pl.col("sent").is_not_null()
+    return has_counters() | pl.col("sent").is_not_null() | pl.col("total").is_not_null()
 
 
 def _told() -> pl.Expr:
@@ -154,10 +160,11 @@ _JSON = Form(
     json=True,
     flows=lambda: _told() & _ends() & _counts(),
     accounting=lambda: (
-        pl.when(pl.col("sent").is_not_null()).then(pl.lit("delta")).when(pl.col("so_far")).then(pl.lit("cumulative"))
+        pl.when(pl.col("flow_log")).then(pl.lit("delta")).when(pl.col("so_far")).then(pl.lit("cumulative"))
     ),
     ignored={
         "blocked": _blocked,
+        "direction_unknown": lambda: _told() & _ends() & pl.col("total").is_not_null(),
         "no_counters": lambda: _told() & _ends() & ~_counts(),
         "no_ends": lambda: _told() & ~_ends() & _counts(),
     },

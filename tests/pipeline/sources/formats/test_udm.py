@@ -91,6 +91,22 @@ def test_a_flow_log_s_record_tells_one_direction(counters: tuple[str, ...]) -> N
     ]
 
 
+@pytest.mark.parametrize("counter", ["sentBytes", "receivedBytes"])
+def test_an_asa_s_only_count_is_of_both_directions(counter: str) -> None:
+    """Google's parser has it as received since 2022-09-28, as sent before; the firewall tells one total."""
+    record = event(product="CISCO_ASA_FIREWALL")
+    record["network"] = {counter: "5840", "ipProtocol": "TCP", "sessionDuration": "60s"}
+    parsed = read("udm", record)
+    assert rows(parsed, *BYTES, "total_bytes", "accounting") == [(None, None, 5_840, "final")]
+    assert dict(parsed.account.warnings) == {"direction_unknown": 1}
+    assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T08:00:00+00:00"
+
+
+def test_a_virtual_network_s_tuples_are_stretches() -> None:
+    parsed = read("udm", event("NETWORK_FLOW", "AZURE_VNET_FLOW"))
+    assert rows(parsed, *BYTES, "accounting") == [(5_420, 420, "delta")]
+
+
 def test_what_was_blocked_or_is_no_connection_is_no_flow() -> None:
     blocked = event() | {"securityResult": [{"ruleName": "a", "action": ["BLOCK"]}]}
     nobody, silent = event(), event()
