@@ -2,7 +2,8 @@
 
 Sources: IBM's pages on the fields of flows in AQL and on how flows are reported: of a session one record a minute, each
 with the packets since the last one and all with the time of the session's first packet. QRadar names the end that it
-takes for the client the source; what it could not see the beginning of the ports decide. Superflows sum up many.
+takes for the client the source; what it could not see the beginning of the ports decide. Superflows sum up many, and
+overflow records, between two addresses of the collector's own, what it had no room for.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ _FIELDS: json_lines.Fields = {
 _MINUTE = 60_000_000
 _SUPERFLOW = r"(?i)super|^[123](?:\.0)?$"
 """What a flow's type says of one that sums up many, in words or by its number."""
+_OVERFLOW = ("127.0.0.4", "127.0.0.5")
+"""The ends of records of what was beyond the collector's capacity."""
 _CAPTURED = r"\s*\([A-Z]\)$"
 """What the console writes behind a count of bytes of which it kept some."""
 
@@ -91,8 +94,12 @@ def _several() -> pl.Expr:
     return pl.col("kind").str.contains(_SUPERFLOW).fill_null(value=False)
 
 
+def _overflow() -> pl.Expr:
+    return ((pl.col("src") == _OVERFLOW[0]) & (pl.col("dest") == _OVERFLOW[1])).fill_null(value=False)
+
+
 def _told() -> pl.Expr:
-    return pl.col("src").is_not_null() & pl.col("dest").is_not_null() & ~_several()
+    return pl.col("src").is_not_null() & pl.col("dest").is_not_null() & ~_several() & ~_overflow()
 
 
 _JSON = Form(
@@ -115,7 +122,7 @@ _JSON = Form(
     json=True,
     flows=lambda: _told() & has_counters(),
     accounting=lambda: pl.lit("delta"),
-    ignored={"aggregated": _several, "no_counters": lambda: _told() & ~has_counters()},
+    ignored={"aggregated": _several, "lost_data": _overflow, "no_counters": lambda: _told() & ~has_counters()},
     local_time=True,
 )
 _LAYOUT = Layout(

@@ -67,6 +67,12 @@ def test_superflows_sum_up_many_and_count_nothing(kind: Any) -> None:
     assert dict(parsed.account.warnings) == {"aggregated": 1, "no_counters": 1}
 
 
+def test_what_the_collector_had_no_room_for_is_told() -> None:
+    parsed = read("qradar", flow(sourceip="127.0.0.4", destinationip="127.0.0.5", sourceport=0, destinationport=0))
+    assert parsed.rows.is_empty()
+    assert dict(parsed.account.warnings) == {"lost_data": 1}
+
+
 AQL = "sourceip,sourceport,destinationip,destinationport,protocolid,sourcebytes,destinationbytes,firstpackettime"
 CONSOLE = (
     '"First Packet Time","Last Packet Time","Source IP","Source Port","Destination IP","Destination Port",'
