@@ -48,6 +48,7 @@ _FIELDS: json_lines.Fields = {
     "service": _udm("network.application_protocol"),
     "orig_ip_bytes": _udm("network.sent_bytes"),
     "resp_ip_bytes": _udm("network.received_bytes"),
+    "total": _udm("network.total_bytes"),
     "orig_pkts": _udm("network.sent_packets"),
     "resp_pkts": _udm("network.received_packets"),
     "duration": _udm("network.session_duration"),
@@ -105,7 +106,7 @@ class UdmDecoder(Wrapped):
             write_ts=pl.coalesce(syslog.as_text(instants.epoch_us("write_ts", self.zone)), syslog.as_text(told)),
             duration=pl.coalesce(lasted.cast(pl.String), "duration"),
             sent=pl.when(one_way).then(pl.coalesce(counters)),
-            total=pl.when(only).then(pl.coalesce(counters)),
+            total=pl.when(only).then(pl.coalesce(counters)).otherwise("total"),
             flow_log=flow_log,
             **{c: pl.when(~one_way & ~only).then(c) for c in counters},
             orig_pkts=pl.when(one_way).then(pl.coalesce("orig_pkts", "resp_pkts")).otherwise("orig_pkts"),
@@ -132,8 +133,12 @@ def _ends() -> pl.Expr:
     return pl.col("src").is_not_null() & pl.col("dest").is_not_null()
 
 
+def _total_alone() -> pl.Expr:
+    return pl.col("total").is_not_null() & ~has_counters() & pl.col("sent").is_null()
+
+
 def _counts() -> pl.Expr:
-    return has_counters() | pl.col("sent").is_not_null() | pl.col("total").is_not_null()
+    return has_counters() | pl.col("sent").is_not_null() | _total_alone()
 
 
 def _told() -> pl.Expr:
@@ -164,7 +169,7 @@ _JSON = Form(
     ),
     ignored={
         "blocked": _blocked,
-        "direction_unknown": lambda: _told() & _ends() & pl.col("total").is_not_null(),
+        "direction_unknown": lambda: _told() & _ends() & _total_alone(),
         "no_counters": lambda: _told() & _ends() & ~_counts(),
         "no_ends": lambda: _told() & ~_ends() & _counts(),
     },

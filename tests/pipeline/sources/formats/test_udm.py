@@ -91,10 +91,10 @@ def test_a_flow_log_s_record_tells_one_direction(counters: tuple[str, ...]) -> N
     ]
 
 
-@pytest.mark.parametrize("counter", ["sentBytes", "receivedBytes"])
+@pytest.mark.parametrize("counter", ["sentBytes", "receivedBytes", "totalBytes"])
 def test_an_asa_s_only_count_is_of_both_directions(counter: str) -> None:
-    """Google's parser has it as received since 2022-09-28, as sent before; the firewall tells one total."""
-    record = event(product="CISCO_ASA_FIREWALL")
+    """Google's parser has it as received since 2022-09-28, as sent before; others may have a total of its own."""
+    record = event(product="CISCO_ASA_FIREWALL" if counter != "totalBytes" else "SOME_FIREWALL")
     record["network"] = {counter: "5840", "ipProtocol": "TCP", "sessionDuration": "60s"}
     parsed = read("udm", record)
     assert rows(parsed, *BYTES, "total_bytes", "accounting") == [(None, None, 5_840, "final")]
