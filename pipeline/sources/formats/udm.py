@@ -58,9 +58,9 @@ _FIELDS: json_lines.Fields = {
 }
 _CONNECTION = r"(?i)^(?:NETWORK_(?:CONNECTION|FLOW|UNCATEGORIZED)|1600[012](?:\.0)?)$"
 """Types of events that tell of connections, by name or by number; others tell of requests within them, or of none."""
-_ONE_WAY = r"(?i)(?:vpc|nsg|vnet|vcn)[ _-]?flow|net[ _-]?flow|ip[ _-]?fix|s[ _-]?flow"
+_ONE_WAY = r"(?i)(?:vpc|nsg|vnet|vcn)[ _-]?flow|net[ _-]?flow|ip[ _-]?fix|\b(?:s|j)[_-]?flow\b"
 """Products whose records tell one direction each."""
-_FROM_START = r"(?i)\b(?:bro|zeek|corelight)|check[ _]?point|(?:vpc|nsg|vnet|vcn)[ _-]?flow"
+_FROM_START = r"(?i)(?:^|[ _])(?:bro(?:[ _]|$)|zeek|corelight)|check[ _]?point|(?:vpc|nsg|vnet|vcn)[ _-]?flow"
 """Products whose own time is the start of what they tell of."""
 _SO_FAR = r"(?i)^pan_|palo alto|forti|check[ _]?point|firepower|\bftd\b"
 """Products that tell of a session while it goes on, too, each time with its bytes so far."""

@@ -78,6 +78,13 @@ def test_the_time_of_some_products_is_the_start(product: str) -> None:
     assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T08:01:00+00:00"
 
 
+@pytest.mark.parametrize("product", ["BROADCOM_SWG", "FLOWMON", ""])
+def test_the_time_of_others_is_the_end(product: str) -> None:
+    parsed = read("udm", event(product=product, sentBytes="420"))
+    assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T08:00:00+00:00"
+    assert rows(parsed, *BYTES, "accounting") == [(5_420, 420, "final")]
+
+
 @pytest.mark.parametrize("counters", [("sentBytes",), ("receivedBytes",), ("sentBytes", "receivedBytes")])
 def test_a_flow_log_s_record_tells_one_direction(counters: tuple[str, ...]) -> None:
     """From the principal to the target, whichever field its parser fills in; older ones of AWS' fill in both."""
