@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.sources.registry import detect
 from tests.examples import examples
-from tests.pipeline.sources.forms_read import read, rows
+from tests.pipeline.sources.forms_read import read, read_document, rows
 from tests.pipeline.sources.lines import read as read_text
 from tests.pipeline.sources.lines import read_blocks, read_lines
 
@@ -47,6 +47,12 @@ def test_each_record_tells_one_direction() -> None:
         assert rows(parsed, *TOLD) == [THERE, BACK]
         assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T08:01:00+00:00"
         assert parsed.rows["log_time"][0].isoformat() == "2026-11-20T08:01:30+00:00"
+
+
+def test_a_batch_of_records_is_opened() -> None:
+    data = json.dumps({"metrics": [record(*ONE), record(*OTHER)]}).encode()
+    assert detect(data, "auto", "x") == "telegraf"
+    assert rows(read_document("telegraf", data), *TOLD) == [THERE, BACK]
 
 
 def test_a_clock_that_began_anew_tells_no_duration() -> None:
