@@ -85,7 +85,9 @@ _JSON = Form(
         "statistics.firstActiveTime",
         "one a flow, of which the last answer counts (`id`)",
     ),
-    marks=re.compile(rb'"subject"\s*:\s*\{(?=[\s\S]*?"peer"\s*:\s*\{)[\s\S]*?"ipAddress"\s*:|"subject\.ipAddress"\s*:'),
+    marks=re.compile(
+        rb'\A(?=[\s\S]*?"subject"\s*:\s*\{)(?=[\s\S]*?"peer"\s*:\s*\{)[\s\S]*?"ipAddress"\s*:|"subject\.ipAddress"\s*:'
+    ),
     strong=True,
     decoder=lambda options: FlowsDecoder(JsonDecoder(_FIELDS, list), options.timezone),
     json=True,
