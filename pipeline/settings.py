@@ -42,7 +42,7 @@ FORMATS = (
     *("auto", "zeek", "suricata", "ecs", "ocsf", "cim", "vpc", "azure", "gcp", "sentinel", "arkime", "juniper"),
     *("nfdump", "netflow", "silk", "argus", "paloalto", "fortinet", "asa", "checkpoint", "sonicwall", "sophos"),
     *("watchguard", "stormshield", "barracuda", "h3c", "huawei", "hillstone", "zscaler", "cloudflare", "conntrack"),
-    *("oci", "ibm", "nvm", "cef", "table"),
+    *("oci", "ibm", "nvm", "versa", "udm", "qradar", "stealthwatch", "cef", "table"),
 )
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 

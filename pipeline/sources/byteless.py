@@ -3,7 +3,7 @@
 They record packets, or connections that begin. Sources: Cisco Meraki's page on syslog event types, pfSense's on raw
 filter logs, netfilter's LOG target, RouterOS' page on logging, Microsoft's on the firewall's log, on Azure Firewall and
 on DeviceNetworkEvents, Sophos' on its UTM's logs, OpenVPN's manual, F5's on its network firewall, Cilium's on Hubble,
-VMware's on NSX (whose counts are of no named direction).
+VMware's on NSX (whose counts are of no named direction), Darktrace's on its API.
 """
 
 from __future__ import annotations
@@ -87,6 +87,11 @@ _KINDS = (
         re.compile(rb'\btmm\d*\[\d+\]: 2300313\d\b|\bacl_policy_name="|\bacl_rule_name="'),
         "the log of an F5's network firewall (AFM), which tells no bytes of connections",
         "Let the BIG-IP export IPFIX, and give what a collector (nfcapd, goflow2) writes.",
+    ),
+    (
+        re.compile(rb'\A(?=[\s\S]*"[sd]did"\s*:)[\s\S]*"eventType"\s*:\s*"connection"'),
+        "Darktrace's list of a device's connections (/details), which tells no bytes of each direction",
+        "Give entries of type conn of its Advanced Search.",
     ),
     (
         re.compile(rb'\bsys="SecureNet" sub="packetfilter" '),

@@ -28,6 +28,7 @@ from pipeline.sources.base import (
 )
 from pipeline.sources.foreign import WARNING as LINES_OF
 from pipeline.sources.wrappings import spread
+from pipeline.sources.wrappings.envelope import EnvelopeReader
 
 WARNING = "another_form"
 """The name of records that were read so."""
@@ -79,6 +80,7 @@ class ChangingReader:
     def read(self, block: Block) -> Parsed:
         """Read one block."""
         parsed = self._main.read(block)
+        self.resumable = self.resumable and self._main.resumable
         if self._open or (parsed.strays is not None and spread.may_be(parsed.strays)):
             parsed = self._put_together(parsed, block)
         return self._again(parsed, unterminated=block.unterminated)
@@ -187,6 +189,8 @@ class ChangingReader:
 
         if encoding not in self._others:
             self._others[encoding] = reader = registry.READERS[encoding](self._options)
+            if isinstance(reader, EnvelopeReader):
+                reader.one_each()
             self.resumable = self.resumable and reader.resumable
             if registry.inner_of(encoding) == registry.inner_of(self._encoding) and not registry.is_table(encoding):
                 reader.resume({**self._main.state(), **({"held": []} if "held" in self._main.state() else {})})

@@ -21,6 +21,7 @@ from pipeline.sources.formats.cloudflare import CLOUDFLARE
 from pipeline.sources.formats.clouds import CLOUDS
 from pipeline.sources.formats.collectors import COLLECTORS
 from pipeline.sources.formats.conntrack import CONNTRACK
+from pipeline.sources.formats.darktrace import DARKTRACE
 from pipeline.sources.formats.datadog import DATADOG
 from pipeline.sources.formats.ecs import ECS
 from pipeline.sources.formats.encore import ENCORE
@@ -30,19 +31,25 @@ from pipeline.sources.formats.h3c import H3C
 from pipeline.sources.formats.hillstone import HILLSTONE
 from pipeline.sources.formats.huawei import HUAWEI
 from pipeline.sources.formats.juniper import JUNIPER
-from pipeline.sources.formats.logstash import LOGSTASH
+from pipeline.sources.formats.logstash import FLUENTD, LOGSTASH
 from pipeline.sources.formats.nfdump import NFDUMP
 from pipeline.sources.formats.nvm import NVM
 from pipeline.sources.formats.ocsf import OCSF
+from pipeline.sources.formats.otel_netflow import OTEL_NETFLOW
 from pipeline.sources.formats.paloalto import PALO_ALTO
 from pipeline.sources.formats.paloalto_service import CLOUD_NGFW, SERVICE
+from pipeline.sources.formats.qradar import QRADAR
 from pipeline.sources.formats.sentinel import SENTINEL
 from pipeline.sources.formats.silk import SILK
 from pipeline.sources.formats.sonicwall import SONICWALL
 from pipeline.sources.formats.sophos import SOPHOS
+from pipeline.sources.formats.stealthwatch import STEALTHWATCH
 from pipeline.sources.formats.stormshield import STORMSHIELD
 from pipeline.sources.formats.suricata import SURICATA
 from pipeline.sources.formats.table import TABLE
+from pipeline.sources.formats.telegraf import TELEGRAF
+from pipeline.sources.formats.udm import UDM
+from pipeline.sources.formats.versa import VERSA
 from pipeline.sources.formats.vpc_json import VPC
 from pipeline.sources.formats.watchguard import WATCHGUARD
 from pipeline.sources.formats.zeek_tables import ZEEK_TABLES
@@ -50,8 +57,12 @@ from pipeline.sources.formats.zscaler import ZSCALER
 
 _ALL = (
     *ZEEK_TABLES,
+    DARKTRACE,
     LOGSTASH,  # Before what has the names of its fields at the top.
     *COLLECTORS,
+    FLUENTD,
+    OTEL_NETFLOW,
+    *TELEGRAF,
     DATADOG,
     *(
         ARKIME,
@@ -87,6 +98,10 @@ _ALL = (
         WATCHGUARD,
         STORMSHIELD,
         *ZSCALER,
+        VERSA,
+        *UDM,
+        *QRADAR,
+        *STEALTHWATCH,
         *CONNTRACK,
         CEF,
     ),

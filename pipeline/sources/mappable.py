@@ -1,8 +1,8 @@
 """Flow logs that no format of ours is, but whose columns a table of the user's own maps: named, with the mapping.
 
 A mapping goes into a source with `format: table`. Sources: the papers and pages of the data sets (CIC, UNSW), what
-CICFlowMeter writes, ElastiFlow's description of CODEX, and Telegraf's page on its netflow input. Messages of CEF and
-LEEF are named by their vendor and product, and so are lines of some devices that no table can be made of as they are.
+CICFlowMeter writes, and ElastiFlow's description of CODEX. Messages of CEF and LEEF are named by their vendor and
+product, and so are lines of some devices that no table can be made of as they are.
 """
 
 from __future__ import annotations
@@ -24,10 +24,6 @@ _UNSW = (
 _CODEX = (
     "src_ip: flow.src.ip.addr, dest_ip: flow.dst.ip.addr, src_port: flow.src.l4.port.id, "
     "dest_port: flow.dst.l4.port.id, transport: l4.proto.name, start_time: flow.start.timestamp, sent: flow.bytes"
-)
-_TELEGRAF = (
-    "src_ip: fields.src, dest_ip: fields.dst, src_port: fields.src_port, dest_port: fields.dst_port, "
-    "transport: fields.protocol, start_time: timestamp, sent: fields.in_bytes"
 )
 _DELTAS = ", and accounting: delta"
 _CALICO = (
@@ -83,11 +79,6 @@ _KINDS = (
         re.compile(rb'"ZENTotalBytes[RT]xClient"\s*:'),
         "Zscaler Private Access's log of users' connections",
         _mapped(_ZPA, ", with a time_format for its LogTimestamp, and accounting: cumulative"),
-    ),
-    (
-        re.compile(rb'"event_?[tT]ype"\s*:\s*"NETWORK_[A-Z]+"'),
-        "events of Google Security Operations (UDM), whose sent and received bytes each parser takes its own way",
-        "Give the logs that they were made of.",
     ),
     (
         re.compile(rb"(?m)\A---\r?\n(?=[\s\S]*^jsonPayload:)[\s\S]*^insertId:|\A---\r?\ninsertId:"),
@@ -225,21 +216,10 @@ _KINDS = (
         "what ElastiFlow writes under the names of CODEX",
         _mapped(_CODEX, _DELTAS),
     ),
-    (
-        re.compile(rb'"name"\s*:\s*"netflow"[\s\S]{0,400}"version"\s*:|"fields"\s*:\s*\{[^{}]*"in_bytes"\s*:'),
-        "what Telegraf's netflow input writes",
-        _mapped(_TELEGRAF, _DELTAS),
-    ),
-    (
-        re.compile(rb"(?m)^netflow,[^ \n]*\bversion=(?:NetFlow|IPFIX|sFlow)"),
-        "what Telegraf's netflow input writes, as line protocol",
-        'Let its output write JSON (data_format = "json"). ' + _mapped(_TELEGRAF, _DELTAS),
-    ),
 )
 _DEVICES = (
     (rb"system-notification-00257\(traffic\): ", "a ScreenOS firewall's (NetScreen's) log of sessions"),
     (rb'\b(?:msg|note)="Traffic Log"', "a Zyxel firewall's log of sessions"),
-    (rb"\b(?:flowMonLog|accessLog|flowIdLog), applianceName=", "a Versa appliance's log of flows or accesses"),
     (
         rb'\bLogType="TR"|\bTR (?:\S+ \d+ ){2}"[^"\n]*" "[^"\n]*" [A-Z]+ \S+ ',
         "a Barracuda web application firewall's log of single requests",

@@ -31,6 +31,7 @@ from pipeline.sources.wrappings.envelope import (
     all_headed,
     inner_texts,
     objects_within,
+    parts_of,
     within,
 )
 from pipeline.sources.wrappings.programs import PROGRAM
@@ -50,13 +51,27 @@ class _Readers(dict[str, ReaderFactory]):
         *inner, key = _KEYS_OF.split(encoding)
         if not inner:
             raise KeyError(encoding)
-        return partial(_enveloped_reader, self[SIGN.join(inner)], key)
+        return partial(_enveloped_reader, self[SIGN.join(inner)], key, inner[0] if len(inner) == 1 else None)
 
 
-def _enveloped_reader(inner: ReaderFactory, key: str, options: ReadOptions) -> Reader:
+def _enveloped_reader(inner: ReaderFactory, key: str, encoding: str | None, options: ReadOptions) -> Reader:
+    """The reader of an envelope, whose texts may hold several records of the encoding, where that is told."""
+    whole = None if encoding is None else partial(_is_whole, encoding)
     if key.startswith(csv_envelope.MARK):
-        return csv_envelope.CsvEnvelopeReader(inner(options), key.removeprefix(csv_envelope.MARK))
-    return EnvelopeReader(inner(options), key)
+        parts = partial(parts_of, is_record=whole)
+        return csv_envelope.CsvEnvelopeReader(inner(options), key.removeprefix(csv_envelope.MARK), parts)
+    return EnvelopeReader(inner(options), key, whole)
+
+
+def _is_whole(encoding: str, line: str) -> bool:
+    """Whether a line of a text shows by itself that it is a record of the encoding; an object must come to its end."""
+    data, is_json = line.encode("utf-8", errors="surrogatepass"), encoding == "zeek_json" or _is_json(encoding)
+    ends = data.startswith(b"{") and data.rstrip().endswith(b"}")
+    return (ends if is_json else not begins_as_json(data)) and _marked(data, encoding)
+
+
+def _is_json(encoding: str) -> bool:
+    return encoding in FORMS and FORMS[encoding].json
 
 
 def _encodings(name: str) -> tuple[str, ...]:
@@ -96,6 +111,8 @@ _OPENED = {
     "cim_json": ("result",),
     "ecs": ("_source",),
     "arkime": ("_source",),
+    "darktrace": ("_source",),
+    "udm": ("event", "udm"),
     "gcp": ("data", "message"),
     "oci": ("data",),
     "azure_json": OBJECTS,

@@ -65,6 +65,8 @@ _KNOWN = rf"^(?:[0-9.]+|{_DATE}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[0-9.]*(?:Z|{_ZON
 """A number, or a time as ISO 8601 has it: nothing is left to do."""
 _PORTAL = r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}),? +([0-9]{1,2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)? ([AP]M)$"
 """A date that only one country writes with a half of the day, as the Azure portal does."""
+_CONSOLE = r"^([A-Z][a-z]{2}) ([0-9]{1,2}), ([0-9]{4}),? ([0-9]{1,2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?[ \x{202F}]([AP]M)$"
+"""Nov 20, 2026, 8:00:00 PM, as consoles that are written in Java show a time."""
 _KIBANA = r"^([A-Z][a-z]{2} [0-9]{1,2}, [0-9]{4}) @ ([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)$"
 
 _CLOCK = r"([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)"
@@ -104,7 +106,7 @@ def _respelled(text: pl.Expr) -> pl.Expr:
         text = text.str.replace(pattern, spelled)
     parts = text.str.extract_groups(_KIBANA)
     day = parts.struct.field("1").str.to_date("%b %d, %Y", strict=False).dt.to_string("%Y-%m-%d")
-    return pl.coalesce(pl.concat_str(day, pl.lit("T"), parts.struct.field("2")), _portal(text), *_named(text), text)
+    return pl.coalesce(pl.concat_str(day, pl.lit("T"), parts.struct.field("2")), *_halved(text), *_named(text), text)
 
 
 def _named(text: pl.Expr) -> list[pl.Expr]:
@@ -120,13 +122,16 @@ def _joined(day: pl.Expr, month: pl.Expr, year: pl.Expr, clock: pl.Expr, zone: p
     return pl.concat_str(date.dt.to_string("%Y-%m-%d"), pl.lit("T"), clock, zone)
 
 
-def _portal(text: pl.Expr) -> pl.Expr:
-    """Times of the form 11/20/2026, 8:00:00.250 PM as ISO 8601; null for others."""
-    parts = text.str.extract_groups(_PORTAL)
-    month, day, year, clock, fraction, half = (parts.struct.field(str(i)) for i in range(1, 7))
-    whole = pl.concat_str([month, day, year, clock, half], separator=" ")
-    read = whole.str.to_datetime("%m %d %Y %I:%M:%S %p", strict=False).dt.to_string("%Y-%m-%dT%H:%M:%S")
-    return pl.concat_str(read, fraction.fill_null(""))
+def _halved(text: pl.Expr) -> list[pl.Expr]:
+    """Times of the form 11/20/2026, 8:00:00.250 PM or Nov 20, 2026, 8:00:00 PM as ISO 8601; null for others."""
+    found = list[pl.Expr]()
+    for pattern, date in ((_PORTAL, "%m %d %Y"), (_CONSOLE, "%b %d %Y")):
+        parts = text.str.extract_groups(pattern)
+        month, day, year, clock, fraction, half = (parts.struct.field(str(i)) for i in range(1, 7))
+        whole = pl.concat_str([month, day, year, clock, half], separator=" ")
+        read = whole.str.to_datetime(f"{date} %I:%M:%S %p", strict=False).dt.to_string("%Y-%m-%dT%H:%M:%S")
+        found.append(pl.concat_str(read, fraction.fill_null("")))
+    return found
 
 
 def plain_count(text: pl.Expr) -> pl.Expr:

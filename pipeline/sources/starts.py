@@ -32,3 +32,26 @@ def put_back(fields: pl.DataFrame, late: pl.Expr, lasted: pl.Expr) -> pl.DataFra
         ts=pl.when(late & start.is_not_null()).then(start).otherwise("ts"),
         end=pl.when(~late).then("end"),
     )
+
+
+_MINUTE = 60_000_000
+
+
+def own_stretch(fields: pl.DataFrame, part: pl.Expr, whole: str) -> pl.DataFrame:
+    """Records of stretches that all tell when their session began, with their own: the minute before their end.
+
+    Such exporters (Antrea's flow aggregator) tell bytes since the last record beside those since the beginning, and
+    make a record a minute.
+
+    Args:
+        fields: records whose ts and end are times, as text or in epoch microseconds.
+        part: the bytes since the last record.
+        whole: the column of those since the session's beginning.
+    """
+    if whole not in fields.columns or fields[whole].null_count() == fields.height:
+        return fields
+    counted, so_far = (c.cast(pl.Float64, strict=False) for c in (part, pl.col(whole)))
+    began, ended = epoch_us(fields, "ts"), epoch_us(fields, "end") - _MINUTE
+    late = ((counted < so_far) & (ended > began)).fill_null(value=False)
+    own = ended if fields.schema["ts"] == pl.Int64 else ended.cast(pl.String)
+    return fields.with_columns(ts=pl.when(late).then(own).otherwise("ts"))

@@ -46,7 +46,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 (in JSON the last), but for those below."""
 
 _HEADED_NAMES = _NAMES | {
-    "time": ("time", "rt"),
+    "time": ("time", "rt", "devTime"),
     "src_port": ("s_port", "spt", "srcPort"),
     "port": ("service", "dpt", "dstPort"),
     "resp_ip_bytes": (*_NAMES["resp_ip_bytes"], "in", "dstBytes"),

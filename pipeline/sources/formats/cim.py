@@ -135,9 +135,11 @@ _JSON = Form(
         "_time",
         "one a row; `result` wrappers of the REST API are taken off; Splunk Stream's are turned",
     ),
-    # What names not both ends in the model's way is another product's record with counters of these names, as of F5's.
+    # What names not both ends in the model's way is another product's record with counters of these names, as of F5's;
+    # what has another's time is in another one's own model, whose directions are its own affair (Exabeam, Anvilogic).
     marks=re.compile(
-        rf"\A(?=[\s\S]*?{_named('src(?:_ip)?')})(?=[\s\S]*?{_named('dest(?:_ip)?')})"
+        rf"\A(?![\s\S]*?\"approxLogTime\"\s*:)(?:(?=[\s\S]*?{_named('_time')})|(?![\s\S]*?\"event_time\"\s*:))"
+        rf"(?=[\s\S]*?{_named('src(?:_ip)?')})(?=[\s\S]*?{_named('dest(?:_ip)?')})"
         rf"(?:[\s\S]*?{_named('bytes_(?:in|out)')}|(?=[\s\S]*?{_named('bytes')})[\s\S]*?{_named('_time')})".encode()
     ),
     decoder=json_decoder(_FIELDS),

@@ -24,6 +24,7 @@ from pipeline.sources.formats.vflow import VflowDecoder
 from pipeline.sources.orienting import initiator, leaving, told_by_ports
 from pipeline.sources.records import JsonDecoder, json_decoder
 from pipeline.sources.spellings import ABSENT, plain_address
+from pipeline.sources.starts import own_stretch
 
 _NEVER = r"^(?:0(?:\.0+)?$|1970-01-01[T ](?:0\d|1[0-4]):(?:00|15|30|45):00|1969-12-31[T ](?:1[2-9]|2\d):(?:00|30):00)"
 """A time of 0, as a number or as the beginning of 1970 in some zone."""
@@ -139,29 +140,19 @@ _IPFIX: json_lines.Fields = {
     "flow": _ipfix("flowId"),
     "asa": _ipfix("initiatorOctets", "responderOctets"),
     "sent": _ipfix("octetDeltaCount"),
+    "so_far": _ipfix("octetTotalCount"),
 }
 _DENIED, _UPDATED = 3, 5
 """Firewalls' events (element 233)."""
 
 
-def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+def derive_records(fields: pl.DataFrame) -> pl.DataFrame:
     """Who began, where a SYN without an ACK says so, and translations; exporters show the flags of all packets.
 
     The source of a record of both directions is who sent its first packet, unless elements name the initiator.
     """
-    names = (
-        "forwarding",
-        "sampling",
-        "src_nat",
-        "dest_nat",
-        "tcp_flags",
-        "way",
-        "write_ts",
-        "event",
-        "nsel",
-        "asa",
-        "vlan",
-    )
+    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel", "asa",
+             "vlan")  # fmt: skip
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     one_way = pl.col("sent").is_not_null()
@@ -207,7 +198,7 @@ def _times(fields: pl.DataFrame) -> dict[str, pl.Expr]:
 
 
 def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
-    """As `_derive`; a database's rows have the time at which a flow was received as text, in UTC.
+    """As `derive_records`; a database's rows have the time at which a flow was received as text, in UTC.
 
     Addresses may be Base64, as protobuf's own JSON has bytes.
     """
@@ -215,7 +206,7 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
     fields = fields.with_columns(fields[c].map_elements(_unpacked, pl.String).alias(c) for c in packed)
     if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
         fields = fields.with_columns(pl.coalesce("ts", instants.epoch_us("write_ts")).alias("ts"))
-    return _derive(fields)
+    return derive_records(fields)
 
 
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
@@ -237,7 +228,7 @@ def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
             pl.when(asa).then(pl.col("event").cast(pl.String)).otherwise(total).alias("nsel"),
             pl.when(asa).then("flow").alias("uid"),
         ]
-    return _derive(fields.with_columns(split))
+    return own_stretch(derive_records(fields.with_columns(split)), pl.coalesce("sent", "orig_ip_bytes"), "so_far")
 
 
 def _derive_nprobe(fields: pl.DataFrame) -> pl.DataFrame:
@@ -287,7 +278,7 @@ def _too_small() -> pl.Expr:
     return _ends() & impossible(*(e.cast(pl.Float64, strict=False) for e in (packets, size)))
 
 
-_GOFLOW = Form(
+GOFLOW = Form(
     name="goflow2",
     family="netflow",
     vendor_product="goflow2",
@@ -319,13 +310,13 @@ _GOFLOW = Form(
     uptime=True,
 )
 _PMACCT_JSON = replace(
-    _GOFLOW,
+    GOFLOW,
     name="pmacct_json",
     vendor_product="pmacct",
-    contract=replace(_GOFLOW.contract, counts="IP", start="timestamp_start"),
+    contract=replace(GOFLOW.contract, counts="IP", start="timestamp_start"),
     marks=re.compile(rb'"ip_(?:src|dst)"\s*:\s*"[^{}]*"ip_(?:src|dst)"\s*:'),
     decoder=json_decoder(_PMACCT),
-    derive=_derive,
+    derive=derive_records,
     local_time=True,
 )
 _PMACCT_CSV = replace(
@@ -340,7 +331,7 @@ _PMACCT_CSV = replace(
     blanks=True,
 )  # fmt: skip
 _NPROBE_JSON = replace(
-    _GOFLOW,
+    GOFLOW,
     name="nprobe",
     vendor_product="nProbe",
     contract=Contract("OUT_BYTES", "IN_BYTES", "IP", "FIRST_SWITCHED", "`IN_BYTES` alone tells one direction; deltas"),
@@ -413,6 +404,16 @@ _IPFIX_JSON = replace(
     derive=_derive_both,
     local_time=False,
 )
+_PREFIXED: json_lines.Fields = {
+    ours: tuple(f"ipfix:{n}" for n in spelled if re.fullmatch("[A-Za-z46]+", n)) for ours, spelled in _IPFIX.items()
+}
+_IPFIX_PREFIXED = replace(
+    _IPFIX_JSON,
+    name="ipfix_prefixed",
+    contract=replace(_IPFIX_JSON.contract, records="as JSON; with `ipfix:` before each name"),
+    marks=re.compile(rb'"ipfix:sourceIPv[46]Address"\s*:'),
+    decoder=json_decoder(_PREFIXED),
+)
 _VFLOW = replace(
     _IPFIX_JSON,
     name="vflow",
@@ -427,7 +428,7 @@ _VFLOW = replace(
     numbers_records=True,
 )
 COLLECTORS = (
-    _GOFLOW,
+    GOFLOW,
     _PMACCT_JSON,
     _PMACCT_CSV,
     _NPROBE_JSON,
@@ -435,5 +436,6 @@ COLLECTORS = (
     _NPROBE_CSV,
     _YAF,
     _IPFIX_JSON,
+    _IPFIX_PREFIXED,
     _VFLOW,
 )

@@ -1,15 +1,17 @@
-"""Records of Logstash's netflow codec: NetFlow 5 and 9, IPFIX and Cisco's NSEL, under `netflow` in JSON.
+"""Records of Logstash's netflow codec: NetFlow 5 and 9, IPFIX and Cisco's NSEL, under `netflow` in JSON; of Fluentd's.
 
-Source: the codec's tables of names (those of NetFlow 9 in small letters, those of IPFIX as IANA has them). `out_bytes`
+Sources: the codec's tables of names (those of NetFlow 9 in small letters, those of IPFIX as IANA has them). `out_bytes`
 alone is the same direction as counted on the way out; beside `in_bytes` it is the other one, as probes export both.
 NSEL tells both ends' octets: those of an update since the last one, those of an end since the flow's beginning. Records
-of RFC 5103 tell the octets of the answers under names that begin with `reverse`.
+of RFC 5103 tell the octets of the answers under names that begin with `reverse`. Fluentd's plugin has the same names of
+NetFlow at the top of its records.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -18,11 +20,14 @@ from pipeline.sources.declared import Contract, Form
 from pipeline.sources.orienting import has_counters, initiator, leaving, told_by_ports
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
+from pipeline.sources.starts import own_stretch
+
+_TARGETS = ("netflow.", "ipfix.")
 
 
 def _netflow(*names: str) -> tuple[str, ...]:
     """Fields under the codec's target, which its documentation calls `ipfix` where that is collected."""
-    return tuple(f"{target}.{name}" for target in ("netflow", "ipfix") for name in names)
+    return tuple(f"{target}{name}" for target in _TARGETS for name in names)
 
 
 _FIELDS: json_lines.Fields = {
@@ -38,6 +43,7 @@ _FIELDS: json_lines.Fields = {
     "proto": _netflow("protocol", "protocolIdentifier"),
     "in": _netflow("in_bytes", "octetDeltaCount", "octetTotalCount"),
     "part": _netflow("in_bytes", "octetDeltaCount"),
+    "so_far": _netflow("octetTotalCount"),
     "out": _netflow("out_bytes"),
     "fwd": _netflow("fwd_flow_delta_bytes", "initiatorOctets"),
     "rev": _netflow("rev_flow_delta_bytes", "responderOctets"),
@@ -50,6 +56,10 @@ _FIELDS: json_lines.Fields = {
     "way": _netflow("direction", "flowDirection"),
     "uid": _netflow("conn_id", "flowId"),
     "system": ("host[]", "host.name", "host.ip[]"),
+}
+_BARE: json_lines.Fields = {
+    ours: tuple(dict.fromkeys(re.sub(r"^(?:netflow|ipfix)\.", "", name) for name in spelled))
+    for ours, spelled in _FIELDS.items()
 }
 _DENIED, _CREATED, _UPDATED = "3", "1", "5"
 
@@ -131,6 +141,16 @@ LOGSTASH = Form(
         "begin": lambda: _nsel(_CREATED),
         "no_counters": lambda: _told() & ~_counts(),
     },
+    derive=lambda fields: own_stretch(fields, pl.col("part"), "so_far"),
     flags_tell=True,
     uptime=True,
 )  # fmt: skip
+FLUENTD = replace(
+    LOGSTASH,
+    name="fluentd_netflow",
+    vendor_product="Fluentd netflow",
+    contract=replace(LOGSTASH.contract, records="as Logstash's, at the top of a record"),
+    marks=re.compile(rb'[{,]\s*"ipv[46]_src_addr"\s*:'),
+    strong=False,
+    decoder=json_decoder(_BARE, _derived),
+)

@@ -2,13 +2,13 @@
 
 Searches over logs (Splunk, CloudWatch Logs Insights, Kibana, Microsoft Sentinel, QRadar) export what they found as CSV
 with the line in a column. The cell is taken out here, line numbers stay those of the file, and the reader of the format
-inside does the rest.
+inside does the rest. A cell may hold several lines of which each is a record.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -43,8 +43,10 @@ def _written(cells: Sequence[str] | None) -> list[str]:
 class Cells:
     """The cells of one column, one a line: a header and the further lines of a record become empty lines."""
 
-    def __init__(self, column: str, form: str | None = None) -> None:
+    def __init__(self, column: str, form: str | None = None, parts: Callable[[str], list[str]] | None = None) -> None:
+        """Args: parts gives the records that a cell's text holds."""
         self._quoting, self._column, self._form = Quoting(","), column, form
+        self._parts = parts or (lambda text: [" ".join(text.splitlines())])
         self.header: list[str] | None = None
         """The columns' names as they are written."""
         self.held: list[str] = []
@@ -58,7 +60,8 @@ class Cells:
             if size is None and not last:
                 break
             size = size or 1
-            out += [self._cell("\n".join(texts[at : at + size])), *[""] * (size - 1)]
+            found = self._cell("\n".join(texts[at : at + size]))
+            out += [*found, *[""] * (size - len(found))]
             at += size
         self.held = texts[at:]
         return out
@@ -70,26 +73,29 @@ class Cells:
         end = self._quoting.end(texts, None if self.header is None else len(self.header))
         return None if end == len(texts) else 1 if end is None else end + 1
 
-    def _cell(self, record: str) -> str:
-        """The text in the column, on one line; a record that has none stays as it is."""
+    def _cell(self, record: str) -> list[str]:
+        """The text in the column, a record a line; a row that has none stays as it is, on one line."""
         cells = self._quoting.cells(record)
         names = _names(cells)
         if self._column in names and (self.header is None or names == _names(self.header)):
             self.header = _written(cells)
-            return ""
+            return [""]
         if self.header is None and _ABOVE.fullmatch(record):
-            return ""
+            return [""]
         if cells is None or self.header is None or len(cells) != len(self.header):
-            return " ".join(record.splitlines())
-        text = " ".join(cells[_names(self.header).index(self._column)].splitlines())
-        return shipped.dressed(dict(zip(self.header, cells, strict=True)), text, self._form) if text else text
+            return [" ".join(record.splitlines())]
+        around, texts = (
+            dict(zip(self.header, cells, strict=True)),
+            self._parts(cells[_names(self.header).index(self._column)]),
+        )
+        return [shipped.dressed(around, text, self._form) if text else text for text in texts]
 
 
 class CsvEnvelopeReader:
     """Reads the blocks of one exported table with the reader of what is in its cells."""
 
-    def __init__(self, inner: Reader, column: str) -> None:
-        self._inner, self._cells = inner, Cells(column, inner.format)
+    def __init__(self, inner: Reader, column: str, parts: Callable[[str], list[str]] | None = None) -> None:
+        self._inner, self._cells = inner, Cells(column, inner.format, parts)
         self.format, self.resumable = inner.format, inner.resumable
         self._next = 1
         """The number of the first line that the reader inside has not seen."""

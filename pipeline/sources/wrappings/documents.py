@@ -16,9 +16,10 @@ from pipeline.sources.base import begins_as_json
 from pipeline.sources.texts import json_text
 from pipeline.sources.wrappings import carriers
 
-HELD = ("hits.hits", "rawResponse.hits.hits", "results", "events", "entries", "receivedMessages", "result.data")
+HELD = ("hits.hits", "rawResponse.hits.hits", "results", "events", "entries", "receivedMessages", "result.data",
+        "data.flows", "events.events")  # fmt: skip
 """Where answers hold their records: Elasticsearch (as Kibana shows its answers, too), Splunk, the AWS command line,
-Google's APIs, FortiAnalyzer's; a dot goes into one."""
+Google's APIs, FortiAnalyzer's, Secure Network Analytics', Google SecOps'; a dot goes into one."""
 _NAMED = ("fields", "columns", "meta", "schema")
 """Where answers name their columns: Splunk, Elasticsearch's queries and Log Analytics, ClickHouse, OpenSearch."""
 _ROWS = ("rows", "values", "data", "datarows")
@@ -27,12 +28,14 @@ _COUNTED = ("recordsTotal", "recordsFiltered", "meta")
 """What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
 _LISTS = ("data", "value", "rows", "items", "logs", "Records", "docs")
 """Where a page of anybody's API holds its records, beside how many there are and the like."""
+_RARE = ("flows", "matches", "metrics")
+"""The same of QRadar, Google SecOps and Telegraf, where there is none of those."""
 _TIMES = frozenset(("ts", "time", "timestamp", "@timestamp", "_time"))
 """What a record has beside a list of its own, and such a page does not."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
     rb'\s*(?:\[|\{\s*"(?:took|meta|columns|tables|schema|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|recordsTotal|recordsFiltered|'
-    + "|".join((*_LISTS, *carriers.KEYS)).encode()
+    + "|".join((*_LISTS, *_RARE, *carriers.KEYS)).encode()
     + rb')"\s*:)'
 )
 _AZURE = {"properties", "flowRecords", "records"}
@@ -118,7 +121,7 @@ def holds_nothing(text: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return found == [] or (
-        isinstance(found, dict) and [] in (_held(found), _columns(found), *map(found.get, ("records", *_LISTS)))
+        isinstance(found, dict) and [] in (_held(found), _columns(found), *map(found.get, ("records", *_LISTS, *_RARE)))
     )
 
 
@@ -221,7 +224,8 @@ def _batch(value: Any) -> list[Any] | None:
 
 def _page(value: Any) -> list[Any] | None:
     """The records of an object that holds a list of them beside counts and notes, but for a record with its own."""
-    rows = [value[key] for key in _LISTS if value.get(key)] if isinstance(value, dict) else []
+    listed = [[value[k] for k in keys if value.get(k)] for keys in (_LISTS, _RARE)] if isinstance(value, dict) else []
+    rows = next(filter(None, listed), [])
     if (
         len(rows) != 1
         or not _TIMES.isdisjoint(value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -100,14 +100,29 @@ def all_headed(lines: list[bytes]) -> bool:
 
 def _at(value: Any, path: Iterable[str]) -> str | None:
     """The text at a path, as one line."""
+    text = _text_at(value, path)
+    return None if text is None else " ".join(text.splitlines())
+
+
+def _text_at(value: Any, path: Iterable[str]) -> str | None:
+    """The text at a path, as it stands."""
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None
     value = _bytes_as_text(value) if isinstance(value, list) else value
     if not isinstance(value, str):
         return None
     if " " not in value[:_SHORTEST] and len(value) >= _SHORTEST and (opened := carriers.decoded(value)) is not None:
-        value = opened
-    return " ".join(value.splitlines())
+        return opened
+    return str(value)
+
+
+def parts_of(text: str, is_record: Callable[[str], bool] | None) -> list[str]:
+    """The lines of a text where each of several is a whole record, as a shipper sends them together; else it as one."""
+    lines = text.splitlines()
+    if is_record is None or len(lines) < 2:
+        return [" ".join(lines)]
+    whole = [line for line in lines if line.strip()]
+    return whole if len(whole) > 1 and all(map(is_record, whole)) else [" ".join(lines)]
 
 
 def _bytes_as_text(value: list[Any]) -> str | None:
@@ -147,13 +162,22 @@ def objects_within(record: dict[str, Any], path: tuple[str, ...] = ()) -> Iterat
 
 
 class EnvelopeReader:
-    """Reads the blocks of one file of enveloped lines with the reader of what is inside."""
+    """Reads the blocks of one file of enveloped lines with the reader of what is inside.
 
-    def __init__(self, inner: Reader, key: str) -> None:
-        self._inner, self._path = inner, key.split(".")
+    Of a text with several records each counts as a line of its own, so that records are numbered across the file: such
+    a file is read anew when it grows.
+    """
+
+    def __init__(self, inner: Reader, key: str, is_record: Callable[[str], bool] | None = None) -> None:
+        """Args: is_record tells a whole record of the format inside by its text."""
+        self._inner, self._path, self._is_record, self._beyond = inner, key.split("."), is_record, 0
         self._object = key[1:-1] if key.startswith("{") else ""
         self.format, self.resumable = inner.format, inner.resumable
         self.reads_json: bool = getattr(inner, "reads_json", True)
+
+    def one_each(self) -> None:
+        """Take every text for one record from here on, so that lines keep their numbers."""
+        self._is_record = None
 
     def state(self) -> dict[str, Any]:
         """What the reader inside must know to go on."""
@@ -170,9 +194,12 @@ class EnvelopeReader:
     def read(self, block: Block) -> Parsed:
         """Read one block; a line that is no envelope is read as it is, so that the reader inside says what it is."""
         lines = block.data.removesuffix(b"\n").split(b"\n")
-        data = b"\n".join(self._opened(line) for line in lines)
-        end = b"" if block.unterminated else b"\n"
-        return self._inner.read(Block(data + end, block.first_line, len(lines), block.unterminated))
+        opened = [part for line in lines for part in self._opened(line)]
+        data, end = b"\n".join(opened), b"" if block.unterminated else b"\n"
+        first = block.first_line + self._beyond
+        self._beyond += len(opened) - len(lines)
+        self.resumable = self.resumable and not self._beyond
+        return self._inner.read(Block(data + end, first, len(opened), block.unterminated))
 
     def read_array(self, data: bytes) -> Parsed:
         """A file that is one JSON document: an array of envelopes; raises ValueError when it is none."""
@@ -180,22 +207,23 @@ class EnvelopeReader:
         read = self.read(Block(b"".join(line + b"\n" for line in lines), 1, len(lines)))
         return merge([read, self.finish()])
 
-    def _opened(self, line: bytes) -> bytes:
+    def _opened(self, line: bytes) -> list[bytes]:
+        """What lies inside a line: one record, or several."""
         if self._path == [HEADER]:
-            return _behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line
+            return [_behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line]
         if self._path == [programs.PROGRAM]:
             whole = programs.restored(line.decode("utf-8", errors="surrogateescape"))
-            return line if whole is None else whole.encode("utf-8", errors="surrogateescape")
+            return [line if whole is None else whole.encode("utf-8", errors="surrogateescape")]
         if self._object:
-            return _object_at(line, self._object, self._inner)
+            return [_object_at(line, self._object, self._inner)]
         try:
-            text = _at(found := json_text.loads(line), self._path)
+            text = _text_at(found := json_text.loads(line), self._path)
         except json_text.FAULTS:
-            return line
+            return [line]
         if text is None:
-            return line
-        text = shipped.dressed(found, text, self.format)
-        return text.encode("utf-8", errors="surrogatepass")
+            return [line]
+        parts = (shipped.dressed(found, part, self.format) for part in parts_of(text, self._is_record))
+        return [part.encode("utf-8", errors="surrogatepass") for part in parts]
 
 
 def _behind_header(line: bytes, at: int) -> bytes:

@@ -51,6 +51,10 @@ LOGS = {
         'Nov 20 08:00:00 bigip info tmm[1]: 23003137 "192.0.2.1","bigip","Virtual","/Common/vs","r","10.1.0.11"',
         'acl_policy_name="/Common/p",action="Accept",dest_ip="198.51.100.25",dest_port="993",source_port="50001"',
     ],
+    "Darktrace": [
+        '{"time":"2026-11-20 08:01:00","timems":1795161660000,"action":"connection","eventType":"connection",'
+        '"uid":"C1","sdid":1,"port":993,"source":"10.1.0.11","destination":"198.51.100.25"}'
+    ],
     "Sophos UTM": [
         '2026:11:20-08:00:00 utm ulogd[4711]: id="2002" severity="info" sys="SecureNet" sub="packetfilter" '
         'name="Packet accepted" action="accept" srcip="10.1.0.11" dstip="198.51.100.25" proto="6" length="60"'

@@ -19,6 +19,8 @@ from tests.pipeline.sources.formats.test_nvm import FLOW as NVM
 from tests.pipeline.sources.formats.test_sonicwall import CLOSED as SONICWALL
 from tests.pipeline.sources.formats.test_sophos import DEVICE as SOPHOS
 from tests.pipeline.sources.formats.test_stormshield import LINE as STORMSHIELD
+from tests.pipeline.sources.formats.test_telegraf import POINT as TELEGRAF
+from tests.pipeline.sources.formats.test_versa import ENDED as VERSA
 from tests.pipeline.sources.formats.test_watchguard import ENDED as WATCHGUARD
 from tests.pipeline.sources.formats.test_zeek_tables import BY_SYSLOG as ZEEK
 from tests.pipeline.sources.formats.test_zscaler import as_pairs
@@ -46,6 +48,8 @@ LINES = {
     "stormshield": STORMSHIELD.encode(),
     "zscaler": as_pairs().encode(),
     "conntrack": CONNTRACK.encode(),
+    "versa": VERSA.encode(),
+    "telegraf_lines": TELEGRAF.encode(),
     "cef": CEF.encode(),
     "zeek_lines": ZEEK.encode(),
 }

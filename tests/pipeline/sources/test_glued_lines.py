@@ -17,6 +17,7 @@ from tests.pipeline.sources.formats.test_paloalto import pan
 from tests.pipeline.sources.formats.test_sonicwall import CLOSED as SONICWALL
 from tests.pipeline.sources.formats.test_sophos import DEVICE as SOPHOS
 from tests.pipeline.sources.formats.test_stormshield import LINE as STORMSHIELD
+from tests.pipeline.sources.formats.test_versa import ENDED as VERSA
 from tests.pipeline.sources.formats.test_watchguard import ENDED as WATCHGUARD
 from tests.pipeline.sources.formats.test_watchguard import LEEF as WATCHGUARD_LEEF
 from tests.pipeline.sources.formats.test_zscaler import as_pairs
@@ -36,6 +37,7 @@ LINES = {
     "h3c": H3C,
     "huawei": HUAWEI,
     "nvm": NVM,
+    "versa": VERSA,
     "zscaler": as_pairs(),
     "paloalto": pan(width=115),
     "cef": cef.ZSCALER,
@@ -77,6 +79,7 @@ def test_a_line_cut_in_its_middle_lends_its_ends_to_no_other(name: str) -> None:
         ("barracuda", BARRACUDA.replace("Remove:", "Allow:"), BARRACUDA),
         ("h3c", H3C.replace("(1)Normal over", "(8)Session created"), H3C),
         ("hillstone", HILLSTONE[: HILLSTONE.index("application")] + "policy 1, session start", HILLSTONE),
+        ("versa", VERSA.replace("flowMonLog", "bwMonLog"), VERSA),
         ("encore", ENCORE.replace("rec_type=71", "rec_type=9"), ENCORE),
         ("cef", cef.SONICWALL.replace("537|Connection Closed", "98|Connection Opened"), cef.SONICWALL),
         ("watchguard", WATCHGUARD.replace("3000-0151", "3000-0148"), WATCHGUARD),

@@ -53,12 +53,23 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         {"src_ip": "nf_src_address", "dest_ip": "nf_dst_address", "src_port": "nf_src_port",
          "dest_port": "nf_dst_port", "start_time": "nf_start", "end_time": "nf_stop", "sent": "nf_bytes"},
     ),
-    "QRadar": (
-        '"First Packet Time","Source IP","Source Port","Destination IP","Destination Port","Source Bytes",'
-        '"Destination Bytes","Total Bytes","Protocol"',
-        {"src_ip": "Source IP", "dest_ip": "Destination IP", "src_port": "Source Port",
-         "dest_port": "Destination Port", "transport": "Protocol", "start_time": "First Packet Time",
-         "bytes_in": "Destination Bytes", "bytes_out": "Source Bytes"},
+    "Exabeam's common model": (
+        json.dumps({"approxLogTime": 1_795_161_600_000_000, "time": 1_795_161_600_000_000, "src_ip": "10.1.0.11",
+                    "dest_ip": "10.9.0.25", "bytes_in": 5_900, "bytes_out": 420}),
+        {"src_ip": "src_ip", "dest_ip": "dest_ip", "start_time": "time", "bytes_in": "bytes_in",
+         "bytes_out": "bytes_out"},
+    ),
+    "Anvilogic's normal form": (
+        json.dumps({"event_time": "2026-11-20T08:00:00Z", "src_ip": "10.1.0.11", "dest_ip": "10.9.0.25",
+                    "bytes_in": 5_900, "bytes_out": 420}),
+        {"src_ip": "src_ip", "dest_ip": "dest_ip", "start_time": "event_time", "bytes_in": "bytes_in",
+         "bytes_out": "bytes_out"},
+    ),
+    "Microsoft's Global Secure Access": (
+        json.dumps({"TimeGenerated": "2026-11-20T08:00:00Z", "NetworkProtocol": "IPv4", "TransportProtocol": "Tcp",
+                    "SourceIp": "10.1.0.11", "DestinationIp": "10.9.0.25", "SentBytes": 420, "ReceivedBytes": 5_900}),
+        {"src_ip": "SourceIp", "dest_ip": "DestinationIp", "transport": "TransportProtocol",
+         "start_time": "TimeGenerated", "bytes_in": "ReceivedBytes", "bytes_out": "SentBytes"},
     ),
     "CESNET's data sets": (
         "ID,SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,BYTES,BYTES_REV,PACKETS,PACKETS_REV,TIME_FIRST,TIME_LAST",

@@ -23,8 +23,6 @@ LOGS = {
     "Zscaler Private Access": '{"LogTimestamp":"Fri Nov 20 08:00:00 2026","ConnectionID":"a,b",'
     '"ConnectionStatus":"close","IPProtocol":6,"ClientPublicIP":"198.51.100.7","ServerIP":"10.1.0.25","ServerPort":993,'
     '"TimestampConnectionStart":"2026-11-20T08:00:00.250Z","ZENTotalBytesRxClient":420,"ZENTotalBytesTxClient":5420}',
-    "Telegraf": '{"fields":{"dst":"b","dst_port":2,"in_bytes":9,"protocol":"tcp","src":"a","src_port":1},'
-    '"name":"netflow","tags":{"source":"c","version":"NetFlowV9"},"timestamp":1795161600}',
 }
 
 
@@ -36,15 +34,13 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
     fields = yaml.safe_load(re.search(r"fields: (\{.*?\})", told.value.remedy)[1])  # type: ignore[index]
     assert SourceSettings(name="x", path="x.csv", format="table", fields=fields).fields == fields
     keys = re.split(r'[",{}:] ?', LOGS[name])
-    assert {c.removeprefix("fields.") for c in fields.values()} <= set(keys)
+    assert set(fields.values()) <= set(keys)
 
 
 @pytest.mark.parametrize(
     ("line", "what"),
     [
         ("59.1,x", "no known format"),
-        ('{"metadata":{"event_type":"NETWORK_CONNECTION"},"network":{"sent_bytes":"3"}}', ".UDM."),
-        ('{"metadata":{"eventType":"NETWORK_CONNECTION"},"network":{"sentBytes":"3","receivedBytes":"5"}}', ".UDM."),
         (
             "3 123456789012 - 2001:db8::1 10.0.0.1 42910 80 17 5 336 1795161600 1795161660 REJECT NODATA - -",
             "VPC .*header",
@@ -73,11 +69,6 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
             "Quantum Spark",
         ),
         (
-            "2026-11-20T08:00:00+0000 accessLog, applianceName=B1, tenantName=T1, sentOctets=180, recvdOctets=0, "
-            "sourceIPv4Address=10.1.0.11, destinationIPv4Address=198.51.100.25",
-            "Versa appliance's",
-        ),
-        (
             '<134>1 2026-11-20T08:00:00Z waf - - - LogType="TR" UnitName="waf" ServiceIP="10.9.0.25" BytesSent="5900"',
             "Barracuda web application firewall's",
         ),
@@ -97,7 +88,6 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ('{_path:"conn",ts:2026-11-20T08:00:00.25Z,uid:"C1",id:{orig_h:10.1.0.11}}', "ZSON"),
         ('"2026-11-20 08:00:00","[1]","Monitor", "CDFW Tunnel Device","OUTBOUND","6","84"', "Cisco Umbrella's"),
         ("<?xml version='1.0' encoding='UTF-8'?>\n<results preview='0'>\n<meta>", "Splunk's XML"),
-        ("netflow,source=10.0.0.1,version=NetFlowV5 src=1 1795161600000000000", "line protocol"),
         ("10.0.0.1,1390,10.0.0.2,53,udp,CON,0.001055,132,164,31,29,0,0,dns", "without its header"),
         ("#15#c_ip:1 c_port:2 c_pkts_all:3 c_bytes_all:9 s_ip:15 s_port:16", "Tstat"),
         ("SRC_IP,DST_IP,SRC_PORT,DST_PORT,TCP_FLAGS,PROTOCOL,PACKETS,BYTES", "pmacct without times"),

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.sources.forms import FORMS
 from pipeline.sources.registry import detect
+from tests.pipeline.sources import odd_records
 from tests.pipeline.sources.lines import read
 
 T, CLIENT, SERVER = 1_795_161_600, "10.1.0.11", "10.9.0.25"
@@ -189,6 +190,7 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
          "orig_ip_bytes": 420, "resp_ip_bytes": 5_420},
         "resp_ip_bytes",
     ),
+    **odd_records.RECORDS,
     "vpc_json": (
         {"srcaddr": SERVER, "dstaddr": CLIENT, "srcport": 993, "dstport": 50_001, "protocol": 6, "packets": 6,
          "bytes": 5_420, "start": T, "end": T + 60, "action": "ACCEPT", "log_status": "OK"},

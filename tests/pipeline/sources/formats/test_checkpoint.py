@@ -246,3 +246,11 @@ def test_no_bytes_break_the_reader(style: str, at: int, junk: bytes, cut: bool) 
     data = line(style, FIELDS | COUNTERS).encode()
     data = data[:at] + junk.replace(b"\n", b" ") + (b"" if cut else data[at:])
     assert read_bytes(reader(style), data + b"\n").account.lines == 1
+
+
+def test_leef_has_the_time_of_a_log_as_devtime() -> None:
+    """As the exporter's own mapping of fields names it."""
+    fields = {k: v for k, v in (FIELDS | COUNTERS).items() if k not in ("start_time", "lastupdatetime", "time")}
+    text = line("leef", {"devTime": "1795132800", **fields})
+    parsed = read("checkpoint", text)
+    assert [t.isoformat() for t in parsed.rows["start_time"]] == ["2026-11-20T00:00:00+00:00"]

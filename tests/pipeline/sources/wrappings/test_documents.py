@@ -190,3 +190,12 @@ def test_messages_that_end_in_a_nul_are_several() -> None:
     assert is_document(data.encode())
     assert isinstance(reader, DocumentReader)
     assert reader.read_array(data.encode()).rows["src_ip"].to_list() == ["10.1.0.1", "10.1.0.2", "10.1.0.3"]
+
+
+def test_lists_beside_the_records_of_a_page_hide_them_not() -> None:
+    """What a page of QRadar or Telegraf names its records is a note beside those of another's."""
+    row = '{"a":1}'
+    assert records(b'{"flows": [{"a":1}], "count": 1}') == [row]
+    assert records(b'{"data": [{"a":1}], "metrics": 7}') == [row]
+    kept = b'{"metrics":[{"a":1}],"time":5}'
+    assert records(kept) == [kept.decode()]
