@@ -141,7 +141,10 @@ _KINDS = (
         "Give the files of nfcapd, or what `nfdump -o json` writes of them.",
     ),
     (
-        re.compile(rb"\A(?:Top \d+ [^\n]*\r?\n)?Date (?:first seen|flow start) +[^\n]* Flows\(%\)"),
+        re.compile(
+            rb"\A(?:(?:Top \d+ [^\n]*\r?\n)?Date (?:first seen|flow start) +[^\n]* Flows\(%\)"
+            rb"|(?:Aggregated flows \d+\s+)?Top \d+ flows ordered by \w+:\s)"
+        ),
         "nfdump's statistics (-s), whose sums are of many flows",
         "Let it print the flows (`nfdump -o csv`), or give the files of nfcapd.",
     ),

@@ -95,6 +95,8 @@ _TABLE = replace(
     ),
     marks=re.compile(
         rb"^Date (?:first seen|flow start) +[^\n]*Duration +Proto +Src IP Addr:Port +Dst IP Addr:Port"
+        rb"|^(?=[^\n]*(?<!X-)Src IP Addr)(?=[^\n]*(?<!X-)Dst IP Addr)(?=[^\n]*(?:Date|First|Last) )"
+        rb"(?=[^\n]*\b(?:Bytes|In Byte|Out Byte)\b)(?![^\n]*\bX?Event\b)[\w \t,;|:().-]+$"
         rb"|^" + _DATE + rb" +(?:\d+d +)?[\d:.]+ +\S+ +" + _ADDRESS + rb" +<?-> +" + _ADDRESS + rb" ",
         re.MULTILINE,
     ),

@@ -61,6 +61,7 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
             "Top 10 IP Addr ordered by flows:\nDate first seen          Duration Proto   IP Addr   Flows(%)  Bytes(%)",
             "statistics",
         ),
+        ("Top 10 flows ordered by bytes:\nDate first seen          Duration Proto   Src IP Addr:Port", "statistics"),
         ("Flow Record: \n  Flags        =              0x06 FLOW, Unsampled", "nfdump prints raw"),
         ("2|1795161600|123|1795161660|456|6|0|0|0|167837957|50000|0|0|0|3221225993|993|0|0|1|2|27|0|10|1", "bars"),
         (
