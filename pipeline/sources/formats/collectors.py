@@ -327,6 +327,7 @@ _PMACCT_JSON = replace(
     decoder=json_decoder(_PMACCT),
     derive=_derive,
     local_time=True,
+    uptime_ends=True,
 )
 _PMACCT_CSV = replace(
     _PMACCT_JSON,
