@@ -41,8 +41,8 @@ JUNIPER = (
 )
 FTD = (
     "2026-11-20T00:00:10Z fw %FTD-6-430003: EventPriority: Low, {first}ConnectionID: 7, "
-    f"AccessControlRuleAction: Allow, SrcIP: {CLIENT}, DstIP: {SERVER}, SrcPort: 50001, DstPort: 993, Protocol: tcp, ConnectionDuration: 30, "
-    "InitiatorPackets: 3, ResponderPackets: 4, InitiatorBytes: 77, ResponderBytes: 5000, NAPPolicy: x"
+    f"AccessControlRuleAction: Allow, SrcIP: {CLIENT}, DstIP: {SERVER}, SrcPort: 50001, DstPort: 993, Protocol: tcp, "
+    "ConnectionDuration: 30, InitiatorPackets: 3, ResponderPackets: 4, InitiatorBytes: 77, ResponderBytes: 5000"
 )
 STORMSHIELD = (
     'id=firewall time="2026-11-20 00:00:10" fw="SN1" tz=+0000 startime="2026-11-19 23:59:40" ipproto=tcp '
