@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -33,6 +33,8 @@ KEYS = (
     "result._raw",
     "_source.message",
     "_source.event.original",
+    "fields.message",
+    "fields.event.original",
     "full_message",
     "short_message",
     "full_log",
@@ -88,7 +90,7 @@ def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
         found = json_text.loads(line)
     except json_text.FAULTS:
         return []
-    texts = ((key, _at(found, key.split("."))) for key in KEYS)
+    texts = ((key, _at(found, key)) for key in KEYS)
     return [(key, shipped.with_tag(found, text)) for key, text in texts if text is not None and text.strip()]
 
 
@@ -98,10 +100,9 @@ def all_headed(lines: list[bytes]) -> bool:
     return bool(whole) and all(_HEADED.match(line) and line.rstrip().endswith(b"}") for line in whole[:-1] or whole)
 
 
-def _at(value: Any, path: Iterable[str]) -> str | None:
+def _at(record: Any, path: str) -> str | None:
     """The text at a path, as one line."""
-    for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
+    value = shipped.value_at(record, path)
     value = _bytes_as_text(value) if isinstance(value, list) else value
     if not isinstance(value, str):
         return None
@@ -150,7 +151,7 @@ class EnvelopeReader:
     """Reads the blocks of one file of enveloped lines with the reader of what is inside."""
 
     def __init__(self, inner: Reader, key: str) -> None:
-        self._inner, self._path = inner, key.split(".")
+        self._inner, self._path = inner, key
         self._object = key[1:-1] if key.startswith("{") else ""
         self.format, self.resumable = inner.format, inner.resumable
         self.reads_json: bool = getattr(inner, "reads_json", True)
@@ -181,9 +182,9 @@ class EnvelopeReader:
         return merge([read, self.finish()])
 
     def _opened(self, line: bytes) -> bytes:
-        if self._path == [HEADER]:
+        if self._path == HEADER:
             return _behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line
-        if self._path == [programs.PROGRAM]:
+        if self._path == programs.PROGRAM:
             whole = programs.restored(line.decode("utf-8", errors="surrogateescape"))
             return line if whole is None else whole.encode("utf-8", errors="surrogateescape")
         if self._object:
