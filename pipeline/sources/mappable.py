@@ -100,6 +100,11 @@ _KINDS = (
         "Give the source the names of its columns as its header, and format: table with fields of those names.",
     ),
     (
+        re.compile(rb"\b(?:orig|reply)\.(?:ip\.saddr(?:\.str)?|raw\.pktlen)="),
+        "what ulogd writes of connections as pairs (GPRINT)",
+        "Let ulogd write JSON (its output JSON behind NFCT).",
+    ),
+    (
         re.compile(rb"\[(?:NEW|UPDATE|DESTROY)\] +ORIG: SRC="),
         "what ulogd writes of connections as text (PRINTFLOW), which does not say when they began",
         "Let ulogd write JSON (its output JSON behind NFCT), or log what `conntrack -E -o timestamp` prints.",

@@ -287,6 +287,15 @@ def _too_small() -> pl.Expr:
     return _ends() & impossible(*(e.cast(pl.Float64, strict=False) for e in (packets, size)))
 
 
+def _refuse(head: bytes) -> str | None:
+    """Packets by the time at which they came, as python-netflow-v9-softflowd writes them."""
+    if not re.match(rb'\s*\{"\d+\.\d+"\s*:\s*\{"client"\s*:', head):
+        return None
+    return (
+        "has flows whose times are the exporter's uptime. Collect them with nfcapd or goflow2, and give what it writes."
+    )
+
+
 _GOFLOW = Form(
     name="goflow2",
     family="netflow",
@@ -349,6 +358,7 @@ _NPROBE_JSON = replace(
     decoder=json_decoder(_NPROBE),
     derive=_derive_nprobe,
     local_time=True,
+    refuse=_refuse,
 )
 _NPROBE_NUMBERED = replace(
     _NPROBE_JSON,

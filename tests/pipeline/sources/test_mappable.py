@@ -62,6 +62,10 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
             "statistics",
         ),
         ("Top 10 flows ordered by bytes:\nDate first seen          Duration Proto   Src IP Addr:Port", "statistics"),
+        (
+            "timestamp=2026/11/20-08:01:00,orig.ip.saddr=10.1.0.11,orig.ip.daddr=10.9.0.25,orig.raw.pktlen=1000",
+            "GPRINT",
+        ),
         ("Flow Record: \n  Flags        =              0x06 FLOW, Unsampled", "nfdump prints raw"),
         ("2|1795161600|123|1795161660|456|6|0|0|0|167837957|50000|0|0|0|3221225993|993|0|0|1|2|27|0|10|1", "bars"),
         (
