@@ -449,5 +449,5 @@ def test_packets_that_are_smaller_than_their_headers_are_warned_of(encoding: str
 def test_packets_by_the_time_at_which_they_came_are_refused_and_not_ignored() -> None:
     """What python-netflow-v9-softflowd writes, whose times nothing here can tell."""
     packet = {"client": ["192.0.2.1", 2055], "header": {"version": 9, "uptime": 1_000_000}, "flows": [NPROBE]}
-    with pytest.raises(SourceError, match="exporter's uptime.*nfcapd or goflow2"):
+    with pytest.raises(SourceError, match=r"exporter's uptime.*nfcapd or goflow2"):
         detect(json.dumps({"1795161600.25": packet}).encode(), "auto", "x")
