@@ -308,25 +308,6 @@ def test_rotation_moves_a_file_and_starts_a_new_one_under_its_name(flat: World) 
     assert flat.received() == [7, 220]
 
 
-def test_a_log_whose_writer_went_on_where_it_was_when_it_was_cut_counts_once(
-    flat: World, lines_read: list[int]
-) -> None:
-    """Logrotate's copytruncate, of a writer that does not append: a hole is where the copied lines were."""
-    before, after, later = tsv(flow("C1")), tsv(flow("C2", 7)), rows([flow("C3", 9)]).encode()
-    hole = b"\0" * max(len(before), 200_000)
-    flat.put("conn.log", before)
-    flat.land()
-    flat.put("a.log", before)
-    flat.put("conn.log", hole + after)
-    assert (flat.land().problems, flat.received()) == ([], [7, 220])
-    lines_read.clear()
-    path = flat.put("conn.log", hole + after + later)
-    assert (flat.land().problems, flat.received()) == ([], [7, 9, 220])
-    assert lines_read == [after.count(b"\n") + 1]
-    path.rename(path.with_name("b.log"))
-    assert (flat.land().problems, flat.received()) == ([], [7, 9, 220])
-
-
 BROKEN = tsv(flow("C1", orig_ip_bytes="x"), flow("C2", orig_ip_bytes="-5"))
 
 

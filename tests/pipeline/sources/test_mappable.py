@@ -1,5 +1,6 @@
 """Flow logs that only a table maps are named, with a mapping that the configuration takes, of the log's own columns."""
 
+import json
 import re
 
 import pytest
@@ -134,3 +135,11 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
 def test_what_cannot_be_mapped_as_it_is_is_named(line: str, what: str) -> None:
     with pytest.raises(SourceError, match=f"is .*{what}"):
         detect(f"{line}\n".encode(), "auto", "x")
+
+
+def test_packets_by_the_time_at_which_they_came_are_refused_and_not_ignored() -> None:
+    """What python-netflow-v9-softflowd writes, whose times nothing here can tell."""
+    flow = {"IPV4_SRC_ADDR": "10.1.0.11", "IPV4_DST_ADDR": "192.0.2.25", "IN_BYTES": 600, "FIRST_SWITCHED": 1_000}
+    packet = {"client": ["192.0.2.1", 2055], "header": {"version": 9, "uptime": 1_000_000}, "flows": [flow]}
+    with pytest.raises(SourceError, match=r"exporter's uptime.*nfcapd or goflow2"):
+        detect(json.dumps({"1795161600.25": packet}).encode(), "auto", "x")

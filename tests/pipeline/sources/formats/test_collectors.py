@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from pipeline.counting.once import count_once
-from pipeline.errors import SourceError
 from pipeline.sources.registry import detect
 from tests.pipeline.sources.forms_read import read_document, rows
 from tests.pipeline.sources.lines import only, read
@@ -444,10 +443,3 @@ def test_octets_since_a_flow_began_are_told_by_its_last_record(totals: dict[int,
 def test_packets_that_are_smaller_than_their_headers_are_warned_of(encoding: str, record: dict[str, Any]) -> None:
     parsed = read(encoding, *(json.dumps(record | {"bytes": n, "packets": 20}) for n in (0, 399, 400)))
     assert (parsed.account.warnings["impossible_packet_size"], parsed.rows.height) == (2, 3)
-
-
-def test_packets_by_the_time_at_which_they_came_are_refused_and_not_ignored() -> None:
-    """What python-netflow-v9-softflowd writes, whose times nothing here can tell."""
-    packet = {"client": ["192.0.2.1", 2055], "header": {"version": 9, "uptime": 1_000_000}, "flows": [NPROBE]}
-    with pytest.raises(SourceError, match=r"exporter's uptime.*nfcapd or goflow2"):
-        detect(json.dumps({"1795161600.25": packet}).encode(), "auto", "x")

@@ -21,6 +21,13 @@ NEW = "firstSeen,duration,proto,srcAddr,srcPort,dstAddr,dstPort,packets,bytes,fl
 TABLE = (
     "Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port   Packets    Bytes"
 )
+OWN = (
+    "Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port     Flags"
+    "   In Pkt  Out Pkt  In Byte Out Byte Flows",
+    "2026-11-20 00:00:01.250     00:01:00.500 TCP        10.1.0.11:40001 ->       192.0.2.25:993   ...AP.SF"
+    "        9       10      600     5900     2",
+)
+"""A row with its header of `nfdump -o "fmt:%ts %td %pr %sap -> %dap %flg %ipkt %opkt %ibyt %obyt %fl"`, 1.7.1."""
 TIMES = "2026-11-20 00:00:01,2026-11-20 00:01:01,60.500"
 
 
@@ -201,55 +208,6 @@ def test_the_header_of_releases_of_old_is_one() -> None:
     assert read_lines("nfdump_text", [old]).account.comments == 1
 
 
-OWN = {
-    "fmt:%ts %td %pr %sap -> %dap %flg %ipkt %opkt %ibyt %obyt %fl": (
-        "Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port     Flags"
-        "   In Pkt  Out Pkt  In Byte Out Byte Flows",
-        "2026-11-20 00:00:01.250     00:01:00.500 TCP        10.1.0.11:40001 ->       192.0.2.25:993   ...AP.SF"
-        "        9       10      600     5900     2",
-    ),
-    "fmt:%ts,%te,%td,%sa,%sp,%da,%dp,%pr,%obyt,%ibyt": (
-        "Date first seen         Date last seen              Duration     Src IP Addr Src Pt     Dst IP Addr Dst Pt"
-        " Proto Out Byte  In Byte",
-        "2026-11-20 00:00:01.250,2026-11-20 00:01:01.750,    00:01:00.500,       10.1.0.11, 40001,      192.0.2.25,"
-        "   993,TCP  ,    5900,     600",
-    ),
-    "fmt:%tsr|%ter|%sap|%dap|%byt|%obyt|%bps|%ra|%smk|%xsap": (
-        "Date first seen (raw)     Date last seen (raw)     Src IP Addr:Port          Dst IP Addr:Port     Bytes"
-        " Out Byte      bps       Router IP SMask    X-Src IP Addr:Port ",
-        "1795132801.250|1795132861.750|     10.1.0.11:40001|     192.0.2.25:993  |     600|    5900|    6.9 K|"
-        "       127.0.0.1|   24|        0.0.0.0:0    ",
-    ),
-}
-"""What nfdump 1.7.1 prints of a session of both directions, by the option that asked for it."""
-
-
-@pytest.mark.parametrize(("head", "line"), OWN.values(), ids=list(OWN))
-def test_a_table_in_a_format_of_ones_own_is_read_by_its_header(head: str, line: str) -> None:
-    """By their shape the first one's rows lost what the server sent."""
-    assert detect(f"{head}\n{line}\n".encode(), "auto", "x") == "nfdump_text"
-    for parsed in (read_lines("nfdump_text", [head, line]), read_blocks("nfdump_text", [[head], [line]])):
-        found = only(parsed)
-        assert ends(found) == (CLIENT, 40_001, SERVER, 993)
-        assert (found["ip_bytes_in"], found["ip_bytes_out"], found["duration"]) == (5_900, 600, 60_500_000)
-        assert starts(parsed) == ["2026-11-20T00:00:01.250"]
-        assert (parsed.account.comments, sum(parsed.account.warnings.values())) == (1, 0)
-
-
-def test_each_header_of_a_file_holds_for_the_rows_below_it() -> None:
-    own, line = next(iter(OWN.values()))
-    parsed = read_lines("nfdump_text", [TABLE, table_row("10   5900"), own, line, TABLE, table_row("10   5900")])
-    assert parsed.rows["ip_bytes_in"].to_list() == [5_900] * 3
-    assert parsed.rows["ip_bytes_out"].to_list() == [None, 600, None]
-
-
-def test_rows_under_an_unknown_title_are_set_aside() -> None:
-    head, line = next(iter(OWN.values()))
-    parsed = read_lines("nfdump_text", [head.replace("In Pkt", "Colour"), line, TABLE, table_row("10   5900")])
-    assert dict(parsed.account.quarantined) == {"bad_line": 1}
-    assert ip_bytes(parsed) == (5_900, 0)
-
-
 def test_plain_summaries_of_tables_are_compared() -> None:
     lines = [
         TABLE,
@@ -390,7 +348,7 @@ def test_the_lost_direction_is_told_however_the_file_is_cut(size: int) -> None:
 REAL = {
     "nfdump_csv": [HEADER, row(), from_server(), *SUMMARY, "2,6500,19,866,0,342", NEW],
     "nfdump_text": [TABLE, table_row("10   5900"), table_row("9 10 600 639.7 M", "<->"), "Summary: total bytes: 1, x",
-                    *next(iter(OWN.values()))],
+                    *OWN],
     "nfdump_json": [json.dumps(flow()), json.dumps(client_flow(40_001, 9))],
     "nfcapd": [
         "tsr,ter,pr,sa,da,sp,dp,flg,fwd,ipkt,ibyt,opkt,obyt,ra",

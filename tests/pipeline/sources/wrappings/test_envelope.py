@@ -16,7 +16,6 @@ from pipeline.errors import SourceError
 from pipeline.sources.base import Block, DocumentReader, ReadOptions
 from pipeline.sources.registry import READERS, detect, format_of
 from pipeline.sources.watch import Watch
-from pipeline.sources.wrappings import documents
 from pipeline.sources.wrappings.envelope import KEYS, SIGN
 from tests.pipeline.sources.lines import LATEST, only, read, read_blocks, read_lines
 from tests.real_files import GOLDEN
@@ -269,23 +268,6 @@ def test_a_message_without_its_header_has_the_time_and_host_of_its_envelope(
     assert (row["start_time"].isoformat(), row["dvc"]) == ("2026-11-20T10:00:00+00:00", "fw1")
     headed = json.dumps({**told, "message": f"Nov 20 2026 09:01:00 fw2 : {line}"})
     assert only(read(f"{encoding}@message", headed))["start_time"].hour == 9
-
-
-@pytest.mark.parametrize("around", ["{}", '{"took":1,"hits":{"hits":[{"_id":"1","fields":{}}]}}', '{"fields":{}}'])
-@pytest.mark.parametrize("key", ["message", "event.original"])
-@pytest.mark.parametrize(("encoding", "line"), [("asa", ASA), ("suricata", EVE), ("juniper", SRX)])
-def test_fields_that_elasticsearch_answers_as_lists_of_one_are_those(
-    encoding: str, line: str, key: str, around: str
-) -> None:
-    fields = {"@timestamp": ["2026-11-02T10:00:11.000Z"], "log.syslog.hostname": ["fw1"], key: [line]}
-    document = around.replace("{}", json.dumps(fields))
-    found = detect(document.encode(), "auto", "x")
-    assert found is not None
-    assert format_of(found) == format_of(encoding)
-    nested = json.dumps({"@timestamp": "2026-11-02T10:00:11.000Z", "log": {"syslog": {"hostname": "fw1"}}, key: line})
-    expected = read(f"{encoding}{SIGN}{key}", nested).rows
-    parsed = only(read(found, *(documents.records(document.encode()) if "hits" in document else [document])))
-    assert parsed == expected.to_dicts()[0]
 
 
 @pytest.mark.parametrize(("key", "tag"), [("syslogtag", "%ASA-6-302014:"), ("ident", "ASA-6-302014"),
