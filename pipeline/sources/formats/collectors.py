@@ -19,6 +19,7 @@ from pipeline.addresses import NOWHERE
 from pipeline.sources import instants, json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.formats import netobserv
 from pipeline.sources.formats.nfdump_fields import impossible
 from pipeline.sources.formats.vflow import VflowDecoder
 from pipeline.sources.orienting import initiator, leaving, told_by_ports
@@ -45,12 +46,13 @@ _GOFLOW2: json_lines.Fields = {
     "dest_port": _both("dst_port"),
     "proto": _both("proto"),
     "sent": _both("bytes"),
-    "orig_pkts": _both("packets"),
+    "orig_pkts": (*_both("packets"), "Packets_AB"),
     "tcp_flags": (*_both("tcp_flags"), "TCPFlags"),
     "sampling": (*_both("sampling_rate"), "Sampling"),
     "system": (*_both("sampler_address"), "ExporterAddress", "AgentIP"),
     "forwarding": _both("forwarding_status"),
     "way": _both("flow_direction"),
+    **netobserv.FIELDS,
 }
 _PMACCT = {
     "ts": ("timestamp_start", "stamp_inserted"),
@@ -149,19 +151,8 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
 
     The source of a record of both directions is who sent its first packet, unless elements name the initiator.
     """
-    names = (
-        "forwarding",
-        "sampling",
-        "src_nat",
-        "dest_nat",
-        "tcp_flags",
-        "way",
-        "write_ts",
-        "event",
-        "nsel",
-        "asa",
-        "vlan",
-    )
+    told = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way")
+    names = (*told, "write_ts", "event", "nsel", "asa", "vlan", "stage")
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     one_way = pl.col("sent").is_not_null()
@@ -215,7 +206,7 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
     fields = fields.with_columns(fields[c].map_elements(_unpacked, pl.String).alias(c) for c in packed)
     if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
         fields = fields.with_columns(pl.coalesce("ts", instants.epoch_us("write_ts")).alias("ts"))
-    return _derive(fields)
+    return _derive(fields.with_columns(netobserv.stage()))
 
 
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
@@ -263,7 +254,7 @@ def _accounting() -> pl.Expr:
         .then(pl.lit("update"))
         .when(pl.col("nsel").is_not_null())
         .then(pl.lit("final"))
-        .otherwise(pl.lit("delta"))
+        .otherwise(pl.coalesce(netobserv.accounting(), pl.lit("delta")))
     )
 
 
@@ -317,10 +308,11 @@ _GOFLOW = Form(
     derive=_derive_goflow2,
     json=True,
     strong=True,
-    flows=lambda: _ends() & _counts() & ~_blocked(),
+    flows=lambda: _ends() & _counts() & ~_blocked() & ~netobserv.begins(),
     ignored={
         "blocked": _blocked,
-        "no_counters": lambda: _ends() & ~_counts() & ~_blocked(),
+        "begin": lambda: netobserv.begins() & ~_blocked(),
+        "no_counters": lambda: _ends() & ~_counts() & ~_blocked() & ~netobserv.begins(),
         "impossible_packet_size": _too_small,
     },
     accounting=_accounting,
