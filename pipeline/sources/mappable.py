@@ -100,6 +100,12 @@ _KINDS = (
         "Give the source the names of its columns as its header, and format: table with fields of those names.",
     ),
     (
+        re.compile(rb'"key"\s*:\s*"flow\.(?:reverse\.)?bytes\.(?:delta|total)"'),
+        "a trace of OpenTelemetry whose spans are flows of a network, as Mermin has them",
+        "Write each span's times and attributes as one object a line, with the client as its source (the destination, "
+        "where the span's kind is SERVER), and read that with format: table.",
+    ),
+    (
         re.compile(rb"\b(?:orig|reply)\.(?:ip\.saddr(?:\.str)?|raw\.pktlen)="),
         "what ulogd writes of connections as pairs (GPRINT)",
         "Let ulogd write JSON (its output JSON behind NFCT).",

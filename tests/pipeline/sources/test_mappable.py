@@ -143,3 +143,17 @@ def test_packets_by_the_time_at_which_they_came_are_refused_and_not_ignored() ->
     packet = {"client": ["192.0.2.1", 2055], "header": {"version": 9, "uptime": 1_000_000}, "flows": [flow]}
     with pytest.raises(SourceError, match=r"exporter's uptime.*nfcapd or goflow2"):
         detect(json.dumps({"1795161600.25": packet}).encode(), "auto", "x")
+
+
+def test_flows_as_spans_of_opentelemetry_are_named_and_other_traces_hold_nothing() -> None:
+    """By OTLP's rules a trace carries no lines, so that a file of flows as spans was an hour without any."""
+    flow = [{"key": "source.address", "value": {"stringValue": "10.1.0.11"}},
+            {"key": "flow.bytes.delta", "value": {"intValue": "600"}}]  # fmt: skip
+    for attributes in (flow, [{"key": "http.route", "value": {"stringValue": "/"}}]):
+        span = {"name": "x", "startTimeUnixNano": "1795161600250000000", "attributes": attributes}
+        trace = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode() + b"\n"
+        if attributes is flow:
+            with pytest.raises(SourceError, match=r"spans are flows of a network.*format: table"):
+                detect(trace, "auto", "x")
+        else:
+            assert detect(trace, "auto", "x") is None
