@@ -68,10 +68,10 @@ _PMACCT = {
     "tcp_flags": ("tcp_flags",),
     "sampling": ("sampling_rate",),
     "system": ("peer_ip_src", "peer_src_ip"),
-    "src_nat": ("post_nat_ip_src",),
-    "dest_nat": ("post_nat_ip_dst",),
-    "received_port": ("post_nat_port_dst",),
+    **{"src_nat": ("post_nat_ip_src",), "dest_nat": ("post_nat_ip_dst",), "received_port": ("post_nat_port_dst",)},
     "forwarding": ("forwarding_status",),
+    **{"orig_ip_bytes": ("initiatorOctets", "initiatoroctets"), "event": ("firewallEvent", "firewallevent")},
+    "resp_ip_bytes": ("responderOctets", "responderoctets"),
 }
 _NPROBE: json_lines.Fields = {
     "ts": ("FLOW_START_MILLISECONDS", "FIRST_SWITCHED", "FLOW_START_SEC", "FIRST_SEEN"),
@@ -209,6 +209,14 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
     return _derive(fields.with_columns(netobserv.stage()))
 
 
+def _derive_pmacct(fields: pl.DataFrame) -> pl.DataFrame:
+    """As `_derive`; of an ASA's records (NSEL) the octets of both ends, where primitives so named ask for them."""
+    asa = pl.col("orig_ip_bytes").is_not_null() & pl.col("resp_ip_bytes").is_not_null()
+    split = {c: pl.when(asa).then(c) for c in ("orig_ip_bytes", "resp_ip_bytes")}
+    told = {"asa": split["orig_ip_bytes"], "nsel": pl.when(asa).then(pl.col("event").cast(pl.String))}
+    return _derive(fields.with_columns(**split, **told, sent=pl.when(~asa).then("sent")))
+
+
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
     """Records without the other direction are of one, also where it is 0: what passes one-way flows on has it so.
 
@@ -280,11 +288,11 @@ def _too_small() -> pl.Expr:
 
 def _refuse(head: bytes) -> str | None:
     """Packets by the time at which they came, as python-netflow-v9-softflowd writes them."""
-    if not re.match(rb'\s*\{"\d+\.\d+"\s*:\s*\{"client"\s*:', head):
-        return None
-    return (
+    known = re.match(rb'\s*\{"\d+\.\d+"\s*:\s*\{"client"\s*:', head)
+    what = (
         "has flows whose times are the exporter's uptime. Collect them with nfcapd or goflow2, and give what it writes."
     )
+    return what if known else None
 
 
 _GOFLOW = Form(
@@ -326,7 +334,7 @@ _PMACCT_JSON = replace(
     contract=replace(_GOFLOW.contract, counts="IP", start="timestamp_start"),
     marks=re.compile(rb'"ip_(?:src|dst)"\s*:\s*"[^{}]*"ip_(?:src|dst)"\s*:'),
     decoder=json_decoder(_PMACCT),
-    derive=_derive,
+    derive=_derive_pmacct,
     local_time=True,
     uptime_ends=True,
 )
