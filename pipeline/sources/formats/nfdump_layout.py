@@ -46,7 +46,9 @@ _OTHERS = (
 _ALL = _COLUMNS | dict.fromkeys(_OTHERS, ("", _WORD))
 _SPELLED = (re.escape(title).replace(r"\ ", " +") for title in sorted(_ALL, key=len, reverse=True))
 _TITLE = "|".join(rf"{title}(?![\w:(-])" for title in _SPELLED)
-_HEADER = re.compile(rf"^[\s,;|]*(?:(?:{_TITLE})[\s,;|]*)+$")
+KNOWN = rf"[ \t,;|]*(?:(?:{_TITLE})[ \t,;|]*)+\r?$"
+"""A header of titles that nfdump has, and of no others."""
+_HEADER = re.compile(rf"^{KNOWN}")
 _NAMED = re.compile(
     r"^Date (?:first seen|flow start) +Duration +Proto +Src IP Addr:Port +Dst IP Addr:Port +(?:Flags +Tos +)?"
     r"(?:Packets +Bytes|Out Pkt +In Pkt +Out Byte +In Byte)(?:\s|$)"

@@ -1,4 +1,4 @@
-"""NetFlow as OpenTelemetry's collector receives it: goflow2's records in attributes of logs, under two sets of names."""
+"""NetFlow as OpenTelemetry's collector receives it: goflow2's records in the attributes of logs, of two spellings."""
 
 from __future__ import annotations
 
