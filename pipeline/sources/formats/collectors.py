@@ -353,7 +353,7 @@ _NPROBE_CSV = replace(
     _NPROBE_JSON,
     name="nprobe_csv",
     contract=replace(_NPROBE_JSON.contract, records="as JSON; the first line names the columns"),
-    marks=re.compile(rb"(?i)\A[^\n]*\bIPV[46]_SRC_ADDR\b"),
+    marks=re.compile(rb"(?i)\A[^\n{]*\bIPV[46]_SRC_ADDR\b"),
     decoder=delimited(
         Layout(
             aliases={name: [s.lower() for s in spellings] for name, spellings in _NPROBE.items()},
