@@ -20,7 +20,6 @@ from pipeline.sources import instants, json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.formats import netobserv
-from pipeline.sources.formats.goflow_fields import GOFLOW2, INVALID
 from pipeline.sources.formats.nfdump_fields import impossible
 from pipeline.sources.formats.vflow import VflowDecoder
 from pipeline.sources.orienting import initiator, leaving, told_by_ports
@@ -31,6 +30,30 @@ _NEVER = r"^(?:0(?:\.0+)?$|1970-01-01[T ](?:0\d|1[0-4]):(?:00|15|30|45):00|1969-
 """A time of 0, as a number or as the beginning of 1970 in some zone."""
 
 
+def _both(*names: str) -> tuple[str, ...]:
+    """A field of goflow2, as version 2 writes it, as version 1 did, and as protobuf's own JSON has it."""
+    capital = ["".join(word.capitalize() for word in n.split("_")) for n in names]
+    return (*names, *capital, *(f"{n[0].lower()}{n[1:]}" for n in capital if n[0].lower() + n[1:] not in names))
+
+
+_GOFLOW2: json_lines.Fields = {
+    "ts": _both("time_flow_start_ns", "time_flow_start_ms", "time_flow_start"),
+    "end": _both("time_flow_end_ns", "time_flow_end_ms", "time_flow_end"),
+    "write_ts": _both("time_received_ns", "time_received"),
+    "src": _both("src_addr"),
+    "src_port": _both("src_port"),
+    "dest": _both("dst_addr"),
+    "dest_port": _both("dst_port"),
+    "proto": _both("proto"),
+    "sent": _both("bytes"),
+    "orig_pkts": (*_both("packets"), "Packets_AB"),
+    "tcp_flags": (*_both("tcp_flags"), "TCPFlags"),
+    "sampling": (*_both("sampling_rate"), "Sampling"),
+    "system": (*_both("sampler_address"), "ExporterAddress", "AgentIP"),
+    "forwarding": _both("forwarding_status"),
+    "way": _both("flow_direction"),
+    **netobserv.FIELDS,
+}
 _PMACCT = {
     "ts": ("timestamp_start", "stamp_inserted"),
     "end": ("timestamp_end", "stamp_updated"),
@@ -183,8 +206,7 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
     fields = fields.with_columns(fields[c].map_elements(_unpacked, pl.String).alias(c) for c in packed)
     if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
         fields = fields.with_columns(pl.coalesce("ts", instants.epoch_us("write_ts")).alias("ts"))
-    known = (pl.when(pl.col(c) != INVALID).then(c).alias(c) for c in ("src", "dest", "system"))
-    return _derive(fields.with_columns(netobserv.stage(), *known))
+    return _derive(fields.with_columns(netobserv.stage()))
 
 
 def _derive_pmacct(fields: pl.DataFrame) -> pl.DataFrame:
@@ -288,10 +310,9 @@ _GOFLOW = Form(
     marks=re.compile(
         rb'"(?:time_flow_start(?:_[mn]s)?|[tT]imeFlow(?:Start|End)(?:Ms|Ns)?)"\s*:|'
         rb'"AgentIP"\s*:(?=[^{}]*"Bytes"\s*:)[^{}]*"SrcAddr"\s*:|'
-        rb'"TimeReceived"\s*:[^{}]*"SrcAddr"\s*:|"SrcAddr"\s*:[^{}]*"TimeReceived"\s*:|'
-        rb'"(?:flow|network)\.io\.bytes"'
+        rb'"TimeReceived"\s*:[^{}]*"SrcAddr"\s*:|"SrcAddr"\s*:[^{}]*"TimeReceived"\s*:'
     ),
-    decoder=json_decoder(GOFLOW2),
+    decoder=json_decoder(_GOFLOW2),
     derive=_derive_goflow2,
     json=True,
     strong=True,
