@@ -35,6 +35,7 @@ def hash_content(file: FoundFile, limits: LimitSettings, most: int | None = None
     """Hash and size of the decompressed content, or of its first bytes up to the most; raises SourceError."""
     stream, hasher = LineStream(file.path, limits, file.name), blake3()
     try:
+        stream.pass_nuls()
         while data := stream.read(CHUNK_BYTES if most is None else max(0, min(CHUNK_BYTES, most - stream.bytes_read))):
             hasher.update(data)
     finally:

@@ -204,6 +204,8 @@ class Form:
     """Whether `initiator` comes from TCP flags; else the record itself names its ends."""
     uptime: bool = False
     """Whether times come from an exporter's uptime in 32 bits, which goes round."""
+    uptime_ends: bool = False
+    """Whether it is an end that is wrong where it lies a round before its start; see `uptime.put_right`."""
     local_time: bool = False
     """Whether times carry no zone, so that the source's own counts."""
     json: bool = False

@@ -91,6 +91,17 @@ _KINDS = (
         "Give the source the names of its columns as its header, and format: table with fields of those names.",
     ),
     (
+        re.compile(rb'"key"\s*:\s*"flow\.(?:reverse\.)?bytes\.(?:delta|total)"'),
+        "a trace of OpenTelemetry whose spans are flows of a network, as Mermin has them",
+        "Write each span's times and attributes as one object a line, with the client as its source (the destination, "
+        "where the span's kind is SERVER), and read that with format: table.",
+    ),
+    (
+        re.compile(rb"\b(?:orig|reply)\.(?:ip\.saddr(?:\.str)?|raw\.pktlen)="),
+        "what ulogd writes of connections as pairs (GPRINT)",
+        "Let ulogd write JSON (its output JSON behind NFCT).",
+    ),
+    (
         re.compile(rb"\[(?:NEW|UPDATE|DESTROY)\] +ORIG: SRC="),
         "what ulogd writes of connections as text (PRINTFLOW), which does not say when they began",
         "Let ulogd write JSON (its output JSON behind NFCT), or log what `conntrack -E -o timestamp` prints.",
@@ -132,7 +143,10 @@ _KINDS = (
         "Give the files of nfcapd, or what `nfdump -o json` writes of them.",
     ),
     (
-        re.compile(rb"\A(?:Top \d+ [^\n]*\r?\n)?Date (?:first seen|flow start) +[^\n]* Flows\(%\)"),
+        re.compile(
+            rb"\A(?:(?:Top \d+ [^\n]*\r?\n)?Date (?:first seen|flow start) +[^\n]* Flows\(%\)"
+            rb"|(?:Aggregated flows \d+\s+)?Top \d+ flows ordered by \w+:\s)"
+        ),
         "nfdump's statistics (-s), whose sums are of many flows",
         "Let it print the flows (`nfdump -o csv`), or give the files of nfcapd.",
     ),

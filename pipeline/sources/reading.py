@@ -126,6 +126,7 @@ class LineStream:
         self.bytes_read = 0
         self._begins_line = True
         """Whether a line begins where the stream is."""
+        self._begun = False
         self._guard(self._check_kind)
         stored = self._guard(path.stat)
         self._stored, self.written_ns = stored.st_size, stored.st_mtime_ns
@@ -168,8 +169,9 @@ class LineStream:
         """Up to size bytes, none only at the end.
 
         Byte order marks where lines begin are dropped, as files have them that were put behind each other; a part that
-        is in UTF-16 becomes UTF-8.
+        is in UTF-16 becomes UTF-8. NULs before the first line are passed over.
         """
+        self.pass_nuls()
         data: bytes = self._guard(lambda: self._stream.read(size))
         part = (
             None if self.is_table else unfolding.part_in_16(data, self._ahead_of(data), begins_line=self._begins_line)
@@ -182,6 +184,26 @@ class LineStream:
         text = data if self.is_table else self._without_marks(data)
         self._begins_line = data.endswith(b"\n") or (self._begins_line and not data)
         return text if text or not (data or part) else self.read(size)
+
+    def pass_nuls(self) -> None:
+        """Go past the NULs that a file begins with.
+
+        A log has such a hole that was cut to nothing while its writer went on where it was (logrotate's copytruncate).
+        """
+        if self._begun or self.is_table:
+            return
+        self._begun = True
+        stream = cast("Any", self._stream)
+        if not hasattr(stream, "peek") or self._guard(lambda: stream.peek(1))[:1] != b"\0":
+            return
+        while data := self._guard(lambda: stream.read(BLOCK_BYTES)):
+            text = data.lstrip(b"\0")
+            self.bytes_read += len(data) - len(text)
+            self._check_bounds()
+            if text:
+                self._stream = unfolding.put_back(text, stream)
+                return
+        raise unfolding.only_nuls(self._name)
 
     def _ahead_of(self, data: bytes) -> bytes:
         """The next few bytes, where a line has just begun whose first bytes tell in what it is written."""
@@ -199,6 +221,7 @@ class LineStream:
 
     def read_some(self, size: int) -> bytes:
         """What the first bytes unfold to, up to size: of a file that is cut short, more than `read` can give."""
+        self.pass_nuls()
         stream: Any = self._stream  # All of these streams are buffered and have read1.
         data: bytes = self._guard(lambda: stream.read1(size))
         return data.removeprefix(_BOM)

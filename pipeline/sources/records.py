@@ -397,7 +397,8 @@ class RecordReader(JsonReader):
         fields = complete(fields if self._form.derive is None else self._form.derive(fields))
         if not self._form.uptime:
             return fields
-        return uptime.put_right(fields, self._options.timezone if self._form.local_time else "UTC")
+        zone = self._options.timezone if self._form.local_time else "UTC"
+        return uptime.put_right(fields, zone, ends_wrap=self._form.uptime_ends)
 
     def _raw(self, kept: pl.DataFrame, extras: pl.DataFrame) -> pl.DataFrame:
         """Judged records as RAW."""

@@ -24,12 +24,15 @@ WARNING = "clock_went_round"
 """What such records are counted as."""
 
 
-def put_right(fields: pl.DataFrame, zone: str) -> pl.DataFrame:
+def put_right(fields: pl.DataFrame, zone: str, *, ends_wrap: bool = False) -> pl.DataFrame:
     """Records with their start and end in the right round, marked where that is another one.
 
     Args:
         fields: with ts, end, write_ts and duration, typed or as text.
         zone: of times as text without one.
+        ends_wrap: whether the collector counts in 32 bits, too: an end that the exporter's clock had not yet reached
+            when it wrote the record, as of a line card whose clock is ahead, is then a round too early. Elsewhere a
+            start that is a round later than its end is the wrong one.
     """
     if not _far_apart(fields, zone):
         return fields.with_columns(pl.lit(value=False).alias(WENT_ROUND))
@@ -37,7 +40,8 @@ def put_right(fields: pl.DataFrame, zone: str) -> pl.DataFrame:
         pl.when(_instant(fields, c, zone) > conn.EARLIEST_US).then(_instant(fields, c, zone)).alias(c)
         for c in ("ts", "end", "write_ts")
     ).with_columns(lasted=pl.lit(fields["duration"].cast(pl.Float64, strict=False) * 1e6))
-    told = told.with_columns(end_by=_rounds(pl.col("write_ts") - pl.col("end")))
+    after = pl.when(pl.col("ts") > pl.col("end")).then("ts") if ends_wrap else None
+    told = told.with_columns(end_by=_rounds(pl.coalesce("write_ts", after) - pl.col("end")))
     ended = pl.col("end") + pl.col("end_by") * ROUND_US
     told = told.with_columns(
         ts_by=_rounds(pl.coalesce(ended, "write_ts") - pl.col("ts")), longer=_rounds(pl.col("lasted"))

@@ -19,6 +19,8 @@ from pipeline.addresses import NOWHERE
 from pipeline.sources import instants, json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.formats import netobserv
+from pipeline.sources.formats.goflow_fields import GOFLOW2
 from pipeline.sources.formats.nfdump_fields import impossible
 from pipeline.sources.formats.vflow import VflowDecoder
 from pipeline.sources.orienting import initiator, leaving, told_by_ports
@@ -30,29 +32,6 @@ _NEVER = r"^(?:0(?:\.0+)?$|1970-01-01[T ](?:0\d|1[0-4]):(?:00|15|30|45):00|1969-
 """A time of 0, as a number or as the beginning of 1970 in some zone."""
 
 
-def _both(*names: str) -> tuple[str, ...]:
-    """A field of goflow2, as version 2 writes it, as version 1 did, and as protobuf's own JSON has it."""
-    capital = ["".join(word.capitalize() for word in n.split("_")) for n in names]
-    return (*names, *capital, *(f"{n[0].lower()}{n[1:]}" for n in capital if n[0].lower() + n[1:] not in names))
-
-
-_GOFLOW2: json_lines.Fields = {
-    "ts": _both("time_flow_start_ns", "time_flow_start_ms", "time_flow_start"),
-    "end": _both("time_flow_end_ns", "time_flow_end_ms", "time_flow_end"),
-    "write_ts": _both("time_received_ns", "time_received"),
-    "src": _both("src_addr"),
-    "src_port": _both("src_port"),
-    "dest": _both("dst_addr"),
-    "dest_port": _both("dst_port"),
-    "proto": _both("proto"),
-    "sent": _both("bytes"),
-    "orig_pkts": _both("packets"),
-    "tcp_flags": (*_both("tcp_flags"), "TCPFlags"),
-    "sampling": (*_both("sampling_rate"), "Sampling"),
-    "system": (*_both("sampler_address"), "ExporterAddress", "AgentIP"),
-    "forwarding": _both("forwarding_status"),
-    "way": _both("flow_direction"),
-}
 _PMACCT = {
     "ts": ("timestamp_start", "stamp_inserted"),
     "end": ("timestamp_end", "stamp_updated"),
@@ -67,10 +46,10 @@ _PMACCT = {
     "tcp_flags": ("tcp_flags",),
     "sampling": ("sampling_rate",),
     "system": ("peer_ip_src", "peer_src_ip"),
-    "src_nat": ("post_nat_ip_src",),
-    "dest_nat": ("post_nat_ip_dst",),
-    "received_port": ("post_nat_port_dst",),
+    **{"src_nat": ("post_nat_ip_src",), "dest_nat": ("post_nat_ip_dst",), "received_port": ("post_nat_port_dst",)},
     "forwarding": ("forwarding_status",),
+    **{"orig_ip_bytes": ("initiatorOctets", "initiatoroctets"), "event": ("firewallEvent", "firewallevent")},
+    "resp_ip_bytes": ("responderOctets", "responderoctets"),
 }
 _NPROBE: json_lines.Fields = {
     "ts": ("FLOW_START_MILLISECONDS", "FIRST_SWITCHED", "FLOW_START_SEC", "FIRST_SEEN"),
@@ -151,8 +130,8 @@ def derive_records(fields: pl.DataFrame) -> pl.DataFrame:
 
     The source of a record of both directions is who sent its first packet, unless elements name the initiator.
     """
-    names = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way", "write_ts", "event", "nsel", "asa",
-             "vlan")  # fmt: skip
+    told = ("forwarding", "sampling", "src_nat", "dest_nat", "tcp_flags", "way")
+    names = (*told, "write_ts", "event", "nsel", "asa", "vlan", "stage")
     fields = fields.with_columns(pl.lit(None, pl.String).alias(c) for c in names if c not in fields.columns)
     rate = pl.col("sampling").cast(pl.Float64, strict=False)
     one_way = pl.col("sent").is_not_null()
@@ -206,7 +185,15 @@ def _derive_goflow2(fields: pl.DataFrame) -> pl.DataFrame:
     fields = fields.with_columns(fields[c].map_elements(_unpacked, pl.String).alias(c) for c in packed)
     if fields.schema["ts"] == pl.Int64 and fields.schema.get("write_ts") == pl.String:
         fields = fields.with_columns(pl.coalesce("ts", instants.epoch_us("write_ts")).alias("ts"))
-    return derive_records(fields)
+    return derive_records(fields.with_columns(netobserv.stage()))
+
+
+def _derive_pmacct(fields: pl.DataFrame) -> pl.DataFrame:
+    """As `derive_records`; of an ASA (NSEL) the octets of both ends, where primitives so named ask for them."""
+    asa = pl.col("orig_ip_bytes").is_not_null() & pl.col("resp_ip_bytes").is_not_null()
+    split = {c: pl.when(asa).then(c) for c in ("orig_ip_bytes", "resp_ip_bytes")}
+    told = {"asa": split["orig_ip_bytes"], "nsel": pl.when(asa).then(pl.col("event").cast(pl.String))}
+    return derive_records(fields.with_columns(**split, **told, sent=pl.when(~asa).then("sent")))
 
 
 def _derive_both(fields: pl.DataFrame) -> pl.DataFrame:
@@ -254,7 +241,7 @@ def _accounting() -> pl.Expr:
         .then(pl.lit("update"))
         .when(pl.col("nsel").is_not_null())
         .then(pl.lit("final"))
-        .otherwise(pl.lit("delta"))
+        .otherwise(pl.coalesce(netobserv.accounting(), pl.lit("delta")))
     )
 
 
@@ -278,6 +265,15 @@ def _too_small() -> pl.Expr:
     return _ends() & impossible(*(e.cast(pl.Float64, strict=False) for e in (packets, size)))
 
 
+def _refuse(head: bytes) -> str | None:
+    """Packets by the time at which they came, as python-netflow-v9-softflowd writes them."""
+    known = re.match(rb'\s*\{"\d+\.\d+"\s*:\s*\{"client"\s*:', head)
+    what = (
+        "has flows whose times are the exporter's uptime. Collect them with nfcapd or goflow2, and give what it writes."
+    )
+    return what if known else None
+
+
 GOFLOW = Form(
     name="goflow2",
     family="netflow",
@@ -295,14 +291,15 @@ GOFLOW = Form(
         rb'"AgentIP"\s*:(?=[^{}]*"Bytes"\s*:)[^{}]*"SrcAddr"\s*:|'
         rb'"TimeReceived"\s*:[^{}]*"SrcAddr"\s*:|"SrcAddr"\s*:[^{}]*"TimeReceived"\s*:'
     ),
-    decoder=json_decoder(_GOFLOW2),
+    decoder=json_decoder(GOFLOW2),
     derive=_derive_goflow2,
     json=True,
     strong=True,
-    flows=lambda: _ends() & _counts() & ~_blocked(),
+    flows=lambda: _ends() & _counts() & ~_blocked() & ~netobserv.begins(),
     ignored={
         "blocked": _blocked,
-        "no_counters": lambda: _ends() & ~_counts() & ~_blocked(),
+        "begin": lambda: netobserv.begins() & ~_blocked(),
+        "no_counters": lambda: _ends() & ~_counts() & ~_blocked() & ~netobserv.begins(),
         "impossible_packet_size": _too_small,
     },
     accounting=_accounting,
@@ -316,8 +313,9 @@ _PMACCT_JSON = replace(
     contract=replace(GOFLOW.contract, counts="IP", start="timestamp_start"),
     marks=re.compile(rb'"ip_(?:src|dst)"\s*:\s*"[^{}]*"ip_(?:src|dst)"\s*:'),
     decoder=json_decoder(_PMACCT),
-    derive=derive_records,
+    derive=_derive_pmacct,
     local_time=True,
+    uptime_ends=True,
 )
 _PMACCT_CSV = replace(
     _PMACCT_JSON,
@@ -339,6 +337,7 @@ _NPROBE_JSON = replace(
     decoder=json_decoder(_NPROBE),
     derive=_derive_nprobe,
     local_time=True,
+    refuse=_refuse,
 )
 _NPROBE_NUMBERED = replace(
     _NPROBE_JSON,
@@ -354,7 +353,7 @@ _NPROBE_CSV = replace(
     _NPROBE_JSON,
     name="nprobe_csv",
     contract=replace(_NPROBE_JSON.contract, records="as JSON; the first line names the columns"),
-    marks=re.compile(rb"(?i)\A[^\n]*\bIPV[46]_SRC_ADDR\b"),
+    marks=re.compile(rb"(?i)\A[^\n{]*\bIPV[46]_SRC_ADDR\b"),
     decoder=delimited(
         Layout(
             aliases={name: [s.lower() for s in spellings] for name, spellings in _NPROBE.items()},

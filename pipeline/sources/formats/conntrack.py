@@ -1,8 +1,9 @@
-"""Connections of Linux's packet filter that ended, as `conntrack -E -o timestamp` prints and ulogd writes them.
+"""Connections of Linux's packet filter that ended, as `conntrack -E -o timestamp`, VyOS' logger and ulogd write them.
 
 Source: the manual of conntrack-tools and the kernel's documentation of nf_conntrack: the first tuple (orig) is the
 direction of who began, the second (reply) that of the answers, each with its own counters of IP packets where
-`nf_conntrack_acct` is on; the names of the fields of ulogd's input NFCT.
+`nf_conntrack_acct` is on; the names of the fields of ulogd's input NFCT; VyOS' vyos-conntrack-logger, which puts the
+connection's number before its protocol and its times, in nanoseconds, at the end.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _TUPLE = r"src=(?P<{0}>\S+) dst=(?P<{1}>\S+)"
 _MORE = r"(?: (?:type|code|id|srckey|dstkey)=\w+)*"
 _COUNTS = r"(?: packets=(?P<{0}_pkts>\d+) bytes=(?P<{0}_ip_bytes>\d+))?"
 _ENDED = (
-    r"\[DESTROY\] +(?:ipv[46] +\d+ +)?\S+ +(?P<proto>\d+) (?:[^=]* )?"
+    r"\[DESTROY\] +(?:(?P<number>\d+) +)?(?:ipv[46] +\d+ +)?[^\s\d]\S* +(?P<proto>\d+) (?:[^=]* )?"
     + _TUPLE.format("src", "dest")
     + _PORTS.format("src", "dest")
     + _MORE
@@ -38,6 +39,8 @@ _ENDED = (
 )
 _TIME = r"\[(\d{9,10}\.\d+)\s*\]"
 _LASTED = r" delta-time=(\d+)"
+_SPAN = {"start": r" start=(\d{16})\d{3} ", "stop": r" stop=(\d{16})\d{3}(?: |$)"}
+"""Times in nanoseconds, of which the microseconds are taken."""
 _ZONE = r" zone(?:-orig)?=(\d+)"
 """A part of the machine's table: what a switch of virtual machines passes on has an entry in several."""
 
@@ -71,16 +74,17 @@ def _records(found: pl.DataFrame) -> pl.DataFrame:
     """Connections with our fields; translated ends are those that the replies show."""
     logged = (pl.col("raw").str.extract(_TIME).cast(pl.Float64, strict=False) * 1e6).round().cast(pl.Int64)
     lasted = pl.col("raw").str.extract(_LASTED).cast(pl.Int64, strict=False)
+    start, stop = (pl.col("raw").str.extract(pattern).cast(pl.Int64, strict=False) for pattern in _SPAN.values())
     return found.with_columns(
-        ts=syslog.as_text(logged - lasted.fill_null(0) * 1_000_000),
-        write_ts=syslog.as_text(logged),
-        duration=lasted.cast(pl.String),
-        uid=pl.col("raw").str.extract(r" id=(\d+)\s*$"),
+        ts=syslog.as_text(pl.coalesce(logged - lasted.fill_null(0) * 1_000_000, start)),
+        write_ts=syslog.as_text(pl.coalesce(logged, stop)),
+        duration=pl.coalesce(lasted.cast(pl.String), ((stop - start) / 1e6).cast(pl.String)),
+        uid=pl.coalesce(pl.col("raw").str.extract(r" id=(\d+)\s*$"), "number"),
         reporter=pl.col("raw").str.extract(_ZONE),
         system=syslog.host(pl.col("raw")),
         src_nat=pl.when(pl.col("back_dest") != pl.col("src")).then("back_dest"),
         dest_nat=pl.when(pl.col("back_src") != pl.col("dest")).then("back_src"),
-    ).drop("back_src", "back_dest")
+    ).drop("back_src", "back_dest", "number")
 
 
 def _ended() -> pl.Expr:
@@ -134,7 +138,7 @@ _TEXT = Form(
         "the event's time - delta-time",
         "one a connection that ended, `[DESTROY]`",
     ),
-    marks=re.compile(rb"\[ *(?:NEW|UPDATE|DESTROY)\] +(?:ipv[46] +\d+ +)?\w+ +\d+ (?:[^=\n]* )?src=\S+ dst="),
+    marks=re.compile(rb"\[ *(?:NEW|UPDATE|DESTROY)\] +(?:\d+ +)?(?:ipv[46] +\d+ +)?\w+ +\d+ (?:[^=\n]* )?src=\S+ dst="),
     strong=True,
     ends_lines=True,
     decoder=lambda _: ConntrackDecoder(),

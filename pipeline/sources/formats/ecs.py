@@ -173,7 +173,9 @@ def _accounting() -> pl.Expr:
 
 
 _UNITS = ("milliseconds", "microseconds", "nanoseconds", "seconds")
+_FIRST_PACKET = ("cisco.ftd.security_event.first_packet_second", "cisco.ftd.security.first_packet_second")
 _STARTS = (
+    *_FIRST_PACKET,
     "event.start",
     *(f"netflow.flow_start_{unit}" for unit in _UNITS),
     "aws.firewall.flow.start",
@@ -182,6 +184,7 @@ _STARTS = (
 _FIELDS: json_lines.Fields = {
     "ts": (*_STARTS, "@timestamp"),
     "begun": _STARTS,
+    "first_packet": _FIRST_PACKET,
     "end": (
         "event.end",
         *(f"netflow.flow_end_{unit}" for unit in _UNITS),
@@ -378,6 +381,7 @@ _JSON = Form(
             "eve_flags",
             "octets",
             "octets_so_far",
+            "first_packet",
         )
     ),
     note="network.bytes is the sum of both directions: it is the flow's total, never one side's bytes.",

@@ -21,6 +21,9 @@ _WATCHGUARD = "watchguard_firebox.log"
 """A dataset whose pipeline keeps what the client received, rcvd_bytes, as the source's."""
 _FORTINET = ("fortinet_fortigate.log", "fortinet_fortiproxy.log", "fortinet.firewall")
 """Datasets whose event.start is when the log was made."""
+_FTD = ("cisco_ftd.log", "cisco.ftd")
+"""Datasets that took a connection's duration off its first packet until 2025-08 (elastic/integrations, pull request
+14984), and since then take the log's time for the start where the device tells no first packet."""
 _SONICWALL, _SOPHOS = "sonicwall_firewall.log", "sophos.xg"
 _STORMSHIELD, _STORMSHIELD_FLOWS = "stormshield.log", ("connection", "plugin")
 _PRISMA = "prisma_access.event"
@@ -30,6 +33,7 @@ _SECONDS = 1e9
 """Durations below are seconds there: as nanoseconds they are less than one, and its logs tell whole ones."""
 _LOGGED_AT_END = (
     *_FORTINET,
+    *_FTD,
     _SONICWALL,
     _SOPHOS,
     _WATCHGUARD,
@@ -105,7 +109,10 @@ def _begun(fields: pl.DataFrame) -> pl.DataFrame:
         apart = pl.when(pl.col("write_ts").str.contains(ZONED)).then(apart).otherwise(apart % _ZONES)
     same = (apart.abs() < _AT_ONCE).fill_null(value=False) | pl.col("dataset").is_in(_FORTINET)
     lasted = pl.col("duration").cast(pl.Float64, strict=False) / 1e3
-    return put_back(fields, pl.col("dataset").is_in(_LOGGED_AT_END) & same, lasted)
+    sure = pl.col("dataset").is_in(_FTD) & pl.col("first_packet").is_not_null()
+    late = pl.col("dataset").is_in(_LOGGED_AT_END) & same & ~sure
+    fields = fields.with_columns(end=pl.when((sure & (lasted >= 0)).fill_null(value=False)).then(None).otherwise("end"))
+    return put_back(fields, late, lasted)
 
 
 def _in_nanoseconds(fields: pl.DataFrame) -> pl.DataFrame:

@@ -327,7 +327,7 @@ _TABLE = replace(
     family="fortinet",
     contract=replace(_PAIRS.contract, records="as pairs; the first line names the keys"),
     marks=re.compile(
-        rb"\A(?=[^\n]*\bsrcip\b)(?=[^\n]*\bdstip\b)(?=[^\n]*\b(?:type|logid)\b)[^\n=]*\b(?:sent|rcvd)byte\b[^\n=]*(?:\n|\Z)"
+        rb"\A(?=[^\n]*\bsrcip\b)(?=[^\n]*\bdstip\b)(?=[^\n]*\b(?:type|logid)\b)[^\n={]*\b(?:sent|rcvd)byte\b[^\n=]*(?:\n|\Z)"
     ),
     decoder=lambda options: FortinetTable(delimited(_LAYOUT)(options), options.timezone),
     ends_lines=False,

@@ -14,6 +14,7 @@ import polars as pl
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.formats.nfdump_csv import CsvDecoder, JsonLines
 from pipeline.sources.formats.nfdump_fields import BEGUN
+from pipeline.sources.formats.nfdump_layout import KNOWN
 from pipeline.sources.formats.nfdump_table import TableDecoder
 
 _NOTE = (
@@ -95,7 +96,16 @@ _TABLE = replace(
     ),
     marks=re.compile(
         rb"^Date (?:first seen|flow start) +[^\n]*Duration +Proto +Src IP Addr:Port +Dst IP Addr:Port"
-        rb"|^" + _DATE + rb" +(?:\d+d +)?[\d:.]+ +\S+ +" + _ADDRESS + rb" +<?-> +" + _ADDRESS + rb" ",
+        rb"|^(?=[^\n]*(?<!X-)Src IP Addr)(?=[^\n]*(?<!X-)Dst IP Addr)(?=[^\n]*(?:Date|First|Last) )"
+        rb"(?=[^\n]*\b(?:Bytes|In Byte|Out Byte)\b)"
+        + KNOWN.encode()
+        + rb"|^"
+        + _DATE
+        + rb" +(?:\d+d +)?[\d:.]+ +\S+ +"
+        + _ADDRESS
+        + rb" +<?-> +"
+        + _ADDRESS
+        + rb" ",
         re.MULTILINE,
     ),
     decoder=lambda _: TableDecoder(),

@@ -138,7 +138,7 @@ def settle(found: pl.DataFrame, reverse: Reverse) -> tuple[pl.DataFrame, dict[st
     two_way, there = (_seen(f"{side}_bytes") | _seen(f"{side}_packets") | nsel for side in ("out", "in"))
     ack = pl.col("flags").str.contains("A", literal=True)
     syn = pl.col("flags").str.contains("S", literal=True) & ~ack & there & (proto.is_in(["tcp", "6"]))
-    ports = [pl.when(proto != "icmp").then(c).alias(c) for c in ("src_port", "dest_port")]
+    ports = [pl.when(proto.ne_missing("icmp")).then(c).alias(c) for c in ("src_port", "dest_port")]
     unset = [pl.when(~pl.col(c).is_in(NOWHERE)).then(c).alias(c) for c in ("system", "src_nat", "dest_nat")]
     fields = found.with_columns(
         *ports,

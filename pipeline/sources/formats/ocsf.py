@@ -3,7 +3,8 @@
 Source: the OCSF schema's network_activity class and network_traffic object, which defines bytes_in as destination to
 source, src_endpoint as the initiator unless initiator_id (1.9) or is_src_dst_assignment_known (1.6) says otherwise, an
 activity's Traffic as a report on a flow, and what a traffic object's own times are (1.7); Amazon's mapping of VPC flow
-logs for Security Lake. Other classes are no flows.
+logs for Security Lake; the mappings of Zeek, of flow logs and of firewalls that the schema's authors and others show.
+Other classes are no flows.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _SO_FAR = {
     **{"packets_in": "resp_pkts", "packets_out": "orig_pkts"},
 }
 """Counters since the flow's beginning, beside which `traffic` tells those since the last record -> ours."""
+_IP_BYTES = {"unmapped_in": "resp_ip_bytes", "unmapped_out": "orig_ip_bytes"}
+"""Where mappings of Zeek leave its IP bytes, whose payload they have under `traffic` -> ours."""
 
 
 def _two_way() -> pl.Expr:
@@ -36,13 +39,13 @@ def _two_way() -> pl.Expr:
 
 
 def _whole() -> pl.Expr:
-    """Whether a record is of a connection that opened or ended, whose `traffic.bytes` are of both directions."""
-    return pl.col("activity").is_in(_CONNECTION).fill_null(value=False) & ~_vpc()
+    """Whether `traffic.bytes` are of both directions: of a connection that opened or ended, and of all Zeek's."""
+    return (pl.col("activity").is_in(_CONNECTION).fill_null(value=False) | pl.col("of_zeek")) & ~_vpc()
 
 
 def _products() -> Mapping[str, pl.Expr]:
     """Whose records they are, as columns: many expressions ask for it, and a pattern a row costs more than they do."""
-    named = {"vpc": "(?i)vpc", "azure": "(?i)azure|network watcher"}
+    named = {"vpc": "(?i)vpc", "azure": "(?i)azure|network watcher", "zeek": "(?i)zeek|corelight"}
     return {f"of_{name}": pl.col("product").str.contains(pattern).fill_null(False) for name, pattern in named.items()}
 
 
@@ -122,6 +125,7 @@ def _window(edge: str) -> tuple[str, ...]:
 _FIELDS: json_lines.Fields = {
     "kind": ("class_uid",),
     "activity": ("activity_id",),
+    "activity_name": ("activity_name",),
     "ts": (*_window("start_time"), *_window("end_time"), "time", "time_dt"),
     "begun": _window("start_time"),
     "end": _window("end_time"),
@@ -139,6 +143,8 @@ _FIELDS: json_lines.Fields = {
     "orig_ip_bytes": ("traffic.bytes_out",),
     "resp_pkts": ("traffic.packets_in",),
     "orig_pkts": ("traffic.packets_out", "traffic.packets"),
+    "unmapped_in": ("unmapped.resp_ip_bytes",),
+    "unmapped_out": ("unmapped.orig_ip_bytes",),
     "missed_bytes": ("traffic.bytes_missed",),
     "sent": ("traffic.bytes",),
     **{f"so_far_{name}": (f"cumulative_traffic.{name}",) for name in _SO_FAR},
@@ -167,22 +173,41 @@ def _so_far() -> pl.Expr:
     return pl.any_horizontal(pl.col(f"so_far_{name}").is_not_null() for name in _SO_FAR)
 
 
+def _zeek(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records of Zeek with the IP bytes that a mapping left out; what it took comes from TCP's sequence numbers."""
+    left = pl.col("of_zeek") & pl.all_horizontal(pl.col(c).is_not_null() for c in _IP_BYTES)
+    if not fields.select(left.any()).item():
+        return fields
+    told = {c: pl.col(name).cast(fields.schema[c], strict=False) for name, c in _IP_BYTES.items()}
+    return fields.with_columns(pl.when(left).then(size).otherwise(c).alias(c) for c, size in told.items())
+
+
+def _one_direction(fields: pl.DataFrame) -> pl.DataFrame:
+    """Flow logs' records as mappings have them whose `bytes_out` are a record's bytes, as those of one direction."""
+    out = pl.col("orig_ip_bytes")
+    alone = ~_whole() & pl.col("resp_ip_bytes").is_null() & out.is_not_null()
+    if not fields.select(alone.any()).item():
+        return fields
+    return fields.with_columns(
+        sent=pl.when(alone).then(pl.coalesce("sent", out.cast(fields.schema["sent"]))).otherwise("sent"),
+        orig_ip_bytes=pl.when(~alone).then("orig_ip_bytes"),
+    )
+
+
 def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     if fields["kind"].str.ends_with(".0").any():  # As a table of reals has them when its values become text.
         fields = fields.with_columns(pl.col(_CODES).str.strip_suffix(".0"))
     if fields.select(_so_far().any()).item():
         told = {c: pl.col(f"so_far_{name}").cast(fields.schema[c], strict=False) for name, c in _SO_FAR.items()}
         fields = fields.with_columns(pl.coalesce(so_far, c).alias(c) for c, so_far in told.items())
-    fields = fields.with_columns(**_products())
-    sent_alone = _vpc() & pl.col("resp_ip_bytes").is_null() & pl.col("orig_ip_bytes").is_not_null()
-    if fields.select(sent_alone.any()).item():  # As mappings have them whose `bytes_out` are a record's bytes.
-        out = pl.col("orig_ip_bytes").cast(fields.schema["sent"])
-        fields = fields.with_columns(
-            sent=pl.when(sent_alone).then(pl.coalesce("sent", out)).otherwise("sent"),
-            orig_ip_bytes=pl.when(~sent_alone).then("orig_ip_bytes"),
-        )
+    # Before the schema's first release 5 was Traffic.
+    renamed = (pl.col("activity") == "5") & (pl.col("activity_name").str.to_lowercase() == "traffic")
+    fields = fields.with_columns(
+        pl.when(renamed).then(pl.lit("6")).otherwise("activity").alias("activity"), **_products()
+    )
+    fields = _one_direction(_zeek(fields))
     late = pl.col("activity").is_in(_ENDED) | pl.col("end").is_not_null() | _told_so_far()
-    unknown = pl.col("begun").is_null() & late
+    unknown = pl.col("begun").is_null() & late & ~pl.col("of_zeek")  # Its time is a connection's beginning.
     if fields.select((unknown & pl.col("duration").is_not_null()).any()).item():
         fields = put_back(fields, unknown, pl.col("duration").cast(pl.Float64, strict=False) * 1e3)
     return fields.with_columns(_derived(fields.schema["duration"]))

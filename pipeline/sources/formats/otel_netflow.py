@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import polars as pl
+
 from pipeline.sources import json_lines
 from pipeline.sources.declared import Form
 from pipeline.sources.formats.collectors import GOFLOW, derive_records
@@ -35,6 +37,15 @@ _FIELDS: json_lines.Fields = {
     "sampling": _flow("sampling_rate"),
     "system": _flow("sampler_address"),
 }
+_INVALID = "invalid IP"
+"""What the receiver has for an address of a frame that is not IP."""
+
+
+def _derive(fields: pl.DataFrame) -> pl.DataFrame:
+    known = (pl.when(pl.col(c) != _INVALID).then(c).alias(c) for c in ("src", "dest", "system"))
+    return derive_records(fields.with_columns(*known))
+
+
 OTEL_NETFLOW: Form = replace(
     GOFLOW,
     name="otel_netflow",
@@ -49,5 +60,5 @@ OTEL_NETFLOW: Form = replace(
         rb'\A(?=[\s\S]*?"source\.address"\s*[:,])[\s\S]*?"(?:network\.)?flow\.(?:start|time_received)"\s*[:,]'
     ),
     decoder=json_decoder(_FIELDS),
-    derive=derive_records,
+    derive=_derive,
 )

@@ -15,12 +15,16 @@ import polars as pl
 MAX_RECORD_LINES = 64
 """Lines that one record may span inside quotes; more is taken for a stray quote."""
 
+_WIDE = 5
+"""Columns from which on it is no chance that both of two lines have as many cells: less cannot tell of a flow."""
+
 csv.field_size_limit(64 * 1024 * 1024)  # A cell may be as long as a line.
 
 
 ABOVE_HEADER = r'"?sep=[^\w"]"?|#TYPE [^\r\n]*|#[ \t][^\r\n,;\t|]*'
 """Lines that may stand above the one that names the columns: what parts the cells, as spreadsheets are told it; the
 type of the objects that PowerShell exports; a remark."""
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _BLANKS = re.compile(r"[ \t]*([,;|\t])[ \t]*")
 _OTHERS = ";\t|"
 """Delimiters of other countries' spreadsheets and of other tools."""
@@ -52,7 +56,7 @@ class Quoting:
     def cuts(self, text: pl.Series) -> pl.Series:
         """Delimiters between the cells of plain lines."""
         if text.str.contains('"', literal=True).any():
-            text = text.str.replace_all(r'"(?:[^"]|"")*"', "")
+            text = text.str.replace_all(_QUOTED.pattern, "")
         return text.str.count_matches(self.delimiter, literal=True)
 
     def opens(self, text: str) -> bool:
@@ -72,8 +76,11 @@ class Quoting:
         """Index of the line with which the record of the first, open one ends.
 
         The number of lines when they end inside it; None when the quote is a stray one: nothing closes it, or not
-        where a cell may end, or the record has another number of cells than there are columns.
+        where a cell may end, or the record has another number of cells than there are columns, or the first line and
+        the next have each as many as there are columns.
         """
+        if width is not None and width >= _WIDE and len(texts) > 1 and self._pieces(texts[:2]) == [width, width]:
+            return None
         text = texts[0]
         for at, line in enumerate(texts[1:MAX_RECORD_LINES], 1):
             text = f"{text}\n{line}"
@@ -82,3 +89,7 @@ class Quoting:
             found = self.cells(text)
             return at if found is not None and (width is None or len(found) == width) else None
         return len(texts) if len(texts) < MAX_RECORD_LINES else None
+
+    def _pieces(self, texts: Sequence[str]) -> list[int]:
+        """How many cells each line has where a quote that does not close is text."""
+        return [_QUOTED.sub("", text).count(self.delimiter) + 1 for text in texts]

@@ -217,9 +217,9 @@ def _loki(value: Record) -> list[Record] | None:
 
 
 def _otlp(value: Record) -> list[Record] | None:
-    """Records of logs, with their text or the fields that stand in its place; of traces and metrics none."""
+    """Records of logs, with their text or the fields that stand in its place; of metrics and traces none, but flows."""
     if "resourceSpans" in value or "resourceMetrics" in value:
-        return []
+        return _flow_spans(value.get("resourceSpans", ()))
     found = list[Record]()
     for resource in value["resourceLogs"]:
         about = _fields((resource.get("resource") or {}).get("attributes", ()))
@@ -232,6 +232,13 @@ def _otlp(value: Record) -> list[Record] | None:
                 text = body if isinstance(body, str) else json.dumps(body)
                 found.append({**more, **_record(text, next((t for t in times if t not in _UNTIMED), None), None, host)})
     return found
+
+
+def _flow_spans(resources: Any) -> list[Record]:
+    """The attributes of spans that are flows of a network, as Mermin has them."""
+    spans = (span for r in resources for scope in r.get("scopeSpans", ()) for span in scope.get("spans", ()))
+    told = (_fields(span.get("attributes", ())) for span in spans)
+    return [fields for fields in told if any(name.startswith("flow.bytes.") for name in fields)]
 
 
 def _fields(pairs: Any) -> Record:

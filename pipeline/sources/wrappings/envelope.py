@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -33,6 +33,8 @@ KEYS = (
     "result._raw",
     "_source.message",
     "_source.event.original",
+    "fields.message",
+    "fields.event.original",
     "full_message",
     "short_message",
     "full_log",
@@ -88,7 +90,7 @@ def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
         found = json_text.loads(line)
     except json_text.FAULTS:
         return []
-    texts = ((key, _at(found, key.split("."))) for key in KEYS)
+    texts = ((key, _at(found, key)) for key in KEYS)
     return [(key, shipped.with_tag(found, text)) for key, text in texts if text is not None and text.strip()]
 
 
@@ -98,16 +100,15 @@ def all_headed(lines: list[bytes]) -> bool:
     return bool(whole) and all(_HEADED.match(line) and line.rstrip().endswith(b"}") for line in whole[:-1] or whole)
 
 
-def _at(value: Any, path: Iterable[str]) -> str | None:
+def _at(record: Any, path: str) -> str | None:
     """The text at a path, as one line."""
-    text = _text_at(value, path)
+    text = _text_at(record, path)
     return None if text is None else " ".join(text.splitlines())
 
 
-def _text_at(value: Any, path: Iterable[str]) -> str | None:
+def _text_at(record: Any, path: str) -> str | None:
     """The text at a path, as it stands."""
-    for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
+    value = shipped.value_at(record, path)
     value = _bytes_as_text(value) if isinstance(value, list) else value
     if not isinstance(value, str):
         return None
@@ -170,7 +171,7 @@ class EnvelopeReader:
 
     def __init__(self, inner: Reader, key: str, is_record: Callable[[str], bool] | None = None) -> None:
         """Args: is_record tells a whole record of the format inside by its text."""
-        self._inner, self._path, self._is_record, self._beyond = inner, key.split("."), is_record, 0
+        self._inner, self._path, self._is_record, self._beyond = inner, key, is_record, 0
         self._object = key[1:-1] if key.startswith("{") else ""
         self.format, self.resumable = inner.format, inner.resumable
         self.reads_json: bool = getattr(inner, "reads_json", True)
@@ -209,9 +210,9 @@ class EnvelopeReader:
 
     def _opened(self, line: bytes) -> list[bytes]:
         """What lies inside a line: one record, or several."""
-        if self._path == [HEADER]:
+        if self._path == HEADER:
             return [_behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line]
-        if self._path == [programs.PROGRAM]:
+        if self._path == programs.PROGRAM:
             whole = programs.restored(line.decode("utf-8", errors="surrogateescape"))
             return [line if whole is None else whole.encode("utf-8", errors="surrogateescape")]
         if self._object:

@@ -53,7 +53,7 @@ _TAGS = (
 _AROUND = ("resource", "hostname", "host")
 """Where objects that hold a record as one tell its host: Google's, and those of most shippers."""
 _NAME = re.compile(r"[\w.-]+")
-_OUTER = ("", "_source.", "result.")
+_OUTER = ("", "_source.", "fields.", "result.")
 _HEAD = 48
 """Characters in which a header's time begins, if there is one."""
 _TIMED = re.compile(r"\d\d:\d\d:\d\d")
@@ -84,11 +84,11 @@ def dressed(record: Any, text: str, form: str | None) -> str:
 def with_tag(record: Any, text: str) -> str:
     """The text behind the message's number or first pair, where a syslog server took that for a program's name."""
     if text.startswith(_BEHIND_PAIR):
-        pair = next((t for key in _TAGS if _PAIR.fullmatch(t := str(_at(record, key) or ""))), None)
+        pair = next((t for key in _TAGS if _PAIR.fullmatch(t := str(value_at(record, key) or ""))), None)
         return text if pair is None else f"{pair} {text}"
     if _NAMED_ID.search(text):
         return text
-    tags = (str(_at(record, key) or "").strip(": ") for key in _TAGS)
+    tags = (str(value_at(record, key) or "").strip(": ") for key in _TAGS)
     tag = next((t for t in tags if _NAMED_ID.fullmatch(t if t.startswith("%") else f"%{t}")), None)
     return text if tag is None else f"{tag}: {text.lstrip(': ')}"
 
@@ -98,7 +98,7 @@ def with_time(record: Any, text: str) -> str:
     if _TIMED.search(text[:_HEAD]) or text.startswith("{"):
         return text
     told = (_instant(record, f"{outer}{key}") for outer in _OUTER for key in _TIMES)
-    own = (_local(_at(record, f"{outer}{key}")) for outer in _OUTER for key in _LOCAL_TIMES)
+    own = (_local(value_at(record, f"{outer}{key}")) for outer in _OUTER for key in _LOCAL_TIMES)
     if (time := next((t for t in chain(told, own) if t), None)) is None:
         return text
     return f"{time} {_host(record) or '-'} {text}"
@@ -106,7 +106,7 @@ def with_time(record: Any, text: str) -> str:
 
 def _host(record: Any) -> str | None:
     """The host that an envelope names."""
-    names = (_at(record, f"{outer}{key}") for outer in _OUTER for key in _HOSTS)
+    names = (value_at(record, f"{outer}{key}") for outer in _OUTER for key in _HOSTS)
     return next((n for n in names if isinstance(n, str) and _NAME.fullmatch(n)), None)
 
 
@@ -139,7 +139,9 @@ def _begun(name: str, raw: bytes) -> bytes | None:
     except json_text.FAULTS:
         return None
     places = ("name", "labels.instance_id")
-    host = next((h for at in places if isinstance(h := _at(host, at), str)), None) if isinstance(host, dict) else host
+    host = (
+        next((h for at in places if isinstance(h := value_at(host, at), str)), None) if isinstance(host, dict) else host
+    )
     begin = _beginning(name, host) if isinstance(host, str) else None
     return None if begin is None else begin.encode()
 
@@ -164,13 +166,21 @@ def with_its_own(envelope: Mapping[str, msgspec.Raw], inner: bytes, key: str) ->
     return b"{" + told + b"," + inner[1:] if told else inner
 
 
-def _at(record: Any, path: str) -> Any:
-    """The value at a dotted path, or under a key with dots, as columns of a table are named."""
-    if isinstance(record, dict) and path in record:
-        return record[path]
-    for step in path.split("."):
-        record = record.get(step) if isinstance(record, dict) else None
-    return record
+def value_at(record: Any, path: str) -> Any:
+    """The value at a dotted path, or under a key with dots, as columns of a table and Elasticsearch's fields are named.
+
+    A list of one text, as Elasticsearch answers where it is asked for fields, is that text.
+    """
+    value = _under(record, path) if isinstance(record, dict) else None
+    return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) else value
+
+
+def _under(record: dict[str, Any], path: str) -> Any:
+    if path in record or "." not in path:
+        return record.get(path)
+    first, rest = path.split(".", 1)
+    inside = record.get(first)
+    return _under(inside, rest) if isinstance(inside, dict) else None
 
 
 def _local(value: Any) -> str | None:
@@ -180,7 +190,7 @@ def _local(value: Any) -> str | None:
 
 def _instant(record: Any, path: str) -> str | None:
     """The time under a key, which names the zone itself where the portal shows it."""
-    return _iso(_at(record, path)) or _shown(_at(record, f"{path}{_SHOWN_IN}"))
+    return _iso(value_at(record, path)) or _shown(value_at(record, f"{path}{_SHOWN_IN}"))
 
 
 def _shown(value: Any) -> str | None:

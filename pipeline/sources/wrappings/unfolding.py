@@ -70,14 +70,19 @@ _KINDS = (
 _PAGE = re.compile(rb"\s*(?:<!DOCTYPE\s+html|<html)\b", re.IGNORECASE)
 
 
+def only_nuls(name: str) -> SourceError:
+    """What is wrong with a file that has no other byte."""
+    return SourceError(
+        "holds nothing but NULs, as where a machine lost its power before it wrote.",
+        where=Location(file=name),
+        remedy="Replace the file with a whole copy, or remove it.",
+    )
+
+
 def refuse_kind(head: bytes, name: str) -> None:
     """Raise SourceError when the first bytes are those of something that is no log."""
     if head and not head.strip(b"\0"):
-        raise SourceError(
-            "holds nothing but NULs, as where a machine lost its power before it wrote.",
-            where=Location(file=name),
-            remedy="Replace the file with a whole copy, or remove it.",
-        )
+        raise only_nuls(name)
     if _PAGE.match(head):
         raise SourceError(
             "is a web page, as where a login or an error came in place of the log.",
@@ -197,6 +202,11 @@ def part_in_16(data: bytes, ahead: bytes, *, begins_line: bool) -> tuple[int, st
 def from_part_on(data: bytes, stream: IO[bytes], encoding: str) -> IO[bytes]:
     """A stream whose text is in UTF-16 from some bytes on that were read already, as UTF-8."""
     return io.BufferedReader(Recoded(cast("IO[bytes]", io.BufferedReader(_Returned(data, stream))), encoding))
+
+
+def put_back(data: bytes, stream: IO[bytes]) -> IO[bytes]:
+    """A stream that begins with some bytes that were read of it already."""
+    return io.BufferedReader(_Returned(data, stream))
 
 
 def once_more(stream: IO[bytes]) -> IO[bytes]:

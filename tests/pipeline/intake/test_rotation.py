@@ -1,4 +1,4 @@
-"""Logs that began anew are told of, but where another file has what they held, or may have it."""
+"""Logs that began anew are told of, but where another file has what they held, or may have it; holes of rotation."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,8 @@ from pipeline.intake.found import FoundFile
 from pipeline.intake.ledger import Entry, Ledger
 from pipeline.intake.rotation import began_anew
 from pipeline.settings import LimitSettings
+from tests.oracle.zeek import rows, tsv
+from tests.pipeline.landings import World, flow
 
 LIMITS = LimitSettings()
 HELD = b"one\ntwo\n"
@@ -90,3 +92,22 @@ def test_a_newer_file_that_begins_with_what_a_log_held_or_may_do_so_is_where_it_
     tmp_path: Path, content: bytes, other: Entry | None, moved: bool
 ) -> None:
     assert bool(told(tmp_path, LATER, (content, other))) is not moved
+
+
+def test_a_log_whose_writer_went_on_where_it_was_when_it_was_cut_counts_once(
+    flat: World, lines_read: list[int]
+) -> None:
+    """Logrotate's copytruncate, of a writer that does not append: a hole is where the copied lines were."""
+    before, after, later = tsv(flow("C1")), tsv(flow("C2", 7)), rows([flow("C3", 9)]).encode()
+    hole = b"\0" * max(len(before), 200_000)
+    flat.put("conn.log", before)
+    flat.land()
+    flat.put("a.log", before)
+    flat.put("conn.log", hole + after)
+    assert (flat.land().problems, flat.received()) == ([], [7, 220])
+    lines_read.clear()
+    path = flat.put("conn.log", hole + after + later)
+    assert (flat.land().problems, flat.received()) == ([], [7, 9, 220])
+    assert lines_read == [after.count(b"\n") + 1]
+    path.rename(path.with_name("b.log"))
+    assert (flat.land().problems, flat.received()) == ([], [7, 9, 220])

@@ -172,6 +172,23 @@ def test_a_stray_quote_costs_its_own_line_only(stray: str) -> None:
         assert (len(counts["rejects"]), counts["open"]) == (1, [])
 
 
+@pytest.mark.parametrize(
+    ("stray", "closing"), [('"a,b,c,0,0', 'd",b,c,0,0'), ('a,b,c,0,"x', 'd,b,c,0,y"'), ('"a,b,c,0,0', "d,b,c,0,0")]
+)
+@pytest.mark.parametrize("between", [1, 5, MAX_RECORD_LINES - 2])
+def test_a_stray_quote_takes_no_whole_rows_behind_it_into_its_cell(stray: str, closing: str, between: int) -> None:
+    good = [f"{i},b,c,0,0" for i in range(between)]
+    for splits in ([], [1], [2], [3]):
+        rows, counts = decode("\n".join(["one,two,three,x,y", stray, *good, closing, ""]), splits=splits)
+        assert [r[0] for r in rows] == [*map(str, range(between)), closing.partition(",")[0]]
+        assert (counts["rejects"], counts["open"]) == ([(2, "bad_line")], [])
+
+
+def test_a_cell_of_several_lines_may_hold_delimiters() -> None:
+    rows, _ = decode('one,two,three,x,y\na,b,c,"1, 2\n1, 2, 3, 4, 5",0\n"d\nd, e, f, 0, 0",e,f,0,0\n')
+    assert rows == [("a", "b", "c"), ("d\nd, e, f, 0, 0", "e", "f")]
+
+
 def test_a_quote_inside_a_bare_cell_is_text() -> None:
     assert decode(HEADER + 'a 5" disk,b,c\nd,e 6",f\n')[0] == [('a 5" disk', "b", "c"), ("d", 'e 6"', "f")]
 

@@ -1,5 +1,7 @@
 """Which format a file has, by its first bytes."""
 
+import json
+
 import pytest
 
 from pipeline.errors import SourceError
@@ -29,6 +31,21 @@ SEEN = [
 def test_zeek_logs_are_told_by_their_content(encoding: str, head: bytes, wanted: str) -> None:
     assert detect(head, wanted, "conn.log") == encoding
     assert encoding in READERS
+
+
+@pytest.mark.parametrize(
+    ("encoding", "record"),
+    [
+        ("nprobe", {"IPV4_SRC_ADDR": "192.0.2.25", "IPV4_DST_ADDR": "10.1.0.11", "IN_BYTES": 5_900}),
+        ("fortinet_json", {"type": "traffic", "srcip": "10.1.0.11", "dstip": "192.0.2.25", "rcvdbyte": 5_900}),
+    ],
+)
+@pytest.mark.parametrize("before", ["flows: [1795161665.123456789, ", "2026-11-20T08:01:05+00:00\tflows\t", "key\t"])
+def test_names_in_json_behind_what_a_shipper_puts_before_it_are_no_header(
+    encoding: str, record: dict[str, object], before: str
+) -> None:
+    line = f"{before}{json.dumps(record)}{']' if '[' in before else ''}\n".encode()
+    assert detect(line, "auto", "x") == f"{encoding}@header"
 
 
 @pytest.mark.parametrize("head", [b"", b"\n", b" \r\n\t\n"])

@@ -3,6 +3,7 @@
 The documents have the shape that the integrations' own tests expect of such lines.
 """
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -37,6 +38,11 @@ JUNIPER = (
     'source-address="10.1.0.11" source-port="50001" destination-address="192.0.2.25" destination-port="993" '
     'protocol-id="6" session-id-32="7" packets-from-client="3" bytes-from-client="77" packets-from-server="4" '
     'bytes-from-server="5000" elapsed-time="30"]'
+)
+FTD = (
+    "2026-11-20T00:00:10Z fw %FTD-6-430003: EventPriority: Low, {first}ConnectionID: 7, "
+    f"AccessControlRuleAction: Allow, SrcIP: {CLIENT}, DstIP: {SERVER}, SrcPort: 50001, DstPort: 993, Protocol: tcp, "
+    "ConnectionDuration: 30, InitiatorPackets: 3, ResponderPackets: 4, InitiatorBytes: 77, ResponderBytes: 5000"
 )
 STORMSHIELD = (
     'id=firewall time="2026-11-20 00:00:10" fw="SN1" tz=+0000 startime="2026-11-19 23:59:40" ipproto=tcp '
@@ -104,6 +110,26 @@ def test_a_document_tells_what_the_firewall_s_own_line_tells(encoding: str, line
     assert 5_000 in sides
     assert told[6:] == native.select(COLUMNS[6:]).row(0)
     assert told[6].isoformat() == "2026-11-19T23:59:40+00:00"
+
+
+FIRST = "2026-11-19T23:59:40Z"
+
+
+TOLD = {"security_event": {"first_packet_second": FIRST}}
+
+
+@pytest.mark.parametrize(
+    ("first", "start", "end"), [(TOLD, -60, -30), (TOLD, -30, 0), (TOLD, 0, 30), ({}, -30, 0), ({}, 0, 30)]
+)
+def test_a_connection_of_firepower_begins_with_its_first_packet_whatever_the_pipeline_took(
+    first: dict[str, Any], start: int, end: int
+) -> None:
+    """Elastic's took the duration off the first packet, then the log's time for it where none is told."""
+    ended = dt.datetime(2026, 11, 20, 0, 0, 10, tzinfo=dt.UTC)
+    times = {k: (ended + dt.timedelta(seconds=s)).isoformat() for k, s in (("start", start), ("end", end))}
+    made = document("cisco_ftd.log", event={**times, "code": "430003"}, cisco={"ftd": first})
+    line = FTD.replace("{first}", f"FirstPacketSecond: {FIRST}, " if first else "")
+    assert rows(read("ecs", made), *COLUMNS) == rows(read_lines("asa", [line]), *COLUMNS)
 
 
 def test_of_prisma_access_sessions_that_ended_count() -> None:

@@ -1,5 +1,6 @@
 """Flow logs that only a table maps are named, with a mapping that the configuration takes, of the log's own columns."""
 
+import json
 import re
 
 import pytest
@@ -56,6 +57,11 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         (
             "Top 10 IP Addr ordered by flows:\nDate first seen          Duration Proto   IP Addr   Flows(%)  Bytes(%)",
             "statistics",
+        ),
+        ("Top 10 flows ordered by bytes:\nDate first seen          Duration Proto   Src IP Addr:Port", "statistics"),
+        (
+            "timestamp=2026/11/20-08:01:00,orig.ip.saddr=10.1.0.11,orig.ip.daddr=10.9.0.25,orig.raw.pktlen=1000",
+            "GPRINT",
         ),
         ("Flow Record: \n  Flags        =              0x06 FLOW, Unsampled", "nfdump prints raw"),
         ("2|1795161600|123|1795161660|456|6|0|0|0|167837957|50000|0|0|0|3221225993|993|0|0|1|2|27|0|10|1", "bars"),
@@ -119,3 +125,25 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
 def test_what_cannot_be_mapped_as_it_is_is_named(line: str, what: str) -> None:
     with pytest.raises(SourceError, match=f"is .*{what}"):
         detect(f"{line}\n".encode(), "auto", "x")
+
+
+def test_packets_by_the_time_at_which_they_came_are_refused_and_not_ignored() -> None:
+    """What python-netflow-v9-softflowd writes, whose times nothing here can tell."""
+    flow = {"IPV4_SRC_ADDR": "10.1.0.11", "IPV4_DST_ADDR": "192.0.2.25", "IN_BYTES": 600, "FIRST_SWITCHED": 1_000}
+    packet = {"client": ["192.0.2.1", 2055], "header": {"version": 9, "uptime": 1_000_000}, "flows": [flow]}
+    with pytest.raises(SourceError, match=r"exporter's uptime.*nfcapd or goflow2"):
+        detect(json.dumps({"1795161600.25": packet}).encode(), "auto", "x")
+
+
+def test_flows_as_spans_of_opentelemetry_are_named_and_other_traces_hold_nothing() -> None:
+    """By OTLP's rules a trace carries no lines, so that a file of flows as spans was an hour without any."""
+    flow = [{"key": "source.address", "value": {"stringValue": "10.1.0.11"}},
+            {"key": "flow.bytes.delta", "value": {"intValue": "600"}}]  # fmt: skip
+    for attributes in (flow, [{"key": "http.route", "value": {"stringValue": "/"}}]):
+        span = {"name": "x", "startTimeUnixNano": "1795161600250000000", "attributes": attributes}
+        trace = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode() + b"\n"
+        if attributes is flow:
+            with pytest.raises(SourceError, match=r"spans are flows of a network.*format: table"):
+                detect(trace, "auto", "x")
+        else:
+            assert detect(trace, "auto", "x") is None

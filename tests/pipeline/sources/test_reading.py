@@ -156,6 +156,25 @@ def test_byte_order_marks_of_files_put_behind_each_other_are_no_part_of_a_line(
     assert b"".join(b.data for b in blocks(path, size)) == TEXT + TEXT + inside
 
 
+@pytest.mark.parametrize("pack", COMPRESSIONS.values(), ids=COMPRESSIONS)
+@pytest.mark.parametrize("hole", [1, 70_000, 3 * 1_024 * 1_024])
+def test_a_hole_before_the_first_line_is_passed_over(tmp_path: Path, pack: Compress, hole: int) -> None:
+    """Logrotate's copytruncate leaves one as long as the log was, where its writer does not append."""
+    path = tmp_path / "log"
+    path.write_bytes(pack(b"\0" * hole + TEXT))
+    for size in (1_000, reading.BLOCK_BYTES):
+        assert b"".join(b.data for b in blocks(path, size)) == TEXT
+    opened = stream(path)
+    assert TEXT.startswith(opened.read_some(100) or b"nothing")
+    opened.close()
+
+
+def test_a_hole_and_nothing_else_is_no_empty_log(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"\0" * 70_000)
+    with pytest.raises(SourceError, match=r"^logs/conn\.log: holds nothing but NULs.*whole copy"):
+        blocks(tmp_path / "log")
+
+
 def test_a_last_line_without_its_end_is_a_block_of_its_own(tmp_path: Path) -> None:
     whole, last = blocks(stored(tmp_path, b"a\nb\nc"))
     assert (whole.data, whole.lines, whole.unterminated) == (b"a\nb\n", 2, False)

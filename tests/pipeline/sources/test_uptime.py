@@ -84,6 +84,18 @@ def test_a_flow_that_lasts_a_round_began_a_round_later(form: Any) -> None:
     assert parsed.account.warnings == {"clock_went_round": 1}
 
 
+@pytest.mark.parametrize("encoding", ["pmacct_json", "pmacct_csv"])
+def test_an_end_that_pmacct_dates_a_round_before_its_start_is_the_wrong_one(encoding: str) -> None:
+    """Its own arithmetic is of 32 bits: so is an end that the exporter's clock had not yet reached."""
+    record = json.loads(pmacct(START, END - ROUND)[1][0])
+    del record["timestamp_arrival"], record["event_type"]
+    tables = [",".join(record).upper().replace("IP_SRC", "SRC_IP").replace("IP_DST", "DST_IP")]
+    tables.append(",".join(str(v) for v in record.values()))
+    parsed = read(encoding, *(tables if encoding == "pmacct_csv" else [json.dumps(record)]))
+    assert parsed.rows.select("start_time", "duration").rows() == [(START, 30_000_000)]
+    assert parsed.account.warnings == {"clock_went_round": 1}
+
+
 @pytest.mark.parametrize("apart", [dt.timedelta(days=1), ROUND / 2, ROUND - dt.timedelta(hours=2), 5 * ROUND / 2])
 @pytest.mark.parametrize("form", [goflow2, pmacct, logstash])
 def test_no_other_distance_is_touched(form: Any, apart: dt.timedelta) -> None:

@@ -14,6 +14,12 @@ ENDED = (
     "[1795161610.250000]\t[DESTROY] tcp      6 src=10.1.0.11 dst=203.0.113.25 sport=50001 dport=993 packets=6 "
     "bytes=420 src=10.9.0.25 dst=203.0.113.9 sport=993 dport=1024 packets=8 bytes=5420 [ASSURED] delta-time=10 id=77"
 )
+VYOS = (
+    "Nov 20 08:00:10 gw vyos-conntrack-logger[9387]: [DESTROY] 77 tcp      6 120 CLOSE src=10.1.0.11 dst=203.0.113.25 "
+    "sport=50001 dport=993 packets=6 bytes=420 src=10.9.0.25 dst=203.0.113.9 sport=993 dport=1024 packets=8 bytes=5420 "
+    " [ASSURED] start=1795161600250000816 stop=1795161610250000629 delta=10.0 "
+)
+"""VyOS' own logger, with the times and the counters that it can be told to show."""
 NEW = (
     "[1795161600.250000]\t    [NEW] tcp      6 120 SYN_SENT src=10.1.0.11 dst=203.0.113.25 sport=50001 dport=993 "
     "[UNREPLIED] src=10.9.0.25 dst=203.0.113.9 sport=993 dport=1024 id=77"
@@ -33,6 +39,7 @@ WRITTEN = {
         ("conntrack", ENDED),
         ("conntrack", ENDED.replace("tcp      6", "ipv4     2 tcp      6")),
         ("conntrack", f"Nov 20 08:00:10 gw conntrack[5]: {ENDED}"),
+        ("conntrack", VYOS),
         ("conntrack_json", json.dumps(WRITTEN)),
     ],
 )
@@ -44,6 +51,13 @@ def test_the_replies_are_bytes_in_and_show_the_translated_ends(encoding: str, li
     assert (*ip_bytes(parsed), row["packets_in"], row["packets_out"]) == (5_420, 420, 8, 6)
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:00:00.250000+00:00", 10_000_000)
     assert (row["src_translated_ip"], row["dest_translated_ip"], row["uid"]) == ("203.0.113.9", "10.9.0.25", "77")
+
+
+def test_vyos_logs_no_counters_where_it_was_not_told_to() -> None:
+    silent = VYOS.replace("packets=6 bytes=420 ", "").replace("packets=8 bytes=5420 ", "")
+    begun = VYOS.replace("[DESTROY] 77 ", "[NEW]     77 ")
+    assert detect(f"{begun}\n{silent}\n".encode(), "auto", "x") == "conntrack"
+    assert read("conntrack", begun, silent).account.warnings == {"begin": 1, "no_counters": 1}
 
 
 def test_icmp_and_connections_without_an_answer_are_read() -> None:

@@ -21,6 +21,13 @@ NEW = "firstSeen,duration,proto,srcAddr,srcPort,dstAddr,dstPort,packets,bytes,fl
 TABLE = (
     "Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port   Packets    Bytes"
 )
+OWN = (
+    "Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port     Flags"
+    "   In Pkt  Out Pkt  In Byte Out Byte Flows",
+    "2026-11-20 00:00:01.250     00:01:00.500 TCP        10.1.0.11:40001 ->       192.0.2.25:993   ...AP.SF"
+    "        9       10      600     5900     2",
+)
+"""A row with its header of `nfdump -o "fmt:%ts %td %pr %sap -> %dap %flg %ipkt %opkt %ibyt %obyt %fl"`, 1.7.1."""
 TIMES = "2026-11-20 00:00:01,2026-11-20 00:01:01,60.500"
 
 
@@ -340,7 +347,8 @@ def test_the_lost_direction_is_told_however_the_file_is_cut(size: int) -> None:
 
 REAL = {
     "nfdump_csv": [HEADER, row(), from_server(), *SUMMARY, "2,6500,19,866,0,342", NEW],
-    "nfdump_text": [TABLE, table_row("10   5900"), table_row("9 10 600 639.7 M", "<->"), "Summary: total bytes: 1, x"],
+    "nfdump_text": [TABLE, table_row("10   5900"), table_row("9 10 600 639.7 M", "<->"), "Summary: total bytes: 1, x",
+                    *OWN],
     "nfdump_json": [json.dumps(flow()), json.dumps(client_flow(40_001, 9))],
     "nfcapd": [
         "tsr,ter,pr,sa,da,sp,dp,flg,fwd,ipkt,ibyt,opkt,obyt,ra",

@@ -78,3 +78,17 @@ def test_a_record_of_fluentd_s_plugin_tells_one_direction(before: str) -> None:
     parsed = read(encoding, line)
     assert rows(parsed, *TOLD, "dvc") == [(*THERE, "192.0.2.1")]
     assert parsed.rows["start_time"][0].isoformat() == "2026-11-20T08:01:00+00:00"
+
+
+def test_sampled_counters_of_the_receiver_are_warned_of_and_a_syn_tells_who_began() -> None:
+    record = attributes("flow", back=True) | {"flow.sampling_rate": 100, "flow.tcp_flags": 2, "source.port": 40_000}
+    parsed = read("otel_netflow", record | {"destination.port": 40_001})
+    assert parsed.account.warnings["sampled_counters"] == 1
+    assert rows(parsed, "src_ip", "orientation", "ip_bytes_out") == [(SERVER, "syn", 5_420)]
+
+
+def test_frames_of_the_receiver_that_are_not_ip_are_no_flows() -> None:
+    other = {"source.address": "invalid IP", "destination.address": "invalid IP", "network.type": "arp"}
+    parsed = read("otel_netflow", *(attributes("flow", back=False) | more for more in ({}, other)))
+    assert (parsed.account.flows, parsed.account.ignored, dict(parsed.account.quarantined)) == (1, 1, {})
+    assert rows(parsed, *TOLD) == [THERE]
