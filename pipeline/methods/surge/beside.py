@@ -57,7 +57,8 @@ class Neighbours:
         Each is told as if it alone had another volume than it had. Only those are told anew who can have two unusual
         others at all: without them there is no company.
         """
-        at = rows.select("client").join(self._rows.select("client", "row", "team", "touchy"), on="client", how="left")
+        known = self._rows.select("client", "row", "team", "touchy")
+        at = rows.select("client").join(known, on="client", how="left", maintain_order="left")
         asked = rows.with_row_index("place").with_columns(at["row"], at["team"], at["touchy"])
         asked = asked.filter(pl.col("touchy") & pl.col("usual").is_not_null())
         if asked.is_empty():

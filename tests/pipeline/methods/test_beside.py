@@ -32,7 +32,7 @@ def fleet(seed: int, size: int, groups: int) -> pl.DataFrame:
     here = rng.random((DAYS, clients)) < 0.9
     here[-1], here[:-1, clients - 1] = True, False
     rows = [
-        (FIRST + dt.timedelta(days=d), f"c{c:02}", int(math.exp(y[d, c])), f"g{c // size}", "client", None)
+        (FIRST + dt.timedelta(days=d), f"c{c:02}", int(math.exp(y[d, c])), *who(c, size), None)
         for d in range(DAYS)
         for c in range(clients)
         if here[d, c]
@@ -41,6 +41,13 @@ def fleet(seed: int, size: int, groups: int) -> pl.DataFrame:
     daily = pl.DataFrame(rows, schema=names, orient="row", schema_overrides={"explained_by": pl.String})
     told = pl.col("client").str.ends_with("7") & (pl.col("day") == LAST)
     return daily.with_columns(explained_by=pl.when(told).then(pl.lit("resync")))
+
+
+def who(client: int, size: int) -> tuple[str | None, str | None]:
+    """Group and role: some clients of large groups have another role or none, or no group."""
+    if size <= 10 or client % 4:
+        return f"g{client // size}", "client"
+    return (None, "client") if client % 3 else (f"g{client // size}", None)
 
 
 def robbed(daily: pl.DataFrame, client: str, volume: int) -> pl.DataFrame:
