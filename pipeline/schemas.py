@@ -270,6 +270,7 @@ SURGE_SCORES = Table(
         _c("n", pl.Int64, "the client's past days in the window", "days", null=False),
         _c("first_seen", pl.Date, "its first day in the window"),
         _c("last_similar", pl.Date, "the last day in the window with at least half the volume"),
+        _c("usual", pl.Float64, "median of its past days without explained ones, 100 kB added", "ln bytes"),
         _c("own_avg", pl.Float64, "mean of its past days", "bytes"),
         _c("own_p50", pl.Float64, "median of its past days", "bytes"),
         _c("own_p95", pl.Float64, "95 % quantile of its past days", "bytes"),

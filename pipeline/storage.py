@@ -139,7 +139,7 @@ def fitting(path: Path, table: str, where: str | None = None) -> Path:
         raise StorageError(
             "this stored day does not have its table's columns, or has them with other types.",
             where=Location(file=place, column=", ".join(wrong[:5])),
-            remedy=_AGAIN,
+            remedy=f"{_AGAIN} After an update of nilometer do it for all of them: nilometer run --stale.",
         )
     return path
 

@@ -95,7 +95,8 @@ def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
     if told.message:
         yield "alert", told.message
     if told.value is not None:
-        yield "value", f"{amount(told.value, field)}, number {told.rank} of the {told.clients:,} clients of the day"
+        place = f", number {told.rank} of the {counted(told.clients, 'client')} of the day" if told.rank else ""
+        yield "value", f"{amount(told.value, field)}{place}"
     yield from _compared(told.compared, field)
     if told.least is not None:
         would = "would still have alerted" if told.state == "alert" else "would alert"

@@ -32,6 +32,8 @@ _MARK = "injected.json"
 """A folder with it holds an earlier injection and may be replaced by another."""
 _TABLES = ("daily", "labels", "thefts")
 _DAYS = 75
+_CROWDED = 0.2
+"""Where a larger share of the clients is robbed, each theft is judged in the company of the others."""
 _SURGE = "mail_volume_surge"
 
 
@@ -116,6 +118,13 @@ def _tell(world: OwnWorld, folder: Path, attacks: Sequence[Attack]) -> None:
         screen.warn(
             f"No room for {_listed(lacking)}: nobody is robbed twice, nat takes addresses of that role, multi groups "
             "of five clients, and weekend a day off with traffic."
+        )
+    stolen = world.labels.drop_nulls("attack_id")
+    robbed, clients = stolen["src_ip"].n_unique(), world.daily["src_ip"].n_unique()
+    if robbed > _CROWDED * clients:
+        screen.warn(
+            f"note: {robbed:,} of {counted(clients, 'client')} are robbed. Where more than a fifth are, thefts hide "
+            "each other, and less is found than alone: take fewer --thefts, and inject again with other --seed."
         )
     daily, labels = (quote(str(folder / f"{name}.parquet")) for name in ("daily", "labels"))
     screen.say(f"Judge the methods on them: nilometer evaluate --daily {daily} --labels {labels}")

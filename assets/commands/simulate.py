@@ -43,8 +43,8 @@ def _tell_missing(settings: WorldSettings, planted: int) -> None:
         screen.warn(f"No theft is planted: the first {settings.warmup_days} days stay without, make more --days.")
     elif planted < asked:
         screen.warn(
-            f"{planted:,} of {asked:,} thefts are planted: {settings.clients:,} clients and "
-            f"{settings.days - settings.warmup_days} days after the warm-up have no room for more."
+            f"{planted:,} of {asked:,} thefts are planted: {counted(settings.clients, 'client')} and "
+            f"{counted(settings.days - settings.warmup_days, 'day')} after the warm-up have no room for more."
         )
 
 

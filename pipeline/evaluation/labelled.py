@@ -136,9 +136,9 @@ def _checked_start(rows: pl.DataFrame, name: str) -> dt.date:
     start = first + dt.timedelta(days=WARMUP_DAYS)
     if last < start:
         raise ConfigError(
-            f"the days end before {start}: the first {WARMUP_DAYS} only warm up.",
+            f"the days end before {start}: the first {WARMUP_DAYS}, from {first} on, only warm up.",
             where=where,
-            remedy=f"Give more than {WARMUP_DAYS} days.",
+            remedy=f"Give more than {WARMUP_DAYS} days from the first one with traffic.",
         )
     return start
 

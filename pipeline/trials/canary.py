@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.context import load_context
-from pipeline.detections.budget import CHANNELS
 from pipeline.detections.model import Rule
 from pipeline.methods import METHODS
 from pipeline.methods.seed import NULL_CLIENT
@@ -95,20 +94,11 @@ def surge_canary(site: Site, rule: Rule, day: dt.date, power: pl.DataFrame, cali
     stored = site.storage.scan(DAILY_TRAFFIC, of_rule(window, rule, day))
     rows = client_days(stored, rule, site.inventory, day, context, site.groups).rows
 
-    def robbed(theft: Injection) -> pl.DataFrame:
-        scores = raw_scores(inject(rows, [theft]), [day], rule.surge, off=context.off(day))
-        return calibration.with_company(scores)
-
     def alerts(theft: Injection) -> pl.DataFrame:
-        return pl.concat(judged(robbed(theft), calibration, rule.surge).values()).filter("alert")
+        scores = raw_scores(inject(rows, [theft]), [day], rule.surge, off=context.off(day))
+        return pl.concat(judged(calibration.with_company(scores), calibration, rule.surge).values()).filter("alert")
 
-    def beside(theft: Injection) -> int | None:
-        """The least volume of the client told from the day with the theft, as it moves who else is unusual."""
-        mine = robbed(theft).filter(pl.col("client") == theft.client)
-        found = [calibration.reach(mine, c, rule.surge.limit(c))["least"] for c in CHANNELS]
-        return pl.concat(found).cast(pl.Int64).min()  # type: ignore[return-value]
-
-    return _planted(power, rule, day, alerts, beside)
+    return _planted(power, rule, day, alerts)
 
 
 def _planted(
@@ -116,7 +106,6 @@ def _planted(
     rule: Rule,
     day: dt.date,
     alerts: Callable[[Injection], pl.DataFrame],
-    beside: Callable[[Injection], int | None] | None = None,
 ) -> Canary:
     """Both thefts at the client drawn.
 
@@ -125,7 +114,6 @@ def _planted(
         rule: the rule.
         day: the day.
         alerts: the day's rows that alert when a theft was planted.
-        beside: the least volume of a client that alerts, told anew when a theft was planted there.
     """
     # A theft larger than any flow record may claim would prove nothing.
     able = power.filter(pl.col("extra").is_between(1, MAX_FLOW_BYTES) & (pl.col("client") != NULL_CLIENT))
@@ -134,9 +122,6 @@ def _planted(
     chance = random.Random(f"{day}:{rule.id}:canary")  # noqa: S311 - a draw, nothing secret
     row = able.sort("client").row(chance.randrange(able.height), named=True)
     client, extra = row["client"], row["extra"]
-    least = beside(Injection(client=client, day=day, size=extra)) if beside is not None else None
-    if least is not None and row["bytes"] is not None:
-        extra = min(max(least - row["bytes"], 1), MAX_FLOW_BYTES)
 
     def found(stolen: int) -> bool:
         theft = Injection(client=client, day=day, size=stolen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unicodedata import normalize
@@ -16,11 +17,14 @@ import polars as pl
 
 from pipeline.addresses import canonical_address
 from pipeline.alerts import Traffic, alert_id
+from pipeline.context import NOTHING, load_context
+from pipeline.daily import known_sum
 from pipeline.detections.model import Rule
-from pipeline.errors import StorageError
+from pipeline.errors import ConfigError, StorageError
+from pipeline.inventory import Inventory
 from pipeline.methods.surge import calibrated
 from pipeline.methods.surge.calibration import AS_EXPECTED
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS, SURGE_SCORES
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.now import unscored
 from pipeline.stored.outdated import ADDED, outdated
@@ -32,7 +36,11 @@ from pipeline.trials.trial import CAUSES, seed_cause
 
 NO_TRAFFIC = "no_traffic"
 NOT_SCORED = "not_scored"
+NOT_JUDGED = "not_judged"
+"""It had traffic, and the rule leaves it out."""
 WHY = CAUSES | {
+    "server": "it has the category of the rule itself: such hosts are no clients of it",
+    "excluded": "the context's host_roles exclude it",
     NO_TRAFFIC: "it had no traffic of this rule's series on the day",
     NOT_SCORED: f"nobody was: the rule {ADDED}",
 }
@@ -48,7 +56,7 @@ class Explanation:
     client: str
     day: dt.date
     state: str
-    """alert, normal, learning, no_history, no_traffic or not_scored."""
+    """alert, normal, learning, no_history, no_traffic, not_judged or not_scored."""
     cause: str
     """One of WHY."""
     value: int | None = None
@@ -202,9 +210,9 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
     today = raw.filter(pl.col("day") == day)
     mine = today.filter((pl.col("client") == client) | pl.col("addresses").list.contains(client))
     if mine.is_empty():
-        return Explanation(
-            rule, client, day, NO_TRAFFIC, NO_TRAFFIC, clients=today.height, past=_past(site, day, rule, client)
-        )
+        state, cause, value = _left_out(site, client, day, rule)
+        past = _past(site, day, rule, client)
+        return Explanation(rule, client, day, state, cause, value, clients=today.height, past=past)
     row = mine.row(0, named=True)
     who, addresses = row["client"], row["addresses"]
     rated = calibrated(raw, [day], rule.surge).filter(pl.col("client") == who).sort("rate", nulls_last=True)
@@ -233,6 +241,25 @@ def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
         flows=tuple(traffic.flows.get(who, ())),
         message=_message(site, day, rule, who),
     )
+
+
+def _left_out(site: Site, client: str, day: dt.date, rule: Rule) -> tuple[str, str, int | None]:
+    """(state, cause, value) of a client that surge has no row of: without traffic, or left out with all it received."""
+    context = NOTHING
+    with suppress(ConfigError):  # A broken input is told of by whoever needs it.
+        context = load_context(site.root, site.settings.context)
+    counted = pl.col("measure").is_in([m.id for m in rule.measures]) & pl.col("client").is_not_null()
+    stored = site.storage.scan(DAILY_TRAFFIC, [day]).filter(counted).select("day", "bytes", ip="client").collect()
+    rows = context.with_assets(stored).filter((pl.col("ip") == client) | (pl.col("asset") == client))
+    if rows.is_empty():
+        return NO_TRAFFIC, NO_TRAFFIC, None
+    hosts, inventory = rows.select("ip", "asset").unique(), Inventory(site.settings.inventory)
+    value = rows.select(known_sum("bytes")).item()
+    if all(rule.category in inventory.categories(ip, day) for ip in hosts["ip"]):
+        return NOT_JUDGED, "server", value
+    if context.of_hosts("host_roles", hosts, day)["exclude"].any():
+        return NOT_JUDGED, "excluded", value
+    return NOT_JUDGED, "unknown_bytes" if value is None else NOT_JUDGED, value
 
 
 def _surge_state(mine: pl.DataFrame, rated: pl.DataFrame, why: str | None) -> tuple[str, str]:

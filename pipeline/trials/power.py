@@ -25,7 +25,7 @@ from pipeline.storage import digest
 from pipeline.stored.stages import score_inputs, surroundings
 from pipeline.surge.days import verdict_days
 
-STAGE_VERSION = 8
+STAGE_VERSION = 9
 REASONS = {
     "no_history": "no known day in the window before",
     "too_few_samples": "fewer days than minimum_data_samples",

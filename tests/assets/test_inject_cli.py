@@ -33,6 +33,9 @@ def test_what_is_written_is_the_stored_days_and_the_thefts(site: Path, tmp_path:
     assert daily["bytes_in"].sum() == real + labels["extra"].sum()
     assert "1 slow" not in done.stderr
     assert "No room for 4 multi, 1 nat" in done.stderr
+    victims, clients = (f["src_ip"].n_unique() for f in (labels, daily))
+    assert victims > clients / 5
+    assert f"note: {victims} of {clients} clients are robbed." in done.stderr
     assert json.loads((folder / "injected.json").read_text(encoding="utf-8"))["last"] == str(day(STORED - 1))
 
 
@@ -52,6 +55,12 @@ def test_only_the_days_asked_for_are_written(site: Path, tmp_path: Path) -> None
     assert done.exit_code == 0, done.output
     days = pl.read_parquet(tmp_path / "w" / "daily.parquet")["day"]
     assert (days.min(), days.max()) == (day(5), day(50))
+
+
+def test_few_thefts_among_many_clients_hide_nothing_and_are_not_warned_of(tmp_path: Path) -> None:
+    site = stored_site(tmp_path / "site", "", 47, clients=200).root
+    done = call("inject", tmp_path / "w", "--thefts", 1, site=site)
+    assert (done.exit_code, "are robbed" in done.stderr) == (0, False), done.output
 
 
 def test_days_that_cannot_be_robbed_and_folders_of_others_are_wrong_use(site: Path, tmp_path: Path) -> None:

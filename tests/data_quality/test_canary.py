@@ -17,10 +17,9 @@ from data_quality.specs import check_specs
 from pipeline.baseline import build_baseline
 from pipeline.detections import Rule, load_rules
 from pipeline.methods import METHODS, seed
-from pipeline.schemas import DAILY_TRAFFIC, POWER_MAP, TRAFFIC_BASELINE
-from pipeline.simulate.inject import Injection
+from pipeline.schemas import DAILY_TRAFFIC, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
-from pipeline.trials.canary import Canary, _planted, canary
+from pipeline.trials.canary import Canary, canary
 from tests.data_quality.days import run_check
 from tests.worlds import CONFIG, SEED
 
@@ -159,19 +158,3 @@ def test_nobody_can_alert_in_a_window_of_ten_rows() -> None:
     assert canary(today, past, RULE, DAY).client is None
     assert lives(canary(today, past, RULE.with_numbers({"deviation_threshold": "2.5"}), DAY))
     assert RULE.threshold == Fraction(3)
-
-
-@pytest.mark.parametrize("company", [-5, 0, 40])
-def test_a_theft_that_moves_who_else_is_unusual_is_planted_at_the_volume_of_the_day_it_makes(company: int) -> None:
-    """Of method surge: the robbed client moves the day's effect on its group, and by that its own company."""
-    row = {"day": DAY, "rule_id": "surge", "client": "10.0.0.1", "bytes": 100, "extra": 10, "least": 110}
-    power = POWER_MAP.conform(pl.DataFrame([row]))
-
-    def alerts(theft: Injection) -> pl.DataFrame:
-        hit = ["10.0.0.1"] if 100 + theft.size >= 110 + company else []
-        return pl.DataFrame({"client": hit}, schema={"client": pl.String})
-
-    told = _planted(power, RULE, DAY, alerts, lambda _theft: 110 + company)
-    assert (told.extra, told.found, told.quiet) == (10 + company, True, True)
-    alone = _planted(power, RULE, DAY, alerts)
-    assert (alone.extra, alone.found and alone.quiet) == (10, company == 0)

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from pipeline.methods.surge import CHANNELS, Params, calibrated, raw_scores
-from pipeline.methods.surge.raw import with_scores
 from tests.oracle.surge_verdict import Row, Verdicts
 
 FIRST = dt.date(2026, 1, 5)
@@ -48,7 +47,8 @@ def fleet(kind: str, seed: int) -> pl.DataFrame:
 def test_verdicts_equal_a_naive_reading(kind: str, budget: float) -> None:
     params = Params(window=10, calibration=56 if kind == "weekends" else 28, budget=budget)
     days = [FIRST + dt.timedelta(days=d) for d in range(DAYS)]
-    raw = raw_scores(fleet(kind, KINDS.index(kind)), days, params)
+    daily = fleet(kind, KINDS.index(kind))
+    raw = raw_scores(daily, days, params)
     by_day: dict[dt.date, list[Row]] = defaultdict(list)
     for row in raw.iter_rows(named=True):
         by_day[row["day"]].append(row)
@@ -56,6 +56,7 @@ def test_verdicts_equal_a_naive_reading(kind: str, budget: float) -> None:
     found = {(r["client"], r["channel"]): r for r in calibrated(raw, days[-1:], params).iter_rows(named=True)}
     judged = [(r, c, told) for r in by_day[days[-1]] for c in CHANNELS if (told := naive.rated(r, c)) is not None]
     assert found.keys() == {(r["client"], c) for r, c, _ in judged}
+    today = by_day[days[-1]]
     for row, channel, (score, rate) in judged:
         got = found[row["client"], channel]
         assert (got["score"], got["rate"]) == (NEAR(score, rel=1e-9, abs=1e-12), NEAR(rate, rel=1e-7))
@@ -64,10 +65,15 @@ def test_verdicts_equal_a_naive_reading(kind: str, budget: float) -> None:
             assert got["severity"] == naive.severity(row, rate, naive.limit(channel))
             assert got["campaign"] == naive.campaign(row, channel)
             assert got["case_day"] == (naive.case_day(row) if channel == "slow" else days[-1])
-            assert [naive.alerts(changed(row, got["least_volume"] - k), channel) for k in (0, 1)] == [True, False]
+            for less, alert in ((0, True), (1, False)):
+                by_day[days[-1]] = changed(daily, row["client"], got["least_volume"] - less, params)
+                mine = next(r for r in by_day[days[-1]] if r["client"] == row["client"])
+                assert naive.alerts(mine, channel) is alert
+            by_day[days[-1]] = today
 
 
-def changed(row: Row, volume: int) -> Row:
-    """The row, had the client received so much."""
-    frame = pl.DataFrame([dict(row)], infer_schema_length=None).with_columns(bytes=pl.lit(volume, pl.Int64))
-    return with_scores(frame).row(0, named=True)
+def changed(daily: pl.DataFrame, client: str, volume: int, params: Params) -> list[Row]:
+    """Raw scores of the last day, of all clients, had one received so much."""
+    mine = (pl.col("day") == pl.col("day").max()) & (pl.col("client") == client)
+    robbed = daily.with_columns(bytes=pl.when(mine).then(volume).otherwise("bytes"))
+    return raw_scores(robbed, [daily["day"].max()], params).to_dicts()  # type: ignore[list-item]

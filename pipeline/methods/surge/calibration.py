@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.detections.budget import CHANNELS, Params
+from pipeline.methods.surge.beside import Neighbours
 from pipeline.methods.surge.centre import surprising
 from pipeline.methods.surge.company import UNUSUAL_QUANTILE, company
 from pipeline.methods.surge.effects import volume_of
@@ -120,30 +121,44 @@ class Calibration:
         kinds: list[Kind] = [(channel, r, s) for r in (role, None) for s in (side, None)]
         return next(self.tails[kind] for kind in kinds if kind in self.tails)
 
-    def least_volume(self, alerts: pl.DataFrame, channel: str, limit: float) -> pl.Series:
+    def least_volume(self, alerts: pl.DataFrame, channel: str, limit: float, today: pl.DataFrame) -> pl.Series:
         """For each alert the smallest whole number of bytes with which it would still alert, by bisection.
 
-        Exact: a client's own volume of the day moves neither its expectation nor the tails, and a larger one never
-        scores lower.
+        Exact: a client's own volume of the day moves neither its expectation nor the tails, a larger one is never less
+        unusual, and company is told beside it.
+
+        Args:
+            alerts: rows of the day that alert.
+            channel: the channel.
+            limit: its budget.
+            today: all raw scores of the day.
         """
         if alerts.is_empty():
             return alerts["bytes"]
-        low, high = self._bracket(alerts, channel, limit, alerts["bytes"])
-        return self._bisected(alerts, channel, limit, low, high)
+        beside = self._beside(today, channel)
+        low, high = self._bracket(alerts, channel, limit, alerts["bytes"], beside)
+        return self._bisected(alerts, channel, limit, low, high, beside)
 
     def reach(self, today: pl.DataFrame, channel: str, limit: float) -> pl.DataFrame:
         """client, least: the smallest volume of the day with which each client would alert; without those that never.
 
         Args:
-            today: rows of the day with their company.
+            today: all rows of the day with their company.
             channel: the channel.
             limit: its budget.
         """
-        judged = self.rated(today, channel)
-        most = pl.repeat(_MOST_BYTES, judged.height, dtype=pl.Int64, eager=True)
-        within = judged.filter(self._alerts_at(judged, most, channel, limit))
-        low, high = self._bracket(within, channel, limit, most.head(within.height))
-        return within.select("client", least=self._bisected(within, channel, limit, low, high))
+        judged, beside = self.rated(today, channel), self._beside(today, channel)
+        most = judged.select(pl.when(alerting(judged, limit)).then("bytes").otherwise(_MOST_BYTES)).to_series()
+        within = self._alerts_at(judged, most, channel, limit, beside)
+        if (
+            beside is not None and not self.excesses.all.is_empty()
+        ):  # In a group of three the largest volume of all leaves nobody else unusual.
+            guess = self._beyond(self._guessed(judged, channel, limit))
+            most = pl.select(pl.when(within).then(most).otherwise(guess)).to_series()
+            within = within | self._alerts_at(judged, most, channel, limit, beside)
+        judged, most = judged.filter(within), most.filter(within)
+        low, high = self._bracket(judged, channel, limit, most, beside)
+        return judged.select("client", least=self._bisected(judged, channel, limit, low, high, beside))
 
     def unjudged(self, params: Params) -> pl.Expr:
         """Of a day's raw scores why no channel with a share judges a client, with any volume; null where one does.
@@ -161,28 +176,47 @@ class Calibration:
         judged = pl.any_horizontal(False, *able) & pl.col("surprise").is_not_null()
         return pl.when(~judged).then(why)
 
-    def _bracket(self, rows: pl.DataFrame, channel: str, limit: float, most: pl.Series) -> tuple[pl.Series, pl.Series]:
+    def _beside(self, today: pl.DataFrame, channel: str) -> Neighbours | None:
+        """The day's neighbours, for the only channel that asks of company."""
+        return Neighbours(today, self.unusual, self.usual_rate) if channel == "shot" else None
+
+    def _bracket(
+        self, rows: pl.DataFrame, channel: str, limit: float, most: pl.Series, beside: Neighbours | None
+    ) -> tuple[pl.Series, pl.Series]:
         """For each row a volume that does not alert and one that does: close to where formulas put it, else far away.
 
         Each row alerts with the most.
 
         Rounding may put a formula beside the true place, so both ends are tried.
         """
-        guess = self._guessed(rows, channel, limit).fill_nan(0.0).fill_null(0.0).clip(0.0, float(_MOST_BYTES) / 2)
-        low, high = (
-            (guess * (1 - _CLOSE)).floor().cast(pl.Int64) - 1,
-            (guess * (1 + _CLOSE)).ceil().cast(pl.Int64) + 1,
-        )
+        guess = self._guessed(rows, channel, limit)
+        if beside is not None:  # With what it guesses stolen the client is in other company.
+            rows = beside.with_company(rows.with_columns(guess.floor().cast(pl.Int64).alias("bytes")))
+            guess = self._guessed(rows, channel, limit)
+        low, high = (guess * (1 - _CLOSE)).floor().cast(pl.Int64) - 1, self._beyond(guess)
         frame = pl.DataFrame({"low": low, "high": high, "most": most})
-        missed = self._alerts_at(rows, low, channel, limit) | ~self._alerts_at(rows, high, channel, limit)
-        frame = frame.with_columns(missed.alias("missed")).select(
-            low=pl.when("missed").then(-1).otherwise("low"),
-            high=pl.when("missed").then("most").otherwise("high"),
+        alerts = (self._alerts_at(rows, volume, channel, limit, beside) for volume in (low, high))
+        frame = frame.with_columns(
+            pl.Series(name, found) for name, found in zip(("early", "late"), alerts, strict=True)
+        )
+        missed = pl.col("early") | ~pl.col("late") | (pl.col("high") > pl.col("most"))
+        frame = frame.select(
+            low=pl.when(missed).then(-1).otherwise("low"), high=pl.when(missed).then("most").otherwise("high")
         )
         return frame["low"], frame["high"]
 
+    @staticmethod
+    def _beyond(guess: pl.Series) -> pl.Series:
+        """Whole bytes of which rounding leaves no doubt that they are more than what is guessed."""
+        return (guess * (1 + _CLOSE)).ceil().cast(pl.Int64) + 1
+
     def _guessed(self, rows: pl.DataFrame, channel: str, limit: float) -> pl.Series:
-        """About the smallest volume that alerts, by the inverse of the channel's score."""
+        """About the smallest volume that alerts."""
+        volume = self._volume_needed(rows, channel, limit)
+        return volume.fill_nan(0.0).fill_null(0.0).clip(0.0, float(_MOST_BYTES) / 2)
+
+    def _volume_needed(self, rows: pl.DataFrame, channel: str, limit: float) -> pl.Series:
+        """By the inverse of the channel's score."""
         rows = rows.with_columns(side=_side(channel))
         kinds = rows.select("role", "side").unique()
         needs = [self.tail(channel, *kind).least_score(limit) for kind in kinds.iter_rows()]
@@ -199,20 +233,36 @@ class Calibration:
         rare = self.excesses.reach(rows.with_columns(rarity=alone / _RARITY_POWER))
         return pl.DataFrame([own.alias("a"), (rare + rows["expected"]).alias("b")]).max_horizontal()
 
-    def _alerts_at(self, rows: pl.DataFrame, volume: pl.Series, channel: str, limit: float) -> pl.Series:
+    def _alerts_at(
+        self, rows: pl.DataFrame, volume: pl.Series, channel: str, limit: float, beside: Neighbours | None
+    ) -> pl.Series:
         """Whether each row that the channel judges would alert with another volume of the day."""
-        return alerting(self.rated(with_scores(rows.with_columns(volume.alias("bytes"))), channel), limit)
+        rows = with_scores(rows.with_columns(volume.alias("bytes")))
+        return alerting(self.rated(rows if beside is None else beside.with_company(rows), channel), limit)
 
-    def _bisected(self, rows: pl.DataFrame, channel: str, limit: float, low: pl.Series, high: pl.Series) -> pl.Series:
+    def _bisected(
+        self,
+        rows: pl.DataFrame,
+        channel: str,
+        limit: float,
+        low: pl.Series,
+        high: pl.Series,
+        beside: Neighbours | None,
+    ) -> pl.Series:
         """The smallest volume that alerts, between one that does not and one that does."""
         while wide := (high - low > 1).sum():
             if wide * 2 <= high.len():  # A few huge volumes take most of the steps: no other row goes with them.
                 on = high - low > 1
-                rest = self._bisected(rows.filter(on), channel, limit, low.filter(on), high.filter(on))
+                rest = self._bisected(rows.filter(on), channel, limit, low.filter(on), high.filter(on), beside)
                 return high.scatter(on.arg_true(), rest)
             middle = low + (high - low) // 2
             pair = pl.DataFrame(
-                {"low": low, "high": high, "middle": middle, "alert": self._alerts_at(rows, middle, channel, limit)}
+                {
+                    "low": low,
+                    "high": high,
+                    "middle": middle,
+                    "alert": self._alerts_at(rows, middle, channel, limit, beside),
+                }
             )
             turned = pair.select(
                 low=pl.when("alert").then("low").otherwise("middle"),

@@ -10,8 +10,8 @@ import polars as pl
 
 UNUSUAL_QUANTILE = 0.99
 """A client-day above this quantile of past surprises is unusual."""
-_LEAST_OTHERS = 2
-_LEADERS = 2
+LEAST_OTHERS = 2
+LEADERS = 2
 """So many of a group speak for its company: one alert is enough for one theft, and another client may hide it."""
 
 
@@ -37,13 +37,13 @@ def company(rows: pl.DataFrame, unusual: float, usual_rate: float) -> pl.DataFra
     seen = rows.select(*group, "surprise", known=known, over=over)
     groups = seen.group_by(group).agg(
         pl.col("known", "over").sum().cast(pl.Int64).name.suffix("_all"),
-        largest=pl.col("surprise").filter("over").top_k(_LEADERS + 1).sort(descending=True),
+        largest=pl.col("surprise").filter("over").top_k(LEADERS + 1).sort(descending=True),
     )
     groups = groups.with_columns(
         elsewhere=pl.col("over_all").sum().over("day") - pl.col("over_all"),
         rest=(pl.col("known_all").sum().over("day") - pl.col("known_all")).clip(1),
-        last_place=pl.col("largest").list.get(_LEADERS - 1, null_on_oob=True),
-        next_place=pl.col("largest").list.get(_LEADERS, null_on_oob=True),
+        last_place=pl.col("largest").list.get(LEADERS - 1, null_on_oob=True),
+        next_place=pl.col("largest").list.get(LEADERS, null_on_oob=True),
     ).drop("largest")
     seen = seen.join(groups, on=group, how="left", maintain_order="left", nulls_equal=True)
     rate = pl.max_horizontal(pl.lit(usual_rate), pl.col("elsewhere") / pl.col("rest"))
@@ -52,13 +52,15 @@ def company(rows: pl.DataFrame, unusual: float, usual_rate: float) -> pl.DataFra
         others=pl.col("over_all") - pl.col("over"),
         mean=(pl.col("known_all") - pl.col("known")) * rate,
         named=pl.col("group").is_not_null(),
-        beaten=pl.when(leading).then("next_place").otherwise("last_place"),
+        company_from=pl.max_horizontal(pl.lit(unusual), pl.when(leading).then("next_place").otherwise("last_place")),
     )
+    return counted.select(pl.when("named").then(together(counted)).otherwise(0.0).alias("company"), "company_from")
+
+
+def together(counted: pl.DataFrame) -> pl.Series:
+    """Of each row -ln of the chance of as many (others) where some number (mean) is usual; 0 of fewer than two."""
     import scipy.stats  # noqa: PLC0415 - brings NumPy, and most commands never score
 
-    chance = pl.Series(scipy.stats.poisson.logsf((counted["others"] - 1).to_numpy(), counted["mean"].to_numpy()))
-    together = pl.col("named") & (pl.col("others") >= _LEAST_OTHERS)
-    return counted.select(
-        company=pl.when(together).then(-chance).otherwise(0.0),
-        company_from=pl.max_horizontal(pl.lit(unusual), "beaten"),
-    )
+    chance = scipy.stats.poisson.logsf((counted["others"] - 1).to_numpy(), counted["mean"].to_numpy())
+    many = pl.col("others") >= LEAST_OTHERS
+    return counted.select(pl.when(many).then(-pl.Series(chance)).otherwise(0.0)).to_series()

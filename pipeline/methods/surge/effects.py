@@ -6,8 +6,15 @@ client's volume afterwards is judged elsewhere.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
 import polars as pl
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Numbers = TypeVar("Numbers", pl.Expr, "npt.NDArray[np.float64]")
 FLOOR_BYTES = 1e5
 """Added before logarithms: differences far below it are no difference."""
 _OTHERS_WEIGHT = 30
@@ -44,13 +51,22 @@ def adjusted(rows: pl.DataFrame) -> pl.DataFrame:
     past_y = pl.when("past").then("y")
     rows = rows.with_columns(usual=past_y.median().over("client"))
     rows = rows.with_columns(residual=pl.col("y") - pl.col("usual"))
-    rows = _others(_others(rows, ["day"], "fleet"), ["day", "role", "group"], "peers")
-    fleet, n, peers = pl.col("fleet") * pl.col("fleet_n"), pl.col("peers_n"), pl.col("peers")
-    fleet = fleet / (pl.col("fleet_n") + _OTHERS_WEIGHT)
-    rows = rows.with_columns(day_effect=(n * peers + _OTHERS_WEIGHT * fleet) / (n + _OTHERS_WEIGHT))
+    rows = medians_of_others(rows)
+    rows = rows.with_columns(day_effect=day_effect(*(pl.col(c) for c in ("fleet", "fleet_n", "peers", "peers_n"))))
     rows = rows.with_columns(follows=_follows("role", 1.0)).with_columns(follows=_follows("client", pl.col("follows")))
     rows = rows.with_columns(shift=pl.col("follows") * pl.col("day_effect"))
     return rows.with_columns(level=pl.col("y") - pl.col("shift"))
+
+
+def medians_of_others(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with fleet, fleet_n, peers and peers_n: medians and numbers of the others' residuals of the day."""
+    return _others(_others(rows, ["day"], "fleet"), ["day", "role", "group"], "peers")
+
+
+def day_effect(fleet: Numbers, fleet_n: Numbers, peers: Numbers, peers_n: Numbers) -> Numbers:
+    """The day's effect on a client, from the medians and numbers of the others of the fleet and of its group."""
+    of_fleet = fleet * fleet_n / (fleet_n + _OTHERS_WEIGHT)
+    return (peers_n * peers + _OTHERS_WEIGHT * of_fleet) / (peers_n + _OTHERS_WEIGHT)
 
 
 def _follows(who: str, prior: float | pl.Expr) -> pl.Expr:

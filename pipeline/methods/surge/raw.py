@@ -34,6 +34,7 @@ RAW_SCHEMA = pl.Schema(
         "n": pl.Int64,
         "first_seen": pl.Date,
         "last_similar": pl.Date,
+        "usual": pl.Float64,
         "own_avg": pl.Float64,
         "own_p50": pl.Float64,
         "own_p95": pl.Float64,

@@ -60,7 +60,9 @@ def calibrated(raw: pl.DataFrame, days: Iterable[dt.date], params: Params) -> pl
 def _judge_day(raw: pl.DataFrame, day: dt.date, params: Params) -> pl.DataFrame:
     calibration = Calibration.before(raw, day, params)
     today = calibration.with_company(raw.filter(pl.col("day") == day))
-    frames = [_explained(raw, rated, calibration, c, params) for c, rated in judged(today, calibration, params).items()]
+    frames = [
+        _explained(raw, rated, calibration, c, params, today) for c, rated in judged(today, calibration, params).items()
+    ]
     found = _campaigns(pl.concat(frames), today)
     return found.select(pl.col(c).cast(t) for c, t in CALIBRATED_SCHEMA.items()).sort("client", "channel")
 
@@ -87,11 +89,11 @@ def _judge_channel(today: pl.DataFrame, calibration: Calibration, channel: str, 
 
 
 def _explained(
-    raw: pl.DataFrame, rated: pl.DataFrame, calibration: Calibration, channel: str, params: Params
+    raw: pl.DataFrame, rated: pl.DataFrame, calibration: Calibration, channel: str, params: Params, today: pl.DataFrame
 ) -> pl.DataFrame:
     """A channel's rows with severity, risk, least volume and case of its alerts."""
     alerts = rated.filter("alert")
-    least = calibration.least_volume(alerts, channel, params.limit(channel)).alias("least_volume")
+    least = calibration.least_volume(alerts, channel, params.limit(channel), today).alias("least_volume")
     alerts = _with_severity(alerts).with_columns(least)
     single = alerts.select("client", case_day="day")
     cases = _cases(raw, alerts, calibration, params) if channel == "slow" else single

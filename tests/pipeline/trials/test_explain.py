@@ -10,14 +10,14 @@ import pytest
 
 from pipeline.errors import StorageError
 from pipeline.intake.landing import Landing
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site
 from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, make_surge, publish_alerts
 from pipeline.surge.alerts import surge_alerts
 from pipeline.trials.explain import WHY, Explanation, _surge_state, explain
 from pipeline.trials.power import power_map
 from tests.stored_days import stored_site
-from tests.worlds import SEED, TWIN, day, make_site, usual
+from tests.worlds import SEED, SERVER, TWIN, day, make_site, usual
 
 DAYS = 14
 LAST = day(DAYS - 1)
@@ -154,6 +154,31 @@ def test_an_asset_is_explained_by_what_it_was_judged_as_and_by_its_addresses(tmp
     assert (gone.state, len(gone.past)) == ("no_traffic", DAYS - 3)
     by_address = {e.rule.id: e for e in explain(site, "10.0.0.2", LAST, site.rules)}
     assert by_address["mail_volume_surge"].as_dict() == surge.as_dict()
+
+
+def test_who_had_traffic_and_is_left_out_of_surge_is_told_why_and_how_much_it_had(tmp_path: Path) -> None:
+    (tmp_path / "roles.csv").write_text("address,role,exclude\n10.0.3.1,scanner,true\n", encoding="utf-8")
+    (tmp_path / "leases.csv").write_text("address,asset\n10.0.3.1,scanner-3\n", encoding="utf-8")
+    rules = "rules: {mail_volume_surge: true}\ncontext: {host_roles: roles.csv, entities: leases.csv}\n"
+    today = day(3)
+    site = stored_site(tmp_path, rules, 4, clients=5, extra={(SEED, SERVER): 10**9, (SEED, "10.0.9.1"): 1})
+    rows = site.storage.read_day(DAILY_TRAFFIC, today)
+    unknown = rows.with_columns(bytes=pl.when(pl.col("client") != "10.0.9.1").then("bytes"))
+    site.storage.write_day(DAILY_TRAFFIC, today, unknown, inputs={})
+    make_surge(site, today, lambda *_: "verified")
+    site.storage.write_day(ALERTS, today, ALERTS.empty(), inputs={})
+    (rule,) = site.rules_of("surge")
+    size = rows.filter(pl.col("client") == "10.0.3.1")["bytes"].item()
+    wanted = {
+        SERVER: ("not_judged", "server", 10**9),
+        "10.0.3.1": ("not_judged", "excluded", size),
+        "scanner-3": ("not_judged", "excluded", size),
+        "10.0.9.1": ("not_judged", "unknown_bytes", None),
+        "10.0.8.1": ("no_traffic", "no_traffic", None),
+    }
+    found = {c: explain(site, c, today, [rule])[0] for c in wanted}
+    assert {c: (e.state, e.cause, e.value) for c, e in found.items()} == wanted
+    assert all(e.as_dict()["why"] for e in found.values())
 
 
 @pytest.mark.parametrize(

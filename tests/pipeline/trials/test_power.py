@@ -263,7 +263,7 @@ def test_guesses_that_are_far_off_cost_time_and_change_no_volume(monkeypatch: py
     for guess in (0.0, 1e15):
         monkeypatch.setattr(Calibration, "_guessed", lambda _, rows, *__, at=guess: rows["expected"] * 0 + at)
         assert calibration.reach(today, "shot", 2_000.0).equals(found)
-        assert calibration.least_volume(robbed, "shot", 2_000.0).to_list() == found["least"].to_list()
+        assert calibration.least_volume(robbed, "shot", 2_000.0, today).to_list() == found["least"].to_list()
 
 
 def test_the_channel_that_alerts_first_binds_and_of_equals_the_first() -> None:
