@@ -65,8 +65,6 @@ _OTHER = r"(?:^|[^\d.])\d{9,10}\.\d{1,9}\t"
 _NAMES = ("ts", "uid", "src", "src_port", "dest", "dest_port", "proto", "service", "duration", "orig_bytes",
           "resp_bytes", "conn_state", "missed_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts",
           "resp_ip_bytes")  # fmt: skip
-_TABS = ("#011", "\\t")
-"""What relays of syslog write for a tab."""
 
 
 class LineDecoder(Stateless):
@@ -75,9 +73,8 @@ class LineDecoder(Stateless):
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         comments = lines["raw"].str.starts_with("#")
-        lines, text = lines.filter(~comments), pl.col("raw")
-        for written in _TABS:
-            text = text.str.replace_all(written, "\t", literal=True)
+        lines = lines.filter(~comments)
+        text = syslog.with_tabs(pl.col("raw")).str.replace_all(r"\t", "\t", literal=True)  # As other relays do.
         found = lines.with_columns(text=text, system=syslog.host(pl.col("raw")))
         found = found.with_columns(pl.col("text").str.extract_groups(_RECORD).struct.rename_fields(_NAMES).alias("r"))
         found = found.unnest("r").with_columns(
@@ -176,7 +173,7 @@ _SYSLOG = replace(
         r"(?m)\A(?![\s\S]*^#(?:separator|fields|path|set_separator)\b)[\s\S]*?^(?:[^\t\n]{{0,300}}?[^\d.\t\n])?"
         r"\d{{9,10}}\.\d{{1,9}}{tab}C\w+{tab}[\da-fA-F:.]+{tab}\d+{tab}[\da-fA-F:.]+{tab}\d+{tab}"
         r"[a-z_]+{tab}[^\n]{{0,200}}?{tab}(?:{states}){tab}[TF-]{tab}".format(
-            tab=r"(?:\t|#011|\\t)", states=_STATES
+            tab=rf"(?:{syslog.TAB}|\\t)", states=_STATES
         ).encode()
     ),
     decoder=lambda _: LineDecoder(),

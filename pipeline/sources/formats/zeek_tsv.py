@@ -26,7 +26,7 @@ from pipeline.sources.texts.numbered import Lines, cut_lines, text_lines
 
 _FLOATS = ("ts", "write_ts", "duration")
 _INTS = (*zeek.COUNTERS, "src_port", "dest_port")
-_TIME = r"\d{9,10}\.\d{1,9}(?:\t|#011)"
+_TIME = rf"\d{{9,10}}\.\d{{1,9}}{syslog.TAB}"
 _PADDING = " \t\0"
 """What spreadsheets and copies of memory leave behind the end of a line."""
 WAITING_BYTES = 8 * 1024 * 1024
