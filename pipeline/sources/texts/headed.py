@@ -81,7 +81,7 @@ def value(column: str, key: str) -> pl.Expr:
 
 def repeated(column: str, key: str) -> pl.Expr:
     """Whether a key is given more than once."""
-    return pl.col(column).str.count_matches(rf"[| \t^]{key}=") > 1
+    return syslog.with_tabs(pl.col(column)).str.count_matches(rf"[| \t^]{key}=") > 1
 
 
 def wall(text: pl.Expr) -> pl.Expr:
