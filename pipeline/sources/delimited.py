@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.addresses import canonical_address
-from pipeline.sources.base import REJECTS, ReadOptions, rejects_frame
+from pipeline.sources.base import LINES, REJECTS, ReadOptions, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder
 from pipeline.sources.glances.cell_parts import CellParts
 from pipeline.sources.glances.sight import Cut
@@ -135,7 +135,7 @@ class DelimitedDecoder:
         """See Decoder."""
         self.expects_header = False
         if self.held:
-            before = pl.DataFrame(self.held, schema={"source_line": pl.Int64, "raw": pl.String}, orient="row")
+            before = pl.DataFrame(self.held, schema=LINES, orient="row")
             lines, self.held = pl.concat([before, lines]), []
         clean = self.layout.clean
         lines = lines.with_columns(text=clean(lines["raw"]) if clean is not None else "raw").with_row_index()

@@ -14,7 +14,7 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources.base import rejected
+from pipeline.sources.base import LINES, REJECTS, rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.delimited import DelimitedDecoder, Layout, delimited
 from pipeline.sources.formats.zeek_json import ZEEK_COLUMNS
@@ -43,9 +43,9 @@ class TableDecoder(DelimitedDecoder):
         if kept.height == lines.height:
             return super().decode(lines, reason)
         if kept.is_empty() and not self.held:
-            nothing = pl.DataFrame(schema={"source_line": pl.Int64, "raw": pl.String})
+            nothing = pl.DataFrame(schema=LINES)
             blank = nothing.with_columns(pl.lit(None, pl.String).alias(c) for c in zeek.ALIASES)
-            return Decoded(blank, rejected(nothing, pl.Series([], dtype=pl.String), "raw"), comments=lines.height)
+            return Decoded(blank, pl.DataFrame(schema=REJECTS), comments=lines.height)
         found = super().decode(kept, reason)
         found.comments += lines.height - kept.height
         return found
