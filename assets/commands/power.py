@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import polars as pl
 
-from assets.commands.evaluate import writable, write_text
+from assets.commands.files import writable, write_text
 from assets.commands.options import Day, NamedPath, asked_days
 from assets.reporting import progress, screen
 from pipeline.alerts import amount, human
