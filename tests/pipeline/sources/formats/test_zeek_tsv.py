@@ -131,6 +131,19 @@ def test_a_separator_line_with_a_tab_before_its_value_is_read() -> None:
     assert received(read(tsv(conn()).replace(b"#separator \\x09", b"#separator\t\\x09"))) == [220]
 
 
+@pytest.mark.parametrize("value", ["", " ", " \\x09\\x09", " ab"])
+def test_a_separator_that_is_no_one_character_is_a_tab(value: str) -> None:
+    """A separator is one character in Zeek; cells are then parted as it parts them by itself."""
+    assert received(read(tsv(conn()).replace(b"#separator \\x09", f"#separator{value}".encode()))) == [220]
+
+
+def test_what_pads_a_header_s_lines_is_no_part_of_them() -> None:
+    """Else the last column, that of the bytes, had another name."""
+    fields = (*(f for f in FIELDS if f != "resp_ip_bytes"), "resp_ip_bytes")
+    text = tsv(conn(), fields=fields).replace(b"resp_ip_bytes\n", b"resp_ip_bytes\0\0 \t\n")
+    assert received(read(text)) == [220]
+
+
 @pytest.mark.parametrize("mark", ["NULL", "?", "\\x2d\\x2d"])
 @pytest.mark.parametrize("fields", [FIELDS, (*FIELDS[:-2], "tunnel_parents", "resp_ip_bytes")])
 def test_other_marks_of_absence_are_taken_from_the_header(mark: str, fields: tuple[str, ...]) -> None:
@@ -184,6 +197,13 @@ def test_windows_line_ends_are_no_part_of_values() -> None:
 def test_without_a_header_time_and_addresses_are_told_by_shape() -> None:
     row = one(rows([conn()]).encode())
     assert (row["src_ip"], row["dest_ip"], row["ip_bytes_in"], row["uid"]) == (CLIENT, SERVER, None, None)
+
+
+def test_without_a_header_a_third_address_is_nobody_s_end() -> None:
+    """As of an exporter, or the far end of a tunnel, that zeek-cut was asked for too."""
+    line = f"1790856000.5\tC1\t{CLIENT}\t50000\t{SERVER}\t993\ttcp\t203.0.113.7\n"
+    row = one(line.encode())
+    assert (row["src_ip"], row["dest_ip"]) == (CLIENT, SERVER)
 
 
 @pytest.mark.parametrize("fields", [None, ("ts", "id.orig_h", "id.resp_h", "conn_state")])
@@ -380,6 +400,20 @@ def test_mail_traffic_of_unwatched_servers_is_summed_apart() -> None:
 def test_the_time_span_covers_others_too_but_no_rejects() -> None:
     lines = [conn(), conn(id__resp_h="203.0.113.9", ts="1790850000.0"), conn(ts="1790950000.0", resp_ip_bytes="x")]
     assert read(tsv(*lines)).span == (1_790_850_000_000_000, 1_790_856_000_000_000)
+
+
+def test_the_span_is_that_of_the_times_whichever_column_they_are_in() -> None:
+    """Lines of nobody watched are told by a glance only where their first cells are the times, which sort them."""
+    fields = ("uid", *(f for f in FIELDS if f != "uid"))
+    lines = [conn(id__resp_h="203.0.113.9", id__resp_p="80", ts=f"17908560{n:02d}.000000") for n in range(20)]
+    parsed = read(tsv(*lines, fields=fields))
+    assert (parsed.account.others, parsed.span) == (20, (1_790_856_000_000_000, 1_790_856_019_000_000))
+
+
+@pytest.mark.parametrize("text", ["1790856060", "1790856060000", "1790856060000000"])
+def test_the_time_of_writing_may_be_in_parts_of_seconds_too(text: str) -> None:
+    row = one(tsv({**conn(), "_write_ts": text}, fields=(*FIELDS, "_write_ts")))
+    assert row["log_time"].isoformat() == "2026-10-01T12:01:00+00:00"
 
 
 def test_a_log_lacking_a_needed_column_is_set_aside_line_by_line() -> None:

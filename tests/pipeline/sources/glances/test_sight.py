@@ -272,6 +272,27 @@ def test_columns_that_change_change_what_lines_are() -> None:
     check("cim_csv", joined(head, [*plain, other, *plain, blind, *plain, head.rstrip("\n"), *plain]), 3_000)
 
 
+def test_an_object_around_a_record_hides_nobody_watched() -> None:
+    """Fields beside Elasticsearch's `_source` are not the record's: who is in it counts, whoever is around."""
+    _, plain = plain_lines("ecs")
+    inner = json.loads(plain[3])
+    around = [json.dumps({**json.loads(line), "_source": inner}) for line in plain]
+    seen = json.loads(json.dumps(inner))
+    seen["destination"]["ip"] = "192.0.2.1"
+    watched = json.dumps({**json.loads(plain[9]), "_source": seen})
+    data = joined("", [*around, watched, *around])
+    check("ecs", data, 1 << 24)
+    assert read("ecs", data)[0].account.flows == 1
+
+
+def test_a_line_that_lacks_a_cell_is_no_flow_for_having_two_blanks_in_a_row() -> None:
+    """Blanks in a row are one, also where a cell that decides nothing would stand between them."""
+    head, plain = plain_lines("vpc_text")
+    cells = plain[7].split(" ")
+    gaps = [" ".join([*cells[:at], "", *cells[at + 1 :]]) for at in range(1, len(cells) - 1)]
+    check("vpc_text", joined(head, [*plain, *gaps, *plain]), 1 << 24)
+
+
 def test_a_template_needs_its_start_in_one_cell() -> None:
     start = Slot(frozenset(("ts",)), "2026-11-02 00:00:00", ("", ""), ".*")
     maker = Maker(" ", (), ("", ""))
