@@ -360,6 +360,24 @@ def test_an_impossible_duration_is_unknown_and_warned_of(text: str, warning: str
     assert (parsed.rows["duration"].to_list(), parsed.account.warnings) == ([None], {warning: 1})
 
 
+@pytest.mark.parametrize(
+    ("seconds", "known"), [(4_291_300, True), (4_291_400, False), (4_298_500, False), (4_298_600, True)]
+)
+def test_no_flow_lasts_as_long_as_an_uptime_of_32_bits_goes_round(seconds: int, known: bool) -> None:
+    """2^32 milliseconds are 4,294,967.296 s; what comes within an hour of that began before the clock went round."""
+    parsed = read(tsv(conn(duration=f"{seconds}.5")))
+    assert parsed.rows["duration"].is_not_null().to_list() == [known]
+    assert parsed.account.warnings["implausible_duration"] == (not known)
+
+
+@pytest.mark.parametrize(("days", "warned"), [(-2, 1), (-1, 0), (2, 0)])
+def test_a_flow_that_begins_more_than_a_day_after_it_was_written_is_warned_of(days: int, warned: int) -> None:
+    """A day is how far clocks in two zones are apart at most; a long flow is written days after its start."""
+    written = f"{1_790_856_000 + days * 86_400}.000000"
+    parsed = read(tsv({**conn(), "_write_ts": written}, fields=(*FIELDS, "_write_ts")))
+    assert (parsed.account.flows, parsed.account.warnings["starts_after_record"]) == (1, warned)
+
+
 def test_an_absurd_payload_counter_is_unknown_not_a_lost_record() -> None:
     row = one(tsv(conn(resp_bytes="5000000000000000")))
     assert (row["payload_bytes_in"], row["ip_bytes_in"]) == (None, 220)
