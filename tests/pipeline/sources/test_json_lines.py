@@ -89,3 +89,16 @@ def test_numbers_stay_numbers_where_all_are() -> None:
 def test_of_a_key_given_twice_the_last_value_counts(line: str) -> None:
     for lines in ([line], [line, "rubbish"]):
         assert json_lines.decode(frame(lines), FIELDS, "bad_json")[0]["resp_ip_bytes"].to_list() == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("[5]", "5"), ("[5, 5]", "5"), ('["5", "5"]', "5"), ("[5, 7]", None), ("[null, 5]", None), ("[[5]]", None)],
+)
+def test_a_list_is_its_value_where_all_of_it_is_one_value_again_and_again(written: str, value: str | None) -> None:
+    """A list of two counts is neither of them: it stays a list, which no counter can be."""
+    line = f'{{"flow": {{"in": {written}}}}}'
+    fields, broken = json_lines.decode(pl.DataFrame({"source_line": [1], "raw": [line]}), FIELDS, "bad_json")
+    (found,) = fields["resp_ip_bytes"]
+    assert broken.is_empty()
+    assert found == value if value is not None else found.startswith("[")

@@ -388,10 +388,24 @@ def test_missed_bytes_and_payload_beyond_its_packets_are_warned_of() -> None:
     assert warnings == {"missed_bytes": 1, "payload_above_ip": 1}
 
 
+def test_a_petabyte_may_be_and_no_byte_more() -> None:
+    """A payload counter beyond it is unknown; one of IP bytes sets its line aside."""
+    most, more = str(10**15), str(10**15 + 1)
+    parsed = read(tsv(conn(resp_ip_bytes=most, resp_bytes=most), conn(resp_bytes=more), conn(resp_ip_bytes=more)))
+    told = parsed.rows.sort("source_line").select("ip_bytes_in", "payload_bytes_in").rows()
+    assert told == [(10**15, 10**15), (220, None)]
+    assert parsed.account.quarantined == {"implausible_bytes": 1}
+
+
+_ATTEMPTS = ("S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH")
+_OPENED = ("S1", "S2", "S3", "SF", "RSTO", "RSTR", "-")
+
+
 @pytest.mark.parametrize(
-    ("state", "action"), [("SF", "allowed"), ("S0", "unknown"), ("REJ", "unknown"), ("-", "allowed")]
+    ("state", "action"), [*((s, "unknown") for s in _ATTEMPTS), *((s, "allowed") for s in _OPENED)]
 )
 def test_attempts_count_as_flows_of_unknown_outcome(state: str, action: str) -> None:
+    """Of the first nobody saw both sides of a handshake, by the states of Zeek's manual."""
     assert one(tsv(conn(conn_state=state)))["action"] == action
 
 
