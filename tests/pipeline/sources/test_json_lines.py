@@ -102,3 +102,9 @@ def test_a_list_is_its_value_where_all_of_it_is_one_value_again_and_again(writte
     (found,) = fields["resp_ip_bytes"]
     assert broken.is_empty()
     assert found == value if value is not None else found.startswith("[")
+
+
+def test_an_element_of_an_array_that_is_written_one_a_line_may_end_in_its_comma() -> None:
+    found, broken = json_lines.decode(frame(['{"src":"a"},', '{"src":"b"}', '{"src":"c"},,']), FIELDS, "bad_json")
+    assert found["src"].to_list() == ["a", "b"]
+    assert broken.select("source_line", "reason", "raw").rows() == [(3, "bad_json", '{"src":"c"},,')]
