@@ -349,7 +349,7 @@ class DelimitedDecoder:
         data: bytes = text.str.join("\n").cast(pl.Binary).item()
         if data.count(self.layout.delimiter.encode()) != len(text) * (width - 1):
             return None
-        if self.layout.quoted and (b'"' in data or data.count(b"\n") != len(text) - 1):
+        if self.layout.quoted and b'"' in data:
             return None
         found = self._read(data, len(text), width, {*self._used(), width - 1}, quoted=False)
         if found is None or found[f"c{width - 1}"].has_nulls():

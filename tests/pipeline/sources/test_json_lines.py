@@ -69,7 +69,13 @@ def test_lines_decoded_at_once_and_one_by_one_say_the_same(lines: list[str], num
 
 
 @pytest.mark.parametrize(
-    "raw", ['{"score":NaN,"src":"a"}', '{"src":"a","score":-Infinity}', '{"src":"a","x":[NaN,{"y":Infinity}]}']
+    "raw",
+    [
+        '{"score":NaN,"src":"a"}',
+        '{"src":"a","score":-Infinity}',
+        '{"src":"a","x":[NaN,{"y":Infinity}]}',
+        f'{{"src":["a"],"x":{"1" * 5_000}}}',
+    ],
 )
 def test_values_that_json_cannot_tell_cost_no_record_that_does_not_count_them(raw: str) -> None:
     found, broken = json_lines.decode(frame([raw]), FIELDS, "bad_json")
@@ -83,6 +89,13 @@ def test_numbers_stay_numbers_where_all_are() -> None:
     types = [found.schema[c] for c in ("ts", "resp_ip_bytes", "duration", "final")]
     assert types == [pl.Float64, pl.Int64, pl.Int64, pl.String]
     assert found["resp_ip_bytes"].to_list() == [0, 1, 2]
+
+
+def test_reals_of_more_digits_than_they_hold_stay_the_text_that_they_were() -> None:
+    """From 2^53 on a float is no longer every whole number: nanoseconds with a point are read from their text."""
+    lines = [f'{{"@timestamp": {seconds}}}' for seconds in ("1795132800.5", "1795132800123456800.0")]
+    found, _ = json_lines.decode(frame(lines), FIELDS, "bad_json", numbers=True)
+    assert found["ts"].to_list() == ["1795132800.5", "1795132800123456800"]
 
 
 @pytest.mark.parametrize("line", ['{"in":1,"in":2}', '{"in":1,"flow":{"in":3},"in":2,"flow":{}}'])
