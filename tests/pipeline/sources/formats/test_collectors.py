@@ -273,6 +273,13 @@ def test_the_first_two_bits_of_the_forwarding_status_say_what_was_dropped(status
     assert (account.flows, account.warnings["blocked"]) == (1 - dropped, dropped)
 
 
+def test_of_a_record_that_is_set_aside_nothing_else_is_said() -> None:
+    odd = GOFLOW2 | {"packets": 1_000, "bytes": 5}
+    account = read("goflow2", json.dumps(odd | {"src_port": 70_000}), json.dumps(odd)).account
+    assert dict(account.quarantined) == {"bad_port": 1}
+    assert dict(account.warnings) == {"impossible_packet_size": 1}
+
+
 def test_a_record_without_times_is_of_the_time_at_which_it_came() -> None:
     row = only(read("goflow2", json.dumps(GOFLOW2 | {"time_flow_start_ns": 0, "time_flow_end_ns": 0})))
     assert (row["start_time"].isoformat(), row["duration"]) == ("2026-11-20T08:01:05+00:00", None)

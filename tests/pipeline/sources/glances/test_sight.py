@@ -294,6 +294,15 @@ def test_an_object_around_a_record_hides_nobody_watched() -> None:
     assert read("ecs", data)[0].account.flows == 1
 
 
+def test_a_time_that_is_refused_at_one_end_vouches_for_no_time_between() -> None:
+    """Two lines of a clock that is years ahead: only the last of them is read for the span of what was told."""
+    _, plain = plain_lines("suricata")
+    ahead = [line.replace("2026-", year) for line, year in zip(plain[20:22], ("2031-", "2032-"), strict=True)]
+    data = joined("", [*plain, *ahead, *plain])
+    check("suricata", data, 1 << 24)
+    assert read("suricata", data)[0].account.quarantined == {"implausible_time": 2}
+
+
 def test_a_line_that_lacks_a_cell_is_no_flow_for_having_two_blanks_in_a_row() -> None:
     """Blanks in a row are one, also where a cell that decides nothing would stand between them."""
     head, plain = plain_lines("vpc_text")
