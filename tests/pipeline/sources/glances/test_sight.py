@@ -303,6 +303,16 @@ def test_a_time_that_is_refused_at_one_end_vouches_for_no_time_between() -> None
     assert read("suricata", data)[0].account.quarantined == {"implausible_time": 2}
 
 
+@pytest.mark.parametrize(("day", "is_one"), [("02-28", True), ("02-29", False), ("04-30", True), ("04-31", False)])
+def test_a_day_that_is_in_no_calendar_is_told_by_no_glance(day: str, is_one: bool) -> None:
+    _, plain = plain_lines("suricata")
+    before, after = ([re.sub("2026-..-..", d, line) for line in plain] for d in ("2026-02-20", "2026-05-02"))
+    odd = re.sub("2026-..-..", f"2026-{day}", plain[20])
+    data = joined("", [*before, odd, *after])
+    assert check("suricata", data, 1 << 24) > len(plain)
+    assert dict(read("suricata", data)[0].account.quarantined) == ({} if is_one else {"untimed": 1})
+
+
 def test_a_line_that_lacks_a_cell_is_no_flow_for_having_two_blanks_in_a_row() -> None:
     """Blanks in a row are one, also where a cell that decides nothing would stand between them."""
     head, plain = plain_lines("vpc_text")
