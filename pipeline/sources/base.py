@@ -21,6 +21,8 @@ from pipeline.sources.watch import Watch
 
 MAX_RAW_BYTES = 500
 """Bytes of a quarantined line that are kept."""
+HEAD_BYTES = 1 << 16
+"""Bytes of a file's beginning by which its format and its fields are told."""
 
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "source_line": pl.Int64,
