@@ -313,6 +313,14 @@ def test_a_day_that_is_in_no_calendar_is_told_by_no_glance(day: str, is_one: boo
     assert dict(read("suricata", data)[0].account.quarantined) == ({} if is_one else {"untimed": 1})
 
 
+@pytest.mark.parametrize("name", ["cim_csv", "table_csv"])
+def test_the_first_start_is_found_among_cells_with_blanks_around_them(name: str) -> None:
+    """As text a blank comes before every digit, so that the one start without would look like the last."""
+    head, plain = plain_lines(name)
+    padded = [",".join(f" {cell} " for cell in line.split(",")) for line in plain[1:]]
+    assert check(name, joined(head, [*padded * 2, plain[0], *padded]), 1 << 24) > len(plain)
+
+
 def test_a_line_that_lacks_a_cell_is_no_flow_for_having_two_blanks_in_a_row() -> None:
     """Blanks in a row are one, also where a cell that decides nothing would stand between them."""
     head, plain = plain_lines("vpc_text")
