@@ -170,7 +170,7 @@ def _run_day(
 ) -> BaseException | None:
     """Make one day; what went wrong is marked, and returned."""
     key, stage, meter = day.isoformat(), total.stage, Meter()
-    about = {"run_id": context.run.run_id, "day": key, "stage": stage}
+    which = {"run_id": context.run.run_id, "day": key, "stage": stage}
     try:
         record = next((r for kept in _kept if (r := kept(stage, day)) is not None), None) or make(day)
     except (Exception, pl.exceptions.PanicException) as error:  # A panic is no Exception, and would end the whole run.
@@ -178,18 +178,18 @@ def _run_day(
         site.storage.mark_failed(day, stage, [reason])
         context.log.error(f"{stage} of {key} failed: {reason}")
         total.add(meter.cost(), None)
-        journal.write("error", "stage_failed", **about, message=reason)
+        journal.write("error", "stage_failed", **which, message=reason)
         return error
     if failure_before(site, day, stage, own=True) is not None:
         site.storage.clear_failed(day)
     if record.pruned:
         gone = f"{stage} of {key} was pruned on {record.pruned} and is not made again"
         context.log.warning(gone)
-        journal.write("info", "stage_pruned", **about, message=gone)
+        journal.write("info", "stage_pruned", **which, message=gone)
         return None
     cost = meter.cost(*bytes_of(site, record, reads(day) if reads else ()))
     total.add(cost, record)
-    journal.write("info", "stage_done", **about, rows=record.rows, **cost.as_dict())
+    journal.write("info", "stage_done", **which, rows=record.rows, **cost.as_dict())
     shown = _metadata(record, describe(day) if describe else {}) | cost.as_dict()
     context.log_event(dg.AssetMaterialization(stage, partition=key, metadata=shown))
     return None
@@ -197,7 +197,8 @@ def _run_day(
 
 def _shown_as_failed(context: dg.AssetExecutionContext, site: Site, stage: str) -> frozenset[str]:
     """The stage's partitions that the UI holds for failed: a failed run was to make them, and none has since."""
-    known = get_and_update_asset_status_cache_value(context.instance, dg.AssetKey(stage), days := partitions_of(site))
+    days = partitions_of(site)
+    known = get_and_update_asset_status_cache_value(context.instance, dg.AssetKey(stage), days)
     return frozenset(known.deserialize_failed_partition_subsets(days).get_partition_keys() if known else ())
 
 

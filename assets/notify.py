@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from assets.days import RANGE_END, RANGE_START
+from assets.days import PARTITION, RANGE_END, RANGE_START
 from pipeline.errors import NilometerError
 from pipeline.settings import NotifySettings
 from pipeline.site import Site
@@ -28,7 +28,6 @@ from pipeline.site import Site
 MAX_TEXT = 2_000
 LONGEST_SECONDS = 40
 """Of one post, from looking up the host to the answer, whatever the configuration says: Dagster gives up after 60."""
-_PARTITION = "dagster/partition"
 _CHECK = "Check the address, and that this machine may reach it."
 
 
@@ -50,7 +49,7 @@ def message(site: Site, run: dg.DagsterRun, text: str | None) -> dict[str, Any]:
 
     A run that the instance tries again by itself is told of too, as nobody else would say so if that never came.
     """
-    first = run.tags.get(RANGE_START) or run.tags.get(_PARTITION)
+    first = run.tags.get(RANGE_START) or run.tags.get(PARTITION)
     last = run.tags.get(RANGE_END) or first
     # As text, in which days are in order: who launches a run may give it any.
     days = [d for d in site.storage.failed_days() if first and last and first <= d.isoformat() <= last]
@@ -151,8 +150,8 @@ class _Pinned(http.client.HTTPSConnection):
     """A connection to a checked address, with the certificate of the host that was named."""
 
     def __init__(self, host: str, address: str, port: int, timeout: int) -> None:
-        super().__init__(host, port, timeout=timeout, context=ssl.create_default_context())
         self._address, self._tls = address, ssl.create_default_context()
+        super().__init__(host, port, timeout=timeout, context=self._tls)
 
     def connect(self) -> None:
         raw = socket.create_connection((self._address, self.port), self.timeout)

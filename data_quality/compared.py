@@ -280,10 +280,10 @@ def _typical(
 
 def _oddest(found: list[Profile]) -> Profile:
     """Of several series the smallest of each chance, times their number; its note, and the largest other numbers."""
-    merged: dict[str, Any] = {"clients": max((int(p["clients"] or 0) for p in found), default=0)}
+    largest = max(found, key=lambda p: int(p["clients"] or 0), default={})
+    merged: dict[str, Any] = {"clients": int(largest.get("clients") or 0)}
     for column in ("clients_drop_chance", "clients_rise_chance", "typical_value_chance"):
         known = [p for p in found if p[column] is not None]
-        largest = max(found, key=lambda p: int(p["clients"] or 0), default={})
         picked = min(known, key=lambda p: float(p[column] or 0), default=largest)
         chance = picked.get(column)
         merged[column] = None if chance is None else min(1.0, float(chance) * len(known))

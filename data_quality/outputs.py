@@ -39,9 +39,10 @@ def anomaly_scores_valid(site: Site, day: dt.date) -> Profile:
     if faults := schema_faults(site, ANOMALY_SCORES, day):
         return {"schema_faults": faults}
     stored = site.storage.scan(ANOMALY_SCORES, [day])
-    row = row_of(stored, **{name: fault.sum() for name, fault in score_faults(site, day).items()})
-    differences = unscored(site, day).select(pl.len()).collect().item()
-    return {"schema_faults": 0, **row, "missing_or_extra": differences, **_alert_share(site, day)}
+    asked = {name: fault.sum() for name, fault in score_faults(site, day).items()}
+    row = row_of(stored, **asked, scored=pl.len(), alerts=(pl.col("state") == "alert").sum())
+    told = {"missing_or_extra": unscored(site, day).select(pl.len()).collect().item()}
+    return {"schema_faults": 0, **told, **_alert_share(row.pop("scored"), row["alerts"]), **row}
 
 
 def _gates(site: Site) -> pl.Expr:
@@ -73,12 +74,11 @@ def unscored(site: Site, day: dt.date) -> pl.LazyFrame:
     return pl.concat(parts)
 
 
-def _alert_share(site: Site, day: dt.date) -> Profile:
+def _alert_share(scored: int, alerts: int) -> Profile:
     """Share of the day's scores that alert, beyond the few that any fleet may have on one day."""
-    row = row_of(site.storage.scan(ANOMALY_SCORES, [day]), n=pl.len(), alerts=(pl.col("state") == "alert").sum())
-    beyond = max(0, row["alerts"] - FEW_ALERTS)
-    told = {} if row["n"] else {note("alert_share"): "cannot tell: nobody was scored"}
-    return {"alert_share": beyond / row["n"] if row["n"] else None, "alerts": row["alerts"], **told}
+    if not scored:
+        return {"alert_share": None, note("alert_share"): "cannot tell: nobody was scored"}
+    return {"alert_share": max(0, alerts - FEW_ALERTS) / scored}
 
 
 def alert_faults(site: Site, day: dt.date, quality: str) -> dict[str, pl.Expr]:

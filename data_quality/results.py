@@ -160,11 +160,11 @@ def blocking_failures(site: Site, day: dt.date) -> tuple[str, ...]:
 
 def _blocking_failures(site: Site, found: pl.DataFrame) -> tuple[str, ...]:
     results = _results(found)
-    failed = {f"{check}/{name}" for (check, name), blocking, passed in results if blocking and not passed}
+    bad = {f"{check}/{name}" for (check, name), blocking, passed in results if blocking and not passed}
     judged = {name for name, _, _ in results}
     ran = {check for check, _ in judged}
-    failed |= {f"{s.name} {NEVER_RAN}" for s in check_specs() if s.blocking and s.name not in ran}
+    bad |= {f"{s.name} {NEVER_RAN}" for s in check_specs() if s.blocking and s.name not in ran}
     whole = {check for check, name in judged if name in RESERVED}
     asked = {(own.group_of(e), e.name) for e in site.settings.expectations if e.blocking}
-    failed |= {f"{c}/{n} {NEVER_RAN}" for c, n in asked - judged if c not in whole}
-    return tuple(sorted(failed))
+    bad |= {f"{c}/{n} {NEVER_RAN}" for c, n in asked - judged if c not in whole}
+    return tuple(sorted(bad))

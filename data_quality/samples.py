@@ -16,6 +16,7 @@ from data_quality.compared import silent_sensors
 from data_quality.counts import flow_faults
 from data_quality.inputs import missing_categories
 from data_quality.outputs import alert_faults, score_faults, unalerted, unscored
+from data_quality.profiles import facts_of
 from data_quality.results import day_quality
 from data_quality.rows import baseline_faults, daily_faults, schema_differences
 from pipeline.daily import conserved, measure_totals
@@ -75,15 +76,13 @@ def _mismatches(site: Site, day: dt.date) -> list[dict[str, str]]:
 
 def _reasons(site: Site, day: dt.date) -> list[dict[str, str]]:
     """What lines were set aside for, the commonest first."""
-    record = site.storage.record("flows", day)
-    reasons = record.facts.get("quarantined_by_reason", {}) if record else {}
+    reasons = facts_of(site, day).get("quarantined_by_reason", {})
     return [{"reason": r, "lines": str(n)} for r, n in sorted(reasons.items(), key=lambda item: -item[1])]
 
 
 def _apart(site: Site, day: dt.date) -> list[dict[str, str]]:
     """Sensors whose clocks are apart, and by how much, the commonest first."""
-    record = site.storage.record("flows", day)
-    at = record.facts.get("clocks_apart", {}).get("at", []) if record else []
+    at = facts_of(site, day).get("clocks_apart", {}).get("at", [])
     return [{"sensor": a, "later": b, "minutes": str(m), "flows": str(n)} for a, b, m, n in at]
 
 
@@ -91,14 +90,10 @@ def _silent(site: Site, day: dt.date) -> list[dict[str, str]]:
     return [{"source": s, "sensor": n} for s, n in silent_sensors(site, day).silent]
 
 
-def _too_few(site: Site, day: dt.date) -> pl.LazyFrame:
-    scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(~pl.col("gate_samples"))
-    return scores.select("rule_id", "client", "n", "window_days")
-
-
-def _over(site: Site, day: dt.date) -> pl.LazyFrame:
-    scores = site.storage.scan(ANOMALY_SCORES, [day]).filter(pl.col("n") > pl.col("window_days") + 1)
-    return scores.select("rule_id", "client", "n", "window_days")
+def _counted(wanted: pl.Expr) -> Query:
+    """Scores whose number of samples is at fault."""
+    columns = ("rule_id", "client", "n", "window_days")
+    return lambda site, day: site.storage.scan(ANOMALY_SCORES, [day]).filter(wanted).select(columns)
 
 
 def _alerting(site: Site, day: dt.date) -> pl.LazyFrame:
@@ -158,8 +153,8 @@ SAMPLES: dict[tuple[str, str], Query] = {
     ("flow_counts", "silent_sensors_chance"): _silent,
     ("inputs_valid", "categories_missing"): lambda site, day: [{"category": c} for c in missing_categories(site, day)],
     ("daily_traffic_valid", "sum_mismatches"): _mismatches,
-    ("sample_counts", "share_clients_enough"): _too_few,
-    ("sample_counts", "samples_over_window"): _over,
+    ("sample_counts", "share_clients_enough"): _counted(~pl.col("gate_samples")),
+    ("sample_counts", "samples_over_window"): _counted(pl.col("n") > pl.col("window_days") + 1),
     ("anomaly_scores_valid", "missing_or_extra"): unscored,
     ("alerts_valid", "missing_or_extra"): unalerted,
     ("anomaly_scores_valid", "alert_share"): _alerting,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -150,12 +149,11 @@ def _no_site(root: Path) -> ConfigError:
     return ConfigError(fault, where=where, remedy=remedy)
 
 
-def find_site(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Site:
+def find_site() -> Site:
     """The site that plain `dagster dev` works on; never fails for want of one, only for a wrong one."""
-    environment = os.environ if environment is None else environment
-    folder = Path.cwd() if folder is None else folder
-    if named := environment.get(ENV_SITE):
+    if named := os.environ.get(ENV_SITE):
         return open_site(Path(named), ENV_SITE)
+    folder = Path.cwd()
     if is_file(folder / CONFIG_NAME):
         return open_site(folder, "current folder")
     for demo in (folder / DEMO_FOLDER, PROJECT / DEMO_FOLDER):

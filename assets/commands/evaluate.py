@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from assets.commands.files import writable, write_text
 from assets.commands.options import NamedPath
 from assets.reporting import progress, screen
-from pipeline.disk import exists, is_dir, is_file
-from pipeline.errors import ConfigError, Location
 from pipeline.exports import csv_text
 
 if TYPE_CHECKING:
@@ -122,31 +121,6 @@ def evaluate(as_json: bool, csv_file: Path | None, plot_file: Path | None, **ask
         screen.raw(json.dumps(found.as_dict()) + "\n")
     else:
         show(found)
-
-
-def writable(path: Path | None) -> None:
-    """Told before the work, not after it."""
-    if path and not is_dir(path.parent):
-        raise ConfigError("there is no such folder.", where=Location(file=str(path.parent)), remedy="Make it first.")
-
-
-def refuse_strange(folder: Path, mark: str, what: str) -> None:
-    """Raises ConfigError for a folder with files that were not written by such a command, which leaves `mark` there."""
-    if exists(folder) and any(folder.iterdir()) and not is_file(folder / mark):
-        raise ConfigError(
-            f"this folder is not empty and holds no {what}.",
-            where=Location(file=str(folder)),
-            remedy="Choose another folder.",
-        )
-
-
-def write_text(path: Path, text: str) -> None:
-    """A result into a file; raises ConfigError when it cannot be written."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        remedy = "Name a file that can be written."
-        raise ConfigError(f"{error.strerror}.", where=Location(file=str(path)), remedy=remedy) from error
 
 
 def show(found: Report) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assets.commands.evaluate import refuse_strange
+from assets.commands.files import refuse_strange
 from assets.commands.options import Day, NamedPath, asked_days
 from assets.reporting import screen
 from pipeline.errors import ConfigError, Location

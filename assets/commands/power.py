@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import polars as pl
 
-from assets.commands.evaluate import writable, write_text
+from assets.commands.files import writable, write_text
 from assets.commands.options import Day, NamedPath, asked_days
 from assets.reporting import progress, screen
 from pipeline.alerts import amount, human
@@ -195,9 +195,9 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
         screen.say(f"candidate  {candidate.id} of {rule_file}\ncurrent    {current.id}\n")
         _show_backtest(found)
     _name_counting(candidate, current)
-    both = {"candidate": candidate, "current": current}
-    named = _name_unwatched(site, both, days), _name_idle(site, both, found, days), _name_unable(site, both)
-    sys.exit(max(*named, _name_missing(site, missing)))
+    both = dict(zip(_SIDES, (candidate, current), strict=True))
+    named = _name_silent(site, both, found, days) if days else 0
+    sys.exit(max(named, _name_unable(site, both), _name_missing(site, missing)))
 
 
 def _name_counting(*rules: Rule) -> None:
@@ -205,35 +205,27 @@ def _name_counting(*rules: Rule) -> None:
         screen.warn(f"note: no theft is planted under {rule}: it counts, and a theft is so many bytes.")
 
 
-def _name_unwatched(site: Site, rules: dict[str, Rule], days: Sequence[dt.date]) -> int:
-    """Say which rules look for a category that nothing had on any of the days, if there are any; 1 where one does."""
-    if not days:
-        return 0
+def _name_silent(site: Site, rules: Mapping[str, Rule], found: Backtest, days: Sequence[dt.date]) -> int:
+    """Say which rules judged nobody on the days, and why; 1 where there is one."""
     have = set[str]().union(*(site.inventory.categories_on(d) for d in days))
-    found = {name: rule for name, rule in rules.items() if rule.category not in have}
-    for name, rule in found.items():
+    active = set(found.sweep.filter(pl.col("client_days") > 0)["rule"])
+    unwatched = {n: rule for n, rule in rules.items() if rule.category not in have}
+    idle = {n: rule for n, rule in rules.items() if n not in unwatched and n not in active}
+    for name, rule in unwatched.items():
         screen.warn(
             f"the {name} {rule.id} looks for the category {rule.category!r}, which no entry of the inventory had on "
             "these days, so it judged nobody and nothing was compared; add the entries, or mend the rule's category"
         )
-    return 1 if found else 0
-
-
-def _name_idle(site: Site, rules: dict[str, Rule], found: Backtest, days: Sequence[dt.date]) -> int:
-    """Say which rules whose category was there had no row on any of the days; 1 where one had none."""
-    have = set[str]().union(*(site.inventory.categories_on(d) for d in days))
-    active = set(found.sweep.filter(pl.col("client_days") > 0)["rule"])
-    idle = {n: rule for n, rule in rules.items() if days and rule.category in have and n not in active}
     for name, rule in idle.items():
         series = " and ".join(m.id for m in rule.measures)
         screen.warn(
             f"the {name} {rule.id} judged nobody on these days, so nothing was compared: no flow is of its series "
             f"({series}); mend the rule's filter, or choose days with such traffic"
         )
-    return 1 if idle else 0
+    return 1 if unwatched or idle else 0
 
 
-def _name_unable(site: Site, rules: dict[str, Rule]) -> int:
+def _name_unable(site: Site, rules: Mapping[str, Rule]) -> int:
     """Say which rules their own numbers keep from ever alerting, and why; 1 where there is one."""
     found = {name: fireability(rule, site.settings.start_date) for name, rule in rules.items()}
     unable = {name: f for name, f in found.items() if not f.can_fire}

@@ -19,6 +19,7 @@ from assets.commands.options import Day, asked_days, day_options
 from assets.reporting import screen
 from pipeline.site import Site, open_site
 from pipeline.stored.now import ended, how_to_make
+from pipeline.stored.pruned import kept_quality
 
 _COLUMNS = ("day", "table", "check", "expectation", "result", "severity", "observed", "limit", "meaning", "remedy")
 
@@ -49,16 +50,24 @@ def print_quality(site: Site, days: Sequence[dt.date], *, as_json: bool, failed:
     found = found.filter(~pl.col("passed")) if failed else found
     if as_json:
         screen.json_lines({**row, "day": row["day"].isoformat()} for row in found.iter_rows(named=True))
-        screen.warn_days({d: f"no check has run; {how_to_make(site, d)}" for d in days if d not in ran})
+        screen.warn_days({d: _untold(site, d) for d in days if d not in ran})
         return
     meanings = _meanings(site)
     if not ran:
-        screen.say("No check has run for these days.")
+        gone = any(kept_quality(site, d) is not None for d in days)
+        screen.say("No result of these days is kept." if gone else "No check has run for these days.")
     elif found.is_empty():
         screen.say("No expectation failed.")
     else:
         screen.table(_COLUMNS, [_cells(row, meanings) for row in found.iter_rows(named=True)])
     _say_standing(site, days)
+
+
+def _untold(site: Site, day: dt.date) -> str:
+    """Why no result of a day is kept."""
+    if kept_quality(site, day) is not None:
+        return "the results of its checks were pruned; the day's quality is kept"
+    return f"no check has run; {how_to_make(site, day)}"
 
 
 def _cells(row: dict[str, Any], meanings: dict[tuple[str, str], str]) -> list[object]:
@@ -88,8 +97,9 @@ def _say_standing(site: Site, days: Sequence[dt.date]) -> None:
     from data_quality.results import day_quality
     from data_quality.standing import reason
 
+    pruned = set(site.storage.pruned_days("flows"))
     for day in days:
-        if not site.storage.has("flows", day) and not site.storage.failure(day):
+        if not site.storage.has("flows", day) and not site.storage.failure(day) and day not in pruned:
             screen.say(f"{day}: never made; {how_to_make(site, day)}")
             continue
         state = day_quality(site, day)

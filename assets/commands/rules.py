@@ -120,20 +120,25 @@ def _read(files: tuple[Path, ...]) -> tuple[list[tuple[Path, Rule]], list[Config
     """The rules of the files, and what is wrong with the others; one bad file hides no other."""
     found: dict[Path, Rule] = {}
     faults: list[ConfigError | RuleError] = []
-    for given in files:
+    for path in (path for given in files for path in _paths(given, faults)):
         try:
-            paths = rule_files(given)
-            if not paths:
-                where, remedy = Location(file=str(given)), "Write one with: nilometer rules new FILE."
-                faults.append(RuleError("holds no rule file (.yaml or .yml).", where=where, remedy=remedy))
-            for path in paths:
-                try:
-                    found[path] = read_rule(path, Settings().lookback_days)
-                except (ConfigError, RuleError) as error:
-                    faults.append(error)
-        except RuleError as error:
+            found[path] = read_rule(path, Settings().lookback_days)
+        except (ConfigError, RuleError) as error:
             faults.append(error)
     return list(found.items()), faults + _given_twice(found)
+
+
+def _paths(given: Path, faults: list[ConfigError | RuleError]) -> list[Path]:
+    """The rule files that a file or a folder stands for; where there are none, why is added to the faults."""
+    try:
+        paths = rule_files(given)
+    except RuleError as error:
+        faults.append(error)
+        return []
+    if not paths:
+        where, remedy = Location(file=str(given)), "Write one with: nilometer rules new FILE."
+        faults.append(RuleError("holds no rule file (.yaml or .yml).", where=where, remedy=remedy))
+    return paths
 
 
 def _given_twice(found: Mapping[Path, Rule]) -> list[RuleError]:

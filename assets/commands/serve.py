@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -152,7 +153,7 @@ def _is_up(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}/server_info", timeout=5):
             return True
-    except (urllib.error.URLError, OSError):
+    except OSError:
         return False
 
 
@@ -195,7 +196,5 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _end_session(leader: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        return

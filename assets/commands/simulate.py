@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from shlex import quote
 
-from assets.commands.evaluate import refuse_strange
+from assets.commands.files import refuse_strange
 from assets.reporting import screen
 from pipeline.simulate.settings import WorldSettings
 from pipeline.simulate.world import make_world

@@ -110,9 +110,8 @@ def _history(instance: dg.DagsterInstance) -> str:
 
 def _is_running(process: int) -> bool:
     try:
-        os.kill(process, 0)
+        with suppress(PermissionError):  # It is somebody else's.
+            os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
     return True

@@ -200,7 +200,7 @@ def _ocsf_evidence(row: Told, flow: Told) -> Told:
 
 def _ecs(row: Told, rule: Rule | None) -> Told:
     name = _host_name(row)
-    known = sorted({*_addresses(row), *_servers(row)})
+    related = sorted({*_addresses(row), *_servers(row)})
     return {
         "@timestamp": row["_time"].isoformat(),
         "ecs": {"version": ECS_VERSION},
@@ -229,7 +229,7 @@ def _ecs(row: Told, rule: Rule | None) -> Told:
         "source": {"ip": _address(row) if row["src_ip"] else None},
         "destination": {"ip": _address(row) if row["dest_ip"] else None},
         "host": {"name": name},
-        "related": {"ip": known, "hosts": [name] if name else None},
+        "related": {"ip": related, "hosts": [name] if name else None},
         "observer": {"vendor": PRODUCT, "product": PRODUCT, "type": "ids"},
         PRODUCT: _values(row),
     }

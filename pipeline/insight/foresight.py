@@ -31,8 +31,8 @@ from pipeline.intake.reading_options import options_for
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
 from pipeline.sources import detect, reader_of
-from pipeline.sources.base import Block, ReadOptions
-from pipeline.sources.fields import HEAD_BYTES, Layout, layout_of
+from pipeline.sources.base import HEAD_BYTES, Block, ReadOptions
+from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import LineStream
 from pipeline.sources.tables import table_encoding, table_layout
 from pipeline.sources.watch import Watch

@@ -20,11 +20,11 @@ from pipeline.counting.once import count_once
 from pipeline.errors import Location, SourceError
 from pipeline.insight.suggest import suggestion
 from pipeline.intake.found import FoundFile
-from pipeline.intake.lander import HEAD_BYTES, is_array
+from pipeline.intake.lander import is_array
 from pipeline.intake.reading_options import latest_us
 from pipeline.settings import LimitSettings
 from pipeline.sources import detect, reader_of
-from pipeline.sources.base import RAW, Account, Block, DocumentReader, Parsed, Reader, ReadOptions
+from pipeline.sources.base import HEAD_BYTES, RAW, Account, Block, DocumentReader, Parsed, Reader, ReadOptions
 from pipeline.sources.foreign import WARNING
 from pipeline.sources.reading import LineStream
 from pipeline.sources.registry import format_of

@@ -23,13 +23,13 @@ from pipeline.errors import SourceError
 from pipeline.insight.apart import ClocksApart
 from pipeline.intake.files import list_files
 from pipeline.intake.found import FoundFile
-from pipeline.intake.lander import HEAD_BYTES, is_array
+from pipeline.intake.lander import is_array
 from pipeline.intake.reading_options import options_for
 from pipeline.inventory import Inventory
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
 from pipeline.sources import detect, reader_of
-from pipeline.sources.base import Account, DocumentReader, Parsed, ReadOptions, merge
+from pipeline.sources.base import HEAD_BYTES, Account, DocumentReader, Parsed, ReadOptions, merge
 from pipeline.sources.named import doubtful, meaning
 from pipeline.sources.reading import LineStream
 from pipeline.sources.tables import TableReader, table_encoding

@@ -15,13 +15,12 @@ from pipeline.errors import SourceError
 from pipeline.insight.mapped import lacking
 from pipeline.intake.files import list_files
 from pipeline.intake.found import FoundFile
-from pipeline.intake.lander import HEAD_BYTES
 from pipeline.intake.peek import peek
 from pipeline.intake.reading_options import options_for
 from pipeline.settings import LimitSettings, SourceSettings
 from pipeline.site import Site
 from pipeline.sources import detect
-from pipeline.sources.base import ReadOptions
+from pipeline.sources.base import HEAD_BYTES, ReadOptions
 from pipeline.sources.reading import LineStream
 from pipeline.sources.tables import table_encoding
 from pipeline.sources.watch import Watch

@@ -28,7 +28,7 @@ from pipeline.inventory import Inventory
 from pipeline.schemas import QUARANTINE
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources import detect, reader_of
-from pipeline.sources.base import Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions
+from pipeline.sources.base import HEAD_BYTES, Block, DocumentReader, Parsed, PatientReader, Reader, ReadOptions
 from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import MAX_ARRAY_BYTES, LineStream
 from pipeline.sources.wrappings.documents import is_document
@@ -40,7 +40,6 @@ CODE_VERSION = 23
 ROWS_PER_FILE = 250_000
 Wanted = Callable[[list[int] | None], bool]
 """Called with first and last flow start, epoch microseconds."""
-HEAD_BYTES = 1 << 16
 _ONE_A_LINE = "Write one record a line."
 
 

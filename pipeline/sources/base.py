@@ -21,6 +21,8 @@ from pipeline.sources.watch import Watch
 
 MAX_RAW_BYTES = 500
 """Bytes of a quarantined line that are kept."""
+HEAD_BYTES = 1 << 16
+"""Bytes of a file's beginning by which its format and its fields are told."""
 
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "source_line": pl.Int64,
@@ -62,6 +64,9 @@ RAW = pl.Schema(_COLUMNS)
 Other bytes are those of a log that counts frames (l2) or does not say what it counts (unknown); total bytes those of
 both directions, where no split is known. The reporter is the end whose device made the record, or
 another point at which a sensor saw it."""
+
+LINES = pl.Schema({"source_line": pl.Int64, "raw": pl.String})
+"""Lines of a file with their numbers."""
 
 REJECTS = pl.Schema({"source_line": pl.Int64, "reason": pl.String, "detail": pl.String, "raw": pl.String})
 
@@ -311,23 +316,20 @@ def looks_compressed(data: bytes) -> bool:
     return data.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"))
 
 
-def rejects_frame(lines: pl.Series, reason: pl.Series, detail: pl.Series, raw: pl.Series) -> pl.DataFrame:
-    """Quarantine rows; the raw text is cut to MAX_RAW_BYTES without splitting a character."""
-    return pl.DataFrame(
-        {
-            "source_line": lines.cast(pl.Int64),
-            "reason": reason.cast(pl.String),
-            "detail": detail.cast(pl.String),
-            "raw": [cut(text) for text in raw.cast(pl.String).fill_null("").to_list()],
-        },
-        schema=REJECTS,
-    )
+def rejects_frame(
+    lines: pl.Series, reason: pl.Series | str, detail: pl.Series | str | None, raw: pl.Series
+) -> pl.DataFrame:
+    """Quarantine rows, with one reason and detail for all or one each.
+
+    The raw text is cut to MAX_RAW_BYTES without splitting a character.
+    """
+    whole = raw.cast(pl.String).fill_null("").to_list()
+    found = {"source_line": lines, "reason": reason, "detail": detail, "raw": [cut(text) for text in whole]}
+    return pl.DataFrame(found, schema=REJECTS)
 
 
 def rejected(lines: pl.DataFrame, reason: pl.Series | str, detail: str) -> pl.DataFrame:
-    """Quarantine rows of lines (source_line, raw), with one reason for all or one each; the column detail says more."""
-    if isinstance(reason, str):
-        reason = pl.Series([reason] * lines.height, dtype=pl.String)
+    """The same of lines (source_line, raw) whose column `detail` says more."""
     return rejects_frame(lines["source_line"], reason, lines[detail], lines["raw"])
 
 

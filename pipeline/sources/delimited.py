@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.addresses import canonical_address
-from pipeline.sources.base import REJECTS, ReadOptions, rejects_frame
+from pipeline.sources.base import LINES, REJECTS, ReadOptions, rejects_frame
 from pipeline.sources.declared import Decoded, Decoder
 from pipeline.sources.glances.cell_parts import CellParts
 from pipeline.sources.glances.sight import Cut
@@ -135,7 +135,7 @@ class DelimitedDecoder:
         """See Decoder."""
         self.expects_header = False
         if self.held:
-            before = pl.DataFrame(self.held, schema={"source_line": pl.Int64, "raw": pl.String}, orient="row")
+            before = pl.DataFrame(self.held, schema=LINES, orient="row")
             lines, self.held = pl.concat([before, lines]), []
         clean = self.layout.clean
         lines = lines.with_columns(text=clean(lines["raw"]) if clean is not None else "raw").with_row_index()
@@ -147,12 +147,11 @@ class DelimitedDecoder:
             lines = lines[: walk.held]
         lines = _with_joined(lines, walk)
         parts, at = [], 0
-        for row, header, delimiter in [*walk.headers, (None, None, "")]:
-            part = lines.filter(pl.col("index") >= at) if row is None else _between(lines, at, row)
-            parts.append(self._records(part, reason))
-            if row is not None and header is not None:
-                self.columns, at = header, row + 1
-                self._use(delimiter)
+        for row, header, delimiter in walk.headers:
+            parts.append(self._records(lines.filter(pl.col("index").is_between(at, row, closed="left")), reason))
+            self.columns, at = header, row + 1
+            self._use(delimiter)
+        parts.append(self._records(lines.filter(pl.col("index") >= at), reason))
         comments = told + len(walk.headers) + len(walk.continued)
         return Decoded(pl.concat([p[0] for p in parts]), pl.concat([p[1] for p in parts]), comments=comments)
 
@@ -226,12 +225,11 @@ class DelimitedDecoder:
 
     def _names(self, quoting: Quoting, text: str) -> list[str]:
         """The cells of a line as names of columns."""
-        cells = quoting.cells(text) if self.layout.quoted else text.split(quoting.delimiter)
-        return [c.strip(' \t"\ufeff').lower() for c in cells or ()]
+        return [c.strip(' \t"\ufeff').lower() for c in self._cells(quoting, text) or ()]
 
-    def _cells(self, text: str) -> list[str] | None:
+    def _cells(self, quoting: Quoting, text: str) -> list[str] | None:
         """The cells of one record; None when its quotes do not stand as they should."""
-        return self._quoting.cells(text) if self.layout.quoted else text.split(self.layout.delimiter)
+        return quoting.cells(text) if self.layout.quoted else text.split(quoting.delimiter)
 
     # Records as fields
 
@@ -259,17 +257,24 @@ class DelimitedDecoder:
 
     def _plain(self, text: pl.Series, width: int) -> pl.Series:
         """Which records the fast reader may cut."""
+        fits = self._cuts(text) + 1 == width
         if not self.layout.quoted:
-            return text.str.count_matches(self.layout.delimiter, literal=True) + 1 == width
-        fits = self._quoting.cuts(text) + 1 == width
+            return fits
         return fits & self._quoting.plain(text) & ~text.str.contains("\n", literal=True)
+
+    def _cuts(self, text: pl.Series) -> pl.Series:
+        """At how many places each record would be cut, were it plain."""
+        return (
+            self._quoting.cuts(text)
+            if self.layout.quoted
+            else text.str.count_matches(self.layout.delimiter, literal=True)
+        )
 
     def _without_trailing(self, text: pl.Series, width: int) -> pl.Series:
         """Lines without the one empty cell that they have more than the header."""
+        longer = self._cuts(text) == width
         if self.layout.quoted:
-            longer = self._quoting.plain(text) & (self._quoting.cuts(text) == width)
-        else:
-            longer = text.str.count_matches(self.layout.delimiter, literal=True) == width
+            longer &= self._quoting.plain(text)
         shorter = text.str.replace(rf"{re.escape(self.layout.delimiter)}\s*$", "")
         return text.zip_with(~longer, shorter)
 
@@ -279,7 +284,7 @@ class DelimitedDecoder:
         """The careful path: every line by itself."""
         rows, bad = list[list[str]](), list[tuple[str, str] | None]()
         for text in lines["text"]:
-            found = self._cells(text)
+            found = self._cells(self._quoting, text)
             fault = header or self._fault(found, width, reason) or self._cut_short(text, found, reason)
             bad.append(fault)
             if fault is None and found is not None:
@@ -344,7 +349,7 @@ class DelimitedDecoder:
         data: bytes = text.str.join("\n").cast(pl.Binary).item()
         if data.count(self.layout.delimiter.encode()) != len(text) * (width - 1):
             return None
-        if self.layout.quoted and (b'"' in data or data.count(b"\n") != len(text) - 1):
+        if self.layout.quoted and b'"' in data:
             return None
         found = self._read(data, len(text), width, {*self._used(), width - 1}, quoted=False)
         if found is None or found[f"c{width - 1}"].has_nulls():
@@ -427,11 +432,6 @@ def _with_joined(lines: pl.DataFrame, walk: _Walk) -> pl.DataFrame:
     gone = pl.Series(walk.continued, dtype=lines.schema["index"]).implode()
     lines = lines.filter(~pl.col("index").is_in(gone)).join(whole, on="index", how="left", maintain_order="left")
     return lines.with_columns(pl.coalesce("whole", c).alias(c) for c in ("raw", "text")).drop("whole")
-
-
-def _between(lines: pl.DataFrame, first: int, header: int) -> pl.DataFrame:
-    """The lines from one row up to a header; the header is behind them."""
-    return lines.filter(pl.col("index").is_between(first, header, closed="left"))
 
 
 def _none() -> pl.DataFrame:

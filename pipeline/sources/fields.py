@@ -16,11 +16,10 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.sources.base import begins_as_json
+from pipeline.sources.base import HEAD_BYTES, begins_as_json
 
 RECORDS = 40
 """Records that are looked at."""
-HEAD_BYTES = 1 << 16
 MAX_FIELDS, MAX_NAME, MAX_DEPTH = 200, 64, 5
 STATED = 1_000
 """What a header counts for: so many records that all have its fields."""

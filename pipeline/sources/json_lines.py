@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.sources.base import REJECTS, cut, rejects_frame
+from pipeline.sources.base import LINES, REJECTS, cut, rejected
 from pipeline.sources.columns import COUNTS, REALS, TIMES
 
 Fields = Mapping[str, Sequence[str]]
@@ -301,18 +301,12 @@ def _decode_each(lines: pl.DataFrame, fields: Fields, reason: str) -> tuple[pl.D
         try:
             values = read_object(raw, fields)
         except (ValueError, RecursionError) as error:
-            bad.append((line, cut(str(error)), raw))
+            bad.append((line, raw, cut(str(error))))
             continue
         for name, value in {"source_line": line, "raw": raw, **values}.items():
             good[name].append(value)
-    frame = pl.DataFrame(good, schema={"source_line": pl.Int64, "raw": pl.String, **dict.fromkeys(fields, pl.String)})
-    numbers, details, raws = (list(column) for column in zip(*bad, strict=True)) if bad else ([], [], [])
-    return frame, rejects_frame(
-        pl.Series(numbers, dtype=pl.Int64),
-        pl.Series([reason] * len(bad), dtype=pl.String),
-        pl.Series(details, dtype=pl.String),
-        pl.Series(raws, dtype=pl.String),
-    )
+    frame = pl.DataFrame(good, schema={**LINES, **dict.fromkeys(fields, pl.String)})
+    return frame, rejected(pl.DataFrame(bad, schema={**LINES, "detail": pl.String}, orient="row"), reason, "detail")
 
 
 def read_object(raw: str, fields: Fields) -> dict[str, str | None]:

@@ -20,7 +20,7 @@ import polars as pl
 from pipeline.counting.direction import MAIL_PORTS
 from pipeline.sources import columns, foreign, json_lines, spellings, strays, uptime
 from pipeline.sources import zeek_columns as conn
-from pipeline.sources.base import RAW, Account, Block, Parsed, ReadOptions, merge, rejects_frame
+from pipeline.sources.base import LINES, RAW, Account, Block, Parsed, ReadOptions, merge, rejects_frame
 from pipeline.sources.declared import CountingDecoder, Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
 from pipeline.sources.glances.json_parts import JsonParts
 from pipeline.sources.glances.sight import Cut, Sight, Told
@@ -30,7 +30,6 @@ from pipeline.sources.texts.plain_lines import bare_lines, whole_lines
 from pipeline.sources.wrappings import documents
 
 Whole = Callable[[pl.Series], pl.DataFrame]
-_LINES = {"source_line": pl.Int64, "raw": pl.String}
 _BYTES = [name for name in RAW.names() if "bytes" in name and name != "missed_bytes"]
 _HEAD = 50
 """Lines that are read first where a header is expected."""
@@ -166,7 +165,7 @@ class JsonReader(ABC):
         """What a few lines are read as; None where something of them is remembered."""
         before, memory = self._deciding(), copy.deepcopy(self._decoder)
         numbered = {"source_line": range(1, len(lines) + 1), "raw": lines}
-        parsed = self._careful(pl.DataFrame(numbered, schema=_LINES))
+        parsed = self._careful(pl.DataFrame(numbered, schema=LINES))
         remembered, self._decoder = self._deciding() != before, memory
         return None if remembered else parsed
 
@@ -255,18 +254,14 @@ class RecordReader(JsonReader):
         """What is left at the end of the file: lines of a record that did not end, to be replaced when it grows."""
         if not (left := self._decoder.unfinished()):
             return Parsed()
-        lines, raw = pl.Series([n for n, _ in left], dtype=pl.Int64), pl.Series([t for _, t in left], dtype=pl.String)
-        reason = pl.Series(["incomplete_last_line"] * len(left), dtype=pl.String)
-        rejects = rejects_frame(lines, reason, pl.Series([None] * len(left), dtype=pl.String), raw)
-        account = Account(quarantined=Counter(reason.to_list()))
-        return Parsed(account=account, rejects=rejects)
+        return _cut_off(pl.DataFrame(left, schema=LINES, orient="row"), Account())
 
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
         if lines.is_empty():
-            return merge([Parsed(account=account)])
+            return Parsed(account=account)
         cut_short = reason == "incomplete_last_line"
         if cut_short and self._form.ends_lines:
-            return _cut(lines, account)
+            return _cut_off(lines, account)
         reason = reason if self._form.json or cut_short else "bad_line"
         if isinstance(self._decoder, PiecewiseDecoder):
             pieces = [self._judged(piece) for piece in self._decoder.pieces(lines, reason)]
@@ -322,8 +317,7 @@ class RecordReader(JsonReader):
         if not isinstance(self._decoder, PiecewiseDecoder):
             return super().read_array(data)
         text = json_text.as_utf_8(data).decode().strip()
-        lines = pl.DataFrame({"source_line": [1], "raw": [text]}, schema={"source_line": pl.Int64, "raw": pl.String})
-        return self._read(lines, Account(lines=1), "bad_json")
+        return self._read(pl.DataFrame({"source_line": [1], "raw": [text]}, schema=LINES), Account(lines=1), "bad_json")
 
     def take(self, fields: pl.DataFrame, broken: pl.DataFrame, account: Account) -> Parsed:
         """Decoded records as flows: what is no flow is counted, what cannot be right set aside."""
@@ -410,17 +404,15 @@ def _among(rows: pl.Series, chosen: pl.Series) -> pl.Series:
     return pl.repeat(False, len(rows), eager=True).scatter(rows.arg_true().filter(chosen), True)
 
 
-def _cut(lines: pl.DataFrame, account: Account) -> Parsed:
-    """A last line that was cut, set aside until the file grows."""
-    reasons = pl.Series(["incomplete_last_line"] * lines.height, dtype=pl.String)
-    nothing = pl.Series([None] * lines.height, dtype=pl.String)
-    account.quarantined.update(reasons)
-    return Parsed(account=account, rejects=rejects_frame(lines["source_line"], reasons, nothing, lines["raw"]))
+def _cut_off(lines: pl.DataFrame, account: Account) -> Parsed:
+    """Lines at the end of the file that are not at their own, set aside until it grows."""
+    reason = "incomplete_last_line"
+    account.quarantined[reason] += lines.height
+    return Parsed(account=account, rejects=rejects_frame(lines["source_line"], reason, None, lines["raw"]))
 
 
 def document_lines(data: bytes) -> tuple[pl.DataFrame, Account]:
     """The records of one JSON document as lines; a record's number stands for its line."""
     raw = documents.records(data)
-    schema = {"source_line": pl.Int64, "raw": pl.String}
-    lines = pl.DataFrame({"source_line": range(1, len(raw) + 1), "raw": raw}, schema=schema)
+    lines = pl.DataFrame({"source_line": range(1, len(raw) + 1), "raw": raw}, schema=LINES)
     return lines, Account(lines=len(raw))

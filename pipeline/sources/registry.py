@@ -132,7 +132,7 @@ _ABOVE = re.compile(rb"\A\s*(?:(?:" + ABOVE_HEADER.encode() + rb")\s*?\r?\n)+")
 _NULS = re.compile(rb"\A\0+(?=[\s -~])")
 """What a machine that lost its power leaves before the first line that it writes again."""
 _BURIED_IN = 2
-"""Lines of which every object is looked at."""
+"""Records with a format's marks of which every object is looked at."""
 _EVER = 1 << 62
 _LOOKED_INTO = 50
 """Lines whose objects are opened to find a format inside."""
@@ -287,10 +287,12 @@ def _buried(text: bytes, found: str | None) -> str | None:
         text: a file's beginning.
         found: the encoding that it shows somewhere.
     """
+    if found is None:
+        return None
     deepest: str | None = None
-    for record in map(json.loads, beginning(text, _BURIED_IN) if found else ()):
+    for record in map(json.loads, _first_marked(text, found)):
         for key, inside, around in objects_within(record) if isinstance(record, dict) else ():
-            if found is None or not _marked(inside, found) or key in _OPENED.get(found, ()):
+            if not _marked(inside, found) or key in _OPENED.get(found, ()):
                 continue
             if _marked(around, found) or _recognised(around, around) is not None:
                 continue
@@ -300,6 +302,14 @@ def _buried(text: bytes, found: str | None) -> str | None:
             if _flows(found, [inside.decode()]):
                 return deepest
     return deepest
+
+
+def _first_marked(text: bytes, encoding: str) -> list[str]:
+    """The first records of a file's beginning that have the marks of an encoding, anywhere in them."""
+    for most in (_LOOKED_INTO, len(text)):
+        if marked := [r for r in beginning(text, most) if _marked(_as_file([r]), encoding)]:
+            return marked[:_BURIED_IN]
+    return []
 
 
 def _flows(encoding: str, lines: list[str]) -> int:

@@ -10,18 +10,15 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipeline.baseline import build_baseline
 from pipeline.daily import build_daily
-from pipeline.days import window_days
 from pipeline.flows import build_flows
 from pipeline.intake.landing import Landing
 from pipeline.locks import site_lock
-from pipeline.methods import METHODS
 from pipeline.methods.surroundings import Surroundings
-from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, PREVIEW
+from pipeline.schemas import PREVIEW
 from pipeline.site import Site
 from pipeline.storage import DayRecord
-from pipeline.stored.stages import days_read
+from pipeline.stored.stages import days_read, judged, past_of
 
 
 def make_preview(site: Site, now: dt.datetime) -> DayRecord:
@@ -32,14 +29,8 @@ def make_preview(site: Site, now: dt.datetime) -> DayRecord:
         landing.land([day])
         flows = build_flows(landing, site.settings, site.inventory, day)
     today = build_daily(flows.collect(), site.measures, day)
-    window = window_days(day, site.longest_lookback, site.settings.start_date)
-    present = [d for d in window if site.storage.has("daily_traffic", d)]
-    past = build_baseline(
-        site.storage.scan(DAILY_TRAFFIC, present), day, site.series, start=site.settings.start_date, present=present
-    )
-    around = Surroundings(days_read(site, present), site.groups)
-    frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
-    frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
+    past, present = past_of(site, day)
+    frame = judged(site, day, today, past, Surroundings(days_read(site, present), site.groups))
     alerts = frame.filter(pl.col("state") == "alert").height
     with site_lock(site.storage, wait=True):
         return site.storage.write_day(PREVIEW, day, frame, inputs=flows.inputs, facts={"alerts": alerts})

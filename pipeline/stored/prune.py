@@ -113,7 +113,7 @@ def plan(site: Site, landing: Landing, today: dt.date) -> Plan:
             _quarantine(site, landing, pile, first[table])
         elif table == "quality":
             _quality(site, pile, first[table])
-        elif table in _AFTER or table == "alerts":
+        else:
             _days(site, pile, first, today)
     for pile in piles.values():
         pile.bytes = sum(site.storage.size(name) for name in pile.files)

@@ -178,14 +178,14 @@ def root_differences(stored: Mapping[str, Made], now: Mapping[str, Made]) -> lis
     return list(dict.fromkeys(found))
 
 
-def texts(reasons: Sequence[Reason], shown: int = SHOWN) -> str:
+def texts(reasons: Sequence[Reason]) -> str:
     """The phrases in one, those beyond the first few of a kind counted."""
     lines, told = list[str](), Counter[str]()
     for reason in reasons:
         told[reason.kind] += 1
-        if told[reason.kind] <= shown:
+        if told[reason.kind] <= SHOWN:
             lines.append(reason.text)
-    return ", ".join([*lines, *(f"{n - shown} more of kind {kind}" for kind, n in told.items() if n > shown)])
+    return ", ".join([*lines, *(f"{n - SHOWN} more of kind {kind}" for kind, n in told.items() if n > SHOWN)])
 
 
 def _plain(key: str, was: str | None, now: str | None) -> Reason:

@@ -156,16 +156,21 @@ def baseline_inputs(site: Site, day: dt.date) -> dict[str, str]:
     return found | {"series": series, "start": str(site.settings.start_date), "stage": str(baseline.STAGE_VERSION)}
 
 
+def past_of(site: Site, day: dt.date) -> tuple[pl.DataFrame, list[dt.date]]:
+    """What was normal before a day, from what is stored of its window now, and the days that this is."""
+    start = site.settings.start_date
+    present = [d for d in window_days(day, site.longest_lookback, start) if site.storage.has("daily_traffic", d)]
+    stored = site.storage.scan(DAILY_TRAFFIC, present)
+    return baseline.build_baseline(stored, day, site.series, start=start, present=present), present
+
+
 def make_baseline(site: Site, day: dt.date) -> DayRecord:
     """The baseline of a day from the daily traffic of its window."""
     if (kept := kept_day(site, "traffic_baseline", day)) is not None:
         return kept
     inputs = baseline_inputs(site, day)
     window = window_days(day, site.longest_lookback, site.settings.start_date)
-    present = [d for d in window if site.storage.has("daily_traffic", d)]
-    frame = baseline.build_baseline(
-        site.storage.scan(DAILY_TRAFFIC, present), day, site.series, start=site.settings.start_date, present=present
-    )
+    frame, present = past_of(site, day)
     facts: dict[str, Any] = {"window_days": len(window), "window_days_present": len(present)}
     if missing := [d.isoformat() for d in window if d not in present]:
         facts["window_days_missing"] = ", ".join(missing[:_SHOWN_DAYS]) + (" ..." if len(missing) > _SHOWN_DAYS else "")
@@ -203,6 +208,12 @@ def score_inputs(site: Site, day: dt.date) -> dict[str, str]:
     }
 
 
+def judged(site: Site, day: dt.date, today: pl.DataFrame, past: pl.DataFrame, around: Surroundings) -> pl.DataFrame:
+    """Every client of a day's traffic under every rule of gates."""
+    frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
+    return pl.concat(frames) if frames else ANOMALY_SCORES.empty()
+
+
 def make_scores(site: Site, day: dt.date) -> DayRecord:
     """Scores of every client of a day under every rule."""
     if (kept := kept_day(site, "anomaly_scores", day)) is not None:
@@ -210,9 +221,7 @@ def make_scores(site: Site, day: dt.date) -> DayRecord:
     inputs = score_inputs(site, day)
     today = site.storage.read_day(DAILY_TRAFFIC, day)
     past = site.storage.read_day(TRAFFIC_BASELINE, day)
-    around = surroundings(site, day)
-    frames = [METHODS[r.method](today, past, r, day, around) for r in site.rules_of("seed")]
-    frame = pl.concat(frames) if frames else ANOMALY_SCORES.empty()
+    frame = judged(site, day, today, past, surroundings(site, day))
     facts: dict[str, Any] = {state: frame.filter(pl.col("state") == state).height for state in STATES}
     facts["details"] = details(site, "anomaly_scores", day)
     return site.storage.write_day(ANOMALY_SCORES, day, frame, inputs=inputs, facts=facts)

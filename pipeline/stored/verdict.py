@@ -16,6 +16,8 @@ from pipeline.alerts import evidence_of, with_values
 from pipeline.schemas import QUALITIES
 
 _SEVERITIES = ("low", "medium", "high", "critical")
+_GATES = {"fleet": ("fleet",), "group": ("fleet",), "own": ("client",)}
+"""Reference of a rule -> its gates, as evidence names them; any other has both."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,9 @@ def _verdict(row: Mapping[str, Any], evidence: Mapping[str, Any]) -> Verdict:
 
 def _distance(value: int | None, evidence: Mapping[str, Any]) -> float:
     """(value - average) : (threshold - average), at the nearer of the gates that the rule has."""
-    reference = evidence.get("settings", {}).get("reference", "fleet_and_own")
-    gates = [g for g in ("fleet", "client") if reference != {"fleet": "own", "client": "fleet"}[g]]
-    if reference == "group":
-        gates = ["fleet"]
     found = [math.inf]
-    for gate in (evidence.get(g, {}) for g in gates):
+    for name in _GATES.get(evidence.get("settings", {}).get("reference"), ("fleet", "client")):
+        gate = evidence.get(name, {})
         average, threshold = gate.get("avg"), gate.get("threshold")
         if value is not None and average is not None and threshold is not None and threshold != average:
             found.append((value - average) / (threshold - average))

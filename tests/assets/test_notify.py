@@ -268,3 +268,12 @@ def test_a_webhook_that_is_not_there_is_a_fault_without_its_address(server: Serv
         post(HERE, environment, {})
     assert "secret" not in caught.value.message
     assert caught.value.__cause__ is None
+
+
+def test_a_failure_waits_no_longer_than_it_may_after_a_clock_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is due in more than four hours the clock was ahead when that was noted."""
+    monkeypatch.setattr(notices.time, "time", lambda: 1_000_000.0)
+    longest = notices.LONGEST_WAIT_SECONDS
+    times = {"1": 999_999.0, "2": 1_000_000.0, "3": 1_000_001.0, "4": 1_000_000.0 + longest, "5": 1_000_001.0 + longest}
+    told = notices._Told(waiting={number: (1, when) for number, when in times.items()})
+    assert told.due() == [1, 2, 5]

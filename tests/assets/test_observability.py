@@ -291,3 +291,11 @@ def test_a_missing_extra_is_named_only_where_metrics_are_asked_for(
     said = capsys.readouterr().err
     assert said.count("needs the extra metrics") == 1
     assert "nilometer[metrics]" in said
+
+
+def test_costs_of_days_add_up_but_for_the_memory_of_which_the_largest_counts() -> None:
+    total = costs.Total("flows")
+    for cost in (costs.Cost(1.0, 0.5, 100, 10, 1), costs.Cost(2.0, 1.5, 300, 20, 2), costs.Cost(4.0, 3.0, 200, 40, 4)):
+        total.add(cost, None)
+    assert (total.failed, total.days) == (3, 0)
+    assert total.cost == costs.Cost(7.0, 5.0, 300, 70, 7)

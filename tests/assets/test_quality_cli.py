@@ -8,6 +8,7 @@ import pytest
 
 from data_quality.results import day_quality, result_name, results_of
 from pipeline.site import Site, open_site
+from pipeline.stored.pruned import QUALITY
 from tests.assets.test_cli import call, objects
 from tests.worlds import CONFIG, SEED, TWIN, day, make_site, write_log
 
@@ -51,6 +52,21 @@ def test_the_contract_stays_one_object_an_expectation(ran: Path) -> None:
     keys = ["day", "table", "check", "expectation", "passed", "severity", "blocking", "observed", "limit", "remedy"]
     assert {tuple(o) for o in found} == {(*keys, "meaning", "unexpected", "sample")}
     assert [o["check"] + "/" + o["expectation"] for o in found if not o["passed"] and o["blocking"]] == [FAILED]
+
+
+def test_a_pruned_day_keeps_its_quality_and_was_not_never_made(copy: Path) -> None:
+    """Its flows and results are gone on purpose: to run it again would be no way to have them."""
+    site = open_site(copy)
+    first = site.settings.start_date
+    for name in site.storage.names(f"quality/day={first}"):
+        site.storage.remove(name)
+    site.storage.write_text(f"{QUALITY}/day={first}.txt", "verified")
+    site.storage.prune_day("flows", first, LAST)
+    shown = call("quality", "--day", first, site=copy)
+    assert shown.stdout.splitlines() == ["No result of these days is kept.", f"{first}: verified"]
+    told = call("quality", "--day", first, "--json", site=copy)
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert told.stderr == f"{first}: the results of its checks were pruned; the day's quality is kept\n"
 
 
 def test_the_table_says_meaning_limit_and_what_to_do_and_how_the_day_stands(ran: Path) -> None:

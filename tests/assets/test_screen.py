@@ -1,5 +1,6 @@
 """Tables on terminals of any width: what is to be copied is never broken into pieces."""
 
+import datetime as dt
 import io
 import json
 import re
@@ -68,3 +69,14 @@ def test_a_head_is_shown_as_it_is_named_and_nothing_in_it_is_obeyed(monkeypatch:
     screen.table([head, "x"], [["1", "2"]], right=[head])
     told = screen.one_line(head)
     assert sys.stdout.getvalue().splitlines() == [f"{told}  x", f"{'1'.rjust(len(told))}  2"]
+
+
+def test_of_days_in_a_row_the_same_is_said_once_and_of_others_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    days = [dt.date(2026, 10, d) for d in (1, 2, 4, 5, 6)]
+    told = {d: f"not scored; run it: nilometer run --day {d}" for d in days} | {days[4]: "its last run failed"}
+    screen.warn_days(told)
+    assert capsys.readouterr().err.splitlines() == [
+        "2026-10-01 to 2026-10-02: not scored; run it: nilometer run --from 2026-10-01 --to 2026-10-02",
+        "2026-10-04 to 2026-10-05: not scored; run it: nilometer run --from 2026-10-04 --to 2026-10-05",
+        "2026-10-06: its last run failed",
+    ]

@@ -420,3 +420,16 @@ def test_a_day_whose_scheduled_run_died_before_it_began_is_asked_for_with_the_da
     days.carry_out(requests[0])
     assert site.storage.days("alerts")[-1] == day(DAYS + 1)
     assert days.tick() == ([], "No day is stale.")
+
+
+@pytest.mark.parametrize(
+    ("ago", "mark", "rests"),
+    [(0, "a", True), (sensors.REST_SECONDS - 1, "a", True), (sensors.REST_SECONDS, "a", False), (-1, "a", False),
+     (0, "b", False), (0, None, False)],
+)  # fmt: skip
+def test_a_look_rests_for_an_hour_while_nothing_changes_and_not_at_all_after_a_clock_was_set_back(
+    ago: float, mark: str | None, rests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = sensors._Asked(rest="a", since=1_000_000.0)
+    monkeypatch.setattr(sensors.time, "time", lambda: 1_000_000.0 + ago)
+    assert asked.rests(mark) is rests

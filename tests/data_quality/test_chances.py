@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student_t
 
-from data_quality.chances import Hourly, silence, student, usual
+from data_quality.chances import Hourly, Silence, silence, student, usual
+from data_quality.compared import _both, _typical
 
 FIRST = dt.date(2026, 8, 3)  # A Monday.
 DAYS = [FIRST + dt.timedelta(days=n) for n in range(57)]
@@ -229,3 +230,32 @@ def test_ordinary_hours_are_hardly_ever_called_moved(share: float) -> None:
 def test_a_morning_alone_is_no_shift() -> None:
     draw = random.Random(6)
     assert office(draw).shift((*drawn(draw)[:12], *[0] * 12))[0] > 0.0005
+
+
+def test_of_three_days_who_missed_one_is_not_usually_there_and_of_four_it_is() -> None:
+    days = [dt.date(2026, 11, 2) + dt.timedelta(days=7 * n) for n in range(4)]
+    kinds = dict.fromkeys(days, "Monday")
+    there = [{"core": 50.0}, {"core": 50.0}, {}]
+    three = silence("Monday", [], dict(zip(days[1:], there, strict=True)), kinds)
+    assert (three.chance, three.usual) == (None, 0)
+    four = silence("Monday", [], dict(zip(days, [{"core": 50.0}, *there], strict=True)), kinds)
+    assert (four.silent, four.usual) == (("core",), 1)
+
+
+def test_the_more_telling_of_a_silent_sensor_and_a_silent_source_counts() -> None:
+    """A source that wrote no line is named once: by its sensor where that fell silent, else by itself."""
+    sensors, sources = Silence(0.5, (("core", "s1"),), 3), Silence(0.01, ("core", "edge"), 2)
+    both = _both(sensors, sources)
+    assert (both.chance, both.silent, both.usual) == (0.01, (("core", "s1"), ("edge", "no line")), 3)
+    assert _both(Silence(0.01), Silence(0.5)).chance == 0.01
+    assert _both(Silence(None), Silence(0.5)).chance == 0.5
+    assert _both(Silence(None), Silence(None)).chance is None
+
+
+def test_days_of_fewer_than_five_clients_do_not_tell_what_is_typical() -> None:
+    days = [dt.date(2026, 9, 7) + dt.timedelta(days=7 * n) for n in range(7)]
+    kinds = dict.fromkeys(days, "Monday")
+    seen = {d: (5, 100.0) if n < 3 else (4, 1e6) for n, d in enumerate(days)}
+    profile = _typical("Monday", 5, 100.0, seen, kinds)
+    assert profile["typical_value_usual"] == pytest.approx(100)
+    assert profile["typical_value_chance"] == 1

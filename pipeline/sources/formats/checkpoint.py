@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.sources.base import REJECTS, rejects_frame
+from pipeline.sources.base import LINES, REJECTS, rejects_frame
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.glances.pair_parts import PairParts
 from pipeline.sources.glances.sight import Cut
@@ -157,7 +157,7 @@ def _take(found: dict[str, str], name: str, value: str) -> None:
 
 def _pair_by_pair(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str, str]]]:
     """The careful path: fields, and (line, fault, raw) of the lines that have none."""
-    schema = {"source_line": pl.Int64, "raw": pl.String, "header": pl.String, **dict.fromkeys(_NAMES, pl.String)}
+    schema: dict[str, Any] = {**LINES, "header": pl.String, **dict.fromkeys(_NAMES, pl.String)}
     rows, bad = list[list[Any]](), list[tuple[int, str, str]]()
     for line, raw in lines.select("source_line", "raw").iter_rows():
         try:
@@ -226,7 +226,7 @@ def _rejects(faults: list[tuple[int, str, str]], reason: str) -> pl.DataFrame:
     if not faults:
         return pl.DataFrame(schema=REJECTS)
     lines, details, raws = (pl.Series(column) for column in zip(*sorted(faults), strict=True))
-    return rejects_frame(lines, pl.Series([reason] * len(faults)), details, raws)
+    return rejects_frame(lines, reason, details, raws)
 
 
 def _derived() -> Sequence[pl.Expr]:

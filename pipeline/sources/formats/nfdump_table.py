@@ -85,9 +85,7 @@ class TableDecoder:
         rounded = int(found["rounded"].sum())
         fields, odd = settle(found.drop("rounded"), self.reverse)
         warnings = merged(odd, {"summary_mismatch": wrong, "rounded_bytes": rounded})
-        reasons = pl.Series([reason] * rest.height, dtype=pl.String)
-        detail = pl.Series(["no flow of nfdump's tables"] * rest.height, dtype=pl.String)
-        broken = rejects_frame(rest["source_line"], reasons, detail, rest["raw"])
+        broken = rejects_frame(rest["source_line"], reason, "no flow of nfdump's tables", rest["raw"])
         return Decoded(fields, broken, comments=parts.filter(about).height, warnings=warnings)
 
     def _parts(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.sources.base import rejected
+from pipeline.sources.base import LINES, rejects_frame
 from pipeline.sources.declared import Decoded, Numbering
 from pipeline.sources.records import JsonDecoder
 
@@ -57,7 +57,6 @@ _ELEMENTS = {
     299: "responderPackets",
 }
 """Element -> its name; 23 and 24 are what NetFlow 9 counted on the way out, of the same direction as 1 and 2."""
-_LINES = {"source_line": pl.Int64, "raw": pl.String}
 _REVERSE = 29_305
 """The number under which RFC 5103 has elements of the other direction."""
 _FAULTS = (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError, AttributeError, OverflowError)
@@ -80,8 +79,8 @@ class VflowDecoder(Numbering):
             empty += not texts
             rows += [(line + self.beyond + n, text) for n, text in enumerate(texts)]
             self.beyond += max(len(texts) - 1, 0)
-        told, lost = (pl.DataFrame(part, schema=_LINES, orient="row") for part in (rows, bad))
-        broken = rejected(lost.with_columns(detail=pl.lit("no datagram of vFlow")), reason, "detail")
+        told, lost = (pl.DataFrame(part, schema=LINES, orient="row") for part in (rows, bad))
+        broken = rejects_frame(lost["source_line"], reason, "no datagram of vFlow", lost["raw"])
         found = self.inner.decode(told, reason)
         more = told.height + lost.height + empty - lines.height
         return Decoded(found.fields, pl.concat([broken, found.broken]), comments=empty, more=more)

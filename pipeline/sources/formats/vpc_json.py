@@ -133,12 +133,7 @@ def _events(documents: pl.DataFrame, reason: str) -> tuple[pl.DataFrame, pl.Data
     """Envelopes as (records, envelopes without any, rejects)."""
     parsed, good = _parsed(documents["raw"])
     bad = documents.filter(~good)
-    rejects = rejects_frame(
-        bad["source_line"],
-        pl.Series([reason] * bad.height, dtype=pl.String),
-        pl.Series(["not a whole JSON object"] * bad.height, dtype=pl.String),
-        bad["raw"],
-    )
+    rejects = rejects_frame(bad["source_line"], reason, "not a whole JSON object", bad["raw"])
     frame = documents.filter(good).select("source_line").hstack([parsed.filter(good).alias("e")]).unnest("e")
     events = pl.col("logEvents").list.len().fill_null(0)
     empty = frame.filter(events == 0).select("source_line")
@@ -208,12 +203,8 @@ def _with_messages(
     structured = pl.any_horizontal(pl.col(c).is_not_null() for c in ("srcaddr", "pkt_srcaddr", "log_status"))
     lost = fields.select((~structured & (pl.col("message") != _OTHER)).fill_null(False)).to_series()
     bad = fields.filter(lost)
-    rejects = rejects_frame(
-        bad["source_line"],
-        pl.Series(["missing_fields"] * bad.height, dtype=pl.String),
-        pl.Series([cannot_hold(m[:4_000]) for m in bad["message"]], dtype=pl.String),
-        bad["raw"],
-    )
+    why = pl.Series([cannot_hold(m[:4_000]) for m in bad["message"]], dtype=pl.String)
+    rejects = rejects_frame(bad["source_line"], "missing_fields", why, bad["raw"])
     return fields.filter(~lost).drop("message"), rejects
 
 

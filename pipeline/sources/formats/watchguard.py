@@ -39,7 +39,7 @@ _LEEF_KEYS = {
     "dest_port": "dstPort",
 }
 """What LEEF tells by keys of its own."""
-_PARTED = r"(?:[ |\t^]|#011)"
+_PARTED = f"(?:[ |^]|{syslog.TAB})"
 _KEYS = {
     "duration": "duration",
     "orig_ip_bytes": "sent_bytes",

@@ -14,7 +14,7 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources.base import rejected
+from pipeline.sources.base import LINES, REJECTS, rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.delimited import DelimitedDecoder, Layout, delimited
 from pipeline.sources.formats.zeek_json import ZEEK_COLUMNS
@@ -43,9 +43,9 @@ class TableDecoder(DelimitedDecoder):
         if kept.height == lines.height:
             return super().decode(lines, reason)
         if kept.is_empty() and not self.held:
-            nothing = pl.DataFrame(schema={"source_line": pl.Int64, "raw": pl.String})
+            nothing = pl.DataFrame(schema=LINES)
             blank = nothing.with_columns(pl.lit(None, pl.String).alias(c) for c in zeek.ALIASES)
-            return Decoded(blank, rejected(nothing, pl.Series([], dtype=pl.String), "raw"), comments=lines.height)
+            return Decoded(blank, pl.DataFrame(schema=REJECTS), comments=lines.height)
         found = super().decode(kept, reason)
         found.comments += lines.height - kept.height
         return found
@@ -65,8 +65,6 @@ _OTHER = r"(?:^|[^\d.])\d{9,10}\.\d{1,9}\t"
 _NAMES = ("ts", "uid", "src", "src_port", "dest", "dest_port", "proto", "service", "duration", "orig_bytes",
           "resp_bytes", "conn_state", "missed_bytes", "orig_pkts", "orig_ip_bytes", "resp_pkts",
           "resp_ip_bytes")  # fmt: skip
-_TABS = ("#011", "\\t")
-"""What relays of syslog write for a tab."""
 
 
 class LineDecoder(Stateless):
@@ -75,9 +73,8 @@ class LineDecoder(Stateless):
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         comments = lines["raw"].str.starts_with("#")
-        lines, text = lines.filter(~comments), pl.col("raw")
-        for written in _TABS:
-            text = text.str.replace_all(written, "\t", literal=True)
+        lines = lines.filter(~comments)
+        text = syslog.with_tabs(pl.col("raw")).str.replace_all(r"\t", "\t", literal=True)  # As other relays do.
         found = lines.with_columns(text=text, system=syslog.host(pl.col("raw")))
         found = found.with_columns(pl.col("text").str.extract_groups(_RECORD).struct.rename_fields(_NAMES).alias("r"))
         found = found.unnest("r").with_columns(
@@ -176,7 +173,7 @@ _SYSLOG = replace(
         r"(?m)\A(?![\s\S]*^#(?:separator|fields|path|set_separator)\b)[\s\S]*?^(?:[^\t\n]{{0,300}}?[^\d.\t\n])?"
         r"\d{{9,10}}\.\d{{1,9}}{tab}C\w+{tab}[\da-fA-F:.]+{tab}\d+{tab}[\da-fA-F:.]+{tab}\d+{tab}"
         r"[a-z_]+{tab}[^\n]{{0,200}}?{tab}(?:{states}){tab}[TF-]{tab}".format(
-            tab=r"(?:\t|#011|\\t)", states=_STATES
+            tab=rf"(?:{syslog.TAB}|\\t)", states=_STATES
         ).encode()
     ),
     decoder=lambda _: LineDecoder(),

@@ -65,7 +65,7 @@ class PairLines(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
-        whole = lines["raw"].str.replace_all("#011", "\t", literal=True)  # So does rsyslog write a tab.
+        whole = syslog.with_tabs(lines["raw"])
         frame = lines.with_columns(text=key_values.plain(whole), whole=whole)
         told = pl.col("text").str.contains(" (?:in|out)bytes=")
         twice = pl.any_horizontal(key_values.repeated("text", _NAMES[name][0]) for name in _ONCE)

@@ -187,8 +187,8 @@ class Maker:
 
 def _found(patterns: Sequence[str], group: Sequence[str | Slot], slot: Slot | None, inner: str) -> str:
     """A pattern whose group is what stands in a slot of a cell; empty where that is in another."""
-    at = next((i for i, p in enumerate(group) if p is slot and slot is not None), None)
-    if at is None or slot is None:
+    at = next((i for i, p in enumerate(group) if p is slot), None)
+    if slot is None or at is None:
         return ""
     return f"^{''.join(patterns[:at])}[ {re.escape(slot.quotes[0])}]*({inner})"
 

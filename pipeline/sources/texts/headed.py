@@ -11,6 +11,8 @@ import re
 
 import polars as pl
 
+from pipeline.sources.texts import syslog
+
 _HEAD = r"(?:CEF: ?\d+|LEEF: ?[\d.]+)"
 _NAME = r"[A-Za-z][\w.\[\]-]*"
 _CEF_VALUE = r"[| ]{key}=((?:\\.|[^\\=])*?)(?: +[A-Za-z][\w.\[\]-]*=|\s*$)"
@@ -29,7 +31,7 @@ def spaced(extension: pl.Expr) -> pl.Expr:
 
 def plain(lines: pl.Series) -> pl.Series:
     """Lines whose pairs are parted as usual: by blanks in CEF, by tabs in LEEF, whatever their writer took."""
-    lines = lines.str.replace_all("#011", "\t", literal=True)
+    lines = syslog.with_tabs(lines)
     frame, leef = lines.alias("raw").to_frame(), is_leef("raw")
     odd = frame.select((leef & pl.col("raw").str.contains(f"{_PARTED}|{_UNPARTED}")).fill_null(False)).to_series()
     if odd.any():
@@ -72,14 +74,14 @@ def part(column: str, nth: int) -> pl.Expr:
 def value(column: str, key: str) -> pl.Expr:
     """The first value of a key, null where the key is absent or has none."""
     cef = pl.col(column).str.extract(_CEF_VALUE.replace("{key}", key))
-    leef = pl.col(column).str.replace_all("#011", "\t", literal=True).str.extract(_LEEF_VALUE.replace("{key}", key))
+    leef = syslog.with_tabs(pl.col(column)).str.extract(_LEEF_VALUE.replace("{key}", key))
     found = pl.when(is_leef(column)).then(leef).otherwise(cef.str.replace_all(r"\\(.)", "${1}")).str.strip_chars()
     return pl.when(found != "").then(found)
 
 
 def repeated(column: str, key: str) -> pl.Expr:
     """Whether a key is given more than once."""
-    return pl.col(column).str.count_matches(rf"[| \t^]{key}=") > 1
+    return syslog.with_tabs(pl.col(column)).str.count_matches(rf"[| \t^]{key}=") > 1
 
 
 def wall(text: pl.Expr) -> pl.Expr:

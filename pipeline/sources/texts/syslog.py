@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from typing import TypeVar
 
 import polars as pl
 
@@ -38,6 +39,10 @@ HEADER = (
     rf"<\d{{1,3}}>(?:{RFC3339} {TAG}|\d (?:{RFC3339}|-) \S+ \S+ \S+ \S+ (?:-|\[[^\]\n]*\]) +)"
 )
 """A whole header, for records of which nothing says how they begin; an alternation without a group around it."""
+_TAB = "#011"
+TAB = rf"(?:\t|{_TAB})"
+"""A tab, as it is or as `with_tabs` knows it."""
+_Text = TypeVar("_Text", pl.Series, pl.Expr)
 
 
 def is_message() -> pl.Expr:
@@ -45,13 +50,18 @@ def is_message() -> pl.Expr:
     return pl.col("raw").str.contains(_MESSAGE)
 
 
+def with_tabs(text: _Text) -> _Text:
+    """Text with its tabs as they were: rsyslog writes control characters as # and three octal digits."""
+    return text.str.replace_all(_TAB, "\t", literal=True)
+
+
 def without_header(lines: pl.Series, begins: str) -> pl.Series:
     """Lines with what syslog put before a record that begins so taken off, and its tabs as they were."""
     shipped = lines.str.contains(_BEFORE + begins)
     if not shipped.any():
         return lines
-    plain = lines.str.replace(f"{_BEFORE}({begins})", "${1}").str.replace_all("#011", "\t", literal=True)
-    return lines.zip_with(~shipped, plain)
+    plain = lines.str.replace(f"{_BEFORE}({begins})", "${1}")
+    return lines.zip_with(~shipped, with_tabs(plain))
 
 
 def host(head: pl.Expr) -> pl.Expr:

@@ -130,9 +130,8 @@ class CsvEnvelopeReader:
         """What the reader inside has left, and the lines of a record that did not end."""
         held = self._cells.held
         numbers = pl.Series(range(self._next, self._next + len(held)), dtype=pl.Int64)
-        reason = pl.Series(["incomplete_last_line"] * len(held), dtype=pl.String)
-        detail = pl.Series([None] * len(held), dtype=pl.String)
-        rejects = rejects_frame(numbers, reason, detail, pl.Series(held, dtype=pl.String))
+        reason = "incomplete_last_line"
+        rejects = rejects_frame(numbers, reason, None, pl.Series(held, dtype=pl.String))
         account = Account(lines=len(held))
-        account.quarantined.update(reason)
+        account.quarantined.update([reason] * len(held))
         return merge([self._inner.finish(), Parsed(rejects=rejects, account=account)])

@@ -69,7 +69,13 @@ def test_lines_decoded_at_once_and_one_by_one_say_the_same(lines: list[str], num
 
 
 @pytest.mark.parametrize(
-    "raw", ['{"score":NaN,"src":"a"}', '{"src":"a","score":-Infinity}', '{"src":"a","x":[NaN,{"y":Infinity}]}']
+    "raw",
+    [
+        '{"score":NaN,"src":"a"}',
+        '{"src":"a","score":-Infinity}',
+        '{"src":"a","x":[NaN,{"y":Infinity}]}',
+        f'{{"src":["a"],"x":{"1" * 5_000}}}',
+    ],
 )
 def test_values_that_json_cannot_tell_cost_no_record_that_does_not_count_them(raw: str) -> None:
     found, broken = json_lines.decode(frame([raw]), FIELDS, "bad_json")
@@ -85,7 +91,33 @@ def test_numbers_stay_numbers_where_all_are() -> None:
     assert found["resp_ip_bytes"].to_list() == [0, 1, 2]
 
 
+def test_reals_of_more_digits_than_they_hold_stay_the_text_that_they_were() -> None:
+    """From 2^53 on a float is no longer every whole number: nanoseconds with a point are read from their text."""
+    lines = [f'{{"@timestamp": {seconds}}}' for seconds in ("1795132800.5", "1795132800123456800.0")]
+    found, _ = json_lines.decode(frame(lines), FIELDS, "bad_json", numbers=True)
+    assert found["ts"].to_list() == ["1795132800.5", "1795132800123456800"]
+
+
 @pytest.mark.parametrize("line", ['{"in":1,"in":2}', '{"in":1,"flow":{"in":3},"in":2,"flow":{}}'])
 def test_of_a_key_given_twice_the_last_value_counts(line: str) -> None:
     for lines in ([line], [line, "rubbish"]):
         assert json_lines.decode(frame(lines), FIELDS, "bad_json")[0]["resp_ip_bytes"].to_list() == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("[5]", "5"), ("[5, 5]", "5"), ('["5", "5"]', "5"), ("[5, 7]", None), ("[null, 5]", None), ("[[5]]", None)],
+)
+def test_a_list_is_its_value_where_all_of_it_is_one_value_again_and_again(written: str, value: str | None) -> None:
+    """A list of two counts is neither of them: it stays a list, which no counter can be."""
+    line = f'{{"flow": {{"in": {written}}}}}'
+    fields, broken = json_lines.decode(pl.DataFrame({"source_line": [1], "raw": [line]}), FIELDS, "bad_json")
+    (found,) = fields["resp_ip_bytes"]
+    assert broken.is_empty()
+    assert found == value if value is not None else found.startswith("[")
+
+
+def test_an_element_of_an_array_that_is_written_one_a_line_may_end_in_its_comma() -> None:
+    found, broken = json_lines.decode(frame(['{"src":"a"},', '{"src":"b"}', '{"src":"c"},,']), FIELDS, "bad_json")
+    assert found["src"].to_list() == ["a", "b"]
+    assert broken.select("source_line", "reason", "raw").rows() == [(3, "bad_json", '{"src":"c"},,')]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import SourceError
 from pipeline.mapping import check_header
 from pipeline.settings import SourceSettings
 from pipeline.sources.base import Block, Parsed
@@ -123,3 +124,12 @@ def test_a_log_is_read_again_when_its_header_is_told_and_goes_on_when_it_grows(t
     world.settings = settings(pattern, servers, format="vpc", header=BLANKS.replace("packets bytes", "bytes packets"))
     world.land(D1)
     assert world.received() == [6, 6]
+
+
+def test_a_header_that_the_source_tells_refuses_no_file_for_what_it_lacks() -> None:
+    """The file may have a header of its own further down; without one, each line is set aside by its reason."""
+    told = "version srcaddr dstaddr srcport dstport protocol packets start end"
+    line = b"2 192.0.2.10 10.0.0.1 993 50000 6 10 1793664000 1793664060\n"
+    assert detect(line, "vpc", "x", header=told) == "vpc_text"
+    with pytest.raises(SourceError, match="lacks bytes"):
+        detect(told.encode() + b"\n" + line, "vpc", "x")

@@ -85,6 +85,7 @@ def test_a_time_is_of_the_zone_that_it_names_or_the_source_s() -> None:
         (ZSCALER.replace("act=Allow", "act=Drop"), {"blocked": 1}),
         (LEEF.replace("|Allow|", "|Drop|"), {"blocked": 1}),
         (ZSCALER.replace("cs4=No", "cs4=Yes").replace("cn2=1 ", "cn2=3 "), {"several_ends": 1}),
+        (ZSCALER.replace("cs4=No", "cs4=Yes").replace("cn2=1 ", ""), {"several_ends": 1}),
         (ZSCALER.replace("NSSFWlog", "NSSWeblog"), {}),
         (ZSCALER.replace(" in=5900", "").replace(" out=1200", ""), {"no_counters": 1}),
         ("<14>Nov 20 08:00:56 nss started", {}),

@@ -131,6 +131,19 @@ def test_a_separator_line_with_a_tab_before_its_value_is_read() -> None:
     assert received(read(tsv(conn()).replace(b"#separator \\x09", b"#separator\t\\x09"))) == [220]
 
 
+@pytest.mark.parametrize("value", ["", " ", " \\x09\\x09", " ab"])
+def test_a_separator_that_is_no_one_character_is_a_tab(value: str) -> None:
+    """A separator is one character in Zeek; cells are then parted as it parts them by itself."""
+    assert received(read(tsv(conn()).replace(b"#separator \\x09", f"#separator{value}".encode()))) == [220]
+
+
+def test_what_pads_a_header_s_lines_is_no_part_of_them() -> None:
+    """Else the last column, that of the bytes, had another name."""
+    fields = (*(f for f in FIELDS if f != "resp_ip_bytes"), "resp_ip_bytes")
+    text = tsv(conn(), fields=fields).replace(b"resp_ip_bytes\n", b"resp_ip_bytes\0\0 \t\n")
+    assert received(read(text)) == [220]
+
+
 @pytest.mark.parametrize("mark", ["NULL", "?", "\\x2d\\x2d"])
 @pytest.mark.parametrize("fields", [FIELDS, (*FIELDS[:-2], "tunnel_parents", "resp_ip_bytes")])
 def test_other_marks_of_absence_are_taken_from_the_header(mark: str, fields: tuple[str, ...]) -> None:
@@ -184,6 +197,13 @@ def test_windows_line_ends_are_no_part_of_values() -> None:
 def test_without_a_header_time_and_addresses_are_told_by_shape() -> None:
     row = one(rows([conn()]).encode())
     assert (row["src_ip"], row["dest_ip"], row["ip_bytes_in"], row["uid"]) == (CLIENT, SERVER, None, None)
+
+
+def test_without_a_header_a_third_address_is_nobody_s_end() -> None:
+    """As of an exporter, or the far end of a tunnel, that zeek-cut was asked for too."""
+    line = f"1790856000.5\tC1\t{CLIENT}\t50000\t{SERVER}\t993\ttcp\t203.0.113.7\n"
+    row = one(line.encode())
+    assert (row["src_ip"], row["dest_ip"]) == (CLIENT, SERVER)
 
 
 @pytest.mark.parametrize("fields", [None, ("ts", "id.orig_h", "id.resp_h", "conn_state")])
@@ -340,6 +360,24 @@ def test_an_impossible_duration_is_unknown_and_warned_of(text: str, warning: str
     assert (parsed.rows["duration"].to_list(), parsed.account.warnings) == ([None], {warning: 1})
 
 
+@pytest.mark.parametrize(
+    ("seconds", "known"), [(4_291_300, True), (4_291_400, False), (4_298_500, False), (4_298_600, True)]
+)
+def test_no_flow_lasts_as_long_as_an_uptime_of_32_bits_goes_round(seconds: int, known: bool) -> None:
+    """2^32 milliseconds are 4,294,967.296 s; what comes within an hour of that began before the clock went round."""
+    parsed = read(tsv(conn(duration=f"{seconds}.5")))
+    assert parsed.rows["duration"].is_not_null().to_list() == [known]
+    assert parsed.account.warnings["implausible_duration"] == (not known)
+
+
+@pytest.mark.parametrize(("days", "warned"), [(-2, 1), (-1, 0), (2, 0)])
+def test_a_flow_that_begins_more_than_a_day_after_it_was_written_is_warned_of(days: int, warned: int) -> None:
+    """A day is how far clocks in two zones are apart at most; a long flow is written days after its start."""
+    written = f"{1_790_856_000 + days * 86_400}.000000"
+    parsed = read(tsv({**conn(), "_write_ts": written}, fields=(*FIELDS, "_write_ts")))
+    assert (parsed.account.flows, parsed.account.warnings["starts_after_record"]) == (1, warned)
+
+
 def test_an_absurd_payload_counter_is_unknown_not_a_lost_record() -> None:
     row = one(tsv(conn(resp_bytes="5000000000000000")))
     assert (row["payload_bytes_in"], row["ip_bytes_in"]) == (None, 220)
@@ -350,10 +388,24 @@ def test_missed_bytes_and_payload_beyond_its_packets_are_warned_of() -> None:
     assert warnings == {"missed_bytes": 1, "payload_above_ip": 1}
 
 
+def test_a_petabyte_may_be_and_no_byte_more() -> None:
+    """A payload counter beyond it is unknown; one of IP bytes sets its line aside."""
+    most, more = str(10**15), str(10**15 + 1)
+    parsed = read(tsv(conn(resp_ip_bytes=most, resp_bytes=most), conn(resp_bytes=more), conn(resp_ip_bytes=more)))
+    told = parsed.rows.sort("source_line").select("ip_bytes_in", "payload_bytes_in").rows()
+    assert told == [(10**15, 10**15), (220, None)]
+    assert parsed.account.quarantined == {"implausible_bytes": 1}
+
+
+_ATTEMPTS = ("S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH")
+_OPENED = ("S1", "S2", "S3", "SF", "RSTO", "RSTR", "-")
+
+
 @pytest.mark.parametrize(
-    ("state", "action"), [("SF", "allowed"), ("S0", "unknown"), ("REJ", "unknown"), ("-", "allowed")]
+    ("state", "action"), [*((s, "unknown") for s in _ATTEMPTS), *((s, "allowed") for s in _OPENED)]
 )
 def test_attempts_count_as_flows_of_unknown_outcome(state: str, action: str) -> None:
+    """Of the first nobody saw both sides of a handshake, by the states of Zeek's manual."""
     assert one(tsv(conn(conn_state=state)))["action"] == action
 
 
@@ -380,6 +432,20 @@ def test_mail_traffic_of_unwatched_servers_is_summed_apart() -> None:
 def test_the_time_span_covers_others_too_but_no_rejects() -> None:
     lines = [conn(), conn(id__resp_h="203.0.113.9", ts="1790850000.0"), conn(ts="1790950000.0", resp_ip_bytes="x")]
     assert read(tsv(*lines)).span == (1_790_850_000_000_000, 1_790_856_000_000_000)
+
+
+def test_the_span_is_that_of_the_times_whichever_column_they_are_in() -> None:
+    """Lines of nobody watched are told by a glance only where their first cells are the times, which sort them."""
+    fields = ("uid", *(f for f in FIELDS if f != "uid"))
+    lines = [conn(id__resp_h="203.0.113.9", id__resp_p="80", ts=f"17908560{n:02d}.000000") for n in range(20)]
+    parsed = read(tsv(*lines, fields=fields))
+    assert (parsed.account.others, parsed.span) == (20, (1_790_856_000_000_000, 1_790_856_019_000_000))
+
+
+@pytest.mark.parametrize("text", ["1790856060", "1790856060000", "1790856060000000"])
+def test_the_time_of_writing_may_be_in_parts_of_seconds_too(text: str) -> None:
+    row = one(tsv({**conn(), "_write_ts": text}, fields=(*FIELDS, "_write_ts")))
+    assert row["log_time"].isoformat() == "2026-10-01T12:01:00+00:00"
 
 
 def test_a_log_lacking_a_needed_column_is_set_aside_line_by_line() -> None:

@@ -247,14 +247,23 @@ def test_logs_of_plain_and_spoilt_lines_say_the_same_in_blocks_of_any_size(
     check(name, data[:at] + broken + data[at:], size)
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC"])
-@pytest.mark.parametrize("hour", ["00", "02"])
-def test_an_hour_that_a_clock_skips_is_no_time(zone: str, hour: str) -> None:
+@pytest.mark.parametrize(
+    ("zone", "hours", "told"),
+    [
+        ("UTC", ("2026-03-29T00", "2026-03-29T02", "2026-03-29T04"), True),
+        ("Europe/Berlin", ("2026-03-29T00", "2026-03-29T02", "2026-03-29T04"), False),
+        ("Europe/Berlin", ("2026-03-29T00", "2026-03-29T00", "2026-03-29T04"), False),
+        ("Europe/Berlin", ("2026-03-01T00", "2026-03-29T02", "2026-11-15T04"), False),
+        ("Europe/Berlin", ("2026-03-20T00", "2026-03-21T02", "2026-03-22T04"), True),
+    ],
+)
+def test_an_hour_that_a_clock_skips_is_no_time(zone: str, hours: tuple[str, ...], told: bool) -> None:
+    """02:00 to 03:00 of 29 March is no time in Berlin; one line in the middle has it, the first and last have not."""
     head, plain = plain_lines("table_csv")
-    lines = [
-        f"2026-03-29T{h}:{line[14:26]}{line[27:]}" for line, h in zip(plain, ["00", hour, "04"] * 20, strict=False)
-    ]
-    check("table_csv", joined(head, lines), 1 << 24, zone)
+    half = [hours[0]] * len(plain), [hours[2]] * len(plain)
+    shown = [*half[0], hours[1], *half[1]]
+    lines = [f"{hour}:{line[14:26]}{line[27:]}" for hour, line in zip(shown, plain * 3, strict=False)]
+    assert (check("table_csv", joined(head, lines), 1 << 24, zone) > 0) is told
 
 
 def test_a_quote_left_open_takes_plain_lines_into_its_record() -> None:
@@ -270,6 +279,54 @@ def test_columns_that_change_change_what_lines_are() -> None:
     other = head.replace("src_ip,src_port,dest_ip,dest_port", "dest_ip,dest_port,src_ip,src_port").rstrip("\n")
     blind = head.replace("bytes_in", "x").rstrip("\n")
     check("cim_csv", joined(head, [*plain, other, *plain, blind, *plain, head.rstrip("\n"), *plain]), 3_000)
+
+
+def test_an_object_around_a_record_hides_nobody_watched() -> None:
+    """Fields beside Elasticsearch's `_source` are not the record's: who is in it counts, whoever is around."""
+    _, plain = plain_lines("ecs")
+    inner = json.loads(plain[3])
+    around = [json.dumps({**json.loads(line), "_source": inner}) for line in plain]
+    seen = json.loads(json.dumps(inner))
+    seen["destination"]["ip"] = "192.0.2.1"
+    watched = json.dumps({**json.loads(plain[9]), "_source": seen})
+    data = joined("", [*around, watched, *around])
+    check("ecs", data, 1 << 24)
+    assert read("ecs", data)[0].account.flows == 1
+
+
+def test_a_time_that_is_refused_at_one_end_vouches_for_no_time_between() -> None:
+    """Two lines of a clock that is years ahead: only the last of them is read for the span of what was told."""
+    _, plain = plain_lines("suricata")
+    ahead = [line.replace("2026-", year) for line, year in zip(plain[20:22], ("2031-", "2032-"), strict=True)]
+    data = joined("", [*plain, *ahead, *plain])
+    check("suricata", data, 1 << 24)
+    assert read("suricata", data)[0].account.quarantined == {"implausible_time": 2}
+
+
+@pytest.mark.parametrize(("day", "is_one"), [("02-28", True), ("02-29", False), ("04-30", True), ("04-31", False)])
+def test_a_day_that_is_in_no_calendar_is_told_by_no_glance(day: str, is_one: bool) -> None:
+    _, plain = plain_lines("suricata")
+    before, after = ([re.sub("2026-..-..", d, line) for line in plain] for d in ("2026-02-20", "2026-05-02"))
+    odd = re.sub("2026-..-..", f"2026-{day}", plain[20])
+    data = joined("", [*before, odd, *after])
+    assert check("suricata", data, 1 << 24) > len(plain)
+    assert dict(read("suricata", data)[0].account.quarantined) == ({} if is_one else {"untimed": 1})
+
+
+@pytest.mark.parametrize("name", ["cim_csv", "table_csv"])
+def test_the_first_start_is_found_among_cells_with_blanks_around_them(name: str) -> None:
+    """As text a blank comes before every digit, so that the one start without would look like the last."""
+    head, plain = plain_lines(name)
+    padded = [",".join(f" {cell} " for cell in line.split(",")) for line in plain[1:]]
+    assert check(name, joined(head, [*padded * 2, plain[0], *padded]), 1 << 24) > len(plain)
+
+
+def test_a_line_that_lacks_a_cell_is_no_flow_for_having_two_blanks_in_a_row() -> None:
+    """Blanks in a row are one, also where a cell that decides nothing would stand between them."""
+    head, plain = plain_lines("vpc_text")
+    cells = plain[7].split(" ")
+    gaps = [" ".join([*cells[:at], "", *cells[at + 1 :]]) for at in range(1, len(cells) - 1)]
+    check("vpc_text", joined(head, [*plain, *gaps, *plain]), 1 << 24)
 
 
 def test_a_template_needs_its_start_in_one_cell() -> None:

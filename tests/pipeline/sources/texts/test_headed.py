@@ -132,6 +132,15 @@ def test_interim_records_of_a_fortigate_are_cumulative() -> None:
     assert only(read("fortinet", FORTI.replace("0000000013", "0000000020")))["accounting"] == "cumulative"
 
 
+@pytest.mark.parametrize("tab", ["\t", "#011"])
+def test_a_counter_that_leef_gives_twice_cannot_be_believed_however_its_tabs_are_written(tab: str) -> None:
+    """rsyslog writes a tab as #011."""
+    line = SERVICE_LEEF.replace("\t", tab)
+    assert told(only(read("paloalto", line)))[4:6] == (5_900, 1_200)
+    account = read("paloalto", f"{line}{tab}srcBytes=99").account
+    assert (account.flows, dict(account.quarantined)) == (0, {"bad_line": 1})
+
+
 @pytest.mark.parametrize(("encoding", "line"), [("paloalto", PAN), ("fortinet", FORTI)])
 @pytest.mark.parametrize("again", [" in=9", " out=9", " src=192.0.2.9", " dst=192.0.2.9"])
 def test_an_end_or_a_counter_that_is_given_twice_cannot_be_believed(encoding: str, line: str, again: str) -> None:

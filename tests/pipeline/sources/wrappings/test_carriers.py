@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.intake.lander import HEAD_BYTES
-from pipeline.sources.base import Parsed
+from pipeline.sources.base import HEAD_BYTES, Parsed
 from pipeline.sources.registry import detect
 from pipeline.sources.wrappings import carriers, documents
 from tests.examples import examples

@@ -34,6 +34,17 @@ def test_records_that_lie_under_any_other_key_or_deeper_are_read(encoding: str, 
     assert (found.account.flows, found.account.ignored) == (1, 1)
 
 
+@pytest.mark.parametrize("before", [0, 1, 2, 200])
+def test_records_under_any_key_are_known_behind_records_of_other_kinds(before: int) -> None:
+    """A shipper's own messages may begin a file, in as many lines as they like."""
+    other = json.dumps({"agent": "a", "said": {"what": "started", "deep": {"n": 1}}})
+    lines = [other] * before + [json.dumps({"agent": "a", "said": {"what": "seen", "deep": json.loads(EVE)}})]
+    name = "suricata@{said.deep}"
+    assert detect("\n".join(lines).encode(), "auto", "x") == name
+    found = read_lines(name, lines)
+    assert (found.account.flows, found.account.ignored) == (1, before)
+
+
 @pytest.mark.parametrize(("encoding", "line"), [("sonicwall", CLOSED), ("juniper", CLOSED_BY_SRX)])
 def test_a_line_of_text_in_an_object_behind_a_header_is_read_beside_plain_ones(encoding: str, line: str) -> None:
     lines = [f"<14>1 2026-11-20T10:02:00Z relay app - - - {json.dumps({'message': line})}"] * 2
