@@ -1,4 +1,4 @@
-"""Zeek's tab-separated conn.log: headers of every kind, faulty lines one by one, and what is kept of a record."""
+"""Zeek's tab-separated conn.log: faulty lines one by one, spellings of values, and what is kept of a record."""
 
 from typing import Any
 
