@@ -27,7 +27,7 @@ def pasts(site: Site, day: dt.date, rule: Rule, clients: Collection[str]) -> dic
     """
     days = [*window_days(day, rule.lookback_days, site.settings.start_date), day]
     if rule.method == "surge":
-        rows = site.storage.scan(SURGE_SCORES, days).filter(pl.col("rule_id") == rule.id)
+        rows = site.storage.scan(SURGE_SCORES, days, earlier=True).filter(pl.col("rule_id") == rule.id)
     else:
         rows = site.storage.scan(DAILY_TRAFFIC, days).filter(pl.col("measure") == rule.measure.id)
         if rule.null_client == "literal":
