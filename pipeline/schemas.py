@@ -44,6 +44,8 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     row_group_size: int | None = None
+    late: frozenset[str] = frozenset()
+    """Columns that days of earlier versions lack, and that nobody asks of days which only judge later ones."""
 
     @cached_property
     def schema(self) -> pl.Schema:
@@ -298,6 +300,7 @@ SURGE_SCORES = Table(
     ),
     ("rule_id", "client"),
     row_group_size=16_384,
+    late=frozenset({"usual"}),
 )
 
 ALERTS = Table(
@@ -433,18 +436,6 @@ TRAFFIC_COUNTS = Table(
     ("measure",),
 )
 
-TABLES = {
-    t.name: t
-    for t in (
-        FLOWS,
-        DAILY_TRAFFIC,
-        TRAFFIC_BASELINE,
-        ANOMALY_SCORES,
-        SURGE_SCORES,
-        ALERTS,
-        QUARANTINE,
-        QUALITY,
-        FLOW_COUNTS,
-        TRAFFIC_COUNTS,
-    )
-}
+_CHAIN = (FLOWS, DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, SURGE_SCORES, ALERTS)
+_BESIDE = (QUARANTINE, QUALITY, FLOW_COUNTS, TRAFFIC_COUNTS)
+TABLES = {t.name: t for t in (*_CHAIN, *_BESIDE)}

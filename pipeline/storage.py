@@ -126,15 +126,19 @@ def columns_of(path: Path) -> dict[str, pl.DataType]:
     return dict(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema())
 
 
-def fitting(path: Path, table: str, where: str | None = None) -> Path:
-    """The path of a stored day that is whole at both ends and has its table's columns; raises StorageError if not."""
+def fitting(path: Path, table: str, where: str | None = None, *, earlier: bool = False) -> Path:
+    """The path of a stored day that is whole at both ends and has its table's columns; raises StorageError if not.
+
+    With earlier a day that an earlier version stored may lack the columns that are late.
+    """
     place = where or str(path)
     try:
         have = columns_of(checked(path, place))
     except DAMAGE as error:
         raise _unreadable(place, error) from error
     want = dict(TABLES[table].schema) if table in TABLES else have
-    wrong = sorted(c for c in {*have, *want} if have.get(c) != want.get(c))
+    lacked = TABLES[table].late - have.keys() if earlier and table in TABLES else frozenset()
+    wrong = sorted(c for c in {*have, *want} - lacked if have.get(c) != want.get(c))
     if wrong:
         raise StorageError(
             "this stored day does not have its table's columns, or has them with other types.",
@@ -244,7 +248,7 @@ class Storage:
         end, where = self.objects.end(name), self.objects.where(name)
         if end is None:
             return self._pruned(table, day)
-        f = read_footer(fitting(end, table, where), where)
+        f = read_footer(fitting(end, table, where, earlier=True), where)
         try:
             return DayRecord(f["table"], parse_day(f["day"]), f["rows"], f["fingerprint"], f["inputs"], f["facts"])
         except (LookupError, TypeError, ValueError) as error:
@@ -283,8 +287,8 @@ class Storage:
         """Whether the day is stored."""
         return self.objects.exists(day_name(table, day))
 
-    def read_day(self, table: Table, day: dt.date) -> pl.DataFrame:
-        """The stored rows of a day; raises StorageError when the day is not stored."""
+    def read_day(self, table: Table, day: dt.date, *, earlier: bool = False) -> pl.DataFrame:
+        """The stored rows of a day, without late columns that it lacks; raises StorageError when it is not stored."""
         name = day_name(table.name, day)
         path = self.objects.fetch([name])[0]
         if path is None:
@@ -295,17 +299,25 @@ class Storage:
             )
         where = self.objects.where(name)
         try:
-            return pl.read_parquet(fitting(path, table.name, where), glob=False, hive_partitioning=False)
+            known = fitting(path, table.name, where, earlier=earlier)
+            return pl.read_parquet(known, glob=False, hive_partitioning=False)
         except DAMAGE as error:
             raise _unreadable(where, error) from error
 
-    def scan(self, table: Table, days: Iterable[dt.date]) -> pl.LazyFrame:
-        """A lazy frame over those of the days that are stored; empty with the right schema when none is."""
+    def scan(self, table: Table, days: Iterable[dt.date], *, earlier: bool = False) -> pl.LazyFrame:
+        """A lazy frame over those of the days that are stored; empty with the right schema when none is.
+
+        With earlier late columns are null where the days lack them: for readers to whom they say nothing.
+        """
         names = [day_name(table.name, d) for d in days]
         found = zip(names, self.objects.fetch(names), strict=True)
-        paths = [fitting(p, table.name, self.objects.where(n)) for n, p in found if p is not None]
+        paths = [fitting(p, table.name, self.objects.where(n), earlier=earlier) for n, p in found if p is not None]
         if not paths:
             return table.empty().lazy()
+        if earlier and table.late:
+            return pl.scan_parquet(
+                paths, glob=False, hive_partitioning=False, schema=table.schema, missing_columns="insert"
+            )
         return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
 
     def first_damage(self, days: Iterable[dt.date]) -> StorageError | None:
@@ -314,7 +326,7 @@ class Storage:
             for table in TABLES.values():
                 try:
                     if self.has(table.name, day):
-                        self.read_day(table, day)
+                        self.read_day(table, day, earlier=True)
                 except StorageError as error:
                     return error
         return None

@@ -16,11 +16,11 @@ from pipeline.days import day_start
 from pipeline.detections import Rule
 from pipeline.errors import StorageError
 from pipeline.exports import SIEM, alerts_csv, html_page, json_lines, seed_csv
-from pipeline.schemas import ALERTS
+from pipeline.schemas import ALERTS, DAILY_TRAFFIC, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.now import ahead, unscored
 from pipeline.stored.outdated import ADDED, outdated
-from pipeline.trials.pasts import Past, pasts
+from pipeline.trials.pasts import Past, pasts, table_of
 
 
 def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form: str) -> int:
@@ -63,12 +63,14 @@ def _every_rule(site: Site) -> dict[str, Rule]:
 def _page(site: Site, found: pl.DataFrame, days: Sequence[dt.date], said: Sequence[Mapping[dt.date, str]]) -> str:
     """A page for a browser; what is said of days stands in it, as whoever reads it sees no stderr."""
     rules, drawn = _every_rule(site), dict[str, Past]()
+    tables = {t.name: frozenset(site.storage.days(t.name)) for t in (DAILY_TRAFFIC, SURGE_SCORES)}
+    stored = {rule_id: tables[table_of(rule).name] for rule_id, rule in rules.items()}
     for (day, rule_id), mine in found.group_by("day", "rule_id"):
         if isinstance(day, dt.date) and isinstance(rule_id, str) and rule_id in rules:
             known = _pasts(site, day, rules[rule_id], mine["client"].drop_nulls().to_list())
             drawn |= {i: known.get(c, ()) for i, c in mine.select("alert_id", "client").drop_nulls().iter_rows()}
     notes = {d: "; ".join(s[d] for s in said if d in s) for d in days if any(d in s for s in said)}
-    return html_page(found, site.settings.timezone, rules, drawn, days, notes)
+    return html_page(found, site.settings.timezone, rules, drawn, days, notes, stored)
 
 
 def _pasts(site: Site, day: dt.date, rule: Rule, clients: Sequence[str]) -> dict[str, Past]:

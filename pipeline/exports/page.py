@@ -6,7 +6,7 @@ It runs no program and loads nothing. What a section of one alert holds is in `s
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -49,6 +49,7 @@ def html_page(
     pasts: Mapping[str, Past],
     days: Sequence[dt.date],
     notes: Mapping[dt.date, str],
+    stored: Mapping[str, Collection[dt.date]] | None = None,
 ) -> str:
     """The page: what was found, what is to be said of the days, a line an alert, and a section an alert.
 
@@ -59,6 +60,7 @@ def html_page(
         pasts: the days of each alert's client, by the alert's id.
         days: which were asked for.
         notes: of days that have no verdict, or one that rests on doubtful data, and why.
+        stored: the days of which there are such days of clients, by the rule's id.
     """
     ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False], nulls_last=True)
     rows = [*told_rows(ordered, timezone, rules)]
@@ -68,7 +70,10 @@ def html_page(
         tag("p", text(_summary(rows, days, notes)), " ", tag("small", text(f"Days are those of {timezone}."))),
         _notes(notes),
         _overview(rows),
-        *(sheet(row, rules.get(row["rule_id"]), pasts.get(row["alert_id"], ())) for row in rows),
+        *(
+            sheet(r, rules.get(r["rule_id"]), pasts.get(r["alert_id"], ()), (stored or {}).get(r["rule_id"]))
+            for r in rows
+        ),
     ]
     return _document(f"Nilometer: alerts {span}", body)
 

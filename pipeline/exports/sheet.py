@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
 from pipeline.alerts import amount, human
+from pipeline.days import day_range
 from pipeline.detections.model import Rule
 from pipeline.exports.attack import TECHNIQUES
 from pipeline.exports.attack import page as attack_page
@@ -33,28 +34,29 @@ _USUAL = {
 _WORDS = {
     "role": "role",
     "group": "group",
-    "first_seen": "first day of the window",
-    "last_similar": "last day with half as much",
+    "first_seen": "its first day in the window",
+    "last_similar": "its last day with half as much",
     "explained_by": "explained by",
 }
 _FIRST_OF_UNKNOWN = 30
 """Days before the alert's that are drawn where its rule is no more."""
 
 
-def sheet(row: Told, rule: Rule | None, past: Past) -> str:
+def sheet(row: Told, rule: Rule | None, past: Past, stored: Collection[dt.date] | None = None) -> str:
     """The section of one alert.
 
     Args:
         row: of `told_rows`, over rows with the columns of `with_values`.
         rule: its rule as it is now; None where there is none.
         past: the client's days of the window.
+        stored: the days of which such days are stored at all; None where that is not known.
     """
     evidence = row["evidence"]
     return tag(
         "section",
         tag("h2", text(row["client"] or NOTHING), " ", tag("small", text(row["day"])), " ", badge(row["severity"])),
         tag("p", text(row["message"]), class_="message"),
-        _picture(row, rule, past),
+        _picture(row, rule, past, stored),
         _part("Compared with", _gates(row, rule), ("", "mean", "deviation", "over", "gate", "deviations away")),
         _part("What was expected", _expected(evidence), None),
         _part("Other ends", _servers(evidence), ("address", "bytes", "flows")),
@@ -200,8 +202,12 @@ def _technique(technique: str | None) -> str:
     return tag("a", text(f"{technique} {name}"), href=attack_page(str(technique)), rel="noreferrer")
 
 
-def _picture(row: Told, rule: Rule | None, past: Past) -> str:
-    """The client's days, with the limits that the day passed; nothing where no day is known."""
+def _picture(row: Told, rule: Rule | None, past: Past, stored: Collection[dt.date] | None) -> str:
+    """The client's days, with the limits that the day passed; nothing where no day is known.
+
+    Days that are not stored, as they were pruned, never made or lie before the site's first, are not days without
+    traffic. What the client had on the alert's own day is known from the alert.
+    """
     if not past:
         return ""
     field, day = row["field"], row["day"]
@@ -211,8 +217,16 @@ def _picture(row: Told, rule: Rule | None, past: Past) -> str:
         tag("span", text(f"{line.name}: {amount(line.value, field)}"), style=f"border-color: {COLOURS[i]}")
         for i, line in enumerate(lines)
     ]
-    caption = tag("figcaption", tag("b", text("its days of the window, the day in flood last")), *keys)
-    return tag("figure", bars(past, first, day, lines, field), caption)
+    window = day_range(first, day)
+    gaps = [d for d in window if stored is not None and d not in stored]
+    if day in gaps:
+        past = [*past, (day, row["value"])]
+        gaps.remove(day)
+    words = "its days of the window, the day in flood last"
+    if gaps:
+        words += f"; of {len(gaps):,} of the {counted(len(window), 'day')} nothing is stored"
+    caption = tag("figcaption", tag("b", text(words)), *keys)
+    return tag("figure", bars(past, first, day, lines, field, gaps), caption)
 
 
 def _limits(row: Told, rule: Rule | None) -> Iterator[Line]:

@@ -16,9 +16,9 @@ from pipeline.alerts import Traffic, alert_of, deed, human
 from pipeline.days import day_start
 from pipeline.detections.model import Rule
 from pipeline.methods.surge import calibrated
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS, SURGE_SCORES
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, FLOWS
 from pipeline.site import Site
-from pipeline.surge.days import verdict_days
+from pipeline.surge.days import verdict_days, verdict_rows
 from pipeline.wording import rate
 
 _SERVER = "num_standard_deviations_away_from_server_average"
@@ -52,14 +52,13 @@ _CHANNELS = {"shot": "one large day", "slow": "many larger days", "new": "a clie
 def surge_alerts(site: Site, day: dt.date, quality: str) -> pl.DataFrame:
     """Rows of ALERTS of every rule of the method; a day without surge scores has none."""
     days = verdict_days(site, day)
-    stored = site.storage.scan(SURGE_SCORES, days)
     present = sum(site.storage.has("surge_scores", d) for d in days[:-1])
     seed = site.storage.read_day(ANOMALY_SCORES, day)
     start = day_start(day, site.settings.timezone).astimezone(dt.UTC)
     window = {"calibration_days": len(days) - 1, "calibration_days_present": present}
     rows = []
     for rule in site.rules_of("surge"):
-        raw = stored.filter(pl.col("rule_id") == rule.id).sort("day", "client").collect()
+        raw = verdict_rows(site, day, rule)
         found = calibrated(raw, [day], rule.surge).filter("alert")
         facts = raw.filter((pl.col("day") == day) & pl.col("client").is_in(found["client"].implode()))
         holders = dict(facts.select("addresses", "client").explode("addresses").iter_rows())

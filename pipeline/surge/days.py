@@ -89,6 +89,17 @@ def verdict_days(site: Site, day: dt.date) -> list[dt.date]:
     return [*window_days(day, site.surge_days, site.settings.start_date), day]
 
 
+def verdict_rows(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
+    """Stored raw scores of the rule on the day, and on the days that calibrate it, by day and client.
+
+    Those before may be of an earlier version, so that the first day after an update needs no other made again.
+    """
+    *before, judged = verdict_days(site, day)
+    past = site.storage.scan(SURGE_SCORES, before, earlier=True)
+    stored = pl.concat([past, site.storage.scan(SURGE_SCORES, [judged])]).filter(pl.col("rule_id") == rule.id)
+    return stored.sort("day", "client").collect()
+
+
 def verdict_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """What the surge method adds to what a day's alerts are made from; nothing without such a rule."""
     rules = site.rules_of("surge")

@@ -28,7 +28,7 @@ from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE
 from pipeline.site import Site
 from pipeline.stored.now import unscored
 from pipeline.stored.outdated import ADDED, outdated
-from pipeline.surge.days import verdict_days
+from pipeline.surge.days import verdict_rows
 from pipeline.trials.names import check_known
 from pipeline.trials.pasts import Past, pasts
 from pipeline.trials.power import power_map
@@ -141,7 +141,7 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
 
 def _addresses(site: Site, asset: str, day: dt.date) -> list[str]:
     """The addresses with traffic that an asset had on the day, as the surge method knew them."""
-    mine = site.storage.scan(SURGE_SCORES, [day]).filter(pl.col("client") == asset)
+    mine = site.storage.scan(SURGE_SCORES, [day], earlier=True).filter(pl.col("client") == asset)
     return sorted(mine.select(pl.col("addresses").explode()).drop_nulls().unique().collect().to_series())
 
 
@@ -205,8 +205,7 @@ def _reference(n: int, mean: float | None, deviation: float | None, k: float, aw
 
 
 def _surge(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
-    stored = site.storage.scan(SURGE_SCORES, verdict_days(site, day)).filter(pl.col("rule_id") == rule.id)
-    raw = stored.sort("day", "client").collect()
+    raw = verdict_rows(site, day, rule)
     today = raw.filter(pl.col("day") == day)
     mine = today.filter((pl.col("client") == client) | pl.col("addresses").list.contains(client))
     if mine.is_empty():

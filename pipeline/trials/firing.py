@@ -20,8 +20,9 @@ from pipeline.methods.surge.centre import ENOUGH_DAYS
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.stored.stages import surroundings
+from pipeline.surge.days import verdict_rows
 from pipeline.trials.canary import Canary, canary, surge_canary
-from pipeline.trials.power import REASONS, seed_power, surge_power, surge_rows
+from pipeline.trials.power import REASONS, seed_power, surge_power
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def firing(site: Site, day: dt.date) -> list[Firing]:
     if not site.storage.has("surge_scores", day):
         return found
     for rule in site.rules_of("surge"):
-        raw = surge_rows(site, day, rule)
+        raw = verdict_rows(site, day, rule)
         calibration = Calibration.before(raw, day, rule.surge)
         power = surge_power(raw, rule, day, calibration)
         found.append(_told(site, rule, day, power, surge_canary(site, rule, day, power, calibration)))
@@ -99,7 +100,7 @@ def _because(site: Site, rule: Rule, day: dt.date, reason: str) -> str:
 
 def _learning(site: Site, rule: Rule, day: dt.date) -> str:
     """Which scored days the first of the channels that still learn lacks, or else that nobody is known."""
-    past = surge_rows(site, day, rule).filter(pl.col("day") < day)
+    past = verdict_rows(site, day, rule).filter(pl.col("day") < day)
     for channel in (c for c in CHANNELS if rule.surge.spends(c)):
         days = comparable_days(past, *(("base_days", "slow") if channel == "slow" else ("n", "surprise"))).len()
         if days < LEAST_DAYS:

@@ -42,7 +42,7 @@ def _heard_of(site: Site) -> Iterator[set[str]]:
                 yield set(table.frame["asset"].drop_nulls())
     for day in reversed(site.storage.days(SURGE_SCORES.name)):
         with suppress(*DAMAGE):
-            clients = site.storage.scan(SURGE_SCORES, [day]).select(pl.col("client").unique())
+            clients = site.storage.scan(SURGE_SCORES, [day], earlier=True).select(pl.col("client").unique())
             yield set(clients.collect().to_series())
 
 

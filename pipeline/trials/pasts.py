@@ -13,11 +13,16 @@ import polars as pl
 from pipeline.days import window_days
 from pipeline.detections.model import Rule
 from pipeline.methods.seed import NULL_CLIENT
-from pipeline.schemas import DAILY_TRAFFIC, SURGE_SCORES
+from pipeline.schemas import DAILY_TRAFFIC, SURGE_SCORES, Table
 from pipeline.site import Site
 
 Past = tuple[tuple[dt.date, int | None], ...]
 """(day, value) in order; a value may be unknown."""
+
+
+def table_of(rule: Rule) -> Table:
+    """The stored table that the days of a rule's clients are read from."""
+    return SURGE_SCORES if rule.method == "surge" else DAILY_TRAFFIC
 
 
 def pasts(site: Site, day: dt.date, rule: Rule, clients: Collection[str]) -> dict[str, Past]:
@@ -27,9 +32,9 @@ def pasts(site: Site, day: dt.date, rule: Rule, clients: Collection[str]) -> dic
     """
     days = [*window_days(day, rule.lookback_days, site.settings.start_date), day]
     if rule.method == "surge":
-        rows = site.storage.scan(SURGE_SCORES, days).filter(pl.col("rule_id") == rule.id)
+        rows = site.storage.scan(table_of(rule), days, earlier=True).filter(pl.col("rule_id") == rule.id)
     else:
-        rows = site.storage.scan(DAILY_TRAFFIC, days).filter(pl.col("measure") == rule.measure.id)
+        rows = site.storage.scan(table_of(rule), days).filter(pl.col("measure") == rule.measure.id)
         if rule.null_client == "literal":
             rows = rows.with_columns(pl.col("client").fill_null(NULL_CLIENT))
     wanted = pl.Series(clients, dtype=pl.String)

@@ -19,11 +19,11 @@ from pipeline.methods import seed
 from pipeline.methods.others import Sums, sums_of_others
 from pipeline.methods.surge.calibration import Calibration
 from pipeline.methods.surroundings import Surroundings
-from pipeline.schemas import DAILY_TRAFFIC, POWER_MAP, SURGE_SCORES, TRAFFIC_BASELINE
+from pipeline.schemas import DAILY_TRAFFIC, POWER_MAP, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.storage import digest
 from pipeline.stored.stages import score_inputs, surroundings
-from pipeline.surge.days import verdict_days
+from pipeline.surge.days import verdict_days, verdict_rows
 
 STAGE_VERSION = 9
 REASONS = {
@@ -52,7 +52,7 @@ def _stored(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
     if rule.method == "seed":
         today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
         return seed_power(today, past, rule, day, surroundings(site, day))
-    return surge_power(surge_rows(site, day, rule), rule, day)
+    return surge_power(verdict_rows(site, day, rule), rule, day)
 
 
 def power_inputs(site: Site, day: dt.date) -> dict[str, str]:
@@ -64,12 +64,6 @@ def power_inputs(site: Site, day: dt.date) -> dict[str, str]:
     made_of = {name: r.fingerprint for name, r in records.items() if r is not None}
     asked = {k: v for k, v in score_inputs(site, day).items() if k in ("days_read", "groups")}
     return made_of | asked | {"rules": digest(*(r.fingerprint for r in site.rules)), "stage": str(STAGE_VERSION)}
-
-
-def surge_rows(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
-    """Stored raw scores of the rule on the day and on the days that calibrate it, by day and client."""
-    stored = site.storage.scan(SURGE_SCORES, verdict_days(site, day)).filter(pl.col("rule_id") == rule.id)
-    return stored.sort("day", "client").collect()
 
 
 def seed_power(

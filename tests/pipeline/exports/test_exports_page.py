@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.detections import load_rules
-from pipeline.detections.model import RuleOverride
+from pipeline.detections.model import Rule, RuleOverride
 from pipeline.exports import html_page
 from pipeline.exports.sheet import Past
 from pipeline.schemas import ALERTS
@@ -226,3 +226,50 @@ def test_a_gate_that_the_rule_does_not_ask_is_not_shown() -> None:
         ("the rule's floor", "4 MB"),
     ]
     assert [words(k) for k in root.findall(".//figcaption/span")] == ["gate of its own past: 1.6 MB"]
+
+
+def drawn(past: Past, stored: set[dt.date] | None, rule: Rule | None = None, **row: Any) -> Xml.Element:
+    """The picture and its words, of an alert of DAY."""
+    rule = rule or RULES[SEED]
+    frame = pl.DataFrame([ALERT | {"day": DAY, "rule_id": rule.id, **row}], schema=ALERTS.schema)
+    pasts = {str(ALERT["alert_id"]): past}
+    known = None if stored is None else {rule.id: stored}
+    text = html_page(frame, "UTC", {rule.id: rule}, pasts, [DAY], {}, known)
+    found = tree(text).find(".//figure")
+    assert found is not None
+    return found
+
+
+def titles(figure: Xml.Element) -> list[str]:
+    return [t.text or "" for t in figure.iter("title")][1:]
+
+
+def test_days_that_are_not_stored_are_no_days_without_traffic() -> None:
+    stored = {DAY - dt.timedelta(days=n) for n in range(20)} - {dt.date(2026, 10, 20)}
+    found = drawn(((dt.date(2026, 10, 31), 1_000_000), (DAY, 9_000_000)), stored)
+    assert "; of 12 of the 31 days nothing is stored" in "".join(found.itertext())
+    assert titles(found) == [
+        "nothing is stored of 2026-10-03 to 2026-10-13",
+        "nothing is stored of 2026-10-20",
+        "2026-10-31: 1 MB",
+        "2026-11-02: 9 MB",
+    ]
+    for known in (None, {DAY - dt.timedelta(days=n) for n in range(31)}):
+        assert "nothing is stored" not in "".join(drawn(PAST, known).itertext())
+
+
+def test_the_day_in_flood_is_drawn_from_the_alert_where_its_table_is_gone() -> None:
+    found = drawn(((dt.date(2026, 10, 31), 1_000_000),), {DAY - dt.timedelta(days=n) for n in range(1, 31)})
+    assert titles(found) == ["2026-10-31: 1 MB", "2026-11-02: 9 MB"]
+    assert "nothing is stored" not in "".join(found.itertext())
+
+
+def test_bars_of_a_window_of_ten_years_are_seen_and_stay_within_the_picture() -> None:
+    rule = RULES[SEED].model_copy(update={"lookback_days": 3660})
+    past = tuple((DAY - dt.timedelta(days=n), 2_000_000) for n in reversed(range(3661)))
+    bars = [{k: float(r.get(k, "")) for k in ("x", "width")} for r in drawn(past, None, rule).iter("rect")]
+    assert len(bars) == 3661
+    assert min(b["width"] for b in bars) >= 0.7
+    assert bars[-1]["width"] >= 2
+    assert max(b["x"] + b["width"] for b in bars) <= 632.01
+    assert min(b["x"] for b in bars) >= 64
