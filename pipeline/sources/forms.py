@@ -36,6 +36,7 @@ from pipeline.sources.formats.nfdump import NFDUMP
 from pipeline.sources.formats.nvm import NVM
 from pipeline.sources.formats.ocsf import OCSF
 from pipeline.sources.formats.otel_netflow import OTEL_NETFLOW
+from pipeline.sources.formats.packetbeat import PACKETBEAT
 from pipeline.sources.formats.paloalto import PALO_ALTO
 from pipeline.sources.formats.paloalto_service import CLOUD_NGFW, SERVICE
 from pipeline.sources.formats.qradar import QRADAR
@@ -76,6 +77,7 @@ _ALL = (
         *CLOUDS,
         CLOUDFLARE,
         *CHECKPOINT,
+        *PACKETBEAT,
         *ECS,
         *CIM,
         *NFDUMP,

@@ -110,6 +110,7 @@ _OPENED = {
     "suricata": ("event",),
     "cim_json": ("result",),
     "ecs": ("_source",),
+    "packetbeat": ("_source",),
     "arkime": ("_source",),
     "darktrace": ("_source",),
     "udm": ("event", "udm"),

@@ -5,6 +5,7 @@ Source: rwcut(1) of SiLK 3. One record tells one direction; active timeouts cut 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
@@ -36,7 +37,10 @@ _DEFAULT = ("sip", "dip", "sport", "dport", "protocol", "packets", "bytes", "fla
             "sen")  # fmt: skip
 """What rwcut prints when it is not told otherwise; used for files without titles."""
 _DELIMITERS = "|,;\t"
-_ODD_ADDRESS = rf"^\d+$|{PADDED}"
+_ODD_ADDRESS = rf"^[0-9a-fA-F]+$|{PADDED}"
+_HEX = r"^[0-9a-fA-F]{1,32}$"
+_MAPPED = 0xFFFF << 32
+"""IPv4 as IPv6 has it, where rwcut was told to print all addresses so."""
 _NULL_ROUTED = ("innull", "outnull")
 
 
@@ -64,6 +68,45 @@ def _initiator() -> pl.Expr:
     alone = _has("flags", "S", 2) & ~_has("flags", "A", 16)
     told = pl.when(syn & ~ack).then(pl.lit("src")).when(syn & ack).then(pl.lit("dest")).when(alone).then(pl.lit("src"))
     return pl.when(tcp).then(told)
+
+
+def _with_addresses(fields: pl.DataFrame, ends: list[str]) -> pl.DataFrame:
+    """Records with ends that are numbers as addresses: hexadecimal where either end has a letter, else decimal.
+
+    Two ends of at most eight digits, none of them a letter, may be either, and stay as they are.
+    """
+    both = pl.all_horizontal(pl.col(c).str.contains(_HEX) for c in ("src", "dest"))
+    letters = pl.any_horizontal(pl.col(c).str.contains("[a-fA-F]") for c in ("src", "dest"))
+    short = pl.all_horizontal(pl.col(c).str.len_bytes() <= 8 for c in ("src", "dest"))
+    known = fields.with_columns(hexed=(both & letters).fill_null(False), doubted=(both & short).fill_null(False))
+    told = {c: fields[c].filter(fields[c].str.contains(r"^[0-9]{11,39}$")).unique() for c in ends}
+    long = {c: {text: _long_decimal(text) for text in texts} for c, texts in told.items()}
+    return known.with_columns(
+        pl.when("hexed")
+        .then(_from_hex(c))
+        .when("doubted")
+        .then(c)
+        .otherwise(plain_address(c).replace(long[c]))
+        .alias(c)
+        for c in ends
+    ).drop("hexed", "doubted")
+
+
+def _from_hex(column: str) -> pl.Expr:
+    """A hexadecimal number as an address, an IPv4 one where it has eight digits at most."""
+    text = pl.col(column)
+    small = pl.when(text.str.len_bytes() <= 8).then(text).str.to_integer(base=16, dtype=pl.Int64, strict=False)
+    dotted = pl.concat_str([(small // 256**i % 256).cast(pl.String) for i in (3, 2, 1, 0)], separator=".")
+    grouped = text.str.zfill(32).str.replace_all("(.{4})", "${1}:").str.strip_suffix(":")
+    return pl.coalesce(dotted, grouped)
+
+
+def _long_decimal(text: str) -> str:
+    """A decimal number of IPv6; one that may as well be hexadecimal as it stands."""
+    number = int(text)
+    if len(text) > 32 or number >> 32 == _MAPPED >> 32:
+        return str(ipaddress.IPv6Address(number)) if number < 1 << 128 else text
+    return text
 
 
 class SilkDecoder(Evident):
@@ -111,9 +154,9 @@ class SilkDecoder(Evident):
         icmp = pl.col("proto").is_in(["1", "58", "icmp", "icmp6"])
         timed = found.fields["duration"].null_count() == 0
         odd_ends = [c for c in ("src", "dest") if found.fields[c].str.contains(_ODD_ADDRESS).any()]
-        fields = found.fields.with_columns(
+        read = _with_addresses(found.fields, odd_ends) if odd_ends else found.fields
+        fields = read.with_columns(
             *(pl.when(~icmp).then(c).alias(c) for c in ("src_port", "dest_port")),
-            *(plain_address(c).alias(c) for c in odd_ends),
             _time("ts").alias("ts"),
             pl.lit(None, pl.String).alias("end") if timed else _time("end").alias("end"),
             *(pl.col(c).str.replace_all(" ", "").str.to_uppercase().alias(c) for c in ("flags", "first_flags")),

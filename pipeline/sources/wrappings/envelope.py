@@ -65,8 +65,11 @@ OBJECTS = ("_source", "event", "result", "json", "data", "message", "record", "p
 """Where shippers and stores put a record as an object, which formats do not all look for themselves."""
 HEADER = "header"
 """The name of what stands before an object that begins within its line: a syslog header, a container's log."""
-_HEADED = re.compile(rb"^[^{\[\s][^{]{0,1000}(?:(?<![\w=:\"'])|(?<=[=:])(?<![\"'][=:])(?=[^\n]*\}\s*\Z))(?=\{\s*\")")
-"""What stands before an object; right behind a key or a program's name it must be all that follows."""
+_HEADED = re.compile(
+    rb"^(?:[^{\[\s]|\[pod/)[^{]{0,1000}(?:(?<![\w=:\"'])|(?<=[=:])(?<![\"'][=:])(?=[^\n]*\}\s*\Z))(?=\{\s*\")"
+)
+"""What stands before an object, such as a pod's name in brackets (`kubectl logs --prefix`); right behind a key or a
+program's name it must be all that follows."""
 _LISTED = re.compile(rb"\[\d+(?:\.\d+)?, *\Z")
 """What stands before an object that is the second of a list behind a tag, as Fluent Bit's output of files writes it."""
 SIGN = "@"

@@ -56,4 +56,11 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
          "peer": {"ipAddress": SERVER, "portProtocol": {"port": 993, "protocol": "TCP"}, "bytes": 5_420}},
         "peer.bytes",
     ),
+    "packetbeat": (
+        {"type": "flow", "final": True, "flow_id": "EAT", "start_time": "2026-11-20T08:00:00.000Z",
+         "last_time": "2026-11-20T08:00:30.000Z", "transport": "tcp",
+         "source": {"ip": CLIENT, "port": 50_001, "stats": {"net_bytes_total": 420, "net_packets_total": 6}},
+         "dest": {"ip": SERVER, "port": 993, "stats": {"net_bytes_total": 5_420, "net_packets_total": 8}}},
+        "dest.stats.net_bytes_total",
+    ),
 }  # fmt: skip

@@ -95,6 +95,33 @@ def test_every_notation_of_addresses_is_read(server: str) -> None:
     assert ends(only(silk(TITLES, row(server)))) == (CLIENT, 40_001, SERVER, 993)
 
 
+@pytest.mark.parametrize(
+    ("server", "client", "expected"),
+    [
+        ("c0000219", "a01000b", (SERVER, CLIENT)),
+        ("C0000219", "64400001", (SERVER, "100.64.0.1")),
+        ("64400001", "ac100001", ("100.64.0.1", "172.16.0.1")),
+        ("20010db8000000000000000000000025", "20010db8000000000000000000000011", ("2001:db8::25", "2001:db8::11")),
+        ("ffffc0000219", "ffff0a01000b", (SERVER, CLIENT)),
+        ("3221226009", "5", (SERVER, "0.0.0.5")),
+        (
+            "42540766411282592856903984951653826597",
+            "42540766411282592856903984951653826577",
+            ("2001:db8::25", "2001:db8::11"),
+        ),
+        ("281473902969369", "281470849581067", (SERVER, CLIENT)),
+    ],
+)
+def test_addresses_as_numbers_are_read_by_both_ends(server: str, client: str, expected: tuple[str, str]) -> None:
+    found = only(silk(TITLES, row(server, client)))
+    assert (found["dest_ip"], found["src_ip"]) == expected
+
+
+def test_ends_that_may_be_decimal_or_hexadecimal_are_set_aside() -> None:
+    parsed = silk(TITLES, row("64400001", "64400002"), row("20010000000000000000000000000025", "1"))
+    assert dict(parsed.account.quarantined) == {"bad_address": 2}
+
+
 def test_ipv6_and_icmp_are_read_and_icmp_has_no_ports() -> None:
     parsed = silk(TITLES, row("2001:db8::25", "2001:db8::11"), row(pro="1", sp="0", dp="771"))
     assert parsed.rows["src_ip"].to_list()[0] == "2001:db8::11"
