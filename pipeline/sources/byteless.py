@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 
-_NETFLOW = "Let the device export NetFlow or IPFIX, and give what a collector (nfcapd, goflow2) writes."
+NETFLOW = "Let the device export NetFlow or IPFIX, and give what a collector (nfcapd, goflow2) writes."
 _KINDS = (
     (
         re.compile(rb"\b(?:flows|firewall|ip_flow_start|ip_flow_end)(?: \w+)? src=[\da-fA-F.:]+ dst=[\da-fA-F.:]+ "),
         "a Cisco Meraki's log of flows, which tells no bytes",
-        _NETFLOW,
+        NETFLOW,
     ),
     (
         re.compile(rb"\bfilterlog(?:\[\d+\])?:?(?: \d+ - (?:-|\[[^\]\n]*\]))? \d*,"),
@@ -61,22 +61,22 @@ _KINDS = (
     (
         re.compile(rb'\A(?=[\s\S]*"event_sub_type"\s*:)[\s\S]*"(?:src_is_site_or_vpn|ISP_name)"\s*:'),
         "the log of Cato Networks' events, which tells no bytes of connections",
-        _NETFLOW,
+        NETFLOW,
     ),
     (
         re.compile(rb'"verdict"\s*:\s*"(?:FORWARDED|DROPPED|AUDIT|ERROR|REDIRECTED|TRACED|TRANSLATED)"'),
         "what Cilium's Hubble saw, which tells no bytes of connections",
-        _NETFLOW,
+        NETFLOW,
     ),
     (
         re.compile(rb'"process_(?:kprobe|exec|exit|tracepoint|lsm)"\s*:\s*\{'),
         "what Tetragon saw of processes, which tells no bytes of connections",
-        _NETFLOW,
+        NETFLOW,
     ),
     (
         re.compile(rb'(?i)\A(?![\s\S]*"(?:source|dest)_?ip")[\s\S]*"dest_?name_?space"\s*:[\s\S]*"bytes_?in"\s*:'),
         "what Calico's Goldmane saw, which tells no bytes of addresses, but of names",
-        _NETFLOW,
+        NETFLOW,
     ),
     (
         re.compile(rb"\bINET6? (?:(?:reason-)?match|TERM) (?:[A-Z]+ )?\S+ (?:IN|OUT) "),
@@ -94,9 +94,14 @@ _KINDS = (
         "Give entries of type conn of its Advanced Search.",
     ),
     (
+        re.compile(rb'"transferred(?:[._]bytes"\s*:|"\s*:\s*\{\s*"bytes"\s*:)'),
+        "what Nozomi's sensors saw of links and sessions, which tells the bytes of both directions together",
+        "Take the logs of another sensor, or of a firewall on the way to the mail server.",
+    ),
+    (
         re.compile(rb'\bsys="SecureNet" sub="packetfilter" '),
         "the packet filter's log of a Sophos UTM, which tells of packets and no bytes of connections",
-        _NETFLOW,
+        NETFLOW,
     ),
     (
         re.compile(rb"(?m)^(?:CLIENT_LIST[,\t]|Common Name,Real Address,Bytes Received,Bytes Sent)"),

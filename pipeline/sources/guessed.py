@@ -28,11 +28,20 @@ _ADDRESS = (
     *("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4", "ipv4{}addr", "ip{}", "ip{}saddr", "{}host"),
     "{}",
 )
+_SUMS = ("totalbytes", "bytestotal", "numbytes", "sumbytes", "bidirectionalbytes", "transferredbytes")
+"""Names of what both directions sent together, for all that is known."""
 _SPELLED: Mapping[str, tuple[str, ...]] = {
-    "src_ip": (*_each(_SRC, *_ADDRESS), "sa", "clientprivateip", "clientpublicip"),
-    "dest_ip": (*_each(_DEST, *_ADDRESS), "da"),
-    "src_port": _each(_SRC, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "ip{}port", "{}p"),
-    "dest_port": (*_each(_DEST, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "ip{}port", "{}p"), "port"),
+    "src_ip": (*_each(_SRC, *_ADDRESS), "sa", "clientprivateip", "clientpublicip", "ipaddressorigin"),
+    "dest_ip": (*_each(_DEST, *_ADDRESS), "da", "ipaddressimpacted"),
+    "src_port": (
+        *_each(_SRC, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "ip{}port", "{}p"),
+        "tcpudpportorigin",
+    ),
+    "dest_port": (
+        *_each(_DEST, "{}port", "{}pt", "{}portnumber", "port{}", "l4{}port", "ip{}port", "{}p"),
+        "port",
+        "tcpudpportimpacted",
+    ),
     "transport": (
         "transport",
         "proto",
@@ -48,7 +57,7 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
         *("starttime", "flowstart", "flowstarttime", "sessionstarttime", "timestart", "firstseen", "firstswitched"),
         *("timestampconnectionstart", "firstpackettime", "timefirst", "datefirstseen"),
         *("start", "first", "begin", "begintime", "stime", "timestamp", "eventtime", "time", "datetime", "ts", "date"),
-        *("bidirectionalfirstseenms", "timegenerated", "logtime", "created", "firstflowseen", "entrytime"),
+        *("bidirectionalfirstseenms", "timegenerated", "logtime", "created", "firstflowseen", "entrytime", "logdate"),
     ),
     "end_time": (
         *("endtime", "flowend", "flowendtime", "timeend", "lastseen", "end", "stop", "lastpackettime", "timelast"),
@@ -68,11 +77,16 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
         *("cli2srvbytes", "fwdbytes", "dsttbi", "zenbytesrxclient"),
         *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded", "inbytes"),
     ),
-    "sent": ("bytes", "octets", "totalbytes", "numbytes", "bytecount"),
+    "sent": ("bytes", "octets", "bytecount", *_SUMS),
 }
 """Field -> the columns' names that may mean it, letters and digits alone, the likeliest first.
 
 Exporters of NetFlow call what came into them from the source `in_bytes`."""
+_ONE_WAY = "sent is right where a record tells one direction, from src_ip to dest_ip; if it sums both, write bytes."
+_SUMMED = (
+    "bytes is the sum of both directions, which no detection counts; if a record tells one direction, from src_ip to "
+    "dest_ip, write sent."
+)
 _NEEDED, _COUNTERS = ("src_ip", "dest_ip", "start_time"), {"bytes_in", "bytes_out", "sent"}
 _LOOKED_AT = 20
 """Records of JSON whose names are taken."""
@@ -92,6 +106,24 @@ def recognise(head: bytes) -> tuple[str, str] | None:
     )
 
 
+def lacking(head: bytes) -> tuple[str, str] | None:
+    """(what a file that begins so lacks for a log of flows, what to do), where it names two ends and not all else."""
+    fields = _fields(_names(head))
+    if any(end not in fields for end in ("src_ip", "dest_ip")):
+        return None
+    lacks = [] if "start_time" in fields else ["when a flow began"]
+    lacks += [] if _COUNTERS.intersection(fields) else ["its bytes of each direction"]
+    if not lacks:
+        return None
+    what = f"of no known format: it names the ends of flows, but nothing known here tells {' or '.join(lacks)}"
+    pairs = ", ".join(f"{ours}: {_quoted(column)}" for ours, column in fields.items() if ours not in _COUNTERS)
+    return what, (
+        f"If other columns tell it, read the file with format: table and fields: {{{pairs}}} and these columns. If "
+        "none does, as in reports of sums and in logs of packets, export the flows themselves with their start and "
+        "bytes, or give what a collector (nfcapd, goflow2) writes of the device's NetFlow or IPFIX."
+    )
+
+
 def mapping(columns: Sequence[str]) -> str | None:
     """How a table with these columns may be read as one of the user's own; None where they name no ends and bytes."""
     fields = _fields(columns)
@@ -102,10 +134,10 @@ def mapping(columns: Sequence[str]) -> str | None:
         ends |= {ours: fields[ours] for ours in ("bytes_in", "bytes_out")}
         which = "See that bytes_in is what src_ip received, and exchange the two columns where it is not."
     else:
-        ends["sent"] = next(fields[ours] for ours in ("sent", "bytes_out", "bytes_in") if ours in fields)
-        which = (
-            "sent is right where a record tells one direction, from src_ip to dest_ip; if it sums both, write bytes."
-        )
+        column = next(fields[ours] for ours in ("sent", "bytes_out", "bytes_in") if ours in fields)
+        summed = any(_letters(path) in _SUMS for path in _paths_of(column))
+        ends["bytes" if summed else "sent"] = column
+        which = _SUMMED if summed else _ONE_WAY
     pairs = ", ".join(f"{ours}: {_quoted(column)}" for ours, column in ends.items())
     return (
         f"read it with format: table and fields: {{{pairs}}}. {which} Where its times are neither numbers nor ISO "
@@ -142,9 +174,8 @@ def _fields(names: Sequence[str]) -> dict[str, str]:
     """Field -> the column whose name means it; a column counts once."""
     known = dict[str, str]()
     for name in names:
-        parts = name.split(".")
-        for path in (parts, parts[-2:], parts[-1:], [_PREFIX.sub("", name)]):
-            known.setdefault(re.sub(r"[^a-z0-9]", "", ".".join(path).lower()), name)
+        for path in _paths_of(name):
+            known.setdefault(_letters(path), name)
     found = dict[str, str]()
     for ours, spellings in _SPELLED.items():
         column = next((known[s] for s in spellings if s in known and known[s] not in found.values()), None)
@@ -153,6 +184,16 @@ def _fields(names: Sequence[str]) -> dict[str, str]:
     if "bytes_out" not in found and "rev" in found.get("bytes_in", "").lower() and "sent" in found:
         found["bytes_out"] = found.pop("sent")  # Beside what came back, the plain name is what went forth.
     return found
+
+
+def _paths_of(name: str) -> tuple[str, ...]:
+    """What a dotted name may be called: by all its steps, its last two, its last one, or without a store's prefix."""
+    parts = name.split(".")
+    return (name, ".".join(parts[-2:]), parts[-1], _PREFIX.sub("", name))
+
+
+def _letters(path: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", path.lower())
 
 
 def _quoted(name: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from pipeline.sources import byteless
+from pipeline.sources.base import begins_as_json
 from pipeline.sources.formats import vpc
 
 _TABLE = "Read it with format: table and fields: {{{fields}}}{more}."
@@ -45,6 +47,13 @@ _VPC = (
     rb"(?=[^\n]*[ ,]1\d{9}\b)(?=[^\n]*[.:][\da-f])(?![A-Z][a-z]{2} )\w[^ ,\n]*"
 )
 _VPC_BARE = "VPC flow logs in a custom format without its header"
+_ANTREA = (
+    "src_ip: sourceIP, dest_ip: destinationIP, src_port: sourceTransportPort, dest_port: destinationTransportPort, "
+    "transport: protocolIdentifier, start_time: flowStartSeconds, end_time: flowEndSeconds, "
+    "bytes_out: octetDeltaCount, bytes_in: reverseOctetDeltaCount"
+)
+_LOOKED_AT = 50
+"""Lines in which pairs are looked for."""
 _NUMBERED = "c_ip, c_port, c_bytes_all, s_ip, s_port, s_bytes_all and first"
 
 
@@ -226,6 +235,27 @@ _KINDS = (
         "Let it write JSON (-format=json).",
     ),
     (
+        re.compile(rb'\A(?=[\s\S]*"reverseOctetDeltaCount"\s*:)(?=[\s\S]*"sourceIP"\s*:)[\s\S]*"sourcePodName"\s*:'),
+        "a flow of Antrea, as its Flow Aggregator keeps it in ClickHouse",
+        _mapped(_ANTREA, _DELTAS),
+    ),
+    (
+        re.compile(rb"\A(?:\d{10},){2,4}(?:[1-5],)?(?:[\da-fA-F:.]+,){2}(?:\d{1,5},){2}\d{1,3},(?:\d+,){8}"),
+        "flows parted by commas without a header, as Antrea's Flow Aggregator uploads them",
+        "Let it send IPFIX, and give what a collector (nfcapd, goflow2) writes, or export its table in ClickHouse as "
+        "JSON (FORMAT JSONEachRow).",
+    ),
+    (
+        re.compile(rb'\A(?=[\s\S]*"apphost"\s*:)[\s\S]*"(?:idpinfo|internal_host)"\s*:'),
+        "the access log of Akamai's Enterprise Application Access, which tells of requests",
+        "Take the logs of a sensor or of a firewall between its connector and the mail server.",
+    ),
+    (
+        re.compile(rb"(?m)^Source IP(?: or MAC)? +Destination IP +Prot +SPort +D[Pp]ort "),
+        "the table of open sessions of an Aruba controller (show datapath session), which tells no times",
+        "Let it log to a collector (AMON or IPFIX), and give what that writes.",
+    ),
+    (
         re.compile(rb'"flow\.(?:src|dst)\.ip\.addr"\s*:'),
         "what ElastiFlow writes under the names of CODEX",
         _mapped(_CODEX, _DELTAS),
@@ -254,6 +284,12 @@ _TABLED = (
     "Give the flows of the same traffic: the VPC's flow logs, or what a collector (nfcapd, goflow2) writes of the "
     "device's NetFlow or IPFIX. Or make a CSV of its lines' ends, times and bytes, for a source with format: table."
 )
+_PAIRED = tuple(
+    re.compile(rb"(?i)\b(?:" + names + rb")[_-]?(?:ip|addr|address)?\"?[=:] ?\"?(?:\d{1,3}\.){3}\d{1,3}")
+    for names in (rb"src|source|client|from", rb"dst|dest|destination|server|to")
+)
+"""Two ends, as pairs have them."""
+_PAIRED_BYTES = re.compile(rb"(?i)(?:bytes?|octets|\bsent|\brcvd|\breceived)\w*\"?[=:] ?\"?\d")
 _HEADED = re.compile(rb"\b(CEF: ?\d+|LEEF: ?[\d.]+)\|([\w .,&()/+-]{1,60})\|([\w .,&()/+-]{1,60})\|")
 
 
@@ -267,4 +303,15 @@ def recognise(head: bytes) -> tuple[str, str] | None:
         kind, vendor, product = (part.decode("utf-8", errors="replace") for part in headed.groups())
         what = f"{kind.partition(':')[0]} of {vendor} {product}, which none of the known formats is"
         return what, "Take the device's own syslog where its format is known, or make a table of ends and bytes of it."
-    return None
+    return None if begins_as_json(head) else _pairs(head)
+
+
+def _pairs(head: bytes) -> tuple[str, str] | None:
+    """The same of lines of pairs that name two ends, with bytes or without."""
+    lines = head.split(b"\n", _LOOKED_AT)[:_LOOKED_AT]
+    paired = [line for line in lines if all(end.search(line) for end in _PAIRED)]
+    if not paired:
+        return None
+    if any(_PAIRED_BYTES.search(line) for line in paired):
+        return "of no known format: lines of pairs that name two ends and bytes", _TABLED
+    return "of no known format: lines of pairs that name two ends, and no bytes of a connection", byteless.NETFLOW

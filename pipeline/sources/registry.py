@@ -408,7 +408,7 @@ def _named(head: bytes, text: bytes, wanted: str) -> str | None:
 
 def _unknown(text: bytes, wanted: str, name: str) -> SourceError:
     mapped = (mappable.recognise(text) or guessed.recognise(text)) if wanted == "auto" else None
-    if found := byteless.recognise(text) or mapped:
+    if found := byteless.recognise(text) or mapped or (guessed.lacking(text) if wanted == "auto" else None):
         return SourceError(f"is {found[0]}.", where=Location(file=name), remedy=found[1])
     what = "is of no known format" if wanted == "auto" else f"does not look like {wanted}"
     return SourceError(

@@ -51,6 +51,10 @@ LOGS = {
         'Nov 20 08:00:00 bigip info tmm[1]: 23003137 "192.0.2.1","bigip","Virtual","/Common/vs","r","10.1.0.11"',
         'acl_policy_name="/Common/p",action="Accept",dest_ip="198.51.100.25",dest_port="993",source_port="50001"',
     ],
+    "Nozomi": [
+        '{"from":"10.1.0.11","to":"198.51.100.25","transferred.bytes":5840,"first_activity_time":1795161600000}',
+        '{"from":"10.1.0.11","to":"198.51.100.25","transferred":{"bytes":5840,"last_5m_bytes":1}}',
+    ],
     "Darktrace": [
         '{"time":"2026-11-20 08:01:00","timems":1795161660000,"action":"connection","eventType":"connection",'
         '"uid":"C1","sdid":1,"port":993,"source":"10.1.0.11","destination":"198.51.100.25"}'

@@ -88,6 +88,19 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         {"src_ip": "ip_src_saddr", "dest_ip": "ip_dst_saddr", "src_port": "ip_src_port", "dest_port": "ip_dst_port",
          "start_time": "start_time", "bytes_in": "dst_nbytes", "bytes_out": "src_nbytes"},
     ),
+    "a table with the sum of both directions": (
+        "Start Time,Source IP,Destination IP,Total Bytes",
+        {"src_ip": "Source IP", "dest_ip": "Destination IP", "start_time": "Start Time", "bytes": "Total Bytes"},
+    ),
+    "a record with the sum of both directions": (
+        json.dumps({"start": 1, "src_ip": "10.1.0.11", "dest_ip": "10.9.0.25", "stats": {"bytes_total": 5_900}}),
+        {"src_ip": "src_ip", "dest_ip": "dest_ip", "start_time": "start", "bytes": "stats.bytes_total"},
+    ),
+    "LogRhythm": (
+        "Log Date,Host (Origin),IP Address (Origin),IP Address (Impacted),TCP/UDP Port (Impacted),Bytes In,Bytes Out",
+        {"src_ip": "IP Address (Origin)", "dest_ip": "IP Address (Impacted)", "dest_port": "TCP/UDP Port (Impacted)",
+         "start_time": "Log Date", "bytes_in": "Bytes In", "bytes_out": "Bytes Out"},
+    ),
     "vRealize Network Insight": (
         '"Source IP";"Destination IP";Port;"Sum of Bytes (Src to Dst)";"Sum of Bytes (Dst to Src)";"@Start: Time"',
         {"src_ip": "Source IP", "dest_ip": "Destination IP", "dest_port": "Port", "start_time": "@Start: Time",
@@ -121,3 +134,22 @@ def test_a_refusal_proposes_a_mapping_that_a_source_may_have(name: str) -> None:
 )
 def test_what_names_no_ends_time_and_bytes_is_not_guessed(head: str) -> None:
     assert guessed.recognise(head.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "lacks"),
+    [
+        ("Pos,Source IP,Destination IP,Protocol,Bytes,%", "when a flow began."),
+        ("Source,Destination,Application,DSCP,Traffic", "when a flow began or its bytes of each direction."),
+        (json.dumps({"time": 1, "src_ip": "10.1.0.11", "dst_ip": "10.9.0.25", "action": "allow"}), "its bytes of each"),
+    ],
+)
+def test_what_names_ends_alone_is_told_what_it_lacks(head: str, lacks: str) -> None:
+    with pytest.raises(SourceError, match="names the ends of flows, but nothing known here tells " + lacks) as refused:
+        detect(f"{head}\n".encode(), "auto", "x")
+    assert "export the flows themselves with their start and bytes" in str(refused.value)
+
+
+def test_a_format_that_was_asked_for_is_answered_by_its_name() -> None:
+    with pytest.raises(SourceError, match="does not look like suricata"):
+        detect(b"Pos,Source IP,Destination IP,Protocol,Bytes\n", "suricata", "x")

@@ -19,6 +19,9 @@ LOGS = {
     '"flow.bytes":9,"flow.start.timestamp":"t","l4.proto.name":"TCP"}',
     "Calico": '{"start_time":1795161600,"end_time":1795161900,"source_ip":"a","source_port":1,"source_name_aggr":"pub",'
     '"dest_ip":"b","dest_port":2,"proto":"tcp","action":"allow","reporter":"dst","bytes_in":9,"bytes_out":90}',
+    "Antrea": '{"flowStartSeconds":"2026-11-20 08:00:00","flowEndSeconds":"2026-11-20 08:00:30","sourceIP":"a",'
+    '"destinationIP":"b","sourceTransportPort":1,"destinationTransportPort":993,"protocolIdentifier":6,'
+    '"octetDeltaCount":"420","reverseOctetDeltaCount":"5420","sourcePodName":"p"}',
     "NEMEA": "ipaddr DST_IP,ipaddr SRC_IP,uint64 BYTES,uint64 BYTES_REV,time TIME_FIRST,time TIME_LAST,"
     "uint32 PACKETS,uint16 DST_PORT,uint16 SRC_PORT,uint8 PROTOCOL",
     "Zscaler Private Access": '{"LogTimestamp":"Fri Nov 20 08:00:00 2026","ConnectionID":"a,b",'
@@ -42,6 +45,20 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
     ("line", "what"),
     [
         ("59.1,x", "no known format"),
+        (
+            "1795161600,1795161630,1795161630,1795161630,3,10.1.0.11,10.9.0.25,44752,993,6,10,420,10,420,9,9000,9,5420,a",
+            "Antrea's Flow Aggregator uploads",
+        ),
+        (
+            "Source IP      Destination IP  Prot SPort Dport Cntr Prio ToS Age Destination TAge Packets Bytes",
+            "no times",
+        ),
+        ("Nov 20 08:00:00 ctl authmgr[1]: TCP srcip=10.1.0.11 srcport=5 dstip=198.51.100.25, permit", "and no bytes"),
+        ('{"username":"u","apphost":"mail.example.com","clientip":"10.1.0.11","idpinfo":"x","resp_size":9}', "Akamai"),
+        (
+            "<134>Nov 20 08:01:00 bigip1 tmm[1]: client=10.1.0.11:50001 server=10.9.0.25:993 bytes_in=4 bytes_out=9",
+            "pairs that name two ends and bytes",
+        ),
         (
             "3 123456789012 - 2001:db8::1 10.0.0.1 42910 80 17 5 336 1795161600 1795161660 REJECT NODATA - -",
             "VPC .*header",
