@@ -16,8 +16,8 @@ from pipeline.sources.base import begins_as_json
 from pipeline.sources.texts.quoting import tidied
 from pipeline.sources.wrappings.documents import beginning
 
-_SRC = ("src", "source", "s", "client", "cli", "orig", "initiator")
-_DEST = ("dst", "dest", "destination", "d", "server", "srv", "resp", "responder")
+_SRC = ("src", "source", "s", "client", "cli", "orig", "initiator", "subject")
+_DEST = ("dst", "dest", "destination", "d", "server", "srv", "resp", "responder", "peer")
 
 
 def _each(ends: Iterable[str], *patterns: str) -> tuple[str, ...]:

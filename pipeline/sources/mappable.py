@@ -309,7 +309,7 @@ def recognise(head: bytes) -> tuple[str, str] | None:
 def _pairs(head: bytes) -> tuple[str, str] | None:
     """The same of lines of pairs that name two ends, with bytes or without."""
     lines = head.split(b"\n", _LOOKED_AT)[:_LOOKED_AT]
-    paired = [line for line in lines if all(end.search(line) for end in _PAIRED)]
+    paired = [line for line in lines if line[:1] != b"{" and all(end.search(line) for end in _PAIRED)]
     if not paired:
         return None
     if any(_PAIRED_BYTES.search(line) for line in paired):

@@ -126,6 +126,8 @@ _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
 """What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
 _CUT_RECORD = re.compile(rb"\A[^\n{][^\n]*\}[ \t]*\r?\n(?=\s*\{)")
 """The end of a record whose beginning went with the older half of a log that was rotated by its size."""
+_WORDS_ABOVE = re.compile(rb'\A(?:[^\n{\[\0]*\r?\n){1,3}(?=\{ ?")')
+"""What a program says before the records that it prints, where both came into one file."""
 _WIDEST = 1 << 16
 _BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
 _ABOVE = re.compile(rb"\A\s*(?:(?:" + ABOVE_HEADER.encode() + rb")\s*?\r?\n)+")
@@ -261,7 +263,7 @@ def _otherwise(text: bytes, wanted: str, name: str) -> str | None:
     """The encoding of content that shows none at its very beginning, as `detect` tells it."""
     if holds_nothing(text):
         return None
-    if cut := _CUT_RECORD.match(text):
+    if cut := _CUT_RECORD.match(text) or _WORDS_ABOVE.match(text):
         return detect(text[cut.end() :], wanted, name)
     raise _unknown(text, wanted, name)
 

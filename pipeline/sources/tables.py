@@ -26,6 +26,7 @@ from pipeline.sources.formats.cim import CIM
 from pipeline.sources.formats.ecs import ECS
 from pipeline.sources.formats.gcp import GCP_COLUMNS
 from pipeline.sources.formats.ocsf import OCSF
+from pipeline.sources.formats.suricata import SURICATA_COLUMNS
 from pipeline.sources.formats.table import TABLE_JSON
 from pipeline.sources.formats.zeek_json import ZEEK_COLUMNS, ZeekRecords
 from pipeline.sources.records import RecordReader
@@ -39,7 +40,7 @@ _COUNTED = ("resp_ip_bytes", "orig_ip_bytes", "resp_bytes", "orig_bytes", "sent"
 
 FORMS: Mapping[str, Form] = {
     f"{form.format}_parquet": replace(form, name=f"{form.format}_parquet", family=form.format)
-    for form in (ZEEK_COLUMNS, vpc.VPC_TEXT, OCSF, ECS[0], CIM[0], GCP_COLUMNS, TABLE_JSON)
+    for form in (ZEEK_COLUMNS, vpc.VPC_TEXT, OCSF, SURICATA_COLUMNS, ECS[0], CIM[0], GCP_COLUMNS, TABLE_JSON)
 }
 """Encoding of a table -> its form, in the order in which a file's columns are compared with them."""
 FORMATS: Mapping[str, str] = {name: form.format for name, form in FORMS.items()}

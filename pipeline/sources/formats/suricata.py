@@ -7,6 +7,7 @@ no flows and never counted.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import polars as pl
 
@@ -44,6 +45,39 @@ _TYPES = (
 )
 """Suricata's types of events: other programs' JSON has a key of that name, too (Netskope's, message queues')."""
 
+_FIELDS = {
+    "kind": _eve("event_type"),
+    "ts": _eve("flow.start", "netflow.start"),
+    "end": _eve("flow.end", "netflow.end"),
+    "write_ts": _eve("timestamp"),
+    "uid": _eve("flow_id"),
+    "src": _eve("src_ip"),
+    "src_port": _eve("src_port"),
+    "dest": _eve("dest_ip"),
+    "dest_port": _eve("dest_port"),
+    "proto": _eve("proto"),
+    "service": _eve("app_proto"),
+    "resp_ip_bytes": _eve("flow.bytes_toclient"),
+    "orig_ip_bytes": _eve("flow.bytes_toserver"),
+    "resp_pkts": _eve("flow.pkts_toclient"),
+    "orig_pkts": _eve("flow.pkts_toserver"),
+    "sent": _eve("netflow.bytes"),
+    "system": ("host", "sensor_name", "firewall_name"),
+    "reporter": _eve("in_iface"),
+    "vlan": _eve("vlan"),
+    "flags": _eve("tcp.tcp_flags_ts"),
+}
+_NEEDED = {"kind": "event_type", "ts": "flow.start", "src": "src_ip", "dest": "dest_ip"}
+"""What a table of events must have, beside bytes."""
+
+
+def _lacks(has: frozenset[str]) -> str:
+    """The columns that a table lacks; without its type an alert would be a flow."""
+    lacking = [theirs for ours, theirs in _NEEDED.items() if ours not in has]
+    counted = not has.isdisjoint(("resp_ip_bytes", "orig_ip_bytes", "sent"))
+    return ", ".join(lacking if counted else [*lacking, "flow.bytes_toclient"])
+
+
 SURICATA = Form(
     name="suricata",
     vendor_product="Suricata",
@@ -62,30 +96,7 @@ SURICATA = Form(
         + rb')"|(?=[\s\S]*"flow_id"\s*:)[\s\S]*?"event_type"\s*:\s*"[a-z])'
     ),
     strong=True,
-    decoder=json_decoder(
-        {
-            "kind": _eve("event_type"),
-            "ts": _eve("flow.start", "netflow.start"),
-            "end": _eve("flow.end", "netflow.end"),
-            "write_ts": _eve("timestamp"),
-            "uid": _eve("flow_id"),
-            "src": _eve("src_ip"),
-            "src_port": _eve("src_port"),
-            "dest": _eve("dest_ip"),
-            "dest_port": _eve("dest_port"),
-            "proto": _eve("proto"),
-            "service": _eve("app_proto"),
-            "resp_ip_bytes": _eve("flow.bytes_toclient"),
-            "orig_ip_bytes": _eve("flow.bytes_toserver"),
-            "resp_pkts": _eve("flow.pkts_toclient"),
-            "orig_pkts": _eve("flow.pkts_toserver"),
-            "sent": _eve("netflow.bytes"),
-            "system": ("host", "sensor_name", "firewall_name"),
-            "reporter": _eve("in_iface"),
-            "vlan": _eve("vlan"),
-            "flags": _eve("tcp.tcp_flags_ts"),
-        }
-    ),
+    decoder=json_decoder(_FIELDS),
     derive=_derive,
     json=True,
     flows=lambda: pl.col("kind").is_in(["flow", "netflow"]),
@@ -95,3 +106,4 @@ SURICATA = Form(
     "VLANs of a sensor show, which keeps them apart, one counts. Where it did not see a SYN, as of a session that was "
     "silent for longer than its timeout, the ports tell who began.",
 )
+SURICATA_COLUMNS = replace(SURICATA, columns=_FIELDS, lacks=_lacks, idle=None, json=False)

@@ -51,6 +51,9 @@ _BEHIND = re.compile(rb'\}[\x1e\0]?\{"')
 """Where an object follows another in the same line."""
 _NEXT = re.compile(r"\n(?=[{\[])")
 """Where to go on behind a value that is broken."""
+_LAST_COMMA = re.compile(r"(?<=[}\]]),\s*\]\Z")
+"""What writers leave behind the last record of a list that put a comma behind each of them."""
+_ENDING = 1 << 10
 _EXTRA = "Extra data"
 
 
@@ -95,6 +98,8 @@ def records(data: bytes) -> list[str]:
     Of values behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
     """
     text = json_text.as_utf_8(data).decode().strip()
+    if text.startswith("[") and (comma := _LAST_COMMA.search(text, max(0, len(text) - _ENDING))):
+        text = f"{text[: comma.start()]}]"
     decoder, at, found, first = json.JSONDecoder(), 0, list[str](), True
     while (at := _behind(text, at)) < len(text):
         try:

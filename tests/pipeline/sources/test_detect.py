@@ -128,6 +128,15 @@ def test_a_log_that_begins_within_a_record_is_known_by_the_next(cut: str) -> Non
         detect(f'{cut}\n{{"a":1}}\n'.encode(), "auto", "x")
 
 
+@pytest.mark.parametrize("words", ["Exporting 2 events ...", "// of the mail servers", "a: b\n\n2026-11-20 started"])
+def test_records_below_the_words_of_a_program_are_known(words: str) -> None:
+    conn = '{"_path":"conn","ts":1.5,"id.orig_h":"10.0.0.1","id.resp_h":"10.0.0.2","resp_ip_bytes":9}'
+    assert detect(f"{words}\r\n{conn}\n".encode(), "auto", "x") == "zeek_json"
+    for other in (f'{words}\n{{"a":1}}\n', f"{words}\n" * 4 + f"{conn}\n", f"a\0\n{conn}\n"):
+        with pytest.raises(SourceError, match="no known format"):
+            detect(other.encode(), "auto", "x")
+
+
 def test_a_key_of_suricata_s_name_alone_is_none_of_its() -> None:
     ends = '"source":{"ip":"10.0.0.1","port":5},"destination":{"ip":"10.0.0.2","port":993}'
     tunnel = f'{{"tool":{{"event_type":"network"}},{ends},"client":{{"bytes":9}},"server":{{"bytes":8}}}}\n'

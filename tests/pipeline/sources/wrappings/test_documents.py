@@ -199,3 +199,15 @@ def test_lists_beside_the_records_of_a_page_hide_them_not() -> None:
     assert records(b'{"data": [{"a":1}], "metrics": 7}') == [row]
     kept = b'{"metrics":[{"a":1}],"time":5}'
     assert records(kept) == [kept.decode()]
+
+
+@pytest.mark.parametrize("end", [",\n]\n", ", ]", ",]\r\n"])
+def test_a_list_may_have_a_comma_behind_its_last_record(end: str) -> None:
+    data = ("[\n" + ",\n".join(LINES) + end).encode()
+    assert is_document(data)
+    assert read_document("suricata", data).account.flows == 3
+
+
+def test_a_list_without_its_end_is_still_none() -> None:
+    with pytest.raises(ValueError, match="Expecting value"):
+        records(("[\n" + ",\n".join(LINES) + ",\n").encode())
