@@ -38,14 +38,27 @@ def _two_way() -> pl.Expr:
     return pl.col("resp_ip_bytes").is_not_null() | pl.col("orig_ip_bytes").is_not_null()
 
 
+_SESSIONS = (
+    r"(?i)\basa\b|adaptive security|firepower|\bftd\b|secure firewall|fortigate|pan-?os|palo alto|\bngfw\b|"
+    r"check ?point|\bsrx\b|sonicwall|sophos|suricata|watchguard"
+)
+"""Products whose records are of sessions, so that a count alone is of both directions whatever the activity is."""
+
+
 def _whole() -> pl.Expr:
-    """Whether `traffic.bytes` are of both directions: of a connection that opened or ended, and of all Zeek's."""
-    return (pl.col("activity").is_in(_CONNECTION).fill_null(value=False) | pl.col("of_zeek")) & ~_vpc()
+    """Whether `traffic.bytes` are of both directions: of a connection that opened or ended, or of a session's log."""
+    connection = pl.col("activity").is_in(_CONNECTION).fill_null(value=False)
+    return (connection | pl.col("of_zeek") | pl.col("of_firewall")) & ~_vpc()
 
 
 def _products() -> Mapping[str, pl.Expr]:
     """Whose records they are, as columns: many expressions ask for it, and a pattern a row costs more than they do."""
-    named = {"vpc": "(?i)vpc", "azure": "(?i)azure|network watcher", "zeek": "(?i)zeek|corelight"}
+    named = {
+        "vpc": "(?i)vpc",
+        "azure": "(?i)azure|network watcher",
+        "zeek": "(?i)zeek|corelight",
+        "firewall": _SESSIONS,
+    }
     return {f"of_{name}": pl.col("product").str.contains(pattern).fill_null(False) for name, pattern in named.items()}
 
 
@@ -250,6 +263,6 @@ OCSF = Form(
     idle=frozenset(("end", "write_ts", "uid", "record_id", "proto", "service", "system", "direction", "tcp_flags"))
     | {"src_interface", "dest_interface", "interface"},
     note="With traffic.bytes alone a Traffic record tells one direction (Security Lake's VPC flows), which its TCP "
-    "flags or ports decide, and one of a connection that opened or ended the total of both. Records without traffic, "
-    "such as most of Open, are no byte sample; denied ones are `blocked`.",
+    "flags or ports decide; one of a connection that opened or ended, or of a firewall, tells the total of both. "
+    "Records without traffic, such as most of Open, are no byte sample; denied ones are `blocked`.",
 )

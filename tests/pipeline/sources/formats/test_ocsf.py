@@ -53,6 +53,13 @@ def test_a_record_of_one_direction_is_turned_by_who_sent_the_first_packet(
     assert parsed.rows["accounting"].to_list() == ["delta"]
 
 
+@pytest.mark.parametrize("product", ["Cisco ASA", "FortiGate", "PAN-OS", "Suricata", "Check Point Firewall"])
+def test_a_count_alone_of_what_logs_sessions_is_of_both_directions_whatever_the_activity(product: str) -> None:
+    parsed = read("ocsf", activity({"bytes": 5_840}, activity_id=6, metadata={"product": {"name": product}}))
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "total_bytes") == [(None, None, 5_840)]
+    assert dict(parsed.account.warnings) == {"direction_unknown": 1}
+
+
 def test_bytes_out_alone_of_a_vpc_flow_log_are_those_of_its_one_direction() -> None:
     answer = vpc(18) | {"traffic": {"bytes_out": 500}, "activity_id": 0}
     parsed = read("ocsf", answer, activity({"bytes_out": 500}))
