@@ -306,7 +306,11 @@ _JSON = replace(
     _TEXT,
     name="checkpoint_json",
     family="checkpoint",
-    marks=re.compile(rb'"originsicname"\s*:|"ifdir"\s*:[^{}]{0,400}"loguid"\s*:\s*"\{'),
+    # Elastic's and Splunk's records of its logs have ends of other names, which their own readers know.
+    marks=re.compile(
+        rb'"originsicname"\s*:|"ifdir"\s*:[^{}]{0,400}"loguid"\s*:\s*"\{'
+        rb'|\A(?=[\s\S]*?"dst"\s*:\s*")(?![\s\S]*?"dest"\s*:)[\s\S]*?"loguid"\s*:\s*"\{0x'
+    ),
     ends_lines=False,
     idle=None,
     decoder=json_decoder({**_NAMES, "action": ("action", "Action"), "header": ("@timestamp",)}, _derived),

@@ -254,3 +254,20 @@ def test_leef_has_the_time_of_a_log_as_devtime() -> None:
     text = line("leef", {"devTime": "1795132800", **fields})
     parsed = read("checkpoint", text)
     assert [t.isoformat() for t in parsed.rows["start_time"]] == ["2026-11-20T00:00:00+00:00"]
+
+
+@pytest.mark.parametrize("left_out", [("originsicname", "ifdir"), ("originsicname", "ifdir", "__policy_id_tag")])
+def test_json_is_known_by_its_loguid_whatever_else_an_exporter_leaves_out(left_out: tuple[str, ...]) -> None:
+    record = {name: value for name, value in (FIELDS | COUNTERS).items() if name not in left_out}
+    for order in (record, dict(reversed(record.items()))):
+        assert detect(json.dumps(order).encode(), "auto", "x") == "checkpoint_json"
+        assert rows(read("checkpoint_json", order), "other_bytes_in", "other_bytes_out") == [(5_900, 600)]
+
+
+def test_records_that_other_products_make_of_its_logs_are_theirs() -> None:
+    ecs = {"source": {"ip": "10.1.0.11", "bytes": 600}, "destination": {"ip": "10.9.0.25", "bytes": 5_900}}
+    elastic = {**ecs, "checkpoint": {"loguid": LOGUID}}
+    assert detect(json.dumps(elastic).encode(), "auto", "x") == "ecs"
+    splunk = {"_time": "2026-11-20T08:00:00Z", "loguid": LOGUID, "src": "10.1.0.11", "dst": "10.9.0.25",
+              "dest": "10.9.0.25", "bytes_in": "5900", "bytes_out": "600"}  # fmt: skip
+    assert detect(json.dumps(splunk).encode(), "auto", "x") == "cim_json"
