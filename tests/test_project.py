@@ -41,6 +41,11 @@ DOCUMENTATION = [
 ]
 
 
+def tracked() -> list[str]:
+    """The files of the repository; none where it is no checkout."""
+    return subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=False).stdout.split()
+
+
 def name(path: Path) -> str:
     return str(path.relative_to(PROJECT))
 
@@ -49,8 +54,13 @@ def test_the_lock_has_hashes_and_names_no_host() -> None:
     text = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in text
     assert text.count("--hash=sha256:") > 100
-    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=False).stdout
-    assert not {"uv.lock", "pylock.toml"} & set(tracked.split())
+    assert not {"uv.lock", "pylock.toml"} & set(tracked())
+
+
+def test_nothing_lies_at_the_top_but_what_belongs_there() -> None:
+    """Inputs that were tried by hand, say."""
+    known = {"pyproject.toml", "requirements.lock", "workspace.yaml", "Makefile", ".gitignore"}
+    assert {p for p in tracked() if "/" not in p and not p.endswith(".md")} <= known
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
