@@ -95,10 +95,15 @@ class Ahead:
         """A pool, and how many files may be read ahead."""
         self._pool, self.room = pool, room
         self._given: dict[tuple[str, str], tuple[bytes, Future[Read | None]]] = {}
+        self._considered: set[tuple[str, str]] = set()
 
-    def wants(self, file: FoundFile) -> bool:
-        """Whether the file is one to be given: on a disk, and not given yet."""
-        return isinstance(file.place, Path) and (file.source, file.name) not in self._given
+    def considers(self, file: FoundFile) -> bool:
+        """Whether the file may be given: it is on a disk, and nobody asked before."""
+        key = file.source, file.name
+        if key in self._considered:
+            return False
+        self._considered.add(key)
+        return isinstance(file.place, Path)
 
     def give(self, reading: Reading) -> None:
         """Have a file read, as it is asked for now."""

@@ -34,7 +34,8 @@ def put_back(fields: pl.DataFrame, late: pl.Expr, lasted: pl.Expr) -> pl.DataFra
     )
 
 
-_MINUTE = 60_000_000
+MINUTE_US = 60_000_000
+"""How often exporters tell of a session that goes on, as Antrea's and QRadar's do."""
 
 
 def own_stretch(fields: pl.DataFrame, part: pl.Expr, whole: str) -> pl.DataFrame:
@@ -51,7 +52,7 @@ def own_stretch(fields: pl.DataFrame, part: pl.Expr, whole: str) -> pl.DataFrame
     if whole not in fields.columns or fields[whole].null_count() == fields.height:
         return fields
     counted, so_far = (c.cast(pl.Float64, strict=False) for c in (part, pl.col(whole)))
-    began, ended = epoch_us(fields, "ts"), epoch_us(fields, "end") - _MINUTE
+    began, ended = epoch_us(fields, "ts"), epoch_us(fields, "end") - MINUTE_US
     late = ((counted < so_far) & (ended > began)).fill_null(value=False)
     own = ended if fields.schema["ts"] == pl.Int64 else ended.cast(pl.String)
     return fields.with_columns(ts=pl.when(late).then(own).otherwise("ts"))

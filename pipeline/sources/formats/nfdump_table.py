@@ -70,10 +70,7 @@ class TableDecoder:
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
         parts, heads = self._parts(lines)
-        told, head = (
-            (pl.col(c).is_not_null() for c in ("ts", "in_bytes", "out_bytes")),
-            pl.col("source_line").is_in(heads),
-        )
+        told, head = pl.col("ts", "in_bytes", "out_bytes").is_not_null(), pl.col("source_line").is_in(heads)
         row = pl.any_horizontal(told) & ~head
         about = ~row & (pl.col("raw").str.contains(_ABOUT) | head)
         rest = parts.filter(~row & ~about)

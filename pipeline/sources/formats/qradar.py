@@ -19,6 +19,7 @@ from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.orienting import has_counters, told_by_ports
 from pipeline.sources.records import JsonDecoder
 from pipeline.sources.spellings import ABSENT, plain_times
+from pipeline.sources.starts import MINUTE_US
 from pipeline.sources.texts import syslog
 
 
@@ -54,7 +55,6 @@ _FIELDS: json_lines.Fields = {
     "system": _both("flow interface", "interface name", "flow source"),
     "kind": _both("flow type"),
 }
-_MINUTE = 60_000_000
 _SUPERFLOW = r"(?i)super|^[123](?:\.0)?$"
 """What a flow's type says of one that sums up many, in words or by its number."""
 _OVERFLOW = ("127.0.0.4", "127.0.0.5")
@@ -78,10 +78,10 @@ class QradarDecoder(Wrapped):
         """A record ends with its last packet, and its session's first one may be of long ago."""
         fields = fields.with_columns(plain_times(pl.col(c)) for c in ("ts", "end", "write_ts"))
         first, last = instants.epoch_us("ts", self.zone), instants.epoch_us("end", self.zone)
-        own = pl.when((last - _MINUTE > first).fill_null(value=False)).then(last - _MINUTE).otherwise(first)
+        own = pl.when((last - MINUTE_US > first).fill_null(value=False)).then(last - MINUTE_US).otherwise(first)
         odd = pl.when(first.is_null()).then("ts")
         return fields.with_columns(
-            ts=pl.coalesce(syslog.as_text(own), odd, syslog.as_text(last - _MINUTE)),
+            ts=pl.coalesce(syslog.as_text(own), odd, syslog.as_text(last - MINUTE_US)),
             end=syslog.as_text(last),
             write_ts=syslog.as_text(instants.epoch_us("write_ts", self.zone)),
             proto=pl.col("proto").str.to_lowercase().str.replace(r"_ip$", ""),

@@ -84,10 +84,8 @@ class Cells:
             return [""]
         if cells is None or self.header is None or len(cells) != len(self.header):
             return [" ".join(record.splitlines())]
-        around, texts = (
-            dict(zip(self.header, cells, strict=True)),
-            self._parts(cells[_names(self.header).index(self._column)]),
-        )
+        around = dict(zip(self.header, cells, strict=True))
+        texts = self._parts(cells[_names(self.header).index(self._column)])
         return [shipped.dressed(around, text, self._form) if text else text for text in texts]
 
 
