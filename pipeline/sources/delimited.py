@@ -129,7 +129,7 @@ class DelimitedDecoder:
         how = self.layout
         parts = CellParts(how.aliases, self.columns, how.delimiter, quoted=how.quoted, trailing=how.trailing)
         spans = (lambda text: not self._quoting.plain(text).all()) if how.quoted else None
-        return Cut(parts, separator=how.delimiter, key=(how.delimiter, *self.columns), spans=spans)
+        return Cut(parts, separator=how.delimiter, whole=True, key=(how.delimiter, *self.columns), spans=spans)
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""

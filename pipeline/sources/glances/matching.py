@@ -23,6 +23,8 @@ _MANY = 0.25
 """The share of cells unlike the one seen from which on matching all of them costs no more."""
 _SECONDS = 10
 """Digits of an epoch in seconds."""
+End = tuple[str | int, int]
+"""A start, as they sort, and the number of its line."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Match:
     """Their numbers."""
     counts: pl.DataFrame
     """The counters that were asked for, Int64."""
-    ends: Sequence[tuple[str | int, int]]
-    """The first and the last start, as they sort, and the numbers of their lines."""
+    ends: Sequence[End]
+    """Those of the first and the last start."""
 
 
 class Piece:
@@ -146,23 +148,31 @@ class Cells:
                 return _inside(pl.col(at), cell, cell.counts[name]).cast(pl.Int64).alias(name)
         return pl.repeat(None, pl.len(), dtype=pl.Int64).alias(name)
 
-    def _ends(self, rows: pl.Series, places: pl.DataFrame) -> list[tuple[str | int, int]]:
+    def _ends(self, rows: pl.Series, places: pl.DataFrame) -> list[End]:
         """The first and the last of lines by their starts."""
         at, cell = next((i, c) for i, c in self._numbered() if c.start)
-        texts = places[at]
         lasting = next((n for n in self._numbered() if n[1].lasted), None)
-        # Texts that differ in one value alone, and not in its length, sort as it does.
-        alike = lasting is None and cell.single and texts.str.len_bytes().n_unique() == 1
-        if lasting is not None:
-            start = _inside(pl.col(at), cell, cell.start).alias("start")
-            lasted = _inside(pl.col(lasting[0]), lasting[1], lasting[1].lasted).cast(pl.Int64)
-            told = places.select_seq(start, lasted.alias("lasted"))
-            starts = told["start"].cast(pl.Int64) - told["lasted"] * 10 ** (len(told["start"][0]) - _SECONDS)
-        else:
-            starts = texts if alike else texts.str.extract(cell.start)
-        found = [i for i in (starts.arg_min(), starts.arg_max()) if i is not None]
-        ends = starts.gather(found).str.extract(cell.start) if alike else starts.gather(found)
-        return list(zip(ends.to_list(), rows.gather(found).to_list(), strict=True))
+        if lasting is None:
+            return ends_of(places[at], rows, cell)
+        start = _inside(pl.col(at), cell, cell.start).alias("start")
+        lasted = _inside(pl.col(lasting[0]), lasting[1], lasting[1].lasted).cast(pl.Int64)
+        told = places.select_seq(start, lasted.alias("lasted"))
+        starts = told["start"].cast(pl.Int64) - told["lasted"] * 10 ** (len(told["start"][0]) - _SECONDS)
+        return _outermost(starts, rows)
+
+
+def ends_of(texts: pl.Series, rows: pl.Series, cell: Cell) -> list[End]:
+    """The first and the last of lines by what stands in the cell of their starts; rows are their numbers."""
+    # Texts that differ in one value alone, and not in its length, sort as it does.
+    if not (cell.single and texts.str.len_bytes().n_unique() == 1):
+        return _outermost(texts.str.extract(cell.start), rows)
+    found = _outermost(texts, rows)
+    return list(zip(pl.Series([t for t, _ in found]).str.extract(cell.start), (row for _, row in found), strict=True))
+
+
+def _outermost(starts: pl.Series, rows: pl.Series) -> list[End]:
+    found = [i for i in (starts.arg_min(), starts.arg_max()) if i is not None]
+    return list(zip(starts.gather(found).to_list(), rows.gather(found).to_list(), strict=True))
 
 
 def ends(found: Sequence[Match]) -> list[int]:

@@ -15,7 +15,7 @@ from functools import cached_property
 import polars as pl
 
 from pipeline.sources.base import Account, Parsed
-from pipeline.sources.glances import glance, matching
+from pipeline.sources.glances import glance, matching, whole
 from pipeline.sources.glances.templates import Maker, Parts, Template
 
 MAX_TEMPLATES = 12
@@ -37,6 +37,8 @@ class Cut:
     free: frozenset[str] = frozenset()
     """Fields that decide nothing about flows of nobody watched."""
     separator: str = ","
+    whole: bool = False
+    """Whether no value holds the separator, whatever a line is."""
     key: object = None
     """What the cut depends on, such as the columns in force."""
     never: str = ""
@@ -150,11 +152,15 @@ class Sight:
 
     def _match(self, raw: pl.Series) -> Told | None:
         """Which lines match a template, with the first and last of each."""
-        pieces = matching.pieces(raw, self.cut.separator)
+        pieces = list[matching.Piece]()
         ends, counts = list[int](), list[pl.DataFrame]()
         plain = pl.repeat(False, len(raw), eager=True)
         for template in self._templates:
-            found = matching.matches(pieces, plain, template, self.cut.counts, self.cut.sound)
+            if self.cut.whole and not self.cut.counts and whole.suits(template):
+                found = whole.matches(raw, plain, template, self.cut.separator)
+            else:
+                pieces = pieces or matching.pieces(raw, self.cut.separator)
+                found = matching.matches(pieces, plain, template, self.cut.counts, self.cut.sound)
             if found:
                 plain = plain.scatter(pl.concat([m.rows for m in found]), values=True)
                 ends += matching.ends(found)
