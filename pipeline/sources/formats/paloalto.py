@@ -204,7 +204,9 @@ def _offset(fields: pl.DataFrame) -> pl.Series:
     precise = _precise(fields)
     if not precise.has_nulls():
         return precise
-    head = pl.col("raw").str.extract('^([^",]*)')
+    head = pl.col("raw")  # Up to the first comma or quote; by a pattern it costs thrice as much.
+    for end in ',"':
+        head = head.str.split_exact(end, 1).struct.field("field_0")
     told = fields.select(iso=syslog.iso_text(head), wall=_wall("received"))
     header = syslog.believed_offset(pl.col("iso"), pl.col("wall"))
     return told.select(pl.coalesce(precise, header)).to_series()
