@@ -20,7 +20,10 @@ COLLECT_AFTER = (5_000, 10, 20)
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _BY_SIGNAL = 128
 """What shells add to the number of the signal that ended a program."""
-_STOPPED = "stopped. What is stored is whole: the same command may be run again."
+_STOPPED = (
+    "stopped. What is stored is whole: the same command may be run again; of the days that a run began, "
+    "`nilometer run --stale` makes only what is left."
+)
 
 
 def main() -> None:
