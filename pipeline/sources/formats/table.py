@@ -15,6 +15,7 @@ import polars as pl
 from pipeline import clocks
 from pipeline.errors import Location, SourceError
 from pipeline.mapping import NAMES, ColumnMapping
+from pipeline.sources import instants
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.columns import TIMES
 from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Wrapped
@@ -82,7 +83,7 @@ class _TimedDecoder(Wrapped):
         time = text.str.to_datetime(self.time_format, time_unit="us", strict=False)
         if "%z" not in self.time_format and "%:z" not in self.time_format:
             time = clocks.instants(time, self.zone)
-        return pl.coalesce(time.dt.epoch("us").cast(pl.String), text).alias(column)
+        return pl.coalesce(instants.as_text(time.dt.epoch("us")), text).alias(column)
 
 
 def _timed(decoder: Callable[[ReadOptions], Decoder], time_format: str | None) -> Callable[[ReadOptions], Decoder]:
