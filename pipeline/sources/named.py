@@ -71,6 +71,7 @@ DOUBTFUL = {
     "no_ends": "they tell bytes and not of whom, so that these count nothing: export the addresses, too",
     "no_reverse_counters": "what servers sent is not in the file: clients seem to receive nothing; export it, too",
     "rounded_bytes": "large counts are rounded: have the tool print plain numbers",
+    "rounded_times": "times are rounded to two minutes, being floats of 32 bits: have them written as whole numbers",
     "sampled_counters": "counters of 1 in n packets, kept as they are: volumes are too small unless the collector has "
     "multiplied them (`counting.sampled`)",
     "several_ends": "they sum up sessions of several ends, so that their bytes are nobody's: export single sessions",
