@@ -22,9 +22,14 @@ from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Wrapped
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
+from pipeline.sources.texts import syslog, zone_names
 
 _BLOCKED = ("block", "blocked", "denied", "deny", "discard", "drop", "dropped", "failure", "reject", "rejected")
 _NEVER = re.compile(rb"(?!)")
+_INSTANT = re.compile(r"(?<!%)(?:%%)*%(?:[:#]*z|\+|s)")
+"""What in a time's format tells the instant: an offset, all of ISO 8601, or seconds since 1970."""
+_NAMED_ZONE = re.compile(r"(?<!%)(?:%%)*%Z")
+_ZONE = rf"(?:^|[^A-Za-z])({'|'.join(zone_names.NAMES)})(?:$|[^A-Za-z])"
 
 
 def _blocked() -> pl.Expr:
@@ -81,9 +86,13 @@ class _TimedDecoder(Wrapped):
     def _read(self, column: str) -> pl.Expr:
         text = pl.col(column).cast(pl.String).str.strip_chars()
         time = text.str.to_datetime(self.time_format, time_unit="us", strict=False)
-        if "%z" not in self.time_format and "%:z" not in self.time_format:
-            time = clocks.instants(time, self.zone)
-        return pl.coalesce(instants.as_text(time.dt.epoch("us")), text).alias(column)
+        if _INSTANT.search(self.time_format):
+            told = time.dt.epoch("us")
+        elif _NAMED_ZONE.search(self.time_format):
+            told = syslog.zoned_epoch(time, text.str.extract(_ZONE), None, self.zone)
+        else:
+            told = clocks.instants(time, self.zone).dt.epoch("us")
+        return pl.coalesce(instants.as_text(told), text).alias(column)
 
 
 def _timed(decoder: Callable[[ReadOptions], Decoder], time_format: str | None) -> Callable[[ReadOptions], Decoder]:
