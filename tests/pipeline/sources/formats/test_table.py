@@ -124,6 +124,10 @@ def test_times_are_read_as_their_format_says(time_format: str, told: str) -> Non
         ("%d.%m.%Y %H:%M:%S %Z", "12.11.2026 09:00:00 EST"),
         ("%a %b %d %H:%M:%S %Z %Y", "Thu Nov 12 15:00:00 CET 2026"),
         ("%a %b %d %H:%M:%S %Z %Y", "Thu Nov 12 14:00:00 UTC 2026"),
+        ("%d.%m.%Y %H:%M:%S %Z", "12.11.2026 15:00:00 Europe/Berlin"),
+        ("%d.%m.%Y %H:%M:%S %Z", "12.11.2026 11:00:00 America/Argentina/Buenos_Aires"),
+        ("%d/%b/%Y:%H:%M:%S %Z", "12/Nov/2026:09:00:00 America/New_York"),
+        ("%Z %d.%m.%Y %H:%M:%S", "Etc/GMT-3 12.11.2026 17:00:00"),
     ],
 )
 def test_a_time_that_tells_its_zone_is_of_no_other(time_format: str, told: str, zone: str) -> None:
@@ -135,6 +139,9 @@ def test_a_zone_that_may_be_several_leaves_the_time_unknown_unless_it_is_the_sou
     text, told = table({"ts": "12.11.2026 19:30:00 IST"}), "%d.%m.%Y %H:%M:%S %Z"
     assert one(read(text, time_format=told, timezone="Asia/Kolkata"))["start_time"].hour == 14
     assert dict(read(text, time_format=told).account.quarantined) == {"untimed": 1}
+    text = table({"ts": "12.11.2026 15:00:00 Europe/Nowhere"}, {"ts": "12.11.2026 15:00:00 Europe/Paris"})
+    parsed = read(text, time_format=told, timezone="Asia/Kolkata")
+    assert (one(parsed)["start_time"].hour, dict(parsed.account.quarantined)) == (14, {"untimed": 1})
 
 
 def test_what_only_looks_like_a_zone_in_a_format_is_none() -> None:
