@@ -65,6 +65,22 @@ def test_times_that_may_be_read_in_two_ways_are_not(told: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "month", "warned"),
+    [
+        ("11/5/2026 8:00:00 AM", 11, 1),  # In Australia this is the eleventh of May.
+        ("5/11/2026, 8:00:00.250 PM", 5, 1),
+        ("11/11/2026 8:00:00 AM", 11, 0),
+        ("11/20/2026 8:00:00 AM", 11, 0),
+        ("2026-11-05 08:00:00", 11, 0),
+        ("1793865600", 11, 0),
+    ],
+)
+def test_a_month_that_may_be_the_day_is_warned_of(told: str, month: int, warned: int) -> None:
+    parsed = read("cim_csv", HEADER, row(told))
+    assert (parsed.rows["start_time"][0].month, parsed.account.warnings["month_assumed"]) == (month, warned)
+
+
+@pytest.mark.parametrize(
     ("told", "count"), [("5,900", 5_900), ("1,234,567", 1_234_567), ("12,345,678,901", 12_345_678_901)]
 )
 def test_digits_grouped_by_commas_are_one_number(told: str, count: int) -> None:
