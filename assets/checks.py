@@ -6,6 +6,7 @@ not stop the scoring: a verdict must not be hidden by one bad line.
 
 import datetime as dt
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -178,7 +179,8 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome, made: Made | N
     failed = [o["expectation"] for o in bad]
     columns = ["expectation", "meaning", "observed", "limit", "result", "unexpected", "rows", "remedy"]
     rows = [_row(o) for o in sorted(outcome.outcomes, key=lambda o: bool(o["passed"]))]  # Those that failed come first.
-    numbers = {k: float(v) for k, v in outcome.observed.items() if isinstance(v, int | float)}
+    told = {k: float(v) for k, v in outcome.observed.items() if isinstance(v, int | float)}
+    numbers = {k: v for k, v in told.items() if math.isfinite(v)}  # GraphQL has no other: the page would not open.
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(spec.table),
         check_name=spec.name,

@@ -10,6 +10,7 @@ import datetime as dt
 import importlib
 import importlib.util
 import json
+import math
 import os
 import sys
 import warnings
@@ -194,8 +195,9 @@ def _outcome(
     """One expectation of a day, as a row of QUALITY without what the rows of a check share."""
     column, bounds, meta = expectation["kwargs"]["column"], expectation["kwargs"], expectation["meta"]
     value, told = profile.get(column), profile.get(note(column))
-    # A value that is not there is no pass, which GX takes it for, unless the suite says that it may be unknown.
-    passed = met and (value is not None or bool(meta.get("may_be_unknown")))
+    # A value that is not there is no pass, which GX takes it for, unless the suite says that it may be unknown; one
+    # that came out of a calculation as no number is none either, and no unknown.
+    passed = met and not _is_nan(value) and (value is not None or bool(meta.get("may_be_unknown")))
     return {
         "expectation": column,
         "passed": passed,
@@ -207,6 +209,10 @@ def _outcome(
         "sample": None if passed else _sample(site, day, spec.name, column),
         **{k: meta[k] for k in ("severity", "blocking", "table") if k in meta},
     }
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _observed(value: float | int | str | None, told: str) -> str | None:
@@ -227,7 +233,7 @@ def _count(expectation: Mapping[str, Any], profile: Profile) -> int | None:
     if column is None and expectation["kwargs"].get("max_value") == 0:
         column = expectation["kwargs"]["column"]
     value = profile.get(column) if column else None
-    return None if value is None else int(value)
+    return None if value is None or not math.isfinite(float(value)) else int(value)
 
 
 def _sample(site: Site, day: dt.date, check: str, expectation: str) -> str | None:

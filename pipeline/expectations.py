@@ -8,6 +8,7 @@ to `pipeline.schemas`.
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,8 @@ QUALITY_TABLES = ("flows", "daily_traffic")
 """The tables whose checks may decide a day's quality: its own data, which is there before anything is scored."""
 RESERVED = ("day", "day_is_stored", "check_ran", "result_is_readable")
 MAX_SQL = 2_000
+_FRACTION = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![\w.])(?P<number>[0-9]+\.[0-9]*|\.[0-9]+)(?![\w.])""")
+"""A number with a point, or quoted text, in which there is none."""
 FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
@@ -87,7 +90,7 @@ def check_value(table: str, value: str) -> None:
         raise ValueError(f"must not be longer than {MAX_SQL:,} characters")
     columns = TABLES[table].empty()
     try:
-        found = columns.select(value=pl.sql_expr(value))
+        found = _wide(columns.lazy()).select(value=_expression(value)).collect()
     except FAULTS as error:
         raise ValueError(f"cannot be computed over {table}: {first_line(error)}") from None
     kind = found.schema["value"]
@@ -98,12 +101,22 @@ def check_value(table: str, value: str) -> None:
 def compute(rows: pl.LazyFrame, value: str) -> float:
     """The number; raises ValueError, which says why, where there is none."""
     try:
-        found = rows.select(value=pl.sql_expr(value)).collect(engine="streaming")
+        found = _wide(rows).select(value=_expression(value)).collect(engine="streaming")
     except FAULTS as error:
         raise ValueError(f"could not be computed: {first_line(error)}") from None
     if found.height != 1:
         raise ValueError(f"gave {found.height:,} values, not one")
     return _number(found.item())
+
+
+def _wide(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows whose whole numbers neither sums nor products of a day pass: in 64 bits they would wrap."""
+    return rows.with_columns(pl.col(pl.Int64).cast(pl.Int128))
+
+
+def _expression(value: str) -> pl.Expr:
+    """The SQL with its fractions as floats; Polars takes 1.0 for a decimal, whose quotients have six digits."""
+    return pl.sql_expr(_FRACTION.sub(lambda m: m[0] if m["number"] is None else f"{m[0]}e0", value))
 
 
 def _number(value: Any) -> float:
@@ -113,7 +126,7 @@ def _number(value: Any) -> float:
         raise ValueError(f"gave {type(value).__name__}, not a number")
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"gave {number}, which is not finite")
+        raise ValueError(f"gave {number}, which is not finite, as after a division by zero")
     return number
 
 

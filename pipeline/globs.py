@@ -35,13 +35,23 @@ def check_glob(text: str) -> str:
     return text
 
 
-def is_hidden(name: str, pattern: str) -> bool:
-    """Whether a name has a part that begins with a dot, which only patterns match that have such a part themselves.
+_OF_TABLES = re.compile(
+    r"_(?:delta_log|spark_metadata|temporary|metadata|common_metadata|SUCCESS|(?:started|committed)_.*)"
+)
+"""What Spark, Delta Lake and Hive keep beside the files of a table: logs of their own, and files that are written."""
 
-    Shells leave them out, too: files on their way (rsync), file systems' snapshots, what editors, macOS and NFS leave.
+
+def is_hidden(name: str, pattern: str) -> bool:
+    """Whether a name has a part that is no log, which only patterns match that have such a part themselves.
+
+    Those are parts that begin with a dot, as shells leave them out, too: files on their way (rsync), file systems'
+    snapshots, what editors, macOS and NFS leave; and what programs keep beside the files of a table.
     """
-    asked = any(part[0] in ".[" for part in PurePosixPath(pattern).parts)
-    return not asked and any(part.startswith(".") for part in PurePosixPath(name).parts)
+    wanted = PurePosixPath(pattern).parts
+    dotted = not any(part[0] in ".[" for part in wanted)
+    beside = not any(part[0] in "_[" for part in wanted)
+    parts = PurePosixPath(name).parts
+    return any((dotted and p.startswith(".")) or (beside and _OF_TABLES.fullmatch(p)) for p in parts)
 
 
 def pattern_regex(pattern: str) -> re.Pattern[str]:

@@ -42,6 +42,8 @@ NAMES: Mapping[str, str] = {
 src to dest; `bytes` those of both directions together."""
 REQUIRED = ("src_ip", "dest_ip", "start_time")
 COUNTERS = ("bytes_in", "bytes_out", "bytes", "sent")
+_PYTHONS_FRACTION = re.compile(r"(?P<before>(?<!%)(?:%%)*)\.%f")
+_BARE_FRACTION = re.compile(r"(?<!%)(?:%%)*%f")
 _TIME_FORMAT = "must tell a day and a time of day, such as '%d.%m.%Y %H:%M:%S' or '%m/%d/%Y %I:%M:%S %p'"
 
 
@@ -91,10 +93,17 @@ def check_header(text: str) -> str:
 
 
 def check_time_format(text: str) -> str:
-    """A format in which a time can be written and read again, to the minute at least, as spreadsheets show it."""
+    """A format in which a time can be written and read again, to the minute at least, as spreadsheets show it.
+
+    `.%f`, which is Python's for a fraction of a second, is `%.f` here; `%f` alone would be nanoseconds, however many
+    digits there are.
+    """
+    text = _PYTHONS_FRACTION.sub(r"\g<before>%.f", text)
+    if _BARE_FRACTION.search(text):
+        raise ValueError("must have %.f for a point and the digits behind it, or %3f, %6f or %9f for so many digits")
     told = dt.datetime(2026, 11, 25, 17, 4, 9, tzinfo=dt.UTC)
     try:
-        made = pl.Series([told]).dt.strftime(text)
+        made = pl.Series([told]).dt.strftime(text.replace("%#z", "%z"))  # It is for reading alone.
         read = made.str.to_datetime(text, time_unit="us")[0]
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise ValueError(_TIME_FORMAT) from error

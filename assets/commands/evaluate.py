@@ -5,7 +5,6 @@ It reads labelled worlds, built in or given as files, and nothing of a site.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +117,7 @@ def evaluate(as_json: bool, csv_file: Path | None, plot_file: Path | None, **ask
 
         write_text(plot_file, svg(found))
     if as_json:
-        screen.raw(json.dumps(found.as_dict()) + "\n")
+        screen.json_lines([found.as_dict()])
     else:
         show(found)
 

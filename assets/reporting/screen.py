@@ -20,6 +20,7 @@ from rich.text import Text
 
 from assets.reporting import journal
 from pipeline.days import days_in_a_row
+from pipeline.exports.jsonl import known
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _SHORT = 24
@@ -78,9 +79,9 @@ def raw(text: str) -> None:
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object a line."""
+    """One JSON object a line; a number that JSON has no word for is null, as in alerts."""
     for row in rows:
-        sys.stdout.write(json.dumps(row, default=str) + "\n")
+        sys.stdout.write(json.dumps(known(row), default=str, allow_nan=False) + "\n")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:

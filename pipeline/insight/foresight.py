@@ -34,7 +34,7 @@ from pipeline.sources import detect, reader_of
 from pipeline.sources.base import HEAD_BYTES, Block, ReadOptions
 from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import LineStream
-from pipeline.sources.tables import table_encoding, table_layout
+from pipeline.sources.tables import TableReader, table_encoding, table_layout
 from pipeline.sources.watch import Watch
 
 NEWEST, SPREAD, REMEMBERED = 8, 12, 40
@@ -79,14 +79,19 @@ def _fields(site: Site, source: SourceSettings, ledger: Ledger, now: dt.datetime
 def _remembered(ledger: Ledger, source: str, but: Collection[str]) -> dict[str, KnownFields]:
     """Encoding -> the fields of the files of a source that were landed last, other than those named."""
     known: dict[str, KnownFields] = {}
-    mine = [e for (s, _), e in sorted(ledger.entries.items()) if s == source and e.layout]
+    mine = [e for (s, _), e in sorted(ledger.entries.items()) if s == source and _is_known(e)]
     for former in [e for e in mine if e.name not in but][-REMEMBERED:]:
         known.setdefault(former.encoding or "", KnownFields()).add(Layout.from_list(former.layout))
     return known
 
 
 def _same(entry: Entry, file: FoundFile) -> bool:
-    return bool(entry.layout) and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns)
+    return _is_known(entry) and (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns)
+
+
+def _is_known(entry: Entry) -> bool:
+    """Whether the file was read and names fields; one that could not be read is no form of its source's files."""
+    return bool(entry.layout) and entry.state != "failed"
 
 
 def _look(site: Site, source: SourceSettings, file: FoundFile, options: ReadOptions) -> tuple[str, Layout] | None:
@@ -96,6 +101,9 @@ def _look(site: Site, source: SourceSettings, file: FoundFile, options: ReadOpti
         try:
             if stream.is_table:
                 encoding = table_encoding(file.path, source.format, file.name)
+                TableReader(encoding, options).locate(
+                    file.path, file.name
+                )  # A file without what is read tells nothing.
                 return encoding, table_layout(file.path, file.name)
             head = stream.read_some(HEAD_BYTES)
         finally:

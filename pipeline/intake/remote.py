@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Location, SourceError, StorageError
-from pipeline.globs import pattern_regex
+from pipeline.globs import is_hidden, pattern_regex
 from pipeline.intake.found import FoundFile, as_day
 from pipeline.objects.bucket import Bucket
 from pipeline.objects.copies import Copies
@@ -72,7 +72,7 @@ def find_objects(cache: Path, source: SourceSettings) -> list[FoundFile]:
     found = []
     for stamp in bucket.list(prefix, deep="/" in pattern or "**" in pattern):
         name = stamp.key.removeprefix(prefix)
-        if match := matches(name):
+        if (match := matches(name)) and not is_hidden(name, pattern):
             day = as_day(match["day"]) if "day" in match.groupdict() else None
             place = RemoteObject(bucket, stamp, copies)
             found.append(FoundFile(source.name, place, name, stamp.size, stamp.mtime_ns, day, stamp.etag))

@@ -35,7 +35,9 @@ class Found:
     path: tuple[str, ...]
     dtype: pl.DataType
     address: bool = False
-    """Whether its values are addresses, of which binary ones may be packed."""
+    """Whether its values are addresses, of which binary ones may be packed, and whole numbers stand for IPv4."""
+    utc: bool = False
+    """Whether times without a zone are of UTC, by the file's own word."""
 
     @property
     def expr(self) -> pl.Expr:
@@ -71,17 +73,19 @@ def locate(schema: Mapping[str, pl.DataType], fields: Mapping[str, Sequence[str]
 
 def text_of(found: Found) -> pl.Expr:
     """Values as a log would write them; those that stand for none are null."""
-    text = _binary_text(found) if found.dtype == pl.Binary else _text(found.expr, found.dtype)
+    if found.address and found.dtype.is_integer():
+        return _dotted(found.expr)
+    text = _binary_text(found) if found.dtype == pl.Binary else _text(found.expr, found.dtype, utc=found.utc)
     if found.dtype != pl.String and not isinstance(found.dtype, pl.Categorical | pl.Enum):
         return text
     return pl.when(~text.is_in(conn.UNSET)).then(text)
 
 
-def _text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _text(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         zoned = dtype.time_zone is not None
         values = values.dt.convert_time_zone("UTC") if zoned else values
-        return values.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f" + ("Z" if zoned else ""))
+        return values.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f" + ("Z" if zoned or utc else ""))
     if dtype == pl.Date:
         return values.dt.to_string("%Y-%m-%dT00:00:00")
     if isinstance(dtype, pl.Duration):
@@ -92,6 +96,14 @@ def _text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_float():
         return pl.coalesce(conn.whole_number(values.cast(pl.Float64)).cast(pl.String), text)
     return text.str.replace(r"\.0+$", "") if dtype.is_decimal() else text
+
+
+def _dotted(numbers: pl.Expr) -> pl.Expr:
+    """IPv4 addresses that are whole numbers, as ClickHouse exports them; negative ones are of 32 bits with a sign."""
+    number = numbers.cast(pl.Int64, strict=False)
+    number = pl.when(number.is_between(-(2**31), 2**32 - 1)).then(number % 2**32)
+    dotted = pl.concat_str([(number // 256**i % 256).cast(pl.String) for i in (3, 2, 1, 0)], separator=".")
+    return pl.coalesce(dotted, numbers.cast(pl.String))
 
 
 def _binary_text(found: Found) -> pl.Expr:
@@ -134,6 +146,23 @@ def as_text(frame: pl.DataFrame, located: Mapping[str, Sequence[Found]]) -> pl.D
         for ours, found in located.items()
     }
     return frame.select("source_line", raw=pl.lit(None, pl.String), **picked)
+
+
+_WHOLE_UP_TO: Mapping[pl.DataType, int] = {pl.Float32(): 2**24, pl.Float16(): 2**11}
+"""Floats of few bits hold every whole number below this, and of those above only some."""
+
+
+def rounded(frame: pl.DataFrame, located: Mapping[str, Sequence[Found]]) -> dict[str, int]:
+    """Rows whose bytes or times are floats of so few bits that they are rounded, by the warning's name."""
+    counters = (*conn.BYTE_COUNTERS, "sent", "total")
+    warnings = {"rounded_bytes": _coarse(frame, located, counters), "rounded_times": _coarse(frame, located, TIMES)}
+    return {name: n for name, n in warnings.items() if n}
+
+
+def _coarse(frame: pl.DataFrame, located: Mapping[str, Sequence[Found]], fields: Sequence[str]) -> int:
+    coarse = [f for ours in fields for f in located.get(ours, ()) if f.dtype in _WHOLE_UP_TO]
+    large = [(f.expr.abs() >= _WHOLE_UP_TO[f.dtype]) & f.expr.is_finite() for f in coarse]
+    return int(frame.select(pl.any_horizontal(large).fill_null(value=False).sum()).item()) if large else 0
 
 
 # Typed
@@ -189,7 +218,7 @@ def _time(found: Found, zone: str) -> pl.Expr | None:
     values, dtype = found.expr, found.dtype
     if isinstance(dtype, pl.Datetime):
         values = values.dt.cast_time_unit("us")
-        values = values if dtype.time_zone is not None else clocks.instants(values, zone)
+        values = values if dtype.time_zone is not None else clocks.instants(values, "UTC" if found.utc else zone)
         return values.dt.epoch("us")
     if dtype in _SAFE:
         return instants.scaled_us(values.cast(pl.Float64), values.cast(pl.Int64))

@@ -66,3 +66,21 @@ def scaled_us(number: pl.Expr, whole: pl.Expr) -> pl.Expr:
     )
     exact = pl.when(whole.abs().is_between(10**14, 10**17 - 1)).then(whole)
     return pl.coalesce(exact, scaled.cast(pl.Int64, strict=False))
+
+
+_OWN_UNIT = 10**14
+"""From here on `scaled_us` takes a whole number for microseconds: 3 March 1973."""
+
+
+def as_text(us: pl.Expr) -> pl.Expr:
+    """Epoch microseconds as text that is read as the same instant again.
+
+    A clock that was never set begins in 1970: what it shows is written in seconds, as so few microseconds would be
+    taken for a larger unit, three weeks of them for a day of our years.
+    """
+    return us.cast(pl.Int64, strict=False).map_batches(_as_text, return_dtype=pl.String, is_elementwise=True)
+
+
+def _as_text(us: pl.Series) -> pl.Series:
+    text, early = us.cast(pl.String), us.abs() < _OWN_UNIT
+    return text.zip_with(~early.fill_null(value=False), (us / 1e6).cast(pl.String)) if early.any() else text

@@ -66,11 +66,14 @@ DOUBTFUL = {
     "implausible_duration": "no flow lasts so long, as where an exporter's clock went round: their duration is unknown",
     "impossible_packet_size": "packets are smaller than their headers: the collector has the template wrong",
     "lost_data": "the log says that it missed traffic here, whose bytes are nowhere",
+    "month_assumed": "their dates, such as 5/11/2026 8:00:00 PM, are read month first: where the day is first, as in "
+    "Australia or India, export times as ISO 8601",
     "no_byte_columns": "no column of bytes is named, so that they count nothing: give the line that names all columns "
     "as the source's `header`",
     "no_ends": "they tell bytes and not of whom, so that these count nothing: export the addresses, too",
     "no_reverse_counters": "what servers sent is not in the file: clients seem to receive nothing; export it, too",
     "rounded_bytes": "large counts are rounded: have the tool print plain numbers",
+    "rounded_times": "times are rounded to two minutes, being floats of 32 bits: have them written as whole numbers",
     "sampled_counters": "counters of 1 in n packets, kept as they are: volumes are too small unless the collector has "
     "multiplied them (`counting.sampled`)",
     "several_ends": "they sum up sessions of several ends, so that their bytes are nobody's: export single sessions",

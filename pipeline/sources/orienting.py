@@ -164,7 +164,7 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
     text = records.with_columns(
         *_swaps(schema["src_port"]),
         pl.coalesce("duration", seconds.cast(schema["duration"])).alias("duration"),
-        pl.coalesce(pl.col("_ts").cast(pl.String), odd).alias("ts") if form.local_time and is_text else pl.col("ts"),
+        pl.coalesce(instants.as_text(pl.col("_ts")), odd).alias("ts") if form.local_time and is_text else pl.col("ts"),
     )
     return text.select("source_line", "raw", *conn.ALIASES, total="_total"), _extras(text)
 

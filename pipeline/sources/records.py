@@ -324,6 +324,8 @@ class RecordReader(JsonReader):
         fields = conn.unset_to_null(fields, spellings.ABSENT)
         schema = fields.schema
         told = [c for c in columns.TIMES if schema.get(c) == pl.String]
+        warnings = {"month_assumed": spellings.month_assumed(fields["ts"])} if "ts" in told else {}
+        account.warnings += Counter(warnings)
         fields = fields.with_columns(spellings.plain_times(pl.col(c)).alias(c) for c in told)
         fields, flows, left = self._sifted(fields, account)
         text, extras = oriented(fields.filter(flows), self._form, self._options)

@@ -49,6 +49,14 @@ _LENGTHS = (86_400, 3_600, 60, 1, 1e-3, 1e-6, 1e-9)
 """Seconds of the units of a duration."""
 _DATE, _ZONE = "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", "[+-][0-9]{2}:?[0-9]{2}"
 _TIMES = (
+    (  # ISO 8601's basic form
+        rf"^([0-9]{{4}})([0-9]{{2}})([0-9]{{2}})T([0-9]{{2}})([0-9]{{2}})([0-9]{{2}})((?:[.,][0-9]+)?(?:Z|{_ZONE})?)$",
+        "${1}-${2}-${3}T${4}:${5}:${6}${7}",
+    ),
+    (
+        rf"^({_DATE}[0-9:.,]+(?:Z|{_ZONE}))\[!?[A-Za-z][A-Za-z0-9_/+-]*\]$",
+        "${1}",
+    ),  # Java names the zone, too (RFC 9557)
     (r"^([0-9]{4})/([0-9]{2})/([0-9]{2})", "${1}-${2}-${3}"),  # 2026/11/20
     (r"^([0-9])(\.[0-9]{1,2}\.[0-9]{4}[ ,T])", "0${1}${2}"),
     (r"^([0-9]{2}\.)([0-9]\.[0-9]{4}[ ,T])", "${1}0${2}"),
@@ -64,7 +72,7 @@ _TIMES = (
 _KNOWN = rf"^(?:[0-9.]+|{_DATE}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[0-9.]*(?:Z|{_ZONE})?)$"
 """A number, or a time as ISO 8601 has it: nothing is left to do."""
 _PORTAL = r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}),? +([0-9]{1,2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)? ([AP]M)$"
-"""A date that only one country writes with a half of the day, as the Azure portal does."""
+"""A date with a half of the day, as the Azure portal writes it: month first. Elsewhere that number may be the day."""
 _CONSOLE = r"^([A-Z][a-z]{2}) ([0-9]{1,2}), ([0-9]{4}),? ([0-9]{1,2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?[ \x{202F}]([AP]M)$"
 """Nov 20, 2026, 8:00:00 PM, as consoles that are written in Java show a time."""
 _KIBANA = r"^([A-Z][a-z]{2} [0-9]{1,2}, [0-9]{4}) @ ([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)$"
@@ -95,6 +103,14 @@ def mostly(
 def plain_times(text: pl.Expr) -> pl.Expr:
     """Times with digits as ISO 8601 has them, those of Kibana and those with a month's name; all others as they are."""
     return mostly(text.str.strip_chars(), _known_times, _respelled, pl.String())
+
+
+def month_assumed(texts: pl.Series) -> int:
+    """Of how many times `plain_times` takes the first number for the month that may be the day as well."""
+    if texts.dtype != pl.String or not texts.str.contains(_PORTAL).any():
+        return 0
+    first, second = (texts.str.extract(_PORTAL, n).cast(pl.Int64, strict=False) for n in (1, 2))
+    return int(((first <= 12) & (second <= 12) & (first != second)).sum())
 
 
 def _known_times(texts: pl.Series) -> pl.Series:

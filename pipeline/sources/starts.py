@@ -26,7 +26,7 @@ def put_back(fields: pl.DataFrame, late: pl.Expr, lasted: pl.Expr) -> pl.DataFra
     start = epoch_us(fields, "ts") - lasted.cast(pl.Int64, strict=False)
     if fields.schema["ts"] != pl.Int64:
         plain = pl.from_epoch(start, time_unit="us").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
-        start = pl.when(pl.col("ts").str.contains(ZONED)).then(start.cast(pl.String)).otherwise(plain)
+        start = pl.when(pl.col("ts").str.contains(ZONED)).then(instants.as_text(start)).otherwise(plain)
     late = (late & (lasted > 0)).fill_null(value=False)
     return fields.with_columns(
         ts=pl.when(late & start.is_not_null()).then(start).otherwise("ts"),
@@ -54,5 +54,5 @@ def own_stretch(fields: pl.DataFrame, part: pl.Expr, whole: str) -> pl.DataFrame
     counted, so_far = (c.cast(pl.Float64, strict=False) for c in (part, pl.col(whole)))
     began, ended = epoch_us(fields, "ts"), epoch_us(fields, "end") - MINUTE_US
     late = ((counted < so_far) & (ended > began)).fill_null(value=False)
-    own = ended if fields.schema["ts"] == pl.Int64 else ended.cast(pl.String)
+    own = ended if fields.schema["ts"] == pl.Int64 else instants.as_text(ended)
     return fields.with_columns(ts=pl.when(late).then(own).otherwise("ts"))

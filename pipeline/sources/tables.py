@@ -29,12 +29,18 @@ from pipeline.sources.formats.ocsf import OCSF
 from pipeline.sources.formats.suricata import SURICATA_COLUMNS
 from pipeline.sources.formats.table import TABLE_JSON
 from pipeline.sources.formats.zeek_json import ZEEK_COLUMNS, ZeekRecords
+from pipeline.sources.parquet_schema import in_utc
 from pipeline.sources.records import RecordReader
 
 BATCH_ROWS = 500_000
 """Rows held in memory at once."""
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _NO_ZONE = re.compile(r"unable to parse time zone: '([^']*)'")
+_UNREAD = re.compile(
+    r"ncryption|could not import from|LogicalType|precision must be|not (?:yet )?(?:supported|implemented)"
+)
+"""What is said of a whole file whose columns are of a kind that is not read: to replace it would be of no use."""
+_PANIC = re.compile(r'ErrString\("([^".]*)')
 _COUNTED = ("resp_ip_bytes", "orig_ip_bytes", "resp_bytes", "orig_bytes", "sent", "total")
 
 
@@ -154,6 +160,8 @@ class TableReader:
         schema = _guarded(lambda: dict(scan.collect_schema()), name)
         located = columns.locate(schema, self._form.columns or {})
         self._check_mapping(located, name)
+        if self._form.local_time and (utc := in_utc(path)):
+            located = {ours: [replace(f, utc=f.path in utc) for f in found] for ours, found in located.items()}
         return scan, located
 
     def _check_mapping(self, located: Mapping[str, Sequence[columns.Found]], name: str) -> None:
@@ -184,6 +192,7 @@ class TableReader:
                 lambda chosen: _rows(batch, chosen).select("source_line", **typed.fields),
             )
         parsed.rejects = _with_rows(parsed.rejects, batch)
+        parsed.account.warnings.update(columns.rounded(batch, located))
         return parsed
 
 
@@ -224,6 +233,14 @@ def _guarded(action: Any, name: str) -> Any:
             ) from error
         if (fault := limit_met(error)) is not None:
             raise SourceError(fault.what, where=Location(file=name), remedy=fault.remedy) from error
+        if _UNREAD.search(text):
+            inner = _PANIC.search(text)
+            raise SourceError(
+                f"is Parquet with what is not read here: {inner[1] if inner else text}.",
+                where=Location(file=name),
+                remedy="Write it without encryption, and without columns of other types than numbers of up to 38 "
+                "digits, text, times, lists and structs.",
+            ) from error
         raise SourceError(
             f"cannot be read as Parquet: {text}.",
             where=Location(file=name),

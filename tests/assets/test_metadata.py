@@ -1,14 +1,19 @@
 """Markdown for the UI: nothing from data becomes markup, and a day's alerts say what to do."""
 
 import datetime as dt
+import math
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from assets import checks
 from assets.reporting.days_told import normal_of, traffic_of, verdicts_of
 from assets.reporting.metadata import SHOWN_ALERTS, alerts_of, cell, table
+from data_quality.results import CheckOutcome
+from data_quality.specs import check_specs
 from pipeline.alerts import build_alerts
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site
@@ -117,3 +122,11 @@ def test_an_empty_day_has_no_table(tmp_path: Path) -> None:
     for table_of in (DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES):
         site.storage.write_day(table_of, day(0), table_of.empty(), inputs={})
     assert [tell(site, day(0)) for tell in (traffic_of, normal_of, verdicts_of)] == [{}, {}, {}]
+
+
+def test_numbers_that_are_none_are_left_out_of_a_result() -> None:
+    spec = next(s for s in check_specs() if s.name == "flows_complete")
+    observed = {"flows": 3, "a": math.nan, "b": math.inf, "c": 0.5, "c.note": "told", "d": None}
+    told = checks._evaluation(spec, "2026-11-20", CheckOutcome(True, (), observed), None)
+    numbers = {k: v.value for k, v in told.metadata.items() if isinstance(v, dg.FloatMetadataValue)}
+    assert numbers == {"flows": 3.0, "c": 0.5}

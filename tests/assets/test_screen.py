@@ -80,3 +80,16 @@ def test_of_days_in_a_row_the_same_is_said_once_and_of_others_apart(capsys: pyte
         "2026-10-04 to 2026-10-05: not scored; run it: nilometer run --from 2026-10-04 --to 2026-10-05",
         "2026-10-06: its last run failed",
     ]
+
+
+def test_lines_for_programs_hold_no_number_that_json_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", out := io.StringIO())
+    screen.json_lines(
+        [{"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": -float("inf")}, "e": dt.date(2026, 1, 2)}]
+    )
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    told = json.loads(out.getvalue(), parse_constant=refuse)
+    assert told == {"a": None, "b": [None, 1.5], "c": {"d": None}, "e": "2026-01-02"}

@@ -78,6 +78,15 @@ def test_objects_are_read_as_files_are(bucket: Bucket, world: World) -> None:
     assert world.copies() == []
 
 
+def test_what_is_no_log_among_objects_is_left_out_as_among_files(bucket: Bucket, tmp_path: Path) -> None:
+    world = World(bucket, tmp_path, path="logs/**/*")
+    for name in ("_delta_log/0.json", "_SUCCESS", ".a.crc", "_temporary/0/part.gz"):
+        put(bucket, 0, {"10.0.0.9": 7}, name)
+    put(bucket, 0, {"10.0.0.1": 100})
+    assert world.received(world.land()) == {"10.0.0.1": 100}
+    assert not world.report.problems
+
+
 def test_an_object_is_fetched_once_until_it_changes(bucket: Bucket, world: World) -> None:
     key = put(bucket, 0, {"10.0.0.1": 500})
     world.land()

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -292,6 +293,18 @@ def test_a_fault_of_a_check_fails_it_and_names_the_fault(site: Site, monkeypatch
     outcome = run_check(SPECS["sample_counts"], site, LAST)
     assert not outcome.passed
     assert "out of luck" in str(outcome.outcomes[0]["observed"])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("check", ["flows_complete", "flows_valid", "sample_counts"])
+def test_what_is_no_number_is_no_pass(site: Site, monkeypatch: pytest.MonkeyPatch, check: str, value: float) -> None:
+    columns = {e["kwargs"]["column"]: e["kwargs"] for e in SPECS[check].expectations}
+    monkeypatch.setitem(checks.PROFILES, check, lambda *_: dict.fromkeys(columns, value))
+    bounded = {c for c, k in columns.items() if math.isnan(value) or ("max_value" if value > 0 else "min_value") in k}
+    assert failing(site, SPECS[check]) == bounded
+    for outcomes in run_checks(SPECS[check], site, [day(DAYS - 2), LAST]).values():
+        assert {o["expectation"] for o in outcomes.outcomes if not o["passed"]} == bounded
+    assert all(o["unexpected"] is None for o in run_check(SPECS[check], site, LAST).outcomes)
 
 
 def test_kept_results_have_the_quality_schema(site: Site) -> None:

@@ -84,11 +84,39 @@ ROWS = FLOWS.empty().clear(3).with_columns(bytes_in=pl.Series([5, None, 10], dty
         ("sum(bytes_in) / count(*)", 5.0),
         ("sum(case when bytes_in is null then 1.0 else 0.0 end) / count(*)", 1 / 3),
         ("max(bytes_in) > 9", 1.0),
+        ("1.0 * count(bytes_in) / count(*)", 2 / 3),
+        ("count(bytes_in) / (3.0 * count(*))", 2 / 9),
+        ("sum(bytes_in) / 3.0", 5.0),
+        ("sum(bytes_in) * .5 + sum(bytes_in)*1.5e1 - 0.25", 232.25),
+        ("count(*) FILTER (WHERE app = '1.5' OR app IS NULL)", 3.0),
+        ("count(*) - 4", -1.0),
     ],
 )
 def test_a_value_is_what_sql_says(sql: str, wanted: float) -> None:
     check_value("flows", sql)
-    assert compute(ROWS, sql) == pytest.approx(wanted, abs=1e-6)
+    assert compute(ROWS, sql) == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("share", ["count(bytes_in) / (1.0 * count(*))", "1.0 * count(bytes_in) / count(*)"])
+def test_one_in_many_is_not_none(share: str) -> None:
+    many = FLOWS.empty().clear(4_000_000).select("bytes_in").with_row_index("n")
+    rows = many.select(bytes_in=pl.when(pl.col("n") == 7).then(pl.lit(1, pl.Int64))).lazy()
+    assert compute(rows, share) == 1 / 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("sql", "wanted"),
+    [
+        ("sum(bytes_in)", 3 * 2**62),
+        ("max(bytes_in) * 4", 2**64),
+        ("sum(bytes_in * 1000000)", 3 * 2**62 * 10**6),
+        ("sum(bytes_in) FILTER (WHERE bytes_in > 0) / count(*)", 2**62),
+    ],
+)
+def test_sums_and_products_are_not_kept_in_64_bits(sql: str, wanted: int) -> None:
+    rows = FLOWS.empty().clear(3).with_columns(bytes_in=pl.lit(2**62, pl.Int64)).lazy()
+    check_value("flows", sql)
+    assert compute(rows, sql) == pytest.approx(wanted, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.addresses import NOWHERE
-from pipeline.sources import json_lines
+from pipeline.sources import instants, json_lines
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.formats import elastic
@@ -309,8 +309,9 @@ def _started(fields: pl.DataFrame) -> pl.DataFrame:
     untold = pl.col("begun").is_null() & pl.col("end").is_not_null() & (lasted > 0)
     if not fields.select(untold.any()).item():
         return fields
-    alike = fields.schema["end"] == fields.schema["ts"]
-    end = pl.col("end") if alike else epoch_us(fields, "end").cast(fields.schema["ts"])
+    kind = fields.schema["ts"]
+    told = pl.col("end") if fields.schema["end"] == kind else epoch_us(fields, "end")
+    end = instants.as_text(told) if fields.schema["end"] != kind == pl.String else told.cast(kind)
     return put_back(fields.with_columns(ts=pl.when(untold).then(end).otherwise("ts")), untold, lasted)
 
 

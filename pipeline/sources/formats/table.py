@@ -15,15 +15,23 @@ import polars as pl
 from pipeline import clocks
 from pipeline.errors import Location, SourceError
 from pipeline.mapping import NAMES, ColumnMapping
+from pipeline.sources import instants
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.columns import TIMES
 from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Wrapped
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
+from pipeline.sources.texts import syslog, zone_names
 
 _BLOCKED = ("block", "blocked", "denied", "deny", "discard", "drop", "dropped", "failure", "reject", "rejected")
 _NEVER = re.compile(rb"(?!)")
+_INSTANT = re.compile(r"(?<!%)(?:%%)*%(?:[:#]*z|\+|s)")
+"""What in a time's format tells the instant: an offset, all of ISO 8601, or seconds since 1970."""
+_NAMED_ZONE = re.compile(r"(?<!%)(?:%%)*%Z")
+_PLACE = r"((?:[A-Z][A-Za-z_]+/)+[A-Z][A-Za-z_+-]*[0-9]*)"
+"""The name of a zone of the IANA database."""
+_ZONE = rf"(?:^|[^A-Za-z])({'|'.join(zone_names.NAMES)})(?:$|[^A-Za-z])"
 
 
 def _blocked() -> pl.Expr:
@@ -75,14 +83,27 @@ class _TimedDecoder(Wrapped):
         """See Decoder."""
         found = self.inner.decode(lines, reason)
         told = [c for c in TIMES if c in found.fields.columns]
-        return replace(found, fields=found.fields.with_columns(self._read(c) for c in told))
+        return replace(found, fields=found.fields.with_columns(self._read(found.fields[c]) for c in told))
 
-    def _read(self, column: str) -> pl.Expr:
-        text = pl.col(column).cast(pl.String).str.strip_chars()
+    def _read(self, values: pl.Series) -> pl.Expr:
+        text = pl.col(values.name).cast(pl.String).str.strip_chars()
         time = text.str.to_datetime(self.time_format, time_unit="us", strict=False)
-        if "%z" not in self.time_format and "%:z" not in self.time_format:
-            time = clocks.instants(time, self.zone)
-        return pl.coalesce(time.dt.epoch("us").cast(pl.String), text).alias(column)
+        if _INSTANT.search(self.time_format):
+            told = time.dt.epoch("us")
+        elif _NAMED_ZONE.search(self.time_format):
+            told = self._of_named(values.cast(pl.String), text, time)
+        else:
+            told = clocks.instants(time, self.zone).dt.epoch("us")
+        return pl.coalesce(instants.as_text(told), text).alias(values.name)
+
+    def _of_named(self, values: pl.Series, text: pl.Expr, time: pl.Expr) -> pl.Expr:
+        """Epoch microseconds of times whose zones stand beside them: abbreviations, or names such as Europe/Berlin."""
+        told, place = syslog.zoned_epoch(time, text.str.extract(_ZONE), None, self.zone), text.str.extract(_PLACE)
+        told = pl.when(place.is_null()).then(told)
+        for name in values.str.extract(_PLACE).drop_nulls().unique():
+            if clocks.is_zone(name):
+                told = pl.when(place == name).then(clocks.instants(time, name).dt.epoch("us")).otherwise(told)
+        return told
 
 
 def _timed(decoder: Callable[[ReadOptions], Decoder], time_format: str | None) -> Callable[[ReadOptions], Decoder]:

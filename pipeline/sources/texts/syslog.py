@@ -14,6 +14,7 @@ from typing import TypeVar
 import polars as pl
 
 from pipeline import clocks
+from pipeline.sources import instants
 from pipeline.sources.texts import zone_names
 
 _OLDEST_FILE = 946_684_800_000_000
@@ -173,4 +174,4 @@ def _newest(offset: pl.Expr, zone: str, written_us: int | None) -> pl.Expr:
 
 def as_text(epoch_us: pl.Expr) -> pl.Expr:
     """Epoch microseconds as the text that records carry."""
-    return epoch_us.cast(pl.Int64, strict=False).cast(pl.String)
+    return instants.as_text(epoch_us)

@@ -57,6 +57,7 @@ _KINDS = (
     (0, b"SQLite format 3\x00", "a database of SQLite", "Export the table in it as CSV."),
     (0, b"Obj\x01", "an Avro file", _TO_PARQUET),
     (0, b"ARROW1\0", "a file of Arrow", _TO_PARQUET),
+    (0, b"PARE", "Parquet that is encrypted", "Write it without encryption."),
     (0, b"ElfFile\x00", "an event log of Windows", "Export what it holds of flows as CSV."),
     (0, b"PK\x05\x06", "an empty zip archive", "Name the logs that it was to hold."),
     (0, b"\x5d\0\0", "compressed with lzma, the predecessor of xz", _RECOMPRESS),

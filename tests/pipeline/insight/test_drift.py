@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from pipeline.insight.drift import KnownFields, day_findings, turned
 from pipeline.insight.foresight import foreseen
 from pipeline.insight.sampling import samples
 from pipeline.intake.landing import Landing
+from pipeline.intake.ledger import Ledger
 from pipeline.site import Site, open_site
 from pipeline.sources.fields import STATED, Layout
 from pipeline.stored.stages import make_flows
@@ -229,6 +231,19 @@ def test_findings_do_not_depend_on_the_order_in_which_days_are_made(tmp_path: Pa
         make_flows(site, landing, day(n))
     assert {kind for kind, *_ in told(site)} == {"new_fields", "missing_fields"}
     assert [told(site, day(n)) for n in range(DAYS - 1)] == [[]] * (DAYS - 1)
+
+
+def test_a_file_without_the_mapped_columns_tells_nothing_of_the_others(tmp_path: Path) -> None:
+    fields = "{src_ip: src, dest_ip: dst, start_time: at, bytes_in: rx}"
+    own = f"format: table\n    fields: {fields}\n    path: own/*.parquet"
+    make_site(tmp_path, 1, config=CONFIG.replace("path: logs/{day}/conn*.log", own))
+    (tmp_path / "own").mkdir(parents=True)
+    row = {"at": ["2026-10-01T12:00:00Z"], "src": ["10.0.1.1"], "dst": [SERVER], "rx": [7]}
+    pl.DataFrame({"path": ["x"]}).write_parquet(tmp_path / "own" / "0-checkpoint.parquet")
+    pl.DataFrame(row).write_parquet(tmp_path / "own" / "1.parquet")
+    site = open_site(tmp_path)
+    for ledger in (Ledger(), landed(site, 0).ledger, landed(site, 1).ledger):
+        assert foreseen(site, ledger, [], NOW) == []
 
 
 def test_no_day_stored_and_no_ledger_is_no_finding(tmp_path: Path) -> None:

@@ -66,6 +66,29 @@ def test_hidden_names_are_matched_by_patterns_that_name_them(tmp_path: Path, pat
     assert names(listed(tmp_path, pattern)) == found
 
 
+BESIDE = [
+    *("t/_delta_log/00000000000000000010.checkpoint.parquet", "t/_temporary/0/_temporary/attempt_1/part-0.parquet"),
+    *("t/_SUCCESS", "t/_metadata", "t/_common_metadata", "t/_started_123", "t/_committed_123"),
+    *("t/_spark_metadata/0", "t/day=2026-11-20/.part-0.parquet.crc"),
+]
+LOGS = ["t/_archive/part-1.parquet", "t/day=2026-11-20/_mail.parquet", "t/day=2026-11-20/part-0.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("t/**/*", LOGS),
+        ("**/*.parquet", LOGS),
+        ("t/_*/*.parquet", ["t/_archive/part-1.parquet", BESIDE[0]]),
+        ("t/_delta_log/*", [BESIDE[0]]),
+    ],
+)
+def test_what_lies_beside_the_files_of_a_table_is_no_log(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    for name in (*LOGS, *BESIDE):
+        put(tmp_path / name)
+    assert names(listed(tmp_path, pattern)) == found
+
+
 @pytest.mark.parametrize("pattern", ["logs/*/a.log", "logs/**/*.log", "logs/*/deep/*.log"])
 def test_folders_that_cannot_be_listed_are_named(tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("open", "shut", "lost+found"):

@@ -45,6 +45,12 @@ def one(line: str) -> dict[str, Any]:
         ("2026-11-20 8:00:00", "2026-11-20T08:00:00"),
         ("11/20/2026  8:00:00 AM", "2026-11-20T08:00:00"),
         ("1795161600,25", "2026-11-20T08:00:00.250000"),
+        ("20261120T080000Z", "2026-11-20T08:00:00"),
+        ("20261120T090000.25+0100", "2026-11-20T08:00:00.250000"),
+        ("20261120T080000", "2026-11-20T08:00:00"),
+        ("2026-11-20T09:00:00+01:00[Europe/Berlin]", "2026-11-20T08:00:00"),
+        ("2026-11-20T09:00+01:00[Europe/Berlin]", "2026-11-20T08:00:00"),
+        ("2026-11-20T08:00:00.250Z[Etc/UTC]", "2026-11-20T08:00:00.250000"),
     ],
 )
 def test_times_that_can_be_read_in_one_way_only_are_read(told: str, utc: str) -> None:
@@ -56,12 +62,29 @@ def test_times_that_can_be_read_in_one_way_only_are_read(told: str, utc: str) ->
     [
         *("11/12/2026 08:00:00", "11/20/26 1:02:03 PM", "2026-11-20 08:00:00 CET", "08:00:00"),
         *("11.20.2026 08:00:00", "20.11.26 08:00:00", "1,795,161,600"),
+        *("2026-11-20T09:00:00[Europe/Berlin]", "20261120T08", "20261120080000Z"),
         *("639147744000000000", "639147744000000000.0", "134396064000000000"),  # .NET's ticks and Windows' time
     ],
 )
 def test_times_that_may_be_read_in_two_ways_are_not(told: str) -> None:
     parsed = read("cim_csv", HEADER, row(told))
     assert (dict(parsed.account.quarantined), parsed.rejects["detail"][0]) == ({"untimed": 1}, f"ts={told}")
+
+
+@pytest.mark.parametrize(
+    ("told", "month", "warned"),
+    [
+        ("11/5/2026 8:00:00 AM", 11, 1),  # In Australia this is the eleventh of May.
+        ("5/11/2026, 8:00:00.250 PM", 5, 1),
+        ("11/11/2026 8:00:00 AM", 11, 0),
+        ("11/20/2026 8:00:00 AM", 11, 0),
+        ("2026-11-05 08:00:00", 11, 0),
+        ("1793865600", 11, 0),
+    ],
+)
+def test_a_month_that_may_be_the_day_is_warned_of(told: str, month: int, warned: int) -> None:
+    parsed = read("cim_csv", HEADER, row(told))
+    assert (parsed.rows["start_time"][0].month, parsed.account.warnings["month_assumed"]) == (month, warned)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,57 @@ def test_times_are_read_as_their_format_says(time_format: str, told: str) -> Non
     assert dict(read(table({"ts": "32.13.2026"}), time_format=time_format).account.quarantined) == {"untimed": 1}
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York"])
+@pytest.mark.parametrize(
+    ("time_format", "told"),
+    [
+        ("%s", "1794492000"),
+        ("%+", "2026-11-12T15:00:00+01:00"),
+        ("%d.%m.%Y %H:%M:%S %z", "12.11.2026 15:00:00 +0100"),
+        ("%d.%m.%Y %H:%M:%S%:z", "12.11.2026 15:00:00+01:00"),
+        ("%d.%m.%Y %H:%M:%S%#z", "12.11.2026 15:00:00+01"),
+        ("%d.%m.%Y %H:%M:%S %Z", "12.11.2026 09:00:00 EST"),
+        ("%a %b %d %H:%M:%S %Z %Y", "Thu Nov 12 15:00:00 CET 2026"),
+        ("%a %b %d %H:%M:%S %Z %Y", "Thu Nov 12 14:00:00 UTC 2026"),
+        ("%d.%m.%Y %H:%M:%S %Z", "12.11.2026 15:00:00 Europe/Berlin"),
+        ("%d.%m.%Y %H:%M:%S %Z", "12.11.2026 11:00:00 America/Argentina/Buenos_Aires"),
+        ("%d/%b/%Y:%H:%M:%S %Z", "12/Nov/2026:09:00:00 America/New_York"),
+        ("%Z %d.%m.%Y %H:%M:%S", "Etc/GMT-3 12.11.2026 17:00:00"),
+    ],
+)
+def test_a_time_that_tells_its_zone_is_of_no_other(time_format: str, told: str, zone: str) -> None:
+    parsed = read(table({"ts": told}), time_format=time_format, timezone=zone)
+    assert one(parsed)["start_time"].isoformat() == "2026-11-12T14:00:00+00:00"
+
+
+def test_a_zone_that_may_be_several_leaves_the_time_unknown_unless_it_is_the_sources() -> None:
+    text, told = table({"ts": "12.11.2026 19:30:00 IST"}), "%d.%m.%Y %H:%M:%S %Z"
+    assert one(read(text, time_format=told, timezone="Asia/Kolkata"))["start_time"].hour == 14
+    assert dict(read(text, time_format=told).account.quarantined) == {"untimed": 1}
+    text = table({"ts": "12.11.2026 15:00:00 Europe/Nowhere"}, {"ts": "12.11.2026 15:00:00 Europe/Paris"})
+    parsed = read(text, time_format=told, timezone="Asia/Kolkata")
+    assert (one(parsed)["start_time"].hour, dict(parsed.account.quarantined)) == (14, {"untimed": 1})
+
+
+def test_what_only_looks_like_a_zone_in_a_format_is_none() -> None:
+    text = table({"ts": "12.11.2026 15:00:00 %Z%s"})
+    row = one(read(text, time_format="%d.%m.%Y %H:%M:%S %%Z%%s", timezone="Europe/Berlin"))
+    assert row["start_time"].isoformat() == "2026-11-12T14:00:00+00:00"
+
+
+@pytest.mark.parametrize("told", ["5", "25", "250", "250000", "250000000"])
+@pytest.mark.parametrize("time_format", ["%d.%m.%Y %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S%.f"])
+def test_fractions_of_a_second_are_fractions_in_either_spelling(time_format: str, told: str) -> None:
+    row = one(read(table({"ts": f"12.11.2026 14:00:00.{told}"}), time_format=time_format))
+    assert row["start_time"].microsecond == int(told.ljust(6, "0")[:6])
+
+
+@pytest.mark.parametrize("time_format", ["%Y%m%d%H%M%S%f", "%d.%m.%Y %H:%M:%S,%f", "%f %d.%m.%Y %H:%M:%S"])
+def test_a_fraction_that_would_be_nanoseconds_is_refused(time_format: str) -> None:
+    with pytest.raises(ValueError, match=r"must have %\.f for a point"):
+        read(table({}), time_format=time_format)
+
+
 @pytest.mark.parametrize(
     "time_format", ["", "%d.%m.%Y", "%H:%M:%S", "%Q", "%d.%m.%Y %H", "YYYY-MM-DD", "%I:%M:%S %d.%m.%Y"]
 )

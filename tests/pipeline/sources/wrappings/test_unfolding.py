@@ -119,6 +119,7 @@ def test_a_spoilt_zip_archive_is_refused_by_name(tmp_path: Path) -> None:
     ("head", "said"),
     [
         (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", "packet capture.*zeek"),
+        (b"PARE\x15\x04\x15\x00\x15", "Parquet that is encrypted.*without encryption"),
         (b"conn.log".ljust(257, b"\0") + b"ustar\x0000", "tar archive"),
         (gzip.compress(b"#fields"), "compressed more than twice"),
         (b"SQLite format 3\x00", "SQLite.*CSV"),
