@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.addresses import canonical_address
 from pipeline.sources.base import begins_as_json
 from pipeline.sources.texts import json_text
-from pipeline.sources.wrappings import carriers
+from pipeline.sources.wrappings import carriers, cut_document
 
 HELD = ("hits.hits", "rawResponse.hits.hits", "results", "events", "entries", "receivedMessages", "result.data",
         "data.flows", "events.events")  # fmt: skip
@@ -69,7 +69,10 @@ def is_document(data: bytes) -> bool:
         found = json.loads(text[:end])
     except json.JSONDecodeError as error:
         behind = error.doc[error.pos :].lstrip(" \t\r\n\x1e\0") if error.msg == _EXTRA else ""
-        return text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end)))
+        if text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end))):
+            return True
+        some = None if text[end:].strip() or not _LONG.match(text) else cut_document.whole_part(error.doc, 0, error)
+        return some is not None and bool(_opened_whole(some.value))
     except (ValueError, RecursionError):
         return text.startswith(b"[")
     if isinstance(found, list):  # One alone, or of those records that a shipper sent together.
@@ -93,9 +96,10 @@ def may_be_long(head: bytes) -> bool:
 
 
 def records(data: bytes) -> list[str]:
-    """The records of a document, each as one line; raises ValueError when it is no JSON, or an array that is cut.
+    """The records of a document, each as one line; raises ValueError when it is no JSON, or holds no whole record.
 
-    Of values behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
+    Of values behind each other a broken one is a line as it stands, and the next that begins a line is gone on with. Of
+    a document that lacks its end the whole records are lines, and what is left of it is one that is no record.
     """
     text = json_text.as_utf_8(data).decode().strip()
     if text.startswith("[") and (comma := _LAST_COMMA.search(text, max(0, len(text) - _ENDING))):
@@ -104,7 +108,10 @@ def records(data: bytes) -> list[str]:
     while (at := _behind(text, at)) < len(text):
         try:
             value, at = decoder.raw_decode(text, at)
-        except ValueError:
+        except json.JSONDecodeError as error:
+            some = cut_document.whole_part(text, at, error)
+            if some is not None and (kept := _opened_whole(some.value)):
+                return [*found, *map(_line, kept), some.rest]
             if first:
                 raise
             after = _NEXT.search(text, at)
@@ -115,6 +122,11 @@ def records(data: bytes) -> list[str]:
             found += [_line(r) for r in _opened(value)]
             first = False
     return found
+
+
+def _opened_whole(value: Any) -> list[Any]:
+    """The records of a list, or of an answer that holds one; none of what is itself a record."""
+    return [_plain(record) for record in (value if isinstance(value, list) else _held(value) or ())]
 
 
 def holds_nothing(text: bytes) -> bool:

@@ -197,7 +197,7 @@ class EnvelopeReader:
 
     def read(self, block: Block) -> Parsed:
         """Read one block; a line that is no envelope is read as it is, so that the reader inside says what it is."""
-        lines = block.data.removesuffix(b"\n").split(b"\n")
+        lines = json_text.unwrapped(block.data).removesuffix(b"\n").split(b"\n")
         opened = [part for line in lines for part in self._opened(line)]
         data, end = b"\n".join(opened), b"" if block.unterminated else b"\n"
         first = block.first_line + self._beyond
