@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.addresses import canonical_address
@@ -68,16 +69,21 @@ def is_document(data: bytes) -> bool:
     try:
         found = json.loads(text[:end])
     except json.JSONDecodeError as error:
-        behind = error.doc[error.pos :].lstrip(" \t\r\n\x1e\0") if error.msg == _EXTRA else ""
-        if text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end))):
-            return True
-        some = None if text[end:].strip() or not _LONG.match(text) else cut_document.whole_part(error.doc, 0, error)
-        return some is not None and bool(_opened_whole(some.value))
+        return _is_broken_document(text, end, error)
     except (ValueError, RecursionError):
         return text.startswith(b"[")
     if isinstance(found, list):  # One alone, or of those records that a shipper sent together.
         return not text[end:].strip() or all(isinstance(record, dict) for record in found)
     return _held(found) is not None
+
+
+def _is_broken_document(text: bytes, end: int, error: json.JSONDecodeError) -> bool:
+    """The same of one whose first line, up to its end, is not one value: a list, several objects, or an answer cut."""
+    behind = error.doc[error.pos :].lstrip(" \t\r\n\x1e\0") if error.msg == _EXTRA else ""
+    if text.startswith(b"[") or (behind.startswith("{") and not (len(text) > _SMALL and _is_object(text, end))):
+        return True
+    part = None if text[end:].strip() or not _LONG.match(text) else cut_document.whole_part(error.doc, 0, error)
+    return part is not None and bool(_opened_whole(part.value))
 
 
 def _is_object(text: bytes, at: int) -> bool:
@@ -95,11 +101,20 @@ def may_be_long(head: bytes) -> bool:
     return b"\n" not in head and begins_as_json(head) and _BEHIND.search(head) is not None
 
 
-def records(data: bytes) -> list[str]:
-    """The records of a document, each as one line; raises ValueError when it is no JSON, or holds no whole record.
+@dataclass(frozen=True)
+class Document:
+    """What a document holds."""
 
-    Of values behind each other a broken one is a line as it stands, and the next that begins a line is gone on with. Of
-    a document that lacks its end the whole records are lines, and what is left of it is one that is no record.
+    records: list[str]
+    """Each as one line."""
+    left: str | None = None
+    """What stands behind the last whole record of one that was cut, as one line."""
+
+
+def records(data: bytes) -> Document:
+    """The records of a document; raises ValueError when it is no JSON, or one that was cut before its first record.
+
+    Of values behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
     """
     text = json_text.as_utf_8(data).decode().strip()
     if text.startswith("[") and (comma := _LAST_COMMA.search(text, max(0, len(text) - _ENDING))):
@@ -109,9 +124,9 @@ def records(data: bytes) -> list[str]:
         try:
             value, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
-            some = cut_document.whole_part(text, at, error)
-            if some is not None and (kept := _opened_whole(some.value)):
-                return [*found, *map(_line, kept), some.rest]
+            part = cut_document.whole_part(text, at, error)
+            if part is not None and (whole := _opened_whole(part.value)):
+                return Document([*found, *map(_line, whole)], part.left)
             if first:
                 raise
             after = _NEXT.search(text, at)
@@ -121,7 +136,7 @@ def records(data: bytes) -> list[str]:
         else:
             found += [_line(r) for r in _opened(value)]
             first = False
-    return found
+    return Document(found)
 
 
 def _opened_whole(value: Any) -> list[Any]:
