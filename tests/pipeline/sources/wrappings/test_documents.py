@@ -63,6 +63,37 @@ FORMS = {
             ]
         }
     ),
+    "Kusto": json.dumps(
+        {
+            "Tables": [
+                {"TableName": "Table_0", "Columns": [{"ColumnName": c} for c in EVENTS[0]], "Rows": CELLS},
+                {"TableName": "Table_1", "Columns": [{"ColumnName": "Value"}], "Rows": [["{}"]]},
+                {
+                    "TableName": "Table_2",
+                    "Columns": [{"ColumnName": c} for c in ("Ordinal", "Kind", "Name", "Id", "PrettyName")],
+                    "Rows": [[0, "QueryResult", "PrimaryResult", "a", ""], [1, "QueryProperties", "b", "c", ""]],
+                },
+            ]
+        }
+    ),
+    "Kusto's frames": json.dumps(
+        [
+            {"FrameType": "DataSetHeader", "IsProgressive": False, "Version": "v2.0"},
+            {
+                "FrameType": "DataTable",
+                "TableKind": "QueryProperties",
+                "Columns": [{"ColumnName": "Key"}],
+                "Rows": [[1]],
+            },
+            {
+                "FrameType": "DataTable",
+                "TableKind": "PrimaryResult",
+                "Columns": [{"ColumnName": c, "ColumnType": "string"} for c in EVENTS[0]],
+                "Rows": CELLS,
+            },
+            {"FrameType": "DataSetCompletion", "HasErrors": False, "Cancelled": False},
+        ]
+    ),
     "a command line tool": json.dumps({"events": EVENTS, "nextToken": "x"}, indent=4),
 }
 
