@@ -265,6 +265,8 @@ def _otherwise(text: bytes, wanted: str, name: str) -> str | None:
         return None
     if cut := _CUT_RECORD.match(text) or _WORDS_ABOVE.match(text):
         return detect(text[cut.end() :], wanted, name)
+    if (inside := _in_any_column(text, wanted)) is not None:
+        return inside
     raise _unknown(text, wanted, name)
 
 
@@ -359,6 +361,20 @@ def _enveloped(text: bytes, wanted: str, above: bytes, more: int = 1) -> str | N
             return None if not above and _fault(found, inner) else f"{found}{SIGN}{key}"
         if more and begins_as_json(inner) and (nested := _enveloped(inner, wanted, above, more - 1)):
             return f"{nested}{SIGN}{key}"
+    return None
+
+
+def _in_any_column(text: bytes, wanted: str) -> str | None:
+    """The encoding of records that are the cells of a column of whatever name, as databases export those of JSON."""
+    if begins_as_json(text):
+        return None
+    header, *rows = (line.decode("utf-8", errors="replace") for line in text.split(b"\n")[:_LOOKED_INTO])
+    for column in csv_envelope.others_of(header) if '{"' in "".join(rows).replace('""', '"') else ():
+        cells = [cell for cell in csv_envelope.Cells(column).take([header, *rows]) if cell.startswith("{")]
+        inside = _as_file(cells)
+        found = _shown(inside, inside, wanted) if cells else None
+        if found is not None and _marked(inside, found):
+            return f"{found}{SIGN}{csv_envelope.MARK}{column}"
     return None
 
 

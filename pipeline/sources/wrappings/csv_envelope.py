@@ -32,6 +32,15 @@ def column_of(header: str) -> str | None:
     return next((c for c in COLUMNS if c in names), None)
 
 
+def others_of(header: str) -> list[str]:
+    """All columns of a table with this first line, in lower case, by whose cells it may be seen that they hold lines.
+
+    Those alone that have a name of their own, which the name of an encoding may have in it.
+    """
+    names = _names(Quoting(",").cells(header[:_WIDEST].rstrip("\r")))
+    return [c for c in names if names.count(c) == 1 and c and "@" not in c and c not in COLUMNS]
+
+
 def _names(cells: Sequence[str] | None) -> list[str]:
     return [c.lower() for c in _written(cells)]
 

@@ -22,7 +22,7 @@ HELD = ("hits.hits", "rawResponse.hits.hits", "results", "events", "entries", "r
 """Where answers hold their records: Elasticsearch (as Kibana shows its answers, too), Splunk, the AWS command line,
 Google's APIs, FortiAnalyzer's, Secure Network Analytics', Google SecOps'; a dot goes into one."""
 _NAMED = ("fields", "columns", "meta", "schema", "Columns")
-"""Where answers name their columns: Splunk, Elasticsearch's queries and Log Analytics, ClickHouse, OpenSearch, Kusto."""
+"""Where answers name their columns: Splunk, Elasticsearch and Log Analytics, ClickHouse, OpenSearch, Kusto."""
 _NAME = ("name", "ColumnName")
 """The key of a column's name, where columns are objects."""
 _ROWS = ("rows", "values", "data", "datarows", "Rows")
