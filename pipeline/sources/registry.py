@@ -19,7 +19,10 @@ from pipeline.sources.formats.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
 from pipeline.sources.forms import FORMS
 from pipeline.sources.records import RecordReader
-from pipeline.sources.texts.quoting import ABOVE_HEADER, tidied
+from pipeline.sources.respelled import KEYS as SPELLED
+from pipeline.sources.respelled import SPELLING, RespelledReader, respelled
+from pipeline.sources.texts import beginnings
+from pipeline.sources.texts.quoting import tidied
 from pipeline.sources.watch import Watch
 from pipeline.sources.wrappings import csv_envelope
 from pipeline.sources.wrappings.documents import beginning, holds_nothing, tabled
@@ -56,6 +59,8 @@ class _Readers(dict[str, ReaderFactory]):
 
 def _enveloped_reader(inner: ReaderFactory, key: str, encoding: str | None, options: ReadOptions) -> Reader:
     """The reader of an envelope, whose texts may hold several records of the encoding, where that is told."""
+    if key == SPELLING:
+        return RespelledReader(inner(options), SPELLED[encoding or ""])
     whole = None if encoding is None else partial(_is_whole, encoding)
     if key.startswith(csv_envelope.MARK):
         parts = partial(parts_of, is_record=whole)
@@ -124,16 +129,7 @@ _MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "
 """Keys of envelopes that are opened where nothing around them is a record of any format."""
 _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
 """What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
-_CUT_RECORD = re.compile(rb"\A[^\n{][^\n]*\}[ \t]*\r?\n(?=\s*\{)")
-"""The end of a record whose beginning went with the older half of a log that was rotated by its size."""
-_WORDS_ABOVE = re.compile(rb'\A(?:[^\n{\[\0]*\r?\n){1,3}(?=\{ ?")')
-"""What a program says before the records that it prints, where both came into one file."""
 _WIDEST = 1 << 16
-_BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
-_ABOVE = re.compile(rb"\A\s*(?:(?:" + ABOVE_HEADER.encode() + rb")\s*?\r?\n)+")
-"""First lines that may stand above the header of a table."""
-_NULS = re.compile(rb"\A\0+(?=[\s -~])")
-"""What a machine that lost its power leaves before the first line that it writes again."""
 _BURIED_IN = 2
 """Records with a format's marks of which every object is looked at."""
 _EVER = 1 << 62
@@ -163,11 +159,11 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         SourceError: the content is of no known format, or not of the one that was asked for.
     """
     refuse_kind(head, name)
-    head = _ABOVE.sub(b"", _NULS.sub(b"", head))
+    head = beginnings.ABOVE.sub(b"", beginnings.NULS.sub(b"", head))
     text = head.lstrip()
     if not text or _is_empty_report(text, wanted):
         return None
-    head = _BLANK_LINES.sub(b"", head)
+    head = beginnings.BLANK_LINES.sub(b"", head)
     if begins_as_json(text) and (rows := tabled(text, _LOOKED_INTO)):
         head = text = _as_file(rows)
     above = f"{header}\n".encode() if header else b""
@@ -177,6 +173,8 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     if not _is_sure(head, text, found) and (inside := _enveloped(text, wanted, above)):
         return inside
     if begins_as_json(text) and (inside := _buried(text, found) or _wrapped(text, wanted)):
+        return inside
+    if not _marked(head, found) and (inside := _in_any_spelling(text, wanted)):
         return inside
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
@@ -263,7 +261,7 @@ def _otherwise(text: bytes, wanted: str, name: str) -> str | None:
     """The encoding of content that shows none at its very beginning, as `detect` tells it."""
     if holds_nothing(text):
         return None
-    if cut := _CUT_RECORD.match(text) or _WORDS_ABOVE.match(text):
+    if cut := beginnings.CUT_RECORD.match(text) or beginnings.WORDS_ABOVE.match(text):
         return detect(text[cut.end() :], wanted, name)
     if (inside := _in_any_column(text, wanted)) is not None:
         return inside
@@ -361,6 +359,19 @@ def _enveloped(text: bytes, wanted: str, above: bytes, more: int = 1) -> str | N
             return None if not above and _fault(found, inner) else f"{found}{SIGN}{key}"
         if more and begins_as_json(inner) and (nested := _enveloped(inner, wanted, above, more - 1)):
             return f"{nested}{SIGN}{key}"
+    return None
+
+
+def _in_any_spelling(text: bytes, wanted: str) -> str | None:
+    """The encoding of records whose keys are those of a format but for upper and lower case and underscores."""
+    for encoding, keys in SPELLED.items() if begins_as_json(text) else ():
+        data = respelled(text, keys)
+        if (
+            wanted in ("auto", format_of(encoding))
+            and _shown(data, data, wanted) == encoding
+            and _marked(data, encoding)
+        ):
+            return f"{encoding}{SIGN}{SPELLING}" if _flows(encoding, beginning(data, _LOOKED_INTO)) else None
     return None
 
 

@@ -17,10 +17,11 @@ import polars as pl
 from pipeline.errors import SourceError
 from pipeline.sources import columns, reader_of, registry, tables
 from pipeline.sources.base import Block, Parsed, PatientReader, Reader, ReadOptions
+from pipeline.sources.wrappings.envelope import SIGN
 
 ROWS = 50_000
 """Rows that are lines at once."""
-_LOOKED_AT = 1_000
+_LOOKED_AT = 200
 """Rows that must show what a file is."""
 _TYPED = frozenset(("zeek_json", "vpc_json", "ocsf", "suricata", "ecs", "cim_json", "gcp"))
 """What is read from its columns, or refused with what they lack."""
@@ -29,14 +30,16 @@ _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
 def table_encoding(path: Path, wanted: str, name: str) -> str:
-    """The encoding of a Parquet file by the names of its columns, or by what its rows are as JSON.
+    """The encoding of a Parquet file by what its rows are as JSON, or by the names of its columns.
 
     Args and what it raises: see `tables.table_encoding`.
     """
+    found = _encoding_of_rows(path, wanted, name)
+    if found is not None and SIGN not in found:
+        return found
     try:
         return tables.table_encoding(path, wanted, name)
     except SourceError:
-        found = _encoding_of_rows(path, wanted, name)
         if found is None:
             raise
         return found
@@ -48,7 +51,9 @@ def table_reader(encoding: str, options: ReadOptions) -> tables.TableReader | Ro
 
 
 def _encoding_of_rows(path: Path, wanted: str, name: str) -> str | None:
-    """What the first rows are as lines of JSON; None where they are nothing, or what columns should have shown."""
+    """What the first rows are as lines of JSON; None where they are nothing, or what columns show."""
+    if wanted == "table":
+        return None
     try:
         head = tables.rows_of(path, name, 0, _LOOKED_AT)
     except SourceError:
