@@ -380,7 +380,8 @@ def _in_any_column(text: bytes, wanted: str) -> str | None:
     if begins_as_json(text):
         return None
     header, *rows = (line.decode("utf-8", errors="replace") for line in text.split(b"\n")[:_LOOKED_INTO])
-    for column in csv_envelope.others_of(header) if '{"' in "".join(rows).replace('""', '"') else ():
+    quoted = any('""' in row and "{" in row for row in rows)
+    for column in csv_envelope.others_of(header) if quoted else ():
         cells = [cell for cell in csv_envelope.Cells(column).take([header, *rows]) if cell.startswith("{")]
         inside = _as_file(cells)
         found = _shown(inside, inside, wanted) if cells else None
