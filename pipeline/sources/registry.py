@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import byteless, guessed, mappable, tables
+from pipeline.sources import byteless, guessed, mappable, signs, tables
 from pipeline.sources.base import Block, Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.formats.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
@@ -98,18 +98,6 @@ FORMATS: dict[str, tuple[str, ...]] = {
 }
 """Format, as nilometer.yaml names it -> its encodings."""
 
-_ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"\s*:')
-_ZEEK_SURE = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes)"\s*:')
-"""Those of its keys that no record of a shipper has beside the line it holds."""
-_ZEEK_ENDS = re.compile(rb'"(?:(?:id[._])?orig_h|src|_path)"\s*:')
-"""What a record of Zeek tells its ends by, or its kind; others that have its names tell their ends by other ones."""
-_ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
-_ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
-_ZEEK_REPORT = re.compile(rb">== Total === ")
-"""What ZeekControl writes beside each conn.log, as conn-summary.log: a report for people, of what the log holds."""
-_NFDUMP_NOTHING = re.compile(rb"\[\s*No matching flows?\s*\]\s*\Z")
-"""What nfdump before 1.7.3 writes as JSON of no flows, which is no JSON."""
-_ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
 _OPENED = {
     "zeek_json": ("_source", "event", "result", "zeek.conn", "conn"),
     "suricata": ("event",),
@@ -174,7 +162,7 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         return inside
     if begins_as_json(text) and (inside := _buried(text, found) or _wrapped(text, wanted)):
         return inside
-    if not _marked(head, found) and (inside := _in_any_spelling(text, wanted)):
+    if not _marked(head, found) and (inside := _in_any_spelling(text, wanted) or (found and _in_rows(text, wanted))):
         return inside
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
@@ -185,9 +173,9 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
 
 def _is_empty_report(text: bytes, wanted: str) -> bool:
     """Whether the file is one that a format's own program writes and that holds no records."""
-    if wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text):
+    if wanted in ("auto", "zeek") and signs.ZEEK_REPORT.match(text):
         return True
-    return wanted in ("auto", "nfdump") and _NFDUMP_NOTHING.match(text) is not None
+    return wanted in ("auto", "nfdump") and signs.NFDUMP_NOTHING.match(text) is not None
 
 
 def _shown(head: bytes, text: bytes, wanted: str) -> str | None:
@@ -263,7 +251,7 @@ def _otherwise(text: bytes, wanted: str, name: str) -> str | None:
         return None
     if cut := beginnings.CUT_RECORD.match(text) or beginnings.WORDS_ABOVE.match(text):
         return detect(text[cut.end() :], wanted, name)
-    if (inside := _in_any_column(text, wanted)) is not None:
+    if (inside := _in_any_column(text, wanted) or _in_rows(text, wanted)) is not None:
         return inside
     raise _unknown(text, wanted, name)
 
@@ -333,8 +321,8 @@ def _marked(head: bytes, encoding: str | None) -> bool:
     if encoding is None:
         return False
     if encoding == "zeek_tsv":
-        return (_ZEEK_HEADER.search(head) or _ZEEK_CUT.search(head)) is not None
-    marks = _ZEEK_SURE if encoding == "zeek_json" else FORMS[encoding].marks
+        return (signs.ZEEK_HEADER.search(head) or signs.ZEEK_CUT.search(head)) is not None
+    marks = signs.ZEEK_SURE if encoding == "zeek_json" else FORMS[encoding].marks
     return marks.search(head) is not None
 
 
@@ -390,6 +378,18 @@ def _in_any_column(text: bytes, wanted: str) -> str | None:
     return None
 
 
+def _in_rows(text: bytes, wanted: str) -> str | None:
+    """The encoding of JSON whose records are the rows of a table, each field a column; None where no row is a flow."""
+    if begins_as_json(text):
+        return None
+    lines = [line.decode("utf-8", errors="replace") for line in text.split(b"\n")[:_LOOKED_INTO]]
+    rows = [row for row in csv_envelope.Rows().take(lines) if row.startswith("{")]
+    found = another_form(rows, wanted) if rows else None
+    if found is None or SIGN in found or not _flows(found, rows):
+        return None
+    return f"{found}{SIGN}{csv_envelope.MARK}{csv_envelope.ROWS}"
+
+
 def _cells(lines: list[bytes]) -> list[tuple[str, str]]:
     """(key, text) of the cells that hold lines of a log, where the first line is the header of a table with them."""
     header, *records = (line.decode("utf-8", errors="replace") for line in lines)
@@ -403,14 +403,14 @@ def _recognised(head: bytes, text: bytes) -> str | None:
     """The first encoding whose marks are in the head; Zeek's own marks come before the weaker ones of others."""
     is_json = begins_as_json(text)
     marked = [(name, form.strong) for name, form in FORMS.items() if form.json == is_json and form.marks.search(head)]
-    keys = _ZEEK_SURE if marked else _ZEEK_KEYS
-    zeek = keys.search(head) and _ZEEK_ENDS.search(head) if is_json else _ZEEK_HEADER.search(head)
+    keys = signs.ZEEK_SURE if marked else signs.ZEEK_KEYS
+    zeek = keys.search(head) and signs.ZEEK_ENDS.search(head) if is_json else signs.ZEEK_HEADER.search(head)
     strong = [name for name, strong in marked if strong]
     if zeek and not strong:
         return "zeek_json" if is_json else "zeek_tsv"
     if marked:
         return strong[0] if strong else marked[0][0]
-    return "zeek_tsv" if not is_json and _ZEEK_CUT.search(head) else None
+    return "zeek_tsv" if not is_json and signs.ZEEK_CUT.search(head) else None
 
 
 def _by_header(text: bytes) -> str | None:
@@ -431,7 +431,7 @@ def _named(head: bytes, text: bytes, wanted: str) -> str | None:
             return told
         if begins_as_json(text):
             return "zeek_json"
-        return "zeek_tsv" if b"\x00" not in head or _ZEEK_HEADER.search(head) else None
+        return "zeek_tsv" if b"\x00" not in head or signs.ZEEK_HEADER.search(head) else None
     able = [n for n in FORMATS[wanted] if FORMS[n].json == begins_as_json(text)]
     return next((n for n in able if FORMS[n].marks.search(head)), able[0] if able else None)
 
