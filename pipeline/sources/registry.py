@@ -17,7 +17,7 @@ from pipeline.sources import byteless, guessed, mappable, signs, tables
 from pipeline.sources.base import Block, Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.formats.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
-from pipeline.sources.forms import FORMS
+from pipeline.sources.forms import FORMS, OPENED
 from pipeline.sources.records import RecordReader
 from pipeline.sources.respelled import KEYS as SPELLED
 from pipeline.sources.respelled import SPELLING, RespelledReader, respelled
@@ -98,21 +98,6 @@ FORMATS: dict[str, tuple[str, ...]] = {
 }
 """Format, as nilometer.yaml names it -> its encodings."""
 
-_OPENED = {
-    "zeek_json": ("_source", "event", "result", "zeek.conn", "conn"),
-    "suricata": ("event",),
-    "cim_json": ("result",),
-    "ecs": ("_source",),
-    "packetbeat": ("_source",),
-    "arkime": ("_source",),
-    "darktrace": ("_source",),
-    "udm": ("event", "udm"),
-    "gcp": ("data", "message"),
-    "oci": ("data",),
-    "azure_json": OBJECTS,
-    "vpc_json": ("attributes", "content"),
-}
-"""Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
 _MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed")
 """Keys of envelopes that are opened where nothing around them is a record of any format."""
 _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
@@ -162,8 +147,10 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         return inside
     if begins_as_json(text) and (inside := _buried(text, found) or _wrapped(text, wanted)):
         return inside
-    if not _marked(head, found) and (inside := _in_any_spelling(text, wanted) or (found and _in_rows(text, wanted))):
+    if not _marked(head, found) and (inside := _in_any_spelling(text, wanted)):
         return inside
+    if found and not _is_json(found) and not (_marked(head, found) and _yields(found, head)):
+        found = _in_rows(text, wanted) or found
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
     if not above and (fault := _fault(found, head)):
@@ -263,7 +250,7 @@ def _wrapped(text: bytes, wanted: str) -> str | None:
         inside, rest = within(head, key)
         data = _as_file(inside)
         found = _shown(data, data, wanted) if inside else None
-        if found is None or key in _OPENED.get(found, ()) or not _marked(data, found):
+        if found is None or key in OPENED.get(found, ()) or not _marked(data, found):
             continue
         around = rest.encode("utf-8", errors="surrogatepass")
         if not (_marked(around, found) if key in OBJECTS else _recognised(around, around)):
@@ -283,7 +270,7 @@ def _buried(text: bytes, found: str | None) -> str | None:
     deepest: str | None = None
     for record in map(json.loads, _first_marked(text, found)):
         for key, inside, around in objects_within(record) if isinstance(record, dict) else ():
-            if not _marked(inside, found) or key in _OPENED.get(found, ()):
+            if not _marked(inside, found) or key in OPENED.get(found, ()):
                 continue
             if _marked(around, found) or _recognised(around, around) is not None:
                 continue
@@ -307,6 +294,12 @@ def _flows(encoding: str, lines: list[str]) -> int:
     """How many flows the lines hold, read as they are."""
     data = _as_file(lines)
     return READERS[encoding](ReadOptions(Watch(None), _EVER)).read(Block(data, 1, len(lines))).account.flows
+
+
+def _yields(encoding: str, text: bytes) -> bool:
+    """Whether the first lines hold flows; of anything but a table with a header that is taken for granted."""
+    lines = text.decode("utf-8", errors="replace").split("\n")[:_LOOKED_INTO]
+    return not encoding.endswith("_csv") or _flows(encoding, lines) > 0
 
 
 def _header_of(text: bytes) -> bytes | None:

@@ -88,7 +88,9 @@ def lines_of(rows: pl.DataFrame) -> bytes:
 
 
 def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
-    """A column whose times and durations are as a log would write them."""
+    """A column whose times and durations are as a log would write them; a day alone stands beside its time."""
+    if dtype == pl.Date:
+        return pl.col(name).cast(pl.String)
     return columns.text_of(columns.Found((name,), dtype)).alias(name) if dtype.is_temporal() else pl.col(name)
 
 

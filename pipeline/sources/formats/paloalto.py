@@ -280,7 +280,7 @@ SYSLOG = Form(
     marks=re.compile(
         rb"(?:CEF: ?\d+|LEEF: ?[\d.]+)\|Palo Alto Networks\||"
         rb"(?s:\A(?![^\n]*\b[Bb]ytes[ _][Rr]eceived\b).*?"
-        rb'\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d[^,"\n]{0,9}"?, *"?[\w-]*"? *, *"?'
+        rb'\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d[^,"\n]{0,9}"?,[ \t]*"?[\w-]*"?[ \t]*,[ \t]*"?'
         rb"(?:TRAFFIC|THREAT|SYSTEM|CONFIG|HIPMATCH|USERID|GLOBALPROTECT|DECRYPTION|CORRELATION|AUTHENTICATION|SCTP)\b)"
     ),
     strong=True,

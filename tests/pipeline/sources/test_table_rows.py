@@ -81,6 +81,11 @@ def test_times_and_addresses_of_any_type_are_what_a_log_would_say(tmp_path: Path
         ]
 
 
+def test_a_day_and_a_time_of_two_columns_are_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.parquet", [FORTIGATE | {"date": dt.date(2026, 11, 20), "time": dt.time(8, 0, 10)}])
+    assert received(read_rows(path)) == [(CLIENT, SERVER, "2026-11-20 08:00:00", 5_420)]
+
+
 def test_a_map_is_an_object(tmp_path: Path) -> None:
     pairs = [{"key": k, "value": str(v)} for k, v in FORTIGATE.items()]
     path = write(tmp_path / "m.parquet", [{"at": START, "fields": pairs}])
