@@ -89,9 +89,10 @@ SURICATA = Form(
         "flow.start",
         "`flow` events; `netflow` events tell one direction each",
     ),
-    # Elastic's own records of Suricata's events have the type in an object of that name, and fields of their own.
+    # Elastic's own records of Suricata's events have the type in an object of that name, and fields of their own; what
+    # Splunk made of them has counters of its own.
     marks=re.compile(
-        rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)(?:[\s\S]*?"event_type"\s*:\s*"(?:'
+        rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)(?!(?=[\s\S]*"bytes_in"\s*:)(?![\s\S]*bytes_toclient))(?:[\s\S]*?"event_type"\s*:\s*"(?:'
         + _TYPES.encode()
         + rb')"|(?=[\s\S]*"flow_id"\s*:)[\s\S]*?"event_type"\s*:\s*"[a-z])'
     ),
