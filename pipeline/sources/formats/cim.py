@@ -20,18 +20,21 @@ from pipeline.sources.spellings import ABSENT, seconds
 from pipeline.sources.starts import put_back
 
 _LOGGED_AT_END = (
-    r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall|zscalernss-fw)"
-    r"|(?i:suricata)"
+    r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall|zscalernss-fw|"
+    r"sophos:xg:firewall)|(?i:suricata)"
 )
 """Sourcetypes of sensors that log a session when it ends, which is then its `_time`."""
 _SURICATA, _PARTIAL = "(?i)suricata", ("alert", "anomaly", "fileinfo")
 """Sourcetypes of Suricata's events, and those of them that are none of flows by whatever name: their counters are of a
 part of the flow. Of a known sourcetype all but flows are."""
 _WITHIN = (
-    r"(?i)^(?:bro|zeek|corelight)[:_](?:http|ssl|dns|files?|smtp|x509|weird|notice|ftp|ssh|rdp|smb|kerberos|ntlm|dce_rpc|"
-    r"sip|socks|tunnel|dpd|software|known)"
+    r"(?i)^(?:(?:bro|zeek|corelight)[:_](?:http|ssl|dns|files?|smtp|x509|weird|notice|ftp|ssh|rdp|smb|kerberos|ntlm|"
+    r"dce_rpc|sip|socks|tunnel|dpd|software|known)|(?:fgt|fortigate|fortinet)_(?:utm|event|anomaly)|"
+    r"pan[:_](?:threat|url|data|file|virus|vulnerability|spyware|wildfire|decryption|correlation)|"
+    r"juniper:junos:(?:idp|aamw|secintel|utm)|sophos:xg:(?:content_filtering|atp|idp|anti_virus|anti_spam|waf|ssl|sandbox))"
 )
-"""Sourcetypes of Zeek's logs of what goes on within connections, which conn.log counts."""
+"""Sourcetypes of what goes on within connections, which have a record of their own: Zeek's other logs, and what
+firewalls inspect (FortiGate's repeats a session's counters so far)."""
 _SINCE_BEGINNING = (
     r"^(?:pan[:_]traffic|(?:fgt|fortigate|fortinet)_traffic|cp_log|opsec|checkpoint|cisco:(?:ftd|firepower|sfw|estreamer))"
     r"|conn_long"

@@ -275,3 +275,19 @@ def test_a_request_of_zeek_s_counts_nothing_beside_its_connection(sourcetype: st
     rows = [SENSOR | {"event_type": "", "sourcetype": kind} for kind in ("bro:conn:json", sourcetype)]
     rows[1] |= {"_time": "2026-11-21T00:00:33.000+0000", "bytes_in": 900}
     assert read("cim_csv", *as_csv(*rows)).account.flows == flows
+
+
+@pytest.mark.parametrize(
+    ("traffic", "other"),
+    [("fgt_traffic", "fgt_utm"), ("fortigate_traffic", "fortigate_utm"), ("pan:traffic", "pan:threat"),
+     ("pan_traffic", "pan_url"), ("juniper:junos:firewall", "juniper:junos:idp"),
+     ("sophos:xg:firewall", "sophos:xg:content_filtering")],
+)  # fmt: skip
+def test_what_a_firewall_inspects_takes_nothing_from_its_session(traffic: str, other: str) -> None:
+    """It has the session's id, and the counters so far: it may not stand for the session, nor be added to it."""
+    session = SENSOR | {"event_type": "", "sourcetype": traffic, "session_id": "7", "duration": 10}
+    inspected = session | {"sourcetype": other, "bytes_in": 3_000, "duration": ""}
+    for rows in ([session, inspected], [inspected, session]):
+        parsed = read("cim_csv", *as_csv(*rows))
+        assert parsed.rows["other_bytes_in"].to_list() == [5_420]
+        assert parsed.account.ignored == 1
