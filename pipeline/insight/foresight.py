@@ -34,7 +34,8 @@ from pipeline.sources import detect, reader_of
 from pipeline.sources.base import HEAD_BYTES, Block, ReadOptions
 from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import LineStream
-from pipeline.sources.tables import TableReader, table_encoding, table_layout
+from pipeline.sources.table_rows import table_encoding
+from pipeline.sources.tables import TableReader, table_layout
 from pipeline.sources.watch import Watch
 
 NEWEST, SPREAD, REMEMBERED = 8, 12, 40

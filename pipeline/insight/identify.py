@@ -28,7 +28,8 @@ from pipeline.sources.base import HEAD_BYTES, RAW, Account, Block, DocumentReade
 from pipeline.sources.foreign import WARNING
 from pipeline.sources.reading import LineStream
 from pipeline.sources.registry import format_of
-from pipeline.sources.tables import TableReader, table_encoding
+from pipeline.sources.table_rows import RowReader, table_encoding, table_reader
+from pipeline.sources.tables import TableReader
 from pipeline.sources.watch import Watch
 
 _NEEDED = [c for c in RAW.names() if c not in ("app", "action", "log_time")]
@@ -136,7 +137,7 @@ def _identify(path: Path, now: dt.datetime, wanted: str, header: str, limits: Li
     try:
         if stream.is_table:
             encoding = table_encoding(path, wanted, found.name)
-            return _table(found, encoding, TableReader(encoding, options))
+            return _table(found, encoding, table_reader(encoding, options))
         blocks = stream.blocks()
         for block in blocks:
             fresh = reader is None
@@ -156,7 +157,7 @@ def _identify(path: Path, now: dt.datetime, wanted: str, header: str, limits: Li
     return _summary(found.name, encoding, account, rows)
 
 
-def _table(file: FoundFile, encoding: str, reader: TableReader) -> Identified:
+def _table(file: FoundFile, encoding: str, reader: TableReader | RowReader) -> Identified:
     account, frames = Account(), [pl.DataFrame(schema=RAW).select(_NEEDED)]
     for parsed in reader.read_table(file.path, file.name):
         account.add(parsed.account)

@@ -32,7 +32,7 @@ from pipeline.sources import detect, reader_of
 from pipeline.sources.base import HEAD_BYTES, Account, DocumentReader, Parsed, ReadOptions, merge
 from pipeline.sources.named import doubtful, meaning
 from pipeline.sources.reading import LineStream
-from pipeline.sources.tables import TableReader, table_encoding
+from pipeline.sources.table_rows import table_encoding, table_reader
 from pipeline.sources.watch import Watch
 from pipeline.wording import counted
 
@@ -140,7 +140,7 @@ def _read(site: Site, source: SourceSettings, file: FoundFile, options: ReadOpti
     stream = LineStream(file.path, site.settings.limits, file.name)
     try:
         if stream.is_table:
-            table = TableReader(table_encoding(file.path, source.format, file.name), options)
+            table = table_reader(table_encoding(file.path, source.format, file.name), options)
             return list(islice(table.read_table(file.path, file.name), 1))
         blocks = stream.blocks(block_bytes=BLOCK_BYTES)
         first = next(blocks, None)

@@ -22,7 +22,7 @@ from pipeline.site import Site
 from pipeline.sources import detect
 from pipeline.sources.base import HEAD_BYTES, ReadOptions
 from pipeline.sources.reading import LineStream
-from pipeline.sources.tables import table_encoding
+from pipeline.sources.table_rows import table_encoding
 from pipeline.sources.watch import Watch
 from pipeline.wording import counted
 

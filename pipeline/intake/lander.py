@@ -137,14 +137,16 @@ class FileLander:
 
     def _read_table(self, stream: LineStream, entry: Entry) -> None:
         """A Parquet file, whole; one that changes is read anew."""
-        from pipeline.sources.tables import TableReader, table_encoding, table_layout  # noqa: PLC0415 - loads its formats
+        # Both load every format.
+        from pipeline.sources.table_rows import table_encoding, table_reader  # noqa: PLC0415
+        from pipeline.sources.tables import table_layout  # noqa: PLC0415
 
         while data := stream.read(CHUNK_BYTES):
             self._hash.update(data)
         entry.encoding = table_encoding(self._file.path, self._source.format, self._file.name)
         entry.layout = table_layout(self._file.path, self._file.name).as_list()
         part = Part(self._key(entry, 0))
-        for parsed in TableReader(entry.encoding, self._options).read_table(self._file.path, self._file.name):
+        for parsed in table_reader(entry.encoding, self._options).read_table(self._file.path, self._file.name):
             self._take(part, parsed)
         part.content = digest("0", self._hash.hexdigest())
         entry.parts.append(part)

@@ -328,6 +328,13 @@ def rejects_frame(
     return pl.DataFrame(found, schema=REJECTS)
 
 
+def cut_off(text: str, line: int) -> Parsed:
+    """What is left at the end of a file that was cut, set aside."""
+    reason = "incomplete_last_line"
+    rejects = rejects_frame(pl.Series([line], dtype=pl.Int64), reason, None, pl.Series([text]))
+    return Parsed(account=Account(lines=1, quarantined=Counter([reason])), rejects=rejects)
+
+
 def rejected(lines: pl.DataFrame, reason: pl.Series | str, detail: str) -> pl.DataFrame:
     """The same of lines (source_line, raw) whose column `detail` says more."""
     return rejects_frame(lines["source_line"], reason, lines[detail], lines["raw"])

@@ -3,7 +3,7 @@
 They record packets, or connections that begin. Sources: Cisco Meraki's page on syslog event types, pfSense's on raw
 filter logs, netfilter's LOG target, RouterOS' page on logging, Microsoft's on the firewall's log, on Azure Firewall and
 on DeviceNetworkEvents, Sophos' on its UTM's logs, OpenVPN's manual, F5's on its network firewall, Cilium's on Hubble,
-VMware's on NSX (whose counts are of no named direction), Darktrace's on its API.
+VMware's on NSX (whose counts are of no named direction), Darktrace's on its API, the source of Antrea's flowLogger.
 """
 
 from __future__ import annotations
@@ -97,6 +97,14 @@ _KINDS = (
         re.compile(rb'"transferred(?:[._]bytes"\s*:|"\s*:\s*\{\s*"bytes"\s*:)'),
         "what Nozomi's sensors saw of links and sessions, which tells the bytes of both directions together",
         "Take the logs of another sensor, or of a firewall on the way to the mail server.",
+    ),
+    (
+        re.compile(
+            rb"(?m)^\d{10},\d{10},(?:[\da-fA-F.:]+,){2}(?:\d{1,5},){2}\w{1,12},(?!\d+,\d+,)(?:[^,\n]*,){6}[\da-fA-F.:]*,"
+            rb"\d{1,5},"
+        ),
+        "the log of Antrea's Flow Aggregator (flowLogger), which tells no bytes",
+        "Let it send IPFIX, and give what a collector (nfcapd, goflow2) writes.",
     ),
     (
         re.compile(rb'\bsys="SecureNet" sub="packetfilter" '),

@@ -62,7 +62,8 @@ def locate(schema: Mapping[str, pl.DataType], fields: Mapping[str, Sequence[str]
     by_name = dict[str, Found]()
     for found in all_paths(schema):
         by_name.setdefault(".".join(found.path).lower(), found)
-    located = {ours: [by_name[s.lower()] for s in spelled if s.lower() in by_name] for ours, spelled in fields.items()}
+    named = {ours: [s.lower().removesuffix("[]") for s in spelled] for ours, spelled in fields.items()}
+    located = {ours: [by_name[s] for s in spelled if s in by_name] for ours, spelled in named.items()}
     return {
         ours: [replace(f, address=ours in ADDRESSES) for f in dict.fromkeys(found)] for ours, found in located.items()
     }
@@ -133,7 +134,9 @@ def _nested_text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Struct):
         return values.struct.json_encode()
     if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.DataType) and not dtype.inner.is_nested():
-        several = pl.format("[{}]", values.cast(pl.List(pl.String), strict=False).list.join(", "))
+        mark = '"' if dtype.inner == pl.String else ""
+        joined = values.cast(pl.List(pl.String), strict=False).list.join(f"{mark}, {mark}")
+        several = pl.format(f"[{mark}{{}}{mark}]", joined)
         one = _text(values.list.first(), dtype.inner)
         return pl.when(values.list.n_unique() == 1).then(one).otherwise(several)
     return pl.lit(None, pl.String)
@@ -284,7 +287,7 @@ def told_time(fields: pl.DataFrame, ours: str, zone: str) -> pl.Expr:
         return instants.epoch_us(ours, zone)
     between, digits, told = found["between"], len(found["fraction"] or ""), re.escape(found["zone"])
     fraction = rf"\.[0-9]{{{digits}}}" if digits else ""
-    alike = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{between}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{fraction}{told}$"
+    alike = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{between}(?:[01][0-9]|2[0-3]):[0-9]{{2}}:[0-9]{{2}}{fraction}{told}$"
     text = pl.col(ours)
     if not fields.select(text.str.contains(alike).all()).item():
         return instants.epoch_us(ours, zone)

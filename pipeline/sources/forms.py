@@ -55,6 +55,7 @@ from pipeline.sources.formats.vpc_json import VPC
 from pipeline.sources.formats.watchguard import WATCHGUARD
 from pipeline.sources.formats.zeek_tables import ZEEK_TABLES
 from pipeline.sources.formats.zscaler import ZSCALER
+from pipeline.sources.wrappings.envelope import OBJECTS
 
 _ALL = (
     *ZEEK_TABLES,
@@ -112,3 +113,18 @@ _ALL = (
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}
 """Encoding -> form; the first whose marks fit wins."""
 foreign.know(FORMS.values())
+OPENED = {
+    "zeek_json": ("_source", "event", "result", "zeek.conn", "conn"),
+    "suricata": ("event",),
+    "cim_json": ("result",),
+    "ecs": ("_source",),
+    "packetbeat": ("_source",),
+    "arkime": ("_source",),
+    "darktrace": ("_source",),
+    "udm": ("event", "udm"),
+    "gcp": ("data", "message"),
+    "oci": ("data",),
+    "azure_json": OBJECTS,
+    "vpc_json": ("attributes", "content"),
+}
+"""Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""

@@ -12,6 +12,9 @@ import polars as pl
 from pipeline import clocks
 from pipeline.sources import spellings
 
+_DAY_ENDS = r"T24:(00:00(?:\.0+)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)$"
+"""Midnight at the end of a day, which is an hour 24 in ISO 8601."""
+
 
 def epoch_us(column: str, zone: str = "UTC") -> pl.Expr:
     """Expression: epoch microseconds of a text time: seconds, ms, us or ns by size, or ISO 8601.
@@ -26,9 +29,12 @@ def epoch_us(column: str, zone: str = "UTC") -> pl.Expr:
 def _iso_us(text: pl.Expr, zone: str) -> pl.Expr:
     iso = text.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}) ", "${1}T")
     iso = iso.str.replace(r"([+-][0-9]{2})([0-9]{2})$", "${1}:${2}")
+    ends_day = iso.str.contains("T24:00:00", literal=True)
+    iso = pl.when(ends_day).then(iso.str.replace(_DAY_ENDS, "T00:${1}")).otherwise(iso)
+    later = pl.duration(days=ends_day.cast(pl.Int64))
     zoned = iso.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
     plain = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    return pl.coalesce(zoned, clocks.instants(plain, zone)).dt.epoch("us")
+    return pl.coalesce(zoned + later, clocks.instants(plain + later, zone)).dt.epoch("us")
 
 
 def number_us(text: pl.Expr) -> pl.Expr:

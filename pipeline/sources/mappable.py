@@ -277,6 +277,11 @@ _DEVICES = (
     (rb"\bTotal_bytes_send \d", "a Citrix NetScaler's log of connections"),
     (rb"\bcom\.untangle\.uvm\.app\.Session", "the log of sessions of an Arista (Untangle) firewall"),
     (rb"\bhaproxy\[\d+\]: ", "HAProxy's log, which names servers and has no addresses of theirs"),
+    (
+        rb'"downstream_remote_address"\s*:',
+        "Envoy's access log (Istio), whose ends have their ports beside them, and whose bytes_sent the client received",
+    ),
+    (rb'"upstream_bytes_(?:sent|received)"\s*:', "NGINX's log of streams, whose bytes_sent the client received"),
     (rb"(?m)^tls [12]\.0 \d{4}-\d\d-\d\dT", "the log of an AWS load balancer's TLS connections"),
 )
 """Devices whose lines tell bytes, but are read by no format here."""

@@ -20,7 +20,7 @@ import polars as pl
 from pipeline.counting.direction import MAIL_PORTS
 from pipeline.sources import columns, foreign, json_lines, spellings, strays, uptime
 from pipeline.sources import zeek_columns as conn
-from pipeline.sources.base import LINES, RAW, Account, Block, Parsed, ReadOptions, merge, rejects_frame
+from pipeline.sources.base import LINES, RAW, Account, Block, Parsed, ReadOptions, cut_off, merge, rejects_frame
 from pipeline.sources.declared import CountingDecoder, Decoded, Decoder, Form, LucidDecoder, PiecewiseDecoder, Stateless
 from pipeline.sources.glances.json_parts import JsonParts
 from pipeline.sources.glances.sight import Cut, Sight, Told
@@ -171,8 +171,11 @@ class JsonReader(ABC):
 
     def read_array(self, data: bytes) -> Parsed:
         """A file that is one JSON document: an array of records, or one record over many lines."""
-        lines, account = document_lines(data)
-        return self._read(lines, account, "bad_json")
+        document = documents.records(data)
+        raw = document.records
+        lines = pl.DataFrame({"source_line": range(1, len(raw) + 1), "raw": raw}, schema=LINES)
+        parsed = self._read(lines, Account(lines=len(raw)), "bad_json")
+        return parsed if document.left is None else merge([parsed, cut_off(document.left, len(raw) + 1)])
 
     @abstractmethod
     def _read(self, lines: pl.DataFrame, account: Account, reason: str) -> Parsed:
@@ -411,10 +414,3 @@ def _cut_off(lines: pl.DataFrame, account: Account) -> Parsed:
     reason = "incomplete_last_line"
     account.quarantined[reason] += lines.height
     return Parsed(account=account, rejects=rejects_frame(lines["source_line"], reason, None, lines["raw"]))
-
-
-def document_lines(data: bytes) -> tuple[pl.DataFrame, Account]:
-    """The records of one JSON document as lines; a record's number stands for its line."""
-    raw = documents.records(data)
-    lines = pl.DataFrame({"source_line": range(1, len(raw) + 1), "raw": raw}, schema=LINES)
-    return lines, Account(lines=len(raw))

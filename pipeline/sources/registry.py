@@ -13,13 +13,16 @@ from collections.abc import Iterable
 from functools import partial
 
 from pipeline.errors import Location, SourceError
-from pipeline.sources import byteless, guessed, mappable, tables
+from pipeline.sources import byteless, guessed, mappable, signs, tables
 from pipeline.sources.base import Block, Reader, ReaderFactory, ReadOptions, begins_as_json
 from pipeline.sources.formats.zeek_json import ZeekJsonReader, ZeekRecords
 from pipeline.sources.formats.zeek_tsv import ZeekTsvReader
-from pipeline.sources.forms import FORMS
+from pipeline.sources.forms import FORMS, OPENED
 from pipeline.sources.records import RecordReader
-from pipeline.sources.texts.quoting import ABOVE_HEADER, tidied
+from pipeline.sources.respelled import KEYS as SPELLED
+from pipeline.sources.respelled import SPELLING, RespelledReader, respelled
+from pipeline.sources.texts import beginnings
+from pipeline.sources.texts.quoting import tidied
 from pipeline.sources.watch import Watch
 from pipeline.sources.wrappings import csv_envelope
 from pipeline.sources.wrappings.documents import beginning, holds_nothing, tabled
@@ -56,6 +59,8 @@ class _Readers(dict[str, ReaderFactory]):
 
 def _enveloped_reader(inner: ReaderFactory, key: str, encoding: str | None, options: ReadOptions) -> Reader:
     """The reader of an envelope, whose texts may hold several records of the encoding, where that is told."""
+    if key == SPELLING:
+        return RespelledReader(inner(options), SPELLED[encoding or ""])
     whole = None if encoding is None else partial(_is_whole, encoding)
     if key.startswith(csv_envelope.MARK):
         parts = partial(parts_of, is_record=whole)
@@ -93,47 +98,11 @@ FORMATS: dict[str, tuple[str, ...]] = {
 }
 """Format, as nilometer.yaml names it -> its encodings."""
 
-_ZEEK_KEYS = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes|uid)"\s*:')
-_ZEEK_SURE = re.compile(rb'"(?:id[._]orig_h|_path|conn_state|orig_ip_bytes)"\s*:')
-"""Those of its keys that no record of a shipper has beside the line it holds."""
-_ZEEK_ENDS = re.compile(rb'"(?:(?:id[._])?orig_h|src|_path)"\s*:')
-"""What a record of Zeek tells its ends by, or its kind; others that have its names tell their ends by other ones."""
-_ADDRESS = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]+)"
-_ZEEK_CUT = re.compile(rb"^\d{9,10}\.\d{1,9}\t[^\n]*?" + _ADDRESS + rb"\t", re.MULTILINE)
-_ZEEK_REPORT = re.compile(rb">== Total === ")
-"""What ZeekControl writes beside each conn.log, as conn-summary.log: a report for people, of what the log holds."""
-_NFDUMP_NOTHING = re.compile(rb"\[\s*No matching flows?\s*\]\s*\Z")
-"""What nfdump before 1.7.3 writes as JSON of no flows, which is no JSON."""
-_ZEEK_HEADER = re.compile(rb"^#(?:separator|fields|path|set_separator)\b", re.MULTILINE)
-_OPENED = {
-    "zeek_json": ("_source", "event", "result", "zeek.conn", "conn"),
-    "suricata": ("event",),
-    "cim_json": ("result",),
-    "ecs": ("_source",),
-    "packetbeat": ("_source",),
-    "arkime": ("_source",),
-    "darktrace": ("_source",),
-    "udm": ("event", "udm"),
-    "gcp": ("data", "message"),
-    "oci": ("data",),
-    "azure_json": OBJECTS,
-    "vpc_json": ("attributes", "content"),
-}
-"""Encoding -> the keys of envelopes that its own reader opens, with what it knows of the rest."""
 _MORE_OBJECTS = ("fields", "attributes", "properties", "body", "value", "raw", "content", "parsed", "log_processed")
 """Keys of envelopes that are opened where nothing around them is a record of any format."""
 _COUNTS = re.compile(rb'(?<![\w\\])"(?:\w+\.)*bytes"\s*:')
 """What tells bytes in a record of Elastic's schema; without any, the line in it may tell more."""
-_CUT_RECORD = re.compile(rb"\A[^\n{][^\n]*\}[ \t]*\r?\n(?=\s*\{)")
-"""The end of a record whose beginning went with the older half of a log that was rotated by its size."""
-_WORDS_ABOVE = re.compile(rb'\A(?:[^\n{\[\0]*\r?\n){1,3}(?=\{ ?")')
-"""What a program says before the records that it prints, where both came into one file."""
 _WIDEST = 1 << 16
-_BLANK_LINES = re.compile(rb"\A(?:[ \t]*\r?\n)+")
-_ABOVE = re.compile(rb"\A\s*(?:(?:" + ABOVE_HEADER.encode() + rb")\s*?\r?\n)+")
-"""First lines that may stand above the header of a table."""
-_NULS = re.compile(rb"\A\0+(?=[\s -~])")
-"""What a machine that lost its power leaves before the first line that it writes again."""
 _BURIED_IN = 2
 """Records with a format's marks of which every object is looked at."""
 _EVER = 1 << 62
@@ -163,11 +132,11 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         SourceError: the content is of no known format, or not of the one that was asked for.
     """
     refuse_kind(head, name)
-    head = _ABOVE.sub(b"", _NULS.sub(b"", head))
+    head = beginnings.ABOVE.sub(b"", beginnings.NULS.sub(b"", head))
     text = head.lstrip()
     if not text or _is_empty_report(text, wanted):
         return None
-    head = _BLANK_LINES.sub(b"", head)
+    head = beginnings.BLANK_LINES.sub(b"", head)
     if begins_as_json(text) and (rows := tabled(text, _LOOKED_INTO)):
         head = text = _as_file(rows)
     above = f"{header}\n".encode() if header else b""
@@ -178,6 +147,10 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         return inside
     if begins_as_json(text) and (inside := _buried(text, found) or _wrapped(text, wanted)):
         return inside
+    if not _marked(head, found) and (inside := _in_any_spelling(text, wanted)):
+        return inside
+    if found and not _is_json(found) and not (_marked(head, found) and _yields(found, head)):
+        found = _in_rows(text, wanted) or found
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
     if not above and (fault := _fault(found, head)):
@@ -187,9 +160,9 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
 
 def _is_empty_report(text: bytes, wanted: str) -> bool:
     """Whether the file is one that a format's own program writes and that holds no records."""
-    if wanted in ("auto", "zeek") and _ZEEK_REPORT.match(text):
+    if wanted in ("auto", "zeek") and signs.ZEEK_REPORT.match(text):
         return True
-    return wanted in ("auto", "nfdump") and _NFDUMP_NOTHING.match(text) is not None
+    return wanted in ("auto", "nfdump") and signs.NFDUMP_NOTHING.match(text) is not None
 
 
 def _shown(head: bytes, text: bytes, wanted: str) -> str | None:
@@ -263,8 +236,10 @@ def _otherwise(text: bytes, wanted: str, name: str) -> str | None:
     """The encoding of content that shows none at its very beginning, as `detect` tells it."""
     if holds_nothing(text):
         return None
-    if cut := _CUT_RECORD.match(text) or _WORDS_ABOVE.match(text):
+    if cut := beginnings.CUT_RECORD.match(text) or beginnings.WORDS_ABOVE.match(text):
         return detect(text[cut.end() :], wanted, name)
+    if (inside := _in_any_column(text, wanted) or _in_rows(text, wanted)) is not None:
+        return inside
     raise _unknown(text, wanted, name)
 
 
@@ -275,7 +250,7 @@ def _wrapped(text: bytes, wanted: str) -> str | None:
         inside, rest = within(head, key)
         data = _as_file(inside)
         found = _shown(data, data, wanted) if inside else None
-        if found is None or key in _OPENED.get(found, ()) or not _marked(data, found):
+        if found is None or key in OPENED.get(found, ()) or not _marked(data, found):
             continue
         around = rest.encode("utf-8", errors="surrogatepass")
         if not (_marked(around, found) if key in OBJECTS else _recognised(around, around)):
@@ -295,7 +270,7 @@ def _buried(text: bytes, found: str | None) -> str | None:
     deepest: str | None = None
     for record in map(json.loads, _first_marked(text, found)):
         for key, inside, around in objects_within(record) if isinstance(record, dict) else ():
-            if not _marked(inside, found) or key in _OPENED.get(found, ()):
+            if not _marked(inside, found) or key in OPENED.get(found, ()):
                 continue
             if _marked(around, found) or _recognised(around, around) is not None:
                 continue
@@ -321,6 +296,12 @@ def _flows(encoding: str, lines: list[str]) -> int:
     return READERS[encoding](ReadOptions(Watch(None), _EVER)).read(Block(data, 1, len(lines))).account.flows
 
 
+def _yields(encoding: str, text: bytes) -> bool:
+    """Whether the first lines hold flows; of anything but a table with a header that is taken for granted."""
+    lines = text.decode("utf-8", errors="replace").split("\n")[:_LOOKED_INTO]
+    return not encoding.endswith("_csv") or _flows(encoding, lines) > 0
+
+
 def _header_of(text: bytes) -> bytes | None:
     """The first line, where it is the header of a table that may hold another log's lines in a column."""
     first, _, more = text.partition(b"\n")
@@ -333,8 +314,8 @@ def _marked(head: bytes, encoding: str | None) -> bool:
     if encoding is None:
         return False
     if encoding == "zeek_tsv":
-        return (_ZEEK_HEADER.search(head) or _ZEEK_CUT.search(head)) is not None
-    marks = _ZEEK_SURE if encoding == "zeek_json" else FORMS[encoding].marks
+        return (signs.ZEEK_HEADER.search(head) or signs.ZEEK_CUT.search(head)) is not None
+    marks = signs.ZEEK_SURE if encoding == "zeek_json" else FORMS[encoding].marks
     return marks.search(head) is not None
 
 
@@ -362,6 +343,46 @@ def _enveloped(text: bytes, wanted: str, above: bytes, more: int = 1) -> str | N
     return None
 
 
+def _in_any_spelling(text: bytes, wanted: str) -> str | None:
+    """The encoding of records whose keys are those of a format but for upper and lower case and underscores."""
+    for encoding, keys in SPELLED.items() if begins_as_json(text) else ():
+        data = respelled(text, keys)
+        if (
+            wanted in ("auto", format_of(encoding))
+            and _shown(data, data, wanted) == encoding
+            and _marked(data, encoding)
+        ):
+            return f"{encoding}{SIGN}{SPELLING}" if _flows(encoding, beginning(data, _LOOKED_INTO)) else None
+    return None
+
+
+def _in_any_column(text: bytes, wanted: str) -> str | None:
+    """The encoding of records that are the cells of a column of whatever name, as databases export those of JSON."""
+    if begins_as_json(text):
+        return None
+    header, *rows = (line.decode("utf-8", errors="replace") for line in text.split(b"\n")[:_LOOKED_INTO])
+    quoted = any('""' in row and "{" in row for row in rows)
+    for column in csv_envelope.others_of(header) if quoted else ():
+        cells = [cell for cell in csv_envelope.Cells(column).take([header, *rows]) if cell.startswith("{")]
+        inside = _as_file(cells)
+        found = _shown(inside, inside, wanted) if cells else None
+        if found is not None and _marked(inside, found):
+            return f"{found}{SIGN}{csv_envelope.MARK}{column}"
+    return None
+
+
+def _in_rows(text: bytes, wanted: str) -> str | None:
+    """The encoding of JSON whose records are the rows of a table, each field a column; None where no row is a flow."""
+    if begins_as_json(text):
+        return None
+    lines = [line.decode("utf-8", errors="replace") for line in text.split(b"\n")[:_LOOKED_INTO]]
+    rows = [row for row in csv_envelope.Rows().take(lines) if row.startswith("{")]
+    found = another_form(rows, wanted) if rows else None
+    if found is None or SIGN in found or not _flows(found, rows):
+        return None
+    return f"{found}{SIGN}{csv_envelope.MARK}{csv_envelope.ROWS}"
+
+
 def _cells(lines: list[bytes]) -> list[tuple[str, str]]:
     """(key, text) of the cells that hold lines of a log, where the first line is the header of a table with them."""
     header, *records = (line.decode("utf-8", errors="replace") for line in lines)
@@ -375,14 +396,14 @@ def _recognised(head: bytes, text: bytes) -> str | None:
     """The first encoding whose marks are in the head; Zeek's own marks come before the weaker ones of others."""
     is_json = begins_as_json(text)
     marked = [(name, form.strong) for name, form in FORMS.items() if form.json == is_json and form.marks.search(head)]
-    keys = _ZEEK_SURE if marked else _ZEEK_KEYS
-    zeek = keys.search(head) and _ZEEK_ENDS.search(head) if is_json else _ZEEK_HEADER.search(head)
+    keys = signs.ZEEK_SURE if marked else signs.ZEEK_KEYS
+    zeek = keys.search(head) and signs.ZEEK_ENDS.search(head) if is_json else signs.ZEEK_HEADER.search(head)
     strong = [name for name, strong in marked if strong]
     if zeek and not strong:
         return "zeek_json" if is_json else "zeek_tsv"
     if marked:
         return strong[0] if strong else marked[0][0]
-    return "zeek_tsv" if not is_json and _ZEEK_CUT.search(head) else None
+    return "zeek_tsv" if not is_json and signs.ZEEK_CUT.search(head) else None
 
 
 def _by_header(text: bytes) -> str | None:
@@ -403,7 +424,7 @@ def _named(head: bytes, text: bytes, wanted: str) -> str | None:
             return told
         if begins_as_json(text):
             return "zeek_json"
-        return "zeek_tsv" if b"\x00" not in head or _ZEEK_HEADER.search(head) else None
+        return "zeek_tsv" if b"\x00" not in head or signs.ZEEK_HEADER.search(head) else None
     able = [n for n in FORMATS[wanted] if FORMS[n].json == begins_as_json(text)]
     return next((n for n in able if FORMS[n].marks.search(head)), able[0] if able else None)
 

@@ -84,6 +84,17 @@ def table_encoding(path: Path, wanted: str, name: str) -> str:
     )
 
 
+def height_of(path: Path, name: str) -> int:
+    """How many rows a file has; raises SourceError when it cannot be read."""
+    return int(_guarded(lambda: _scan(path).select(pl.len()).collect().item(), name))
+
+
+def rows_of(path: Path, name: str, first: int, most: int) -> pl.DataFrame:
+    """Some of a file's rows, from one on; raises SourceError when they cannot be read."""
+    rows: pl.DataFrame = _guarded(lambda: _scan(path).slice(first, most).collect(), name)
+    return rows
+
+
 def table_layout(path: Path, name: str) -> Layout:
     """Which columns a Parquet file has; raises SourceError when it cannot be read."""
     return layout_of_columns(_guarded(lambda: dict(_scan(path).collect_schema()), name))

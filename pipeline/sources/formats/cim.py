@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from pipeline.sources import instants
 from pipeline.sources.declared import Contract, Form
 from pipeline.sources.delimited import Layout, delimited
 from pipeline.sources.records import json_decoder
@@ -19,9 +20,21 @@ from pipeline.sources.spellings import ABSENT, seconds
 from pipeline.sources.starts import put_back
 
 _LOGGED_AT_END = (
-    r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall|zscalernss-fw)"
+    r"^(?:pan[:_]traffic|cisco:(?:asa|ftd)|(?:fgt|fortigate|fortinet)_traffic|juniper:junos:firewall|zscalernss-fw|"
+    r"sophos:xg:firewall)|(?i:suricata)"
 )
-"""Sourcetypes of firewalls that log a session when it ends, which is then its `_time`."""
+"""Sourcetypes of sensors that log a session when it ends, which is then its `_time`."""
+_SURICATA, _PARTIAL = "(?i)suricata", ("alert", "anomaly", "fileinfo")
+"""Sourcetypes of Suricata's events, and those of them that are none of flows by whatever name: their counters are of a
+part of the flow. Of a known sourcetype all but flows are."""
+_WITHIN = (
+    r"(?i)^(?:(?:bro|zeek|corelight)[:_](?:http|ssl|dns|files?|smtp|x509|weird|notice|ftp|ssh|rdp|smb|kerberos|ntlm|"
+    r"dce_rpc|sip|socks|tunnel|dpd|software|known)|(?:fgt|fortigate|fortinet)_(?:utm|event|anomaly)|"
+    r"pan[:_](?:threat|url|data|file|virus|vulnerability|spyware|wildfire|decryption|correlation)|"
+    r"juniper:junos:(?:idp|aamw|secintel|utm)|sophos:xg:(?:content_filtering|atp|idp|anti_virus|anti_spam|waf|ssl|sandbox))"
+)
+"""Sourcetypes of what goes on within connections, which have a record of their own: Zeek's other logs, and what
+firewalls inspect (FortiGate's repeats a session's counters so far)."""
 _SINCE_BEGINNING = (
     r"^(?:pan[:_]traffic|(?:fgt|fortigate|fortinet)_traffic|cp_log|opsec|checkpoint|cisco:(?:ftd|firepower|sfw|estreamer))"
     r"|conn_long"
@@ -61,6 +74,8 @@ _FIELDS = {
     "stack": ("protocol_stack", "result.protocol_stack"),
     "kind": ("sourcetype", "result.sourcetype", "source", "result.source"),
     "exporter": ("exporter_ip", "result.exporter_ip"),
+    "event": ("event_type", "result.event_type"),
+    "begun": ("flow.start", "result.flow.start"),
 }
 
 
@@ -79,9 +94,11 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
         sent=pl.when(one_way).then(sent),
         **{c: pl.when(~one_way).then(c) for c in ("resp_ip_bytes", "resp_pkts")},
     )
-    if all(fields[c].null_count() == fields.height for c in ("stack", "kind")):
+    if all(fields[c].null_count() == fields.height for c in ("stack", "kind", "begun")):
         return fields.with_columns(pl.lit(None, fields.schema["end"]).alias("end"))
-    at_end = fields["kind"].str.contains(_LOGGED_AT_END).fill_null(value=False)
+    begun = pl.col("begun") if fields.schema["ts"] == pl.String else instants.epoch_us("begun")
+    at_end = fields["kind"].str.contains(_LOGGED_AT_END).fill_null(value=False) & fields["begun"].is_null()
+    fields = fields.with_columns(ts=pl.coalesce(begun, "ts"))
     if at_end.any():
         plain = fields.schema["duration"] != pl.String
         lasted = (pl.col("duration") if plain else seconds(pl.col("duration").str.strip_chars())) * 1e6
@@ -99,8 +116,16 @@ def _kept() -> pl.Expr:
     return (pl.col("preview").cast(pl.String) != "true").fill_null(True)
 
 
+def _partial() -> pl.Expr:
+    """Whether a row counts a part of a flow that has its own record: an alert of Suricata's, a request of Zeek's."""
+    ours = pl.col("kind").str.contains(_SURICATA).fill_null(value=False)
+    other = pl.col("event").is_not_null() & ~pl.col("event").is_in(["flow", "netflow"])
+    unnamed = pl.col("kind").is_null() & pl.col("event").is_in(_PARTIAL)
+    return ((ours & other) | unnamed | pl.col("kind").str.contains(_WITHIN)).fill_null(value=False)
+
+
 def _row() -> pl.Expr:
-    return pl.col("src").is_not_null() & _kept()
+    return pl.col("src").is_not_null() & _kept() & ~_partial()
 
 
 def _blocked() -> pl.Expr:

@@ -60,6 +60,8 @@ _PLACED = rf"^{_CELL},{_STAMP},{_CELL},"
 _BEHIND = rf'^.*?("?[^\s",]*"?,{_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,.*)$'
 _BEHEADED = rf'^{_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,'
 """A record without the first cell, of which nothing is read."""
+_SPACED = rf',[ \t]*{_STAMP}[ \t]*,[ \t]*{_CELL}[ \t]*,[ \t]*"?[A-Z][A-Z-]*"?[ \t]*,'
+"""A record with blanks around its commas, as programs write that took it apart and put it together again."""
 _RECORD = rf'(?:^|[\s",]){_STAMP},{_CELL},"?[A-Z][A-Z-]*"?,'
 _TRAFFIC = rf'^{_CELL},{_STAMP},{_CELL},"?TRAFFIC"?,'
 _ANY_TRAFFIC = rf'{_STAMP},{_CELL},"?TRAFFIC"?,'
@@ -172,9 +174,12 @@ def _behind_headers(lines: pl.DataFrame) -> pl.DataFrame:
     placed = lines["raw"].str.contains(_PLACED)
     if placed.all():
         return lines.with_columns(text="raw")
-    whole = pl.when(pl.col("raw").str.contains(_BEHEADED)).then(pl.concat_str(pl.lit(","), "raw")).otherwise("raw")
-    behind = pl.coalesce(pl.col("raw").str.extract(_BEHIND), whole)
-    return lines.with_columns(pl.when(placed).then("raw").otherwise(behind).alias("text"))
+    spaced, raw = ~placed & lines["raw"].str.contains(_SPACED), pl.col("raw")
+    lines = lines.with_columns(text=pl.when(spaced).then(raw.str.replace_all(r"[ \t]*,[ \t]*", ",")).otherwise(raw))
+    text, placed = pl.col("text"), lines["text"].str.contains(_PLACED)
+    whole = pl.when(text.str.contains(_BEHEADED)).then(pl.concat_str(pl.lit(","), text)).otherwise(text)
+    behind = pl.coalesce(text.str.extract(_BEHIND), whole)
+    return lines.with_columns(pl.when(placed).then(text).otherwise(behind).alias("text"))
 
 
 def _cut(text: pl.Series) -> pl.DataFrame:
@@ -277,7 +282,7 @@ SYSLOG = Form(
     marks=re.compile(
         rb"(?:CEF: ?\d+|LEEF: ?[\d.]+)\|Palo Alto Networks\||"
         rb"(?s:\A(?![^\n]*\b[Bb]ytes[ _][Rr]eceived\b).*?"
-        rb'\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d[^,"\n]{0,9}"?,"?[\w-]*"?,"?'
+        rb'\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d[^,"\n]{0,9}"?,[ \t]*"?[\w-]*"?[ \t]*,[ \t]*"?'
         rb"(?:TRAFFIC|THREAT|SYSTEM|CONFIG|HIPMATCH|USERID|GLOBALPROTECT|DECRYPTION|CORRELATION|AUTHENTICATION|SCTP)\b)"
     ),
     strong=True,

@@ -45,7 +45,7 @@ _TYPES = (
 )
 """Suricata's types of events: other programs' JSON has a key of that name, too (Netskope's, message queues')."""
 
-_FIELDS = {
+FIELDS = {
     "kind": _eve("event_type"),
     "ts": _eve("flow.start", "netflow.start"),
     "end": _eve("flow.end", "netflow.end"),
@@ -89,14 +89,15 @@ SURICATA = Form(
         "flow.start",
         "`flow` events; `netflow` events tell one direction each",
     ),
-    # Elastic's own records of Suricata's events have the type in an object of that name, and fields of their own.
+    # Elastic's own records of Suricata's events have the type in an object of that name, and fields of their own; what
+    # Splunk made of them has counters of its own.
     marks=re.compile(
-        rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)(?:[\s\S]*?"event_type"\s*:\s*"(?:'
+        rb'\A(?![\s\S]{0,20000}?"eve"\s*:\s*\{)(?!(?=[\s\S]*"bytes_in"\s*:)(?![\s\S]*bytes_toclient))(?:[\s\S]*?"event_type"\s*:\s*"(?:'
         + _TYPES.encode()
         + rb')"|(?=[\s\S]*"flow_id"\s*:)[\s\S]*?"event_type"\s*:\s*"[a-z])'
     ),
     strong=True,
-    decoder=json_decoder(_FIELDS),
+    decoder=json_decoder(FIELDS),
     derive=_derive,
     json=True,
     flows=lambda: pl.col("kind").is_in(["flow", "netflow"]),
@@ -106,4 +107,4 @@ SURICATA = Form(
     "VLANs of a sensor show, which keeps them apart, one counts. Where it did not see a SYN, as of a session that was "
     "silent for longer than its timeout, the ports tell who began.",
 )
-SURICATA_COLUMNS = replace(SURICATA, columns=_FIELDS, lacks=_lacks, idle=None, json=False)
+SURICATA_COLUMNS = replace(SURICATA, columns=FIELDS, lacks=_lacks, idle=None, json=False)

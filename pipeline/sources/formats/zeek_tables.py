@@ -99,9 +99,12 @@ _CSV = replace(
     family="zeek",
     contract=Contract("resp_ip_bytes", "orig_ip_bytes", "IP", "ts", "one a row; the first line names the columns"),
     marks=re.compile(
-        rf'(?i)\A(?!#)[^\n]*?(?:^|[{_DELIMITERS}]) *"?id[._]orig_h"? *(?:[{_DELIMITERS}]|\r?\n|\Z)'
-        r"|\A(?!#separator[ \t]+(?:\\x(?:2c|3b|7c)|[,;|])[ \r\n])(?:#[^\n]*\n)*?"
-        r"#(?:fields[,;|]|(?=ts[,;|\t]))[^\n]*id[._]orig_h".encode()
+        (
+            r"(?i)\A(?!#|[^\n]*\b(?:session_start_time|metadata_type)\b)"  # Vectra's `ts` is a session's end.
+            rf'[^\n]*?(?:^|[{_DELIMITERS}]) *"?id[._]orig_h"? *(?:[{_DELIMITERS}]|\r?\n|\Z)'
+            r"|\A(?!#separator[ \t]+(?:\\x(?:2c|3b|7c)|[,;|])[ \r\n])(?:#[^\n]*\n)*?"
+            r"#(?:fields[,;|]|(?=ts[,;|\t]))[^\n]*id[._]orig_h"
+        ).encode()
     ),
     strong=True,
     decoder=lambda options: TableDecoder(_LAYOUT, header=options.header),
@@ -161,7 +164,7 @@ _TABLE_CSV = replace(
     _CSV,
     name="zeek_sentinel_csv",
     contract=replace(_TABLE_JSON.contract, records="as JSON; the first line names the columns"),
-    marks=re.compile(rb"(?i)\A[^\n]*\bid_orig_h_s\b"),
+    marks=re.compile(rb"(?i)\A(?![^\n]*\b(?:session_start_time_d|metadata_type_s)\b)[^\n]*\bid_orig_h_s\b"),
     decoder=delimited(Layout(aliases=_SENTINEL, header=re.compile(r"(?i)\bid_orig_h_s\b"), unset=ABSENT)),
     idle=None,
 )

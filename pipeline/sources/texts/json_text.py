@@ -2,11 +2,13 @@ r"""Text of JSON as decoders take it: bytes that are no UTF-8, and halves of sur
 
 RFC 8259 asks for UTF-8 (section 8.1), and leaves open what an escape such as \ud800 without its other half is (section
 8.2). Writers that pass a name on as they got it produce both. Neither stands in a number or an address, so that the
-rest of the line is as good as ever; each becomes U+FFFD, which Unicode keeps for what cannot be told.
+rest of the line is as good as ever; each becomes U+FFFD, which Unicode keeps for what cannot be told. Values that
+MongoDB's extended JSON puts into objects of their own are taken out of them.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -19,6 +21,34 @@ _HALF = re.compile(
     rb"(\\\\|\\u[dD][89abAB]" + _HEX + rb"\\u[dD][c-fC-F]" + _HEX + rb")|\\u[dD][89a-fA-F]" + _HEX,
 )
 """A half of a pair; an escaped backslash and a whole pair are passed over."""
+_WRAPPED = re.compile(
+    rb'\{\s*"\$(?:(?P<number>number(?:Long|Int|Double|Decimal))"\s*:\s*"(?P<digits>-?\d[\d.]*(?:[eE][-+]?\d+)?)"'
+    rb'|(?:oid|uuid)"\s*:\s*(?P<text>"[^"\\]*")|date"\s*:\s*(?:(?P<iso>"[^"\\]*")|(?P<ms>-?\d+)'
+    rb'|\{\s*"\$numberLong"\s*:\s*"(?P<long>-?\d+)"\s*\}))\s*\}'
+)
+"""A value of MongoDB's extended JSON, as its specification names the types; a date is milliseconds since 1970."""
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def plain(data: bytes) -> bytes:
+    """The text without halves of surrogate pairs, and with plain values where MongoDB's exports name their types."""
+    return unwrapped(without_halves(data))
+
+
+def unwrapped(data: bytes) -> bytes:
+    """The text with plain values in the place of extended JSON's objects."""
+    return _WRAPPED.sub(_unwrapped, data) if b'"$' in data else data
+
+
+def _unwrapped(found: re.Match[bytes]) -> bytes:
+    """The value that an object of extended JSON stands for."""
+    if (plain := found["digits"] or found["text"] or found["iso"]) is not None:
+        return plain
+    try:
+        time = _EPOCH + dt.timedelta(milliseconds=int(found["ms"] or found["long"]))
+    except OverflowError:
+        return found[0]
+    return f'"{time.isoformat(timespec="milliseconds").replace("+00:00", "Z")}"'.encode()
 
 
 def without_halves(data: bytes) -> bytes:
@@ -41,5 +71,5 @@ def loads(line: bytes | str) -> Any:
 
 
 def as_utf_8(data: bytes) -> bytes:
-    """The text as UTF-8 without halves of pairs."""
-    return without_halves(data).decode("utf-8", errors="replace").encode()
+    """The text as UTF-8, plain."""
+    return plain(data).decode("utf-8", errors="replace").encode()

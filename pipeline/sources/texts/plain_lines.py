@@ -22,9 +22,7 @@ def whole_lines(block: Block, *, json: bool = False) -> pl.DataFrame:
 
     In JSON such an escape would spoil the line: there U+FFFD stands for them.
     """
-    raw = _split(
-        json_text.without_halves(block.data) if json else block.data, "replace" if json else "backslashreplace"
-    )
+    raw = _split(json_text.plain(block.data) if json else block.data, "replace" if json else "backslashreplace")
     block.counted(len(raw))
     numbers = pl.int_range(block.first_line, block.first_line + len(raw), dtype=pl.Int64, eager=True)
     return pl.DataFrame({"source_line": numbers, "raw": raw})

@@ -2,11 +2,13 @@
 
 Searches over logs (Splunk, CloudWatch Logs Insights, Kibana, Microsoft Sentinel, QRadar) export what they found as CSV
 with the line in a column. The cell is taken out here, line numbers stay those of the file, and the reader of the format
-inside does the rest. A cell may hold several lines of which each is a record.
+inside does the rest. A cell may hold several lines of which each is a record. Of a format that is JSON elsewhere each
+row may be a record, whose fields are columns.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +25,9 @@ COLUMNS = ("_raw", "@message", "message", "event.original", "raw", "log", "textp
 LogScale's."""
 MARK = "csv:"
 """Before the column's name, in the name of an encoding."""
+ROWS = "*"
+"""What stands for a column where each row is a record, as one of JSON whose fields became columns."""
+_DELIMITERS = ",;\t|"
 _WIDEST, _ABOVE = 1 << 16, re.compile(ABOVE_HEADER)
 
 
@@ -30,6 +35,15 @@ def column_of(header: str) -> str | None:
     """The column that a table with this first line has the lines of a log in; None when it has none."""
     names = _names(Quoting(",").cells(header[:_WIDEST].rstrip("\r")))
     return next((c for c in COLUMNS if c in names), None)
+
+
+def others_of(header: str) -> list[str]:
+    """All columns of a table with this first line, in lower case, by whose cells it may be seen that they hold lines.
+
+    Those alone that have a name of their own, which the name of an encoding may have in it.
+    """
+    names = _names(Quoting(",").cells(header[:_WIDEST].rstrip("\r")))
+    return [c for c in names if names.count(c) == 1 and c and "@" not in c and c not in COLUMNS]
 
 
 def _names(cells: Sequence[str] | None) -> list[str]:
@@ -51,6 +65,15 @@ class Cells:
         """The columns' names as they are written."""
         self.held: list[str] = []
         """Lines of a record that is not at its end yet."""
+
+    @property
+    def delimiter(self) -> str:
+        """What parts the cells."""
+        return self._quoting.delimiter
+
+    def parted_by(self, delimiter: str) -> None:
+        """Take another delimiter."""
+        self._quoting = Quoting(delimiter)
 
     def take(self, lines: Sequence[str], *, last: bool = False) -> list[str]:
         """The texts of lines that come next; of a record that they do not end, those are held back but at the end."""
@@ -89,11 +112,47 @@ class Cells:
         return [shipped.dressed(around, text, self._form) if text else text for text in texts]
 
 
+class Rows(Cells):
+    """Rows as objects of JSON under the names of their columns, one a line; cells that hold JSON are opened."""
+
+    def __init__(self) -> None:
+        super().__init__(ROWS)
+
+    def take(self, lines: Sequence[str], *, last: bool = False) -> list[str]:
+        """See Cells; the header shows what parts the cells."""
+        first = next((line for line in lines if line.strip() and not _ABOVE.fullmatch(line.rstrip("\r"))), "")
+        if self.header is None and first:
+            self.parted_by(max(_DELIMITERS, key=first.count))
+        return super().take(lines, last=last)
+
+    def _cell(self, record: str) -> list[str]:
+        cells = self._quoting.cells(record)
+        if self.header is None:
+            self.header = None if _ABOVE.fullmatch(record) or not record.strip() else _written(cells)
+            return [""]
+        if cells is None or len(cells) != len(self.header):
+            return [" ".join(record.splitlines())]
+        if _written(cells) == self.header:
+            return [""]
+        return [json.dumps({name: _opened(cell) for name, cell in zip(self.header, cells, strict=True) if cell})]
+
+
+def _opened(cell: str) -> Any:
+    """What a cell holds: the list or object that it is, else its text."""
+    if not cell.startswith(("[", "{")):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+
+
 class CsvEnvelopeReader:
-    """Reads the blocks of one exported table with the reader of what is in its cells."""
+    """Reads the blocks of one exported table with the reader of what is in its cells, or of its rows as JSON."""
 
     def __init__(self, inner: Reader, column: str, parts: Callable[[str], list[str]] | None = None) -> None:
-        self._inner, self._cells = inner, Cells(column, inner.format, parts)
+        self._inner = inner
+        self._cells = Rows() if column == ROWS else Cells(column, inner.format, parts)
         self.format, self.resumable = inner.format, inner.resumable
         self._next = 1
         """The number of the first line that the reader inside has not seen."""
@@ -103,12 +162,14 @@ class CsvEnvelopeReader:
         return {
             "header": self._cells.header,
             "held": self._cells.held,
+            "delimiter": self._cells.delimiter,
             "inside": self._inner.state(),
             "next": self._next,
         }
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where a reader with this state stopped."""
+        self._cells.parted_by(state["delimiter"])
         self._cells.header, self._cells.held, self._next = state["header"], list(state["held"]), int(state["next"])
         self._inner.resume(state["inside"])
 

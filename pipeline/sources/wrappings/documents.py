@@ -9,21 +9,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.addresses import canonical_address
 from pipeline.sources.base import begins_as_json
 from pipeline.sources.texts import json_text
-from pipeline.sources.wrappings import carriers
+from pipeline.sources.wrappings import carriers, cut_document
 
 HELD = ("hits.hits", "rawResponse.hits.hits", "results", "events", "entries", "receivedMessages", "result.data",
         "data.flows", "events.events")  # fmt: skip
 """Where answers hold their records: Elasticsearch (as Kibana shows its answers, too), Splunk, the AWS command line,
 Google's APIs, FortiAnalyzer's, Secure Network Analytics', Google SecOps'; a dot goes into one."""
-_NAMED = ("fields", "columns", "meta", "schema")
-"""Where answers name their columns: Splunk, Elasticsearch's queries and Log Analytics, ClickHouse, OpenSearch."""
-_ROWS = ("rows", "values", "data", "datarows")
+_NAMED = ("fields", "columns", "meta", "schema", "Columns")
+"""Where answers name their columns: Splunk, Elasticsearch and Log Analytics, ClickHouse, OpenSearch, Kusto."""
+_NAME = ("name", "ColumnName")
+"""The key of a column's name, where columns are objects."""
+_ROWS = ("rows", "values", "data", "datarows", "Rows")
 """Where they have the cells of each row."""
+_FRAME, _RESULT = "FrameType", "PrimaryResult"
+"""What a frame of Kusto's answers has, and the kind of those with what was asked for."""
 _COUNTED = ("recordsTotal", "recordsFiltered", "meta")
 """What answers of Arkime and ClickHouse tell beside the list `data`, which elsewhere is a record's own."""
 _LISTS = ("data", "value", "rows", "items", "logs", "Records", "docs")
@@ -34,7 +39,7 @@ _TIMES = frozenset(("ts", "time", "timestamp", "@timestamp", "_time"))
 """What a record has beside a list of its own, and such a page does not."""
 _OPEN_OBJECT = re.compile(rb'\s*\{\s*\n\s*"')
 _LONG = re.compile(
-    rb'\s*(?:\[|\{\s*"(?:took|meta|columns|tables|schema|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|recordsTotal|recordsFiltered|'
+    rb'\s*(?:\[|\{\s*"(?:took|meta|columns|tables|Tables|schema|_scroll_id|pit_id|preview|init_offset|events|entries|receivedMessages|jsonrpc|recordsTotal|recordsFiltered|'
     + "|".join((*_LISTS, *_RARE, *carriers.KEYS)).encode()
     + rb')"\s*:)'
 )
@@ -68,13 +73,21 @@ def is_document(data: bytes) -> bool:
     try:
         found = json.loads(text[:end])
     except json.JSONDecodeError as error:
-        behind = error.doc[error.pos :].lstrip(" \t\r\n\x1e\0") if error.msg == _EXTRA else ""
-        return text.startswith(b"[") or (behind.startswith("{") and not (len(data) > _SMALL and _is_object(text, end)))
+        return _is_broken_document(text, end, error)
     except (ValueError, RecursionError):
         return text.startswith(b"[")
     if isinstance(found, list):  # One alone, or of those records that a shipper sent together.
         return not text[end:].strip() or all(isinstance(record, dict) for record in found)
     return _held(found) is not None
+
+
+def _is_broken_document(text: bytes, end: int, error: json.JSONDecodeError) -> bool:
+    """The same of one whose first line, up to its end, is not one value: a list, several objects, or an answer cut."""
+    behind = error.doc[error.pos :].lstrip(" \t\r\n\x1e\0") if error.msg == _EXTRA else ""
+    if text.startswith(b"[") or (behind.startswith("{") and not (len(text) > _SMALL and _is_object(text, end))):
+        return True
+    part = None if text[end:].strip() or not _LONG.match(text) else cut_document.whole_part(error.doc, 0, error)
+    return part is not None and bool(_opened_whole(part.value))
 
 
 def _is_object(text: bytes, at: int) -> bool:
@@ -92,8 +105,18 @@ def may_be_long(head: bytes) -> bool:
     return b"\n" not in head and begins_as_json(head) and _BEHIND.search(head) is not None
 
 
-def records(data: bytes) -> list[str]:
-    """The records of a document, each as one line; raises ValueError when it is no JSON, or an array that is cut.
+@dataclass(frozen=True)
+class Document:
+    """What a document holds."""
+
+    records: list[str]
+    """Each as one line."""
+    left: str | None = None
+    """What stands behind the last whole record of one that was cut, as one line."""
+
+
+def records(data: bytes) -> Document:
+    """The records of a document; raises ValueError when it is no JSON, or one that was cut before its first record.
 
     Of values behind each other a broken one is a line as it stands, and the next that begins a line is gone on with.
     """
@@ -104,7 +127,10 @@ def records(data: bytes) -> list[str]:
     while (at := _behind(text, at)) < len(text):
         try:
             value, at = decoder.raw_decode(text, at)
-        except ValueError:
+        except json.JSONDecodeError as error:
+            part = cut_document.whole_part(text, at, error)
+            if part is not None and (whole := _opened_whole(part.value)):
+                return Document([*found, *map(_line, whole)], part.left)
             if first:
                 raise
             after = _NEXT.search(text, at)
@@ -114,7 +140,12 @@ def records(data: bytes) -> list[str]:
         else:
             found += [_line(r) for r in _opened(value)]
             first = False
-    return found
+    return Document(found)
+
+
+def _opened_whole(value: Any) -> list[Any]:
+    """The records of a list, or of an answer that holds one; none of what is itself a record."""
+    return [_plain(record) for record in (_framed(value) if isinstance(value, list) else _held(value) or ())]
 
 
 def holds_nothing(text: bytes) -> bool:
@@ -156,8 +187,16 @@ def _line(record: Any) -> str:
 
 def _opened(value: Any) -> list[Any]:
     """The records of a list, or of what holds one."""
-    found = value if isinstance(value, list) else _held(value)
+    found = _framed(value) if isinstance(value, list) else _held(value)
     return [value] if found is None else [_plain(record) for record in found]
+
+
+def _framed(values: list[Any], *, cut: bool = False) -> list[Any]:
+    """The rows of Kusto's answer, which is a list of frames; of any other list its values."""
+    if not values or not all(isinstance(frame, dict) and _FRAME in frame for frame in values):
+        return values
+    tables = (_columns(frame, cut=cut) for frame in values if frame.get("TableKind", _RESULT) == _RESULT)
+    return [row for rows in tables for row in rows or ()]
 
 
 def _plain(record: Any) -> Any:
@@ -186,10 +225,11 @@ def _columns(value: Any, *, cut: bool = False) -> list[Any] | None:
     """The rows of an answer that names its columns once, or of several such; cut: it lacks its end."""
     if not isinstance(value, dict):
         return None
-    if isinstance(tables := value.get("tables"), list):  # Log Analytics
+    if isinstance(tables := value.get("tables", value.get("Tables")), list):  # Log Analytics, Kusto
+        tables = _of_results(tables)
         found = [_columns(table, cut=cut) for table in tables]
         return [row for rows in found for row in rows or ()] if any(rows is not None for rows in found) else None
-    names = [f.get("name") if isinstance(f, dict) else f for f in _first_list(value, _NAMED) or ()]
+    names = [_name_of(column) for column in _first_list(value, _NAMED) or ()]
     rows, columns = _first_list(value, _ROWS), value.get("columns")
     if isinstance(columns, list) and len(columns) == len(names) and all(isinstance(c, list) for c in columns):
         rows = [list(row) for row in zip(*columns, strict=False)]  # They are given column by column.
@@ -197,6 +237,23 @@ def _columns(value: Any, *, cut: bool = False) -> list[Any] | None:
         return None
     whole = [row for row in rows if isinstance(row, list) and len(row) == len(names)]
     return [dict(zip(names, row, strict=True)) for row in whole] if cut or len(whole) == len(rows) else None
+
+
+def _of_results(tables: list[Any]) -> list[Any]:
+    """Those of the tables that hold what was asked for, where the last one tells it, as Kusto's does."""
+    contents = _columns(tables[-1]) if len(tables) > 1 else None
+    if (
+        not contents
+        or len(contents) != len(tables) - 1
+        or not all({"Kind", "Ordinal"} <= row.keys() for row in contents)
+    ):
+        return tables
+    return [table for table, row in zip(tables, contents, strict=False) if row["Kind"] == "QueryResult"]
+
+
+def _name_of(column: Any) -> Any:
+    """The name of a column, which may be told in an object."""
+    return next((column[key] for key in _NAME if key in column), None) if isinstance(column, dict) else column
 
 
 def _first_list(value: dict[str, Any], keys: Iterable[str]) -> list[Any] | None:
@@ -208,7 +265,11 @@ def tabled(data: bytes, most: int) -> list[str]:
     """The first rows, each as one line, of a document that may be cut at its end and names its columns once."""
     if not _NAMES.search(data):
         return []
-    found = _columns(carriers.mended(json_text.as_utf_8(data).decode().lstrip()), cut=True)
+    value = carriers.mended(json_text.as_utf_8(data).decode().lstrip())
+    if not isinstance(value, list):
+        found = _columns(value, cut=True)
+    else:
+        found = None if (rows := _framed(value, cut=True)) is value else rows
     return [_line(row) for row in (found or ())[:most]]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.sources.base import Block, Parsed, Reader, merge
+from pipeline.sources.base import Block, Parsed, Reader, cut_off, merge
 from pipeline.sources.texts import json_text
 from pipeline.sources.wrappings import carriers, documents, programs, shipped
 
@@ -197,7 +197,7 @@ class EnvelopeReader:
 
     def read(self, block: Block) -> Parsed:
         """Read one block; a line that is no envelope is read as it is, so that the reader inside says what it is."""
-        lines = block.data.removesuffix(b"\n").split(b"\n")
+        lines = json_text.unwrapped(block.data).removesuffix(b"\n").split(b"\n")
         opened = [part for line in lines for part in self._opened(line)]
         data, end = b"\n".join(opened), b"" if block.unterminated else b"\n"
         first = block.first_line + self._beyond
@@ -207,9 +207,10 @@ class EnvelopeReader:
 
     def read_array(self, data: bytes) -> Parsed:
         """A file that is one JSON document: an array of envelopes; raises ValueError when it is none."""
-        lines = [line.encode() for line in documents.records(data)]
-        read = self.read(Block(b"".join(line + b"\n" for line in lines), 1, len(lines)))
-        return merge([read, self.finish()])
+        document = documents.records(data)
+        lines = [line.encode() for line in document.records]
+        read = merge([self.read(Block(b"".join(line + b"\n" for line in lines), 1, len(lines))), self.finish()])
+        return read if document.left is None else merge([read, cut_off(document.left, read.account.lines + 1)])
 
     def _opened(self, line: bytes) -> list[bytes]:
         """What lies inside a line: one record, or several."""

@@ -87,8 +87,18 @@ def test_an_array_over_many_lines_is_read_whole_and_anew_when_it_changes(world: 
     assert world.received() == [7]
 
 
-def test_an_array_cut_short_is_an_unreadable_file(world: World) -> None:
-    world.put("2026-10-01/conn.log", b"[" + jsonl(flow("C1")))
+def test_an_array_cut_short_counts_as_far_as_it_goes_and_is_read_anew_when_it_is_whole(world: World) -> None:
+    whole = b"[" + jsonl(flow("C1", 7)).strip() + b"," + jsonl(flow("C2", 9)).strip() + b"]"
+    world.put("2026-10-01/conn.log", whole[:-20])
+    assert not world.land().problems
+    assert world.received() == [7]
+    world.put("2026-10-01/conn.log", whole)
+    world.land()
+    assert world.received() == [7, 9]
+
+
+def test_an_array_cut_within_its_first_record_is_an_unreadable_file(world: World) -> None:
+    world.put("2026-10-01/conn.log", b"[" + jsonl(flow("C1"))[:-20])
     assert "not a whole JSON document" in world.land().problems[0].message
 
 

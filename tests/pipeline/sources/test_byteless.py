@@ -51,6 +51,11 @@ LOGS = {
         'Nov 20 08:00:00 bigip info tmm[1]: 23003137 "192.0.2.1","bigip","Virtual","/Common/vs","r","10.1.0.11"',
         'acl_policy_name="/Common/p",action="Accept",dest_ip="198.51.100.25",dest_port="993",source_port="50001"',
     ],
+    "Antrea": [
+        f"1795161600,1795161660,10.1.0.11,198.51.100.25,50001,993,{protocol},client,ns,node1,mail,ns2,node2,{cluster},993,"
+        "ns2/mail:imaps,allow,ns2,r,1,1,,,,0,0,,,,,"
+        for protocol, cluster in (("TCP", "10.96.0.5"), ("6", ""))
+    ],
     "Nozomi": [
         '{"from":"10.1.0.11","to":"198.51.100.25","transferred.bytes":5840,"first_activity_time":1795161600000}',
         '{"from":"10.1.0.11","to":"198.51.100.25","transferred":{"bytes":5840,"last_5m_bytes":1}}',

@@ -221,3 +221,73 @@ def test_vpc_flow_logs_under_the_names_of_their_add_on_tell_interface_transport_
     assert detect("\n".join(lines).encode(), "auto", "x") == encoding
     found = read(encoding, *lines).rows.select("dvc", "transport", "other_bytes_in", "duration").rows()
     assert found == [("eni-0a", "tcp", 5_900, 60_000_000), ("eni-0a", "tcp", 5_900, None)]
+
+
+SENSOR: dict[str, Any] = {
+    "_time": "2026-11-21T00:00:30.000+0000",
+    "event_type": "flow",
+    "sourcetype": "suricata",
+    "src_ip": "10.1.0.11",
+    "src_port": 50_001,
+    "dest_ip": "10.9.0.25",
+    "dest_port": 993,
+    "bytes_in": 5_420,
+    "bytes_out": 420,
+}
+
+
+def as_csv(*records: dict[str, Any]) -> list[str]:
+    return [",".join(records[0]), *(",".join(map(str, r.values())) for r in records)]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_alert_of_suricata_s_counts_nothing_of_its_own(named: bool) -> None:
+    """Its counters are those of the flow so far; the flow's own record has all of them."""
+    rows = [SENSOR, SENSOR | {"event_type": "alert", "bytes_in": 3_000}, SENSOR | {"event_type": "netflow"}]
+    rows = [{k: v for k, v in r.items() if named or k != "sourcetype"} for r in rows]
+    for encoding, lines in (("cim_csv", as_csv(*rows)), ("cim_json", [json.dumps(r) for r in rows])):
+        assert detect("\n".join(lines).encode(), "auto", "x") == encoding
+        parsed = read(encoding, *lines)
+        assert parsed.rows["other_bytes_in"].to_list() == [5_420, 5_420]
+        assert parsed.account.ignored == 1
+
+
+def test_a_flow_of_suricata_s_is_of_the_day_of_its_start_not_of_its_log() -> None:
+    begun = SENSOR | {"flow.start": "2026-11-20T23:50:00.000000+0000"}
+    lasted = SENSOR | {"duration": 600}
+    for record, start in (
+        (begun, "2026-11-20T23:50:00"),
+        (lasted, "2026-11-20T23:50:30"),
+        (SENSOR, "2026-11-21T00:00:30"),
+    ):
+        assert only(read("cim_csv", *as_csv(record)))["start_time"].isoformat() == f"{start}+00:00"
+        assert only(read("cim_json", json.dumps(record)))["start_time"].isoformat() == f"{start}+00:00"
+        epoch = record | {"_time": 1_795_219_230}
+        assert only(read("cim_json", json.dumps(epoch)))["start_time"].isoformat() == f"{start}+00:00"
+
+
+@pytest.mark.parametrize(
+    ("sourcetype", "flows"),
+    [("bro:http:json", 1), ("corelight_ssl", 1), ("zeek:files", 1), ("bro:conn:json", 2), ("corelight_conn_red", 2),
+     ("bro:json", 2)],
+)  # fmt: skip
+def test_a_request_of_zeek_s_counts_nothing_beside_its_connection(sourcetype: str, flows: int) -> None:
+    rows = [SENSOR | {"event_type": "", "sourcetype": kind} for kind in ("bro:conn:json", sourcetype)]
+    rows[1] |= {"_time": "2026-11-21T00:00:33.000+0000", "bytes_in": 900}
+    assert read("cim_csv", *as_csv(*rows)).account.flows == flows
+
+
+@pytest.mark.parametrize(
+    ("traffic", "other"),
+    [("fgt_traffic", "fgt_utm"), ("fortigate_traffic", "fortigate_utm"), ("pan:traffic", "pan:threat"),
+     ("pan_traffic", "pan_url"), ("juniper:junos:firewall", "juniper:junos:idp"),
+     ("sophos:xg:firewall", "sophos:xg:content_filtering")],
+)  # fmt: skip
+def test_what_a_firewall_inspects_takes_nothing_from_its_session(traffic: str, other: str) -> None:
+    """It has the session's id, and the counters so far: it may not stand for the session, nor be added to it."""
+    session = SENSOR | {"event_type": "", "sourcetype": traffic, "session_id": "7", "duration": 10}
+    inspected = session | {"sourcetype": other, "bytes_in": 3_000, "duration": ""}
+    for rows in ([session, inspected], [inspected, session]):
+        parsed = read("cim_csv", *as_csv(*rows))
+        assert parsed.rows["other_bytes_in"].to_list() == [5_420]
+        assert parsed.account.ignored == 1

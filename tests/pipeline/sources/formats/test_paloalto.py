@@ -85,6 +85,16 @@ def test_every_cell_may_be_in_quotes() -> None:
     assert (row["src_ip"], row["other_bytes_in"], row["dvc"]) == (CLIENT, 5_900, "fw1")
 
 
+@pytest.mark.parametrize("comma", [", ", " , ", ",\t"])
+@pytest.mark.parametrize("head", ["", "<14>Nov 20 00:20:00 fw1 "])
+def test_blanks_may_stand_around_commas(head: str, comma: str) -> None:
+    (row,) = rows(head + pan().replace(",", comma))
+    assert (row["src_ip"], row["other_bytes_in"], row["other_bytes_out"]) == (CLIENT, 5_900, 600)
+    assert row["start_time"].isoformat() == "2026-11-20T00:09:58+00:00"
+    assert detect(f"{head}{pan().replace(',', comma)}\n".encode(), "auto", "x") == "paloalto"
+    assert len(rows(pan(), head + pan(rule='a, b "c"', session="7").replace(",", comma))) == 2
+
+
 def test_cells_in_quotes_may_hold_commas_quotes_and_whole_records() -> None:
     hostile = pan(user='x",9,9', rule=",".join(["9"] * 40), category="a,b", width=115)
     assert '"x"",9,9"' in hostile

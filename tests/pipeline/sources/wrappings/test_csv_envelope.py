@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import SourceError
 from pipeline.sources.base import Block, merge
 from pipeline.sources.registry import READERS, detect
 from tests.examples import examples
@@ -48,6 +49,23 @@ def test_the_lines_in_a_column_are_read_as_the_lines_themselves(encoding: str, c
     assert found.rows["source_line"].to_list() == [2, 3, 5, 6]
     assert (found.account.lines, found.account.comments, found.account.flows) == (7, 3, 4)
     assert found.account.balanced
+
+
+@pytest.mark.parametrize("column", ["V", "RECORD_CONTENT", "Content", "payload", "data"])
+def test_records_of_json_are_found_in_a_column_of_any_name(column: str) -> None:
+    """As databases (Snowflake, PostgreSQL) and consoles export them."""
+    lines = [EVE.format(n) for n in range(1, 5)]
+    encoding = f"suricata@csv:{column.lower()}"
+    assert detect("\n".join(exported(lines, column)).encode(), "auto", "x") == encoding
+    found = read_lines(encoding, exported(lines, column))
+    assert found.rows["src_ip"].to_list() == ["10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"]
+    assert found.account.balanced
+
+
+def test_a_column_with_other_objects_is_none_of_records() -> None:
+    table = exported(['{"topic": "flow", "offset": 1}'], "meta")
+    with pytest.raises(SourceError, match="no known format"):
+        detect("\n".join(table).encode(), "auto", "x")
 
 
 @settings(max_examples=examples(10))

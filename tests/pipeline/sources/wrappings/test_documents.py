@@ -1,6 +1,7 @@
 """JSON that is not one record a line: which files it is told of, and which records come out of it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,37 @@ FORMS = {
             ]
         }
     ),
+    "Kusto": json.dumps(
+        {
+            "Tables": [
+                {"TableName": "Table_0", "Columns": [{"ColumnName": c} for c in EVENTS[0]], "Rows": CELLS},
+                {"TableName": "Table_1", "Columns": [{"ColumnName": "Value"}], "Rows": [["{}"]]},
+                {
+                    "TableName": "Table_2",
+                    "Columns": [{"ColumnName": c} for c in ("Ordinal", "Kind", "Name", "Id", "PrettyName")],
+                    "Rows": [[0, "QueryResult", "PrimaryResult", "a", ""], [1, "QueryProperties", "b", "c", ""]],
+                },
+            ]
+        }
+    ),
+    "Kusto's frames": json.dumps(
+        [
+            {"FrameType": "DataSetHeader", "IsProgressive": False, "Version": "v2.0"},
+            {
+                "FrameType": "DataTable",
+                "TableKind": "QueryProperties",
+                "Columns": [{"ColumnName": "Key"}],
+                "Rows": [[1]],
+            },
+            {
+                "FrameType": "DataTable",
+                "TableKind": "PrimaryResult",
+                "Columns": [{"ColumnName": c, "ColumnType": "string"} for c in EVENTS[0]],
+                "Rows": CELLS,
+            },
+            {"FrameType": "DataSetCompletion", "HasErrors": False, "Cancelled": False},
+        ]
+    ),
     "a command line tool": json.dumps({"events": EVENTS, "nextToken": "x"}, indent=4),
 }
 
@@ -121,8 +153,56 @@ def test_a_broken_object_among_others_is_lost_alone() -> None:
     assert dict(parsed.account.quarantined) == {"bad_json": 1}
 
 
-@pytest.mark.parametrize("text", [FORMS["an array"][:-30], PRETTY[0][:-3]])
-def test_a_document_that_is_cut_is_no_document(text: str) -> None:
+CUT = (
+    "an array",
+    "an array of lines",
+    "Elasticsearch",
+    "Splunk",
+    "a page of an API",
+    "Kibana",
+    "columns",
+    "an array, then more",
+)
+FORMS_CUT = {name: FORMS[name] for name in CUT[:-1]} | {
+    CUT[-1]: json.dumps(EVENTS[:1], indent=1) + "\n" + json.dumps(EVENTS[1:])
+}
+
+
+@pytest.mark.parametrize("form", CUT)
+def test_of_a_document_that_is_cut_the_whole_records_count(form: str) -> None:
+    """Wherever it is cut: a record of which a part is lost never counts, with whatever digits are left of it."""
+    text = FORMS_CUT[form].rstrip()
+    seen = set[int]()
+    for size in range(text.index("3000"), len(text)):
+        cut = text[:size]
+        whole = len(re.findall(r'07:00:00Z"\s*\}\s*[}\]]', cut))
+        assert is_document(cut.encode())
+        document = records(cut.encode())
+        assert [json.loads(r)["flow"]["bytes_toclient"] for r in document.records] == [1_000, 2_000, 3_000][:whole]
+        assert document.left
+        seen.add(whole)
+    assert 3 in seen
+
+
+def test_what_is_left_of_a_document_that_is_cut_is_set_aside_with_a_reason() -> None:
+    parsed = parse(FORMS["an array"][:-30])
+    assert parsed.account.balanced
+    assert parsed.rows["other_bytes_in"].to_list() == [1_000, 2_000]
+    assert dict(parsed.account.quarantined) == {"incomplete_last_line": 1}
+    assert parsed.rejects["raw"].item().startswith("{")
+
+
+def test_lines_of_a_shipper_in_a_list_that_is_cut_are_read() -> None:
+    text = json.dumps([{"message": line} for line in LINES])[:-40].encode()
+    encoding = detect(text, "auto", "x")
+    assert encoding == "suricata@message"
+    parsed = read_document(encoding, text)
+    assert parsed.rows["other_bytes_in"].to_list() == [1_000, 2_000]
+    assert dict(parsed.account.quarantined) == {"incomplete_last_line": 1}
+
+
+@pytest.mark.parametrize("text", [PRETTY[0][:-3], "[" + PRETTY[0][:-3], "[" + LINES[0] + ",,\n" + LINES[1] + "]"])
+def test_a_record_that_is_cut_or_a_list_with_a_fault_within_is_no_document(text: str) -> None:
     with pytest.raises(ValueError, match=r"Expecting|delimiter|Unterminated"):
         records(text.encode())
 
@@ -164,7 +244,7 @@ def test_two_objects_that_share_the_first_line_of_a_large_file_do_not_make_it_a_
 def test_hits_that_give_their_fields_as_lists_are_records() -> None:
     hit = {"_index": "x", "fields": {"source.ip": ["10.1.0.11"], "tags": ["a", "b"]}}
     answer = json.dumps({"hits": {"hits": [hit, hit | {"_source": {"a": 1}}]}}).encode()
-    first, second = map(json.loads, records(answer))
+    first, second = map(json.loads, records(answer).records)
     assert first == {"source.ip": "10.1.0.11", "tags": ["a", "b"]}
     assert second["_source"] == {"a": 1}
 
@@ -195,10 +275,10 @@ def test_messages_that_end_in_a_nul_are_several() -> None:
 def test_lists_beside_the_records_of_a_page_hide_them_not() -> None:
     """What a page of QRadar or Telegraf names its records is a note beside those of another's."""
     row = '{"a":1}'
-    assert records(b'{"flows": [{"a":1}], "count": 1}') == [row]
-    assert records(b'{"data": [{"a":1}], "metrics": 7}') == [row]
+    assert records(b'{"flows": [{"a":1}], "count": 1}').records == [row]
+    assert records(b'{"data": [{"a":1}], "metrics": 7}').records == [row]
     kept = b'{"metrics":[{"a":1}],"time":5}'
-    assert records(kept) == [kept.decode()]
+    assert records(kept).records == [kept.decode()]
 
 
 @pytest.mark.parametrize("end", [",\n]\n", ", ]", ",]\r\n"])
@@ -208,6 +288,6 @@ def test_a_list_may_have_a_comma_behind_its_last_record(end: str) -> None:
     assert read_document("suricata", data).account.flows == 3
 
 
-def test_a_list_without_its_end_is_still_none() -> None:
-    with pytest.raises(ValueError, match="Expecting value"):
-        records(("[\n" + ",\n".join(LINES) + ",\n").encode())
+def test_a_list_without_its_end_says_so() -> None:
+    document = records(("[\n" + ",\n".join(LINES) + ",\n").encode())
+    assert (len(document.records), document.left) == (3, "[")

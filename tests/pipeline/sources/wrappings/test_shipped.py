@@ -26,5 +26,5 @@ def test_fields_that_elasticsearch_answers_as_lists_of_one_are_those(
     assert format_of(found) == format_of(encoding)
     nested = json.dumps({"@timestamp": "2026-11-02T10:00:11.000Z", "log": {"syslog": {"hostname": "fw1"}}, key: line})
     expected = read(f"{encoding}{SIGN}{key}", nested).rows
-    parsed = only(read(found, *(documents.records(document.encode()) if "hits" in document else [document])))
+    parsed = only(read(found, *(documents.records(document.encode()).records if "hits" in document else [document])))
     assert parsed == expected.to_dicts()[0]

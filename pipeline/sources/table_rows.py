@@ -1,0 +1,115 @@
+"""Parquet of any format that is JSON elsewhere, or whose column holds a shipper's lines: each row as one line of JSON.
+
+The few formats that are read from columns without that detour, and what is wrong with a file that is of none, are in
+`tables`. Row numbers stand for lines; a file is read whole, never gone on with.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline.errors import SourceError
+from pipeline.sources import columns, reader_of, registry, tables
+from pipeline.sources.base import Block, Parsed, PatientReader, Reader, ReadOptions
+from pipeline.sources.wrappings.envelope import SIGN
+
+ROWS = 50_000
+"""Rows that are lines at once."""
+_LOOKED_AT = 200
+"""Rows that must show what a file is."""
+_TYPED = frozenset(("zeek_json", "vpc_json", "ocsf", "suricata", "ecs", "cim_json", "gcp"))
+"""What is read from its columns, or refused with what they lack."""
+_PAIR = {"key", "value"}
+_ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
+
+
+def table_encoding(path: Path, wanted: str, name: str) -> str:
+    """The encoding of a Parquet file by what its rows are as JSON, or by the names of its columns.
+
+    Args and what it raises: see `tables.table_encoding`.
+    """
+    found = _encoding_of_rows(path, wanted, name)
+    if found is not None and SIGN not in found:
+        return found
+    try:
+        return tables.table_encoding(path, wanted, name)
+    except SourceError:
+        if found is None:
+            raise
+        return found
+
+
+def table_reader(encoding: str, options: ReadOptions) -> tables.TableReader | RowReader:
+    """The reader of a file of an encoding that `table_encoding` gave."""
+    return tables.TableReader(encoding, options) if encoding in tables.FORMS else RowReader(encoding, options)
+
+
+def _encoding_of_rows(path: Path, wanted: str, name: str) -> str | None:
+    """What the first rows are as lines of JSON; None where they are nothing, or what columns show."""
+    if wanted == "table":
+        return None
+    try:
+        head = tables.rows_of(path, name, 0, _LOOKED_AT)
+    except SourceError:
+        return None
+    found = registry.another_form(lines_of(head).decode().splitlines(), wanted)
+    return None if found in _TYPED else found
+
+
+class RowReader:
+    """Reads one Parquet file with the reader of an encoding of JSON."""
+
+    def __init__(self, encoding: str, options: ReadOptions) -> None:
+        self._reader: Reader = reader_of(encoding)(options)
+        self.format = self._reader.format
+
+    def read_table(self, path: Path, name: str | None = None) -> Iterator[Parsed]:
+        """The file's rows, a batch at a time; every row is accounted for. Raises SourceError for a damaged file."""
+        name = path.name if name is None else name
+        reader = self._reader
+        for first in range(0, tables.height_of(path, name), ROWS):
+            batch = tables.rows_of(path, name, first, ROWS)
+            block = Block(lines_of(batch), first + 1, batch.height)
+            yield from reader.read_on(block) if isinstance(reader, PatientReader) else [reader.read(block)]
+        yield from reader.settle() if isinstance(reader, PatientReader) else []
+        yield reader.finish()
+
+
+def lines_of(rows: pl.DataFrame) -> bytes:
+    """Rows as lines of JSON, without the values that they lack."""
+    plain = rows.select(_plain(name, dtype) for name, dtype in rows.schema.items())
+    return b"".join(_ENCODER.encode(_told(row)) + b"\n" for row in plain.iter_rows(named=True))
+
+
+def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
+    """A column whose times and durations are as a log would write them; a day alone stands beside its time."""
+    if dtype == pl.Date:
+        return pl.col(name).cast(pl.String)
+    return columns.text_of(columns.Found((name,), dtype)).alias(name) if dtype.is_temporal() else pl.col(name)
+
+
+def _told(value: Any) -> Any:
+    """A value as JSON has it: a map is an object, packed addresses and other bytes are text."""
+    if isinstance(value, Mapping):
+        return {key: _told(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        if value and all(isinstance(pair, dict) and pair.keys() == _PAIR for pair in value):
+            return {str(pair["key"]): _told(pair["value"]) for pair in value if pair["value"] is not None}
+        return [_told(inner) for inner in value]
+    return _text(value) if isinstance(value, bytes) else value
+
+
+def _text(value: bytes) -> str:
+    """Bytes as the text that they are, as the address that 4 or 16 of them pack, or as hexadecimal digits."""
+    try:
+        if (text := value.decode()).isprintable():
+            return text
+    except ValueError:
+        pass
+    return str(ipaddress.ip_address(value)) if len(value) in (4, 16) else value.hex()
