@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from pipeline.addresses import canonical_address
 from pipeline.errors import SourceError
 from pipeline.sources import columns, reader_of, registry, tables
 from pipeline.sources.base import Block, Parsed, PatientReader, Reader, ReadOptions
@@ -83,8 +84,26 @@ class RowReader:
 
 def lines_of(rows: pl.DataFrame) -> bytes:
     """Rows as lines of JSON, without the values that they lack."""
-    plain = rows.select(_plain(name, dtype) for name, dtype in rows.schema.items())
+    packed = {n: _unpacked(rows[n]) for n, d in rows.schema.items() if d == pl.Binary and _holds_packed(rows[n])}
+    plain = rows.with_columns(**packed).select(_plain(name, dtype) for name, dtype in rows.schema.items())
     return b"".join(_ENCODER.encode(_told(row)) + b"\n" for row in plain.iter_rows(named=True))
+
+
+def _holds_packed(values: pl.Series) -> bool:
+    """Whether a column packs addresses: some of them are no text, though the bytes of others may look like one."""
+    return any(len(v) in (4, 16) and _printed(v) is None for v in values.drop_nulls())
+
+
+def _unpacked(values: pl.Series) -> pl.Series:
+    """Such a column as text; addresses in it that are text already stay."""
+    return pl.Series(values.name, [None if v is None else _address(v) for v in values], dtype=pl.String)
+
+
+def _address(value: bytes) -> str:
+    text = _printed(value)
+    if len(value) not in (4, 16) or (text is not None and canonical_address(text) is not None):
+        return _text(value)
+    return str(ipaddress.ip_address(value))
 
 
 def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -107,9 +126,16 @@ def _told(value: Any) -> Any:
 
 def _text(value: bytes) -> str:
     """Bytes as the text that they are, as the address that 4 or 16 of them pack, or as hexadecimal digits."""
-    try:
-        if (text := value.decode()).isprintable():
-            return text
-    except ValueError:
-        pass
+    text = _printed(value)
+    if text is not None:
+        return text
     return str(ipaddress.ip_address(value)) if len(value) in (4, 16) else value.hex()
+
+
+def _printed(value: bytes) -> str | None:
+    """The text that bytes are; None where they are none."""
+    try:
+        text = value.decode()
+    except ValueError:
+        return None
+    return text if text.isprintable() else None

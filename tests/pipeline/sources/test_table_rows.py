@@ -123,3 +123,13 @@ def test_columns_of_a_format_that_lack_what_it_needs_are_still_refused(tmp_path:
         table_rows.table_encoding(path, "suricata", "x")
     with pytest.raises(SourceError, match="Parquet whose columns"):
         table_rows.table_encoding(write(tmp_path / "n.parquet", [{"a": 1, "message": "hello"}]), "auto", "x")
+
+
+def test_packed_addresses_whose_bytes_look_like_text_are_addresses_too() -> None:
+    """Every byte of some addresses is a letter or a mark; a column that packs others packs them as well."""
+    looks, texts = b"(a!2", [b"http", b"imap", None, b"2001:db8:1:2::10"]
+    ends = [ipaddress.ip_address(SERVER).packed, looks, None, b"2001:db8:1:2::10"]
+    rows = pl.DataFrame({"src_addr": ends, "app": texts}, schema={"src_addr": pl.Binary, "app": pl.Binary})
+    told = [json.loads(line) for line in table_rows.lines_of(rows).splitlines()]
+    assert [t.get("src_addr") for t in told] == [SERVER, str(ipaddress.ip_address(looks)), None, "2001:db8:1:2::10"]
+    assert [t.get("app") for t in told] == ["http", "imap", None, "2001:db8:1:2::10"]
