@@ -90,7 +90,7 @@ def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
     yield "why", why
     if told.changed:
         yield "note", f"the rule {CHANGED}; here is some of then and some of now: nilometer run --stale"
-    elif told.state == NOT_SCORED:
+    elif told.cause == NOT_SCORED:
         yield "to do", "nilometer run --stale"
     if told.message:
         yield "alert", told.message
