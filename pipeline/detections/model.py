@@ -325,6 +325,16 @@ class Rule(_Model):
             raise ValueError("is for rules of method surge")
         return value
 
+    @field_validator("category_side")
+    @classmethod
+    def _of_the_other_end(cls, value: str, info: ValidationInfo) -> str:
+        of_subject = str(info.data.get("subject")).removesuffix("_ip")
+        if info.data.get("method") == "surge" and value == of_subject:
+            other = "dest" if value == "src" else "src"
+            text = f"must be {other} where subject is {value}_ip: method surge compares the clients of the category"
+            raise ValueError(f"{text}, not its own hosts")
+        return value
+
     @field_validator("tests")
     @classmethod
     def _cases_that_can_be_run(cls, tests: tuple[RuleTest, ...], info: ValidationInfo) -> tuple[RuleTest, ...]:
