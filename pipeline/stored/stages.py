@@ -25,7 +25,7 @@ from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATE
 from pipeline.site import Site
 from pipeline.storage import DayRecord, day_name, digest
 from pipeline.stored import reasons, verdicts
-from pipeline.stored.pruned import kept_day
+from pipeline.stored.pruned import kept_day, made_inputs, window_inputs
 from pipeline.stored.series import series_digest, told_by, untold_days
 from pipeline.surge import alerts as surge_alerts
 from pipeline.surge import days as surge_days
@@ -139,11 +139,7 @@ def make_daily(site: Site, day: dt.date) -> DayRecord:
 def baseline_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """The fingerprint of every window day that is stored, and how many should be."""
     window = window_days(day, site.longest_lookback, site.settings.start_date)
-    found = {
-        f"daily_traffic/{d}": r.fingerprint
-        for d in window
-        if (r := site.storage.record("daily_traffic", d)) is not None
-    }
+    found = window_inputs(site, "traffic_baseline", day, "daily_traffic", window)
     series = digest(*sorted(f"{m.id}/{n}" for m, n in site.series))
     if untold := told_by(untold_days(site, window)):
         found["untold"] = untold
@@ -245,7 +241,8 @@ def make_surge(site: Site, day: dt.date, quality_of: surge_days.QualityOf) -> Da
 
 def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
     """What a day's alerts are made from."""
-    return surge_days.verdict_inputs(site, day) | {
+    made_from = made_inputs(site, "alerts", day) if site.rules_of("surge") else None
+    return surge_days.verdict_inputs(site, day, made_from or {}) | {
         "anomaly_scores": _need(site, "anomaly_scores", day).fingerprint,
         "flows": _need(site, "flows", day).fingerprint,
         "quality": quality,

@@ -20,11 +20,11 @@ from pipeline.alerts import Traffic, alert_id
 from pipeline.context import NOTHING, load_context
 from pipeline.daily import known_sum
 from pipeline.detections.model import Rule
-from pipeline.errors import ConfigError, StorageError
+from pipeline.errors import ConfigError, RuleError, StorageError
 from pipeline.inventory import Inventory
 from pipeline.methods.surge import calibrated
 from pipeline.methods.surge.calibration import AS_EXPECTED
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.stored.now import unscored
 from pipeline.stored.outdated import ADDED, UNCOUNTED, outdated
@@ -37,6 +37,8 @@ from pipeline.trials.trial import CAUSES, seed_cause
 NO_TRAFFIC = "no_traffic"
 NOT_SCORED = "not_scored"
 NOT_COUNTED = "not_counted"
+NO_BASELINE = "no_baseline"
+"""In the place of a reason why no volume would alert: it is not known whether one would."""
 NOT_JUDGED = "not_judged"
 """It had traffic, and the rule leaves it out."""
 WHY = CAUSES | {
@@ -178,7 +180,12 @@ def _seed(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
 
 def _least(site: Site, day: dt.date, rule: Rule, client: str) -> tuple[int | None, str | None]:
     """(the smallest value that alerts, why there is none) of a client of the day."""
-    mine = power_map(site, day, [rule]).filter(pl.col("client") == client)
+    if rule.method == "seed" and not site.storage.has(TRAFFIC_BASELINE.name, day):
+        return None, NO_BASELINE  # The verdict outlives what it was made from.
+    try:
+        mine = power_map(site, day, [rule]).filter(pl.col("client") == client)
+    except RuleError:
+        return None, NO_BASELINE
     row: dict[str, Any] = mine.row(0, named=True) if mine.height else {"least": None, "reason": None}
     return row["least"], row["reason"]
 
