@@ -50,12 +50,11 @@ def told_by(untold: Untold) -> str:
 
 def untold_days(site: Site, days: Iterable[dt.date]) -> Untold:
     """For each series of the rules in force that any of the stored days can tell nothing of: these days."""
-    now, mine = series_digest(site), {m.id for m in site.measures}
-    records = (site.storage.record("daily_traffic", d) for d in days if site.storage.has("daily_traffic", d))
-    older = [r for r in records if r is not None and r.inputs.get("measures") != now]
-    gone = set(site.storage.pruned_days("flows")) if older else set()
+    mine = {m.id for m in site.measures}
+    gone = site.storage.pruned_days("flows", among=set(days))
+    records = (site.storage.record("daily_traffic", d) for d in gone if site.storage.has("daily_traffic", d))
     found: dict[str, set[dt.date]] = {}
-    for record in (r for r in older if r.day in gone):
+    for record in (r for r in records if r is not None):
         for series in series_lacking(site, record, mine, surely=True):
             found.setdefault(series, set()).add(record.day)
     return {series: frozenset(lost) for series, lost in sorted(found.items())}

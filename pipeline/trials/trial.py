@@ -98,10 +98,9 @@ class History:
 
     def untold(self, measures: Sequence[Measure], days: Sequence[dt.date]) -> list[dt.date]:
         """Those of the stored days that were made without one of the series, and whose flows were pruned."""
-        stored = (d for d in days if self.site.storage.has(DAILY_TRAFFIC.name, d))
-        lacking = [d for d in stored if self._lacking(d, measures, surely=True)]
-        gone = set(self.site.storage.pruned_days(FLOWS.name)) if lacking else set()
-        return [d for d in lacking if d in gone]
+        gone = self.site.storage.pruned_days(FLOWS.name, among=set(days))
+        stored = (d for d in gone if self.site.storage.has(DAILY_TRAFFIC.name, d))
+        return [d for d in stored if self._lacking(d, measures, surely=True)]
 
     def _lacking(self, day: dt.date, wanted: Sequence[Measure], *, surely: bool) -> list[Measure]:
         """The wanted series that the stored day was not made for."""
