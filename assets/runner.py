@@ -131,7 +131,7 @@ class _Runner:
         self._fill(window, ("flows", "daily_traffic"))
         self.judge(window)
         if site.surge_days:
-            self._fill(self._before(days, site.surge_days), ("surge_scores",))
+            self._fill(stale.with_traffic(site, self._before(days, site.surge_days)), ("surge_scores",))
         self._ranges(days, "run", None)
 
     def complete(self, span: Sequence[dt.date]) -> None:

@@ -7,7 +7,7 @@ methods.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import polars as pl
@@ -30,6 +30,7 @@ def build_baseline(
     *,
     start: dt.date,
     present: Collection[dt.date],
+    untold: Mapping[str, Collection[dt.date]] | None = None,
 ) -> pl.DataFrame:
     """Rows of TRAFFIC_BASELINE for one day.
 
@@ -39,8 +40,10 @@ def build_baseline(
         series: (measure, lookback days) pairs.
         start: the site's first day; no window reaches before it.
         present: days of daily traffic that are stored.
+        untold: series -> those of them that were made without it.
     """
-    frames = [_one(history, day, m, lookback, start, present) for m, lookback in series]
+    lost = untold or {}
+    frames = [_one(history, day, m, n, start, set(present) - set(lost.get(m.id, ()))) for m, n in series]
     return TRAFFIC_BASELINE.conform(pl.concat(frames)) if frames else TRAFFIC_BASELINE.empty()
 
 

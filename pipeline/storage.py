@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -278,10 +278,10 @@ class Storage:
         self.write_text(_tombstone(table, day), json.dumps(record.footer | {"pruned": str(today)}, sort_keys=True))
         self.remove(day_name(table, day))
 
-    def pruned_days(self, table: str) -> list[dt.date]:
-        """All days of a table whose rows were pruned, in order."""
+    def pruned_days(self, table: str, among: Collection[dt.date] | None = None) -> list[dt.date]:
+        """All days of a table whose rows were pruned, in order; or those of them that are among some days."""
         names = (n.rpartition("/")[2].removesuffix(".json") for n in self.names(f"pruned/{table}"))
-        return [d for d in _days_named(names) if not self.has(table, d)]
+        return [d for d in _days_named(names) if (among is None or d in among) and not self.has(table, d)]
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the day is stored."""

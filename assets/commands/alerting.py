@@ -19,7 +19,7 @@ from pipeline.exports import SIEM, alerts_csv, html_page, json_lines, seed_csv
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.now import ahead, unscored
-from pipeline.stored.outdated import ADDED, outdated
+from pipeline.stored.outdated import SILENT, outdated
 from pipeline.trials.pasts import Past, pasts, table_of
 
 
@@ -103,8 +103,10 @@ def _behind(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[
     """The scored days that some rules in force never judged: their silence there is not no alert."""
     found = {}
     for day in days:
-        if added := [r for r, how in outdated(site, day, rules).items() if how == ADDED]:
-            found[day] = f"{', '.join(added)} {ADDED}; make it again: nilometer run --stale"
+        behind = outdated(site, day, rules)
+        said = [(", ".join(r for r, how in behind.items() if how == why), why, todo) for why, todo in SILENT.items()]
+        if told := [f"{names} {why}{todo}" for names, why, todo in said if names]:
+            found[day] = ". ".join(told)
     return found
 
 

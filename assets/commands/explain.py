@@ -84,13 +84,12 @@ def _lines(told: Explanation) -> Iterator[str]:
 def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
     from pipeline.stored.outdated import CHANGED
     from pipeline.trials.explain import NOT_SCORED
-    from pipeline.trials.power import REASONS
 
     field = told.rule.field
     yield "why", why
     if told.changed:
         yield "note", f"the rule {CHANGED}; here is some of then and some of now: nilometer run --stale"
-    elif told.state == NOT_SCORED:
+    elif told.cause == NOT_SCORED:
         yield "to do", "nilometer run --stale"
     if told.message:
         yield "alert", told.message
@@ -98,11 +97,7 @@ def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
         place = f", number {told.rank} of the {counted(told.clients, 'client')} of the day" if told.rank else ""
         yield "value", f"{amount(told.value, field)}{place}"
     yield from _compared(told.compared, field)
-    if told.least is not None:
-        would = "would still have alerted" if told.state == "alert" else "would alert"
-        yield "least", f"{amount(told.least, field)} {would} on this day ({told.least:,})"
-    elif told.least_reason:
-        yield "least", f"no volume would alert: {REASONS.get(told.least_reason, told.least_reason)}"
+    yield from _least(told)
     if told.past:
         yield "past", _past(told)
     for server in told.servers:
@@ -113,6 +108,19 @@ def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
         where = f"{flow['source_file']}:{flow['source_line']}"
         start = dt.datetime.fromisoformat(flow["start"]).strftime("%Y-%m-%dT%H:%M:%SZ")
         yield "flow", f"{start}  {flow['server']} port {flow['port']}: {size}  {where}"
+
+
+def _least(told: Explanation) -> Iterator[tuple[str, str]]:
+    from pipeline.trials.explain import NO_BASELINE
+    from pipeline.trials.power import REASONS
+
+    if told.least is not None:
+        would = "would still have alerted" if told.state == "alert" else "would alert"
+        yield "least", f"{amount(told.least, told.rule.field)} {would} on this day ({told.least:,})"
+    elif told.least_reason == NO_BASELINE:
+        yield "least", "not known: the day's baseline was pruned, or has no window of this rule"
+    elif told.least_reason:
+        yield "least", f"no volume would alert: {REASONS.get(told.least_reason, told.least_reason)}"
 
 
 def _compared(compared: dict[str, Any], field: str) -> Iterator[tuple[str, str]]:

@@ -25,9 +25,11 @@ from pipeline.errors import ConfigError, StorageError
 from pipeline.exports import csv_text
 from pipeline.site import Site, open_site
 from pipeline.stored.now import ended, how_to_make, nothing_scored
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.trials.backtest import Backtest
+    from pipeline.trials.trial import SeedTrial, SurgeTrial
 
 _OUTPUT = NamedPath(dir_okay=False)
 _SURGE = "mail_volume_surge"
@@ -51,7 +53,7 @@ def power(
 
     Of rules that count flows, other ends or ports it is how many more of those.
     """
-    from pipeline.stored.outdated import ADDED, outdated
+    from pipeline.stored.outdated import SILENT, outdated
     from pipeline.trials.power import power_map, protected
 
     if as_json and as_csv:
@@ -62,16 +64,17 @@ def power(
     if day and not site.storage.has("daily_traffic", day):
         raise StorageError(f"{day} is not stored: {how_to_make(site, day)}.")
     day = day or _last_scored(site)
-    behind = [r for r, how in outdated(site, day, rules).items() if how == ADDED]
+    behind = {r: how for r, how in outdated(site, day, rules).items() if how in SILENT}
     found = power_map(site, day, rules)
-    lost = set(behind) - set(found["rule_id"])
+    lost = behind.keys() - set(found["rule_id"])
     rules = tuple(r for r in rules if r.id not in lost)
     covered = protected(found, rules)
     if plot_file:
         write_text(plot_file, _coverage_picture(covered))
     _print_power(found, covered, rules, as_json=as_json, as_csv=as_csv)
     for rule_id in sorted(lost):
-        screen.warn(f"{rule_id} {ADDED}, so nothing is known of its series; make it again: nilometer run --stale")
+        how = behind[rule_id]
+        screen.warn(f"{rule_id} {how}, so nothing is known of its series{SILENT[how]}")
     sys.exit(1 if lost else 0)
 
 
@@ -185,6 +188,7 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
     days, missing = _stored(site, asked["first"], asked["last"])
     quality_of = remembering(day_quality)
     trials = trial(site, candidate, quality_of), trial(site, current, quality_of)
+    days, untold = _told(days, trials)
     with progress.shown("backtest"):
         found = judge(trials, _SIDES, days, seed=asked["seed"], step=lambda n, of: progress.report("days", n, of))
     if asked["plot_file"]:
@@ -197,7 +201,8 @@ def backtest(folder: Path, /, rule_file: Path, against: str | None, **asked: Any
     _name_counting(candidate, current)
     both = dict(zip(_SIDES, (candidate, current), strict=True))
     named = _name_silent(site, both, found, days) if days else 0
-    sys.exit(max(named, _name_unable(site, both), _name_missing(site, missing)))
+    _name_short_pasts(trials, days)
+    sys.exit(max(named, _name_unable(site, both), _name_missing(site, missing), _name_untold(untold)))
 
 
 def _name_counting(*rules: Rule) -> None:
@@ -262,6 +267,30 @@ def _name_missing(site: Site, days: Sequence[dt.date]) -> int:
     return 1 if days else 0
 
 
+def _told(
+    days: Sequence[dt.date], trials: Sequence[SeedTrial | SurgeTrial]
+) -> tuple[list[dt.date], dict[dt.date, str]]:
+    """The days that every rule can judge, and of each other one the first rule that cannot."""
+    untold = {d: t.rule.id for t in reversed(trials) for d in t.untold(days)}
+    return [d for d in days if d not in untold], dict(sorted(untold.items()))
+
+
+def _name_untold(days: Mapping[dt.date, str]) -> int:
+    why = "was not in force when the flows were counted, and these were pruned"
+    screen.warn_days({d: f"not judged, as the series of {rule} {why}" for d, rule in days.items()})
+    return 1 if days else 0
+
+
+def _name_short_pasts(trials: Sequence[SeedTrial | SurgeTrial], days: Sequence[dt.date]) -> None:
+    """Say of which stored days before the first one judged a rule knows nothing."""
+    for trial in trials:
+        if days and (untold := trial.untold(trial.past(days[0]))):
+            screen.warn(
+                f"note: {counted(len(untold), 'day')} from {untold[0]} to {untold[-1]}: no past of {trial.rule.id}, "
+                "whose series was not in force when their flows were counted, and these were pruned"
+            )
+
+
 def _sweep_picture(found: Backtest) -> str:
     from pipeline.evaluation.plot import picture
 
@@ -321,6 +350,7 @@ def compare(folder: Path, first: dt.date | None, last: dt.date | None, as_json: 
     quality_of = remembering(day_quality)
     rules, others = _comparable(site)
     seeds, surges = ([trial(site, r, quality_of) for r in rules if r.method == m] for m in ("seed", "surge"))
+    days, untold = _told(days, [*seeds, *surges])
     found = compared_methods(seeds, surges, _ONLY, days)
     shown = found.rename({"cause_first": "seed", "cause_second": "surge"})
     if as_json:
@@ -331,7 +361,8 @@ def compare(folder: Path, first: dt.date | None, last: dt.date | None, as_json: 
         _show_compared(shown, by_cause(found))
     for rule in others:
         screen.warn(f"{rule.id}: not compared, its series is none of surge's: {rule.measure.id}")
-    sys.exit(_name_missing(site, missing))
+    _name_short_pasts([*seeds, *surges], days)
+    sys.exit(max(_name_missing(site, missing), _name_untold(untold)))
 
 
 def _comparable(site: Site) -> tuple[list[Rule], list[Rule]]:

@@ -18,7 +18,8 @@ from pipeline.wording import counted
 
 _LONGEST = 200
 _SLUG = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-_DAY = r"^(\d{4}-\d\d-\d\d)(?:[T ]00:00:00(?:\.0+)?(?:Z|UTC|\+00:00)?)?$"
+# A midnight behind a day may be of any zone: a day is the local one.
+_DAY = r"^(\d{4}-\d\d-\d\d)(?:[T ]00:00:00(?:\.0+)?(?:Z|UTC|[+-]\d\d:?\d\d)?)?$"
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _FIRST, _NEVER = dt.date.min, dt.date.max
 _WANTED = {

@@ -20,6 +20,7 @@ from pipeline.addresses import canonical_address
 from pipeline.context.columns import END, LAST, START, Column, Input
 from pipeline.errors import ConfigError, Location
 from pipeline.storage import DAMAGE
+from pipeline.wording import counted
 
 MAX_BYTES = 128 << 20
 MAX_ROWS = 5_000_000
@@ -36,8 +37,22 @@ _UNCLEAR = ("end", "until", "end_date")
 """Whether such a day is included can only be guessed."""
 _SAMPLE = 1_000
 """Rows whose unread values are looked at."""
-_A_DAY = r"^\d{4}-\d\d?-\d\d?(?:[T ].*)?$|^\d\d?[./]\d\d?[./]\d{4}(?: .*)?$"
-_WHO = ("client", "host", "hostname", "user", "device", "computer", "machine", "mailbox")
+_MONTH = r"(?i:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])\pL{0,6}"
+_A_DAY = (
+    r"^\d{4}[-/.]\d\d?[-/.]\d\d?(?:[T ].*)?$|^\d\d?[-./]\d\d?[-./](?:\d\d|\d{4})(?:,? .*)?$"
+    rf"|^\d\d?[. -]+{_MONTH}[. -]+\d\d(?:\d\d)?(?:,? .*)?$|^{_MONTH}[. ]+\d\d?,? +\d{{4}}(?:,? .*)?$"
+)
+_WHEN = {"day", "date", "datum", "when", "begin", "begins", "began", "begun", "starts", "started", "since", "expires"}
+"""Words in the name of a column that holds days, however they are written: 20261101, or a spreadsheet's 46327."""
+_WHO = {
+    *("client", "host", "hostname", "user", "device", "computer", "machine", "mailbox", "workstation", "endpoint"),
+    *("clientname", "username", "devicename", "computername", "machinename"),
+}
+_CONTAINERS = (
+    (b"PK\x03\x04", "is a workbook of a spreadsheet, or another zip archive"),
+    (b"\xd0\xcf\x11\xe0", "is a workbook of a spreadsheet"),
+    (b"\x1f\x8b", "is compressed (gzip)"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,9 @@ def read_rows(data: bytes, file: str, kind: Input) -> RawRows:
     Raises:
         ConfigError: it is too large, damaged, no UTF-8, lacks a column, or has a line of another length.
     """
+    for magic, what in _CONTAINERS:
+        if data.startswith(magic):
+            raise ConfigError(f"{what}.", where=Location(file=file), remedy="Save it as plain CSV (UTF-8), or Parquet.")
     try:
         return _parquet(data, file, kind) if data.startswith(_MAGIC) else _delimited(data, file, kind)
     except DAMAGE as error:
@@ -93,11 +111,15 @@ def _parquet(data: bytes, file: str, kind: Input) -> RawRows:
     frame = pl.read_parquet(io.BytesIO(data), columns=list(picked.values()))
     texts = frame.select(pl.col(given).cast(pl.String).alias(name) for name, given in picked.items())
     unread = tuple(c for c in schema if c not in picked.values())
-    told = [c for c in unread if schema[c] in (pl.String, pl.Date, pl.Datetime)]
-    seen = pl.scan_parquet(io.BytesIO(data)).select(pl.col(told).cast(pl.String)).head(_SAMPLE).collect()
+    told = [c for c in unread if schema[c].is_numeric() or schema[c] in (pl.String, pl.Date, pl.Datetime)]
+    beside = pl.scan_parquet(io.BytesIO(data)).select(pl.col(told).cast(pl.String))
+    seen = beside.head(_SAMPLE).collect()
     others = {c: seen[c] if c in told else pl.Series(dtype=pl.String) for c in unread}
     _passed_over(others, picked, Location(file=file), kind)
-    return RawRows(file, _clean(texts.with_row_index(PLACE, 1)), unread, numbered=True)
+    raw = RawRows(file, _clean(texts.with_row_index(PLACE, 1)), unread, numbered=True)
+    hosts = [c for c in told if _names_hosts(c)]
+    _refuse_unread_hosts(raw, beside.select(hosts).collect().get_columns(), kind)
+    return raw
 
 
 def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
@@ -109,6 +131,7 @@ def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
         )
     picked = _pick(header, file, place, kind)
     at = [header.index(given) for given in picked.values()]
+    beside = [i for i, h in enumerate(header) if i not in at and _names_hosts(h)]
     schema = {PLACE: pl.UInt32} | dict.fromkeys(picked, pl.String)
     frames = [pl.DataFrame(schema=schema)]
     # Text in Python takes many times its size: it is kept a batch at a time.
@@ -119,6 +142,8 @@ def _delimited(data: bytes, file: str, kind: Input) -> RawRows:
             _passed_over(seen, picked, Location(file=file, line=place), kind)
         columns = [[p for p, _ in batch], *([row[i] for _, row in batch] for i in at)]
         frames.append(_clean(pl.DataFrame(columns, schema=schema)))
+        hosts = [pl.Series(header[i], [row[i] for _, row in batch]) for i in beside]
+        _refuse_unread_hosts(RawRows(file, frames[-1], (), numbered=False), hosts, kind)
         if sum(f.height for f in frames) > MAX_ROWS:
             raise _too_many(file)
     unread = tuple(c for c in header if c.strip() and c not in picked.values())
@@ -146,10 +171,12 @@ def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
 def _refuse_uneven(batch: Sequence[tuple[int, list[str]]], width: int, file: str) -> None:
     for place, row in batch:
         if len(row) != width:
+            more = "Put values with the delimiter into double quotes."
+            less = "Write the delimiter for empty values, too."
             raise ConfigError(
-                f"has {len(row)} fields; the first line names {width} columns.",
+                f"has {counted(len(row), 'field')}; the first line names {counted(width, 'column')}.",
                 where=Location(file=file, line=place),
-                remedy="Put values with the delimiter into double quotes.",
+                remedy=more if len(row) > width else less,
             )
 
 
@@ -226,26 +253,58 @@ def _passed_over(others: Mapping[str, pl.Series], picked: Mapping[str, str], whe
         where: the file, and the line of the columns' names.
         kind: the input; only where a row need not say whom it is about.
     """
-    if kind.needs_subject or not kind.subjects:
+    if not _may_be_everybodys(kind):
         return
     dated = START in picked and (END in picked or LAST in picked)
     named = any(c in picked for c in kind.subjects)
     for name, values in others.items():
         text = values.str.strip_chars()
         text = text.filter(text != "")
-        if not dated and text.len() and text.str.contains(_A_DAY).all():
+        if not dated and text.len() and (text.str.contains(_A_DAY).all() or _names_days(name)):
             raise ConfigError(
                 f"has days in a column {name[:64]!r}, which is not read: its events would hold always.",
                 where=where,
                 remedy="Call the first day valid_from and the last one last; an event of one day has both.",
             )
         alike = text.len() > 0 and all(canonical_address(t.partition("/")[0]) for t in text.unique())
-        if not named and (alike or name.strip().casefold() in _WHO):
+        if not named and (alike or _names_hosts(name)):
             raise ConfigError(
                 f"has a column {name[:64]!r}, which is not read: its events would be everybody's.",
                 where=where,
                 remedy="Call it address or asset.",
             )
+
+
+def _refuse_unread_hosts(rows: RawRows, others: Sequence[pl.Series], kind: Input) -> None:
+    """Refuse events that name nobody where it is read and a host where it is not: they would be everybody's.
+
+    Args:
+        rows: the rows, or some of them.
+        others: columns of theirs that are not read and named like hosts.
+        kind: the input.
+    """
+    subjects = [c for c in kind.subjects if c in rows.frame.columns]
+    if not _may_be_everybodys(kind) or not subjects:
+        return
+    nobody = pl.all_horizontal(pl.col(subjects).is_null())
+    for values in others:
+        lost = rows.frame.filter(nobody & (values.str.strip_chars() != "").fill_null(False))
+        if lost.height:
+            what = f"names a host in a column {values.name[:64]!r} alone, which is not read"
+            raise rows.fault(f"{what}: it would be everybody's.", lost[PLACE][0], None, "Call it address or asset.")
+
+
+def _may_be_everybodys(kind: Input) -> bool:
+    """Whether a row that names nobody is about everybody."""
+    return bool(kind.subjects) and not kind.needs_subject
+
+
+def _names_hosts(column: str) -> bool:
+    return re.sub(r"[\W_]", "", column.casefold()) in _WHO
+
+
+def _names_days(column: str) -> bool:
+    return not _WHEN.isdisjoint(re.split(r"[\W_]+", column.casefold()))
 
 
 def _called(column: Column) -> str:

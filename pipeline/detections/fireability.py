@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.detections.budget import CHANNELS
 from pipeline.detections.model import Rule
+from pipeline.wording import counted
 
 _UNKNOWN, _LEAST_PAST = {"shot": 0, "slow": 9, "new": 0}, {"shot": 5, "slow": 6, "new": 5}
 """By channel the days before a day that are no past of it, and the past days without which it scores nobody."""
@@ -71,9 +72,21 @@ def fireability(rule: Rule, start: dt.date) -> Fireability:
             f"never: it needs {needed} days of a client, and its window holds {days}; raise lookback_days or {instead}"
         )
         return Fireability(rule.id, False, text, rows, first)
+    if text := _out_of_reach(rule):
+        return Fireability(rule.id, False, f"never: {text}", rows, first)
     own = _days_of_a_client(rule)
     text = f"yes, from {first} on: a client needs {own} {'day' if own == 1 else 'days'}{_others(rule, rows)}"
     return Fireability(rule.id, True, text, rows, first)
+
+
+def _out_of_reach(rule: Rule) -> str:
+    """Why no value that a day can have alerts; empty where one can. Only ports are few enough to tell."""
+    if rule.floor > rule.largest:
+        return f"its floor is {rule.floor:,}, and a day has at most {counted(rule.largest, 'port')}; lower floor"
+    if rule.largest == 1 and (rule.asks_others or rule.fill == "none"):
+        # Whoever has a row has that one port: nobody is above anybody.
+        return "its dest_port lets one port pass, so that every value is 1; let more pass, or count flows"
+    return ""
 
 
 def _rows(rule: Rule) -> int:

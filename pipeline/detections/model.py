@@ -33,6 +33,7 @@ from pipeline.storage import digest
 
 _NUMBER = re.compile(r"\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?|\d{1,30}/\d{1,30}", re.ASCII)
 _LARGEST_THRESHOLD = 1_000_000
+_PORTS = 65_536
 
 
 def _decimal_text(value: Any) -> Any:
@@ -324,6 +325,16 @@ class Rule(_Model):
             raise ValueError("is for rules of method surge")
         return value
 
+    @field_validator("category_side")
+    @classmethod
+    def _of_the_other_end(cls, value: str, info: ValidationInfo) -> str:
+        of_subject = str(info.data.get("subject")).removesuffix("_ip")
+        if info.data.get("method") == "surge" and value == of_subject:
+            other = "dest" if value == "src" else "src"
+            text = f"must be {other} where subject is {value}_ip: method surge compares the clients of the category"
+            raise ValueError(f"{text}, not its own hosts")
+        return value
+
     @field_validator("tests")
     @classmethod
     def _cases_that_can_be_run(cls, tests: tuple[RuleTest, ...], info: ValidationInfo) -> tuple[RuleTest, ...]:
@@ -398,6 +409,12 @@ class Rule(_Model):
     def asks_own(self) -> bool:
         """Whether the gate of the client's own past must be passed."""
         return self.reference in ("own", "fleet_and_own", "group_and_own")
+
+    @property
+    def largest(self) -> int:
+        """The largest value that a day can have."""
+        ports = len(self.dest_port) or _PORTS
+        return ports if self.field == "ports" else INT64_MAX
 
     @property
     def beyond_seed(self) -> dict[str, Any]:

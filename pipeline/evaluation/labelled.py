@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.disk import is_file
+from pipeline.disk import is_dir, is_file
 from pipeline.errors import ConfigError, Location, StorageError
 from pipeline.evaluation.notes import QUIET, REPEATED, world_notes
 from pipeline.storage import DAMAGE, checked
@@ -150,6 +150,8 @@ def _first_day(daily: pl.DataFrame) -> dt.date:
 
 
 def _read(path: Path) -> pl.DataFrame:
+    if is_dir(path):
+        raise ConfigError("is a folder.", where=Location(file=str(path)), remedy="Write its rows as one Parquet file.")
     if not is_file(path):
         raise ConfigError("there is no such file.", where=Location(file=str(path)), remedy="Name a Parquet file.")
     try:

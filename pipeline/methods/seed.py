@@ -100,7 +100,7 @@ def beside_own_past(now: pl.DataFrame, past: pl.DataFrame, rule: Rule, around: S
         return rows
     day = past["day"][0]
     first = day - dt.timedelta(days=rule.lookback_days)
-    return _filled(rows, sum(first <= d < day for d in around.days_read))
+    return _filled(rows, sum(first <= d < day for d in around.told_days(rule.measure.id)))
 
 
 def _filled(rows: pl.DataFrame, days: int) -> pl.DataFrame:

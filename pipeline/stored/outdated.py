@@ -12,26 +12,31 @@ from collections.abc import Sequence
 from pipeline.detections.model import Rule
 from pipeline.site import Site
 from pipeline.stored.reasons import of_rules
+from pipeline.stored.series import untold_days
 
 ADDED = "was not in force when the day was judged"
+UNCOUNTED = "was not in force when the day's flows were counted, which were pruned since"
 CHANGED = "has changed since the day was judged"
+SILENT = {ADDED: "; make it again: nilometer run --stale", UNCOUNTED: ""}
+"""What is said of a rule whose silence means nothing, and what to do about it, where anything can be done."""
 _JUDGED_BY = {"seed": ("anomaly_scores", "rules"), "surge": ("alerts", "surge_rules")}
 """Method -> the table whose record says which rules there were, and under which name."""
 
 
 def outdated(site: Site, day: dt.date, rules: Sequence[Rule]) -> dict[str, str]:
-    """Of the rules those that did not judge the stored day as they are now, each with ADDED or CHANGED.
+    """Of the rules those that did not judge the stored day as they are now, each with ADDED, UNCOUNTED or CHANGED.
 
     Rules of a method whose record says nothing of them are left out.
     """
-    found = {}
+    untold = untold_days(site, [day])
+    found = {r.id: UNCOUNTED for r in rules if not untold.keys().isdisjoint(m.id for m in r.measures)}
     for method, (table, name) in _JUDGED_BY.items():
         mine = [r for r in rules if r.method == method]
         record = site.storage.record(table, day) if mine else None
         then = None if record is None else record.facts.get("details", {}).get(name)
         if then is None:
             continue
-        for rule in mine:
+        for rule in (r for r in mine if r.id not in found):
             if rule.id not in then:
                 found[rule.id] = ADDED
             elif then[rule.id].split()[-1] != of_rules([rule])[rule.id].split()[-1]:  # Versions decide nothing.

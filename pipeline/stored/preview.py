@@ -18,6 +18,7 @@ from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import PREVIEW
 from pipeline.site import Site
 from pipeline.storage import DayRecord
+from pipeline.stored.series import untold_days
 from pipeline.stored.stages import days_read, judged, past_of
 
 
@@ -30,7 +31,8 @@ def make_preview(site: Site, now: dt.datetime) -> DayRecord:
         flows = build_flows(landing, site.settings, site.inventory, day)
     today = build_daily(flows.collect(), site.measures, day)
     past, present = past_of(site, day)
-    frame = judged(site, day, today, past, Surroundings(days_read(site, present), site.groups))
+    around = Surroundings(days_read(site, present), site.groups, untold_days(site, present))
+    frame = judged(site, day, today, past, around)
     alerts = frame.filter(pl.col("state") == "alert").height
     with site_lock(site.storage, wait=True):
         return site.storage.write_day(PREVIEW, day, frame, inputs=flows.inputs, facts={"alerts": alerts})

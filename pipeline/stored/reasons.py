@@ -38,6 +38,7 @@ _WORDS = {
     "counting": "how flows are counted changed",
     "measures": "the rules' series changed",
     "series": "the rules' windows changed",
+    "untold": "other days of its window were never counted for a rule",
     "start": "start_date changed",
     "rules": "a rule changed",
     "groups": "the groups changed",

@@ -25,7 +25,8 @@ from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, STATE
 from pipeline.site import Site
 from pipeline.storage import DayRecord, day_name, digest
 from pipeline.stored import reasons, verdicts
-from pipeline.stored.pruned import kept_day
+from pipeline.stored.pruned import kept_day, made_inputs, window_inputs
+from pipeline.stored.series import series_digest, told_by, untold_days
 from pipeline.surge import alerts as surge_alerts
 from pipeline.surge import days as surge_days
 
@@ -121,17 +122,7 @@ def details(site: Site, table: str, day: dt.date, landing: Landing | None = None
 def daily_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """What a day's daily_traffic is made from."""
     flows = _need(site, "flows", day).fingerprint
-    return {"flows": flows, "measures": _series(site), "stage": str(daily.STAGE_VERSION)}
-
-
-def _series(site: Site) -> str:
-    return digest(*sorted(m.id for m in site.measures))
-
-
-def holds_series(site: Site, day: dt.date) -> bool:
-    """Whether the stored daily traffic of a day was made for the very series of the rules in force."""
-    record = site.storage.record("daily_traffic", day)
-    return record is not None and record.inputs.get("measures") == _series(site)
+    return {"flows": flows, "measures": series_digest(site), "stage": str(daily.STAGE_VERSION)}
 
 
 def make_daily(site: Site, day: dt.date) -> DayRecord:
@@ -140,19 +131,18 @@ def make_daily(site: Site, day: dt.date) -> DayRecord:
         return kept
     inputs = daily_inputs(site, day)
     frame = daily.build_daily(site.storage.scan(FLOWS, [day]), site.measures, day)
-    facts = {"clients": frame["client"].n_unique(), "flows": int(frame["flows"].sum())}
+    facts: dict[str, Any] = {"clients": frame["client"].n_unique(), "flows": int(frame["flows"].sum())}
+    facts["series"] = sorted(m.id for m in site.measures)
     return site.storage.write_day(DAILY_TRAFFIC, day, frame, inputs=inputs, facts=facts)
 
 
 def baseline_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """The fingerprint of every window day that is stored, and how many should be."""
     window = window_days(day, site.longest_lookback, site.settings.start_date)
-    found = {
-        f"daily_traffic/{d}": r.fingerprint
-        for d in window
-        if (r := site.storage.record("daily_traffic", d)) is not None
-    }
+    found = window_inputs(site, "traffic_baseline", day, "daily_traffic", window)
     series = digest(*sorted(f"{m.id}/{n}" for m, n in site.series))
+    if untold := told_by(untold_days(site, window)):
+        found["untold"] = untold
     return found | {"series": series, "start": str(site.settings.start_date), "stage": str(baseline.STAGE_VERSION)}
 
 
@@ -161,7 +151,8 @@ def past_of(site: Site, day: dt.date) -> tuple[pl.DataFrame, list[dt.date]]:
     start = site.settings.start_date
     present = [d for d in window_days(day, site.longest_lookback, start) if site.storage.has("daily_traffic", d)]
     stored = site.storage.scan(DAILY_TRAFFIC, present)
-    return baseline.build_baseline(stored, day, site.series, start=start, present=present), present
+    untold = untold_days(site, present)
+    return baseline.build_baseline(stored, day, site.series, start=start, present=present, untold=untold), present
 
 
 def make_baseline(site: Site, day: dt.date) -> DayRecord:
@@ -189,7 +180,7 @@ def surroundings(site: Site, day: dt.date) -> Surroundings:
         return Surroundings(groups=site.groups)
     tables = (key.partition("/") for key in _need(site, "traffic_baseline", day).inputs)
     known = [dt.date.fromisoformat(d) for table, _, d in tables if table == "daily_traffic"]
-    return Surroundings(days_read(site, known), site.groups)
+    return Surroundings(days_read(site, known), site.groups, untold_days(site, known))
 
 
 def score_inputs(site: Site, day: dt.date) -> dict[str, str]:
@@ -198,6 +189,7 @@ def score_inputs(site: Site, day: dt.date) -> dict[str, str]:
     asked = {}
     if any(r.fill == "zero" for r in rules):
         asked["days_read"] = digest(*(d.isoformat() for d in sorted(around.days_read)))
+        asked |= {"untold": told_by(around.untold)} if around.untold else {}
     if any(r.by_group for r in rules):
         asked["groups"] = around.groups.fingerprint
     return asked | {
@@ -249,7 +241,8 @@ def make_surge(site: Site, day: dt.date, quality_of: surge_days.QualityOf) -> Da
 
 def alert_inputs(site: Site, day: dt.date, quality: str) -> dict[str, str]:
     """What a day's alerts are made from."""
-    return surge_days.verdict_inputs(site, day) | {
+    made_from = made_inputs(site, "alerts", day) if site.rules_of("surge") else None
+    return surge_days.verdict_inputs(site, day, made_from or {}) | {
         "anomaly_scores": _need(site, "anomaly_scores", day).fingerprint,
         "flows": _need(site, "flows", day).fingerprint,
         "quality": quality,

@@ -73,8 +73,14 @@ def lacking(site: Site, span: Sequence[dt.date]) -> list[dt.date]:
 
 
 def uncalibrated(site: Site, span: Sequence[dt.date]) -> list[dt.date]:
-    """Days in the windows of scored days that lack surge scores, and did not fail."""
-    return _before(site, span, site.surge_days, ("surge_scores",)) if site.surge_days else []
+    """Days in the windows of scored days that lack surge scores, did not fail, and have their traffic still."""
+    return with_traffic(site, _before(site, span, site.surge_days, ("surge_scores",))) if site.surge_days else []
+
+
+def with_traffic(site: Site, days: Sequence[dt.date]) -> list[dt.date]:
+    """The days but those whose daily traffic was pruned: where they have no scores, nobody can make them any more."""
+    gone = set(site.storage.pruned_days("daily_traffic")) if days else set()
+    return [d for d in days if d not in gone]
 
 
 def _before(site: Site, span: Sequence[dt.date], lookback: int, tables: Sequence[str]) -> list[dt.date]:

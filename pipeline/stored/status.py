@@ -177,7 +177,8 @@ def _status(
         never = "never run" if can_be_made(site, day) else how_to_make(site, day)
         return DayStatus(day, "missing", quality, (_UNSCORED if tables else never, *news, *notes), tables)
     if site.rules_of("surge") and "surge_scores" not in tables:
-        news.append("surge_scores: never made")
+        lost = lost_input(site, "surge_scores", day)
+        (notes if lost else news).append(f"surge_scores: never made{f', and {lost}' if lost else ''}")
     stale = [f"{name}: {t.stale}" for name, t in tables.items() if t.stale]
     return DayStatus(day, "stale" if stale or news else "done", quality, (*stale, *news, *notes), tables)
 

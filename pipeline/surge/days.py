@@ -7,7 +7,7 @@ Only here unverified days are left out of windows: the seed uses every day. The 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -100,13 +100,19 @@ def verdict_rows(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
     return stored.sort("day", "client").collect()
 
 
-def verdict_inputs(site: Site, day: dt.date) -> dict[str, str]:
-    """What the surge method adds to what a day's alerts are made from; nothing without such a rule."""
+def verdict_inputs(site: Site, day: dt.date, pruned: Collection[str] = ()) -> dict[str, str]:
+    """What the surge method adds to what a day's alerts are made from; nothing without such a rule.
+
+    Args:
+        site: the site.
+        day: the day.
+        pruned: inputs of pruned days, by name, that the day's alerts were made from; other pruned days are none.
+    """
     rules = site.rules_of("surge")
     if not rules:
         return {}
     records = {f"surge_scores/{d}": site.storage.record("surge_scores", d) for d in verdict_days(site, day)}
-    return {k: r.fingerprint for k, r in records.items() if r is not None} | {
+    return {k: r.fingerprint for k, r in records.items() if r is not None and (not r.pruned or k in pruned)} | {
         "surge_rules": digest(*(r.fingerprint for r in rules)),
         "surge_stage": str(VERDICT_VERSION),
     }

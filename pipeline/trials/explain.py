@@ -20,14 +20,14 @@ from pipeline.alerts import Traffic, alert_id
 from pipeline.context import NOTHING, load_context
 from pipeline.daily import known_sum
 from pipeline.detections.model import Rule
-from pipeline.errors import ConfigError, StorageError
+from pipeline.errors import ConfigError, RuleError, StorageError
 from pipeline.inventory import Inventory
 from pipeline.methods.surge import calibrated
 from pipeline.methods.surge.calibration import AS_EXPECTED
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES
+from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.stored.now import unscored
-from pipeline.stored.outdated import ADDED, outdated
+from pipeline.stored.outdated import ADDED, UNCOUNTED, outdated
 from pipeline.surge.days import verdict_rows
 from pipeline.trials.names import check_known
 from pipeline.trials.pasts import Past, pasts
@@ -36,6 +36,9 @@ from pipeline.trials.trial import CAUSES, seed_cause
 
 NO_TRAFFIC = "no_traffic"
 NOT_SCORED = "not_scored"
+NOT_COUNTED = "not_counted"
+NO_BASELINE = "no_baseline"
+"""In the place of a reason why no volume would alert: it is not known whether one would."""
 NOT_JUDGED = "not_judged"
 """It had traffic, and the rule leaves it out."""
 WHY = CAUSES | {
@@ -43,8 +46,10 @@ WHY = CAUSES | {
     "excluded": "the context's host_roles exclude it",
     NO_TRAFFIC: "it had no traffic of this rule's series on the day",
     NOT_SCORED: f"nobody was: the rule {ADDED}",
+    NOT_COUNTED: f"nobody was: the rule {UNCOUNTED}",
 }
 _EXPECTED = ("expected", "excess", "ratio", "n", "role", "group", "group_p50", "own_p50", "own_p95", "own_max")
+_NEVER = {ADDED: NOT_SCORED, UNCOUNTED: NOT_COUNTED}
 _CHANNEL = ("channel", "rate", "limit", "alert")
 
 
@@ -128,8 +133,8 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
     hosts = [address] if address else _addresses(site, name, day) or [name]
     behind = outdated(site, day, rules)
     for rule in rules:
-        if behind.get(rule.id) == ADDED:
-            found.append(Explanation(rule, name, day, NOT_SCORED, NOT_SCORED))
+        if (cause := _NEVER.get(behind.get(rule.id, ""))) is not None:
+            found.append(Explanation(rule, name, day, NOT_SCORED, cause))
             continue
         surge = rule.method == "surge"
         told = [_surge(site, name, day, rule)] if surge else [_seed(site, h, day, rule) for h in hosts]
@@ -175,7 +180,12 @@ def _seed(site: Site, client: str, day: dt.date, rule: Rule) -> Explanation:
 
 def _least(site: Site, day: dt.date, rule: Rule, client: str) -> tuple[int | None, str | None]:
     """(the smallest value that alerts, why there is none) of a client of the day."""
-    mine = power_map(site, day, [rule]).filter(pl.col("client") == client)
+    if rule.method == "seed" and not site.storage.has(TRAFFIC_BASELINE.name, day):
+        return None, NO_BASELINE  # The verdict outlives what it was made from.
+    try:
+        mine = power_map(site, day, [rule]).filter(pl.col("client") == client)
+    except RuleError:
+        return None, NO_BASELINE
     row: dict[str, Any] = mine.row(0, named=True) if mine.height else {"least": None, "reason": None}
     return row["least"], row["reason"]
 

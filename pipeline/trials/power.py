@@ -32,7 +32,7 @@ REASONS = {
     "deviation_unknown": "one past day tells no deviation (stdev_of_one: null)",
     "others_unknown": "too few known days of the fleet or group before",
     "masked": "the window of the fleet or group is so short that any value hides in the deviation it makes itself",
-    "beyond_counting": "only a volume that no 64 bits hold",
+    "beyond_counting": "only a value that cannot be: no 64 bits hold it, or there are not so many ports",
     "learning": "too few scored days before to tell what is rare, or no client with five known days",
     "no_channel": "no channel with a share of the budget judges it: new takes clients of under 4 days, slow of more",
     "budget_too_small": "no volume of the one day is rare enough for the budget",
@@ -164,7 +164,7 @@ def _obstacles(rule: Rule, least: pl.Expr) -> list[tuple[pl.Expr, str]]:
         (pl.col("n") < rule.minimum_data_samples, "too_few_samples"),
         (own & pl.col("least_own").is_null(), "deviation_unknown"),
         (others & pl.col("least_others").is_null(), "masked" if rule.fleet_includes_day else "others_unknown"),
-        (least > exact.INT64_MAX, "beyond_counting"),
+        (least > rule.largest, "beyond_counting"),
     ]
 
 

@@ -7,7 +7,7 @@ of two rules' verdicts belongs to `pipeline.trials.backtest`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,7 +26,9 @@ from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import DAILY_TRAFFIC, FLOWS
 from pipeline.simulate.inject import Injection, inject
 from pipeline.site import Site
-from pipeline.stored.stages import days_read, holds_series
+from pipeline.storage import DayRecord
+from pipeline.stored.series import series_lacking
+from pipeline.stored.stages import days_read
 from pipeline.surge.clients import client_days
 from pipeline.surge.days import QualityOf, fit_days
 from pipeline.trials.power import seed_power, surge_power
@@ -68,6 +70,11 @@ def trial(site: Site, rule: Rule, quality_of: QualityOf) -> SeedTrial | SurgeTri
     return SurgeTrial(site, rule, quality_of, load_context(site.root, site.settings.context))
 
 
+def without(days: Sequence[dt.date], others: Collection[dt.date]) -> list[dt.date]:
+    """The days that are none of the others."""
+    return [d for d in days if d not in others]
+
+
 @dataclass(frozen=True)
 class History:
     """A site's stored days under any series.
@@ -76,7 +83,7 @@ class History:
     """
 
     site: Site
-    _whole: dict[dt.date, bool] = field(default_factory=dict)
+    _records: dict[dt.date, DayRecord | None] = field(default_factory=dict)
 
     def rows(self, measures: Sequence[Measure], days: Sequence[dt.date]) -> pl.LazyFrame:
         """Rows of DAILY_TRAFFIC of the stored ones of the days."""
@@ -84,21 +91,25 @@ class History:
         kept = storage.scan(DAILY_TRAFFIC, days).filter(pl.col("measure").is_in(list(wanted)))
         parts = [kept]
         for day in days:
-            lacking = self._lacking(day, wanted)
+            lacking = self._lacking(day, measures, surely=False)
             if lacking:
                 parts.append(build_daily(storage.scan(FLOWS, [day]), lacking, day).lazy())
         return pl.concat(parts)
 
-    def _lacking(self, day: dt.date, wanted: Mapping[str, Measure]) -> list[Measure]:
-        """The wanted series that the stored day was not made for, as far as its rows do not show them."""
-        if day not in self._whole:
-            self._whole[day] = holds_series(self.site, day)
-        if self._whole[day]:
-            kept = {m.id for m in self.site.measures}
-        else:
-            stored = self.site.storage.scan(DAILY_TRAFFIC, [day])
-            kept = set(stored.select(pl.col("measure").unique()).collect().to_series())
-        return [m for name, m in wanted.items() if name not in kept]
+    def untold(self, measures: Sequence[Measure], days: Sequence[dt.date]) -> list[dt.date]:
+        """Those of the stored days that were made without one of the series, and whose flows were pruned."""
+        gone = self.site.storage.pruned_days(FLOWS.name, among=set(days))
+        stored = (d for d in gone if self.site.storage.has(DAILY_TRAFFIC.name, d))
+        return [d for d in stored if self._lacking(d, measures, surely=True)]
+
+    def _lacking(self, day: dt.date, wanted: Sequence[Measure], *, surely: bool) -> list[Measure]:
+        """The wanted series that the stored day was not made for."""
+        if day not in self._records:
+            self._records[day] = self.site.storage.record(DAILY_TRAFFIC.name, day)
+        if (record := self._records[day]) is None:
+            return list(wanted)
+        lacking = series_lacking(self.site, record, [m.id for m in wanted], surely=surely)
+        return [m for m in wanted if m.id in lacking]
 
 
 @dataclass(frozen=True)
@@ -113,11 +124,20 @@ class SeedTrial:
     def _history(self) -> History:
         return History(self.site)
 
+    def untold(self, days: Sequence[dt.date]) -> list[dt.date]:
+        """Those of the stored days of which nobody counted its series, and nobody can any more."""
+        return self._history.untold(self.rule.measures, days)
+
+    def past(self, day: dt.date) -> list[dt.date]:
+        """The days before it that it is judged by, stored or not."""
+        return window_days(day, self.rule.lookback_days, self.site.settings.start_date)
+
     def inputs(self, day: dt.date) -> SeedInputs:
         """What the day is judged from; that of one day is kept."""
         if day not in self._inputs:
             start, lookback = self.site.settings.start_date, self.rule.lookback_days
-            present = [d for d in window_days(day, lookback, start) if self.site.storage.has("daily_traffic", d)]
+            present = [d for d in self.past(day) if self.site.storage.has("daily_traffic", d)]
+            present = without(present, self.untold(present))
             rows = self._history.rows([self.rule.measure], [*present, day])
             series = [(self.rule.measure, lookback)]
             past = build_baseline(rows, day, series, start=start, present=present)
@@ -191,6 +211,15 @@ class SurgeTrial:
     def _history(self) -> History:
         return History(self.site)
 
+    def untold(self, days: Sequence[dt.date]) -> list[dt.date]:
+        """Those of the stored days of which nobody counted one of its series, and nobody can any more."""
+        return self._history.untold(self.rule.measures, days)
+
+    def past(self, day: dt.date) -> list[dt.date]:
+        """The days before it that it is judged by, stored or not."""
+        reach = self.rule.surge.calibration + self.rule.surge.window + RECENT
+        return window_days(day, reach, self.site.settings.start_date)
+
     def rows(self, day: dt.date) -> pl.DataFrame:
         """What the day's raw scores are made from: its window's days, unverified ones left out; one day's are kept."""
         if day not in self._rows:
@@ -200,6 +229,7 @@ class SurgeTrial:
 
     def _read(self, day: dt.date) -> pl.DataFrame:
         fit = fit_days(self.site, day, self.rule.surge.window + RECENT, self.quality_of)
+        fit = without(fit, self.untold(fit))
         kept = self._history.rows(self.rule.measures, fit)
         return client_days(kept, self.rule, self.site.inventory, day, self.context, self.site.groups).rows
 
@@ -221,7 +251,8 @@ class SurgeTrial:
 
     def _wanted(self, day: dt.date) -> list[dt.date]:
         before = window_days(day, self.rule.surge.calibration, self.site.settings.start_date)
-        return [*(d for d in before if self.site.storage.has("daily_traffic", d)), day]
+        stored = [d for d in before if self.site.storage.has("daily_traffic", d)]
+        return [*without(stored, self.untold(stored)), day]
 
     def _scored(self, rows: pl.DataFrame, day: dt.date) -> pl.DataFrame:
         return raw_scores(rows, [day], self.rule.surge, off=self.context.off(day))

@@ -224,3 +224,36 @@ def test_a_back_test_says_that_the_candidates_own_numbers_let_nothing_alert(ran:
     assert result.exit_code == 1
     words = f"the candidate {SEED} can fire never: it needs 40 days of a client, and its window holds 31"
     assert words in result.stderr
+
+
+def test_days_whose_flows_are_gone_are_not_judged_by_a_candidate_of_another_series(
+    ran: Path, candidate: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(ran, tmp_path / "copy")
+    text = candidate.read_text(encoding="utf-8").replace(f"id: {SEED}", "id: imap")
+    candidate.write_text(f"{text}dest_port: [993]\n", encoding="utf-8")
+    for n in range(DAYS - 4):
+        open_site(copy).storage.prune_day("flows", day(n), day(DAYS))
+    result = call("backtest", "--rule", candidate, "--from", day(DAYS - 6), "--json", site=copy)
+    assert result.exit_code == 1
+    days = [o["day"] for o in objects(result) if o["what"] == "daily"]
+    assert days == [str(day(n)) for n in range(DAYS - 4, DAYS)]
+    lost = f"{day(DAYS - 6)} to {day(DAYS - 5)}: not judged, as the series of imap was not in force when the flows were"
+    assert lost in result.stderr
+    assert f"note: 10 days from {day(0)} to {day(DAYS - 5)}: no past of imap, whose series" in result.stderr
+    whole = call("backtest", "--rule", candidate, "--from", day(DAYS - 2), "--json", site=ran)
+    assert (whole.exit_code, "no past" in whole.stderr) == (0, False)
+
+
+def test_silence_of_a_rule_on_days_whose_flows_are_gone_is_told(ran: Path, tmp_path: Path) -> None:
+    copy, later = shutil.copytree(ran, tmp_path / "copy"), "smtp_senders_sending_high_volume"
+    open_site(copy).storage.prune_day("flows", LAST, day(DAYS))
+    with (copy / "nilometer.yaml").open("a", encoding="utf-8") as config:
+        config.write(f"rules: {{{later}: true}}\n")
+    for words in (["alerts", "--rule", later, "--day", LAST], ["power", "--rule", later]):
+        result = call(*words, site=copy)
+        assert result.exit_code == 1
+        assert f"{later} was not in force when the day's flows were counted, which were pruned since" in result.stderr
+        assert "--stale" not in result.stderr
+    explained = call("explain", STOLEN, LAST, site=copy).stdout
+    assert "why       nobody was: the rule was not in force when the day's flows were counted" in explained

@@ -389,3 +389,20 @@ def test_rows_of_a_session_that_lasts_into_a_kept_day_stay() -> None:
     first, second = day(0).isoformat(), day(1).isoformat()
     part = Part("a", rows={first: 1}, first_day=first, last_day=first, last_end=second)
     assert prune._last_day(Entry("core", "a.log", 1, 1, "landed", first, parts=[part])) == second
+
+
+def test_a_method_that_needs_days_that_are_gone_fails_no_day_and_asks_for_none_of_them(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site", DAYS, config=SHORT)
+    assert runner.run_days(site, days(DAYS)[:-1]).good
+    every = {t: keep_from(day(5)) for t in ("daily_traffic", "traffic_baseline", "anomaly_scores")}
+    site = pruned(site, **every)
+    gone = [d for d in days(DAYS) if d not in site.storage.days("daily_traffic")]
+    text = (site.root / "nilometer.yaml").read_text(encoding="utf-8")
+    longer = f"{text}rules: {{mail_volume_surge: true, {SEED}: {{lookback_days: 6}}}}\n"
+    (site.root / "nilometer.yaml").write_text(longer, encoding="utf-8")
+    site = open_site(site.root)
+    assert runner.run_days(site, [day(DAYS - 1)]).good
+    assert runner.run_stale(site).good
+    assert runner.run_stale(site).days == []
+    assert [s.state for s in status(site)] == ["done"] * DAYS
+    assert f"surge_scores: never made, and daily_traffic of {gone[0]} was pruned" in status(site)[0].reasons

@@ -61,3 +61,12 @@ def test_the_extra_alerts_and_one_less_does_not_under_every_reference_fill_and_f
     check()
     found = ("fleet", "group", "own", "floor", "no_history", "too_few_samples", "masked", "others_unknown")
     assert min(seen[s] for s in found) >= 5, seen
+
+
+def test_no_more_ports_than_the_filter_lets_pass_are_named() -> None:
+    rule = rule_of(oracle.Judging(reference="own")).model_copy(update={"field": "ports", "deviation_threshold": "3"})
+    past = [(DAY - dt.timedelta(days=n), "10.0.1.1", 1 + n % 2) for n in range(1, 9)]
+    rows = [*past, (DAY, "10.0.1.1", 1)]
+    for allowed, least, reason in (((25, 465), None, "beyond_counting"), ((25, 465, 587), 3, None), ((), 3, None)):
+        found = power_of(rows, rule.model_copy(update={"dest_port": allowed, "own_deviation_threshold": "2"}), [], {})
+        assert found.select("least", "reason").rows() == [(least, reason)]

@@ -74,6 +74,11 @@ def test_a_name_may_have_two_hundred_characters() -> None:
         "first,last,cause,note\n2026-01-05,2026-01-06,x,planned 2025-12-24\n",
         "asset,cause,client\na,x,10.0.0.1\n",
         "first,last,cause,at\n2026-01-05,2026-01-06,x,10:20:30\n",
+        "asset,cause,ticket\na,x,INC-2026\n",
+        "asset,cause,number\na,x,20260105\n",
+        "asset,cause,day\na,x,\n",
+        "first,last,asset,cause,user\n2026-01-05,2026-01-06,a,x,b\n",
+        "first,last,asset,cause,user\n2026-01-05,2026-01-06,,x, \n",
     ],
 )
 def test_columns_beside_days_and_hosts_of_events_may_hold_anything(text: str) -> None:
@@ -103,6 +108,12 @@ def test_a_name_has_one_spelling_however_its_accents_are_written() -> None:
     found = read("groups", "address,group\n10.0.0.0/8,B\u00fcro\n10.0.0.0/8,Bu\u0308ro\n")
     assert found["group"].to_list() == ["B\u00fcro"]
     assert read("known_events", "asset,cause\nE\u0301va,x\n")["asset"].to_list() == ["\u00c9va"]
+
+
+def test_a_midnight_of_any_zone_is_the_local_day() -> None:
+    berlin = pl.Series([D(2026, 1, 6)]).cast(pl.Datetime("ns")).dt.replace_time_zone("Europe/Berlin")
+    found = read("known_events", parquet(first=["2026-01-05T00:00:00-0500"], last=berlin, asset=["a"], cause=["x"]))
+    assert found.select("start", "end").rows() == [(D(2026, 1, 5), D(2026, 1, 7))]
 
 
 def test_parquet_is_read_with_its_own_types() -> None:
@@ -153,7 +164,12 @@ WRONG = [
     ("host_roles", "address,role,exlude\n10.0.0.1,a,true\n", "unknown column 'exlude'. Is exclude meant?"),
     ("host_roles", "address,role,end\n10.0.0.1,a,2026-01-01\n", "Call it last where that day belongs to it"),
     ("host_roles", "address,ip,role\n10.0.0.1,10.0.0.1,a\n", "has address and ip, which mean the same"),
-    ("host_roles", "address,role\n10.0.0.1\n", "x.csv:2: has 1 fields; the first line names 2 columns."),
+    ("host_roles", "address,role\n10.0.0.1\n", "x.csv:2: has 1 field; the first line names 2 columns. Write the"),
+    (
+        "groups",
+        "address,group\n10.0.0.1,a,b\n",
+        "x.csv:2: has 3 fields; the first line names 2 columns. Put",
+    ),
     ("host_roles", 'address,role\n10.0.0.1,"nat\n', "is no valid CSV"),
     ("host_roles", b"address,role\n10.0.0.1,\xff\n", "x.csv:2: is no UTF-8 text."),
     ("host_roles", "address,role\n,nat\n", "a row must name address or asset."),
@@ -185,6 +201,31 @@ WRONG = [
         "x.csv:1: has days in a column 'day', which is not read: its events would hold always.",
     ),
     ("known_events", "Datum;asset;cause\n05.01.2026;a;x\n;a;x\n", "has days in a column 'Datum'"),
+    (
+        "known_events",
+        "asset,cause,Change date\na,x,20260105\n",
+        "has days in a column 'Change date', which",
+    ),
+    ("known_events", "asset,cause,day\na,x,46027\n", "has days in a column 'day'"),
+    ("known_events", 'asset,cause,opened\na,x,"Jan 5, 2026 08:00"\na,x,12. Dez 2025\n', "days in a column 'opened'"),
+    ("known_events", "asset,cause,opened\na,x,05-Jan-26\na,x,5/1/26\n", "has days in a column 'opened'"),
+    ("known_events", parquet(day=[20260105], asset=["a"], cause=["x"]), "x.csv: has days in a column 'day'"),
+    (
+        "known_events",
+        "first,last,address,cause,Host Name\n2026-01-05,2026-01-06,10.0.0.1,x,a\n2026-01-05,2026-01-06,,x,b\n",
+        "x.csv:3: names a host in a column 'Host Name' alone, which is not read: it would be everybody's.",
+    ),
+    (
+        "known_events",
+        parquet(first=[D(2026, 1, 5)], last=[D(2026, 1, 6)], asset=[""], user=["b"], cause=["x"]),
+        "x.csv: row 1: names a host in a column 'user' alone",
+    ),
+    (
+        "entities",
+        b"PK\x03\x04\x14\x00",
+        "x.csv: is a workbook of a spreadsheet, or another zip archive. Save it as",
+    ),
+    ("groups", b"\x1f\x8b\x08\x00", "x.csv: is compressed (gzip)."),
     ("known_events", "from,valid_until,asset,cause\n2026-01-05,2026-01-06,a,x\n", "days in a column 'valid_until'"),
     ("known_events", parquet(date=[D(2026, 1, 5)], asset=["a"], cause=["x"]), "x.csv: has days in a column 'date'"),
     (

@@ -414,3 +414,18 @@ def test_a_number_of_the_other_method_is_refused_for_it_would_decide_nothing(
 ) -> None:
     with pytest.raises(ConfigError, match=rf"rules\.{rule}\.{key}: is for rules of method"):
         load_rules({rule: RuleOverride(**change)}, lookback_days=30)
+
+
+@pytest.mark.parametrize(("subject", "side", "field"), [("src", "dest", "bytes_in"), ("dest", "src", "bytes_out")])
+def test_surge_compares_the_clients_of_a_category_and_not_its_hosts(
+    tmp_path: Path, subject: str, side: str, field: str
+) -> None:
+    text = SMALL.replace("field: bytes_in", f"method: surge\nfield: {field}").replace("src_ip", f"{subject}_ip")
+    path = write(tmp_path, text.replace("category_side: dest", f"category_side: {side}"))
+    assert loaded(tmp_path)
+    write(tmp_path, text.replace("category_side: dest", f"category_side: {subject}"))
+    with pytest.raises(RuleError) as caught:
+        loaded(tmp_path)
+    assert caught.value.message.startswith(
+        f"{path}:9, key category_side: must be {side} where subject is {subject}_ip: method surge compares the clients"
+    )

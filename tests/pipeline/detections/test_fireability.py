@@ -204,3 +204,26 @@ def test_a_channel_whose_window_is_too_short_leaves_the_others_their_first_day()
     both = fireability(SURGE.with_numbers({"lookback_days": 5, "shares": {"shot": 0.5, "slow": 0.5}}), START)
     alone = fireability(SURGE.with_numbers({"lookback_days": 5, "shares": {"shot": 0.5}}), START)
     assert (both.can_fire, both.first_day) == (True, alone.first_day)
+
+
+@pytest.mark.parametrize("fill", ["none", "zero"])
+@pytest.mark.parametrize("reference", ["fleet_and_own", "fleet", "own", "group", "group_and_own"])
+@pytest.mark.parametrize("allowed", [(25,), (25, 465), (25, 465, 587)])
+@pytest.mark.parametrize("floor", [0, 2, 3])
+def test_a_rule_on_ports_fires_where_any_days_of_two_clients_let_it(
+    fill: str, reference: str, allowed: tuple[int, ...], floor: int
+) -> None:
+    of = rule(field="ports", dest_port=allowed, floor=floor, fill=fill, reference=reference)
+    of = of.model_copy(update={"deviation_threshold": "1/2", "minimum_data_samples": 2, "lookback_days": 2})
+    told = naive.Judging(numbers(of), reference, True, numbers(of), fill, floor)
+    days = [START + dt.timedelta(days=n) for n in range(3)]
+    places = [(d, f"10.0.0.{c}") for d in days for c in (1, 2)]
+    values: tuple[int | None, ...] = (None, *range(1, len(allowed) + 1))
+    fires = any(
+        any(v.alert for v in naive.judge(rows, days[-1], told, days[:-1], {}))
+        for tried in product(values, repeat=len(places))
+        if (rows := [(d, c, v) for (d, c), v in zip(places, tried, strict=True) if v is not None])
+    )
+    assert fireability(of, START).can_fire == fires
+    if not fires:
+        assert fireability(of, START).explanation.startswith("never: its ")

@@ -303,3 +303,5 @@ def test_files_are_read_and_broken_ones_named(tmp_path: Path) -> None:
         read_world(daily, labels)
     with pytest.raises(ConfigError, match="there is no such file"):
         read_world(daily, tmp_path / "none.parquet")
+    with pytest.raises(ConfigError, match=r"is a folder\. Write its rows as one Parquet file"):
+        read_world(tmp_path, labels)

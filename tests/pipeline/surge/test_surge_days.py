@@ -165,7 +165,7 @@ def test_a_rule_looks_back_its_window_and_the_ten_days_that_are_judged_together(
 
 def storing(*days: dt.date) -> Any:
     """A site of two days before DAY that keeps daily traffic, or scores, of the given days."""
-    kept = SimpleNamespace(fingerprint="made")
+    kept = SimpleNamespace(fingerprint="made", pruned="")
     storage = SimpleNamespace(has=lambda _, d: d in days, record=lambda _, d: kept if d in days else None)
     settings = SimpleNamespace(start_date=DAY - dt.timedelta(days=2))
     return SimpleNamespace(storage=storage, settings=settings, surge_days=56, rules_of=lambda _: (rule(),))
