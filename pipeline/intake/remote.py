@@ -6,11 +6,11 @@ to `pipeline.sources`. Imported only for sources with a URL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import Location, SourceError, StorageError
-from pipeline.globs import pattern_regex
+from pipeline.globs import is_hidden, pattern_regex
 from pipeline.intake.found import FoundFile, as_day
 from pipeline.objects.bucket import Bucket
 from pipeline.objects.copies import Copies
@@ -21,11 +21,11 @@ from pipeline.settings import SourceSettings
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """One version of an object, and where its copy lies."""
+    """One version of an object, and where its copy lies; two of one source are told apart by the version alone."""
 
-    bucket: Bucket
+    bucket: Bucket = field(compare=False)
     stamp: Stamp
-    copies: Copies
+    copies: Copies = field(compare=False)
 
     @property
     def _copy(self) -> Path:
@@ -72,7 +72,7 @@ def find_objects(cache: Path, source: SourceSettings) -> list[FoundFile]:
     found = []
     for stamp in bucket.list(prefix, deep="/" in pattern or "**" in pattern):
         name = stamp.key.removeprefix(prefix)
-        if match := matches(name):
+        if (match := matches(name)) and not is_hidden(name, pattern):
             day = as_day(match["day"]) if "day" in match.groupdict() else None
             place = RemoteObject(bucket, stamp, copies)
             found.append(FoundFile(source.name, place, name, stamp.size, stamp.mtime_ns, day, stamp.etag))

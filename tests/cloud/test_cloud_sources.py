@@ -189,11 +189,14 @@ def test_an_object_larger_than_the_room_left_is_refused(
         ("logs/*.log", ["top.log"]),
         ("logs/[!x]/?.log", ["y/b.log"]),
         ("logs/x/a.log", ["a.log"]),
+        ("logs/**/.x.*", [".x.log"]),
+        ("logs/**/*.txt", ["y/b.txt"]),
         ("log/*.log", []),
     ],
 )
 def test_globs_match_keys_as_they_match_paths(bucket: Bucket, tmp_path: Path, pattern: str, found: list[str]) -> None:
-    for key in ("x/a.log", "y/b.log", "top.log", "deep/z/d.log", "y/b.txt"):
+    hidden = (".x.log", ".snapshot/x/a.log", "y/.b.log.Xy2")
+    for key in ("x/a.log", "y/b.log", "top.log", "deep/z/d.log", "y/b.txt", *hidden):
         bucket.put(f"logs/{key}", b"x")
         local = tmp_path / "there" / "logs" / key
         local.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +206,27 @@ def test_globs_match_keys_as_they_match_paths(bucket: Bucket, tmp_path: Path, pa
     files = world.settings.sources[0].model_copy(update={"path": f"{tmp_path}/there/{pattern}"})
     assert names == found
     assert names == [f.name.removeprefix("/") for f in list_files(tmp_path / "site", files).files]
+
+
+def test_the_marks_of_folders_and_ended_jobs_are_no_logs(bucket: Bucket, world: World) -> None:
+    put(bucket, 0, {"10.0.0.1": 500})
+    for key in ("logs/", f"logs/{day(0)}/", f"logs/{day(0)}/_SUCCESS", f"logs/{day(0)}_$folder$"):
+        bucket.put(key, b"")
+    landing = world.land()
+    assert (world.received(landing), world.report.problems) == ({"10.0.0.1": 500}, [])
+
+
+def test_an_object_that_may_not_be_fetched_fails_the_day_of_its_folders(bucket: Bucket, tmp_path: Path) -> None:
+    world = World(bucket, tmp_path, "logs/**/*.log.gz")
+    for number in (0, 1):
+        of = day(number)
+        key = f"logs/year={of.year}/month={of.month}/day={of.day}/conn.log.gz"
+        bucket.put(key, gzip.compress(log(of, {"10.0.0.1": 500}), mtime=0))
+    bucket.proxy.fault = always("error", "GET", "day%3D2/")
+    landing = world.land(0, 1)
+    assert world.received(landing, 0) == {"10.0.0.1": 500}
+    with pytest.raises(SourceError, match=r"day=2/conn\.log\.gz: cannot be fetched"):
+        world.received(landing, 1)
 
 
 def test_check_says_what_a_bucket_holds(bucket: Bucket, world: World) -> None:
