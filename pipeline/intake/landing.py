@@ -116,7 +116,7 @@ class Landing:
         done = saved = 0
         while todo:
             for source, file in islice(todo, ahead.room):
-                if ahead.considers(file) and not self._may_be_copy(file):
+                if ahead.considers(file) and not (isinstance(file.place, Path) and self._may_be_copy(file)):
                     ahead.give(self._reading(source, file, asked))
             source, file = todo.popleft()
             entry, copy = self._land_file(source, file, asked, ahead)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -74,8 +75,13 @@ class Bucket:
 
     def __init__(self, url: ObjectUrl, options: Mapping[str, Option]) -> None:
         self.url = url
+        self.options = dict(options)
         self._store = open_store(url, options)
         self._is_there = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the store once, however often it is told of it."""
+        return _opened, (self.url, tuple(self.options.items()))
 
     def where(self, key: str) -> str:
         """An object's URL."""
@@ -205,3 +211,8 @@ class Bucket:
             return list(obstore.list_with_delimiter(self._store, prefix or None)["objects"])
 
         return sorted((_stamp(m) for m in self._do(prefix, pages)), key=lambda s: s.key)
+
+
+@cache
+def _opened(url: ObjectUrl, options: tuple[tuple[str, Option], ...]) -> Bucket:
+    return Bucket(url, dict(options))

@@ -44,6 +44,8 @@ _CAUSES = {
 }
 """What a store says -> what to do about it; else the network and all that is configured are to be looked at."""
 _QUERY = re.compile(r"\?\S*")
+_TIME = re.compile(r" in \d[\d.]* ?(?:ns|µs|ms|s)\b")
+"""How long a request took, which no two tell alike."""
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _SECRET_NAME = re.compile(r"^(AWS|AZURE|GOOGLE)_.*(KEY|TOKEN|SECRET|PASSWORD|SAS)")
 
@@ -105,7 +107,7 @@ def one_line(error: BaseException) -> str:
     """What an error of obstore says, on one line: without queries, which may be signed, and without bodies."""
     text = str(error).partition("\n\nDebug source")[0]
     code = _CODE.search(text)
-    text = _QUERY.sub("", text.partition("<")[0])
+    text = _TIME.sub("", _QUERY.sub("", text.partition("<")[0]))
     for name, value in os.environ.items():  # Whatever a library may quote, no secret gets through.
         if len(value) > 5 and _SECRET_NAME.match(name):
             text = text.replace(value, "***")

@@ -165,7 +165,7 @@ def test_errors_of_the_store_are_told_without_what_is_secret(monkeypatch: pytest
     )
     said = one_line(RuntimeError(text))
     assert "abcdef" not in said
-    assert said.endswith("403: AuthorizationFailure")
+    assert said == "Error performing GET https://acc0.blob.core.windows.net/c/k: 403: AuthorizationFailure"
     assert one_line(RuntimeError("key sv=2026&sig=abcdef refused")) == "key *** refused"
     assert one_line(RuntimeError("")) == "RuntimeError"
 
