@@ -71,4 +71,4 @@ def pattern_regex(pattern: str) -> re.Pattern[str]:
             out += piece.replace("[!", "[^")
         else:
             out += re.escape(piece)
-    return re.compile(out + r"\Z")
+    return re.compile(rf"(?s:{out})\Z")

@@ -421,11 +421,14 @@ class Storage:
 
 def _days_named(names: Iterable[str]) -> list[dt.date]:
     """The days in names like "day=2026-11-01", in order; other names are no days."""
-    found = []
-    for name in names:
-        with suppress(ValueError):
-            found.append(parse_day(name.removeprefix("day=")))
-    return sorted(found)
+    return sorted(day for name in names if (day := day_named(name)) is not None)
+
+
+def day_named(name: str) -> dt.date | None:
+    """The day of a name like "day=2026-11-01"; None where it is none."""
+    with suppress(ValueError):
+        return parse_day(name.removeprefix("day="))
+    return None
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -62,3 +62,16 @@ def test_the_commands_of_the_units_exist() -> None:
         program, first, second = command.groups()
         assert (program in scripts and first in main.commands) or (program, first) == ("python", "-m"), path.name
         assert first != "-m" or second in ("dagster_webserver", "dagster._daemon")
+
+
+def test_every_unit_is_shut_in_alike() -> None:
+    def fence(path: Path) -> set[str]:
+        words = ("Private", "Protect", "Restrict", "Capability", "Lock", "NoNew", "SystemCall", "UMask")
+        return {row for row in path.read_text(encoding="utf-8").splitlines() if row.startswith(words)} - {
+            "RestartPreventExitStatus=2"
+        }
+
+    fences = [fence(p) for p in sorted((PROJECT / "deploy" / "systemd").glob("*.service"))]
+    assert len(fences) == 4
+    assert all(f == fences[0] for f in fences)
+    assert {"CapabilityBoundingSet=", "PrivateDevices=yes", "ProtectKernelModules=yes"} <= fences[0]

@@ -23,6 +23,7 @@ TEXTS = [
     *(p for kind in ("*.md", "*.yaml", "*.json", "*.toml") for p in PROJECT.glob(kind)),
     *(PROJECT / "docs").rglob("*.md"),
     *(PROJECT / "pipeline").rglob("*.yaml"),
+    *(p for p in (PROJECT / "examples").rglob("*") if p.is_file()),
 ]
 DOCUMENTATION = [
     ipaddress.ip_network(n)

@@ -14,17 +14,17 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.intake.asked import Asked
 from pipeline.intake.found import FoundFile
 from pipeline.intake.keeping import Keeping
-from pipeline.intake.lander import FileLander
+from pipeline.intake.lander import FileLander, landed_name
 from pipeline.intake.ledger import Entry, Ledger
 from pipeline.intake.peek import reach
+from pipeline.intake.quarantine import quarantine_name
 from pipeline.intake.reading_options import options_for
-from pipeline.objects.local import LocalObjects
+from pipeline.objects import Objects
 from pipeline.processes import worker_pool
 from pipeline.settings import Settings, SourceSettings
 from pipeline.sources.watch import Watch
@@ -91,19 +91,19 @@ class FileReader:
 class Ahead:
     """What other processes read meanwhile; without any, nothing."""
 
-    def __init__(self, pool: ProcessPoolExecutor | None = None, room: int = 0) -> None:
-        """A pool, and how many files may be read ahead."""
-        self._pool, self.room = pool, room
+    def __init__(self, objects: Objects, pool: ProcessPoolExecutor | None = None, room: int = 0) -> None:
+        """Where what is read lies, a pool, and how many files may be read ahead."""
+        self._objects, self._pool, self.room = objects, pool, room
         self._given: dict[tuple[str, str], tuple[bytes, Future[Read | None]]] = {}
         self._considered: set[tuple[str, str]] = set()
 
     def considers(self, file: FoundFile) -> bool:
-        """Whether the file may be given: it is on a disk, and nobody asked before."""
+        """Whether the file may be given: nobody asked before."""
         key = file.source, file.name
         if key in self._considered:
             return False
         self._considered.add(key)
-        return isinstance(file.place, Path)
+        return True
 
     def give(self, reading: Reading) -> None:
         """Have a file read, as it is asked for now."""
@@ -125,6 +125,8 @@ class Ahead:
         except BrokenProcessPool:
             self._pool, self.room = None, 0
             return None
+        if found is not None:
+            self._objects.written_beside([*map(landed_name, found.written), quarantine_name(found.entry)])
         return found if pickle.loads(told) == reading else None  # noqa: S301 - our own bytes of a moment ago
 
 
@@ -132,17 +134,13 @@ class Ahead:
 def reading_ahead(
     storage: Storage, settings: Settings, now: dt.datetime, files: Collection[FoundFile]
 ) -> Iterator[Ahead]:
-    """Processes as the site has them (`landing_processes`), where they are worth their beginning.
-
-    Only files on a disk, of a site on a disk, are read so.
-    """
-    processes, local = min(settings.landing_processes, len(files)), isinstance(storage.objects, LocalObjects)
-    worth = sum(f.size for f in files if isinstance(f.place, Path)) >= WORTH_BYTES
-    if processes < 2 or not local or not worth:
-        yield Ahead()
+    """Processes as the site has them (`landing_processes`), where they are worth their beginning."""
+    processes = min(settings.landing_processes, len(files))
+    if processes < 2 or sum(f.size for f in files) < WORTH_BYTES:
+        yield Ahead(storage.objects)
         return
-    with worker_pool(processes, _begin, (storage.root, settings, now)) as pool:
-        yield Ahead(pool, processes * _AHEAD)
+    with worker_pool(processes, _begin, (storage, settings, now)) as pool:
+        yield Ahead(storage.objects, pool, processes * _AHEAD)
 
 
 # In the other processes
@@ -150,9 +148,9 @@ def reading_ahead(
 _reader: FileReader | None = None
 
 
-def _begin(root: Path, settings: Settings, now: dt.datetime) -> None:
+def _begin(storage: Storage, settings: Settings, now: dt.datetime) -> None:
     global _reader  # noqa: PLW0603 - what a process has learnt of addresses serves all of its files
-    _reader = FileReader(Storage(root), settings, now, Keeping(settings, Ledger()).watch)
+    _reader = FileReader(storage, settings, now, Keeping(settings, Ledger()).watch)
 
 
 def _read(told: bytes) -> Read | None:

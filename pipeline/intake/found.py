@@ -14,7 +14,11 @@ from typing import Protocol
 
 from pipeline.disk import exists
 
-_DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+_DAYS_IN_NAME = (
+    re.compile(r"(?<!\d)(\d{4})([-_./]?)(\d\d)\2(\d\d)(?:[0-2]\d[0-5]\d(?:[0-5]\d)?)?(?!\d)"),
+    re.compile(r"(?<![^/_])(?:y|year)=(\d{4})(/)(?:m|month)=(\d\d?)/(?:d|day)=(\d\d?)(?!\d)", re.IGNORECASE),
+)
+"""2026-11-01, 20261101 and with a time behind it (nfcapd), the folders 2026/11/01 and year=2026/month=11/day=01."""
 
 
 class RemoteFile(Protocol):
@@ -70,9 +74,9 @@ class FoundFile:
         """The day the path states, or else one that its name contains; only used to say which day a fault hurts."""
         if self.day is not None:
             return self.day
-        for match in _DAY_IN_NAME.finditer(self.name):
-            if (day := as_day("-".join(match.groups()))) is not None:
-                return day
+        for year, _, month, day in (match.groups() for form in _DAYS_IN_NAME for match in form.finditer(self.name)):
+            if (found := as_day(f"{year}-{month:>02}-{day:>02}")) is not None:
+                return found
         return None
 
 

@@ -17,6 +17,7 @@ from pipeline.errors import Location, SourceError, StorageError
 from pipeline.intake import left_out, redating, upkeep
 from pipeline.intake.ahead import Ahead, FileReader, Reading, reading_ahead
 from pipeline.intake.asked import Asked, Span
+from pipeline.intake.fetching import Fetching, fetching_ahead
 from pipeline.intake.file_content import content_size, hash_content
 from pipeline.intake.files import Listing, list_files
 from pipeline.intake.found import FoundFile
@@ -96,11 +97,15 @@ class Landing:
         found = self._found(report)
         redating.redate(self.ledger, self.storage, self._settings)
         todo = deque((s, f) for s, f in found.values() if self._wanted(s, f, asked, reread))
-        with reading_ahead(self.storage, self._settings, self._now, [f for _, f in todo]) as ahead:
-            self._land_all(todo, found, asked, ahead, report, progress)
+        files = [f for _, f in todo]
+        with (
+            reading_ahead(self.storage, self._settings, self._now, files) as ahead,
+            fetching_ahead(files, wanted=not ahead.room) as fetching,
+        ):
+            self._land_all(todo, found, asked, (ahead, fetching), report, progress)
         self._save()
-        files = {key: file for key, (_, file) in found.items()}
-        report.problems += began_anew(self._replaced, self.ledger, files, self._settings.limits)
+        there = {key: file for key, (_, file) in found.items()}
+        report.problems += began_anew(self._replaced, self.ledger, there, self._settings.limits)
         report.problems += [p for e in self.ledger.entries.values() if (p := e.problem(days)) is not None]
         return report
 
@@ -109,16 +114,18 @@ class Landing:
         todo: deque[tuple[SourceSettings, FoundFile]],
         found: Mapping[tuple[str, str], tuple[SourceSettings, FoundFile]],
         asked: Asked,
-        ahead: Ahead,
+        helpers: tuple[Ahead, Fetching],
         report: LandingReport,
         progress: Progress | None,
     ) -> None:
-        done = saved = 0
+        (ahead, fetching), done, saved = helpers, 0, 0
         while todo:
             for source, file in islice(todo, ahead.room):
-                if ahead.considers(file) and not self._may_be_copy(file):
+                if ahead.considers(file) and not (isinstance(file.place, Path) and self._may_be_copy(file)):
                     ahead.give(self._reading(source, file, asked))
+            fetching.ask(file for _, file in todo)
             source, file = todo.popleft()
+            fetching.wait(file)
             entry, copy = self._land_file(source, file, asked, ahead)
             if copy is not None and (copy.source, copy.name) in found:
                 todo.append(found[(copy.source, copy.name)])

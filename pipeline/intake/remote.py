@@ -6,7 +6,7 @@ to `pipeline.sources`. Imported only for sources with a URL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import Location, SourceError, StorageError
@@ -21,11 +21,11 @@ from pipeline.settings import SourceSettings
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """One version of an object, and where its copy lies."""
+    """One version of an object, and where its copy lies; two of one source are told apart by the version alone."""
 
-    bucket: Bucket
+    bucket: Bucket = field(compare=False)
     stamp: Stamp
-    copies: Copies
+    copies: Copies = field(compare=False)
 
     @property
     def _copy(self) -> Path:

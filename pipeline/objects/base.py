@@ -62,6 +62,10 @@ class Objects(Protocol):
         """A local file that a Parquet footer can be read from: it ends as the object does; None when there is none."""
         ...
 
+    def written_beside(self, names: Sequence[str]) -> None:
+        """Take in that another process of this run has written the objects."""
+        ...
+
     def remove(self, name: str) -> None:
         """Delete an object; nothing happens when there is none."""
         ...

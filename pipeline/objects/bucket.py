@@ -5,8 +5,10 @@ Requests that fail for a while are tried again by obstore itself. Imported only 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +30,7 @@ PART_BYTES = 8 << 20
 PIECE_BYTES = 1 << 20
 _UNKNOWN = "status code: 501"
 """How a store says, in obstore's words, that it knows no conditions."""
+_NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound")
 _FAULTS = (BaseError, OSError, ValueError)
 """What obstore raises; a missing object is a FileNotFoundError."""
 
@@ -72,7 +75,13 @@ class Bucket:
 
     def __init__(self, url: ObjectUrl, options: Mapping[str, Option]) -> None:
         self.url = url
+        self.options = dict(options)
         self._store = open_store(url, options)
+        self._is_there = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the store once, however often it is told of it."""
+        return _opened, (self.url, tuple(self.options.items()))
 
     def where(self, key: str) -> str:
         """An object's URL."""
@@ -101,19 +110,29 @@ class Bucket:
         def asked() -> T | None:
             try:
                 return action()
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if _NO_BUCKET.search(str(error)):
+                    raise
                 return None
 
         return self._do(key, asked)
 
+    def _seek(self, key: str, action: Callable[[], T]) -> T | None:
+        """As ask; raises StorageError where the bucket is missing, which a store answers as it does of an object."""
+        found = self._ask(key, action)
+        if found is None and not self._is_there:
+            self._do("", lambda: next(iter(obstore.list(self._store, chunk_size=1)), None))
+        self._is_there = True
+        return found
+
     def head(self, key: str) -> Stamp | None:
         """The object's current version; None when there is no object."""
-        found = self._ask(key, lambda: obstore.head(self._store, check_name(key)))
+        found = self._seek(key, lambda: obstore.head(self._store, check_name(key)))
         return _stamp(found) if found else None
 
     def get(self, key: str) -> bytes | None:
         """All bytes of a small object."""
-        return self._ask(key, lambda: obstore.get(self._store, check_name(key)).bytes().to_bytes())
+        return self._seek(key, lambda: obstore.get(self._store, check_name(key)).bytes().to_bytes())
 
     def tail(self, stamp: Stamp, size: int) -> bytes:
         """The last bytes of this very version; raises ChangedError when it is no longer there."""
@@ -152,7 +171,7 @@ class Bucket:
             got = obstore.get(self._store, check_name(key))
             return Versioned(got.bytes().to_bytes(), _version(got.meta))
 
-        return self._ask(key, get)
+        return self._seek(key, get)
 
     def put_if(self, key: str, data: bytes, version: Version | None) -> Version | None:
         """Make these bytes the object if it is of this version, or is not there; the new version, None if it is not so.
@@ -165,7 +184,11 @@ class Bucket:
         def put() -> Version | None:
             try:
                 return _version(obstore.put(self._store, check_name(key), data, mode=mode))
-            except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+            except (AlreadyExistsError, PreconditionError):
+                return None
+            except FileNotFoundError:
+                if version is None:  # Not the object is missing, but the bucket.
+                    raise
                 return None
             except BaseError as error:
                 if isinstance(error, NotSupportedError) or _UNKNOWN in str(error):
@@ -188,3 +211,8 @@ class Bucket:
             return list(obstore.list_with_delimiter(self._store, prefix or None)["objects"])
 
         return sorted((_stamp(m) for m in self._do(prefix, pages)), key=lambda s: s.key)
+
+
+@cache
+def _opened(url: ObjectUrl, options: tuple[tuple[str, Option], ...]) -> Bucket:
+    return Bucket(url, dict(options))

@@ -30,7 +30,22 @@ WHOLE_REQUEST = dt.timedelta(hours=1)
 _PREFIX = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
 _NO_NAME = "object with invalid path"
 """In obstore's words for keys with '..', '.' or empty parts."""
+_CAUSES = {
+    r"configured region|PermanentRedirect|AuthorizationHeaderMalformed": "Say which region the bucket is in: region in "
+    "storage_options, or AWS_REGION in the environment.",
+    r"RequestTimeTooSkewed": "Set this machine's clock.",
+    r"ExpiredToken|TokenRefreshRequired|RequestExpired": "Renew the credentials ({secrets}).",
+    r"NoSuchBucket|ContainerNotFound": "Correct the bucket's name, or create it.",
+    r"InvalidObjectState|BlobArchived": "It lies in an archive: restore it there, or narrow the source's path.",
+    r"SlowDown|TooManyRequests|ServerBusy": "The store asks for fewer requests: run again later, or raise retries in "
+    "storage_options.",
+    r"40[13] |AccessDenied|necessary privileges": "Give the credentials ({secrets}) the rights to list, get, put and "
+    "delete below the storage's URL, and to list and get the logs.",
+}
+"""What a store says -> what to do about it; else the network and all that is configured are to be looked at."""
 _QUERY = re.compile(r"\?\S*")
+_TIME = re.compile(r" in \d[\d.]* ?(?:ns|µs|ms|s)\b")
+"""How long a request took, which no two tell alike."""
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _SECRET_NAME = re.compile(r"^(AWS|AZURE|GOOGLE)_.*(KEY|TOKEN|SECRET|PASSWORD|SAS)")
 
@@ -92,7 +107,7 @@ def one_line(error: BaseException) -> str:
     """What an error of obstore says, on one line: without queries, which may be signed, and without bodies."""
     text = str(error).partition("\n\nDebug source")[0]
     code = _CODE.search(text)
-    text = _QUERY.sub("", text.partition("<")[0])
+    text = _TIME.sub("", _QUERY.sub("", text.partition("<")[0]))
     for name, value in os.environ.items():  # Whatever a library may quote, no secret gets through.
         if len(value) > 5 and _SECRET_NAME.match(name):
             text = text.replace(value, "***")
@@ -109,9 +124,11 @@ def fault(error: BaseException, url: ObjectUrl, where: str) -> StorageError:
             where=Location(file=where),
             remedy="Move that object, or let the path begin with a folder that does not hold it.",
         )
+    secrets, endpoint = SECRETS[url.store], ENDPOINTS[url.store]
+    check = f"Check the network, the bucket, the credentials ({secrets}) and the endpoint ({endpoint})."
+    remedy = next((what_to_do for said, what_to_do in _CAUSES.items() if re.search(said, what)), check)
     return StorageError(
         f"the object store did not answer as it should ({what}).",
         where=Location(file=where),
-        remedy=f"Check the network, the bucket, {SECRETS[url.store]} and {ENDPOINTS[url.store]}; "
-        "what was stored is as it was, so run again.",
+        remedy=f"{remedy.format(secrets=secrets)} What was stored is as it was, so run again.",
     )

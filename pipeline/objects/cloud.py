@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 from pipeline.disk import writing
 from pipeline.objects.base import Write
@@ -128,6 +129,15 @@ class CloudObjects:
         tail = self._bucket.tail(stamp, END_BYTES)
         footer = int.from_bytes(tail[-8:-4], "little") + 8
         return self._bucket.tail(stamp, footer) if len(tail) < footer < stamp.size else tail
+
+    def written_beside(self, names: Sequence[str]) -> None:
+        """What is known of the objects is of before."""
+        for name in names:
+            self._known.forget(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process has its own view of the store, and the lease of the run that it works for."""
+        return CloudObjects, (self._bucket.url, self._bucket.options, self.workspace)
 
     def remove(self, name: str) -> None:
         """Delete the object."""

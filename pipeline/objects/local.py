@@ -68,6 +68,9 @@ class LocalObjects:
         """The file itself."""
         return self.fetch([name])[0]
 
+    def written_beside(self, names: Sequence[str]) -> None:
+        """Nothing is remembered of files."""
+
     def remove(self, name: str) -> None:
         """Delete the file, and the folder of a day that is left empty."""
         path = self.path(name)

@@ -11,15 +11,15 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline.days import day_range
 from pipeline.errors import ConfigError, StorageError
 from pipeline.intake.lander import landed_name
 from pipeline.intake.landing import Landing
 from pipeline.intake.ledger import Entry
 from pipeline.intake.quarantine import quarantine_name
 from pipeline.site import Site
-from pipeline.storage import day_name
+from pipeline.storage import day_name, day_named
 from pipeline.stored.pruned import QUALITY
+from pipeline.stored.status import snapshot
 
 SCORING = ("traffic_baseline", "anomaly_scores", "surge_scores")
 """Tables whose days can be made again only from the daily traffic of their windows."""
@@ -102,6 +102,7 @@ def _has_flows(site: Site, day: dt.date) -> bool:
 
 def plan(site: Site, landing: Landing, today: dt.date) -> Plan:
     """What would go now; today is the site's day in progress."""
+    site = snapshot(site)
     keep = {k: n for k, n in site.settings.retention.model_dump().items() if n is not None and k != "runs"}
     first = {table: today - dt.timedelta(days=n) for table, n in keep.items()}
     piles = {table: Pile(table, n) for table, n in keep.items()}
@@ -159,10 +160,13 @@ def _needed_from(site: Site, table: str, first: dict[str, dt.date], today: dt.da
 
 def _quality(site: Site, pile: Pile, first: dt.date) -> None:
     """The results of checks of old days; the days' quality itself is kept."""
-    for day in day_range(site.settings.start_date, first - dt.timedelta(days=1)):
-        if names := site.storage.names(f"quality/day={day}"):
+    for name in site.storage.objects.below("quality"):  # One listing, as each costs requests in a store.
+        day = day_named(name.split("/")[1])
+        if day is None or day >= first:
+            continue
+        if day not in pile.days[-1:]:
             pile.days.append(day)
-            pile.files += names
+        pile.files.append(name)
 
 
 def _last_day(entry: Entry) -> str:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Fault = Callable[[str, str], str | None]
-"""(method, path) -> 'error', 'no such thing' (501), 'lost' (done, but answered as an error), 'cut upload', 'truncate',
-'slow', or None for a request that passes."""
+"""(method, path) -> 'error', '403 AccessDenied' (any status and code), 'no such thing' (501), 'lost' (done, but
+answered as an error), 'cut upload', 'truncate', 'slow', or None for a request that passes."""
 PIECES = 8
 
 
@@ -81,6 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._ask(body)
         if fault in ("error", "lost"):
             self._answer(500, [], b"<Error><Code>InternalError</Code></Error>")
+        elif fault and fault[:3].isdigit():
+            self._answer(int(fault[:3]), [], f"<Error><Code>{fault[4:]}</Code></Error>".encode())
         elif fault == "no such thing":
             self._answer(501, [], b"<Error><Code>NotImplemented</Code></Error>")
         else:

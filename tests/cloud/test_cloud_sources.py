@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,12 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.flows import build_flows
 from pipeline.insight.survey import survey
+from pipeline.intake.fetching import AT_ONCE
 from pipeline.intake.files import list_files
 from pipeline.intake.landing import Landing, News
 from pipeline.inventory import Inventory
+from pipeline.objects.bucket import Bucket as BucketAsked
+from pipeline.objects.stamp import Stamp
 from pipeline.settings import Settings
 from pipeline.site import Site
 from pipeline.storage import Storage
@@ -198,11 +203,14 @@ def test_an_object_larger_than_the_room_left_is_refused(
         ("logs/*.log", ["top.log"]),
         ("logs/[!x]/?.log", ["y/b.log"]),
         ("logs/x/a.log", ["a.log"]),
+        ("logs/**/.x.*", [".x.log"]),
+        ("logs/**/*.txt", ["y/b.txt"]),
         ("log/*.log", []),
     ],
 )
 def test_globs_match_keys_as_they_match_paths(bucket: Bucket, tmp_path: Path, pattern: str, found: list[str]) -> None:
-    for key in ("x/a.log", "y/b.log", "top.log", "deep/z/d.log", "y/b.txt"):
+    hidden = (".x.log", ".snapshot/x/a.log", "y/.b.log.Xy2")
+    for key in ("x/a.log", "y/b.log", "top.log", "deep/z/d.log", "y/b.txt", *hidden):
         bucket.put(f"logs/{key}", b"x")
         local = tmp_path / "there" / "logs" / key
         local.parent.mkdir(parents=True, exist_ok=True)
@@ -212,6 +220,63 @@ def test_globs_match_keys_as_they_match_paths(bucket: Bucket, tmp_path: Path, pa
     files = world.settings.sources[0].model_copy(update={"path": f"{tmp_path}/there/{pattern}"})
     assert names == found
     assert names == [f.name.removeprefix("/") for f in list_files(tmp_path / "site", files).files]
+
+
+def test_the_marks_of_folders_and_ended_jobs_are_no_logs(bucket: Bucket, world: World) -> None:
+    put(bucket, 0, {"10.0.0.1": 500})
+    for key in ("logs/", f"logs/{day(0)}/", f"logs/{day(0)}/_SUCCESS", f"logs/{day(0)}_$folder$"):
+        bucket.put(key, b"")
+    landing = world.land()
+    assert (world.received(landing), world.report.problems) == ({"10.0.0.1": 500}, [])
+
+
+def test_an_object_that_may_not_be_fetched_fails_the_day_of_its_folders(bucket: Bucket, tmp_path: Path) -> None:
+    world = World(bucket, tmp_path, "logs/**/*.log.gz")
+    for number in (0, 1):
+        of = day(number)
+        key = f"logs/year={of.year}/month={of.month}/day={of.day}/conn.log.gz"
+        bucket.put(key, gzip.compress(log(of, {"10.0.0.1": 500}), mtime=0))
+    bucket.proxy.fault = always("error", "GET", "day%3D2/")
+    landing = world.land(0, 1)
+    assert world.received(landing, 0) == {"10.0.0.1": 500}
+    with pytest.raises(SourceError, match=r"day=2/conn\.log\.gz: cannot be fetched"):
+        world.received(landing, 1)
+
+
+def test_small_objects_are_fetched_side_by_side_and_each_once(
+    bucket: Bucket, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(24):
+        put(bucket, 0, {f"10.0.0.{n}": 500 + n}, f"{n:02}.log.gz")
+    lock, now, most, download = threading.Lock(), [0], [0], BucketAsked.download
+
+    def slowly(self: BucketAsked, stamp: Stamp, to: Path, *, exact: bool) -> Stamp:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.05)
+        try:
+            return download(self, stamp, to, exact=exact)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    monkeypatch.setattr(BucketAsked, "download", slowly)
+    landing = world.land(0)
+    assert world.received(landing) == {f"10.0.0.{n}": 500 + n for n in range(24)}
+    asked = [path for verb, path, _ in bucket.proxy.seen if verb == "GET" and ".log.gz" in path]
+    assert len(asked) == len(set(asked)) == 24
+    assert 2 <= most[0] <= AT_ONCE
+    assert world.copies() == []
+
+
+def test_an_object_that_does_not_come_ahead_is_fetched_when_it_is_read(bucket: Bucket, world: World) -> None:
+    for n in range(5):
+        put(bucket, 0, {f"10.0.0.{n}": 500 + n}, f"{n:02}.log.gz")
+    bucket.proxy.fault = times(1, "403 AccessDenied", "GET", "/03.log.gz")  # Which is not tried again.
+    landing = world.land(0)
+    assert bucket.proxy.spoiled() == ["403 AccessDenied"]
+    assert (len(world.received(landing)), world.report.problems) == (5, [])
 
 
 def test_check_says_what_a_bucket_holds(bucket: Bucket, world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import polars as pl
 from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TRAFFIC_BASELINE
 from pipeline.site import Site, open_site
-from pipeline.stored import stages
+from pipeline.stored import prune, stages
 from tests.cloud.buckets import Bucket
 from tests.cloud.test_cloud_sources import NOW
 from tests.worlds import CONFIG, day, log_path, make_site, usual, write_log
@@ -86,3 +87,24 @@ def test_logs_in_a_bucket_give_the_tables_of_logs_in_a_folder(bucket: Bucket, tm
     remote = on_bucket(bucket, CONFIG.replace("path: logs", f"path: {bucket.url}/logs"))
     files = make_site(tmp_path / "files", 0, config=absolute)
     assert_same(make(make_site(tmp_path / "objects", 0, config=remote)), make(files))
+
+
+def test_a_plan_of_what_would_go_lists_each_folder_once(bucket: Bucket, tmp_path: Path) -> None:
+    config = on_bucket(bucket, f"retention: {{flows: 2d, quality: 2d, quarantine: 2d}}\n{CONFIG}")
+    site = make_site(tmp_path / "cloud", DAYS, config=config)
+    make(site)
+    for number in range(DAYS):
+        for check in ("a", "b"):
+            bucket.put(f"site/quality/day={day(number)}/{check}.parquet", b"x" * 10)
+    long_ago = dt.date(2016, 1, 1)
+    site = Site(site.root, site.settings.model_copy(update={"start_date": long_ago}), "test")
+    landing = Landing(site.root, site.storage, site.settings, NOW)
+    bucket.proxy.seen.clear()
+    found = {p.table: p for p in prune.plan(site, landing, day(DAYS)).piles}
+    asked = [(verb, path) for verb, path, _ in bucket.proxy.seen]
+    assert len([path for verb, path in asked if verb == "GET" and "list-type" in path]) < 20
+    assert not [path for verb, path in asked if verb == "HEAD"]
+    assert (found["quality"].days, found["quality"].bytes) == ([day(n) for n in range(DAYS - 2)], (DAYS - 2) * 20)
+    assert found["quality"].files[:2] == [f"quality/day={day(0)}/{check}.parquet" for check in "ab"]
+    assert found["flows"].days == [day(n) for n in range(DAYS - 2)]
+    assert found["flows"].bytes == sum(site.storage.size(name) for name in found["flows"].files) > 0

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -206,9 +207,26 @@ def test_a_store_that_hangs_is_given_up(bucket: Bucket, tmp_path: Path) -> None:
 
 def test_a_bucket_that_is_not_there_is_named(bucket: Bucket, tmp_path: Path) -> None:
     nowhere = Storage(cloud_objects("s3://no-such-bucket/site", OPTIONS, tmp_path / "cache"))
-    for ask in (lambda: nowhere.write_text("a", "b"), lambda: nowhere.days("flows")):
+    asks: list[Callable[[], object]] = [
+        lambda: nowhere.write_text("a", "b"),
+        lambda: nowhere.days("flows"),
+        lambda: nowhere.record("flows", DAY),
+        lambda: nowhere.has("flows", DAY),
+        lambda: nowhere.read_text("a"),
+        nowhere.objects.leased(wait=True).__enter__,
+    ]
+    (tmp_path / "cache").mkdir(exist_ok=True)
+    for ask in asks:
         with pytest.raises(StorageError, match=r"s3://no-such-bucket/site/.*NoSuchBucket"):
             ask()
+
+
+def test_a_bucket_that_goes_away_is_no_lease_of_another(bucket: Bucket, tmp_path: Path) -> None:
+    objects = cloud_objects(f"{bucket.url}/site", OPTIONS, tmp_path)
+    with pytest.raises(StorageError, match="Correct the bucket's name"), objects.leased(wait=False):
+        bucket.delete("site/run.lock")
+        bucket.direct.delete_bucket(Bucket=bucket.name)
+        objects._lease._beat()  # type: ignore[attr-defined]
 
 
 def test_a_reader_never_sees_half_a_day(bucket: Bucket, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_errors_of_the_store_are_told_without_what_is_secret(monkeypatch: pytest
     )
     said = one_line(RuntimeError(text))
     assert "abcdef" not in said
-    assert said.endswith("403: AuthorizationFailure")
+    assert said == "Error performing GET https://acc0.blob.core.windows.net/c/k: 403: AuthorizationFailure"
     assert one_line(RuntimeError("key sv=2026&sig=abcdef refused")) == "key *** refused"
     assert one_line(RuntimeError("")) == "RuntimeError"
 
@@ -174,4 +174,35 @@ def test_a_refused_request_says_which_variables_count(bucket: Bucket, tmp_path: 
     objects = cloud_objects(f"{bucket.url}/x", {"retries": 0}, tmp_path)
     bucket.proxy.fault = lambda _method, _path: "error"
     with pytest.raises(StorageError, match=r"AWS_SECRET_ACCESS_KEY.*AWS_ENDPOINT_URL"):
+        objects.read("a")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"),
+    [
+        (403, "AccessDenied", "rights to list, get, put"),
+        (403, "InvalidAccessKeyId", r"credentials \(AWS_ACCESS_KEY_ID"),
+        (400, "ExpiredToken", r"Renew the credentials \(AWS_ACCESS_KEY_ID"),
+        (403, "RequestTimeTooSkewed", "Set this machine's clock"),
+        (404, "NoSuchBucket", "Correct the bucket's name"),
+        (301, "PermanentRedirect", "region in storage_options, or AWS_REGION"),
+        (400, "AuthorizationHeaderMalformed", "region in storage_options, or AWS_REGION"),
+        (503, "SlowDown", "raise retries"),
+        (500, "InternalError", r"Check the network, .* the endpoint \(AWS_ENDPOINT_URL\)"),
+    ],
+)
+def test_what_the_store_says_is_wrong_is_what_is_to_be_mended(
+    bucket: Bucket, tmp_path: Path, status: int, code: str, says: str
+) -> None:
+    objects = cloud_objects(f"{bucket.url}/x", {"retries": 0}, tmp_path)
+    bucket.proxy.fault = lambda _method, _path: f"{status} {code}"
+    with pytest.raises(StorageError, match=rf"{says}.*What was stored is as it was"):
+        objects.names("a")
+
+
+def test_an_archived_log_says_that_it_is_to_be_restored(bucket: Bucket, tmp_path: Path) -> None:
+    objects = cloud_objects(f"{bucket.url}/x", {"retries": 0}, tmp_path)
+    bucket.put("x/a", b"1")
+    bucket.proxy.fault = lambda method, _path: "403 InvalidObjectState" if method == "GET" else None
+    with pytest.raises(StorageError, match="restore it there"):
         objects.read("a")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.globs import check_glob
+from pipeline.globs import check_glob, pattern_regex
 
 
 @pytest.mark.parametrize("text", ["logs/{day}/conn*.log*", "/a/**/x-{day}.log", "a b/[0-9]?[!x].log", "größe/*.gz"])
@@ -24,3 +24,8 @@ def test_what_can_match_is_kept_as_it_is(text: str) -> None:
 def test_what_could_never_match_is_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         check_glob(text)
+
+
+def test_names_with_a_line_end_are_matched_as_any_other() -> None:
+    assert pattern_regex("logs/**/*.log").fullmatch("logs/a\nb/c\nd.log")
+    assert pattern_regex("**").fullmatch("a\nb/c")

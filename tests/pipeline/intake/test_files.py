@@ -152,6 +152,17 @@ NAMED = [
     ("conn.2026-10-01.log", dt.date(2026, 10, 1)),
     ("conn.20261001.log", dt.date(2026, 10, 1)),
     ("20269999-20261002", dt.date(2026, 10, 2)),
+    ("nfcapd.202610011355", dt.date(2026, 10, 1)),
+    ("conn.20261001135500.log", dt.date(2026, 10, 1)),
+    ("123456789012_vpcflowlogs_eu_20261001T0005Z_a.log", dt.date(2026, 10, 1)),
+    ("2026/10/01/00_05_00.json", dt.date(2026, 10, 1)),
+    ("2026_10_01.log", dt.date(2026, 10, 1)),
+    ("year=2026/month=10/day=01/part-0.parquet", dt.date(2026, 10, 1)),
+    ("MAC=0/y=2026/m=10/d=1/h=13/m=00/PT1H.json", dt.date(2026, 10, 1)),
+    ("dt=2026-10-01/part-0.parquet", dt.date(2026, 10, 1)),
+    ("conn.2026-1001.log", None),
+    ("conn.202610011.log", None),
+    ("conn.202610019999.log", None),
     ("conn.1020261001.log", None),
     ("conn.log", None),
 ]
@@ -160,7 +171,7 @@ NAMED = [
 @pytest.mark.parametrize(("name", "day"), NAMED)
 def test_a_day_in_a_files_name_tells_which_day_a_fault_hurts(tmp_path: Path, name: str, day: dt.date | None) -> None:
     put(tmp_path / "logs" / name)
-    assert listed(tmp_path, "logs/*").files[0].named_day == day
+    assert listed(tmp_path, "logs/**/*").files[0].named_day == day
 
 
 def test_a_glob_without_files_is_a_problem_that_says_so(tmp_path: Path) -> None:
