@@ -16,6 +16,7 @@ from pipeline.sources import detect, reader_of
 from pipeline.sources.base import Block, Parsed, merge
 from pipeline.sources.changing import WARNING
 from pipeline.sources.registry import READERS, format_of
+from tests.examples import examples, pairs
 from tests.pipeline.landings import D1, FLAT, World, flow
 from tests.pipeline.landings import settings as of_source
 from tests.pipeline.sources.lines import options
@@ -81,10 +82,12 @@ OBJECTS: dict[str, Callable[[str], str]] = {
 }
 TEXTS: dict[str, Callable[[int], str]] = {"fortinet": fortigate, "juniper": juniper, "vpc": vpc}
 JSON: dict[str, Callable[[int], str]] = {"zeek": zeek, "suricata": suricata}
-CASES = [
-    *((name, record, way, wrap) for name, record in (TEXTS | JSON).items() for way, wrap in WAYS.items()),
-    *((name, record, way, wrap) for name, record in JSON.items() for way, wrap in OBJECTS.items()),
-]
+CASES = {
+    f"{name}-{way}": (name, record, wrap)
+    for formats, ways in ((TEXTS | JSON, WAYS), (JSON, OBJECTS))
+    for name, record in formats.items()
+    for way, wrap in ways.items()
+}
 
 
 def blocks(lines: list[str], cuts: list[int]) -> Iterator[Block]:
@@ -118,11 +121,9 @@ def counted(parsed: Parsed) -> list[tuple[Any, ...]]:
     return chosen.rows()
 
 
-@pytest.mark.parametrize(("name", "record", "way", "wrap"), CASES, ids=[f"{c[0]}-{c[2]}" for c in CASES])
-@pytest.mark.parametrize("wrapped_first", [False, True])
-def test_a_log_goes_on_in_another_envelope(
-    name: str, record: Callable[[int], str], way: str, wrap: Callable[[str], str], wrapped_first: bool
-) -> None:
+@pytest.mark.parametrize(("case", "wrapped_first"), pairs(CASES, [False, True]))
+def test_a_log_goes_on_in_another_envelope(case: str, wrapped_first: bool) -> None:
+    name, record, wrap = CASES[case]
     plain = [record(i) for i in range(10)]
     lines = [wrap(line) if (i < 5) == wrapped_first else line for i, line in enumerate(plain)]
     found = read(lines, name)
@@ -131,12 +132,12 @@ def test_a_log_goes_on_in_another_envelope(
     assert read(lines, name, (2, 5, 6)).account.as_dict() == found.account.as_dict()
 
 
-@pytest.mark.parametrize("share", [3, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [6, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", RECORDS)
 def test_every_format_of_json_goes_on_in_any_envelope(name: str, share: int) -> None:
     plain, wanted = json.dumps(RECORDS[name][0]), format_of(name)
     expected = [row[1:] for row in counted(read([plain] * 4, wanted))]
-    # Of three formats each has a third of the envelopes; the slow test tries all with each.
+    # Of six formats each has a sixth of the envelopes; the slow test tries all with each.
     mine = list(enumerate((WAYS | OBJECTS).items()))[list(RECORDS).index(name) % share :: share]
     for at, (way, wrap) in mine:
         lines = [wrap(plain)] * 2 + [plain] * 2 if at % 2 else [plain] * 2 + [wrap(plain)] * 2
@@ -157,7 +158,7 @@ def test_objects_of_several_shippers_behind_lines_of_text_are_told_apart() -> No
     assert [row[0] for row in counted(found)] == [1, 2, 3, 4]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.lists(st.sampled_from(["plain", *WAYS, "decoded", "elastic", "syslog"]), min_size=3, max_size=12), st.data())
 def test_lines_of_several_shippers_in_any_order_are_those_of_the_sensor(ways: list[str], data: st.DataObject) -> None:
     wraps = {"plain": lambda line: line, **WAYS, **OBJECTS}

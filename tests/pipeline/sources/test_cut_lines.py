@@ -6,6 +6,7 @@ from pipeline.sources.base import Block, ReadOptions
 from pipeline.sources.forms import FORMS
 from pipeline.sources.registry import READERS
 from pipeline.sources.watch import Watch
+from tests.examples import pairs
 from tests.pipeline.sources.formats.test_barracuda import REMOVED as BARRACUDA
 from tests.pipeline.sources.formats.test_cef import ZSCALER as CEF
 from tests.pipeline.sources.formats.test_conntrack import ENDED as CONNTRACK
@@ -86,8 +87,7 @@ def test_bare_tuples_keep_the_numbers_of_their_lines() -> None:
     assert parsed.account.balanced
 
 
-@pytest.mark.parametrize("name", LINES)
-@pytest.mark.parametrize("end", [b"#000", b"#015#012", b" #012", b"\0"])
+@pytest.mark.parametrize(("name", "end"), pairs(LINES, [b"#000", b"#015#012", b" #012", b"\0"]))
 def test_the_end_of_a_message_that_a_syslog_server_kept_is_no_part_of_it(name: str, end: bytes) -> None:
     plain, kept = (read(name, LINES[name] + e) for e in (b"", end))
     assert kept.account == plain.account

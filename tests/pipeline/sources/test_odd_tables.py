@@ -9,6 +9,7 @@ from pipeline.mapping import ColumnMapping
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.registry import READERS, detect
 from pipeline.sources.watch import Watch
+from tests.examples import pairs
 from tests.pipeline.sources.lines import LATEST, read
 
 T, CLIENT, SERVER = 1_795_161_600, "10.1.0.11", "10.9.0.25"
@@ -91,8 +92,7 @@ SPELLINGS: dict[str, Callable[[str, str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", TABLES)
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize(("name", "spelling"), pairs(TABLES, SPELLINGS))
 def test_a_table_is_known_and_read_however_it_was_saved(name: str, spelling: str) -> None:
     lines = SPELLINGS[spelling](*TABLES[name])
     name = name.partition(" ")[0]

@@ -200,7 +200,7 @@ def joined(head: str, lines: list[str], end: str = "\n") -> bytes:
     return "".join(line + end for line in [*head.splitlines(), *lines]).encode("utf-8", errors="surrogatepass")
 
 
-@pytest.mark.parametrize(("every", "sample"), [(29, 10), pytest.param(1, 60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("every", "sample"), [(47, 10), pytest.param(1, 60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_no_spoilt_line_is_told_otherwise_at_a_glance(
     name: str, every: int, sample: int, monkeypatch: pytest.MonkeyPatch
