@@ -20,6 +20,7 @@ from pipeline.trials.power import surge_power
 RULE = next(r for r in load_rules({"mail_volume_surge": RuleOverride()}, lookback_days=30) if r.method == "surge")
 FIRST, DAYS = dt.date(2026, 3, 2), 38
 LAST = FIRST + dt.timedelta(days=DAYS - 1)
+SLOW, SIZES = pytest.mark.slow, ((3, 2), (4, 2), (5, 1), (17, 1))
 
 
 def fleet(seed: int, size: int, groups: int) -> pl.DataFrame:
@@ -55,7 +56,9 @@ def robbed(daily: pl.DataFrame, client: str, volume: int) -> pl.DataFrame:
     return raw_scores(daily.with_columns(bytes=pl.when(mine).then(volume).otherwise("bytes")), [LAST], RULE.surge)
 
 
-@pytest.mark.parametrize(("size", "groups"), [(2, 2), (3, 1), (3, 2), (4, 2), (5, 1), (8, 2), (17, 1), (30, 2)])
+@pytest.mark.parametrize(
+    ("size", "groups"), [(2, 2), (3, 1), (8, 2), (30, 2), *(pytest.param(*p, marks=SLOW) for p in SIZES)]
+)
 def test_company_beside_another_volume_is_that_of_the_day_scored_anew(size: int, groups: int) -> None:
     moved, told = 0, 0
     for seed in range(4):
@@ -87,7 +90,7 @@ def alerts(daily: pl.DataFrame, calibration: Calibration, rule: Rule, client: st
     return not found.filter("alert", client=client).is_empty()
 
 
-@pytest.mark.parametrize("size", [2, 3, 4, 6, 12, 30])
+@pytest.mark.parametrize("size", [2, 3, 12, *(pytest.param(n, marks=SLOW) for n in (4, 6, 30))])
 def test_the_power_map_holds_to_the_byte_in_small_groups(size: int) -> None:
     tried = 0
     for seed in (1, 2):
