@@ -6,6 +6,7 @@ where the types allow it. Which fields a form has belongs to the forms, reading 
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -76,19 +77,20 @@ def text_of(found: Found) -> pl.Expr:
     """Values as a log would write them; those that stand for none are null."""
     if found.address and found.dtype.is_integer():
         return _dotted(found.expr)
-    text = _binary_text(found) if found.dtype == pl.Binary else _text(found.expr, found.dtype, utc=found.utc)
+    text = _binary_text(found) if found.dtype == pl.Binary else worded(found.expr, found.dtype, utc=found.utc)
     if found.dtype != pl.String and not isinstance(found.dtype, pl.Categorical | pl.Enum):
         return text
     return pl.when(~text.is_in(conn.UNSET)).then(text)
 
 
-def _text(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Expr:
+def worded(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Expr:
+    """Values of a type as text; utc: whether times without a zone are of UTC."""
     if isinstance(dtype, pl.Datetime):
         zoned = dtype.time_zone is not None
         values = values.dt.convert_time_zone("UTC") if zoned else values
         return values.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f" + ("Z" if zoned or utc else ""))
     if dtype == pl.Date:
-        return values.dt.to_string("%Y-%m-%dT00:00:00")
+        return told_days(values).dt.to_string("%Y-%m-%dT00:00:00")
     if isinstance(dtype, pl.Duration):
         return (values.dt.total_nanoseconds().cast(pl.Float64) / 1e9).cast(pl.String)
     if dtype.is_nested() or dtype.is_object():
@@ -97,6 +99,11 @@ def _text(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Expr:
     if dtype.is_float():
         return pl.coalesce(conn.whole_number(values.cast(pl.Float64)).cast(pl.String), text)
     return text.str.replace(r"\.0+$", "") if dtype.is_decimal() else text
+
+
+def told_days(values: pl.Expr) -> pl.Expr:
+    """Dates of which there is a text; null of those in years that nobody writes, which Polars cannot print."""
+    return pl.when(values.is_between(dt.date.min, dt.date.max)).then(values)
 
 
 def _dotted(numbers: pl.Expr) -> pl.Expr:
@@ -137,7 +144,7 @@ def _nested_text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         mark = '"' if dtype.inner == pl.String else ""
         joined = values.cast(pl.List(pl.String), strict=False).list.join(f"{mark}, {mark}")
         several = pl.format(f"[{mark}{{}}{mark}]", joined)
-        one = _text(values.list.first(), dtype.inner)
+        one = worded(values.list.first(), dtype.inner)
         return pl.when(values.list.n_unique() == 1).then(one).otherwise(several)
     return pl.lit(None, pl.String)
 

@@ -7,17 +7,19 @@ The few formats that are read from columns without that detour, and what is wron
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from pipeline.addresses import canonical_address
 from pipeline.errors import SourceError
 from pipeline.sources import columns, reader_of, registry, tables
 from pipeline.sources.base import Block, Parsed, PatientReader, Reader, ReadOptions
+from pipeline.sources.parquet_schema import in_utc
 from pipeline.sources.wrappings.envelope import SIGN
 
 ROWS = 50_000
@@ -56,10 +58,10 @@ def _encoding_of_rows(path: Path, wanted: str, name: str) -> str | None:
     if wanted == "table":
         return None
     try:
-        head = tables.rows_of(path, name, 0, _LOOKED_AT)
+        head = _lines(path, name, 0, _LOOKED_AT, frozenset())
     except SourceError:
         return None
-    found = registry.another_form(lines_of(head).decode().splitlines(), wanted)
+    found = registry.another_form(head.decode().splitlines(), wanted)
     return None if found in _TYPED else found
 
 
@@ -73,19 +75,31 @@ class RowReader:
     def read_table(self, path: Path, name: str | None = None) -> Iterator[Parsed]:
         """The file's rows, a batch at a time; every row is accounted for. Raises SourceError for a damaged file."""
         name = path.name if name is None else name
-        reader = self._reader
-        for first in range(0, tables.height_of(path, name), ROWS):
-            batch = tables.rows_of(path, name, first, ROWS)
-            block = Block(lines_of(batch), first + 1, batch.height)
+        reader, height, utc = self._reader, tables.height_of(path, name), in_utc(path)
+        for first in range(0, height, ROWS):
+            block = Block(_lines(path, name, first, ROWS, utc), first + 1, min(ROWS, height - first))
             yield from reader.read_on(block) if isinstance(reader, PatientReader) else [reader.read(block)]
         yield from reader.settle() if isinstance(reader, PatientReader) else []
         yield reader.finish()
 
 
-def lines_of(rows: pl.DataFrame) -> bytes:
-    """Rows as lines of JSON, without the values that they lack."""
+def _lines(path: Path, name: str, first: int, most: int, utc: Collection[tuple[str, ...]]) -> bytes:
+    rows = tables.rows_of(path, name, first, most)
+    lines: bytes = tables.guarded(lambda: lines_of(rows, utc), name)
+    return lines
+
+
+def lines_of(rows: pl.DataFrame, utc: Collection[tuple[str, ...]] = ()) -> bytes:
+    """Rows as lines of JSON, without the values that they lack.
+
+    Args:
+        rows: some of a file's.
+        utc: the paths of columns whose times are of UTC, though they have no zone.
+    """
     packed = {n: _unpacked(rows[n]) for n, d in rows.schema.items() if d == pl.Binary and _holds_packed(rows[n])}
-    plain = rows.with_columns(**packed).select(_plain(name, dtype) for name, dtype in rows.schema.items())
+    plain = rows.with_columns(**packed).select(
+        _plain(pl.col(name), dtype, (name,), utc).alias(name) for name, dtype in rows.schema.items()
+    )
     return b"".join(_ENCODER.encode(_told(row)) + b"\n" for row in plain.iter_rows(named=True))
 
 
@@ -106,11 +120,28 @@ def _address(value: bytes) -> str:
     return str(ipaddress.ip_address(value))
 
 
-def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
-    """A column whose times and durations are as a log would write them; a day alone stands beside its time."""
+def _plain(
+    values: pl.Expr, dtype: pl.DataType | DataTypeClass, path: tuple[str, ...], utc: Collection[tuple[str, ...]]
+) -> pl.Expr:
+    """Values whose times and durations are as a log would write them; a day alone stands beside its time."""
     if dtype == pl.Date:
-        return pl.col(name).cast(pl.String)
-    return columns.text_of(columns.Found((name,), dtype)).alias(name) if dtype.is_temporal() else pl.col(name)
+        return columns.told_days(values).cast(pl.String)
+    if isinstance(dtype, pl.DataType) and dtype.is_temporal():
+        return columns.worded(values, dtype, utc=path in utc)
+    if isinstance(dtype, pl.Struct) and _tells_time(dtype):
+        inner = (_plain(values.struct.field(f.name), f.dtype, (*path, f.name), utc) for f in dtype.fields)
+        named = (value.alias(f.name) for value, f in zip(inner, dtype.fields, strict=True))
+        return pl.when(values.is_not_null()).then(pl.struct(named))
+    if isinstance(dtype, pl.List) and _tells_time(dtype):
+        return values.list.eval(_plain(pl.element(), dtype.inner, path, utc))
+    return values
+
+
+def _tells_time(dtype: pl.DataType | DataTypeClass) -> bool:
+    """Whether a time, a day or a duration is anywhere in a type."""
+    if isinstance(dtype, pl.Struct):
+        return any(_tells_time(f.dtype) for f in dtype.fields)
+    return _tells_time(dtype.inner) if isinstance(dtype, pl.List) else dtype.is_temporal()
 
 
 def _told(value: Any) -> Any:

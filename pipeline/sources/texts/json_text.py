@@ -37,7 +37,8 @@ def plain(data: bytes) -> bytes:
 
 def unwrapped(data: bytes) -> bytes:
     """The text with plain values in the place of extended JSON's objects."""
-    return _WRAPPED.sub(_unwrapped, data) if b'"$' in data else data
+    # The sign alone is looked for first: among so many quotes the pair is found at a tenth of the speed.
+    return _WRAPPED.sub(_unwrapped, data) if b"$" in data and b'"$' in data else data
 
 
 def _unwrapped(found: re.Match[bytes]) -> bytes:

@@ -1,8 +1,11 @@
 """Parquet of formats that are JSON elsewhere, or of a shipper's lines: read as the lines of JSON that its rows are."""
 
+import base64
 import datetime as dt
 import ipaddress
 import json
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.mapping import ColumnMapping
 from pipeline.sources import table_rows
 from pipeline.sources.base import Parsed, merge
 from tests.pipeline.sources.lines import options, read
+from tests.pipeline.sources.test_parquet_kinds import EIGHT, FIELDS, INT96
 from tests.pipeline.sources.test_tables import write
 
 CLIENT, SERVER, START = "10.1.0.11", "10.9.0.25", 1_795_161_600
@@ -133,3 +138,53 @@ def test_packed_addresses_whose_bytes_look_like_text_are_addresses_too() -> None
     told = [json.loads(line) for line in table_rows.lines_of(rows).splitlines()]
     assert [t.get("src_addr") for t in told] == [SERVER, str(ipaddress.ip_address(looks)), None, "2001:db8:1:2::10"]
     assert [t.get("app") for t in told] == ["http", "imap", None, "2001:db8:1:2::10"]
+
+
+def test_times_that_are_utc_by_definition_are_so_in_rows_too() -> None:
+    """Spark's INT96 has no zone, in a struct neither; of durations in structs the seconds are told."""
+    eight, nothing = dt.datetime(2026, 11, 20, 8, tzinfo=dt.UTC).replace(tzinfo=None), {"at": None, "lasted": None}
+    held = {"at": eight, "lasted": dt.timedelta(seconds=10)}
+    rows = pl.DataFrame({"at": [eight] * 3, "other": [eight] * 3, "in": [held, nothing, None], "all": [[held]] * 3})
+    told = [json.loads(line) for line in table_rows.lines_of(rows, {("at",), ("in", "at")}).splitlines()]
+    text = "2026-11-20T08:00:00.000000000"
+    assert told[0] == {
+        "at": f"{text}Z",
+        "other": text,
+        "in": {"at": f"{text}Z", "lasted": "10.0"},
+        "all": [{"at": text, "lasted": "10.0"}],
+    }
+    assert [t.get("in") for t in told[1:]] == [{}, None]
+
+
+def test_a_file_of_rows_is_asked_which_times_are_utc(tmp_path: Path) -> None:
+    path = tmp_path / "spark.parquet"
+    path.write_bytes(zlib.decompress(base64.b85decode(INT96)))
+    mapping = ColumnMapping(FIELDS, "ip")
+    reader = table_rows.RowReader("table_json", replace(options("Europe/Berlin"), mapping=mapping))
+    assert merge(list(reader.read_table(path))).rows["start_time"].to_list() == [EIGHT]
+
+
+@pytest.mark.parametrize(
+    "odd", [pl.Series([2**30], dtype=pl.Int32).cast(pl.Date), pl.Series([2**62]).cast(pl.Datetime)]
+)
+@pytest.mark.parametrize("within", [False, True])
+def test_times_in_years_that_nobody_writes_end_no_file(tmp_path: Path, odd: pl.Series, within: bool) -> None:
+    """Polars panics where it shall print such a date, and Python has no such time."""
+    column = pl.select(pl.struct(odd.alias("v"))).to_series() if within else odd
+    path = tmp_path / "y.parquet"
+    pl.DataFrame([GOFLOW]).with_columns(column.alias("updated")).write_parquet(path)
+    assert received(read_rows(path)) == [(CLIENT, SERVER, "2026-11-20 08:00:00", 5_420)]
+
+
+def test_what_cannot_be_told_as_json_is_a_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "p.parquet", [GOFLOW])
+    encoding = table_rows.table_encoding(path, "auto", "x")
+
+    def panics(*_: object) -> bytes:
+        raise pl.exceptions.PanicException("out of range")
+
+    monkeypatch.setattr(table_rows, "lines_of", panics)
+    with pytest.raises(SourceError, match="out of range"):
+        list(table_rows.table_reader(encoding, options()).read_table(path))
+    with pytest.raises(SourceError, match="Parquet whose columns"):
+        table_rows.table_encoding(path, "auto", "x")
