@@ -130,6 +130,13 @@ def test_columns_of_a_format_that_lack_what_it_needs_are_still_refused(tmp_path:
         table_rows.table_encoding(write(tmp_path / "n.parquet", [{"a": 1, "message": "hello"}]), "auto", "x")
 
 
+def test_an_empty_list_is_no_map() -> None:
+    rows = pl.DataFrame(
+        {"tags": [[]], "pairs": [[{"key": "a", "value": "b"}]]}, schema_overrides={"tags": pl.List(pl.String)}
+    )
+    assert json.loads(table_rows.lines_of(rows)) == {"tags": [], "pairs": {"a": "b"}}
+
+
 def test_packed_addresses_whose_bytes_look_like_text_are_addresses_too() -> None:
     """Every byte of some addresses is a letter or a mark; a column that packs others packs them as well."""
     looks, texts = b"(a!2", [b"http", b"imap", None, b"2001:db8:1:2::10"]
@@ -138,6 +145,22 @@ def test_packed_addresses_whose_bytes_look_like_text_are_addresses_too() -> None
     told = [json.loads(line) for line in table_rows.lines_of(rows).splitlines()]
     assert [t.get("src_addr") for t in told] == [SERVER, str(ipaddress.ip_address(looks)), None, "2001:db8:1:2::10"]
     assert [t.get("app") for t in told] == ["http", "imap", None, "2001:db8:1:2::10"]
+
+
+def test_rows_that_tell_nothing_may_come_first(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(PANOS) | {"TimeGenerated": PANOS["TimeGenerated"]}
+    path = write(tmp_path / "f.parquet", [*[nothing] * 150, PANOS])
+    assert table_rows.table_encoding(path, "auto", "x") == "sentinel_cef"
+    assert read_rows(path).account.flows == 1
+
+
+def test_the_columns_count_before_a_line_in_one_of_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "b.parquet", [EVE | {"message": json.dumps(EVE)}])
+    assert table_rows.table_encoding(path, "auto", "x") == "suricata_parquet"
+
+
+def test_a_table_of_ones_own_is_that_whatever_its_rows_are(tmp_path: Path) -> None:
+    assert table_rows.table_encoding(write(tmp_path / "t.parquet", [GOFLOW]), "table", "x") == "table_parquet"
 
 
 def test_times_that_are_utc_by_definition_are_so_in_rows_too() -> None:
