@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from polars.datatypes import DataTypeClass
 
 from pipeline.addresses import canonical_address
 from pipeline.errors import SourceError
@@ -101,8 +100,7 @@ def lines_of(rows: pl.DataFrame, utc: Collection[tuple[str, ...]] = ()) -> bytes
         utc: the paths of columns whose times are of UTC, though they have no zone.
     """
     packed = {n: _unpacked(rows[n]) for n, d in rows.schema.items() if d == pl.Binary and _holds_packed(rows[n])}
-    timed = {n: _plain(pl.col(n), d, (n,), utc) for n, d in rows.schema.items() if _tells_time(d)}
-    plain = rows.with_columns(**packed, **timed) if packed or timed else rows
+    plain = columns.with_times_as_text(rows.with_columns(**packed) if packed else rows, utc)
     return b"".join(_ENCODER.encode(_told(row)) + b"\n" for row in plain.iter_rows(named=True))
 
 
@@ -121,30 +119,6 @@ def _address(value: bytes) -> str:
     if len(value) not in (4, 16) or (text is not None and canonical_address(text) is not None):
         return _text(value)
     return str(ipaddress.ip_address(value))
-
-
-def _plain(
-    values: pl.Expr, dtype: pl.DataType | DataTypeClass, path: tuple[str, ...], utc: Collection[tuple[str, ...]]
-) -> pl.Expr:
-    """Values whose times and durations are as a log would write them; a day alone stands beside its time."""
-    if dtype == pl.Date:
-        return columns.told_days(values).cast(pl.String)
-    if isinstance(dtype, pl.DataType) and dtype.is_temporal():
-        return columns.worded(values, dtype, utc=path in utc)
-    if isinstance(dtype, pl.Struct):
-        inner = (_plain(values.struct.field(f.name), f.dtype, (*path, f.name), utc) for f in dtype.fields)
-        named = (value.alias(f.name) for value, f in zip(inner, dtype.fields, strict=True))
-        return pl.when(values.is_not_null()).then(pl.struct(named))
-    if isinstance(dtype, pl.List):
-        return values.list.eval(_plain(pl.element(), dtype.inner, path, utc))
-    return values
-
-
-def _tells_time(dtype: pl.DataType | DataTypeClass) -> bool:
-    """Whether a time, a day or a duration is anywhere in a type."""
-    if isinstance(dtype, pl.Struct):
-        return any(_tells_time(f.dtype) for f in dtype.fields)
-    return _tells_time(dtype.inner) if isinstance(dtype, pl.List) else dtype.is_temporal()
 
 
 def _told(value: Any) -> Any:

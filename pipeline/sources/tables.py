@@ -220,7 +220,7 @@ def _with_rows(rejects: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
     rows = rejects.select("source_line").join(batch, on="source_line", how="left", maintain_order="left")
     raw = [
         cut(json.dumps(row, default=str, separators=(",", ":")))
-        for row in rows.drop("source_line").iter_rows(named=True)
+        for row in columns.with_times_as_text(rows.drop("source_line")).iter_rows(named=True)
     ]
     return rejects.with_columns(raw=pl.Series(raw, dtype=pl.String))
 
