@@ -34,7 +34,7 @@ from pipeline.sources import detect, reader_of
 from pipeline.sources.base import HEAD_BYTES, Block, ReadOptions
 from pipeline.sources.fields import Layout, layout_of
 from pipeline.sources.reading import LineStream
-from pipeline.sources.table_rows import table_encoding
+from pipeline.sources.table_rows import table_encoding, table_reader
 from pipeline.sources.tables import TableReader, table_layout
 from pipeline.sources.watch import Watch
 
@@ -102,9 +102,9 @@ def _look(site: Site, source: SourceSettings, file: FoundFile, options: ReadOpti
         try:
             if stream.is_table:
                 encoding = table_encoding(file.path, source.format, file.name)
-                TableReader(encoding, options).locate(
-                    file.path, file.name
-                )  # A file without what is read tells nothing.
+                table = table_reader(encoding, options)
+                if isinstance(table, TableReader):  # A file without what is read tells nothing.
+                    table.locate(file.path, file.name)
                 return encoding, table_layout(file.path, file.name)
             head = stream.read_some(HEAD_BYTES)
         finally:

@@ -6,12 +6,14 @@ where the types allow it. Which fields a form has belongs to the forms, reading 
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from pipeline import clocks
 from pipeline.sources import instants
@@ -76,19 +78,20 @@ def text_of(found: Found) -> pl.Expr:
     """Values as a log would write them; those that stand for none are null."""
     if found.address and found.dtype.is_integer():
         return _dotted(found.expr)
-    text = _binary_text(found) if found.dtype == pl.Binary else _text(found.expr, found.dtype, utc=found.utc)
+    text = _binary_text(found) if found.dtype == pl.Binary else _worded(found.expr, found.dtype, utc=found.utc)
     if found.dtype != pl.String and not isinstance(found.dtype, pl.Categorical | pl.Enum):
         return text
     return pl.when(~text.is_in(conn.UNSET)).then(text)
 
 
-def _text(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Expr:
+def _worded(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Expr:
+    """Values of a type as text; utc: whether times without a zone are of UTC."""
     if isinstance(dtype, pl.Datetime):
         zoned = dtype.time_zone is not None
         values = values.dt.convert_time_zone("UTC") if zoned else values
         return values.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f" + ("Z" if zoned or utc else ""))
     if dtype == pl.Date:
-        return values.dt.to_string("%Y-%m-%dT00:00:00")
+        return _told_days(values).dt.to_string("%Y-%m-%dT00:00:00")
     if isinstance(dtype, pl.Duration):
         return (values.dt.total_nanoseconds().cast(pl.Float64) / 1e9).cast(pl.String)
     if dtype.is_nested() or dtype.is_object():
@@ -97,6 +100,46 @@ def _text(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Expr:
     if dtype.is_float():
         return pl.coalesce(conn.whole_number(values.cast(pl.Float64)).cast(pl.String), text)
     return text.str.replace(r"\.0+$", "") if dtype.is_decimal() else text
+
+
+def _told_days(values: pl.Expr) -> pl.Expr:
+    """Dates of which there is a text; null of those in years that nobody writes, which Polars cannot print."""
+    return pl.when(values.is_between(dt.date.min, dt.date.max)).then(values)
+
+
+def with_times_as_text(rows: pl.DataFrame, utc: Collection[tuple[str, ...]] = ()) -> pl.DataFrame:
+    """Rows whose times, days and durations, at any depth, are as a log would write them.
+
+    Args:
+        rows: some of a file's.
+        utc: the paths of columns whose times are of UTC, though they have no zone.
+    """
+    timed = {n: _timeless(pl.col(n), d, (n,), utc) for n, d in rows.schema.items() if _tells_time(d)}
+    return rows.with_columns(**timed) if timed else rows
+
+
+def _timeless(
+    values: pl.Expr, dtype: pl.DataType | DataTypeClass, path: tuple[str, ...], utc: Collection[tuple[str, ...]]
+) -> pl.Expr:
+    """Values whose times and durations are as a log would write them; a day alone stands beside its time."""
+    if dtype == pl.Date:
+        return _told_days(values).cast(pl.String)
+    if isinstance(dtype, pl.DataType) and dtype.is_temporal():
+        return _worded(values, dtype, utc=path in utc)
+    if isinstance(dtype, pl.Struct):
+        inner = (_timeless(values.struct.field(f.name), f.dtype, (*path, f.name), utc) for f in dtype.fields)
+        named = (value.alias(f.name) for value, f in zip(inner, dtype.fields, strict=True))
+        return pl.when(values.is_not_null()).then(pl.struct(named))
+    if isinstance(dtype, pl.List):
+        return values.list.eval(_timeless(pl.element(), dtype.inner, path, utc))
+    return values
+
+
+def _tells_time(dtype: pl.DataType | DataTypeClass) -> bool:
+    """Whether a time, a day or a duration is anywhere in a type."""
+    if isinstance(dtype, pl.Struct):
+        return any(_tells_time(f.dtype) for f in dtype.fields)
+    return _tells_time(dtype.inner) if isinstance(dtype, pl.List) else dtype.is_temporal()
 
 
 def _dotted(numbers: pl.Expr) -> pl.Expr:
@@ -137,7 +180,7 @@ def _nested_text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         mark = '"' if dtype.inner == pl.String else ""
         joined = values.cast(pl.List(pl.String), strict=False).list.join(f"{mark}, {mark}")
         several = pl.format(f"[{mark}{{}}{mark}]", joined)
-        one = _text(values.list.first(), dtype.inner)
+        one = _worded(values.list.first(), dtype.inner)
         return pl.when(values.list.n_unique() == 1).then(one).otherwise(several)
     return pl.lit(None, pl.String)
 

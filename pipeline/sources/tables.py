@@ -65,7 +65,7 @@ def table_encoding(path: Path, wanted: str, name: str) -> str:
         SourceError: the file cannot be read as Parquet, or its columns are of no known form, or not of the one that
             was asked for.
     """
-    schema = _guarded(lambda: dict(_scan(path).collect_schema()), name)
+    schema = guarded(lambda: dict(_scan(path).collect_schema()), name)
     asked = [n for n, form in FORMS.items() if wanted in ("auto", form.format)]
     for encoding in asked:
         if encoding == "table_parquet" and wanted == "auto":
@@ -86,18 +86,18 @@ def table_encoding(path: Path, wanted: str, name: str) -> str:
 
 def height_of(path: Path, name: str) -> int:
     """How many rows a file has; raises SourceError when it cannot be read."""
-    return int(_guarded(lambda: _scan(path).select(pl.len()).collect().item(), name))
+    return int(guarded(lambda: _scan(path).select(pl.len()).collect().item(), name))
 
 
 def rows_of(path: Path, name: str, first: int, most: int) -> pl.DataFrame:
     """Some of a file's rows, from one on; raises SourceError when they cannot be read."""
-    rows: pl.DataFrame = _guarded(lambda: _scan(path).slice(first, most).collect(), name)
+    rows: pl.DataFrame = guarded(lambda: _scan(path).slice(first, most).collect(), name)
     return rows
 
 
 def table_layout(path: Path, name: str) -> Layout:
     """Which columns a Parquet file has; raises SourceError when it cannot be read."""
-    return layout_of_columns(_guarded(lambda: dict(_scan(path).collect_schema()), name))
+    return layout_of_columns(guarded(lambda: dict(_scan(path).collect_schema()), name))
 
 
 def _lacks(form: Form, fields: Mapping[str, Sequence[str]], schema: Mapping[str, pl.DataType]) -> str:
@@ -157,9 +157,9 @@ class TableReader:
         used = sorted({f.path[0] for found in located.values() for f in found})
         zone = self._options.timezone if self._form.local_time else "UTC"
         typed = columns.typed(located, zone)
-        height = _guarded(lambda: int(scan.select(pl.len()).collect().item()), name)
+        height = guarded(lambda: int(scan.select(pl.len()).collect().item()), name)
         for first in range(0, height, BATCH_ROWS):
-            batch = _guarded(lambda at=first: scan.select(used).slice(at, BATCH_ROWS).collect(), name)
+            batch = guarded(lambda at=first: scan.select(used).slice(at, BATCH_ROWS).collect(), name)
             if not used:
                 batch = pl.DataFrame({"": pl.repeat(None, min(BATCH_ROWS, height - first), eager=True)})
             batch = batch.with_row_index("source_line", first + 1).with_columns(pl.col("source_line").cast(pl.Int64))
@@ -167,8 +167,8 @@ class TableReader:
 
     def locate(self, path: Path, name: str) -> tuple[pl.LazyFrame, dict[str, list[columns.Found]]]:
         """The file, and its columns by the fields that they are; raises SourceError as `read_table` does."""
-        scan = _guarded(lambda: _scan(path), name)
-        schema = _guarded(lambda: dict(scan.collect_schema()), name)
+        scan = guarded(lambda: _scan(path), name)
+        schema = guarded(lambda: dict(scan.collect_schema()), name)
         located = columns.locate(schema, self._form.columns or {})
         self._check_mapping(located, name)
         if self._form.local_time and (utc := in_utc(path)):
@@ -220,7 +220,7 @@ def _with_rows(rejects: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
     rows = rejects.select("source_line").join(batch, on="source_line", how="left", maintain_order="left")
     raw = [
         cut(json.dumps(row, default=str, separators=(",", ":")))
-        for row in rows.drop("source_line").iter_rows(named=True)
+        for row in columns.with_times_as_text(rows.drop("source_line")).iter_rows(named=True)
     ]
     return rejects.with_columns(raw=pl.Series(raw, dtype=pl.String))
 
@@ -230,7 +230,7 @@ def _scan(path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path, glob=False, hive_partitioning=False, cache=False)
 
 
-def _guarded(action: Any, name: str) -> Any:
+def guarded(action: Any, name: str) -> Any:
     """What an action on the file gives; a damaged file is an error that says so."""
     try:
         return action()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import combinations
 
 import polars as pl
 
@@ -19,6 +21,9 @@ from pipeline.storage import DayRecord, digest
 Untold = Mapping[str, frozenset[dt.date]]
 """Series -> stored days that were made without it and have no flows any more."""
 
+_MOST_OTHERS = 12
+"""Of so many series all choices are tried, which are some thousands."""
+
 
 def series_digest(site: Site) -> str:
     """Hash of the series of the rules in force."""
@@ -28,19 +33,36 @@ def series_digest(site: Site) -> str:
 def series_lacking(site: Site, record: DayRecord, wanted: Iterable[str], *, surely: bool) -> set[str]:
     """Of the wanted series those that a stored day of daily traffic was not made for.
 
-    A day of an earlier version does not say what it was made for, only what it has rows of. Of the built-in rules that
-    are on unless a site says otherwise it may well have none: surely it lacks only others.
+    A day of an earlier version names only the hash of what it was made for, beside what it has rows of: the hash is
+    that of some of the series that a site knows, unless a rule was changed or removed since. Where it is of none, what
+    has no rows may have been counted all the same; surely, that is not said of built-in rules that are on unless a
+    site says otherwise.
     """
-    if record.inputs.get("measures") == series_digest(site):
+    made_for = record.inputs.get("measures", "")
+    if made_for == series_digest(site):
         return set(wanted) - {m.id for m in site.measures}
     if (told := record.facts.get("series")) is not None:
         return set(wanted) - set(told)
-    rows = site.storage.scan(DAILY_TRAFFIC, [record.day]).select(pl.col("measure").unique())
-    lacking = set(wanted) - set(rows.collect().to_series())
+    scan = site.storage.scan(DAILY_TRAFFIC, [record.day]).select(pl.col("measure").unique())
+    shown = frozenset(scan.collect().to_series())
+    known = frozenset(m.id for r in site.known_rules.values() for m in r.measures)
+    if (made := _hashed(made_for, shown, known - shown)) is not None:
+        return set(wanted) - made
+    lacking = set(wanted) - shown
     if surely:
         on = (r for path, r in site.known_rules.items() if r.enabled and path.parent == BUILT_IN)
         lacking -= {m.id for r in on for m in r.measures}
     return lacking
+
+
+@lru_cache(maxsize=1_024)
+def _hashed(made_for: str, shown: frozenset[str], others: frozenset[str]) -> frozenset[str] | None:
+    """The series that a hash is of: those that are shown, and some of the others; None where it is of none such."""
+    for n in range(len(others) + 1 if len(others) <= _MOST_OTHERS else 0):
+        for some in combinations(sorted(others), n):
+            if digest(*sorted(shown.union(some))) == made_for:
+                return shown.union(some)
+    return None
 
 
 def told_by(untold: Untold) -> str:

@@ -22,7 +22,8 @@ _HALF = re.compile(
 )
 """A half of a pair; an escaped backslash and a whole pair are passed over."""
 _WRAPPED = re.compile(
-    rb'\{\s*"\$(?:(?P<number>number(?:Long|Int|Double|Decimal))"\s*:\s*"(?P<digits>-?\d[\d.]*(?:[eE][-+]?\d+)?)"'
+    rb'\{\s*"\$(?:(?P<number>number(?:Long|Int|Double|Decimal))"\s*:\s*'
+    rb'"(?P<digits>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?)"'
     rb'|(?:oid|uuid)"\s*:\s*(?P<text>"[^"\\]*")|date"\s*:\s*(?:(?P<iso>"[^"\\]*")|(?P<ms>-?\d+)'
     rb'|\{\s*"\$numberLong"\s*:\s*"(?P<long>-?\d+)"\s*\}))\s*\}'
 )
@@ -37,7 +38,8 @@ def plain(data: bytes) -> bytes:
 
 def unwrapped(data: bytes) -> bytes:
     """The text with plain values in the place of extended JSON's objects."""
-    return _WRAPPED.sub(_unwrapped, data) if b'"$' in data else data
+    # The sign alone is looked for first: among so many quotes the pair is found at a tenth of the speed.
+    return _WRAPPED.sub(_unwrapped, data) if b"$" in data and b'"$' in data else data
 
 
 def _unwrapped(found: re.Match[bytes]) -> bytes:
@@ -46,7 +48,7 @@ def _unwrapped(found: re.Match[bytes]) -> bytes:
         return plain
     try:
         time = _EPOCH + dt.timedelta(milliseconds=int(found["ms"] or found["long"]))
-    except OverflowError:
+    except (OverflowError, ValueError):  # Python reads no number of thousands of digits.
         return found[0]
     return f'"{time.isoformat(timespec="milliseconds").replace("+00:00", "Z")}"'.encode()
 

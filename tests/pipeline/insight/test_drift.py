@@ -17,6 +17,7 @@ from pipeline.intake.ledger import Ledger
 from pipeline.site import Site, open_site
 from pipeline.sources.fields import STATED, Layout
 from pipeline.stored.stages import make_flows
+from tests.pipeline.sources.test_table_rows import RECORDS
 from tests.worlds import CONFIG, SERVER, day, log_path, make_site, record
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
@@ -244,6 +245,18 @@ def test_a_file_without_the_mapped_columns_tells_nothing_of_the_others(tmp_path:
     site = open_site(tmp_path)
     for ledger in (Ledger(), landed(site, 0).ledger, landed(site, 1).ledger):
         assert foreseen(site, ledger, [], NOW) == []
+
+
+@pytest.mark.parametrize("encoding", ["goflow2", "suricata@_raw"])
+def test_parquet_that_is_read_by_rows_is_foreseen_as_any_other(tmp_path: Path, encoding: str) -> None:
+    """`check` looks at such files before any of them was landed."""
+    (tmp_path / "nilometer.yaml").write_text(
+        "sources: [{name: own, path: logs/*}]\ninventory: [{address: 10.9.0.25, category: email_server}]\n"
+    )
+    (tmp_path / "logs").mkdir()
+    for name in ("a.parquet", "b.parquet"):
+        pl.DataFrame([RECORDS[encoding]]).write_parquet(tmp_path / "logs" / name)
+    assert foreseen(open_site(tmp_path), Ledger(), [], NOW) == []
 
 
 def test_no_day_stored_and_no_ledger_is_no_finding(tmp_path: Path) -> None:

@@ -71,7 +71,12 @@ BESIDE = [
     *("t/_SUCCESS", "t/_metadata", "t/_common_metadata", "t/_started_123", "t/_committed_123"),
     *("t/_spark_metadata/0", "t/day=2026-11-20/.part-0.parquet.crc"),
 ]
-LOGS = ["t/_archive/part-1.parquet", "t/day=2026-11-20/_mail.parquet", "t/day=2026-11-20/part-0.parquet"]
+LOGS = [
+    "t/_archive/part-1.parquet",
+    "t/_metadata_of_mail.parquet",
+    "t/day=2026-11-20/_mail.parquet",
+    "t/day=2026-11-20/part-0.parquet",
+]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,8 @@ NAMED = [
     ("2026_10_01.log", dt.date(2026, 10, 1)),
     ("year=2026/month=10/day=01/part-0.parquet", dt.date(2026, 10, 1)),
     ("MAC=0/y=2026/m=10/d=1/h=13/m=00/PT1H.json", dt.date(2026, 10, 1)),
+    ("Year=2026/Month=10/Day=01/part-0.parquet", dt.date(2026, 10, 1)),
+    ("myear=2026/month=10/day=01/part-0.parquet", None),
     ("dt=2026-10-01/part-0.parquet", dt.date(2026, 10, 1)),
     ("conn.2026-1001.log", None),
     ("conn.202610011.log", None),

@@ -139,3 +139,23 @@ def test_a_type_that_is_not_read_is_no_damage(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is Parquet with what is not read here: could not import") as error:
         read(path)
     assert "Replace the file" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("times", "good"),
+    [
+        (pl.Series("at", [2**30, 20_000], dtype=pl.Int32).cast(pl.Date), "2024-10-04T00:00:00+00:00"),
+        (pl.Series("at", [2**62, 1_784_534_400_000_000]).cast(pl.Datetime("us")), "2026-07-20T08:00:00+00:00"),
+        (pl.Series("at", [2**62, 1_784_534_400_000]).cast(pl.Datetime("ms", "UTC")), "2026-07-20T08:00:00+00:00"),
+    ],
+)
+def test_a_time_in_a_year_that_nobody_writes_is_set_aside_and_ends_no_file(
+    tmp_path: Path, times: pl.Series, good: str
+) -> None:
+    """Polars panics where it shall print such a date, and Python has no such time."""
+    path = tmp_path / "own.parquet"
+    pl.DataFrame({"at": times} | {k: v * 2 for k, v in ROW.items() if k != "at"}).write_parquet(path)
+    found = read(path)
+    assert [t.isoformat() for t in found.rows["start_time"]] == [good]
+    assert found.account.quarantined.total() == 1
+    assert found.account.balanced

@@ -1,8 +1,11 @@
 """Parquet of formats that are JSON elsewhere, or of a shipper's lines: read as the lines of JSON that its rows are."""
 
+import base64
 import datetime as dt
 import ipaddress
 import json
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.mapping import ColumnMapping
 from pipeline.sources import table_rows
 from pipeline.sources.base import Parsed, merge
 from tests.pipeline.sources.lines import options, read
+from tests.pipeline.sources.test_parquet_kinds import EIGHT, FIELDS, INT96
 from tests.pipeline.sources.test_tables import write
 
 CLIENT, SERVER, START = "10.1.0.11", "10.9.0.25", 1_795_161_600
@@ -125,6 +130,13 @@ def test_columns_of_a_format_that_lack_what_it_needs_are_still_refused(tmp_path:
         table_rows.table_encoding(write(tmp_path / "n.parquet", [{"a": 1, "message": "hello"}]), "auto", "x")
 
 
+def test_an_empty_list_is_no_map() -> None:
+    rows = pl.DataFrame(
+        {"tags": [[]], "pairs": [[{"key": "a", "value": "b"}]]}, schema_overrides={"tags": pl.List(pl.String)}
+    )
+    assert json.loads(table_rows.lines_of(rows)) == {"tags": [], "pairs": {"a": "b"}}
+
+
 def test_packed_addresses_whose_bytes_look_like_text_are_addresses_too() -> None:
     """Every byte of some addresses is a letter or a mark; a column that packs others packs them as well."""
     looks, texts = b"(a!2", [b"http", b"imap", None, b"2001:db8:1:2::10"]
@@ -133,3 +145,69 @@ def test_packed_addresses_whose_bytes_look_like_text_are_addresses_too() -> None
     told = [json.loads(line) for line in table_rows.lines_of(rows).splitlines()]
     assert [t.get("src_addr") for t in told] == [SERVER, str(ipaddress.ip_address(looks)), None, "2001:db8:1:2::10"]
     assert [t.get("app") for t in told] == ["http", "imap", None, "2001:db8:1:2::10"]
+
+
+def test_rows_that_tell_nothing_may_come_first(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(PANOS) | {"TimeGenerated": PANOS["TimeGenerated"]}
+    path = write(tmp_path / "f.parquet", [*[nothing] * 150, PANOS])
+    assert table_rows.table_encoding(path, "auto", "x") == "sentinel_cef"
+    assert read_rows(path).account.flows == 1
+
+
+def test_the_columns_count_before_a_line_in_one_of_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "b.parquet", [EVE | {"message": json.dumps(EVE)}])
+    assert table_rows.table_encoding(path, "auto", "x") == "suricata_parquet"
+
+
+def test_a_table_of_ones_own_is_that_whatever_its_rows_are(tmp_path: Path) -> None:
+    assert table_rows.table_encoding(write(tmp_path / "t.parquet", [GOFLOW]), "table", "x") == "table_parquet"
+
+
+def test_times_that_are_utc_by_definition_are_so_in_rows_too() -> None:
+    """Spark's INT96 has no zone, in a struct neither; of durations in structs the seconds are told."""
+    eight, nothing = dt.datetime(2026, 11, 20, 8, tzinfo=dt.UTC).replace(tzinfo=None), {"at": None, "lasted": None}
+    held = {"at": eight, "lasted": dt.timedelta(seconds=10)}
+    rows = pl.DataFrame({"at": [eight] * 3, "other": [eight] * 3, "in": [held, nothing, None], "all": [[held]] * 3})
+    told = [json.loads(line) for line in table_rows.lines_of(rows, {("at",), ("in", "at")}).splitlines()]
+    text = "2026-11-20T08:00:00.000000000"
+    assert told[0] == {
+        "at": f"{text}Z",
+        "other": text,
+        "in": {"at": f"{text}Z", "lasted": "10.0"},
+        "all": [{"at": text, "lasted": "10.0"}],
+    }
+    assert [t.get("in") for t in told[1:]] == [{}, None]
+
+
+def test_a_file_of_rows_is_asked_which_times_are_utc(tmp_path: Path) -> None:
+    path = tmp_path / "spark.parquet"
+    path.write_bytes(zlib.decompress(base64.b85decode(INT96)))
+    mapping = ColumnMapping(FIELDS, "ip")
+    reader = table_rows.RowReader("table_json", replace(options("Europe/Berlin"), mapping=mapping))
+    assert merge(list(reader.read_table(path))).rows["start_time"].to_list() == [EIGHT]
+
+
+@pytest.mark.parametrize(
+    "odd", [pl.Series([2**30], dtype=pl.Int32).cast(pl.Date), pl.Series([2**62]).cast(pl.Datetime)]
+)
+@pytest.mark.parametrize("within", [False, True])
+def test_times_in_years_that_nobody_writes_end_no_file(tmp_path: Path, odd: pl.Series, within: bool) -> None:
+    """Polars panics where it shall print such a date, and Python has no such time."""
+    column = pl.select(pl.struct(odd.alias("v"))).to_series() if within else odd
+    path = tmp_path / "y.parquet"
+    pl.DataFrame([GOFLOW]).with_columns(column.alias("updated")).write_parquet(path)
+    assert received(read_rows(path)) == [(CLIENT, SERVER, "2026-11-20 08:00:00", 5_420)]
+
+
+def test_what_cannot_be_told_as_json_is_a_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "p.parquet", [GOFLOW])
+    encoding = table_rows.table_encoding(path, "auto", "x")
+
+    def panics(*_: object) -> bytes:
+        raise pl.exceptions.PanicException("out of range")
+
+    monkeypatch.setattr(table_rows, "lines_of", panics)
+    with pytest.raises(SourceError, match="out of range"):
+        list(table_rows.table_reader(encoding, options()).read_table(path))
+    with pytest.raises(SourceError, match="Parquet whose columns"):
+        table_rows.table_encoding(path, "auto", "x")

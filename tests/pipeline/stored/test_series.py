@@ -112,6 +112,47 @@ def test_a_day_of_an_earlier_version_is_asked_for_its_rows_and_may_have_none_of_
     assert untold_days(later, [day(0), day(1)]) == {later.rule(SENDERS).measure.id: {day(0)}}
 
 
+def forgotten(site: Site, inputs: dict[str, str] | None = None) -> None:
+    """The site's daily traffic as an earlier version left it, which did not name its series; its flows are pruned."""
+    for n in range(DAYS):
+        record = site.storage.record("daily_traffic", day(n))
+        assert record is not None
+        rows, made = site.storage.read_day(DAILY_TRAFFIC, day(n)), {**record.inputs, **(inputs or {})}
+        site.storage.write_day(DAILY_TRAFFIC, day(n), rows, inputs=made, facts={})
+        site.storage.prune_day("flows", day(n), PRUNED)
+
+
+DNS = "hosts_making_many_dns_flows"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "untold"),
+    [
+        ([DNS], [DNS], []),
+        ([DNS, SENDERS], [DNS], []),  # One was switched off since.
+        ([DNS], [DNS, SENDERS], [SENDERS]),
+        ([SENDERS], [DNS, SENDERS], [DNS]),
+        ([DNS, SENDERS], [SENDERS, "hosts_making_many_mail_flows"], ["hosts_making_many_mail_flows"]),
+    ],
+)
+def test_a_day_of_an_earlier_version_is_known_by_the_hash_of_its_series(
+    tmp_path: Path, before: list[str], after: list[str], untold: list[str]
+) -> None:
+    """A rule that finds nothing on most days has no row there, and was counted all the same."""
+    site = with_flows(tmp_path, CONFIG + "rules:\n" + "".join(f"  {r}: true\n" for r in before))
+    forgotten(site)
+    (tmp_path / "nilometer.yaml").write_text(CONFIG + "rules:\n" + "".join(f"  {r}: true\n" for r in after))
+    later = open_site(tmp_path)
+    assert set(untold_days(later, [LAST])) == {later.rule(r).measure.id for r in untold}
+
+
+def test_a_day_whose_hash_is_of_no_known_series_is_asked_for_its_rows(tmp_path: Path) -> None:
+    forgotten(with_flows(tmp_path), {"measures": "of a rule that is gone"})
+    (tmp_path / "nilometer.yaml").write_text(CONFIG + ON, encoding="utf-8")
+    later = open_site(tmp_path)
+    assert untold_days(later, [LAST]).keys() == {later.rule(SENDERS).measure.id}
+
+
 def test_a_client_of_such_a_day_is_not_said_to_have_had_no_traffic(tmp_path: Path) -> None:
     site = switched_on(with_flows(tmp_path))
     rules = [site.rule(SEED), site.rule(SENDERS)]

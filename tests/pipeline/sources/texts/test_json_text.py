@@ -55,6 +55,9 @@ def test_values_of_extended_json_are_read_in_lists_and_envelopes() -> None:
         '{"a":{"$numberLong":"many"}}',
         '{"a":{"$numberLong":"1","b":2}}',
         '{"a":{"$date":{"$numberLong":"99999999999999999999"}}}',
+        f'{{"a":{{"$date":{"9" * 5_000}}}}}',
+        '{"a":{"$numberLong":"007"}}',  # Without their quotes these were no numbers of JSON.
+        '{"a":{"$numberDouble":"1."}}',
         '{"a":"{\\"$numberLong\\":\\"1\\"}"}',
         '{"a":{"$ref":"x"},"$schema":1}',
     ],

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.sources.registry import detect
+from pipeline.sources.wrappings import csv_envelope
 from tests.pipeline.sources.lines import read, read_blocks, read_lines
 
 SURICATA: dict[str, Any] = {
@@ -67,7 +68,20 @@ def test_rows_are_read_on_in_later_blocks_and_broken_ones_set_aside() -> None:
     parsed = read_blocks("suricata@csv:*", [lines[:2], lines[2:3], [lines[3] + ";more"], [lines[0], "", lines[3]]])
     assert parsed.rows["source_line"].to_list() == [2, 3, 7]
     assert dict(parsed.account.quarantined) == {"bad_json": 1}
+    assert (parsed.account.comments, parsed.account.ignored) == (3, 0)  # Two headers and a blank line.
     assert parsed.account.balanced
+
+
+def test_an_empty_cell_is_a_field_that_the_record_lacks() -> None:
+    lines = table(GOFLOW | {"src_as": ""}, GOFLOW | {"src_as": "", "bytes": ""})
+    texts = csv_envelope.Rows().take(lines)
+    assert ["src_as" in text for text in texts[1:]] == [False, False]
+    assert ["bytes" in json.loads(text) for text in texts[1:]] == [True, False]
+
+
+def test_columns_that_share_their_name_hold_no_lines() -> None:
+    """The name alone tells in which column they are."""
+    assert csv_envelope.others_of("a,b,A,c@d,message,,e") == ["b", "e"]
 
 
 def test_vectra_s_tables_are_no_zeek_s_whose_ts_is_a_start() -> None:

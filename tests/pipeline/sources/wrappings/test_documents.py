@@ -291,3 +291,14 @@ def test_a_list_may_have_a_comma_behind_its_last_record(end: str) -> None:
 def test_a_list_without_its_end_says_so() -> None:
     document = records(("[\n" + ",\n".join(LINES) + ",\n").encode())
     assert (len(document.records), document.left) == (3, "[")
+
+
+@pytest.mark.parametrize("word", ["tru", "nul", "-", "1e", '"\\u00', '"\\'])
+def test_a_list_cut_within_a_word_or_number_has_its_whole_records(word: str) -> None:
+    document = records(f'[{{"a":1}},{{"b":{word}'.encode())
+    assert ([json.loads(r) for r in document.records], document.left) == ([{"a": 1}], f'{{"b":{word}')
+
+
+def test_a_fault_before_more_values_is_no_cut() -> None:
+    with pytest.raises(ValueError, match="Expecting value"):
+        records(b'[{"a":1},{"b":oops,"c":12345678')
