@@ -15,7 +15,7 @@ import yaml
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._serdes import deserialize_value
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from assets.processes.location import NAME
 from pipeline.errors import ConfigError, Location, NilometerError
@@ -72,7 +72,7 @@ class CodeServer:
         return True
 
     def look(self) -> None:
-        """From time to time: have definitions read anew that are outdated, missing, old, or of a process that is gone."""
+        """From time to time: have definitions read anew that are outdated, missing, old, or of a dead process."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return

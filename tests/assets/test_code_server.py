@@ -6,7 +6,7 @@ import pytest
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.types import ListRepositoriesResponse
 from dagster._serdes import serialize_value
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from assets.processes import code_server
 from assets.processes.code_server import AGE_SECONDS, LOOK_SECONDS, RETRY_SECONDS, CodeServer
