@@ -19,7 +19,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from assets.processes.location import NAME
 from pipeline.errors import ConfigError, Location, NilometerError
-from pipeline.site import Site, open_site
+from pipeline.site import PROJECT, Site, open_site
 from pipeline.storage import digest
 
 TARGET = "assets.definitions"
@@ -100,10 +100,17 @@ class CodeServer:
             return  # Its log says why; the next look tries again.
 
 
+def _program() -> str:
+    """Hash of names, sizes and times of the program's files: runs are of what lies there, and sensors are to be."""
+    files = sorted(p for room in ("assets", "data_quality", "pipeline") for p in (PROJECT / room).rglob("*.*"))
+    found = [(str(p), p.stat()) for p in files if p.suffix in (".py", ".yaml", ".json")]
+    return digest(repr([(name, s.st_size, s.st_mtime_ns) for name, s in found]))
+
+
 def _mark(site: Site) -> str:
     """Hash of all that definitions are made from, or of why they cannot be made."""
     try:
         now = open_site(site.root, site.origin)
-        return digest(repr(now.settings), repr(now.known_rules))
+        return digest(_program(), repr(now.settings), repr(now.known_rules))
     except (NilometerError, OSError) as error:
         return digest(str(error))

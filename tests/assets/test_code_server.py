@@ -98,6 +98,23 @@ def test_definitions_that_did_not_load_are_read_anew_although_the_good_configura
     assert reloads(code, server, 1) == 1
 
 
+def test_a_program_that_was_updated_under_the_ui_is_read_anew(
+    site: Site, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs are of the new one at once: sensors of the old one would take what they make for stale."""
+    module = tmp_path / "program" / "pipeline" / "flows.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("STAGE_VERSION = 1\n")
+    monkeypatch.setattr(code_server, "PROJECT", tmp_path / "program")
+    code = CodeServer(site, tmp_path)
+    assert reloads(code, server, 3) == 0
+    module.write_text("STAGE_VERSION = 10\n")
+    assert reloads(code, server, 3) == 1
+    (module.parent / "__pycache__").mkdir()
+    (module.parent / "__pycache__" / "flows.pyc").write_bytes(b"")
+    assert reloads(code, server, 3) == 0
+
+
 def test_definitions_whose_process_is_gone_are_read_anew_after_a_second_look(
     site: Site, server: Server, tmp_path: Path
 ) -> None:
