@@ -34,7 +34,9 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
         found = found.filter(pl.col("rule_id") == rule.id)
     doubtful = _doubtful(site, qualities) | unread
     standing = {d: f"{q}: {why}" for d, q in qualities.items() if d not in doubtful and (why := reason(site, d, q))}
-    behind = _behind(site, [d for d in days if d not in doubtful], site.rules if rule is None else [rule])
+    asked = site.rules if rule is None else (rule,)
+    mute = _mute(site, [d for d in days if d not in doubtful], asked)
+    behind = {day: _why_mute(rules) for day, rules in mute.items()}
     if form == "table":
         views.show_alerts(found, len(doubtful), rules=site.rules)
     elif form == "html":
@@ -43,7 +45,7 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
         screen.raw(_as_text(site, found, rule, form))
     screen.warn_days(doubtful | standing)
     screen.warn_days(behind)
-    return 1 if doubtful or (behind and rule) else 0
+    return 1 if doubtful or any(len(rules) == len(asked) for rules in mute.values()) else 0
 
 
 def _as_text(site: Site, found: pl.DataFrame, rule: Rule | None, form: str) -> str:
@@ -99,15 +101,16 @@ def _told(site: Site, day: dt.date, stored: pl.DataFrame) -> pl.DataFrame:
     return stored.with_columns(pl.col("day").fill_null(day), pl.col("_time").fill_null(start))
 
 
-def _behind(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[dt.date, str]:
-    """The scored days that some rules in force never judged: their silence there is not no alert."""
-    found = {}
-    for day in days:
-        behind = outdated(site, day, rules)
-        said = [(", ".join(r for r, how in behind.items() if how == why), why, todo) for why, todo in SILENT.items()]
-        if told := [f"{names} {why}{todo}" for names, why, todo in said if names]:
-            found[day] = ". ".join(told)
-    return found
+def _mute(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[dt.date, dict[str, str]]:
+    """The scored days that some rules in force never judged, with these and why: their silence is not no alert."""
+    found = {day: {r: how for r, how in outdated(site, day, rules).items() if how in SILENT} for day in days}
+    return {day: mute for day, mute in found.items() if mute}
+
+
+def _why_mute(rules: Mapping[str, str]) -> str:
+    """In one line."""
+    said = [(", ".join(r for r, how in rules.items() if how == why), why, todo) for why, todo in SILENT.items()]
+    return ". ".join(f"{names} {why}{todo}" for names, why, todo in said if names)
 
 
 def _csv(site: Site, found: pl.DataFrame, rule: Rule | None) -> str:

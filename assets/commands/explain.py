@@ -83,7 +83,7 @@ def _lines(told: Explanation) -> Iterator[str]:
 
 def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
     from pipeline.stored.outdated import CHANGED
-    from pipeline.trials.explain import NOT_SCORED
+    from pipeline.trials.explain import NOT_SCORED, NOT_WATCHED
 
     field = told.rule.field
     yield "why", why
@@ -91,6 +91,8 @@ def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
         yield "note", f"the rule {CHANGED}; here is some of then and some of now: nilometer run --stale"
     elif told.cause == NOT_SCORED:
         yield "to do", "nilometer run --stale"
+    elif told.cause == NOT_WATCHED:
+        yield "to do", f"give an entry of the inventory the category {told.rule.category}, or mend the rule's"
     if told.message:
         yield "alert", told.message
     if told.value is not None:

@@ -14,10 +14,12 @@ from pathlib import Path
 import yaml
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
+from dagster._serdes import deserialize_value
+from dagster_shared.error import SerializableErrorInfo
 
 from assets.processes.location import NAME
 from pipeline.errors import ConfigError, Location, NilometerError
-from pipeline.site import Site, open_site
+from pipeline.site import PROJECT, Site, open_site
 from pipeline.storage import digest
 
 TARGET = "assets.definitions"
@@ -25,6 +27,8 @@ TARGET = "assets.definitions"
 LOOK_SECONDS = 20
 AGE_SECONDS = 3_600
 """Definitions so old are read anew: what a process gathers in weeks goes with it."""
+RETRY_SECONDS = 60
+"""Definitions that did not load for want of something else than a good configuration, such as room on a full disk."""
 _RELOAD_SECONDS = 120
 _LONGEST_SOCKET = 107
 """Bytes that Linux has room for."""
@@ -68,16 +72,26 @@ class CodeServer:
         return True
 
     def look(self) -> None:
-        """From time to time: have definitions read anew that are outdated, old, or in a process that is gone."""
+        """From time to time: have definitions read anew that are outdated, missing, old, or of a dead process."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked, silent, mark = now, not self.answers(), _mark(self._site)
         gone = silent and self._silent
         self._silent = silent
-        if mark != self._mark or gone or now - self._read > AGE_SECONDS:
+        if mark != self._mark or gone or now - self._read > (RETRY_SECONDS if self._failed() else AGE_SECONDS):
             self._mark, self._read, self._silent = mark, now, False
             self._reload()
+
+    def _failed(self) -> bool:
+        """Whether a good configuration gave no definitions; a bad one is read again when it changes."""
+        if self._silent:
+            return False
+        try:
+            open_site(self._site.root, self._site.origin)
+            return isinstance(deserialize_value(self._client.list_repositories()), SerializableErrorInfo)
+        except (NilometerError, OSError, DagsterUserCodeUnreachableError):
+            return False
 
     def _reload(self) -> None:
         try:
@@ -86,10 +100,17 @@ class CodeServer:
             return  # Its log says why; the next look tries again.
 
 
+def _program() -> str:
+    """Hash of names, sizes and times of the program's files: runs are of what lies there, and sensors are to be."""
+    files = sorted(p for room in ("assets", "data_quality", "pipeline") for p in (PROJECT / room).rglob("*.*"))
+    found = [(str(p), p.stat()) for p in files if p.suffix in (".py", ".yaml", ".json")]
+    return digest(repr([(name, s.st_size, s.st_mtime_ns) for name, s in found]))
+
+
 def _mark(site: Site) -> str:
     """Hash of all that definitions are made from, or of why they cannot be made."""
     try:
         now = open_site(site.root, site.origin)
-        return digest(repr(now.settings), repr(now.known_rules))
+        return digest(_program(), repr(now.settings), repr(now.known_rules))
     except (NilometerError, OSError) as error:
         return digest(str(error))

@@ -1,4 +1,4 @@
-"""Rules in force that did not judge a stored day as they are now: they were not asked, so their silence means nothing.
+"""Rules in force that did not judge a stored day as they are now, or could judge nobody: their silence means nothing.
 
 Whether anything of a day would come out differently is decided in `pipeline.stored.status`; here only rules are
 compared.
@@ -17,14 +17,19 @@ from pipeline.stored.series import untold_days
 ADDED = "was not in force when the day was judged"
 UNCOUNTED = "was not in force when the day's flows were counted, which were pruned since"
 CHANGED = "has changed since the day was judged"
-SILENT = {ADDED: "; make it again: nilometer run --stale", UNCOUNTED: ""}
+BLIND = "looks for a category that no entry of the inventory had on the day, so it judged nobody"
+SILENT = {
+    ADDED: "; make it again: nilometer run --stale",
+    UNCOUNTED: "",
+    BLIND: "; add an entry of the category to the inventory, or mend the rule's category",
+}
 """What is said of a rule whose silence means nothing, and what to do about it, where anything can be done."""
 _JUDGED_BY = {"seed": ("anomaly_scores", "rules"), "surge": ("alerts", "surge_rules")}
 """Method -> the table whose record says which rules there were, and under which name."""
 
 
 def outdated(site: Site, day: dt.date, rules: Sequence[Rule]) -> dict[str, str]:
-    """Of the rules those that did not judge the stored day as they are now, each with ADDED, UNCOUNTED or CHANGED.
+    """Of the rules those that did not judge the stored day as they are now, or nobody, each with one of the four words.
 
     Rules of a method whose record says nothing of them are left out.
     """
@@ -41,4 +46,13 @@ def outdated(site: Site, day: dt.date, rules: Sequence[Rule]) -> dict[str, str]:
                 found[rule.id] = ADDED
             elif then[rule.id].split()[-1] != of_rules([rule])[rule.id].split()[-1]:  # Versions decide nothing.
                 found[rule.id] = CHANGED
-    return found
+    return _blind(site, day, rules) | found
+
+
+def _blind(site: Site, day: dt.date, rules: Sequence[Rule]) -> dict[str, str]:
+    """The rules of a category that nobody had, where the day was made by the inventory as it is now."""
+    have = site.inventory.categories_on(day)
+    if not (found := {r.id: BLIND for r in rules if r.category not in have}):
+        return {}
+    flows = site.storage.record("flows", day)
+    return found if flows is not None and flows.inputs.get("inventory") == site.inventory.fingerprint(day) else {}

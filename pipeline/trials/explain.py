@@ -27,7 +27,7 @@ from pipeline.methods.surge.calibration import AS_EXPECTED
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.stored.now import unscored
-from pipeline.stored.outdated import ADDED, UNCOUNTED, outdated
+from pipeline.stored.outdated import ADDED, BLIND, UNCOUNTED, outdated
 from pipeline.surge.days import verdict_rows
 from pipeline.trials.names import check_known
 from pipeline.trials.pasts import Past, pasts
@@ -37,6 +37,7 @@ from pipeline.trials.trial import CAUSES, seed_cause
 NO_TRAFFIC = "no_traffic"
 NOT_SCORED = "not_scored"
 NOT_COUNTED = "not_counted"
+NOT_WATCHED = "not_watched"
 NO_BASELINE = "no_baseline"
 """In the place of a reason why no volume would alert: it is not known whether one would."""
 NOT_JUDGED = "not_judged"
@@ -47,9 +48,10 @@ WHY = CAUSES | {
     NO_TRAFFIC: "it had no traffic of this rule's series on the day",
     NOT_SCORED: f"nobody was: the rule {ADDED}",
     NOT_COUNTED: f"nobody was: the rule {UNCOUNTED}",
+    NOT_WATCHED: f"nobody was: the rule {BLIND}",
 }
 _EXPECTED = ("expected", "excess", "ratio", "n", "role", "group", "group_p50", "own_p50", "own_p95", "own_max")
-_NEVER = {ADDED: NOT_SCORED, UNCOUNTED: NOT_COUNTED}
+_NEVER = {ADDED: NOT_SCORED, UNCOUNTED: NOT_COUNTED, BLIND: NOT_WATCHED}
 _CHANNEL = ("channel", "rate", "limit", "alert")
 
 

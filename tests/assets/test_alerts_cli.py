@@ -11,10 +11,11 @@ import pytest
 
 from assets.cli import FORMATS
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC
+from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
 from pipeline.trials.pasts import pasts
 from tests.assets.conftest import SPELL
-from tests.calls import call
+from tests.calls import call, objects
 from tests.worlds import SEED, day
 
 LAST = day(SPELL - 1)
@@ -71,3 +72,32 @@ def test_days_that_cannot_be_read_are_not_drawn_and_hide_no_alert(site: Site) ->
     site.storage.path(DAILY_TRAFFIC.name, day(0)).write_bytes(b"no Parquet")
     found = call("alerts", "--day", LAST, "--format", "html", site=site.root)
     assert (found.exit_code, "<section" in found.stdout, "<rect" in found.stdout) == (0, True, False)
+
+
+def test_rules_whose_category_nobody_has_any_more_are_silent_by_name(site: Site) -> None:
+    """A category that was renamed in the inventory alone: the days are made again, and no rule sees anybody."""
+    path, told = site.root / CONFIG_NAME, "looks for a category that no entry of the inventory had on the day"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("email_server", "mail_server"), encoding="utf-8")
+    asked = ("alerts", "--day", LAST)
+    before = call(*asked, site=site.root)  # What is stored was judged by the inventory of then.
+    assert (before.exit_code, told in before.stderr) == (0, False)
+    call("run", "--day", LAST, site=site.root)
+    blind = call(*asked, site=site.root)
+    assert (blind.exit_code, "No alert" in blind.stdout, told in blind.stderr) == (1, True, True)
+    assert told in call(*asked, "--format", "html", site=site.root).stdout
+    rows = objects(call("explain", "10.0.0.9", LAST, "--json", site=site.root))
+    assert {(o["state"], o["cause"]) for o in rows} == {("not_scored", "not_watched")}
+    assert "category email_server, or mend the rule" in call("explain", "10.0.0.9", LAST, site=site.root).stdout
+    path.write_text(text.replace("email_server", "[email_server, mail_server]"), encoding="utf-8")
+    call("run", "--day", LAST, site=site.root)
+    assert told not in call(*asked, site=site.root).stderr
+
+
+def test_a_rule_of_a_category_that_nobody_has_hides_no_verdict_of_the_others(site: Site) -> None:
+    (site.root / "rules").mkdir()
+    call("rules", "new", site.root / "rules" / "mine.yaml", site=site.root)
+    call("run", "--day", LAST, site=site.root)
+    every, alone = (call("alerts", "--day", LAST, *more, site=site.root) for more in ((), ("--rule", "mine")))
+    assert [r.exit_code for r in (every, alone)] == [0, 1]
+    assert all("mine looks for a category" in r.stderr for r in (every, alone))

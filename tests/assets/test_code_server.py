@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._grpc.types import ListRepositoriesResponse
+from dagster._serdes import serialize_value
+from dagster_shared.error import SerializableErrorInfo
 
 from assets.processes import code_server
-from assets.processes.code_server import AGE_SECONDS, LOOK_SECONDS, CodeServer
+from assets.processes.code_server import AGE_SECONDS, LOOK_SECONDS, RETRY_SECONDS, CodeServer
 from pipeline.errors import ConfigError
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site
@@ -18,10 +21,14 @@ class Server:
 
     def __init__(self) -> None:
         self.now, self.reloads, self.up = 1_000.0, 0, True
+        self.loaded: ListRepositoriesResponse | SerializableErrorInfo = ListRepositoriesResponse([])
 
     def ping(self, _: str) -> None:
         if not self.up:
             raise DagsterUserCodeUnreachableError
+
+    def list_repositories(self) -> str:
+        return serialize_value(self.loaded)
 
     def reload_code(self, _: int) -> None:
         self.reloads += 1
@@ -71,6 +78,41 @@ def test_definitions_are_read_anew_when_the_configuration_changes_breaks_and_is_
     path.unlink()
     path.mkdir()
     assert reloads(code, server, 3) == 1
+
+
+def test_definitions_that_did_not_load_are_read_anew_although_the_good_configuration_stays(
+    site: Site, server: Server, tmp_path: Path
+) -> None:
+    """A disk that was full as they were read: nothing of the site changes when there is room again."""
+    code, path = CodeServer(site, tmp_path), site.root / CONFIG_NAME
+    server.loaded = SerializableErrorInfo("disk I/O error", [], "OperationalError")
+    looks = 12
+    assert reloads(code, server, looks) == looks * LOOK_SECONDS // (RETRY_SECONDS + LOOK_SECONDS)
+    server.loaded = ListRepositoriesResponse([])
+    assert reloads(code, server, looks) == 0
+    good = path.read_text()
+    path.write_text(good + "\nschedule: [\n")
+    server.loaded = SerializableErrorInfo("a bad configuration", [], "DagsterInvalidConfigError")
+    assert reloads(code, server, looks) == 1
+    path.write_text(good)
+    assert reloads(code, server, 1) == 1
+
+
+def test_a_program_that_was_updated_under_the_ui_is_read_anew(
+    site: Site, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs are of the new one at once: sensors of the old one would take what they make for stale."""
+    module = tmp_path / "program" / "pipeline" / "flows.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("STAGE_VERSION = 1\n")
+    monkeypatch.setattr(code_server, "PROJECT", tmp_path / "program")
+    code = CodeServer(site, tmp_path)
+    assert reloads(code, server, 3) == 0
+    module.write_text("STAGE_VERSION = 10\n")
+    assert reloads(code, server, 3) == 1
+    (module.parent / "__pycache__").mkdir()
+    (module.parent / "__pycache__" / "flows.pyc").write_bytes(b"")
+    assert reloads(code, server, 3) == 0
 
 
 def test_definitions_whose_process_is_gone_are_read_anew_after_a_second_look(
