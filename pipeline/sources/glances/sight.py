@@ -38,7 +38,7 @@ class Cut:
     """Fields that decide nothing about flows of nobody watched."""
     separator: str = ","
     whole: bool = False
-    """Whether no value holds the separator, whatever a line is."""
+    """Whether no value holds the separator, whatever a line is, and the start is a value of its own."""
     key: object = None
     """What the cut depends on, such as the columns in force."""
     never: str = ""
@@ -156,7 +156,7 @@ class Sight:
         ends, counts = list[int](), list[pl.DataFrame]()
         plain = pl.repeat(False, len(raw), eager=True)
         for template in self._templates:
-            if self.cut.whole and not self.cut.counts and whole.suits(template):
+            if self.cut.whole and not self.cut.counts:
                 found = whole.matches(raw, plain, template, self.cut.separator)
             else:
                 pieces = pieces or matching.pieces(raw, self.cut.separator)

@@ -15,18 +15,13 @@ from pipeline.sources.glances import matching
 from pipeline.sources.glances.templates import Cell, Template
 
 
-def suits(template: Template) -> bool:
-    """Whether the start of its lines is told by one cell."""
-    return not any(cell.lasted for cell in template.cells)
-
-
 def matches(raw: pl.Series, told: pl.Series, template: Template, separator: str) -> list[matching.Match]:
     """The lines that match a template; nothing where there is none.
 
     Args:
         raw: all lines.
         told: which of them are told already, and not asked.
-        template: what they are compared with, by a start in one cell.
+        template: what they are compared with; its start is in one cell.
         separator: what stands between cells.
     """
     asked = (~told).arg_true() if told.any() else None
