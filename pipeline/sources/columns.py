@@ -88,6 +88,7 @@ def _worded(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Exp
     """Values of a type as text; utc: whether times without a zone are of UTC."""
     if isinstance(dtype, pl.Datetime):
         zoned = dtype.time_zone is not None
+        values = _told_times(values, dtype)
         values = values.dt.convert_time_zone("UTC") if zoned else values
         return values.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f" + ("Z" if zoned or utc else ""))
     if dtype == pl.Date:
@@ -105,6 +106,15 @@ def _worded(values: pl.Expr, dtype: pl.DataType, *, utc: bool = False) -> pl.Exp
 def _told_days(values: pl.Expr) -> pl.Expr:
     """Dates of which there is a text; null of those in years that nobody writes, which Polars cannot print."""
     return pl.when(values.is_between(dt.date.min, dt.date.max)).then(values)
+
+
+def _told_times(values: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
+    """The same of times; nanoseconds reach no further than 2262."""
+    if dtype.time_unit == "ns":
+        return values
+    first, last = (-62_135_596_800, 253_402_300_799)  # 0001-01-01 and the end of 9999.
+    times = 1_000 if dtype.time_unit == "ms" else 1_000_000
+    return pl.when(values.to_physical().is_between(first * times, last * times)).then(values)
 
 
 def with_times_as_text(rows: pl.DataFrame, utc: Collection[tuple[str, ...]] = ()) -> pl.DataFrame:
@@ -263,7 +273,7 @@ def _typed_one(ours: str, found: Found, zone: str) -> pl.Expr | None:
 def _time(found: Found, zone: str) -> pl.Expr | None:
     values, dtype = found.expr, found.dtype
     if isinstance(dtype, pl.Datetime):
-        values = values.dt.cast_time_unit("us")
+        values = _told_times(values, dtype).dt.cast_time_unit("us")
         values = values if dtype.time_zone is not None else clocks.instants(values, "UTC" if found.utc else zone)
         return values.dt.epoch("us")
     if dtype in _SAFE:

@@ -147,6 +147,11 @@ def test_a_type_that_is_not_read_is_no_damage(tmp_path: Path) -> None:
         (pl.Series("at", [2**30, 20_000], dtype=pl.Int32).cast(pl.Date), "2024-10-04T00:00:00+00:00"),
         (pl.Series("at", [2**62, 1_784_534_400_000_000]).cast(pl.Datetime("us")), "2026-07-20T08:00:00+00:00"),
         (pl.Series("at", [2**62, 1_784_534_400_000]).cast(pl.Datetime("ms", "UTC")), "2026-07-20T08:00:00+00:00"),
+        (pl.Series("at", [-(2**62), 1_784_534_400_000]).cast(pl.Datetime("ms")), "2026-07-20T08:00:00+00:00"),
+        (
+            pl.Series("at", [2**63 - 1, 1_784_534_400_000_000]).cast(pl.Datetime("us", "UTC")),
+            "2026-07-20T08:00:00+00:00",
+        ),
     ],
 )
 def test_a_time_in_a_year_that_nobody_writes_is_set_aside_and_ends_no_file(
