@@ -88,10 +88,12 @@ class CodeServer:
         if self._silent:
             return False
         try:
+            if not isinstance(deserialize_value(self._client.list_repositories()), SerializableErrorInfo):
+                return False
             open_site(self._site.root, self._site.origin)
-            return isinstance(deserialize_value(self._client.list_repositories()), SerializableErrorInfo)
         except (NilometerError, OSError, DagsterUserCodeUnreachableError):
             return False
+        return True
 
     def _reload(self) -> None:
         try:

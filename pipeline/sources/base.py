@@ -235,6 +235,26 @@ class Reader(Protocol):
         ...
 
 
+class ReaderAround:
+    """What readers have in common that hand another form of their lines to the reader of what is inside."""
+
+    def __init__(self, inner: Reader) -> None:
+        self._inner = inner
+        self.format, self.resumable = inner.format, inner.resumable
+
+    def state(self) -> dict[str, Any]:
+        """What the reader inside must know to go on."""
+        return self._inner.state()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where a reader with this state stopped."""
+        self._inner.resume(state)
+
+    def finish(self) -> Parsed:
+        """What the reader inside has left."""
+        return self._inner.finish()
+
+
 @runtime_checkable
 class PatientReader(Protocol):
     """A reader that lets lines wait which need care: those of several blocks at once cost less.

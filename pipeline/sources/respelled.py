@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from pipeline.sources import zeek_columns as zeek
-from pipeline.sources.base import Block, DocumentReader, Parsed, Reader
+from pipeline.sources.base import Block, DocumentReader, Parsed, Reader, ReaderAround
 from pipeline.sources.formats.suricata import FIELDS
 
 SPELLING = "spelling"
@@ -45,24 +44,12 @@ def respelled(data: bytes, keys: Mapping[bytes, bytes]) -> bytes:
     return _KEY.sub(lambda m: b'"' + keys.get(_bare(m[1]), m[1]) + b'"', data)
 
 
-class RespelledReader:
+class RespelledReader(ReaderAround):
     """Reads the blocks of one file with the reader of the format, whose keys are spelled anew."""
 
     def __init__(self, inner: Reader, keys: Mapping[bytes, bytes]) -> None:
-        self._inner, self._keys = inner, keys
-        self.format, self.resumable = inner.format, inner.resumable
-
-    def state(self) -> dict[str, Any]:
-        """What the reader inside must know to go on."""
-        return self._inner.state()
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on where a reader with this state stopped."""
-        self._inner.resume(state)
-
-    def finish(self) -> Parsed:
-        """What the reader inside has left."""
-        return self._inner.finish()
+        super().__init__(inner)
+        self._keys = keys
 
     def read(self, block: Block) -> Parsed:
         """Read one block."""

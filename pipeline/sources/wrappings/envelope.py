@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.sources.base import Block, Parsed, Reader, cut_off, merge
+from pipeline.sources.base import Block, Parsed, Reader, ReaderAround, cut_off, merge
 from pipeline.sources.texts import json_text
 from pipeline.sources.wrappings import carriers, documents, programs, shipped
 
@@ -165,7 +165,7 @@ def objects_within(record: dict[str, Any], path: tuple[str, ...] = ()) -> Iterat
             yield inner, data, rest + around
 
 
-class EnvelopeReader:
+class EnvelopeReader(ReaderAround):
     """Reads the blocks of one file of enveloped lines with the reader of what is inside.
 
     Of a text with several records each counts as a line of its own, so that records are numbered across the file: such
@@ -174,26 +174,14 @@ class EnvelopeReader:
 
     def __init__(self, inner: Reader, key: str, is_record: Callable[[str], bool] | None = None) -> None:
         """Args: is_record tells a whole record of the format inside by its text."""
-        self._inner, self._path, self._is_record, self._beyond = inner, key, is_record, 0
+        super().__init__(inner)
+        self._path, self._is_record, self._beyond = key, is_record, 0
         self._object = key[1:-1] if key.startswith("{") else ""
-        self.format, self.resumable = inner.format, inner.resumable
         self.reads_json: bool = getattr(inner, "reads_json", True)
 
     def one_each(self) -> None:
         """Take every text for one record from here on, so that lines keep their numbers."""
         self._is_record = None
-
-    def state(self) -> dict[str, Any]:
-        """What the reader inside must know to go on."""
-        return self._inner.state()
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on where a reader with this state stopped."""
-        self._inner.resume(state)
-
-    def finish(self) -> Parsed:
-        """What the reader inside has left."""
-        return self._inner.finish()
 
     def read(self, block: Block) -> Parsed:
         """Read one block; a line that is no envelope is read as it is, so that the reader inside says what it is."""
