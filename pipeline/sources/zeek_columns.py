@@ -398,12 +398,13 @@ def sampled_flows(rows: pl.DataFrame) -> dict[str, int]:
 
 def odd_flows(typed: pl.DataFrame) -> dict[str, int]:
     """Counts of kept flows that are odd: impossible times, bytes missed, payload larger than what carried it."""
-    row = typed.select(f.sum().alias(name) for name, f in _oddities().items()).row(0, named=True)
+    row = typed.select(f.sum().alias(name) for name, f in oddities().items()).row(0, named=True)
     return {k: int(v) for k, v in row.items() if v}
 
 
 @lru_cache(maxsize=1)
-def _oddities() -> dict[str, pl.Expr]:
+def oddities() -> dict[str, pl.Expr]:
+    """What is odd about a kept flow, by the name it is counted under."""
     above = ((pl.col(f"{side}_bytes") > pl.col(f"{side}_ip_bytes")) for side in ("resp", "orig"))
     return {
         "negative_duration": pl.col("duration") < 0,
