@@ -250,7 +250,7 @@ class Landing:
 
     @staticmethod
     def _is_told_by_reading(file: FoundFile, entry: Entry | None) -> bool:
-        """Whether nothing is known of the file, and a look at both ends would cost nearly as much as reading it."""
+        """Whether nothing is known of the file, and a look at both ends would cost as much as reading it."""
         unknown = entry is None or (entry.state == "peeked" and entry.identity != file.identity)
         return unknown and file.day is None and file.size < SMALL_BYTES
 
