@@ -86,8 +86,7 @@ def parts(texts: Iterable[str]) -> None:
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line; a number that JSON has no word for is null, as in alerts."""
-    for row in rows:
-        sys.stdout.write(json.dumps(known(row), default=str, allow_nan=False) + "\n")
+    parts(json.dumps(known(row), default=str, allow_nan=False) + "\n" for row in rows)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
