@@ -50,6 +50,7 @@ _SMALL = 1 << 23
 _SHORT = 1 << 12
 """Bytes up to which an answer may tell of what was asked for, beside that there is nothing of it."""
 _NAMES = re.compile(rb'"(?:' + "|".join(_NAMED).encode() + rb')"\s*:\s*\[')
+_BATCH = re.compile(r'\s*(?:\[\s*\{|\{\s*"records"\s*:\s*\[\s*\{)')
 _BETWEEN = re.compile(r"[\s,\x1e\0]*")
 """What stands between values: RFC 7464's mark, or the NUL that ends Graylog's messages, too."""
 _BEHIND = re.compile(rb'\}[\x1e\0]?\{"')
@@ -286,6 +287,18 @@ def _batch(value: Any) -> list[Any] | None:
     if not rows or not isinstance(rows, list):
         return None
     return rows if all(isinstance(row, dict) and not _AZURE & row.keys() for row in rows) else None
+
+
+def batched(text: str) -> list[str]:
+    """The records that one text holds in a list, as Azure's services send theirs to event hubs; none of any other."""
+    if not _BATCH.match(text):
+        return []
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    rows = value if isinstance(value, list) else _batch(value)
+    return [_line(row) for row in rows] if rows and all(isinstance(row, dict) for row in rows) else []
 
 
 def _page(value: Any) -> list[Any] | None:

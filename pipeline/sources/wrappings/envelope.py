@@ -121,8 +121,13 @@ def _text_at(record: Any, path: str) -> str | None:
 
 
 def parts_of(text: str, is_record: Callable[[str], bool] | None) -> list[str]:
-    """The lines of a text where each of several is a whole record, as a shipper sends them together; else it as one."""
+    """The lines of a text where each of several is a whole record, as a shipper sends them together; else it as one.
+
+    So are the records of a list in it.
+    """
     lines = text.splitlines()
+    if is_record is not None and (batch := documents.batched(text)):
+        return batch
     if is_record is None or len(lines) < 2:
         return [" ".join(lines)]
     whole = [line for line in lines if line.strip()]
