@@ -85,7 +85,13 @@ class _Schemas:
         full = name if "." in name or not space else f"{space}.{name}"
         if full not in self._named and name not in self._named:
             raise Broken(f"it does not define {name}")
-        return lambda data, at: self._named[full if full in self._named else name](data, at)
+        found = full if full in self._named else name
+
+        def decode(data: bytes, at: int) -> tuple[Any, int]:
+            value: tuple[Any, int] = self._named[found](data, at)  # Asked for when it is defined.
+            return value
+
+        return decode
 
     def _defined(self, kind: str, schema: dict[str, Any], space: str) -> Decode:
         """A named type: a record, an enum or bytes of a fixed length."""
