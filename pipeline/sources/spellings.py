@@ -42,7 +42,7 @@ _GROUPED = (
 )
 """Digits in groups of three, as English, French, Swiss and German programs write them, and what to leave out of them. A
 plain blank may part two values, and one group behind a point is a fraction elsewhere."""
-_DOUBTFUL = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
+DOUBTFUL = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
 """A thousand times as much in one country as in another."""
 ROUNDED = r"^[0-9](?:\.[0-9]{1,5})?E\+(?:0[6-9]|[1-9][0-9])$"
 """A large number as a spreadsheet shows and saves it: 1.79513E+09 is any second of three hours."""
@@ -159,7 +159,7 @@ def _halved(text: pl.Expr) -> list[pl.Expr]:
 
 def plain_count(text: pl.Expr) -> pl.Expr:
     """Whole numbers without what groups their digits by three; null where that cannot be told from a fraction."""
-    doubtful = text.str.contains(f"{_DOUBTFUL}|{ROUNDED}")
+    doubtful = text.str.contains(f"{DOUBTFUL}|{ROUNDED}")
     grouped = [pl.when(text.str.contains(shape)).then(text.str.replace_all(left, "")) for shape, left in _GROUPED]
     return pl.coalesce(*grouped, pl.when(~doubtful).then(text))
 
