@@ -33,19 +33,21 @@ NAMES: Mapping[str, str] = {
     "bytes_out": "orig_ip_bytes",
     "bytes": "total",
     "sent": "sent",
-    "direction": "sent_way",
     "packets_in": "resp_pkts",
     "packets_out": "orig_pkts",
     "missed_bytes": "missed_bytes",
     "sampling_rate": "sampling",
     "dvc": "system",
+}
+"""Field as nilometer.yaml names it -> as the readers do. `sent` are the bytes of records of one direction each, from
+src to dest; `bytes` those of both directions together."""
+SHAPES: Mapping[str, str] = {
+    "direction": "sent_way",
     "start_time.clock": "ts_clock",
     "end_time.clock": "end_clock",
     "log_time.clock": "write_ts_clock",
 }
-"""Field as nilometer.yaml names it -> as the readers do. `sent` are the bytes of records of one direction each, from
-src to dest; `bytes` those of both directions together. A time in two columns has its time of day in the one named so
-behind a dot."""
+"""The same of what puts other fields right: which way `sent` went, and times of day that have a column of their own."""
 _CLOCK = ".clock"
 REQUIRED = ("src_ip", "dest_ip", "start_time")
 COUNTERS = ("bytes_in", "bytes_out", "bytes", "sent")
@@ -81,8 +83,8 @@ class ColumnMapping:
 
 def check_fields(fields: dict[str, str]) -> dict[str, str]:
     """The fields; raises ValueError with what is allowed when they cannot tell a flow."""
-    if unknown := [name for name in fields if name not in NAMES]:
-        allowed = ", ".join(name for name in NAMES if not name.endswith(_CLOCK))
+    if unknown := [name for name in fields if name not in NAMES and name not in SHAPES]:
+        allowed = ", ".join([*NAMES, "direction"])
         raise ValueError(f"has unknown fields {', '.join(unknown)}; allowed are {allowed}")
     if absent := [name for name in REQUIRED if name not in fields]:
         raise ValueError(f"lacks {', '.join(absent)}; a flow needs {', '.join(REQUIRED)} and a count of bytes")
@@ -111,7 +113,7 @@ def in_two_columns(fields: Any) -> Any:
         if not isinstance(column, list):
             found[name] = column
             continue
-        if f"{name}{_CLOCK}" not in NAMES or len(column) != 2 or not all(isinstance(c, str) for c in column):
+        if f"{name}{_CLOCK}" not in SHAPES or len(column) != 2 or not all(isinstance(c, str) for c in column):
             raise ValueError(
                 f"has a list for {name}; a time (start_time, end_time, log_time) may be a list of two columns, of the "
                 "day and of the time of day, and all else is one column"

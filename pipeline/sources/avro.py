@@ -29,6 +29,8 @@ _LONGEST = 9
 """Bytes of a number of a block; a larger one is none of a file that there can be."""
 _MOST = 1 << 28
 """Bytes that one block may have, folded or not; writers end theirs at some thousands."""
+_WINDOW = 1 << 27
+"""Bytes that zstd may look back."""
 _HEADER = 1 << 20
 """Bytes that the file's header may have, and in which it is looked for."""
 _ENCODER = msgspec.json.Encoder()
@@ -165,7 +167,7 @@ def _whole(decoder: zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADecompress
 
 
 def _from_zstd(data: bytes) -> bytes:
-    with zstandard.ZstdDecompressor(max_window_size=_MOST >> 1).stream_reader(data) as stream:
+    with zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(data) as stream:
         text: bytes = stream.read(_MOST + 1)
     if len(text) > _MOST:
         raise Broken("it unfolds too far")

@@ -97,7 +97,12 @@ def compression_of(head: bytes) -> str:
 
 def open_bytes(path: Path) -> IO[bytes]:
     """The file's decompressed bytes as a stream, UTF-8 text; what they are is recognised by content, not by name."""
-    return unfolding.as_utf_8(unfolding.once_more(_unfolded(path)))
+    stream = _unfolded(path)
+    try:
+        return unfolding.as_utf_8(unfolding.once_more(stream))
+    except (SourceError, *READ_ERRORS):
+        stream.close()
+        raise
 
 
 def _unfolded(path: Path) -> IO[bytes]:

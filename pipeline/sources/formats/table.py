@@ -14,7 +14,7 @@ import polars as pl
 
 from pipeline import clocks
 from pipeline.errors import Location, SourceError
-from pipeline.mapping import NAMES, ColumnMapping
+from pipeline.mapping import NAMES, SHAPES, ColumnMapping
 from pipeline.sources import instants
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.columns import TIMES
@@ -26,6 +26,7 @@ from pipeline.sources.spellings import ABSENT
 from pipeline.sources.texts import syslog, zone_names
 
 _BLOCKED = ("block", "blocked", "denied", "deny", "discard", "drop", "dropped", "failure", "reject", "rejected")
+_OURS = {**NAMES, **SHAPES}
 _NEVER = re.compile(rb"(?!)")
 _INSTANT = re.compile(r"(?<!%)(?:%%)*%(?:[:#]*z|\+|s)")
 """What in a time's format tells the instant: an offset, all of ISO 8601, or seconds since 1970."""
@@ -51,13 +52,13 @@ def _with_action(fields: pl.DataFrame) -> pl.DataFrame:
 
 def columns(mapping: ColumnMapping) -> dict[str, tuple[str, ...]]:
     """Our name of a field -> the table's column."""
-    return {NAMES[name]: (column,) for name, column in mapping.fields}
+    return {_OURS[name]: (column,) for name, column in mapping.fields}
 
 
 def layout(mapping: ColumnMapping) -> Layout:
     """The layout of delimited text with these columns."""
     aliases = {ours: tuple(s.lower() for s in spelled) for ours, spelled in columns(mapping).items()}
-    named = {NAMES[name]: f"{column} ({name})" for name, column in mapping.fields}
+    named = {_OURS[name]: f"{column} ({name})" for name, column in mapping.fields}
 
     def lacks(has: frozenset[str]) -> str:
         return ", ".join(text for ours, text in named.items() if ours not in has)
