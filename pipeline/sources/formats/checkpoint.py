@@ -67,6 +67,8 @@ _QUOTED = rf"^[^|\[]*{_BRACKETED}"
 _BARE = r'^((?:[^|="\[]* )?)(\w[\w./-]*="(?:[^"\\]|\\.)*" +\w[\w./-]*=".*)$'
 """Pairs of name and quoted value with blanks between them and no brackets around: the Log Exporter's generic format,
 and what its logs are on their way through ArcSight."""
+_TORN = r'^[^|]*\w="[^"|]*" +\w[\w./-]*="[^|]*$'
+"""Such pairs behind something else, as where a line that was cut has another one glued to it."""
 _UNTRANSLATED = "0.0.0.0"  # noqa: S104 - no address to listen on
 _HEADER = r"^(?:<\d{1,3}>)?1 (\d{4}-\d\d-\d\dT\S+) "
 _SUSPECT = r'\\"|[:=]"(?:[;\] ]|$)'
@@ -216,7 +218,7 @@ class CheckpointDecoder(Stateless):
         fields = pl.concat([*(p.select(careful.columns) for p in plain), careful])
         told = ("src", "dest", "resp_ip_bytes", "orig_ip_bytes", "total")
         hidden = pl.all_horizontal(pl.col(c).is_null() for c in told) & ~text.str.contains(_QUOTED)
-        hidden &= text.str.contains(_BRACKETED)
+        hidden &= text.str.contains(_BRACKETED) | text.str.contains(_TORN)
         empty = pl.all_horizontal(pl.col(c).is_null() for c in _NAMES) | hidden
         nothing = fields.filter(empty)
         faults = [

@@ -134,7 +134,7 @@ def test_blocks_of_any_codec_are_unfolded(tmp_path: Path, codec: str, fold: Call
         ("bytes", text(bytes([192, 0, 2, 25])), "192.0.2.25"),
         ("bytes", text(b"\xff\xfe\x00"), "//4A"),
         ({"type": "fixed", "name": "ip", "size": 16}, bytes(15) + b"\x01", "::1"),
-        ({"type": "fixed", "name": "ip", "size": 4}, b"1234", "49.50.51.52"),
+        ({"type": "fixed", "name": "ip", "size": 4}, b"\x0a\x01\x00\x0b", "10.1.0.11"),
         ({"type": "enum", "name": "e", "symbols": ["a", "b"]}, number(1), "b"),
         ({"type": "array", "items": "int"}, number(2) + number(1) + number(2) + number(0), [1, 2]),
         ({"type": "array", "items": "int"}, number(-2) + number(2) + number(1) + number(2) + number(0), [1, 2]),

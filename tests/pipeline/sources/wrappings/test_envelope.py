@@ -442,20 +442,3 @@ def test_text_that_only_looks_like_base64_or_holds_several_lines_stays_as_it_is(
     for text in (several, "A" * 80, base64.b64encode(bytes(range(256))).decode()):
         parsed = read(f"suricata{SIGN}message.data", wrapped(text, "message.data"))
         assert dict(parsed.account.quarantined) == {"bad_json": 1}
-
-
-@pytest.mark.parametrize("labels", ["{}", '{job="x"}', '{file="/a, \\"b\\" {c}", job="x"}               '])
-@pytest.mark.parametrize(("line", "encoding"), [(EVE, "suricata"), (VPC, "vpc_text")])
-def test_a_line_behind_the_labels_of_its_stream_is_read(line: str, encoding: str, labels: str) -> None:
-    """What Loki's logcli prints unless it is told otherwise."""
-    told = f"2026-11-02T10:00:11Z {labels} {line}"
-    found = detect(f"{told}\n".encode(), "auto", "x")
-    assert found == f"{encoding}@labels"
-    assert only(read(found, told)) == only(read(encoding, line))
-    assert read(found, told, line).account.flows == 2
-
-
-def test_a_message_behind_labels_has_their_time() -> None:
-    message = "%ASA-6-302014: Teardown TCP connection 7 for outside:10.0.0.5/50123 to dmz:192.0.2.10/993"
-    told = f'2026-11-02T10:00:11+01:00 {{job="x"}} {message} duration 0:00:01 bytes 5700 TCP FINs'
-    assert only(read("asa@labels", told))["start_time"].isoformat() == "2026-11-02T09:00:10+00:00"
