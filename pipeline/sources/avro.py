@@ -13,7 +13,7 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, cast
 
@@ -29,6 +29,8 @@ _LONGEST = 9
 """Bytes of a number of a block; a larger one is none of a file that there can be."""
 _MOST = 1 << 28
 """Bytes that one block may have, folded or not; writers end theirs at some thousands."""
+_PIECE = 1 << 20
+"""Bytes of lines that are made at once, whatever a block holds."""
 _WINDOW = 1 << 27
 """Bytes that zstd may look back."""
 _HEADER = 1 << 20
@@ -49,24 +51,23 @@ class _Records(io.RawIOBase):
     """The records of one file as lines; its end is only an end where a block has ended."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
-        self._file, self._left = file, b""
+        self._file, self._left = file, memoryview(b"")  # Of a view a rest is no copy.
         try:
             meta, self._sync = self._header()
             self._unfold, self._decode = _codec(meta, name), _decoder(meta, name)
         except (SourceError, OSError, EOFError):
             self._file.close()
             raise
+        self._pieces = self._unfolded()
 
     def readable(self) -> bool:
         """It is only read."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill the buffer as far as one block goes; 0 only at the end."""
-        while not self._left:
-            if (block := self._block()) is None:
-                return 0
-            self._left = block
+        """Fill the buffer as far as one piece goes; 0 only at the end."""
+        if not self._left:
+            self._left = memoryview(next(self._pieces, b""))
         size = min(len(buffer), len(self._left))
         buffer[:size], self._left = self._left[:size], self._left[size:]
         return size
@@ -84,8 +85,13 @@ class _Records(io.RawIOBase):
         self._file.seek(at + _SYNC)
         return {name: value for name, value in meta.items() if isinstance(value, bytes)}, sync
 
-    def _block(self) -> bytes | None:
-        """The records of the next block; None at the end of the file."""
+    def _unfolded(self) -> Iterator[bytes]:
+        """All records as lines, some at once."""
+        while (block := self._block()) is not None:
+            yield from self._lines(*block)
+
+    def _block(self) -> tuple[bytes, int] | None:
+        """The next block and how many records it has; None at the end of the file."""
         if (count := self._long(may_end=True)) is None:
             return None
         size = self._long()
@@ -96,9 +102,9 @@ class _Records(io.RawIOBase):
             raise EOFError("the Avro file ends within a block")
         if sync != self._sync:
             raise OSError("a block of the Avro file is broken: it does not end with the file's mark")
-        return self._lines(data, count)
+        return data, count
 
-    def _lines(self, data: bytes, count: int) -> bytes:
+    def _lines(self, data: bytes, count: int) -> Iterator[bytes]:
         """So many records as lines; they must be all that the block holds."""
         at, lines = 0, bytearray()
         try:
@@ -108,11 +114,15 @@ class _Records(io.RawIOBase):
             for _ in range(count):
                 value, at = self._decode(text, at)
                 lines += _ENCODER.encode(value) + b"\n"
+                if len(lines) > _PIECE:
+                    yield bytes(lines)
+                    lines.clear()
         except _FAULTS as error:
             raise OSError(f"a block of the Avro file is broken ({error})") from error
         if at != len(text):
             raise OSError("a block of the Avro file is broken: it holds more than its records")
-        return bytes(lines)
+        if lines:
+            yield bytes(lines)
 
     def _long(self, *, may_end: bool = False) -> int | None:
         """The next number of the file; None where it ends before it and may."""

@@ -18,6 +18,7 @@ Decode = Callable[[bytes, int], tuple[Any, int]]
 """Reads a value at a place; gives it, and the place behind it."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_BEYOND = "a value beyond its block"
 _PACKED = (4, 16)
 """Bytes of a packed address."""
 _PRIMITIVE = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
@@ -29,6 +30,8 @@ class Broken(ValueError):
 
 def long_at(data: bytes, at: int) -> tuple[int, int]:
     """A whole number at a place: seven bits a byte, the smallest first, the sign in the lowest one."""
+    if (byte := data[at]) < 0x80:  # Most lengths and choices are.
+        return (byte >> 1) ^ -(byte & 1), at + 1
     number = shift = 0
     while (byte := data[at]) & 0x80:
         number |= (byte & 0x7F) << shift
@@ -128,7 +131,7 @@ def _real(pattern: str) -> Decode:
 
 def _slice(data: bytes, at: int, size: int) -> bytes:
     if size < 0 or at + size > len(data):
-        raise Broken("a value beyond its block")
+        raise Broken(_BEYOND)
     return data[at : at + size]
 
 
@@ -138,8 +141,11 @@ def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _string(data: bytes, at: int) -> tuple[str, int]:
-    value, at = _bytes(data, at)
-    return value.decode("utf-8", errors="replace"), at
+    size, at = long_at(data, at)
+    end = at + size
+    if size < 0 or end > len(data):
+        raise Broken(_BEYOND)
+    return data[at:end].decode("utf-8", "replace"), end
 
 
 _READ: dict[str, Decode] = {

@@ -91,6 +91,12 @@ def value(folder: Path, schema: Any, encoded: bytes) -> Any:
     return record.get("v")
 
 
+def test_a_block_of_many_records_comes_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(avro, "_PIECE", 100)
+    found = lines(tmp_path, container("long", [number(n) for n in range(999)], [], [number(999)]))
+    assert found == list(range(1_000))
+
+
 @pytest.mark.parametrize("compression", ["uncompressed", "snappy", "deflate"])
 def test_what_polars_writes_is_read(tmp_path: Path, compression: Any) -> None:
     rows = [CONN | {"uid": f"C{n}", "note": None if n % 3 else "x" * n, "ok": n % 2 == 0} for n in range(2_000)]
