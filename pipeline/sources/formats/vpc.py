@@ -141,9 +141,11 @@ _ORDERS = {
 }
 LAYOUTS = ((DEFAULT_LINE, DEFAULT), *((line, fields) for line, fields, _ in _ORDERS.values()))
 """Lines whose layout is known without a header, and their fields."""
-_EXPORTED = rf"^{syslog.RFC3339}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
-"""What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream."""
-_SHIPPED = rf"^(?:{syslog.RFC3339}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+|{syslog.TAG})?|{syslog.HEADER})"
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"
+_EXPORTED = rf"^{_STAMP}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
+"""What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream, or
+in its short format tells a time without a zone."""
+_SHIPPED = rf"^(?:{_STAMP}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+|{syslog.TAG})?|{syslog.HEADER})"
 """The same, or a header of syslog."""
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
 _TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
