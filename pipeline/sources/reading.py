@@ -22,7 +22,7 @@ import zstandard
 from pipeline.disk import exists, is_dir, is_file
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
-from pipeline.sources import avro, nfcapd
+from pipeline.sources import nfcapd
 from pipeline.sources.base import Block, begins_as_json
 from pipeline.sources.wrappings import streams, unfolding
 from pipeline.sources.wrappings.documents import may_be_long
@@ -84,7 +84,7 @@ def compression_of(head: bytes) -> str:
         (b"BZh", "bzip2"),
         (b"\xfd7zXZ\x00", "xz"),
         (unfolding.ZIP, "zip"),
-        (avro.MAGIC, "avro"),
+        (unfolding.AVRO, "avro"),
     ):
         if head.startswith(magic):
             return name
@@ -115,9 +115,15 @@ def _unfolded(path: Path) -> IO[bytes]:
         "xz": streams.open_xz,
         "zip": unfolding.open_zip,
         "nfcapd": nfcapd.open_program,
-        "avro": avro.open_container,
+        "avro": _open_avro,
     }
     return cast("IO[bytes]", openers[kind](path) if kind in openers else path.open("rb"))
+
+
+def _open_avro(path: Path) -> IO[bytes]:
+    from pipeline.sources.avro import open_container  # noqa: PLC0415 - few logs are, and Apache's library is large
+
+    return open_container(path)
 
 
 class LineStream:

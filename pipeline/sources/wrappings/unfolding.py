@@ -19,6 +19,8 @@ from pipeline.errors import Location, SourceError
 ZIP = b"PK\x03\x04"
 _GZIP = b"\x1f\x8b"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+AVRO = b"Obj\x01"
+"""How Avro's container files begin."""
 _UTF_32 = codecs.BOM_UTF32_LE
 _UNMARKED_16 = {"utf-16-le": re.compile(rb"(?:[\t\r\n -~]\0){3}"), "utf-16-be": re.compile(rb"(?:\0[\t\r\n -~]){3}")}
 """How UTF-16 begins without its mark, as the younger half of a log does that was parted by its size."""

