@@ -35,7 +35,8 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
     doubtful = _doubtful(site, qualities) | unread
     standing = {d: f"{q}: {why}" for d, q in qualities.items() if d not in doubtful and (why := reason(site, d, q))}
     asked = site.rules if rule is None else (rule,)
-    mute = _mute(site, [d for d in days if d not in doubtful], asked)
+    told = [d for d, q in qualities.items() if d not in doubtful or (q == "unverified" and _has_verdict(site, d))]
+    mute = _mute(site, [d for d in told if d not in unread], asked)
     behind = {day: _why_mute(rules) for day, rules in mute.items()}
     if form == "table":
         views.show_alerts(found, len(doubtful), rules=site.rules)
@@ -132,6 +133,10 @@ def _doubtful(site: Site, qualities: Mapping[dt.date, str]) -> dict[dt.date, str
         elif quality not in FIT:
             found[day] = f"{quality}: {reason(site, day, quality)}"
     return found
+
+
+def _has_verdict(site: Site, day: dt.date) -> bool:
+    return _no_verdict(site, day) is None and not ahead(site, day)
 
 
 def _no_verdict(site: Site, day: dt.date) -> str | None:

@@ -208,7 +208,9 @@ class _Frame:
             values = values.dt.replace_time_zone(None)  # a day is the local one
         if isinstance(values.dtype, pl.Categorical | pl.Enum):
             values = values.cast(pl.String)
-        if kind == pl.String and values.dtype.is_float():
+        if values.dtype == pl.Binary:
+            values = _text(values)
+        if kind == pl.String and (values.dtype.is_float() or values.dtype.is_decimal()):
             values = _numbers(values)
         remedy = f"Write the column as {_SPELLED[kind]}."
         if values.dtype != pl.Null and not _ACCEPTED[kind](values.dtype):
@@ -258,10 +260,21 @@ class _Frame:
 
 
 def _numbers(values: pl.Series) -> pl.Series:
-    """Whole numbers that a column with gaps turned into floats; as they are where any has a fraction."""
+    """Whole numbers that a column with gaps turned into floats, or databases hold as decimals; as they are where any
+    has a fraction."""
+    if values.dtype.is_decimal():
+        return whole if (whole := values.cast(pl.Int128)).eq_missing(values).all() else values
     known = values.fill_nan(None)
     whole = (known.abs() < _EXACT) & (known == known.round())
     return known.cast(pl.Int64) if whole.all() else values
+
+
+def _text(values: pl.Series) -> pl.Series:
+    """Text that its writer did not mark as such (Hive, Impala); as it is where it is none, such as of UUIDs."""
+    try:
+        return values.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        return values
 
 
 def _midnights(values: pl.Series) -> pl.Series:
