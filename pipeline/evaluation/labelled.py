@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,13 +204,7 @@ class _Frame:
     def _column(self, name: str, kind: pl.DataType) -> pl.Series:
         if name not in self.frame.columns:
             return pl.Series(name, [None] * self.frame.height, dtype=kind)
-        values = self.frame[name]
-        if isinstance(values.dtype, pl.Datetime):
-            values = values.dt.replace_time_zone(None)  # a day is the local one
-        if isinstance(values.dtype, pl.Categorical | pl.Enum):
-            values = values.cast(pl.String)
-        if values.dtype == pl.Binary:
-            values = _text(values)
+        values = _plain(self.frame[name])
         if kind == pl.String and (values.dtype.is_float() or values.dtype.is_decimal()):
             values = _numbers(values)
         remedy = f"Write the column as {_SPELLED[kind]}."
@@ -260,8 +255,7 @@ class _Frame:
 
 
 def _numbers(values: pl.Series) -> pl.Series:
-    """Whole numbers that a column with gaps turned into floats, or databases hold as decimals; as they are where any
-    has a fraction."""
+    """Whole numbers held as floats, as of a column with gaps, or as decimals; as they are where any has a fraction."""
     if values.dtype.is_decimal():
         return whole if (whole := values.cast(pl.Int128)).eq_missing(values).all() else values
     known = values.fill_nan(None)
@@ -269,12 +263,16 @@ def _numbers(values: pl.Series) -> pl.Series:
     return known.cast(pl.Int64) if whole.all() else values
 
 
-def _text(values: pl.Series) -> pl.Series:
-    """Text that its writer did not mark as such (Hive, Impala); as it is where it is none, such as of UUIDs."""
-    try:
+def _plain(values: pl.Series) -> pl.Series:
+    """Times as the local ones, and as text what is a dictionary, or what its writer did not mark as text (Hive)."""
+    if isinstance(values.dtype, pl.Datetime):
+        return values.dt.replace_time_zone(None)
+    if isinstance(values.dtype, pl.Categorical | pl.Enum):
         return values.cast(pl.String)
-    except pl.exceptions.PolarsError:
-        return values
+    if values.dtype == pl.Binary:
+        with suppress(pl.exceptions.PolarsError):  # It is no text, as that of UUIDs is none.
+            return values.cast(pl.String)
+    return values
 
 
 def _midnights(values: pl.Series) -> pl.Series:

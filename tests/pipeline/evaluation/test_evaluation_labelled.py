@@ -1,6 +1,7 @@
 """Worlds from files: what is accepted, and errors that name the file, the column and what to do."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
