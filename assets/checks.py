@@ -15,6 +15,7 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Made,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as RecordStatus
 from pydantic import Field
 
 from assets import bad_days
@@ -26,7 +27,7 @@ from assets.processes.run_tags import site_tags
 from assets.reporting import journal, metadata
 from assets.reporting.progress import CHECKS, steps
 from data_quality.checks import run_all
-from data_quality.judged import unjudged
+from data_quality.judged import judgeable, unjudged
 from data_quality.results import CheckOutcome
 from data_quality.specs import CheckSpec
 from data_quality.specs import specs_of as all_specs
@@ -110,21 +111,45 @@ def job(site: Site) -> dg.JobDefinition:
     def judge_again(context: dg.OpExecutionContext, config: Days) -> None:
         with site_lock(site.storage, wait=True):
             days = _days(config.days) or stale.kept_span(site, last_ended_day(site))
-            wanting = {day: specs for day in days if (specs := unjudged(site, day))}
-            for specs, alike in groupby(wanting, wanting.__getitem__):
+            found = wanting(site, context.instance, days)
+            for specs, alike in groupby(found, found.__getitem__):
                 judge(context, site, specs, list(alike))
         rest = "the results of the others are of what is stored, or nothing is stored"
-        context.log.info(f"checks of {len(wanting)} of {len(days)} days were run; {rest}")
+        context.log.info(f"checks of {len(found)} of {len(days)} days were run; {rest}")
 
     @dg.job(
         name=JOB,
-        description="Runs checks again whose results are missing or of other data; makes no day.",
+        description="Runs checks again whose results are missing, of other data or skipped by a run; makes no day.",
         tags=site_tags(site),
     )
     def nilometer_checks() -> None:
         judge_again()
 
     return nilometer_checks
+
+
+def wanting(site: Site, instance: dg.DagsterInstance, days: Sequence[dt.date]) -> dict[dt.date, list[CheckSpec]]:
+    """The days with checks whose results are of other data than is stored or missing, or that Dagster calls skipped."""
+    found, skipped = {}, _skipped(site, instance, days)
+    for day in days:
+        names = {s.name for s in (*unjudged(site, day), *judgeable(site, day, skipped.get(day.isoformat(), ())))}
+        if specs := [s for s in all_specs(site) if s.name in names]:
+            found[day] = specs
+    return found
+
+
+def _skipped(site: Site, instance: dg.DagsterInstance, days: Sequence[dt.date]) -> dict[str, set[str]]:
+    """Day -> its checks that the last run to plan them never did, as it was cancelled or died.
+
+    Dagster forgets for such a run what was found before. Of a run that goes on they are among these, too.
+    """
+    found = dict[str, set[str]]()
+    keys = [dg.AssetCheckKey(dg.AssetKey(s.table), s.name) for s in all_specs(site)]
+    asked = [day.isoformat() for day in days]
+    for told in instance.event_log_storage.get_asset_check_partition_info(keys, partition_keys=asked):
+        if told.partition_key is not None and told.latest_execution_status == RecordStatus.PLANNED:
+            found.setdefault(told.partition_key, set()).add(told.check_key.name)
+    return found
 
 
 def config(days: Sequence[str]) -> dict[str, Any]:

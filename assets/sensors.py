@@ -22,7 +22,6 @@ from assets.processes.instances import POOL
 from assets.processes.run_tags import DAYS, site_tags
 from assets.processes.run_tags import ORIGIN as ORIGIN_TAG
 from assets.schedules import DAILY, JOB
-from data_quality.judged import unjudged
 from data_quality.results import day_quality
 from data_quality.specs import CheckSpec
 from pipeline.days import parse_day
@@ -124,6 +123,11 @@ class Runs:
         for run in self.instance.get_runs(failed, limit=MAX_DAYS):
             if self._has(run) and (day := run.tags.get(PARTITION) or run.tags.get(RANGE_END)):
                 yield parse_day(day)
+
+    @property
+    def newest(self) -> str:
+        """The id of the run that began last, whose ever it is."""
+        return next((r.run_id for r in self.instance.get_runs(limit=1)), "")
 
     def _has(self, run: dg.DagsterRun) -> bool:
         return alive.is_of(self.site, run, self.location)
@@ -240,16 +244,21 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
 
 
 def checks_sensor(site: Site) -> dg.SensorDefinition:
-    """Asks for a run of the checks of days whose results are of other data than is stored, or are missing."""
-    about = "Has days judged again whose checks are of other data than is stored, as a run died in between."
+    """Asks for a run of the checks of days whose results are of other data than is stored, missing, or skipped."""
+    about = (
+        "Has days judged again whose checks are of other data than is stored, as a run died in between, and those that "
+        "a run which was cancelled left as skipped."
+    )
 
     def unjudged_days(now: Site, runs: Runs, asked: _Asked) -> Found:
         if runs.busy(CHAIN_JOBS):
             return "A run is queued or at work; checks are looked at when it has ended."
-        if asked.rests(mark := unchanged.mark(now, last_ended_day(now))):
+        if (mark := unchanged.mark(now, last_ended_day(now))) is not None:
+            mark = digest(mark, runs.newest)  # One that was cancelled changed nothing of the site.
+        if asked.rests(mark):
             return "Every check is of what is stored; nothing changed since the last look."
         seen = snapshot(now)
-        found = {d: specs for d in stale.kept_span(seen, last_ended_day(now)) if (specs := unjudged(seen, d))}
+        found = checks.wanting(seen, runs.instance, stale.kept_span(seen, last_ended_day(now)))
         needs = {d.isoformat(): _unjudged_signature(now, d, specs) for d, specs in found.items()}
         asked.keep_rest(None if needs else mark)
         asked.keep(needs)

@@ -7,7 +7,7 @@ belongs to `data_quality.checks` and the runs.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from data_quality.results import is_pruned, result_name
@@ -25,13 +25,29 @@ def unjudged(site: Site, day: dt.date) -> list[CheckSpec]:
     What cannot be judged again, as something was pruned, is left out. A result of an earlier version does not say what
     it judged, and counts as of the stored day.
     """
-    marks = {table: _mark(site, table, day) for table in dict.fromkeys(s.table for s in specs_of(site))}
+    marks = _marks(site, day)
     specs = [s for s in specs_of(site) if marks[s.table]]
     results = site.storage.objects.fetch([result_name(day, s.name) for s in specs])
-    found = [s for s, path in zip(specs, results, strict=True) if not _of(path, marks[s.table])]
-    if not found or kept_quality(site, day) is not None:
+    return _fit(site, day, [s for s, path in zip(specs, results, strict=True) if not _of(path, marks[s.table])])
+
+
+def judgeable(site: Site, day: dt.date, names: Collection[str]) -> list[CheckSpec]:
+    """Those of the named checks that can be run on the day as it is stored."""
+    if not names:
         return []
-    return [s for s in found if not lost_input(site, s.table, day)]
+    marks = _marks(site, day)
+    return _fit(site, day, [s for s in specs_of(site) if s.name in names and marks[s.table]])
+
+
+def _fit(site: Site, day: dt.date, specs: Sequence[CheckSpec]) -> list[CheckSpec]:
+    """Without those for which something was pruned."""
+    if not specs or kept_quality(site, day) is not None:
+        return []
+    return [s for s in specs if not lost_input(site, s.table, day)]
+
+
+def _marks(site: Site, day: dt.date) -> dict[str, str]:
+    return {table: _mark(site, table, day) for table in dict.fromkeys(s.table for s in specs_of(site))}
 
 
 def names_unjudged(site: Site, day: dt.date) -> Sequence[str]:

@@ -7,6 +7,7 @@ zeros are refused, since readers disagree on whether they are octal. What an add
 from __future__ import annotations
 
 import ipaddress
+import re
 
 import polars as pl
 
@@ -14,6 +15,7 @@ NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - no address to listen on
 """How logs write that there is no address."""
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 CANONICAL_IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
+_PLAIN = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
 
 
 def canonical_address(text: str | None) -> str | None:
@@ -23,6 +25,8 @@ def canonical_address(text: str | None) -> str | None:
     """
     if not text:
         return None
+    if _PLAIN.fullmatch(text):
+        return text
     if text.startswith("[") and text.endswith("]") and ":" in text:
         text = text[1:-1]
     try:

@@ -32,7 +32,15 @@ from pipeline.detections.model import RuleOverride
 from pipeline.errors import ConfigError, Location
 from pipeline.expectations import ExpectationSettings, distinct
 from pipeline.globs import check_glob
-from pipeline.mapping import ColumnMapping, check_delimiter, check_fields, check_header, check_time_format
+from pipeline.mapping import (
+    ColumnMapping,
+    check_delimiter,
+    check_fields,
+    check_header,
+    check_time_format,
+    check_units,
+    in_two_columns,
+)
 from pipeline.objects import check_options, check_options_of, is_url, parse_url
 from pipeline.wording import fault_text
 from pipeline.yaml_lines import LocatedYaml, load_located
@@ -72,11 +80,6 @@ def _whole(value: Any) -> Any:
 def _day(value: Any) -> Any:
     if isinstance(value, int | float) or (isinstance(value, str) and not _DAY.fullmatch(value)):
         raise ValueError("must be a day such as 2026-10-01")
-    return value
-
-
-def _fields(value: dict[str, str]) -> dict[str, str]:
-    check_fields(value)
     return value
 
 
@@ -125,8 +128,10 @@ class SourceSettings(_Model):
     """Whether the exporter means bytes in and bytes out the other way."""
     header: Annotated[str, AfterValidator(check_header)] | None = None
     """The line that names the columns, of delimited files that come without it."""
-    fields: Annotated[dict[str, str], AfterValidator(_fields)] | None = None
-    """Of a table: CIM field -> the table's column."""
+    fields: Annotated[dict[str, str], BeforeValidator(in_two_columns), AfterValidator(check_fields)] | None = None
+    """Of a table: CIM field -> the table's column; of times a list of two, for the day and the time of day."""
+    units: Annotated[dict[str, str], AfterValidator(check_units)] | None = None
+    """Of a table: CIM field -> the unit of its numbers, where they are no seconds and no bytes."""
     layer: Literal["ip", "payload", "l2", "unknown"] | None = None
     """Of a table: what its bytes count; unknown when not given."""
     accounting: Literal["final", "delta", "cumulative"] | None = None
@@ -143,12 +148,14 @@ class SourceSettings(_Model):
 
     @model_validator(mode="after")
     def _table(self) -> SourceSettings:
-        own = ("fields", "layer", "accounting", "delimiter", "time_format")
+        own = ("fields", "units", "layer", "accounting", "delimiter", "time_format")
         given = [k for k in own if getattr(self, k) is not None]
         if given and self.format != "table":
             raise ValueError(f"{', '.join(given)} can be given with format: table only")
         if self.format == "table" and self.fields is None:
             raise ValueError("format: table needs fields, such as fields: {src_ip: client, dest_ip: server, ...}")
+        if absent := [name for name in self.units or {} if name not in (self.fields or {})]:
+            raise ValueError(f"units has {', '.join(absent)}, which fields does not name")
         return self
 
     @property
@@ -161,7 +168,8 @@ class SourceSettings(_Model):
             self.layer or "unknown",
             self.accounting or "final",
         )
-        return ColumnMapping(columns, layer, accounting, self.delimiter or ",", self.time_format)
+        units = tuple(sorted((self.units or {}).items()))
+        return ColumnMapping(columns, layer, accounting, self.delimiter or ",", self.time_format, units)
 
 
 class InventoryEntry(_Model):

@@ -30,7 +30,7 @@ sources:                 # flow logs; several are read as one
     # retired: 2027-01-01      # first day without logs: none is expected from then on, and what was read stays
     # swap_bytes: false        # true: the exporter means bytes in and bytes out the other way
     # header: "version srcaddr ..."   # the line that names the columns, of delimited files that come without it
-    # With format: table also fields, layer, accounting, delimiter and time_format: docs/formats.md
+    # With format: table also fields, units, layer, accounting, delimiter and time_format: docs/formats.md
 
 inventory:               # the addresses that matter, and since when
   - address: 192.0.2.10        # REPLACE: address or network (CIDR), v4 or v6; the longest prefix wins

@@ -80,3 +80,13 @@ def test_a_clock_that_was_ahead_costs_no_change(tmp_path: Path, mark: str | None
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["nilo-0", "nilo-1", "nilo-2"]
     assert f"--since {asked} --json" in (tmp_path / "asked").read_text(encoding="utf-8")
     assert (tmp_path / "sent-until.txt").read_text(encoding="utf-8") == kept
+
+
+def test_documents_get_the_time_of_arrival_that_the_page_searches_by() -> None:
+    (console,) = re.findall(r"```\n(PUT .+?)```", TEXT, re.DOTALL)
+    asked = {name: json.loads(body) for name, body in re.findall(r"PUT (\S+)\n(.+?)(?=\nPUT |\Z)", console, re.DOTALL)}
+    assert list(asked) == ["_ingest/pipeline/nilometer-alerts", "_index_template/nilometer-alerts"]
+    pipeline, template = asked.values()
+    assert [p["set"]["field"] for p in pipeline["processors"]] == ["event.ingested"]
+    assert template["template"]["settings"] == {"index.default_pipeline": "nilometer-alerts"}
+    assert "`event.ingested`" in TEXT

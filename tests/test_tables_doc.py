@@ -1,5 +1,6 @@
 """docs/tables.md: what it tells readers of the tables to write runs, and gives what is stored."""
 
+import datetime as dt
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipeline.leftovers import temporary_suffix
-from pipeline.schemas import ALERTS, FLOWS, QUALITY, QUARANTINE, TABLES
+from pipeline.schemas import ALERTS, FLOWS, QUALITY, QUARANTINE, SURGE_SCORES, TABLES
 from pipeline.site import PROJECT
 from tests.stored_days import stored_site
 from tests.worlds import day
@@ -63,3 +64,27 @@ def test_every_query_runs_and_the_largest_clients_are_the_stored_ones(
 def test_flows_alone_have_their_day_from_the_folder() -> None:
     daily = [name for name, table in TABLES.items() if name != "quarantine" and "day" not in table.schema]
     assert daily == ["flows"]
+
+
+def test_a_duration_is_a_whole_number_to_duckdb(tmp_path: Path) -> None:
+    site = stored_site(tmp_path, "", 1)
+    flow = FLOWS.conform(pl.DataFrame([{"duration": dt.timedelta(seconds=2)}]))
+    site.storage.write_day(FLOWS, day(2), flow, inputs={})
+    assert duckdb.sql(f"SELECT duration FROM '{site.storage.path('flows', day(2))}'").fetchall() == [(2_000_000,)]
+
+
+def test_days_of_several_versions_are_read_as_the_page_says(tmp_path: Path) -> None:
+    site = stored_site(tmp_path, "", 1)
+    assert {n: set(t.late) for n, t in TABLES.items() if t.late} == {"surge_scores": {"usual"}}
+    for n, lacks in enumerate((["usual"], [])):
+        site.storage.write_day(SURGE_SCORES, day(n), SURGE_SCORES.empty(), inputs={})
+        path = site.storage.path("surge_scores", day(n))
+        row = SURGE_SCORES.conform(pl.DataFrame([{"day": day(n), "usual": 5.0}])).drop(lacks)
+        row.write_parquet(path)
+    files = sorted(site.storage.root.glob("surge_scores/*/part.parquet"))
+    assert "`union_by_name = true`" in TEXT
+    asked = f"SELECT day, usual FROM read_parquet({[str(f) for f in files]}, union_by_name = true) ORDER BY day"
+    assert duckdb.sql(asked).fetchall() == [(day(0), None), (day(1), 5.0)]
+    (told,) = re.findall(r"`(pl\.concat\(.+?\))`;", TEXT)
+    frame = eval(told, {"pl": pl, "files": files})
+    assert frame.select("day", "usual").sort("day").collect().rows() == [(day(0), None), (day(1), 5.0)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -15,47 +16,85 @@ from pipeline.acceptance import FIT
 from pipeline.days import day_start
 from pipeline.detections import Rule
 from pipeline.errors import StorageError
-from pipeline.exports import SIEM, alerts_csv, html_page, json_lines, seed_csv
+from pipeline.exports import SIEM, alerts_csv, html_page, in_full, json_lines, seed_csv
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.now import ahead, unscored
 from pipeline.stored.outdated import SILENT, outdated
 from pipeline.trials.pasts import Past, pasts, table_of
 
+WHOLE = ("table", "html")
+"""Forms that begin with something about all alerts; of the others each is written as it is read."""
+_AT_ONCE = 1_000
+
 
 def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form: str) -> int:
     """Print the alerts of the days; 1 when a day has no verdict or a doubtful one: neither is no alert."""
     rule = None if rule_id is None else site.rule(rule_id)
-    qualities = {day: day_quality(site, day) for day in days}
-    found, unread = _stored(site, days)
-    now = pl.col("day").replace_strict(qualities, return_dtype=pl.String)
-    found = found.with_columns(quality=now)  # A day may have been accepted since, or checked again.
-    if rule is not None:
-        found = found.filter(pl.col("rule_id") == rule.id)
-    doubtful = _doubtful(site, qualities) | unread
-    standing = {d: f"{q}: {why}" for d, q in qualities.items() if d not in doubtful and (why := reason(site, d, q))}
+    stored = _Stored(site, {day: day_quality(site, day) for day in days}, rule)
+    if form not in WHOLE:
+        screen.parts(_as_texts(site, stored, form))
+    found = pl.concat([ALERTS.empty(), *stored]) if form in WHOLE else ALERTS.empty()
+    doubtful = _doubtful(site, stored.qualities) | stored.unread
+    fit = {d: q for d, q in stored.qualities.items() if d not in doubtful}
+    standing = {d: f"{q}: {why}" for d, q in fit.items() if (why := reason(site, d, q))}
     asked = site.rules if rule is None else (rule,)
-    told = [d for d, q in qualities.items() if d not in doubtful or (q == "unverified" and _has_verdict(site, d))]
-    mute = _mute(site, [d for d in told if d not in unread], asked)
+    blind = [d for d in doubtful if stored.qualities.get(d) == "unverified" and d not in stored.unread]
+    mute = _mute(site, [*fit, *(d for d in blind if _has_verdict(site, d))], asked)
     behind = {day: _why_mute(rules) for day, rules in mute.items()}
     if form == "table":
         views.show_alerts(found, len(doubtful), rules=site.rules)
     elif form == "html":
-        screen.raw(_page(site, found, days, [doubtful | standing, behind]))
-    else:
-        screen.raw(_as_text(site, found, rule, form))
+        screen.parts(_page(site, found, days, [doubtful | standing, behind]))
     screen.warn_days(doubtful | standing)
     screen.warn_days(behind)
     return 1 if doubtful or any(len(rules) == len(asked) for rules in mute.values()) else 0
 
 
-def _as_text(site: Site, found: pl.DataFrame, rule: Rule | None, form: str) -> str:
+@dataclass
+class _Stored:
+    """The alerts of days as they are shown, a frame a day, and what was found unreadable: it hides no other day's."""
+
+    site: Site
+    qualities: Mapping[dt.date, str]
+    """Of the days as they are now: one may have been accepted since, or checked again."""
+    rule: Rule | None
+    unread: dict[dt.date, str] = field(default_factory=dict)
+    """The days whose alerts could not be read, with why; known when all are gone through."""
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        for day, quality in self.qualities.items():
+            if (found := self._read(day)) is not None:
+                mine = pl.lit(True) if self.rule is None else pl.col("rule_id") == self.rule.id
+                yield found.with_columns(quality=pl.lit(quality)).filter(mine).sort("day", "rule_id", "client")
+
+    def _read(self, day: dt.date) -> pl.DataFrame | None:
+        """The rows, whatever wrote them: the day's name is known without a row's help."""
+        start = day_start(day, self.site.settings.timezone).astimezone(dt.UTC)
+        try:
+            if not self.site.storage.has("alerts", day):
+                return None
+            stored = self.site.storage.read_day(ALERTS, day)
+        except StorageError as error:
+            self.unread[day] = error.message
+            return None
+        return stored.with_columns(pl.col("day").fill_null(day), pl.col("_time").fill_null(start))
+
+    def rows(self) -> Iterator[pl.DataFrame]:
+        """A few rows at a time, as a day of a flood may have many."""
+        for found in self:
+            yield from found.iter_slices(_AT_ONCE)
+
+
+def _as_texts(site: Site, stored: _Stored, form: str) -> Iterator[str]:
     """Alerts for another program."""
-    if form == "jsonl":
-        return json_lines(found, site.settings.timezone)
-    if form in SIEM:
-        return SIEM[form](found, site.settings.timezone, _every_rule(site))
-    return _csv(site, found, rule)
+    if form == "csv":
+        yield from _csv(site, stored)
+        return
+    rules = _every_rule(site)
+    for rows in stored.rows():
+        zone = site.settings.timezone
+        yield SIEM[form](rows, zone, rules) if form in SIEM else json_lines(rows, zone)
 
 
 def _every_rule(site: Site) -> dict[str, Rule]:
@@ -63,12 +102,14 @@ def _every_rule(site: Site) -> dict[str, Rule]:
     return {r.id: r for r in (*site.known_rules.values(), *site.rules)}
 
 
-def _page(site: Site, found: pl.DataFrame, days: Sequence[dt.date], said: Sequence[Mapping[dt.date, str]]) -> str:
+def _page(
+    site: Site, found: pl.DataFrame, days: Sequence[dt.date], said: Sequence[Mapping[dt.date, str]]
+) -> Iterator[str]:
     """A page for a browser; what is said of days stands in it, as whoever reads it sees no stderr."""
     rules, drawn = _every_rule(site), dict[str, Past]()
     tables = {t.name: frozenset(site.storage.days(t.name)) for t in (DAILY_TRAFFIC, SURGE_SCORES)}
     stored = {rule_id: tables[table_of(rule).name] for rule_id, rule in rules.items()}
-    for (day, rule_id), mine in found.group_by("day", "rule_id"):
+    for (day, rule_id), mine in in_full(found, rules).group_by("day", "rule_id"):
         if isinstance(day, dt.date) and isinstance(rule_id, str) and rule_id in rules:
             known = _pasts(site, day, rules[rule_id], mine["client"].drop_nulls().to_list())
             drawn |= {i: known.get(c, ()) for i, c in mine.select("alert_id", "client").drop_nulls().iter_rows()}
@@ -84,24 +125,6 @@ def _pasts(site: Site, day: dt.date, rule: Rule, clients: Sequence[str]) -> dict
         return {}
 
 
-def _stored(site: Site, days: Sequence[dt.date]) -> tuple[pl.DataFrame, dict[dt.date, str]]:
-    """The alerts of the days, and the days whose alerts cannot be read, with why: they hide no other day's."""
-    found, unread = [ALERTS.empty()], dict[dt.date, str]()
-    for day in days:
-        try:
-            if site.storage.has("alerts", day):
-                found.append(_told(site, day, site.storage.read_day(ALERTS, day)))
-        except StorageError as error:
-            unread[day] = error.message
-    return pl.concat(found).sort("day", "rule_id", "client"), unread
-
-
-def _told(site: Site, day: dt.date, stored: pl.DataFrame) -> pl.DataFrame:
-    """The alerts of a day as they are shown, whatever wrote them: the day's name is known without a row's help."""
-    start = day_start(day, site.settings.timezone).astimezone(dt.UTC)
-    return stored.with_columns(pl.col("day").fill_null(day), pl.col("_time").fill_null(start))
-
-
 def _mute(site: Site, days: Sequence[dt.date], rules: Sequence[Rule]) -> dict[dt.date, dict[str, str]]:
     """The scored days that some rules in force never judged, with these and why: their silence is not no alert."""
     found = {day: {r: how for r, how in outdated(site, day, rules).items() if how in SILENT} for day in days}
@@ -114,12 +137,17 @@ def _why_mute(rules: Mapping[str, str]) -> str:
     return ". ".join(f"{names} {why}{todo}" for names, why, todo in said if names)
 
 
-def _csv(site: Site, found: pl.DataFrame, rule: Rule | None) -> str:
+def _csv(site: Site, stored: _Stored) -> Iterator[str]:
     """With one rule, asked for or the only one there is, exactly the seed's columns."""
-    zone = site.settings.timezone
-    if rule is None and len(site.rules) == 1 and (found["rule_id"] == site.rules[0].id).all():
+    zone, rule = site.settings.timezone, stored.rule
+    if rule is None and len(site.rules) == 1 and all((s["rule_id"] == site.rules[0].id).all() for s in stored):
         rule = site.rules[0]
-    return alerts_csv(found, zone) if rule is None else seed_csv(found, rule, zone)
+    if rule is None:
+        yield alerts_csv(ALERTS.empty(), zone)
+        yield from (alerts_csv(rows, zone, header=False) for rows in stored.rows())
+    else:  # It has an order of its own within a day.
+        yield seed_csv(ALERTS.empty(), rule, zone)
+        yield from (seed_csv(found, rule, zone, header=False) for found in stored)
 
 
 def _doubtful(site: Site, qualities: Mapping[dt.date, str]) -> dict[dt.date, str]:

@@ -73,15 +73,20 @@ def warn_days(told: Mapping[dt.date, str]) -> None:
 
 def raw(text: str) -> None:
     """A result in a format of its own, as it is: in UTF-8, which JSON asks for, whatever the terminal speaks."""
+    parts([text])
+
+
+def parts(texts: Iterable[str]) -> None:
+    """The same of a result that is too large to be held as a whole: each part is written as it comes."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    sys.stdout.write(text)
+    for text in texts:
+        sys.stdout.write(text)
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line; a number that JSON has no word for is null, as in alerts."""
-    for row in rows:
-        sys.stdout.write(json.dumps(known(row), default=str, allow_nan=False) + "\n")
+    parts(json.dumps(known(row), default=str, allow_nan=False) + "\n" for row in rows)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:

@@ -14,8 +14,8 @@ from pipeline.alerts import amount, with_values
 from pipeline.days import days_in_a_row
 from pipeline.detections.model import Rule
 from pipeline.exports.markup import tag, text
-from pipeline.exports.sheet import NOTHING, Past, badge, sheet, table
-from pipeline.exports.told import SEVERITIES, Told, told_rows
+from pipeline.exports.sheet import NOTHING, Past, badge, sheet, table, table_parts
+from pipeline.exports.told import SEVERITIES, severities, told_rows
 from pipeline.wording import counted
 
 _STYLE = """
@@ -42,6 +42,10 @@ figcaption span { border-left: 1rem dashed; border-image: none; padding-left: .4
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
+IN_FULL = 500
+"""Alerts that have a section of their own. A section is 8 kB, and a browser asks for ten times as much memory."""
+
+
 def html_page(
     alerts: pl.DataFrame,
     timezone: str,
@@ -50,35 +54,58 @@ def html_page(
     days: Sequence[dt.date],
     notes: Mapping[dt.date, str],
     stored: Mapping[str, Collection[dt.date]] | None = None,
-) -> str:
-    """The page: what was found, what is to be said of the days, a line an alert, and a section an alert.
+) -> Iterator[str]:
+    """The page, in parts: what was found, what is to be said of the days, a line an alert, and a section an alert.
 
     Args:
         alerts: rows of ALERTS.
         timezone: the site's.
         rules: by id.
-        pasts: the days of each alert's client, by the alert's id.
+        pasts: the days of each alert's client, by the alert's id; those `in_full` are asked for.
         days: which were asked for.
         notes: of days that have no verdict, or one that rests on doubtful data, and why.
         stored: the days of which there are such days of clients, by the rule's id.
     """
     ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False], nulls_last=True)
-    rows = [*told_rows(ordered, timezone, rules)]
-    span = _span(days)
-    body = [
-        tag("h1", text(f"Nilometer: alerts {span}")),
-        tag("p", text(_summary(rows, days, notes)), " ", tag("small", text(f"Days are those of {timezone}."))),
-        _notes(notes),
-        _overview(rows),
-        *(
-            sheet(r, rules.get(r["rule_id"]), pasts.get(r["alert_id"], ()), (stored or {}).get(r["rule_id"]))
-            for r in rows
-        ),
-    ]
-    return _document(f"Nilometer: alerts {span}", body)
+    full = in_full(ordered, rules)
+    begin, end = _document(f"Nilometer: alerts {_span(days)}")
+    yield begin
+    yield tag("h1", text(f"Nilometer: alerts {_span(days)}")) + "\n"
+    found = severities(ordered, rules)
+    said = [text(_summary(found, ordered, days, notes)), " ", tag("small", text(f"Days are those of {timezone}."))]
+    yield tag("p", *said) + "\n"
+    yield _notes(notes) + "\n"
+    if full.height < ordered.height:
+        yield tag("p", text(_cut(full.height))) + "\n"
+    yield from _overview(ordered, found, frozenset(full["alert_id"]))
+    yield "\n"
+    for row in told_rows(full, timezone, rules):
+        known = (stored or {}).get(row["rule_id"])
+        yield sheet(row, rules.get(row["rule_id"]), pasts.get(row["alert_id"], ()), known) + "\n"
+    yield end
 
 
-def _document(title: str, body: Sequence[str]) -> str:
+def in_full(alerts: pl.DataFrame, rules: Mapping[str, Rule]) -> pl.DataFrame:
+    """Those of the alerts that a page tells in full, in their order: the gravest, and of these the largest."""
+    if alerts.height <= IN_FULL:
+        return alerts
+    grave = pl.Series([SEVERITIES.index(s) for s in severities(alerts, rules)])
+    ranked = with_values(alerts).select("value", "day", "client", grave=grave).with_row_index("row")
+    by, down = ["grave", "value", "day", "client"], [True, True, False, False]
+    first = ranked.sort(by, descending=down, nulls_last=True).head(IN_FULL)["row"].sort()
+    return alerts[first]
+
+
+def _cut(full: int) -> str:
+    return (
+        f"The {full:,} gravest alerts, and of these the largest, are told in full below; of the others there is only "
+        "the line of the table. nilometer explain CLIENT DAY tells any of them; the page of a single day or rule tells "
+        "more of them in full."
+    )
+
+
+def _document(title: str) -> tuple[str, str]:
+    """What stands before the body's parts and after them."""
     head = [
         '<meta charset="utf-8"/>',
         f'<meta http-equiv="Content-Security-Policy" content="{text(_POLICY)}"/>',
@@ -87,8 +114,7 @@ def _document(title: str, body: Sequence[str]) -> str:
         tag("title", text(title)),
         f"<style>{_STYLE}</style>",
     ]
-    page = tag("html", tag("head", *head), "\n", tag("body", *(f"{part}\n" for part in body)), lang="en")
-    return f"<!DOCTYPE html>\n{page}\n"
+    return f'<!DOCTYPE html>\n<html lang="en">{tag("head", *head)}\n<body>', "</body></html>\n"
 
 
 def _span(days: Sequence[dt.date]) -> str:
@@ -97,12 +123,12 @@ def _span(days: Sequence[dt.date]) -> str:
     return f"of {days[0]}" if days[0] == days[-1] else f"of {days[0]} to {days[-1]}"
 
 
-def _summary(rows: Sequence[Told], days: Sequence[dt.date], notes: Mapping[dt.date, str]) -> str:
+def _summary(found: Sequence[str], alerts: pl.DataFrame, days: Sequence[dt.date], notes: Mapping[dt.date, str]) -> str:
     """How many alerts, by severity, and on how many of the days; the silence of a day with a note may be no answer."""
-    by = [f"{n:,} {s}" for s in reversed(SEVERITIES) if (n := sum(r["severity"] == s for r in rows))]
-    on = counted(len({r["day"] for r in rows}), "day")
-    found = f"{counted(len(rows), 'alert')} on {on} of {len(days):,}: {', '.join(by)}." if rows else "No alert."
-    return found + (f" Read first what is said of {counted(len(notes), 'day')}." if notes else "")
+    by = [f"{n:,} {s}" for s in reversed(SEVERITIES) if (n := found.count(s))]
+    on = counted(alerts["day"].n_unique(), "day")
+    told = f"{counted(len(found), 'alert')} on {on} of {len(days):,}: {', '.join(by)}." if found else "No alert."
+    return told + (f" Read first what is said of {counted(len(notes), 'day')}." if notes else "")
 
 
 def _notes(notes: Mapping[dt.date, str]) -> str:
@@ -111,19 +137,21 @@ def _notes(notes: Mapping[dt.date, str]) -> str:
     return tag("div", table(([text(which), text(why)] for which, why in days_in_a_row(notes)), None), class_="notes")
 
 
-def _overview(rows: Sequence[Told]) -> str:
-    return table(_lines(rows), ("day", "client", "value", "usually", "severity", "quality", "rule"))
+def _overview(alerts: pl.DataFrame, found: Sequence[str], sections: Collection[str]) -> Iterator[str]:
+    head = ("day", "client", "value", "usually", "severity", "quality", "rule")
+    return table_parts(_lines(alerts, found, sections), head)
 
 
-def _lines(rows: Sequence[Told]) -> Iterator[list[str]]:
-    for row in rows:
+def _lines(alerts: pl.DataFrame, found: Sequence[str], sections: Collection[str]) -> Iterator[list[str]]:
+    """A line an alert; its name leads to its section where it has one."""
+    for row, severity in zip(alerts.drop("evidence").iter_rows(named=True), found, strict=True):
         sizes = [row[c] for c in ("value", "per_source_avg_value")]
-        name = text(row["client"] or NOTHING)
+        name, alert_id = text(row["client"] or NOTHING), row["alert_id"]
         yield [
             str(row["day"]),
-            tag("a", name, href=f"#{row['alert_id']}") if row["alert_id"] else name,
+            tag("a", name, href=f"#{alert_id}") if alert_id and alert_id in sections else name,
             *(NOTHING if s is None else text(amount(s, row["field"])) for s in sizes),
-            badge(row["severity"]),
+            badge(severity),
             text(row["quality"] or NOTHING),
             text(row["rule_title"] or row["rule_id"] or NOTHING),
         ]

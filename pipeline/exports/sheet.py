@@ -24,6 +24,8 @@ from pipeline.wording import counted, rate
 
 Past = Sequence[tuple[dt.date, int | None]]
 NOTHING = "-"
+_ROWS = "\0"
+"""Where the rows of a table go; no markup holds it."""
 _FLEET = "num_standard_deviations_away_from_server_average"
 _OWN = "num_standard_deviations_away_from_client_average"
 _USUAL = {
@@ -75,12 +77,21 @@ def badge(severity: str) -> str:
 
 def table(rows: Iterable[Sequence[str]], header: Sequence[str] | None) -> str:
     """A table of cells whose markup is ready; without a header the first cell of a row is one."""
+    return "".join(table_parts(rows, header))
+
+
+def table_parts(rows: Iterable[Sequence[str]], header: Sequence[str] | None) -> Iterator[str]:
+    """The same in parts, a row at a time; nothing of no rows."""
     head = "" if header is None else tag("thead", tag("tr", *(tag("th", text(h), scope="col") for h in header)))
-    lines = []
+    before, after = tag("div", tag("table", head, tag("tbody", _ROWS)), class_="scroll").split(_ROWS)
+    some = False
     for first, *others in rows:
         name = tag("td", first) if header else tag("th", first, scope="row")
-        lines.append(tag("tr", name, *(tag("td", cell) for cell in others)))
-    return tag("div", tag("table", head, tag("tbody", *lines)), class_="scroll") if lines else ""
+        line = tag("tr", name, *(tag("td", cell) for cell in others))
+        yield line if some else before + line
+        some = True
+    if some:
+        yield after
 
 
 def _part(title: str, rows: Iterable[Sequence[str]], header: Sequence[str] | None) -> str:

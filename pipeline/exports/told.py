@@ -25,11 +25,19 @@ def told_rows(alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule]) ->
         evidence, rule = evidence_of(row["evidence"]), rules.get(row["rule_id"])
         lists = {name: objects(evidence, name) for name in ("top_flows", "top_servers") if name in evidence}
         start, end = day_bounds_utc(row["day"], timezone)
-        severity = evidence.get("severity")
-        if severity not in SEVERITIES:
-            severity = rule.severity if rule else "medium"
-        told = {"evidence": evidence | lists, "severity": severity, "techniques": row["techniques"] or []}
-        yield row | told | {"start": start, "end": end}
+        told = {"evidence": evidence | lists, "severity": _severity(evidence, rule)}
+        yield row | told | {"techniques": row["techniques"] or [], "start": start, "end": end}
+
+
+def severities(alerts: pl.DataFrame, rules: Mapping[str, Rule]) -> list[str]:
+    """Those of the rows, in their order: the alert's own, else its rule's."""
+    rows = alerts.select("rule_id", "evidence").iter_rows()
+    return [_severity(evidence_of(evidence), rules.get(rule_id)) for rule_id, evidence in rows]
+
+
+def _severity(evidence: Told, rule: Rule | None) -> str:
+    severity = evidence.get("severity")
+    return severity if severity in SEVERITIES else rule.severity if rule else "medium"
 
 
 def objects(evidence: Told, name: str) -> list[Told]:

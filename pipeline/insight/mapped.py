@@ -43,11 +43,18 @@ def lacking(path: Path, name: str, encoding: str, head: bytes, options: ReadOpti
 
 
 def _keys(head: bytes, mapping: ColumnMapping) -> str | None:
-    """Which keys that a flow needs no record has, where the first records have others of them."""
+    """Which keys that a flow needs no record has, where the first records have others of them, or all in other case."""
     found = layout_of(head, {}).fields
     needed = {f"{key} ({field})": key[:MAX_NAME] in found for field, key in mapping.fields if field in _NEEDED}
-    if len(found) >= MAX_FIELDS or not any(needed.values()) or all(needed.values()):
+    if len(found) >= MAX_FIELDS or all(needed.values()):
         return None
+    if not any(needed.values()):  # Records of another kind may come first.
+        written = {name.lower(): name for name in found}
+        cased = {key: written.get(key.lower()) for field, key in mapping.fields if field in _NEEDED}
+        if not all(cased.values()):
+            return None
+        names = ", ".join(f"{name} for {key}" for key, name in cased.items())
+        return f"its records have {names}, and keys of JSON are read as they are written"
     return f"none of its first records has {', '.join(text for text, known in needed.items() if not known)}"
 
 

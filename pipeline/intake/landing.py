@@ -24,7 +24,7 @@ from pipeline.intake.found import FoundFile
 from pipeline.intake.keeping import Keeping
 from pipeline.intake.lander import landed_name
 from pipeline.intake.ledger import LEDGER, Entry, Ledger
-from pipeline.intake.peek import END_BYTES, peek, reach
+from pipeline.intake.peek import SMALL_BYTES, peek, reach
 from pipeline.intake.quarantine import give_lines, quarantine_name
 from pipeline.intake.reading_options import options_for
 from pipeline.intake.rotation import began_anew
@@ -252,7 +252,7 @@ class Landing:
     def _is_told_by_reading(file: FoundFile, entry: Entry | None) -> bool:
         """Whether nothing is known of the file, and a look at both ends would cost as much as reading it."""
         unknown = entry is None or (entry.state == "peeked" and entry.identity != file.identity)
-        return unknown and file.day is None and file.size < END_BYTES
+        return unknown and file.day is None and file.size < SMALL_BYTES
 
     def _concerned(self, source: SourceSettings, file: FoundFile, asked: Asked) -> list[dt.date]:
         """The days that the file may hold, as it is now or as it was when it was landed."""

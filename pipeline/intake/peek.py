@@ -18,6 +18,8 @@ from pipeline.sources.base import Block, Parsed, Reader, ReadOptions, begins_as_
 from pipeline.sources.reading import LineStream, compression_of
 
 END_BYTES = 1 << 16
+SMALL_BYTES = 8 * END_BYTES
+"""Up to which a file is read at once: a look would cost as much as reading all, and most new files are wanted."""
 
 
 def peek(

@@ -60,12 +60,12 @@ class SetAside:
 
     def write(self, storage: Storage, entry: Entry, before: pl.DataFrame) -> None:
         """Keep the lines of the file, behind those that were known before; a file without any has none."""
+        if not self._frames and before.is_empty():
+            storage.remove(quarantine_name(entry))
+            return
         named = (r.with_columns(source=pl.lit(entry.source), source_file=pl.lit(entry.name)) for r in self._frames)
         whole = pl.concat([QUARANTINE.conform(before), *(QUARANTINE.conform(r) for r in named)])
-        if whole.is_empty():
-            storage.remove(quarantine_name(entry))
-        else:
-            _write(storage, entry, whole.head(MAX_ROWS))
+        _write(storage, entry, whole.head(MAX_ROWS))
 
 
 def _write(storage: Storage, entry: Entry, lines: pl.DataFrame) -> None:

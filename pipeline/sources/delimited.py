@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -148,12 +149,14 @@ class DelimitedDecoder:
         lines = _with_joined(lines, walk)
         parts, at = [], 0
         for row, header, delimiter in walk.headers:
-            parts.append(self._records(lines.filter(pl.col("index").is_between(at, row, closed="left")), reason))
+            if row > at:
+                parts.append(self._records(lines.filter(pl.col("index").is_between(at, row, closed="left")), reason))
             self.columns, at = header, row + 1
             self._use(delimiter)
-        parts.append(self._records(lines.filter(pl.col("index") >= at), reason))
+        parts.append(self._records(lines.filter(pl.col("index") >= at) if at else lines, reason))
         comments = told + len(walk.headers) + len(walk.continued)
-        return Decoded(pl.concat([p[0] for p in parts]), pl.concat([p[1] for p in parts]), comments=comments)
+        records, rejects = parts[0] if len(parts) == 1 else map(pl.concat, zip(*parts, strict=True))
+        return Decoded(records, rejects, comments=comments)
 
     def _use(self, delimiter: str) -> None:
         """Cut lines at another delimiter from here on."""
@@ -388,19 +391,12 @@ class DelimitedDecoder:
 
     def _named(self, lines: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
         """Cells as fields; of a column's spellings, and of those given twice, the first with a value counts."""
-        columns = self.columns or []
-        blank, marks = pl.lit(None, pl.String), ("", *self.layout.unset)
-        picked = []
-        for name, spellings in self.layout.aliases.items():
-            at = [i for s in spellings if s in columns for i in _positions(columns, s)]
-            there = [pl.col(f"c{i}") for i in at]
-            filled = [pl.when(~c.is_in(marks)).then(c) for c in there]
-            picked.append((pl.coalesce(filled) if filled else blank).alias(name))
         fields = pl.DataFrame(schema=dict.fromkeys(self.layout.aliases, pl.String))
-        if cells.width:
-            fields = cells.select(picked) if cells.height else fields
+        if cells.width and cells.height:
+            aliases = tuple((name, tuple(spellings)) for name, spellings in self.layout.aliases.items())
+            fields = cells.select(_picked(aliases, tuple(self.columns or ()), ("", *self.layout.unset)))
         if not cells.height and lines.height:  # No column is in use.
-            fields = lines.select(blank.alias(n) for n in self.layout.aliases)
+            fields = lines.select(pl.lit(None, pl.String).alias(n) for n in self.layout.aliases)
         return pl.concat([lines.select("source_line", "raw"), fields], how="horizontal")
 
 
@@ -409,6 +405,20 @@ def _stripped(cells: pl.DataFrame, data: bytes | None = None) -> pl.DataFrame:
     if data is not None and data.isascii() and not any(blank in data for blank in _BLANKS):
         return cells
     return cells.select(pl.all().str.strip_chars())
+
+
+# Made once for a header: making so many expressions costs as much as reading some thousand records.
+@lru_cache(maxsize=256)
+def _picked(
+    aliases: tuple[tuple[str, tuple[str, ...]], ...], columns: tuple[str, ...], marks: tuple[str, ...]
+) -> list[pl.Expr]:
+    """Our fields from the cells c0, c1 and so on; marks are those without a value."""
+    picked = []
+    for name, spellings in aliases:
+        there = [pl.col(f"c{i}") for s in spellings if s in columns for i in _positions(columns, s)]
+        filled = [pl.when(~c.is_in(marks)).then(c) for c in there]
+        picked.append((pl.coalesce(filled) if filled else pl.lit(None, pl.String)).alias(name))
+    return picked
 
 
 def _positions(columns: Sequence[str], name: str) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,8 +119,9 @@ def _delimited(lines: Sequence[str], names: list[str]) -> Layout:
             cells = [c.strip(' \t"\ufeff').lower() for c in line.split(delimiter)]
             if len(cells) > 1 and cells == wanted:
                 rows = csv.reader(lines[at + 1 : at + 1 + RECORDS], delimiter=delimiter)
-                kinds = _of_records([dict(zip(wanted, row, strict=False)) for row in _whole(rows, len(wanted))])
-                return _stated({n: kinds.fields.get(n, ("", 0))[0] for n in wanted})
+                columns = zip(*_whole(rows, len(wanted)), strict=True)
+                kinds = [_sure(Counter(filter(None, map(_kind, values)))) for values in columns]
+                return _stated(dict(zip(wanted, kinds or [""] * len(wanted), strict=True)))
     return _stated(dict.fromkeys(wanted, ""))
 
 
@@ -163,12 +164,12 @@ def _flat(record: Mapping[str, Any], prefix: str = "", depth: int = 1) -> Iterat
 
 def _of_records(records: Sequence[Mapping[str, Any]]) -> Layout:
     counts: Counter[str] = Counter()
-    kinds: dict[str, Counter[str]] = {}
+    kinds: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in records:
         counts.update(record.keys())
         for name, value in record.items():
             if kind := _kind(value):
-                kinds.setdefault(name, Counter())[kind] += 1
+                kinds[name][kind] += 1
     return Layout(len(records), {n: (_sure(kinds.get(n)), c) for n, c in counts.most_common(MAX_FIELDS)})
 
 

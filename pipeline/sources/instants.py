@@ -5,7 +5,7 @@ Other spellings of times are made plain in `spellings` first; what a time means 
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import polars as pl
 
@@ -44,13 +44,23 @@ def number_us(text: pl.Expr) -> pl.Expr:
 
 
 def _number_us(texts: pl.Series) -> pl.Series:
+    rounded = bool(texts.str.contains("E+", literal=True).any())
+    numbers = texts.to_frame("text").select(_numbers(rounded=rounded))
+    return numbers.select(_scaled()).to_series()
+
+
+# Made once: making them costs as much as reading some thousand times.
+@lru_cache(maxsize=2)
+def _numbers(*, rounded: bool) -> list[pl.Expr]:
     text = pl.col("text")
-    rounded = texts.str.contains("E+", literal=True).any()
     certain = pl.when(~text.str.contains(spellings.ROUNDED)).then(text) if rounded else text
-    numbers = texts.to_frame("text").select(
-        number=certain.cast(pl.Float64, strict=False), whole=text.cast(pl.Int64, strict=False)
-    )
-    return numbers.select(scaled_us(pl.col("number"), pl.col("whole"))).to_series()
+    real, whole = certain.cast(pl.Float64, strict=False), text.cast(pl.Int64, strict=False)
+    return [real.alias("number"), whole.alias("whole")]
+
+
+@lru_cache(maxsize=1)
+def _scaled() -> pl.Expr:
+    return scaled_us(pl.col("number"), pl.col("whole"))
 
 
 def scaled_us(number: pl.Expr, whole: pl.Expr) -> pl.Expr:

@@ -62,6 +62,16 @@ def _mapped(fields: str, more: str = "") -> str:
 
 
 _KINDS = (
+    (
+        re.compile(rb'\A\s*\[(?:\s*(?:"[^"\n]*"|-?\d[\d.]*|null|true|false)\s*,){3}'),
+        "rows of JSON whose columns nothing names",
+        "Export them with the names: of ClickHouse as JSONEachRow, JSONCompactEachRowWithNames or Parquet.",
+    ),
+    (
+        re.compile(rb'\{"(?:string|long)"\s*:[^{}]{1,300}\}[\s\S]*?:\s*\{"\w+(?:\.\w+)+"\s*:\s*\{'),
+        "Avro's JSON encoding, with records within its records under the names of their types",
+        "Give the Avro files themselves, or write them as Parquet.",
+    ),
     (re.compile(_VPC + rb"(?: [\w.:/-]+){7,}\r?\n"), _VPC_BARE, vpc.TELL),
     (
         re.compile(_VPC + rb"(?:,[\w.:/-]*){7,}\r?\n"),

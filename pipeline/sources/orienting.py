@@ -25,6 +25,8 @@ SERVICE_PORTS = (20, 21, 22, 23, 25, 53, 80, 88, 110, 123, 135, 137, 138, 139, 1
 _SYN, _ACK = 2, 16
 _PORT = r'^\[\s*"?(\d+)"?\s*[,\]].*$|^(\d+)\s*\n[\s\S]*$|^(\d{1,2}),(\d{3})$|^(\d+)\.0$'
 """A port as exports of other programs write it: in a list, a value a line, with a comma, or as a real (pandas)."""
+_TOLD = " told"
+"""Behind the names of columns that are told of lines besides, while they stand beside a conn record's."""
 _SWAPPED = (
     ("src", "dest"),
     ("src_port", "dest_port"),
@@ -84,7 +86,7 @@ def complete(fields: pl.DataFrame) -> pl.DataFrame:
     first = [pl.col(c).str.replace(_PORT, "${1}${2}${3}${4}${5}") for c in ports]
     ends = [c for c in ("src", "dest") if schema.get(c) == pl.String and fields[c].str.starts_with("[").any()]
     only = [_only(c).alias(c) for c in ends]
-    return fields.with_columns(missing).with_columns(*first, *only)
+    return fields.with_columns(*missing, *first, *only)
 
 
 def _only(column: str) -> pl.Expr:
@@ -171,33 +173,41 @@ def oriented(records: pl.DataFrame, form: Form, options: ReadOptions) -> tuple[p
 
 def _extras(text: pl.DataFrame) -> pl.DataFrame:
     """What RAW has beyond a conn record, by source_line; ends are those after turning."""
-    said = pl.col("total") if text.schema["total"] != pl.String else plain_count(pl.col("total"))
-    total = said.cast(pl.Float64, strict=False)
+    return text.select(_told(in_text=text.schema["total"] == pl.String))
+
+
+@lru_cache(maxsize=2)
+def _told(*, in_text: bool) -> list[pl.Expr]:
+    total = (plain_count(pl.col("total")) if in_text else pl.col("total")).cast(pl.Float64, strict=False)
     reporter = pl.when("_turned").then(pl.col("reporter").replace({"src": "dest", "dest": "src"})).otherwise("reporter")
-    return text.select(
-        "source_line",
-        "orientation",
-        "accounting",
-        "record_id",
-        reporter=reporter,
-        total_bytes=pl.when(total.is_between(0, MAX_FLOW_BYTES)).then(total).cast(pl.Int64, strict=False),
-        sampling_rate=pl.col("sampling").cast(pl.Float64, strict=False),
-        src_translated_ip="src_nat",
-        dest_translated_ip="dest_nat",
-    )
+    return [
+        *map(pl.col, ("source_line", "orientation", "accounting", "record_id")),
+        reporter.alias("reporter"),
+        pl.when(total.is_between(0, MAX_FLOW_BYTES)).then(total).cast(pl.Int64, strict=False).alias("total_bytes"),
+        pl.col("sampling").cast(pl.Float64, strict=False).alias("sampling_rate"),
+        pl.col("src_nat").alias("src_translated_ip"),
+        pl.col("dest_nat").alias("dest_translated_ip"),
+    ]
 
 
 def as_raw(kept: pl.DataFrame, extras: pl.DataFrame, form: Form, options: ReadOptions) -> pl.DataFrame:
     """TYPED rows as RAW, their bytes in the columns of the form's layer."""
     raw = conn.to_raw(kept, options, interim=False)
-    raw = raw.drop(c for c in extras.columns if c != "source_line")
-    raw = raw.join(extras, on="source_line", how="left", maintain_order="left")
-    raw = raw.with_columns(action=pl.lit("allowed"), vendor_product=pl.lit(form.vendor_product))
-    if form.layer != "ip":
-        blank = [pl.lit(None, pl.Int64).alias(f"ip_bytes_{side}") for side in ("in", "out")]
-        prefix = "payload" if form.layer == "payload" else "other"
-        moved = [pl.col(f"ip_bytes_{side}").alias(f"{prefix}_bytes_{side}") for side in ("in", "out")]
-        raw = raw.with_columns(moved).with_columns(blank)
-    if form.layer in ("l2", "unknown"):
-        raw = raw.with_columns(other_layer=pl.lit(form.layer))
-    return raw.select(RAW.names())
+    both = raw.join(extras, on="source_line", how="left", maintain_order="left", suffix=_TOLD)
+    told = tuple(c for c in extras.columns if c != "source_line")
+    return both.select(_shaped(form.layer, form.vendor_product, told))
+
+
+@lru_cache(maxsize=128)
+def _shaped(layer: str, vendor_product: str, told: tuple[str, ...]) -> list[pl.Expr]:
+    """The columns of RAW, those that are told of lines besides in place of a conn record's."""
+    made = {c: pl.col(f"{c}{_TOLD}").alias(c) for c in told}
+    made |= {"action": pl.lit("allowed"), "vendor_product": pl.lit(vendor_product)}
+    if layer != "ip":
+        prefix = "payload" if layer == "payload" else "other"
+        for side in ("in", "out"):
+            made[f"{prefix}_bytes_{side}"] = pl.col(f"ip_bytes_{side}")
+            made[f"ip_bytes_{side}"] = pl.lit(None, pl.Int64)
+    if layer in ("l2", "unknown"):
+        made["other_layer"] = pl.lit(layer)
+    return [made.get(c, pl.col(c)).alias(c) for c in RAW.names()]

@@ -22,7 +22,7 @@ import zstandard
 from pipeline.disk import exists, is_dir, is_file
 from pipeline.errors import Location, SourceError
 from pipeline.settings import LimitSettings
-from pipeline.sources import nfcapd
+from pipeline.sources import avro, nfcapd
 from pipeline.sources.base import Block, begins_as_json
 from pipeline.sources.wrappings import streams, unfolding
 from pipeline.sources.wrappings.documents import may_be_long
@@ -76,7 +76,7 @@ def _teach_to_keep(size: int) -> None:
 def compression_of(head: bytes) -> str:
     """Name of the compression by its magic number, or 'plain'; nfcapd's binary files unfold by a program.
 
-    UTF-16 counts as one: such text is not read as it lies on disk.
+    Avro and UTF-16 count as one: such text is not read as it lies on disk.
     """
     for magic, name in (
         (b"\x1f\x8b", "gzip"),
@@ -84,6 +84,7 @@ def compression_of(head: bytes) -> str:
         (b"BZh", "bzip2"),
         (b"\xfd7zXZ\x00", "xz"),
         (unfolding.ZIP, "zip"),
+        (avro.MAGIC, "avro"),
     ):
         if head.startswith(magic):
             return name
@@ -96,7 +97,12 @@ def compression_of(head: bytes) -> str:
 
 def open_bytes(path: Path) -> IO[bytes]:
     """The file's decompressed bytes as a stream, UTF-8 text; what they are is recognised by content, not by name."""
-    return unfolding.as_utf_8(unfolding.once_more(_unfolded(path)))
+    stream = _unfolded(path)
+    try:
+        return unfolding.as_utf_8(unfolding.once_more(stream))
+    except (SourceError, *READ_ERRORS):
+        stream.close()
+        raise
 
 
 def _unfolded(path: Path) -> IO[bytes]:
@@ -109,6 +115,7 @@ def _unfolded(path: Path) -> IO[bytes]:
         "xz": streams.open_xz,
         "zip": unfolding.open_zip,
         "nfcapd": nfcapd.open_program,
+        "avro": avro.open_container,
     }
     return cast("IO[bytes]", openers[kind](path) if kind in openers else path.open("rb"))
 

@@ -365,7 +365,7 @@ class RecordReader(JsonReader):
             picked = fields.filter(mask) if whole is None else self._derived(whole(mask))
             chosen = self._timed(picked.with_columns(raw=pl.lit(None, pl.String)))
             text, extras = oriented(chosen, self._form, self._options)
-            typed = conn.unset_to_null(text, spellings.ABSENT).select(conn.TYPED.names()).cast(conn.TYPED)
+            typed = conn.as_typed(text, spellings.ABSENT)
             self._settle(parsed, typed, lambda kept: self._raw(kept, extras))
         times = pl.col("ts").filter(flows)
         first, last = fields.select(times.min().alias("a"), times.max().alias("b")).row(0)
@@ -384,9 +384,12 @@ class RecordReader(JsonReader):
         """(all fields that the rest asks for, which records are flows, what else `Parsed` tells of the others)."""
         fields = self._derived(decoded)
         flows = fields.select(self._flows)["flows"]
-        account.ignored += fields.height - int(flows.sum())
         account.warnings.update(fields.select(**self._kinds).row(0, named=True) if self._kinds else {})
         account.warnings += Counter()  # Without the kinds that there were none of.
+        if ignored := fields.height - int(flows.sum()):
+            account.ignored += ignored
+        else:
+            return fields, flows, {}
         if "raw" in fields.columns:
             account.warnings.update(foreign.counts(self._form, fields["raw"].filter(~flows)))
         stray = strays.among_ignored(decoded, fields, flows, json=self._form.json)

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
+from itertools import islice
 
 from pipeline.errors import Location, SourceError
 from pipeline.sources import byteless, guessed, mappable, signs, tables
@@ -37,7 +38,7 @@ from pipeline.sources.wrappings.envelope import (
     parts_of,
     within,
 )
-from pipeline.sources.wrappings.programs import PROGRAM
+from pipeline.sources.wrappings.programs import restored
 from pipeline.sources.wrappings.unfolding import refuse_kind
 
 _KEYS_OF = re.compile(f"(?<!{csv_envelope.MARK})(?<!{SIGN}){SIGN}")
@@ -149,8 +150,9 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
         return inside
     if not _marked(head, found) and (inside := _in_any_spelling(text, wanted)):
         return inside
-    if found and not _is_json(found) and not (_marked(head, found) and _yields(found, head)):
-        found = _in_rows(text, wanted) or found
+    if found and not _is_json(found) and (found.endswith("_csv") or not _marked(head, found)):
+        inside = _in_rows(text, wanted)
+        found = inside if inside and not (_marked(head, found) and _yields(found, head)) else found
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
     if not above and (fault := _fault(found, head)):
@@ -175,7 +177,8 @@ def _is_sure(head: bytes, text: bytes, found: str | None) -> bool:
     if not _marked(_header_of(text) or head, found) or (found == "ecs" and _COUNTS.search(head) is None):
         return False
     lines = text.split(b"\n", _LOOKED_INTO)[:_LOOKED_INTO]
-    whole = _as_file(t for line in lines for key, t in inner_texts(line) if key == PROGRAM)
+    told = (restored(line.decode("utf-8", errors="surrogateescape")) for line in lines)
+    whole = _as_file(text for text in told if text is not None)
     if whole and _recognised(whole, whole) == found:
         return False
     # What marks a line of text may stand in the text of an object that was sent by syslog.
@@ -285,8 +288,9 @@ def _buried(text: bytes, found: str | None) -> str | None:
 def _first_marked(text: bytes, encoding: str) -> list[str]:
     """The first records of a file's beginning that have the marks of an encoding, anywhere in them."""
     for most in (_LOOKED_INTO, len(text)):
-        if marked := [r for r in beginning(text, most) if _marked(_as_file([r]), encoding)]:
-            return marked[:_BURIED_IN]
+        marked = (record for record in beginning(text, most) if _marked(_as_file([record]), encoding))
+        if first := list(islice(marked, _BURIED_IN)):
+            return first
     return []
 
 
@@ -297,9 +301,8 @@ def _flows(encoding: str, lines: list[str]) -> int:
 
 
 def _yields(encoding: str, text: bytes) -> bool:
-    """Whether the first lines hold flows; of anything but a table with a header that is taken for granted."""
-    lines = text.decode("utf-8", errors="replace").split("\n")[:_LOOKED_INTO]
-    return not encoding.endswith("_csv") or _flows(encoding, lines) > 0
+    """Whether the first lines hold flows."""
+    return _flows(encoding, text.decode("utf-8", errors="replace").split("\n")[:_LOOKED_INTO]) > 0
 
 
 def _header_of(text: bytes) -> bytes | None:

@@ -34,8 +34,15 @@ ABSENT = (
     "undefined",
 )
 """What exports of other programs write for nothing."""
-_GROUPED = r"^[0-9]{1,3}(?:,[0-9]{3})+$"
-_DOUBTFUL = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
+_GROUPED = (
+    (r"^[0-9]{1,3}(?:,[0-9]{3})+(?:\.0+)?$", r",|\.0+$"),
+    (r"^[0-9]{1,3}(?:[\x{a0}\x{2009}\x{202f}'\x{2019}_][0-9]{3})+$", r"[^0-9]"),
+    (r"^[0-9]{1,3}(?:\.[0-9]{3}){2,}$", r"\."),
+    (r"^[0-9]+,0{1,2}$", r",0+$"),
+)
+"""Digits in groups of three, as English, French, Swiss and German programs write them, and what to leave out of them. A
+plain blank may part two values, and one group behind a point is a fraction elsewhere."""
+DOUBTFUL = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
 """A thousand times as much in one country as in another."""
 ROUNDED = r"^[0-9](?:\.[0-9]{1,5})?E\+(?:0[6-9]|[1-9][0-9])$"
 """A large number as a spreadsheet shows and saves it: 1.79513E+09 is any second of three hours."""
@@ -151,10 +158,10 @@ def _halved(text: pl.Expr) -> list[pl.Expr]:
 
 
 def plain_count(text: pl.Expr) -> pl.Expr:
-    """Whole numbers without the commas that group their digits by three; null where a point may do the same."""
-    plain = text.str.replace_all(",", "", literal=True)
-    doubtful = text.str.contains(f"{_DOUBTFUL}|{ROUNDED}")
-    return pl.when(text.str.contains(_GROUPED)).then(plain).when(~doubtful).then(text)
+    """Whole numbers without what groups their digits by three; null where that cannot be told from a fraction."""
+    doubtful = text.str.contains(f"{DOUBTFUL}|{ROUNDED}")
+    grouped = [pl.when(text.str.contains(shape)).then(text.str.replace_all(left, "")) for shape, left in _GROUPED]
+    return pl.coalesce(*grouped, pl.when(~doubtful).then(text))
 
 
 def seconds(text: pl.Expr) -> pl.Expr:

@@ -6,6 +6,7 @@ The few formats that are read from columns without that detour, and what is wron
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ _SURE, _LOOKED_AT = 3, 200
 _TYPED = frozenset(("zeek_json", "vpc_json", "ocsf", "suricata", "ecs", "cim_json", "gcp"))
 """What is read from its columns, or refused with what they lack."""
 _PAIR = {"key", "value"}
+_GZIP = b"\x1f\x8b"
+_LONGEST_PACKED = 16
+_LINE_ENDS = dict.fromkeys(map(ord, "\t\r\n"), " ")
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
@@ -133,10 +137,12 @@ def _told(value: Any) -> Any:
 
 
 def _text(value: bytes) -> str:
-    """Bytes as the text that they are, as the address that 4 or 16 of them pack, or as hexadecimal digits."""
+    """Bytes as the text that they are, as the address that 4 or 16 of them pack, or as digits: Base64 of gzip."""
     text = _printed(value)
     if text is not None:
         return text
+    if value.startswith(_GZIP):
+        return base64.b64encode(value).decode()
     return str(ipaddress.ip_address(value)) if len(value) in (4, 16) else value.hex()
 
 
@@ -146,4 +152,6 @@ def _printed(value: bytes) -> str | None:
         text = value.decode()
     except ValueError:
         return None
+    if len(value) > _LONGEST_PACKED:  # A message may have several lines, or end one.
+        return text if text.translate(_LINE_ENDS).isprintable() else None
     return text if text.isprintable() else None

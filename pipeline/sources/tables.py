@@ -179,6 +179,12 @@ class TableReader:
         mapping = self._options.mapping
         if self._form.format != "table" or mapping is None:
             return
+        if parted := [column for field, column in mapping.fields if field.endswith(".clock")]:
+            raise SourceError(
+                f"is Parquet, in which a time is one column, and not parted as with {', '.join(parted)}.",
+                where=Location(file=name),
+                remedy="Write it with each time in one column, or as CSV.",
+            )
         spelled = self._form.columns or {}
         lacking = [spelled[ours][0] for ours, found in located.items() if not found]
         if lacking:

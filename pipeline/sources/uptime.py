@@ -7,6 +7,8 @@ too early or too late. How many is told by the record's own time and by the flow
 
 from __future__ import annotations
 
+from itertools import chain
+
 import polars as pl
 
 from pipeline.sources import zeek_columns as conn
@@ -17,6 +19,7 @@ _NEAR_US = 3_600_000_000
 """How near two times come to whole rounds where the clock is to blame: longer than exporters hold a flow back."""
 _LEAST_US = 40 * 86_400_000_000
 """A block whose times lie closer together has none that is a round away."""
+_TIMES = ("ts", "end", "write_ts")
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 WENT_ROUND = "went_round"
 """The column that marks records whose times were put right."""
@@ -37,8 +40,7 @@ def put_right(fields: pl.DataFrame, zone: str, *, ends_wrap: bool = False) -> pl
     if not _far_apart(fields, zone):
         return fields.with_columns(pl.lit(value=False).alias(WENT_ROUND))
     told = fields.select(
-        pl.when(_instant(fields, c, zone) > conn.EARLIEST_US).then(_instant(fields, c, zone)).alias(c)
-        for c in ("ts", "end", "write_ts")
+        pl.when(_instant(fields, c, zone) > conn.EARLIEST_US).then(_instant(fields, c, zone)).alias(c) for c in _TIMES
     ).with_columns(lasted=pl.lit(fields["duration"].cast(pl.Float64, strict=False) * 1e6))
     after = pl.when(pl.col("ts") > pl.col("end")).then("ts") if ends_wrap else None
     told = told.with_columns(end_by=_rounds(pl.coalesce("write_ts", after) - pl.col("end")))
@@ -71,24 +73,29 @@ def _far_apart(fields: pl.DataFrame, zone: str) -> bool:
     lasted = fields["duration"].cast(pl.Float64, strict=False).max()
     if isinstance(lasted, float) and lasted * 1e6 > _LEAST_US:
         return True
-    spans = [_span(fields, c, zone) for c in ("ts", "end", "write_ts")]
-    known = [t for span in spans for t in span if t is not None]
+    text = [c for c in _TIMES if fields.schema[c] == pl.String]
+    ends = [_ends(pl.col(c).cast(pl.Int64)) for c in _TIMES if c not in text]
+    told = [_told(fields, c, zone).select(*_named(_ends(pl.col("t")))).row(0) for c in text]
+    known = [t for row in (fields.select(*_named(*ends)).row(0), *told) for t in row if t is not None]
     return bool(known) and max(known) - min(known) > _LEAST_US
 
 
-def _span(fields: pl.DataFrame, column: str, zone: str) -> tuple[int | None, int | None]:
-    """The first and last of a column's times; of those as text the days are looked at where they have any."""
-    if fields.schema[column] == pl.String:
-        days = fields[column].drop_nulls().str.head(10).unique()
-        if days.str.contains(_DAY).all():
-            whole = days.str.to_date(strict=False).cast(pl.Datetime("us")).dt.epoch("us").to_frame("t")
-        else:
-            whole = fields.select(epoch_us(column, zone).alias("t"))
-    else:
-        whole = fields.select(pl.col(column).cast(pl.Int64).alias("t"))
-    times = whole.filter(pl.col("t") > conn.EARLIEST_US)
-    first, last = times.select(pl.col("t").min().alias("a"), pl.col("t").max().alias("b")).row(0)
-    return first, last
+def _ends(times: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """The first and last of times that can be."""
+    able = times.filter(times > conn.EARLIEST_US)
+    return able.min(), able.max()
+
+
+def _named(*ends: tuple[pl.Expr, pl.Expr]) -> list[pl.Expr]:
+    return [end.alias(str(i)) for i, end in enumerate(chain.from_iterable(ends))] or [pl.lit(None)]
+
+
+def _told(fields: pl.DataFrame, column: str, zone: str) -> pl.DataFrame:
+    """The times `t` of a column of text; the days alone where all have them."""
+    days = fields[column].drop_nulls().str.head(10).unique()
+    if days.str.contains(_DAY).all():
+        return days.str.to_date(strict=False).cast(pl.Datetime("us")).dt.epoch("us").to_frame("t")
+    return fields.select(epoch_us(column, zone).alias("t"))
 
 
 def _rounds(apart: pl.Expr) -> pl.Expr:

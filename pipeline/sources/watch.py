@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipeline.addresses import canonical_frame
+from pipeline.addresses import CANONICAL_IPV4, canonical_frame
 from pipeline.inventory import Inventory
 
-_KNOWN = pl.Schema({"raw": pl.String, "ip": pl.String})
+_FEW = 2_000
+"""Rows up to which looking at all spellings costs less than finding the distinct ones."""
+
+
+_NONE = pl.Series([[]], dtype=pl.List(pl.String))
 
 
 class Watch:
@@ -21,8 +25,8 @@ class Watch:
         """Args: inventory; None keeps every flow."""
         self._inventory = inventory
         self._seen = pl.DataFrame(schema={"raw": pl.String})
-        self._invalid: set[str | None] = set()
-        self._watched = pl.DataFrame(schema=_KNOWN)
+        self._invalid, self._watched = _NONE, _NONE
+        """One row each, the list of the spellings, as expressions look values up in it."""
 
     @property
     def keeps_all(self) -> bool:
@@ -43,9 +47,9 @@ class Watch:
         if fresh.is_empty():
             return
         known = canonical_frame(fresh["raw"])
-        self._invalid.update(known.filter(pl.col("ip").is_null())["raw"].to_list())
-        valid = known.filter(pl.col("ip").is_not_null())
-        self._watched = pl.concat([self._watched, self._covered(valid).select(_KNOWN.names())])
+        invalid = known["ip"].is_null()
+        self._invalid = _more(self._invalid, known["raw"].filter(invalid).drop_nulls())
+        self._watched = _more(self._watched, self._covered(known.filter(~invalid))["raw"])
         self._seen = pl.concat([self._seen, known.select("raw")])
 
     def _covered(self, valid: pl.DataFrame) -> pl.DataFrame:
@@ -56,20 +60,21 @@ class Watch:
 
     def is_invalid(self, column: str) -> pl.Expr:
         """Expression: the spelling is not an address (null included)."""
-        if not self._invalid:
-            return pl.lit(False)
-        bad = sorted(t for t in self._invalid if t is not None)
-        return pl.col(column).is_null() | pl.col(column).is_in(pl.Series(bad, dtype=pl.String).implode())
+        unknown = pl.col(column).is_null()
+        return unknown if self._invalid is _NONE else unknown | pl.col(column).is_in(self._invalid)
 
     def is_watched(self, column: str) -> pl.Expr:
         """Expression: the spelling stands for an address that the inventory covers at some time."""
         if self.keeps_all:
             return pl.lit(True)
-        return pl.col(column).is_in(self._watched["raw"].implode())
+        return pl.col(column).is_in(self._watched)
 
     def canonical(self, frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
         """Add canonical addresses: columns maps a spelling column to the new column's name."""
         for raw, new in columns.items():
+            if frame.height < _FEW and frame[raw].str.contains(CANONICAL_IPV4).all():
+                frame = frame.with_columns(pl.col(raw).alias(new))
+                continue
             known = canonical_frame(frame[raw])
             if known["ip"].equals(known["raw"]):
                 frame = frame.with_columns(pl.col(raw).cast(pl.String).alias(new))
@@ -77,3 +82,8 @@ class Watch:
                 named = known.rename({"raw": raw, "ip": new})
                 frame = frame.join(named, on=raw, how="left", nulls_equal=True, maintain_order="left")
         return frame
+
+
+def _more(listed: pl.Series, values: pl.Series) -> pl.Series:
+    """The one list with more values."""
+    return pl.concat([listed.explode(), values]).implode() if len(values) else listed

@@ -9,7 +9,8 @@ name map and scope separator write them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 
 import polars as pl
 
@@ -120,6 +121,16 @@ def unset_to_null(frame: pl.DataFrame, marks: Sequence[str] = UNSET) -> pl.DataF
 @lru_cache(maxsize=512)
 def _told(column: str, marks: tuple[str, ...]) -> pl.Expr:
     return pl.when(~pl.col(column).is_in(marks)).then(pl.col(column)).alias(column)
+
+
+def as_typed(text: pl.DataFrame, marks: Sequence[str]) -> pl.DataFrame:
+    """Columns of TYPED that are right as they are, but for marks of absence in those that are text."""
+    return text.select(_as_typed(tuple(marks), tuple(c for c, t in text.schema.items() if t == pl.String)))
+
+
+@lru_cache(maxsize=64)
+def _as_typed(marks: tuple[str, ...], texts: tuple[str, ...]) -> list[pl.Expr]:
+    return [(_told(c, marks) if c in texts else pl.col(c)).cast(dtype) for c, dtype in TYPED.items()]
 
 
 def count(column: str) -> pl.Expr:
@@ -280,13 +291,20 @@ def select_watched(typed: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFr
 def mail_port_others(others: pl.DataFrame, options: ReadOptions) -> pl.DataFrame:
     """Unwatched flows to mail ports, for finding mail servers that the inventory lacks."""
     side = "orig" if options.swap_bytes else "resp"
-    return others.filter(pl.col("dest_port").is_in(MAIL_PORTS)).select(
-        start_time=pl.col("ts").cast(UTC_TIME),
-        src_ip="src",
-        dest_ip="dest",
-        dest_port="dest_port",
-        bytes=pl.coalesce(f"{side}_ip_bytes", f"{side}_bytes"),
-    )
+    condition, columns = _to_mail_port(side)
+    return others.filter(condition).select(columns)
+
+
+@lru_cache(maxsize=2)
+def _to_mail_port(side: str) -> tuple[pl.Expr, list[pl.Expr]]:
+    """Which flows are to a mail port, and what is asked of them."""
+    return pl.col("dest_port").is_in(MAIL_PORTS), [
+        pl.col("ts").cast(UTC_TIME).alias("start_time"),
+        pl.col("src").alias("src_ip"),
+        pl.col("dest").alias("dest_ip"),
+        pl.col("dest_port"),
+        pl.coalesce(f"{side}_ip_bytes", f"{side}_bytes").alias("bytes"),
+    ]
 
 
 def unescape(column: str) -> pl.Expr:
@@ -317,7 +335,7 @@ def decode(text: str) -> str:
 def to_raw(typed: pl.DataFrame, options: ReadOptions, *, interim: bool) -> pl.DataFrame:
     """TYPED rows as RAW: canonical addresses, CIM names, microseconds; interim records are cumulative."""
     typed = options.watch.canonical(typed, {"src": "src_ip", "dest": "dest_ip"})
-    return typed.select(_raw_columns(swap=options.swap_bytes, interim=interim)).cast(RAW).select(RAW.names())
+    return typed.select(_raw_columns(swap=options.swap_bytes, interim=interim))
 
 
 @lru_cache(maxsize=4)
@@ -327,7 +345,7 @@ def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
     transport = pl.col("proto").str.to_lowercase().replace_strict(_TRANSPORT_OF, default="unknown")
     attempt = pl.col("conn_state").is_in(["S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH", "OTH"])
     cumulative = pl.lit(interim) | pl.col("path").is_in(["conn_long", "open_conn"]).fill_null(False)
-    return [
+    made = [
         pl.col("source_line"),
         unescape("uid").alias("uid"),
         pl.col("ts").cast(UTC_TIME).alias("start_time"),
@@ -358,6 +376,8 @@ def _raw_columns(*, swap: bool, interim: bool) -> list[pl.Expr]:
         *(pl.lit(None, t).alias(c) for c, t in _BEYOND.items()),
         pl.lit(VENDOR_PRODUCT).alias("vendor_product"),
     ]
+    named = {expr.meta.output_name(): expr for expr in made}
+    return [named[c].cast(dtype) for c, dtype in RAW.items()]
 
 
 def _impossible() -> pl.Expr:
@@ -378,13 +398,18 @@ def sampled_flows(rows: pl.DataFrame) -> dict[str, int]:
 
 def odd_flows(typed: pl.DataFrame) -> dict[str, int]:
     """Counts of kept flows that are odd: impossible times, bytes missed, payload larger than what carried it."""
-    row = typed.select(
-        negative_duration=(pl.col("duration") < 0).sum(),
-        implausible_duration=_impossible().sum(),
-        starts_after_record=(pl.col("ts") - pl.col("write_ts") > _AHEAD_US).sum(),
-        missed_bytes=(pl.col("missed_bytes") > 0).sum(),
-        payload_above_ip=(
-            (pl.col("resp_bytes") > pl.col("resp_ip_bytes")) | (pl.col("orig_bytes") > pl.col("orig_ip_bytes"))
-        ).sum(),
-    ).row(0, named=True)
+    row = typed.select(f.sum().alias(name) for name, f in oddities().items()).row(0, named=True)
     return {k: int(v) for k, v in row.items() if v}
+
+
+@lru_cache(maxsize=1)
+def oddities() -> dict[str, pl.Expr]:
+    """What is odd about a kept flow, by the name it is counted under."""
+    above = ((pl.col(f"{side}_bytes") > pl.col(f"{side}_ip_bytes")) for side in ("resp", "orig"))
+    return {
+        "negative_duration": pl.col("duration") < 0,
+        "implausible_duration": _impossible(),
+        "starts_after_record": pl.col("ts") - pl.col("write_ts") > _AHEAD_US,
+        "missed_bytes": pl.col("missed_bytes") > 0,
+        "payload_above_ip": reduce(or_, above),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from html import unescape
 from pathlib import Path
@@ -10,6 +11,8 @@ import polars as pl
 import pytest
 
 from assets.cli import FORMATS
+from assets.commands import alerting
+from assets.reporting import screen
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
@@ -54,6 +57,32 @@ def test_a_day_with_columns_of_another_kind_is_named_and_hides_no_other(site: Si
     assert (found.exit_code, "nilo-other" in found.stdout) == (1, True)
     assert f"{LAST}: " in found.stderr
     assert "does not have its table's columns, or has them with other types. Run its day again" in found.stderr
+
+
+@pytest.mark.parametrize("form", [f for f in FORMATS if f not in alerting.WHOLE])
+@pytest.mark.parametrize("rule", [[], ["--rule", SEED]])
+def test_alerts_are_written_as_they_are_read_and_come_out_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch, form: str, rule: list[str]
+) -> None:
+    stored = site.storage.read_day(ALERTS, LAST).head(1)
+    for d in (LAST, day(SPELL - 2)):
+        rows = [
+            stored.with_columns(
+                alert_id=pl.lit(f"nilo-{n}-{d}"), client=pl.lit(f"10.9.9.{n}"), bytes_in=n + 7, day=pl.lit(d)
+            )
+            for n in range(4)
+        ]
+        site.storage.write_day(ALERTS, d, pl.concat(rows), inputs={})
+    asked = ["alerts", "--from", day(SPELL - 2), "--to", LAST, "--format", form, *rule]
+    whole = call(*asked, site=site.root).stdout
+    written: list[str] = []
+    monkeypatch.setattr(alerting, "_AT_ONCE", 3)
+    monkeypatch.setattr(screen, "parts", written.extend)
+    call(*asked, site=site.root)
+    assert "".join(written) == whole
+    assert len(list(csv.reader(whole.splitlines())) if form == "csv" else whole.splitlines()) == 8 + (form == "csv")
+    by_day = form == "csv" and bool(rule)
+    assert len(written) == (2 if by_day else 4) + (form == "csv")
 
 
 def test_the_page_draws_the_days_of_who_alerts_and_tells_what_stderr_does(site: Site) -> None:

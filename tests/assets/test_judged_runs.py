@@ -13,8 +13,10 @@ import pytest
 
 from assets import checks
 from assets.build import build_defs
+from assets.days import RANGE_END, RANGE_START
 from assets.processes.instances import open_instance
 from assets.runner import run_days, run_stale
+from assets.schedules import JOB
 from data_quality.checks import PROFILES
 from data_quality.judged import names_unjudged
 from data_quality.specs import check_specs
@@ -123,6 +125,38 @@ def test_the_sensor_asks_for_the_checks_of_such_days_and_then_there_is_rest(kill
         assert job.execute_in_process(instance=instance, run_config=request.run_config, tags=request.tags).success
         assert sensor.tick() == ([], "Every check is of what is stored.")
     assert results(killed) == results(open_site(whole))
+
+
+def statuses(instance: dg.DagsterInstance, check: str, table: str) -> dict[str | None, str]:
+    """What Dagster calls the last execution of a check, a day."""
+    keys = [dg.AssetCheckKey(dg.AssetKey(table), check)]
+    found = instance.event_log_storage.get_asset_check_partition_info(keys)
+    return {f.partition_key: f.latest_execution_status.name for f in found if f.partition_key}
+
+
+def test_checks_that_a_cancelled_run_never_did_are_not_left_as_skipped(whole: Path, tmp_path: Path) -> None:
+    site = open_site(shutil.copytree(whole, tmp_path / "site"))
+    shown = [("alerts_valid", "alerts"), ("flows_valid", "flows")]
+    good, left = dict.fromkeys(map(str, DAYS), "SUCCEEDED"), dict.fromkeys(map(str, DAYS[:2]), "PLANNED")
+    before = results(site)
+    with open_instance(site) as instance:
+        sensor, rests = Ticking(site, instance, "unjudged_days"), "Every check is of what is stored"
+        assert sensor.tick() == ([], f"{rests}.")
+        assert sensor.tick() == ([], f"{rests}; nothing changed since the last look.")
+        job = build_defs(site).resolve_job_def(JOB)
+        tags = {RANGE_START: str(DAYS[0]), RANGE_END: str(DAYS[1])}
+        run = instance.create_run_for_job(job, tags={**job.run_tags, **tags})
+        assert [statuses(instance, *s) for s in shown] == [good | left] * 2
+        assert not sensor.tick()[0]
+        instance.report_run_canceled(run)
+        (request,), _ = sensor.tick()
+        assert request.run_config == checks.config([str(d) for d in DAYS[:2]])
+        judging = build_defs(site).resolve_job_def(checks.JOB)
+        assert judging.execute_in_process(instance=instance, run_config=request.run_config, tags=request.tags).success
+        assert [statuses(instance, *s) for s in shown] == [good] * 2
+        assert sensor.tick() == ([], f"{rests}.")
+        assert sensor.tick() == ([], f"{rests}; nothing changed since the last look.")
+    assert results(site) == before
 
 
 def test_a_result_that_does_not_read_is_made_again(killed: Site, whole: Path) -> None:

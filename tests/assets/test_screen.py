@@ -56,6 +56,15 @@ def test_a_result_for_programs_is_utf_8_on_any_terminal(monkeypatch: pytest.Monk
     assert json.loads(out.getvalue()) == {"client": "münchen"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "cp500", "cp1252", "ascii"])
+def test_objects_are_utf_8_whatever_the_terminal_speaks(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding, "backslashreplace"))
+    screen.json_lines([{"client": "münchen"}, {"n": float("nan")}])
+    sys.stdout.flush()
+    assert [json.loads(line) for line in out.getvalue().splitlines()] == [{"client": "münchen"}, {"n": None}]
+
+
 def test_elsewhere_than_on_a_terminal_a_row_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(monkeypatch, 20, io.StringIO())
     assert len(lines) == 2

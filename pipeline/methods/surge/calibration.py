@@ -33,7 +33,8 @@ AS_EXPECTED = pl.col("ratio") <= 1.01
 """A day not above what was expected of the client by a hundredth. Where all clients have one of a few volumes, as those
 of machines that poll, an effect of the day moves many above all past scores at once, each by next to nothing."""
 _MOST_BYTES = 2**62
-_CLOSE = 1e-9
+_CLOSE, _DOUBTLESS = 1e-12, 1e-9
+"""How near the true volume formulas come, mostly and always: of those that miss it all volumes are gone through."""
 _LEAST_PART = 0.05
 """The part of the budget that every role with days enough may spend."""
 _ENOUGH_SCORES = 50
@@ -153,7 +154,7 @@ class Calibration:
         if (
             beside is not None and not self.excesses.all.is_empty()
         ):  # In a group of three the largest volume of all leaves nobody else unusual.
-            guess = self._beyond(self._guessed(judged, channel, limit))
+            guess = self._beyond(self._guessed(judged, channel, limit), _DOUBTLESS)
             most = pl.select(pl.when(within).then(most).otherwise(guess)).to_series()
             within = within | self._alerts_at(judged, most, channel, limit, beside)
         judged, most = judged.filter(within), most.filter(within)
@@ -193,7 +194,7 @@ class Calibration:
         if beside is not None:  # With what it guesses stolen the client is in other company.
             rows = beside.with_company(rows.with_columns(guess.floor().cast(pl.Int64).alias("bytes")))
             guess = self._guessed(rows, channel, limit)
-        low, high = (guess * (1 - _CLOSE)).floor().cast(pl.Int64) - 1, self._beyond(guess)
+        low, high = (guess * (1 - _CLOSE)).floor().cast(pl.Int64) - 1, self._beyond(guess, _CLOSE)
         frame = pl.DataFrame({"low": low, "high": high, "most": most})
         alerts = (self._alerts_at(rows, volume, channel, limit, beside) for volume in (low, high))
         frame = frame.with_columns(
@@ -206,9 +207,9 @@ class Calibration:
         return frame["low"], frame["high"]
 
     @staticmethod
-    def _beyond(guess: pl.Series) -> pl.Series:
-        """Whole bytes of which rounding leaves no doubt that they are more than what is guessed."""
-        return (guess * (1 + _CLOSE)).ceil().cast(pl.Int64) + 1
+    def _beyond(guess: pl.Series, by: float) -> pl.Series:
+        """Whole bytes that are more than what is guessed, by a share of it."""
+        return (guess * (1 + by)).ceil().cast(pl.Int64) + 1
 
     def _guessed(self, rows: pl.DataFrame, channel: str, limit: float) -> pl.Series:
         """About the smallest volume that alerts."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.sources.base import LINES, REJECTS, rejects_frame
+from pipeline.sources.base import LINES, REJECTS, cut, rejects_frame
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.glances.pair_parts import PairParts
 from pipeline.sources.glances.sight import Cut
@@ -64,6 +64,11 @@ _LABEL = r"\w+@[\d.]+ "
 _BRACKETED = rf'\[(?:{_LABEL})?[^":=;\[\]]+(?:::?|=)"'
 _QUOTED = rf"^[^|\[]*{_BRACKETED}"
 """Pairs of name and quoted value in brackets; else they stand between bars."""
+_BARE = r'^((?:[^|="\[]* )?)(\w[\w./-]*="(?:[^"\\]|\\.)*" +\w[\w./-]*=".*)$'
+"""Pairs of name and quoted value with blanks between them and no brackets around: the Log Exporter's generic format,
+and what its logs are on their way through ArcSight."""
+_TORN = r'^[^|]*\w="[^"|]*" +\w[\w./-]*="[^|]*$'
+"""Such pairs behind something else, as where a line that was cut has another one glued to it."""
 _UNTRANSLATED = "0.0.0.0"  # noqa: S104 - no address to listen on
 _HEADER = r"^(?:<\d{1,3}>)?1 (\d{4}-\d\d-\d\dT\S+) "
 _SUSPECT = r'\\"|[:=]"(?:[;\] ]|$)'
@@ -187,6 +192,14 @@ class CheckpointDecoder(Stateless):
 
     def decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         """See Decoder."""
+        inside = bracketed(lines["raw"])
+        found = self._decode(lines.with_columns(inside), reason)
+        if not found.broken.height:
+            return found
+        raws = found.broken.select("source_line").join(lines, "source_line", how="left")["raw"]
+        return replace(found, broken=found.broken.with_columns(raws.map_elements(cut, pl.String)))
+
+    def _decode(self, lines: pl.DataFrame, reason: str) -> Decoded:
         if self.expects_header:
             self.expects_header, self.separator = False, ";" if re.match(_QUOTED, lines["raw"][0]) else "|"
         text = pl.col("raw")
@@ -205,7 +218,7 @@ class CheckpointDecoder(Stateless):
         fields = pl.concat([*(p.select(careful.columns) for p in plain), careful])
         told = ("src", "dest", "resp_ip_bytes", "orig_ip_bytes", "total")
         hidden = pl.all_horizontal(pl.col(c).is_null() for c in told) & ~text.str.contains(_QUOTED)
-        hidden &= text.str.contains(_BRACKETED)
+        hidden &= text.str.contains(_BRACKETED) | text.str.contains(_TORN)
         empty = pl.all_horizontal(pl.col(c).is_null() for c in _NAMES) | hidden
         nothing = fields.filter(empty)
         faults = [
@@ -216,6 +229,15 @@ class CheckpointDecoder(Stateless):
         ]
         fields = fields.filter(~empty).sort("source_line").with_columns(_derived())
         return Decoded(fields, _rejects(faults, reason))
+
+
+def bracketed(lines: pl.Series) -> pl.Series:
+    """Lines whose pairs stand bare with brackets around these, the last one where the last value ends."""
+    bare = lines.str.contains(_BARE)
+    if not bare.any():
+        return lines
+    inside = lines.filter(bare).str.replace(_BARE, "${1}[${2}").str.strip_chars_end(" ")
+    return lines.scatter(bare.arg_true(), inside.str.replace(r'"$', '"]'))
 
 
 def _rows(lines: pl.DataFrame) -> list[tuple[int, str]]:
@@ -282,7 +304,7 @@ _TEXT = Form(
         "a connection's updates (one `loguid`) are cumulative; `bytes` alone is the total",
     ),
     marks=re.compile(
-        rb'(?:CEF: ?\d|LEEF: ?[\d.]+)\|Check Point\||\bloguid(?:::?"|=)\{0x|\[Fields@1\.3\.6\.1\.4\.1\.2620\b'
+        rb'(?:CEF: ?\d|LEEF: ?[\d.]+)\|Check Point\||\bloguid(?:::?"|="?)\{0x|\[Fields@1\.3\.6\.1\.4\.1\.2620\b'
         rb'|\[\w+@2620 \w+="|\bCheckPoint \d+ - \[[\w.]+:'
     ),
     strong=True,

@@ -222,7 +222,10 @@ def _kind(subtype: pl.Expr) -> pl.Expr:
 
 
 def _times(zone: str) -> pl.Expr:
-    """`logged`, epoch microseconds: eventtime, or the device's date and time with its offset, or in the zone."""
+    """`logged`, epoch microseconds: eventtime, or the device's date and time with its offset, or in the zone.
+
+    Pipelines that know eventtime for a time write it as ISO 8601; it is of UTC, as the number was.
+    """
     parts = pl.col("eventtime").str.extract_groups(r"^(\d+)(?:\.(\d{1,6})\d*)?$")
     whole, fraction = parts.struct.field("1"), parts.struct.field("2").str.pad_end(6, "0").fill_null("0")
     number, digits = whole.cast(pl.Int64, strict=False), whole.str.len_bytes()
@@ -236,7 +239,8 @@ def _times(zone: str) -> pl.Expr:
     hours, minutes = (parts.struct.field(n).cast(pl.Int64, strict=False) for n in ("2", "3"))
     ahead = (hours * 3_600 + minutes.fill_null(0) * 60) * 1_000_000
     offset = pl.when(parts.struct.field("1") == "-").then(-ahead).otherwise(ahead)
-    return pl.coalesce(scaled, syslog.epoch_of(wall, offset, zone)).alias("logged")
+    written = pl.when(pl.col("eventtime").str.contains(":", literal=True)).then(instants.epoch_us("eventtime", "UTC"))
+    return pl.coalesce(scaled, written, syslog.epoch_of(wall, offset, zone)).alias("logged")
 
 
 def _fields() -> list[pl.Expr]:

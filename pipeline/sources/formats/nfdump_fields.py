@@ -205,6 +205,10 @@ class Tally:
             size = [pl.col(c).fill_null(0).cast(pl.Float64) for c in ("in_bytes", "out_bytes")]
             more = skipped.select("source_line", bytes=size[0] + size[1], rounded=pl.lit(False))
             lines = pl.concat([lines, more])
+        if marks.is_empty():
+            read, rounds = lines.select(pl.col("bytes").sum(), pl.col("rounded").any()).row(0)
+            self.bytes, self.exact = self.bytes + float(read), self.exact and not rounds
+            return 0
         lines = lines.with_columns(part=marks["source_line"].search_sorted(lines["source_line"]))
         sums = lines.group_by("part").agg(pl.col("bytes").sum(), pl.col("rounded").any())
         parts = pl.DataFrame({"part": range(marks.height + 1)}, schema={"part": lines.schema["part"]})

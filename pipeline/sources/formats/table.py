@@ -14,17 +14,19 @@ import polars as pl
 
 from pipeline import clocks
 from pipeline.errors import Location, SourceError
-from pipeline.mapping import NAMES, ColumnMapping
+from pipeline.mapping import NAMES, SHAPES, ColumnMapping
 from pipeline.sources import instants
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.columns import TIMES
 from pipeline.sources.declared import Contract, Decoded, Decoder, Form, Wrapped
 from pipeline.sources.delimited import Layout, delimited
+from pipeline.sources.formats.table_shapes import JoinedDecoder, is_odd, put_right
 from pipeline.sources.records import json_decoder
 from pipeline.sources.spellings import ABSENT
 from pipeline.sources.texts import syslog, zone_names
 
 _BLOCKED = ("block", "blocked", "denied", "deny", "discard", "drop", "dropped", "failure", "reject", "rejected")
+_OURS = {**NAMES, **SHAPES}
 _NEVER = re.compile(rb"(?!)")
 _INSTANT = re.compile(r"(?<!%)(?:%%)*%(?:[:#]*z|\+|s)")
 """What in a time's format tells the instant: an offset, all of ISO 8601, or seconds since 1970."""
@@ -50,13 +52,13 @@ def _with_action(fields: pl.DataFrame) -> pl.DataFrame:
 
 def columns(mapping: ColumnMapping) -> dict[str, tuple[str, ...]]:
     """Our name of a field -> the table's column."""
-    return {NAMES[name]: (column,) for name, column in mapping.fields}
+    return {_OURS[name]: (column,) for name, column in mapping.fields}
 
 
 def layout(mapping: ColumnMapping) -> Layout:
     """The layout of delimited text with these columns."""
     aliases = {ours: tuple(s.lower() for s in spelled) for ours, spelled in columns(mapping).items()}
-    named = {NAMES[name]: f"{column} ({name})" for name, column in mapping.fields}
+    named = {_OURS[name]: f"{column} ({name})" for name, column in mapping.fields}
 
     def lacks(has: frozenset[str]) -> str:
         return ", ".join(text for ours, text in named.items() if ours not in has)
@@ -106,10 +108,21 @@ class _TimedDecoder(Wrapped):
         return told
 
 
-def _timed(decoder: Callable[[ReadOptions], Decoder], time_format: str | None) -> Callable[[ReadOptions], Decoder]:
-    if time_format is None:
-        return decoder
-    return lambda options: _TimedDecoder(decoder(options), time_format, options.timezone)
+def _timed(decoder: Callable[[ReadOptions], Decoder], mapping: ColumnMapping) -> Callable[[ReadOptions], Decoder]:
+    time_format, parted = mapping.time_format, any(name.endswith(".clock") for name, _ in mapping.fields)
+
+    def made(options: ReadOptions) -> Decoder:
+        found = JoinedDecoder(decoder(options)) if parted else decoder(options)
+        return found if time_format is None else _TimedDecoder(found, time_format, options.timezone)
+
+    return made
+
+
+def _derived(mapping: ColumnMapping) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    if not is_odd(mapping):
+        return _with_action
+    right = put_right(mapping)
+    return lambda fields: _with_action(right(fields))
 
 
 def _fitted(form: Form, options: ReadOptions) -> Form:
@@ -124,10 +137,10 @@ def _fitted(form: Form, options: ReadOptions) -> Form:
         layer=mapping.layer,
         accounting=lambda: pl.lit(mapping.accounting),
         columns=columns(mapping),
-        decoder=_timed(
-            json_decoder(columns(mapping)) if form.json else delimited(layout(mapping)), mapping.time_format
-        ),
+        decoder=_timed(json_decoder(columns(mapping)) if form.json else delimited(layout(mapping)), mapping),
         blanks=not form.json,
+        derive=_derived(mapping),
+        idle=None if is_odd(mapping) else form.idle,
     )
 
 

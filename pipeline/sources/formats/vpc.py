@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import polars as pl
 
@@ -140,9 +141,11 @@ _ORDERS = {
 }
 LAYOUTS = ((DEFAULT_LINE, DEFAULT), *((line, fields) for line, fields, _ in _ORDERS.values()))
 """Lines whose layout is known without a header, and their fields."""
-_EXPORTED = rf"^{syslog.RFC3339}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
-"""What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream."""
-_SHIPPED = rf"^(?:{syslog.RFC3339}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+|{syslog.TAG})?|{syslog.HEADER})"
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"
+_EXPORTED = rf"^{_STAMP}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+)?"
+"""What an export of CloudWatch Logs puts before each line, or `aws logs tail`, which names the stream, or
+in its short format tells a time without a zone."""
+_SHIPPED = rf"^(?:{_STAMP}[ \t]+(?:eni-[0-9a-f]+-\w+[ \t]+|{syslog.TAG})?|{syslog.HEADER})"
 """The same, or a header of syslog."""
 _WORD = r"\$?\{?[A-Za-z][A-Za-z0-9_-]*\}?"
 _TELLING = r"(?:pkt[-_])?(?:srcaddr|dstaddr)|interface[-_]id|log[-_]status|tgw[-_]id"
@@ -201,7 +204,18 @@ def refuse_text(head: bytes) -> str | None:
 def derive(fields: pl.DataFrame) -> pl.DataFrame:
     """A record's own fields as ours: the ends, who began, whose interface reports."""
     text = [s.name for s in fields if s.dtype == pl.String and s.name != "raw" and s.null_count() < fields.height]
-    fields = fields.with_columns(pl.when((pl.col(c) != "-") & (pl.col(c) != "")).then(pl.col(c)).alias(c) for c in text)
+    return fields.with_columns(_set(c) for c in text).with_columns(_derived())
+
+
+@lru_cache(maxsize=256)
+def _set(column: str) -> pl.Expr:
+    value = pl.col(column)
+    return pl.when((value != "-") & (value != "")).then(value).alias(column)
+
+
+@lru_cache(maxsize=1)
+def _derived() -> list[pl.Expr]:
+    """Ours of a record's fields; made once, as making them costs as much as reading some thousand records."""
     flags = pl.when(pl.col("proto").cast(pl.String).is_in(["6", "6.0"])).then("tcp_flags")
     ends = [
         expr
@@ -214,12 +228,12 @@ def derive(fields: pl.DataFrame) -> pl.DataFrame:
     # What enters an interface is seen at the receiver's; what enters a transit gateway, at the sender's.
     leaves = pl.col("direction").str.to_lowercase().is_in(["egress", "out", "transmit"])
     at_sender = pl.when(pl.col("direction").is_not_null()).then(leaves != pl.col("gateway").is_not_null())
-    return fields.with_columns(
+    return [
         *ends,
-        initiator=initiator(flags),
-        reporter=pl.when(at_sender).then(pl.lit("src")).when(~at_sender).then(pl.lit("dest")),
-        system=pl.coalesce("interface", "attachment", "gateway"),
-    )
+        initiator(flags).alias("initiator"),
+        pl.when(at_sender).then(pl.lit("src")).when(~at_sender).then(pl.lit("dest")).alias("reporter"),
+        pl.coalesce("interface", "attachment", "gateway").alias("system"),
+    ]
 
 
 def _blocked() -> pl.Expr:

@@ -3,7 +3,7 @@ r"""Text of JSON as decoders take it: bytes that are no UTF-8, and halves of sur
 RFC 8259 asks for UTF-8 (section 8.1), and leaves open what an escape such as \ud800 without its other half is (section
 8.2). Writers that pass a name on as they got it produce both. Neither stands in a number or an address, so that the
 rest of the line is as good as ever; each becomes U+FFFD, which Unicode keeps for what cannot be told. Values that
-MongoDB's extended JSON puts into objects of their own are taken out of them.
+MongoDB's extended JSON and Avro's JSON encoding put into objects of their own are taken out of them.
 """
 
 from __future__ import annotations
@@ -28,16 +28,25 @@ _WRAPPED = re.compile(
     rb'|\{\s*"\$numberLong"\s*:\s*"(?P<long>-?\d+)"\s*\}))\s*\}'
 )
 """A value of MongoDB's extended JSON, as its specification names the types; a date is milliseconds since 1970."""
+_BRANCH = re.compile(
+    rb'\{"(?:string"\s*:\s*(?P<text>"[^"\\]*(?:\\.[^"\\]*)*")|boolean"\s*:\s*(?P<truth>true|false)'
+    rb'|(?:int|long|float|double)"\s*:\s*(?P<number>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?))\s*\}'
+)
+"""A value of one of Avro's unions in its JSON encoding, which names the branch."""
+_BRANCHES = (b'{"string":', b'{"long":')
+"""One of which a record of flows has in that encoding."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def plain(data: bytes) -> bytes:
-    """The text without halves of surrogate pairs, and with plain values where MongoDB's exports name their types."""
+    """The text without halves of surrogate pairs, and with plain values where MongoDB's or Avro's name their types."""
     return unwrapped(without_halves(data))
 
 
 def unwrapped(data: bytes) -> bytes:
-    """The text with plain values in the place of extended JSON's objects."""
+    """The text with plain values in the place of extended JSON's objects, and of those that name a union's branch."""
+    if any(branch in data for branch in _BRANCHES):
+        data = _BRANCH.sub(lambda found: found[found.lastgroup or 0], data)
     # The sign alone is looked for first: among so many quotes the pair is found at a tenth of the speed.
     return _WRAPPED.sub(_unwrapped, data) if b"$" in data and b'"$' in data else data
 

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.sources.base import Account, Block, Parsed, Reader, merge, rejects_frame
+from pipeline.sources.texts import struct_text
 from pipeline.sources.texts.quoting import ABOVE_HEADER, MAX_RECORD_LINES, Quoting
 from pipeline.sources.wrappings import shipped
 
@@ -138,13 +139,13 @@ class Rows(Cells):
 
 
 def _opened(cell: str) -> Any:
-    """What a cell holds: the list or object that it is, else its text."""
+    """What a cell holds: the list, object or struct that it is, else its text."""
     if not cell.startswith(("[", "{")):
         return cell
     try:
         return json.loads(cell)
     except (ValueError, RecursionError):
-        return cell
+        return cell if (found := struct_text.struct(cell)) is None else found
 
 
 class CsvEnvelopeReader:

@@ -50,6 +50,15 @@ _SMALL = 1 << 23
 _SHORT = 1 << 12
 """Bytes up to which an answer may tell of what was asked for, beside that there is nothing of it."""
 _NAMES = re.compile(rb'"(?:' + "|".join(_NAMED).encode() + rb')"\s*:\s*\[')
+_ROW = re.compile(rb'\s*\[ *"[^"\\]*" *, *"')
+_NARROWEST = 4
+"""Columns of a flow at least: its ends, its start and a count."""
+_COLUMN = re.compile(r"[A-Za-z_@#][\w.@ -]{0,100}")
+_TYPE = re.compile(
+    r"(?:Nullable|LowCardinality|U?Int\d|Float\d|Decimal|Fixed|String|Date|IPv[46]|Enum|UUID|Bool|Array|Map|Tuple|JSON)"
+)
+"""How the names of ClickHouse's types begin."""
+_BATCH = re.compile(r'\s*(?:\[\s*\{|\{\s*"records"\s*:\s*\[\s*\{)')
 _BETWEEN = re.compile(r"[\s,\x1e\0]*")
 """What stands between values: RFC 7464's mark, or the NUL that ends Graylog's messages, too."""
 _BEHIND = re.compile(rb'\}[\x1e\0]?\{"')
@@ -76,8 +85,9 @@ def is_document(data: bytes) -> bool:
         return _is_broken_document(text, end, error)
     except (ValueError, RecursionError):
         return text.startswith(b"[")
-    if isinstance(found, list):  # One alone, or of those records that a shipper sent together.
-        return not text[end:].strip() or all(isinstance(record, dict) for record in found)
+    if isinstance(found, list):  # One alone, of those records that a shipper sent together, or the names of rows.
+        rest = text[end:].strip()
+        return not rest or all(isinstance(record, dict) for record in found) or bool(_named_rows(_few(text), cut=True))
     return _held(found) is not None
 
 
@@ -123,6 +133,8 @@ def records(data: bytes) -> Document:
     text = json_text.as_utf_8(data).decode().strip()
     if text.startswith("[") and (comma := _LAST_COMMA.search(text, max(0, len(text) - _ENDING))):
         text = f"{text[: comma.start()]}]"
+    if rows := _named_rows(text):
+        return Document(rows)
     decoder, at, found, first = json.JSONDecoder(), 0, list[str](), True
     while (at := _behind(text, at)) < len(text):
         try:
@@ -263,6 +275,8 @@ def _first_list(value: dict[str, Any], keys: Iterable[str]) -> list[Any] | None:
 
 def tabled(data: bytes, most: int) -> list[str]:
     """The first rows, each as one line, of a document that may be cut at its end and names its columns once."""
+    if _ROW.match(data):
+        return _named_rows(_few(data), cut=True)[:most]
     if not _NAMES.search(data):
         return []
     value = carriers.mended(json_text.as_utf_8(data).decode().lstrip())
@@ -271,6 +285,43 @@ def tabled(data: bytes, most: int) -> list[str]:
     else:
         found = None if (rows := _framed(value, cut=True)) is value else rows
     return [_line(row) for row in (found or ())[:most]]
+
+
+def _few(data: bytes) -> str:
+    """The first lines of a file, the last of which may be cut."""
+    return json_text.as_utf_8(data[:_SMALL]).decode().lstrip()
+
+
+def _named_rows(text: str, *, cut: bool = False) -> list[str]:
+    """Rows, one a line, below a row of their names and perhaps one of their types, as ClickHouse writes them.
+
+    What is no such row stays as it is; of a text that may be cut at its end the last line is left out.
+    """
+    first, *rest = text.split("\n")[: -1 if cut and "\n" in text else None]
+    names = _cells_of(first)
+    if names is None or not rest or not all(isinstance(n, str) and _COLUMN.fullmatch(n) for n in names):
+        return []
+    row = _cells_of(rest[0])
+    if row is None or len(row) != len(names) or len(names) != len(set(names)):
+        return []
+    head = (names, row) if all(isinstance(t, str) and _TYPE.match(t) for t in row) else (names,)
+    found = list[str]()
+    for line in filter(str.strip, rest):
+        cells = _cells_of(line)
+        if cells is None or len(cells) != len(names):
+            found.append(line.strip())
+        elif cells not in head:
+            found.append(_line(dict(zip(names, cells, strict=True))))
+    return found
+
+
+def _cells_of(line: str) -> list[Any] | None:
+    """The values of a row that is a list; None where it is none."""
+    try:
+        value = json.loads(line) if line.lstrip().startswith("[") else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) and len(value) >= _NARROWEST else None
 
 
 def _table(value: Any) -> list[Any] | None:
@@ -286,6 +337,18 @@ def _batch(value: Any) -> list[Any] | None:
     if not rows or not isinstance(rows, list):
         return None
     return rows if all(isinstance(row, dict) and not _AZURE & row.keys() for row in rows) else None
+
+
+def batched(text: str) -> list[str]:
+    """The records that one text holds in a list, as Azure's services send theirs to event hubs; none of any other."""
+    if not _BATCH.match(text):
+        return []
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    rows = value if isinstance(value, list) else _batch(value)
+    return [_line(row) for row in rows] if rows and all(isinstance(row, dict) for row in rows) else []
 
 
 def _page(value: Any) -> list[Any] | None:

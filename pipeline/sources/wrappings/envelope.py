@@ -70,6 +70,12 @@ _HEADED = re.compile(
 )
 """What stands before an object, such as a pod's name in brackets (`kubectl logs --prefix`); right behind a key or a
 program's name it must be all that follows."""
+LABELS = "labels"
+"""The name of a line behind its time and the labels of its stream, as Loki's logcli prints it."""
+_LABELLED = re.compile(
+    rb"^(?P<time>\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:\d\d)) "
+    rb'\{(?:[A-Za-z_]\w*="(?:[^"\\]|\\.)*"(?:, ?)?)*\}[ \t]+(?=\S)'
+)
 _LISTED = re.compile(rb"\[\d+(?:\.\d+)?, *\Z")
 """What stands before an object that is the second of a list behind a tag, as Fluent Bit's output of files writes it."""
 SIGN = "@"
@@ -87,6 +93,8 @@ def inner_texts(line: bytes | str) -> list[tuple[str, str]]:
     data = line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass")
     if (whole := programs.restored(data.decode("utf-8", errors="surrogateescape"))) is not None:
         return [(programs.PROGRAM, whole)]
+    if labelled := _LABELLED.match(data):
+        return [(LABELS, data[labelled.end() :].decode("utf-8", errors="replace"))]
     if head := _HEADED.match(data):
         return [(HEADER, _behind_header(data, head.end()).decode("utf-8", errors="replace"))]
     try:
@@ -121,8 +129,13 @@ def _text_at(record: Any, path: str) -> str | None:
 
 
 def parts_of(text: str, is_record: Callable[[str], bool] | None) -> list[str]:
-    """The lines of a text where each of several is a whole record, as a shipper sends them together; else it as one."""
+    """The lines of a text where each of several is a whole record, as a shipper sends them together; else it as one.
+
+    So are the records of a list in it.
+    """
     lines = text.splitlines()
+    if is_record is not None and (batch := documents.batched(text)):
+        return batch
     if is_record is None or len(lines) < 2:
         return [" ".join(lines)]
     whole = [line for line in lines if line.strip()]
@@ -200,10 +213,16 @@ class EnvelopeReader(ReaderAround):
         read = merge([self.read(Block(b"".join(line + b"\n" for line in lines), 1, len(lines))), self.finish()])
         return read if document.left is None else merge([read, cut_off(document.left, read.account.lines + 1)])
 
+    def _behind(self, line: bytes) -> bytes:
+        """What stands behind a header or labels."""
+        if self._path == LABELS:
+            return _behind_labels(line, self.format)
+        return _behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line
+
     def _opened(self, line: bytes) -> list[bytes]:
         """What lies inside a line: one record, or several."""
-        if self._path == HEADER:
-            return [_behind_header(line, line.find(b"{")) if self.reads_json or b"{" in line else line]
+        if self._path in (HEADER, LABELS):
+            return [self._behind(line)]
         if self._path == programs.PROGRAM:
             whole = programs.restored(line.decode("utf-8", errors="surrogateescape"))
             return [line if whole is None else whole.encode("utf-8", errors="surrogateescape")]
@@ -226,6 +245,14 @@ def _behind_header(line: bytes, at: int) -> bytes:
     text = line[at:]
     listed = text.rstrip().endswith(b"}]") and _LISTED.search(line[:at])
     return text.rstrip()[:-1] if listed else text
+
+
+def _behind_labels(line: bytes, form: str) -> bytes:
+    """The line behind its labels, with its time where its format tells none; another line as it is."""
+    if (labelled := _LABELLED.match(line)) is None:
+        return line
+    around, text = {"timestamp": labelled["time"].decode()}, line[labelled.end() :]
+    return shipped.dressed(around, text.decode("utf-8", "surrogateescape"), form).encode("utf-8", "surrogateescape")
 
 
 def _object_at(line: bytes, key: str, inside: Reader) -> bytes:

@@ -55,7 +55,7 @@ _KINDS = (
     (0, b"Rar!", "a rar archive", _UNPACK),
     (0, b"\xd0\xcf\x11\xe0", "an old Office document", "Export the table in it as CSV."),
     (0, b"SQLite format 3\x00", "a database of SQLite", "Export the table in it as CSV."),
-    (0, b"Obj\x01", "an Avro file", _TO_PARQUET),
+    (0, b"Obj\x01", "an Avro file within a compressed one", "Unfold it: Avro compresses its blocks itself."),
     (0, b"ARROW1\0", "a file of Arrow", _TO_PARQUET),
     (0, b"PARE", "Parquet that is encrypted", "Write it without encryption."),
     (0, b"ElfFile\x00", "an event log of Windows", "Export what it holds of flows as CSV."),

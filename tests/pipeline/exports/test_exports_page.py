@@ -49,7 +49,7 @@ ALLOWED |= {"svg", "line", "text", "rect", "circle"}
 
 def page(*rows: dict[str, Any], pasts: dict[str, Past] | None = None, notes: dict[dt.date, str] | None = None) -> str:
     frame = pl.DataFrame(list(rows), schema=ALERTS.schema)
-    return html_page(frame, "UTC", RULES, pasts or {}, [DAY - dt.timedelta(days=1), DAY], notes or {})
+    return "".join(html_page(frame, "UTC", RULES, pasts or {}, [DAY - dt.timedelta(days=1), DAY], notes or {}))
 
 
 def tree(text: str) -> Xml.Element:
@@ -92,6 +92,27 @@ def test_an_alert_is_told_with_what_it_was_compared_with_and_where_it_came_from(
     assert ["id", "nilo-1"] in cells(root, "This alert")
     assert ["down to the line", "nilometer explain 10.0.0.1 2026-11-02"] in cells(root, "This alert")
     assert all(step in words(root) for step in RULES[SEED].runbook + RULES[SEED].known_false_positives)
+
+
+def test_of_many_alerts_the_gravest_and_largest_have_sections_and_every_one_has_its_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = {"b": "high", "e": "low"}
+    rows = [
+        ALERT
+        | {"alert_id": f"nilo-{name}", "client": name, "bytes_in": size, "day": DAY - dt.timedelta(days=before)}
+        | {"evidence": json.dumps({"severity": own[name]} if name in own else {})}
+        for name, size, before in [("a", 5, 1), ("b", 1, 1), ("c", 7, 0), ("d", 6, 0), ("e", 99, 0)]
+    ]
+    assert "told in full" not in words(tree(page(*rows)))
+    monkeypatch.setattr("pipeline.exports.page.IN_FULL", 3)
+    root = tree(page(*rows))
+    assert [s.attrib["id"] for s in root.findall(".//section")] == ["nilo-b", "nilo-c", "nilo-d"]
+    lines = root.findall("./body/div/table/tbody/tr")
+    assert [words(line[1]) for line in lines] == ["a", "b", "e", "c", "d"]
+    assert [a.attrib["href"] for a in root.findall("./body/div//a")] == ["#nilo-b", "#nilo-c", "#nilo-d"]
+    assert "5 alerts on 2 days of 2: 1 high, 3 medium, 1 low." in words(root)
+    assert "The 3 gravest alerts, and of these the largest, are told in full below" in words(root)
 
 
 def test_the_picture_has_a_bar_a_known_day_as_high_as_its_value_and_a_line_a_gate() -> None:
@@ -220,7 +241,7 @@ def test_an_alert_of_a_rule_that_is_no_more_is_told() -> None:
 def test_a_gate_that_the_rule_does_not_ask_is_not_shown() -> None:
     rules = load_rules({SEED: RuleOverride(reference="own", floor=4_000_000)}, lookback_days=30)
     frame = pl.DataFrame([ALERT], schema=ALERTS.schema)
-    root = tree(html_page(frame, "UTC", {r.id: r for r in rules}, {"nilo-1": PAST}, [DAY], {}))
+    root = tree("".join(html_page(frame, "UTC", {r.id: r for r in rules}, {"nilo-1": PAST}, [DAY], {})))
     assert [(r[0], r[4]) for r in cells(root, "Compared with")] == [
         ("its own past", "1.6 MB"),
         ("the rule's floor", "4 MB"),
@@ -234,7 +255,7 @@ def drawn(past: Past, stored: set[dt.date] | None, rule: Rule | None = None, **r
     frame = pl.DataFrame([ALERT | {"day": DAY, "rule_id": rule.id, **row}], schema=ALERTS.schema)
     pasts = {str(ALERT["alert_id"]): past}
     known = None if stored is None else {rule.id: stored}
-    text = html_page(frame, "UTC", {rule.id: rule}, pasts, [DAY], {}, known)
+    text = "".join(html_page(frame, "UTC", {rule.id: rule}, pasts, [DAY], {}, known))
     found = tree(text).find(".//figure")
     assert found is not None
     return found

@@ -47,6 +47,14 @@ def test_records_of_json_may_lack_what_a_flow_does_not_need_and_others_may_lie_b
     )
 
 
+def test_keys_of_json_in_another_case_are_named(tmp_path: Path) -> None:
+    row: dict[str, object] = {"Client": "10.1.0.11", "SERVER": "192.0.2.25", "At": {"began": 1}, "Down": 5_900}
+    assert fault("table_json", tmp_path, row) == (
+        "a: its records have Client for client, SERVER for server, At.began for at.began, Down for down, and keys of "
+        "JSON are read as they are written. Correct the source's fields."
+    )
+
+
 def test_sources_without_a_mapping_are_left_alone(tmp_path: Path) -> None:
     options = ReadOptions(Watch(None), 4_000_000_000_000_000)
     assert lacking(tmp_path / "none", "a", "zeek_tsv", b"x", options) is None

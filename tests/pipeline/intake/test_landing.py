@@ -45,7 +45,7 @@ def test_files_of_other_days_are_not_read(world: World, parsed: list[str]) -> No
 def test_without_a_day_in_the_path_a_look_at_both_ends_tells_which_files_to_read(
     flat: World, parsed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "END_BYTES", 0)  # As if they were large.
+    monkeypatch.setattr(landing, "SMALL_BYTES", 0)  # As if they were large.
     for number, name in enumerate("abcdefgh"):
         flat.put(f"{name}.log", tsv(flow(name, day=D1 + dt.timedelta(days=3 * number))))
     flat.land(D1)
@@ -55,7 +55,10 @@ def test_without_a_day_in_the_path_a_look_at_both_ends_tells_which_files_to_read
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
-def test_the_last_day_of_a_large_file_of_many_days_is_found(flat: World, mark: bytes) -> None:
+def test_the_last_day_of_a_large_file_of_many_days_is_found(
+    flat: World, mark: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "SMALL_BYTES", 0)
     last = D1 + dt.timedelta(days=20)
     flat.put("a.log", mark + tsv(*[flow("C", 0, D1)] * 600, *(flow(f"C{n}", n, last) for n in range(1, 1_501))))
     flat.land(last)
@@ -65,7 +68,7 @@ def test_the_last_day_of_a_large_file_of_many_days_is_found(flat: World, mark: b
 def test_a_look_that_was_taken_by_another_reading_of_the_file_is_taken_again(
     flat: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "END_BYTES", 0)  # As if it were large.
+    monkeypatch.setattr(landing, "SMALL_BYTES", 0)  # As if it were large.
     far = D1 + dt.timedelta(days=9)
     flat.put("a.log", tsv(flow("C1")))
     flat.land(far)

@@ -13,7 +13,7 @@ from pipeline.sources.forms import FORMS
 def given() -> set[str]:
     """The names that readers give: of ignored records, of odd flows, and of what a decoder warns of."""
     of_forms = {name for form in FORMS.values() for name in form.ignored}
-    of_flows = re.findall(r"(?m)^        (\w+)=", inspect.getsource(zeek_columns.odd_flows))
+    of_flows = zeek_columns.oddities()
     texts = [p.read_text(encoding="utf-8") for p in (PROJECT / "pipeline" / "sources").rglob("*.py")]
     of_decoders = [
         n for t in texts for w in re.findall(r"warnings ?=.*?\{(.*)\}", t) for n in re.findall(r'"(\w+)":', w)

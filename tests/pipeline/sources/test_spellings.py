@@ -98,7 +98,25 @@ def test_digits_grouped_by_commas_are_one_number(told: str, count: int) -> None:
     assert one(row(bytes_in=told))["other_bytes_in"] == count
 
 
-@pytest.mark.parametrize("told", ["5,90", "5,9000", "1234,567", "5.900,0", "59.000", "5 900", ",900", "5.9K"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        *("1.234.567", "1\u00a0234\u00a0567", "1\u202f234\u202f567", "1\u2009234\u2009567", "1'234'567"),
+        *("1\u2019234\u2019567", "1_234_567", "1,234,567.00", "1234567,0", "1234567,00"),
+    ],
+)
+def test_digits_grouped_as_in_other_countries_are_one_number(told: str) -> None:
+    assert one(row(bytes_in=told))["other_bytes_in"] == 1_234_567
+
+
+def test_a_plain_blank_parts_two_ports() -> None:
+    line = row().replace("50001", "25 993")
+    assert dict(read("cim_csv", HEADER, line).account.quarantined) == {"bad_port": 1}
+
+
+@pytest.mark.parametrize(
+    "told", ["5,90", "5,9000", "1234,567", "5.900,0", "59.000", "5 900", ",900", "5.9K", "1.234.56", "5,000,0", "1_23"]
+)
 def test_other_groups_of_digits_are_no_number(told: str) -> None:
     assert dict(read("cim_csv", HEADER, row(bytes_in=told)).account.quarantined) == {"bad_number": 1}
 

@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import gzip
 import ipaddress
 import json
 import zlib
@@ -128,6 +129,28 @@ def test_columns_of_a_format_that_lack_what_it_needs_are_still_refused(tmp_path:
         table_rows.table_encoding(path, "suricata", "x")
     with pytest.raises(SourceError, match="Parquet whose columns"):
         table_rows.table_encoding(write(tmp_path / "n.parquet", [{"a": 1, "message": "hello"}]), "auto", "x")
+
+
+@pytest.mark.parametrize(
+    ("body", "flows"),
+    [
+        (json.dumps(EVE).encode() + b"\n", 1),
+        (json.dumps(EVE, indent=1).encode(), 1),
+        (b"\r\n".join([json.dumps(EVE).encode()] * 2), 2),
+        (json.dumps({"records": [EVE, EVE]}).encode(), 2),
+        (gzip.compress(json.dumps(EVE).encode()), 1),
+    ],
+)
+def test_a_message_in_a_binary_column_may_have_line_ends(tmp_path: Path, body: bytes, flows: int) -> None:
+    """As Azure's event hubs capture messages in Parquet."""
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"SequenceNumber": [1, 2], "Body": [body, body]}).write_parquet(path)
+    encoding = table_rows.table_encoding(path, "auto", "x")
+    assert encoding == "suricata@Body"
+    parsed = merge(list(table_rows.table_reader(encoding, options()).read_table(path)))
+    assert parsed.account.balanced
+    assert parsed.rows["source_line"].to_list() == list(range(1, 2 * flows + 1))
+    assert parsed.rows["other_bytes_in"].to_list() == [5_420] * 2 * flows
 
 
 def test_an_empty_list_is_no_map() -> None:

@@ -41,7 +41,7 @@ COUNTERS = {
     "start_time": "1795132800",
     "lastupdatetime": "1795132860",
 }
-STYLES = ("syslog", "structured", "sc4s", "bars", "cef", "leef", "checkpoint_json")
+STYLES = ("syslog", "structured", "sc4s", "generic", "bars", "cef", "leef", "checkpoint_json")
 RENAMED = {
     "cef": {"action": "act", "s_port": "spt", "service": "dpt", "received_bytes": "in", "sent_bytes": "out"},
     "leef": {"s_port": "srcPort", "service": "dstPort", "received_bytes": "dstBytes", "sent_bytes": "srcBytes"},
@@ -57,9 +57,10 @@ def line(style: str, fields: dict[str, Any]) -> str:
     if style == "syslog":
         pairs = " ".join(f'{k}:"{escaped(v)}";' for k, v in fields.items()).removesuffix(";")
         return f"<134>1 2026-11-20T00:00:00Z gw1 CheckPoint 1930 - [{pairs}]"
-    if style == "structured":
+    if style in ("structured", "generic"):
         pairs = " ".join(f'{k}="{escaped(v)}"' for k, v in fields.items())
-        return f"<85>1 2026-11-20T00:00:00Z 192.0.2.1 CP-GW - Log [Fields@1.3.6.1.4.1.2620 {pairs} ]"
+        around = "<85>1 2026-11-20T00:00:00Z 192.0.2.1 CP-GW - Log [Fields@1.3.6.1.4.1.2620 {} ]"
+        return (around if style == "structured" else "{}").replace("{}", pairs)
     if style == "sc4s":
         pairs = " ".join(f'{k}="{escaped(v)}"' for k, v in fields.items())
         return f"<134>1 2026-11-20T00:00:00Z gw1 CheckPoint 26203 - [sc4s@2620 {pairs}]"
@@ -271,3 +272,16 @@ def test_records_that_other_products_make_of_its_logs_are_theirs() -> None:
     splunk = {"_time": "2026-11-20T08:00:00Z", "loguid": LOGUID, "src": "10.1.0.11", "dst": "10.9.0.25",
               "dest": "10.9.0.25", "bytes_in": "5900", "bytes_out": "600"}  # fmt: skip
     assert detect(json.dumps(splunk).encode(), "auto", "x") == "cim_json"
+
+
+@pytest.mark.parametrize(
+    "before", ["", "<134>1 2026-11-20T00:00:00Z gw1 CheckPoint 1930 - ", "<134>Nov 20 00:00:00 gw1 "]
+)
+def test_bare_pairs_are_known_behind_any_header_and_set_aside_as_they_were_written(before: str) -> None:
+    whole = before + line("generic", FIELDS | COUNTERS)
+    assert detect(f"{whole}\n".encode(), "auto", "x") == "checkpoint"
+    glued = whole[:-4] + line("generic", FIELDS | {"client_outbound_bytes": "7"})
+    parsed = read("checkpoint", whole, whole[:-1], glued)
+    assert rows(parsed, *COLUMNS) == [EXPECTED]
+    assert dict(parsed.account.quarantined) == {"bad_line": 2} or dict(parsed.account.quarantined) == {"bad_json": 2}
+    assert all(raw.startswith((before + "action")[:20]) and not raw.endswith("]") for raw in parsed.rejects["raw"])

@@ -329,7 +329,9 @@ def test_no_value_breaks_the_readers_and_every_line_is_accounted_for(
     read(b"\n".join(lines) + b"\n", "vpc_json")
 
 
-@pytest.mark.parametrize("before", ["2026-11-20T08:00:00.000Z ", "2026-11-20T08:00:00+00:00 eni-0a1b2c-all "])
+@pytest.mark.parametrize(
+    "before", ["2026-11-20T08:00:00.000Z ", "2026-11-20T08:00:00+00:00 eni-0a1b2c-all ", "2026-11-20T08:00:00 "]
+)
 def test_what_cloudwatch_puts_before_a_line_is_taken_off(before: str) -> None:
     line = f"{before}2 123456789010 eni-0a1b2c 10.9.0.25 10.1.0.11 993 50001 6 12 5900 1795161600 1795161655 ACCEPT OK"
     assert detect(f"{line}\n".encode(), "auto", "x") == "vpc_text"

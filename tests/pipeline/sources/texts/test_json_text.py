@@ -64,3 +64,35 @@ def test_values_of_extended_json_are_read_in_lists_and_envelopes() -> None:
 )
 def test_what_is_no_value_of_extended_json_is_left_as_it_is(text: str) -> None:
     assert json_text.plain(text.encode()) == text.encode()
+
+
+AVRO: dict[str, Any] = {
+    "timestamp": {"string": "2026-11-20T08:00:06Z"},
+    "event_type": "flow",
+    "src_ip": {"string": "10.1.0.11"},
+    "src_port": {"int": 50_001},
+    "dest_ip": {"string": "10.9.0.25"},
+    "dest_port": {"long": 993},
+    "community_id": None,
+    "flow": {
+        "bytes_toserver": {"long": 420},
+        "bytes_toclient": {"double": 5420.0},
+        "alerted": {"boolean": False},
+        "start": {"string": "2026-11-20T08:00:00.250Z"},
+    },
+}
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_values_of_avros_unions_are_those_within(separators: tuple[str, str]) -> None:
+    line = json.dumps(AVRO, separators=separators)
+    assert detect(line.encode(), "auto", "x") == "suricata"
+    assert received(only(read("suricata", line))) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a":{"string":1}}', '{"a":{"string":"x","b":1}}', '{"a":{"long":"7"}}', '{"a":{"long":07}}', '"{\\"long\\":7}"'],
+)
+def test_objects_that_are_no_branch_of_a_union_stay(text: str) -> None:
+    assert json_text.plain(text.encode()) == text.encode()

@@ -302,3 +302,33 @@ def test_a_list_cut_within_a_word_or_number_has_its_whole_records(word: str) -> 
 def test_a_fault_before_more_values_is_no_cut() -> None:
     with pytest.raises(ValueError, match="Expecting value"):
         records(b'[{"a":1},{"b":oops,"c":12345678')
+
+
+NAMES = json.dumps(list(EVENTS[0]))
+ROWS_BELOW = "\n".join(json.dumps(cells) for cells in CELLS)
+TYPES = json.dumps(["String", "DateTime64(6)", "IPv4", "UInt16", "IPv4", "UInt16", "LowCardinality(String)", "JSON"])
+
+
+@pytest.mark.parametrize("above", [NAMES, f"{NAMES}\n{TYPES}"])
+def test_rows_below_their_names_are_records(above: str) -> None:
+    """ClickHouse's JSONCompactEachRowWithNames and ...WithNamesAndTypes; a second file may follow."""
+    data = f"{above}\n{ROWS_BELOW}\n{above}\n{ROWS_BELOW}\n".encode()
+    assert is_document(data)
+    assert detect(data, "auto", "x") == "suricata"
+    assert [json.loads(r) for r in records(data).records] == [*EVENTS, *EVENTS]
+
+
+def test_rows_below_their_names_may_be_one_or_odd() -> None:
+    assert records(f"{NAMES}\n{json.dumps(CELLS[0])}\n".encode()).records == [
+        json.dumps(EVENTS[0], separators=(",", ":"))
+    ]
+    odd = records(f"{NAMES}\n{json.dumps(CELLS[0])}\n[1, 2, 3, 4]\n{{\n".encode()).records
+    assert odd[1:] == ["[1, 2, 3, 4]", "{"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    ['["a", "b", "c"]\n[1, 2, 3]\n', '["a", "b", "c", "a"]\n[1, 2, 3, 4]\n', '["a;", "b", "c", "d"]\n[1, 2, 3, 4]\n'],
+)
+def test_other_lists_are_no_names_of_rows(head: str) -> None:
+    assert not is_document(head.encode())

@@ -85,3 +85,21 @@ def test_the_sample_of_a_file_tells_the_same_way(tmp_path: Path) -> None:
     encoding = detect(path.read_bytes(), "auto", "x")
     assert encoding == "hillstone@message"
     assert read(encoding, path.read_text(encoding="utf-8").strip()).account.flows == 5
+
+
+@pytest.mark.parametrize("shape", ['{"records": %s}', "%s", ' { "records" : %s , "x": 1}'])
+def test_a_list_of_records_within_a_text_is_opened(shape: str) -> None:
+    """So Azure's services send theirs to event hubs, whose messages then hold a list."""
+    text = shape % json.dumps([json.loads(line) for line in LINES["suricata"]])
+    line = json.dumps({"Body": text, "SequenceNumber": 1})
+    assert detect(f"{line}\n".encode(), "auto", "x") == "suricata@Body"
+    parsed = read("suricata@Body", line)
+    assert told(parsed) == told(read("suricata", *LINES["suricata"]))
+    assert parsed.account.lines == len(LINES["suricata"])
+
+
+@pytest.mark.parametrize(
+    "text", ['{"records": []}', '{"records": [1]}', '{"records": [{"a": 1}', "[1]", '[{"a": 1}, 2]']
+)
+def test_a_text_that_holds_no_list_of_records_is_one_line(text: str) -> None:
+    assert read("suricata@Body", json.dumps({"Body": text})).account.lines == 1

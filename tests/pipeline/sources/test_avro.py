@@ -1,0 +1,237 @@
+"""Avro's container files: as another program writes them, as the specification says, and broken in any way."""
+
+from __future__ import annotations
+
+import bz2
+import json
+import lzma
+import random
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import zstandard
+
+from pipeline.errors import SourceError
+from pipeline.settings import LimitSettings
+from pipeline.sources import avro
+from pipeline.sources.reading import LineStream, compression_of
+from tests.pipeline.landings import World, settings
+
+SYNC = bytes(range(16))
+CONN = {
+    "ts": 1_790_856_000.5, "uid": "C1", "id.orig_h": "10.1.0.11", "id.orig_p": 50_001, "id.resp_h": "192.0.2.25",
+    "id.resp_p": 993, "proto": "tcp", "conn_state": "SF", "orig_ip_bytes": 420, "resp_ip_bytes": 5_420,
+}  # fmt: skip
+EVENT = {
+    "type": "record",
+    "name": "EventData",
+    "namespace": "Microsoft.ServiceBus.Messaging",
+    "fields": [
+        {"name": "SequenceNumber", "type": "long"},
+        {"name": "Offset", "type": "string"},
+        {"name": "EnqueuedTimeUtc", "type": "string"},
+        {"name": "SystemProperties", "type": {"type": "map", "values": ["long", "double", "string", "bytes"]}},
+        {"name": "Properties", "type": {"type": "map", "values": ["long", "double", "string", "bytes", "null"]}},
+        {"name": "Body", "type": ["null", "bytes"]},
+    ],
+}
+"""What Azure's event hubs capture, as Microsoft shows the schema."""
+
+
+# What the specification says of the encoding, written down once more.
+
+
+def number(value: int) -> bytes:
+    value, out = (value << 1) ^ (value >> 63), bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def text(value: str | bytes) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return number(len(data)) + data
+
+
+def mapped(**pairs: bytes) -> bytes:
+    return (number(len(pairs)) + b"".join(text(k) + v for k, v in pairs.items()) if pairs else b"") + number(0)
+
+
+def container(schema: Any, *blocks: list[bytes], codec: str = "null", fold: Callable[[bytes], bytes] = bytes) -> bytes:
+    meta = mapped(**{"avro.schema": text(json.dumps(schema)), "avro.codec": text(codec)})
+    bodies = [(len(records), fold(b"".join(records))) for records in blocks]
+    return b"Obj\x01" + meta + SYNC + b"".join(number(n) + text(body) + SYNC for n, body in bodies)
+
+
+def event(body: bytes, number_of: int = 1) -> bytes:
+    system = mapped(time=number(0) + number(1_790_856_000_000), key=number(3) + text(b"\xff\0"))
+    more = mapped(a=number(4), b=number(1) + struct.pack("<d", 1.5))
+    return number(number_of) + text("7") + text("10/1/2026 12:00:00 PM") + system + more + number(1) + text(body)
+
+
+def lines(folder: Path, data: bytes) -> list[dict[str, Any]]:
+    path = folder / "x.avro"
+    path.write_bytes(data)
+    stream = LineStream(path, LimitSettings(), "logs/x.avro")
+    try:
+        return [json.loads(line) for block in stream.blocks() for line in block.data.splitlines()]
+    finally:
+        stream.close()
+
+
+def value(folder: Path, schema: Any, encoded: bytes) -> Any:
+    record_of = {"type": "record", "name": "r", "fields": [{"name": "v", "type": schema}]}
+    (record,) = lines(folder, container(record_of, [encoded]))
+    return record.get("v")
+
+
+def test_a_block_of_many_records_comes_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(avro, "_PIECE", 100)
+    found = lines(tmp_path, container("long", [number(n) for n in range(999)], [], [number(999)]))
+    assert found == list(range(1_000))
+
+
+@pytest.mark.parametrize("compression", ["uncompressed", "snappy", "deflate"])
+def test_what_polars_writes_is_read(tmp_path: Path, compression: Any) -> None:
+    rows = [CONN | {"uid": f"C{n}", "note": None if n % 3 else "x" * n, "ok": n % 2 == 0} for n in range(2_000)]
+    frame = pl.DataFrame(rows)
+    frame.write_avro(tmp_path / "y.avro", compression=compression)
+    data = (tmp_path / "y.avro").read_bytes()
+    assert compression_of(data[:6]) == "avro"
+    assert lines(tmp_path, data) == [{k: v for k, v in r.items() if v is not None} for r in rows]
+
+
+@pytest.mark.parametrize(
+    ("codec", "fold"),
+    [
+        ("null", bytes),
+        ("deflate", lambda data: zlib.compress(data, wbits=-15)),
+        ("bzip2", bz2.compress),
+        ("xz", lzma.compress),
+        ("zstandard", zstandard.compress),
+    ],
+)
+def test_blocks_of_any_codec_are_unfolded(tmp_path: Path, codec: str, fold: Callable[[bytes], bytes]) -> None:
+    found = lines(tmp_path, container(EVENT, [event(b"one"), event(b"two")], [event(b"three")], codec=codec, fold=fold))
+    assert [record["Body"] for record in found] == ["one", "two", "three"]
+    assert found[0] == {
+        "SequenceNumber": 1,
+        "Offset": "7",
+        "EnqueuedTimeUtc": "10/1/2026 12:00:00 PM",
+        "SystemProperties": {"time": 1_790_856_000_000, "key": "/wA="},
+        "Properties": {"b": 1.5},
+        "Body": "one",
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "encoded", "told"),
+    [
+        ("boolean", b"\x01", True),
+        ("float", struct.pack("<f", 0.5), 0.5),
+        ("long", number(-(2**63)), -(2**63)),
+        ("bytes", text("zwölf\n".encode()), "zwölf\n"),
+        ("bytes", text(bytes([192, 0, 2, 25])), "192.0.2.25"),
+        ("bytes", text(b"\xff\xfe\x00"), "//4A"),
+        ({"type": "fixed", "name": "ip", "size": 16}, bytes(15) + b"\x01", "::1"),
+        ({"type": "fixed", "name": "ip", "size": 4}, b"\x0a\x01\x00\x0b", "10.1.0.11"),
+        ({"type": "enum", "name": "e", "symbols": ["a", "b"]}, number(1), "b"),
+        ({"type": "array", "items": "int"}, number(2) + number(1) + number(2) + number(0), [1, 2]),
+        ({"type": "array", "items": "int"}, number(-2) + number(2) + number(1) + number(2) + number(0), [1, 2]),
+        (["null", "string"], number(0), None),
+        ({"type": "int", "logicalType": "date"}, number(20_777), "2026-11-20"),
+        (
+            {"type": "long", "logicalType": "timestamp-millis"},
+            number(1_795_161_600_250),
+            "2026-11-20T08:00:00.250000000Z",
+        ),
+        ({"type": "long", "logicalType": "timestamp-micros"}, number(1_795_161_600_000_000), "2026-11-20T08:00:00Z"),
+        ({"type": "long", "logicalType": "timestamp-nanos"}, number(10**9 + 1), "1970-01-01T00:00:01.000000001Z"),
+        ({"type": "long", "logicalType": "local-timestamp-micros"}, number(0), "1970-01-01T00:00:00"),
+        ({"type": "long", "logicalType": "timestamp-millis"}, number(2**62), 2**62),
+        ({"type": "int", "logicalType": "time-millis"}, number(28_800_250), "08:00:00.250000"),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 9}, text(b"\x17\x0c"), 5_900),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}, text(b"\xff"), "-0.01"),
+        ({"type": "string", "logicalType": "uuid"}, text("x"), "x"),
+        ({"type": "long", "logicalType": "unheard of"}, number(7), 7),
+        ({"type": "record", "name": "n", "fields": [{"name": "v", "type": ["null", "n"]}]}, b"\x02\x00", {"v": {}}),
+    ],
+)
+def test_values_are_what_their_schema_says(tmp_path: Path, schema: Any, encoded: bytes, told: Any) -> None:
+    assert value(tmp_path, schema, encoded) == told
+
+
+def test_messages_that_an_event_hub_captured_are_read_and_an_idle_hour_is_none(tmp_path: Path) -> None:
+    world = World(tmp_path, settings("logs/*", servers=("192.0.2.25",)))
+    world.put("a.avro", container(EVENT, [event(json.dumps(CONN).encode())]))
+    batch = json.dumps({"records": [CONN | {"uid": "C2", "id.orig_p": 2}, CONN | {"uid": "C3", "id.orig_p": 3}]})
+    world.put("b.avro", container(EVENT, [event(batch.encode())]))
+    world.put("idle.avro", container(EVENT))
+    world.land()
+    assert world.received() == [5_420, 5_420, 5_420]
+    assert {name: world.entry(name).encoding for name in ("a.avro", "b.avro", "idle.avro")} == {
+        "a.avro": "zeek_json@Body",
+        "b.avro": "zeek_json@Body",
+        "idle.avro": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (container("null", codec="lzo"), "whose codec is 'lzo'"),
+        (container({"type": "record"}), "whose schema cannot be read"),
+        (container({"type": "record", "name": "r", "fields": [{"name": "a", "type": "b"}]}), "it does not define b"),
+        (container(EVENT, [event(b"x")])[:-1], "ends within a block"),
+        (container(EVENT, [event(b"x")])[:-30], "ends within a block"),
+        (container(EVENT, [event(b"x")])[:60], "header of the Avro file is broken or cut"),
+        (container(EVENT)[:-1], "ends within its header"),
+        (container(EVENT, [event(b"x")])[:-1] + b"\0", "does not end with the file's mark"),
+        (container(EVENT, [event(b"x") + b"\0"]), "holds more than its records"),
+        (container(EVENT, [event(b"x")]) + b"\x80" * 99, "ends within a block"),
+        (container(EVENT, [b"\0", b"\0"]), "is broken"),
+        (container({"type": "array", "items": "null"}, [number(2**60)]), "more elements than bytes"),
+        (container("string", [number(2**40)]), "a value beyond its block"),
+        (container("string", [number(-1)]), "a value beyond its block"),
+        (container(["null"], [number(1)]), "a choice that the schema does not have"),
+        (container("string", [text("x")], codec="deflate", fold=lambda d: d), "is broken"),
+        (
+            container("string", [text("x")], codec="snappy", fold=lambda _: b"\x02\x04ab\0\0\0\0"),
+            "its checksum is another",
+        ),
+        (container("string", [text("x")], codec="snappy", fold=lambda _: b"\x09\x09\x09\0\0\0\0"), "is broken"),
+    ],
+)
+def test_broken_files_are_refused_with_what_is_wrong(tmp_path: Path, data: bytes, says: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        lines(tmp_path, data)
+    assert says in caught.value.message
+    assert "logs/x.avro" in caught.value.message
+
+
+def test_a_block_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(avro, "_MOST", 1_000)
+    for codec, fold in (("deflate", lambda d: zlib.compress(d, wbits=-15)), ("zstandard", zstandard.compress)):
+        with pytest.raises(SourceError, match="unfolds too far"):
+            lines(tmp_path, container("string", [text("x" * 2_000)], codec=codec, fold=fold))
+
+
+def test_bytes_that_were_changed_raise_nothing_else(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    whole = container(EVENT, [event(json.dumps(CONN).encode(), n) for n in range(3)], [event(b"x")])
+    for _ in range(400):
+        data = bytearray(whole)
+        at = chance.randrange(4, len(data))
+        data[at : at + chance.randrange(3)] = bytes(chance.choices((0, 1, 2, 127, 128, 255), k=chance.randrange(4)))
+        (tmp_path / "x.avro").write_bytes(data)
+        try:
+            with avro.open_container(tmp_path / "x.avro") as stream:
+                stream.read()
+        except (SourceError, OSError, EOFError):
+            continue
