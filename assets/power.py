@@ -19,7 +19,7 @@ from pipeline.locks import site_lock
 from pipeline.schemas import POWER_MAP, SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.now import ended
-from pipeline.trials.power import power_inputs, power_map, protected
+from pipeline.trials.power import power_inputs, power_map, protected, windowless
 
 NAME = POWER_MAP.name
 JOB = "nilometer_power_map"
@@ -55,7 +55,8 @@ def build(site: Site) -> dg.AssetsDefinition:
 
 def _make(site: Site, day: dt.date) -> dict[str, Any]:
     """Store the map of a day; what is shown of it, rules under which nobody had traffic by name."""
-    inputs, found = power_inputs(site, day), power_map(site, day, site.rules)
+    lacking = windowless(site, day, site.rules)
+    inputs, found = power_inputs(site, day), power_map(site, day, [r for r in site.rules if r.id not in lacking])
     with site_lock(site.storage, wait=True):
         record = site.storage.write_day(POWER_MAP, day, found, inputs=inputs)
     can = _clients(site, day, found.filter(pl.col("extra").is_not_null())["client"])

@@ -6,7 +6,7 @@ What the files must hold is said in `pipeline.settings` and `pipeline.context`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,7 @@ def inputs_valid(site: Site, day: dt.date) -> Profile:
     return {
         "inventory_entries": len(entries),
         "categories_missing": len(missing_categories(site, day)),
+        **_watching(site, day, entries),
         **silent_servers(site, day),
         **told,
     }
@@ -52,6 +53,15 @@ def inputs_valid(site: Site, day: dt.date) -> Profile:
 def inventory_on(site: Site, day: dt.date) -> list[InventoryEntry]:
     """The entries of the inventory that are valid on the day."""
     return [e for e in site.inventory.entries if valid_on(e, day)]
+
+
+def _watching(site: Site, day: dt.date, entries: Sequence[InventoryEntry]) -> Profile:
+    """How many rules have anybody to look for: where none has, an unknown client and a quiet one look the same."""
+    if not entries:
+        return {"rules_watching": None, note("rules_watching"): "cannot tell: the inventory has no entry on the day"}
+    have = site.inventory.categories_on(day)
+    told = f"of {len(site.rules):,} in force" if site.rules else "every rule is switched off"
+    return {"rules_watching": sum(r.category in have for r in site.rules), note("rules_watching"): told}
 
 
 def missing_categories(site: Site, day: dt.date) -> list[str]:

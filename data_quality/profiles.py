@@ -100,7 +100,16 @@ def daily_traffic_valid(site: Site, day: dt.date) -> Profile:
     sums = {m: {"bytes": b, "flows": n} for m, b, n in stored.group_by("measure").agg(*columns).collect().iter_rows()}
     totals = measure_totals(site.storage.scan(FLOWS, [day]), site.measures)
     wrong = [m.id for m in site.measures if int(sums.get(m.id, {}).get(conserved(m)) or 0) != totals[m.id]]
-    return {"schema_faults": 0, **row, "sum_mismatches": len(wrong)}
+    return {"schema_faults": 0, **row, "sum_mismatches": len(wrong), **_known_share(site, stored)}
+
+
+def _known_share(site: Site, stored: pl.LazyFrame) -> Profile:
+    """Of the flows behind the rules' series, how many say what the series sums or counts."""
+    mine = stored.filter(pl.col("measure").is_in([m.id for m in site.measures]))
+    told = row_of(mine, flows=pl.col("flows").sum(), unknown=pl.col("flows_unknown").sum())
+    known = share(told["flows"] - told["unknown"], told["flows"])
+    text = f"{told['unknown']:,} of {told['flows']:,} unknown" if told["flows"] else "cannot tell: nobody had traffic"
+    return {"known_share": known, note("known_share"): text}
 
 
 def traffic_baseline_valid(site: Site, day: dt.date) -> Profile:

@@ -86,6 +86,10 @@ def _apart(site: Site, day: dt.date) -> list[dict[str, str]]:
     return [{"sensor": a, "later": b, "minutes": str(m), "flows": str(n)} for a, b, m, n in at]
 
 
+def _missing(site: Site, day: dt.date) -> list[dict[str, str]]:
+    return [{"category": c} for c in missing_categories(site, day)]
+
+
 def _silent(site: Site, day: dt.date) -> list[dict[str, str]]:
     return [{"source": s, "sensor": n} for s, n in silent_sensors(site, day).silent]
 
@@ -151,7 +155,7 @@ SAMPLES: dict[tuple[str, str], Query] = {
     ("flows_complete", "unknown_reasons"): _reasons,
     ("flows_complete", "clocks_apart_share"): _apart,
     ("flow_counts", "silent_sensors_chance"): _silent,
-    ("inputs_valid", "categories_missing"): lambda site, day: [{"category": c} for c in missing_categories(site, day)],
+    **{("inputs_valid", name): _missing for name in ("categories_missing", "rules_watching")},
     ("daily_traffic_valid", "sum_mismatches"): _mismatches,
     ("sample_counts", "share_clients_enough"): _counted(~pl.col("gate_samples")),
     ("sample_counts", "samples_over_window"): _counted(pl.col("n") > pl.col("window_days") + 1),

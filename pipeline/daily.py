@@ -104,10 +104,12 @@ def conserved(measure: Measure) -> str:
 
 def measure_totals(flows: pl.LazyFrame | pl.DataFrame, measures: Sequence[Measure]) -> dict[str, int]:
     """For each measure the exact sum over the flows that count: what its conserved column must add up to."""
-    totals = {}
+    totals = dict[str, pl.Expr]()
     for measure in measures:
         counts = counts_for(measure)
         bytes_summed = measure.summed and measure.field != "flows"
         totals[measure.id] = flow_bytes(measure).cast(pl.Int128).filter(counts).sum() if bytes_summed else counts.sum()
+    if not totals:
+        return {}  # Nothing selected is no row.
     found = flows.lazy().select(**totals).collect(engine="streaming").row(0, named=True)
     return {name: int(total or 0) for name, total in found.items()}

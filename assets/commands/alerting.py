@@ -39,7 +39,8 @@ def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form:
     fit = {d: q for d, q in stored.qualities.items() if d not in doubtful}
     standing = {d: f"{q}: {why}" for d, q in fit.items() if (why := reason(site, d, q))}
     asked = site.rules if rule is None else (rule,)
-    mute = _mute(site, [*fit], asked)
+    blind = [d for d in doubtful if stored.qualities.get(d) == "unverified" and d not in stored.unread]
+    mute = _mute(site, [*fit, *(d for d in blind if _has_verdict(site, d))], asked)
     behind = {day: _why_mute(rules) for day, rules in mute.items()}
     if form == "table":
         views.show_alerts(found, len(doubtful), rules=site.rules)
@@ -160,6 +161,10 @@ def _doubtful(site: Site, qualities: Mapping[dt.date, str]) -> dict[dt.date, str
         elif quality not in FIT:
             found[day] = f"{quality}: {reason(site, day, quality)}"
     return found
+
+
+def _has_verdict(site: Site, day: dt.date) -> bool:
+    return _no_verdict(site, day) is None and not ahead(site, day)
 
 
 def _no_verdict(site: Site, day: dt.date) -> str | None:

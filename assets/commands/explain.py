@@ -87,7 +87,9 @@ def _facts(told: Explanation, why: str) -> Iterator[tuple[str, str]]:
 
     field = told.rule.field
     yield "why", why
-    if told.changed:
+    if told.kept:
+        yield "note", f"the rule {CHANGED}; here is some of then and some of now, as {told.kept}"
+    elif told.changed:
         yield "note", f"the rule {CHANGED}; here is some of then and some of now: nilometer run --stale"
     elif told.cause == NOT_SCORED:
         yield "to do", "nilometer run --stale"

@@ -54,7 +54,7 @@ def power(
     Of rules that count flows, other ends or ports it is how many more of those.
     """
     from pipeline.stored.outdated import SILENT, outdated
-    from pipeline.trials.power import power_map, protected
+    from pipeline.trials.power import power_map, protected, windowless
 
     if as_json and as_csv:
         raise click.UsageError("give --json or --csv, not both.")
@@ -65,9 +65,10 @@ def power(
         raise StorageError(f"{day} is not stored: {how_to_make(site, day)}.")
     day = day or _last_scored(site)
     behind = {r: how for r, how in outdated(site, day, rules).items() if how in SILENT}
-    found = power_map(site, day, rules)
-    lost = behind.keys() - set(found["rule_id"])
-    rules = tuple(r for r in rules if r.id not in lost)
+    lacking = windowless(site, day, rules)
+    found = power_map(site, day, [r for r in rules if r.id not in lacking])
+    lost = behind.keys() - set(found["rule_id"]) - lacking.keys()
+    rules = tuple(r for r in rules if r.id not in lost | lacking.keys())
     covered = protected(found, rules)
     if plot_file:
         write_text(plot_file, _coverage_picture(covered))
@@ -75,7 +76,10 @@ def power(
     for rule_id in sorted(lost):
         how = behind[rule_id]
         screen.warn(f"{rule_id} {how}, so nothing is known of its series{SILENT[how]}")
-    sys.exit(1 if lost else 0)
+    for rule_id, why in sorted(lacking.items()):
+        told = f"{day} is kept as it was made, without this rule's window of {site.rule(rule_id).lookback_days} days"
+        screen.warn(f"{rule_id}: {told}, as {why}; ask for a later day with --day.")
+    sys.exit(1 if lost or lacking else 0)
 
 
 def _print_power(

@@ -6,6 +6,7 @@ Every fault names file, line, key and what is allowed. What the fields mean belo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def read_rule(path: Path, lookback_days: int) -> Rule:
     try:
         rule = Rule.model_validate(located.data)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
+        fault = _first_fault(error.errors(include_url=False))
         at = tuple(fault["loc"])
         where = Location(file=str(path), line=located.line(at), key=".".join(str(p) for p in at) or None)
         raise RuleError(_explain(fault), where=where) from error
@@ -111,13 +112,34 @@ def _built_in(path: Path, lookback_days: int) -> Rule:
     return read_rule(path, lookback_days)
 
 
+def _first_fault(faults: Sequence[Any]) -> Any:
+    """The fault to tell: the first, but of a key that is missing as it is spelled otherwise, the one that is there."""
+    first = faults[0]
+    if first["type"] != "missing":
+        return first
+    spelled = (f for f in faults if f["type"] == "extra_forbidden" and (*f["loc"][:-1], _meant(f)) == first["loc"])
+    return next(spelled, first)
+
+
+def _keys(fault: Any) -> list[str]:
+    """The keys that are allowed where the fault is."""
+    return sorted((RuleTest if len(fault["loc"]) > 1 else Rule).model_fields)
+
+
+def _meant(fault: Any) -> str:
+    """The key that an unknown one is nearly spelled as; empty where there is none."""
+    written = str(fault["loc"][-1]).strip().casefold().replace("-", "_").replace(" ", "_")
+    return next(iter(get_close_matches(written[:_SHOWN], _keys(fault), 1)), "")
+
+
 def _explain(fault: Any) -> str:
     """What is wrong with a key, and what is allowed."""
     if fault["type"] == "missing":
         return "this key is required."
     if fault["type"] == "extra_forbidden":
-        model = RuleTest if len(fault["loc"]) > 1 else Rule
-        return f"unknown key. Allowed: {', '.join(sorted(model.model_fields))}."
+        meant = _meant(fault)
+        hint = f"; {meant} may be meant" if meant else ""
+        return f"unknown key{hint}. Allowed: {', '.join(_keys(fault))}."
     shown = repr(fault.get("input"))
     return f"{fault_text(fault)} (got {shown})." if len(shown) <= _SHOWN else f"{fault_text(fault)}."
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,12 +204,8 @@ class _Frame:
     def _column(self, name: str, kind: pl.DataType) -> pl.Series:
         if name not in self.frame.columns:
             return pl.Series(name, [None] * self.frame.height, dtype=kind)
-        values = self.frame[name]
-        if isinstance(values.dtype, pl.Datetime):
-            values = values.dt.replace_time_zone(None)  # a day is the local one
-        if isinstance(values.dtype, pl.Categorical | pl.Enum):
-            values = values.cast(pl.String)
-        if kind == pl.String and values.dtype.is_float():
+        values = _plain(self.frame[name])
+        if kind == pl.String and (values.dtype.is_float() or values.dtype.is_decimal()):
             values = _numbers(values)
         remedy = f"Write the column as {_SPELLED[kind]}."
         if values.dtype != pl.Null and not _ACCEPTED[kind](values.dtype):
@@ -258,10 +255,24 @@ class _Frame:
 
 
 def _numbers(values: pl.Series) -> pl.Series:
-    """Whole numbers that a column with gaps turned into floats; as they are where any has a fraction."""
+    """Whole numbers held as floats, as of a column with gaps, or as decimals; as they are where any has a fraction."""
+    if values.dtype.is_decimal():
+        return whole if (whole := values.cast(pl.Int128)).eq_missing(values).all() else values
     known = values.fill_nan(None)
     whole = (known.abs() < _EXACT) & (known == known.round())
     return known.cast(pl.Int64) if whole.all() else values
+
+
+def _plain(values: pl.Series) -> pl.Series:
+    """Times as the local ones, and as text what is a dictionary, or what its writer did not mark as text (Hive)."""
+    if isinstance(values.dtype, pl.Datetime):
+        return values.dt.replace_time_zone(None)
+    if isinstance(values.dtype, pl.Categorical | pl.Enum):
+        return values.cast(pl.String)
+    if values.dtype == pl.Binary:
+        with suppress(pl.exceptions.PolarsError):  # It is no text, as that of UUIDs is none.
+            return values.cast(pl.String)
+    return values
 
 
 def _midnights(values: pl.Series) -> pl.Series:

@@ -87,10 +87,15 @@ def _fleet(rows: pl.DataFrame, past: pl.DataFrame, rule: Rule) -> Sums:
     return fleet
 
 
+def _counted(rule: Rule) -> pl.Expr:
+    """Whether a row of a client's past counts for the rule (R5)."""
+    return pl.lit(True) if rule.null_client == "literal" else pl.col("client").is_not_null()
+
+
 def _groups(rows: pl.DataFrame, past: pl.DataFrame, rule: Rule, groups: Groups) -> dict[str | None, Sums]:
     """The same of each group that has a client today; clients without an address are a group of their own."""
     today = rows.with_columns(groups.of(rows["client"]).alias("group"))
-    clients = past.filter(pl.col("scope") == "client")
+    clients = past.filter((pl.col("scope") == "client") & _counted(rule))
     clients = clients.with_columns(groups.of(clients["client"]).alias("group"))
     clients = clients.join(today.select("group").unique(), on="group", how="semi", nulls_equal=True)
     found = dict.fromkeys(today["group"].unique(), Sums(0, 0, 0))

@@ -27,7 +27,7 @@ from pipeline.methods.surge.calibration import AS_EXPECTED
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, SURGE_SCORES, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.stored.now import unscored
-from pipeline.stored.outdated import ADDED, BLIND, UNCOUNTED, outdated
+from pipeline.stored.outdated import ADDED, BLIND, UNCOUNTED, UNTELLABLE, kept_for, outdated
 from pipeline.surge.days import verdict_rows
 from pipeline.trials.names import check_known
 from pipeline.trials.pasts import Past, pasts
@@ -37,6 +37,7 @@ from pipeline.trials.trial import CAUSES, seed_cause
 NO_TRAFFIC = "no_traffic"
 NOT_SCORED = "not_scored"
 NOT_COUNTED = "not_counted"
+NOT_KEPT = "not_kept"
 NOT_WATCHED = "not_watched"
 NO_BASELINE = "no_baseline"
 """In the place of a reason why no volume would alert: it is not known whether one would."""
@@ -48,10 +49,11 @@ WHY = CAUSES | {
     NO_TRAFFIC: "it had no traffic of this rule's series on the day",
     NOT_SCORED: f"nobody was: the rule {ADDED}",
     NOT_COUNTED: f"nobody was: the rule {UNCOUNTED}",
+    NOT_KEPT: f"nobody was: the rule {UNTELLABLE}",
     NOT_WATCHED: f"nobody was: the rule {BLIND}",
 }
 _EXPECTED = ("expected", "excess", "ratio", "n", "role", "group", "group_p50", "own_p50", "own_p95", "own_max")
-_NEVER = {ADDED: NOT_SCORED, UNCOUNTED: NOT_COUNTED, BLIND: NOT_WATCHED}
+_NEVER = {ADDED: NOT_SCORED, UNCOUNTED: NOT_COUNTED, UNTELLABLE: NOT_KEPT, BLIND: NOT_WATCHED}
 _CHANNEL = ("channel", "rate", "limit", "alert")
 
 
@@ -85,6 +87,8 @@ class Explanation:
     """The alert's sentence, where there is one."""
     changed: bool = False
     """Whether the rule was another one when it judged the day."""
+    kept: str = ""
+    """What was pruned, so that the day cannot be judged anew; empty where it can be."""
 
     @property
     def alert(self) -> str | None:
@@ -140,7 +144,8 @@ def explain(site: Site, client: str, day: dt.date, rules: Sequence[Rule]) -> lis
             continue
         surge = rule.method == "surge"
         told = [_surge(site, name, day, rule)] if surge else [_seed(site, h, day, rule) for h in hosts]
-        found += [replace(e, changed=rule.id in behind) for e in told]
+        kept = kept_for(site, day, rule) if rule.id in behind else ""
+        found += [replace(e, changed=rule.id in behind, kept=kept) for e in told]
     if address is None and all(e.state in (NO_TRAFFIC, NOT_SCORED) for e in found):
         check_known(site, name)
     return found

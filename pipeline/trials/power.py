@@ -22,6 +22,7 @@ from pipeline.methods.surroundings import Surroundings
 from pipeline.schemas import DAILY_TRAFFIC, POWER_MAP, TRAFFIC_BASELINE
 from pipeline.site import Site
 from pipeline.storage import digest
+from pipeline.stored.pruned import lost_input
 from pipeline.stored.stages import score_inputs, surroundings
 from pipeline.surge.days import verdict_days, verdict_rows
 
@@ -53,6 +54,20 @@ def _stored(site: Site, day: dt.date, rule: Rule) -> pl.DataFrame:
         today, past = (site.storage.read_day(t, day) for t in (DAILY_TRAFFIC, TRAFFIC_BASELINE))
         return seed_power(today, past, rule, day, surroundings(site, day))
     return surge_power(verdict_rows(site, day, rule), rule, day)
+
+
+def windowless(site: Site, day: dt.date, rules: Sequence[Rule]) -> dict[str, str]:
+    """Of the rules of gates those of whose window nothing can be told on a day any more, each with what was pruned.
+
+    Its baseline is kept as it was made, for other rules or other numbers of theirs.
+    """
+    if not (lost := lost_input(site, TRAFFIC_BASELINE.name, day)):
+        return {}
+    known = set[tuple[str, int]]()
+    if site.storage.has(TRAFFIC_BASELINE.name, day):
+        told = site.storage.scan(TRAFFIC_BASELINE, [day]).select("measure", "lookback_days").unique()
+        known = set(told.collect().iter_rows())
+    return {r.id: lost for r in rules if r.method == "seed" and (r.measure.id, r.lookback_days) not in known}
 
 
 def power_inputs(site: Site, day: dt.date) -> dict[str, str]:

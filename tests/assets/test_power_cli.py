@@ -257,3 +257,38 @@ def test_silence_of_a_rule_on_days_whose_flows_are_gone_is_told(ran: Path, tmp_p
         assert "--stale" not in result.stderr
     explained = call("explain", STOLEN, LAST, site=copy).stdout
     assert "why       nobody was: the rule was not in force when the day's flows were counted" in explained
+
+
+@pytest.fixture
+def kept(ran: Path, tmp_path: Path) -> Path:
+    """Without the first day of its windows, and with a shorter window since: the last day is kept as it was made."""
+    copy = shutil.copytree(ran, tmp_path / "copy")
+    for table in ("flows", "daily_traffic"):
+        open_site(copy).storage.prune_day(table, day(0), day(DAYS))
+    with (copy / "nilometer.yaml").open("a", encoding="utf-8") as config:
+        config.write(f"rules: {{{SEED}: {{lookback_days: 20}}}}\n")
+    return copy
+
+
+def test_a_window_that_cannot_be_told_any_more_is_named_with_why_and_hides_no_other_rule(kept: Path) -> None:
+    result = call("power", "--json", site=kept)
+    assert (result.exit_code, objects(result)) == (1, [])
+    assert f"{SEED}: {LAST} is kept as it was made, without this rule's window of 20 days" in result.stderr
+    assert (f"daily_traffic of {day(0)} was pruned" in result.stderr, "run --day" in result.stderr) == (True, False)
+    whole = call("power", "--rule", TWIN, site=kept)
+    assert (whole.exit_code, whole.stderr) == (0, "")
+    explained = call("explain", STOLEN, LAST, site=kept).stdout
+    assert f"here is some of then and some of now, as daily_traffic of {day(0)} was pruned" in explained
+    assert "--stale" not in explained
+
+
+def test_a_new_rule_is_told_to_come_too_late_for_a_day_that_is_kept(kept: Path, candidate: Path) -> None:
+    (kept / "rules").mkdir()
+    text = candidate.read_text(encoding="utf-8").replace(f"id: {SEED}", "id: later")
+    (kept / "rules" / "later.yaml").write_text(f"{text}lookback_days: 9\n", encoding="utf-8")
+    told = "was not in force when the day was judged, and what it would be judged by was pruned since"
+    result = call("alerts", "--rule", "later", "--day", LAST, site=kept)
+    assert (result.exit_code, f"later {told}" in result.stderr, "--stale" in result.stderr) == (1, True, False)
+    assert call("power", "--rule", "later", site=kept).exit_code == 1
+    rows = objects(call("explain", STOLEN, LAST, "--json", site=kept))
+    assert {o["rule_id"]: o["cause"] for o in rows}["later"] == "not_kept"

@@ -122,6 +122,11 @@ def unknown_bytes(site: Site) -> None:
     rewrite(site, SENSORS, lambda r: {k: v for k, v in r.items() if k not in sizes or hour(r) != 11})
 
 
+def one_way_unknown(site: Site) -> None:
+    """The sensors see what the clients send alone."""
+    rewrite(site, SENSORS, lambda r: r | {"resp_bytes": None, "resp_ip_bytes": None})
+
+
 def server_moved(site: Site) -> None:
     rewrite(site, SENSORS, lambda r: r | {"id.resp_h": "192.0.2.77"} if r["id.resp_h"] == SERVERS[1] else r)
 
@@ -183,6 +188,17 @@ def inventory_ended(site: Site) -> None:
     config.write_text(text, encoding="utf-8")
 
 
+def categories_misspelled(site: Site) -> None:
+    config = site.root / "nilometer.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("category: email_server", "category: mail_server"), encoding="utf-8")
+
+
+def every_rule_off(site: Site) -> None:
+    with (site.root / "nilometer.yaml").open("a", encoding="utf-8") as handle:
+        handle.write("".join(["rules:\n", *(f"  {r.id}: false\n" for r in site.rules)]))
+
+
 def context(text: str | None) -> Callable[[Site], None]:
     """A calendar with this text; None for a file that is not there."""
 
@@ -224,6 +240,12 @@ FAULTS = (
         "all flows are empty", empty_flows, ("flows_complete.zero_bytes_share", "client_counts.typical_value_chance")
     ),
     Fault("bytes are unknown for an hour", unknown_bytes, ("flows_complete.unknown_bytes_share",)),
+    Fault(
+        "what clients receive is unknown all day",
+        one_way_unknown,
+        ("flows_complete.unknown_bytes_share", "daily_traffic_valid.known_share"),
+        "unverified",
+    ),
     Fault(
         "a server's address changed",
         server_moved,
@@ -291,6 +313,13 @@ FAULTS = (
         ),
         "unverified",
     ),
+    Fault(
+        "no entry of the inventory has a category that a rule looks for",
+        categories_misspelled,
+        ("inputs_valid.rules_watching", "inputs_valid.categories_missing", "client_counts.clients_drop_chance"),
+        "unverified",
+    ),
+    Fault("every rule is switched off", every_rule_off, ("inputs_valid.rules_watching",), "unverified"),
     Fault("a file of the context is not there", context(None), ("inputs_valid.context_faults",)),
     Fault("a file of the context is empty", context("day,off\n"), ("inputs_valid.context_empty",)),
     Fault("a file of the context has run out", context("day,off\n2026-10-02,true\n"), ("inputs_valid.context_ended",)),

@@ -123,6 +123,7 @@ def test_an_empty_day_has_no_rows_and_the_table_s_types() -> None:
     assert daily().equals(DAILY_TRAFFIC.empty())
     assert daily(flow(), measures=()).equals(DAILY_TRAFFIC.empty())
     assert measure_totals(flows(), [MAIL]) == {MAIL.id: 0}
+    assert measure_totals(flows(flow()), ()) == {}
 
 
 def test_the_built_in_rules_judge_these_two_measures() -> None:

@@ -162,6 +162,8 @@ def test_an_override_that_no_rule_takes_names_its_line_in_the_site(tmp_path: Pat
         ("tests: [{name: x, rows: {a: [1]}, expect: [b]}]", 9, "tests", "case 'x' expects 'b', which has no rows"),
         ("method: surge\ntests: [{name: x, rows: {a: [1]}, expect: []}]", 10, "tests", "are for rules of method seed"),
         ("colour: red", 9, "colour", "unknown key. Allowed: app, attack, budget, category"),
+        ("flor: 5", 9, "flor", "unknown key; floor may be meant. Allowed: app, attack"),
+        ("dest-port: 25", 9, "dest-port", "unknown key; dest_port may be meant."),
         ("tests: [{name: x, rows: {a: [1, -1]}, expect: []}]", 9, "tests.0.rows.a.1", "greater than or equal to 0"),
         ("tests: [{name: x, rows: {a: []}, expect: []}]", 9, "tests.0.rows.a", "at least one value"),
         ("tests: [{name: x, rows: {}, expect: []}]", 9, "tests.0.rows", "at least one value"),
@@ -184,6 +186,19 @@ def test_a_wrong_rule_names_file_line_key_and_what_is_allowed(
     assert words in caught.value.message
 
 
+@pytest.mark.parametrize(("key", "spelled"), [("title", "Title"), ("category_side", "category-side"), ("id", "ID")])
+def test_a_key_that_is_spelled_otherwise_is_told_where_it_stands(tmp_path: Path, key: str, spelled: str) -> None:
+    lines = [
+        line.replace(f"{key}:", f"{spelled}:", 1) if line.startswith(f"{key}:") else line for line in SMALL.splitlines()
+    ]
+    path = write(tmp_path, "\n".join(lines))
+    with pytest.raises(RuleError) as caught:
+        loaded(tmp_path)
+    number = next(n for n, line in enumerate(lines, 1) if line.startswith(f"{spelled}:"))
+    said = f"{path}:{number}, key {spelled}: unknown key; {key} may be meant. Allowed: "
+    assert caught.value.message.startswith(said)
+
+
 @pytest.mark.parametrize(
     ("wrong", "key", "words"),
     [
@@ -197,6 +212,7 @@ def test_a_wrong_rule_names_file_line_key_and_what_is_allowed(
         ("attack: [T1114.2]", "attack.0", "the id of an ATT&CK technique"),
         ("attack: T1114", "attack", "must be a list"),
         ("title: 5", "title", "must be text; put it in quotes"),
+        ("title: ", "title", "must be text"),
     ],
 )
 def test_texts_for_people_and_attack_ids_must_be_ones(tmp_path: Path, wrong: str, key: str, words: str) -> None:

@@ -1,6 +1,7 @@
 """Worlds from files: what is accepted, and errors that name the file, the column and what to do."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -139,6 +140,17 @@ def test_numbers_with_gaps_name_thefts_as_floats_do_in_pandas() -> None:
     assert found.rows() == [("17", "3"), (None, None)]
     text = refused(labels=lambda f: f.with_columns(attack_id=pl.lit(1.5)))
     assert "l.parquet, column attack_id: this is Float64, not String" in text
+
+
+def test_decimals_and_unmarked_text_name_thefts_as_databases_write_them() -> None:
+    given = label_rows([THEFT], [("resync", 51, 2)])
+    decimal = given.with_columns(attack_id=pl.Series([Decimal(17), None], dtype=pl.Decimal(20, 2)))
+    assert make_labelled(fleet(4, 60), decimal).labels["attack_id"].to_list() == ["17", None]
+    unmarked = given.with_columns(pl.col("attack_id", "src_ip").cast(pl.Binary))
+    daily = fleet(4, 60).with_columns(pl.col("src_ip").cast(pl.Binary))
+    assert make_labelled(daily, unmarked).labels.equals(make_labelled(fleet(4, 60), given).labels)
+    for odd in (pl.lit(Decimal("1.5")), pl.lit(b"\xff\xfe")):
+        assert "column attack_id: this is " in refused(labels=lambda f, o=odd: f.with_columns(attack_id=o))
 
 
 def test_days_may_have_a_midnight_behind_them() -> None:

@@ -75,6 +75,13 @@ def test_flows_without_a_client_are_a_peer_group_of_their_own() -> None:
     assert found["stdev_bytes"] == pytest.approx(589**0.5, rel=1e-15)
 
 
+def test_dropped_flows_without_a_client_count_in_no_peer_group() -> None:
+    """Names that are no addresses belong to no network either: only their own three values are compared."""
+    rule = SEED.with_numbers({"reference": "group", "null_client": "drop"})
+    found = scores({None: [10**6] * 3, "lab-printer": [7, 9, 50]}, rule).row(0, named=True)
+    assert (found["client"], found["fleet_n"], found["avg_bytes"]) == ("lab-printer", 3, 22.0)
+
+
 @pytest.mark.parametrize(
     ("last", "alerts"), [(1000, ["a"]), (950, ["a"]), (500, ["a"]), (200, ["a"]), (150, []), (130, [])]
 )
