@@ -180,12 +180,12 @@ def root_differences(stored: Mapping[str, Made], now: Mapping[str, Made]) -> lis
 
 
 def texts(reasons: Sequence[Reason]) -> str:
-    """The phrases in one, those beyond the first few of a kind counted."""
+    """The phrases in one, each once, those beyond the first few of a kind counted."""
     lines, told = list[str](), Counter[str]()
-    for reason in reasons:
-        told[reason.kind] += 1
-        if told[reason.kind] <= SHOWN:
-            lines.append(reason.text)
+    for kind, text in dict.fromkeys((r.kind, r.text) for r in reasons):
+        told[kind] += 1
+        if told[kind] <= SHOWN:
+            lines.append(text)
     return ", ".join([*lines, *(f"{n - SHOWN} more of kind {kind}" for kind, n in told.items() if n > SHOWN)])
 
 

@@ -124,3 +124,28 @@ def test_an_outage_fails_the_run_with_a_message_and_changes_nothing(bucket: Buck
         assert_same(contents(open_site(ran.root)), before)
     assert command(ran, "run", "--day", str(day(1))).exit_code == 0
     assert contents(ran)[f"flows/{day(1)}"][1].height == 4
+
+
+def test_a_day_in_a_bucket_is_accepted_from_any_machine_and_for_all_of_them(bucket: Bucket, tmp_path: Path) -> None:
+    """An unverified day: the store that fails keeps it so, and a machine that has never run the site may take it."""
+    own = "expectations:\n  - {name: few, table: flows, value: count(*), max: 1, blocking: true, "
+    own += "meaning: Flows of the day., remedy: Ask.}\n"
+    config = f"storage: {bucket.url}/accepted\n{OPTIONS}{CONFIG}{own}"
+    site = make_site(tmp_path / "first", 1, config=config)
+    assert command(site, "run", "--day", str(day(0))).exit_code == 1
+    assert day_quality(site, day(0)) == "unverified"
+    other = elsewhere(site, tmp_path / "other", logs=False)
+    words = ("quality", "accept", str(day(0)), "--reason", "a known import", "--by", "analyst")
+    bucket.proxy.fault = always("error", "PUT")
+    said = command(other, *words)
+    bucket.proxy.heal()
+    assert (said.exit_code, "Traceback" in said.output) == (1, False)
+    assert "the object store did not answer as it should" in said.stderr
+    assert day_quality(open_site(site.root), day(0)) == "unverified"
+    assert command(other, *words).exit_code == 0
+    assert day_quality(open_site(site.root), day(0)) == "accepted"
+    assert command(site, "run", "--stale").exit_code == 0
+    assert command(other, "alerts").exit_code == 0
+    assert command(other, "quality", "accept", str(day(0)), "--withdraw", "--by", "other").exit_code == 0
+    assert day_quality(open_site(site.root), day(0)) == "unverified"
+    assert len(site.storage.names("acceptance")) == 2

@@ -47,3 +47,10 @@ def test_of_each_kind_three_reasons_are_told_and_the_others_counted() -> None:
     rules = [Reason("rule", f"r{n}", f"rule r{n} changed") for n in range(3)]
     told = ["late file f0", "late file f1", "late file f2", "rule r0 changed", "rule r1 changed", "rule r2 changed"]
     assert texts([*files, *rules]) == ", ".join([*told, "2 more of kind file"])
+
+
+def test_what_two_inputs_say_in_the_same_words_is_told_once() -> None:
+    """Alerts are made by two methods, of which a new version of the program may change both."""
+    both = differences(Made({"stage": "1", "surge_stage": "1"}), Made({"stage": "2", "surge_stage": "2"}))
+    assert len(both) == 2
+    assert texts(both) == "the program changed"

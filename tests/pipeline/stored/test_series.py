@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from pipeline.detections.loader import BUILT_IN
 from pipeline.schemas import ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS
 from pipeline.site import Site, open_site
 from pipeline.stored import stages
 from pipeline.stored.outdated import ADDED, UNCOUNTED, outdated
-from pipeline.stored.series import untold_days
+from pipeline.stored.series import series_lacking, untold_days
 from pipeline.trials.explain import NOT_COUNTED, explain
 from pipeline.trials.trial import SeedTrial
 from tests.worlds import CONFIG, SEED, TWIN, day
@@ -151,6 +153,54 @@ def test_a_day_whose_hash_is_of_no_known_series_is_asked_for_its_rows(tmp_path: 
     (tmp_path / "nilometer.yaml").write_text(CONFIG + ON, encoding="utf-8")
     later = open_site(tmp_path)
     assert untold_days(later, [LAST]).keys() == {later.rule(SENDERS).measure.id}
+
+
+def test_what_a_day_has_rows_of_was_counted_whatever_its_hash_is_of(tmp_path: Path) -> None:
+    site = with_flows(tmp_path, CONFIG + ON)
+    forgotten(site, {"measures": "of a rule that is gone"})
+    assert untold_days(site, [LAST]) == {}
+
+
+def test_of_a_hash_of_no_known_series_only_rules_that_are_on_by_themselves_are_surely_no_gap(tmp_path: Path) -> None:
+    """The twin has no rows: nobody can tell whether it was counted, but sites have it on unless they say otherwise."""
+    site = with_flows(tmp_path)
+    forgotten(site, {"measures": "of a rule that is gone"})
+    record = site.storage.record("daily_traffic", LAST)
+    assert record is not None
+    twin, senders = site.rule(TWIN).measure.id, next(r for r in site.known_rules.values() if r.id == SENDERS).measure.id
+    assert series_lacking(site, record, [twin, senders], surely=True) == {senders}
+    assert series_lacking(site, record, [twin, senders], surely=False) == {twin, senders}
+
+
+def test_a_rule_of_the_site_itself_is_not_taken_to_have_been_on(tmp_path: Path) -> None:
+    built_in = BUILT_IN / f"{SENDERS}.yaml"
+    text = (
+        built_in.read_text(encoding="utf-8").replace("enabled: false", "enabled: true").replace(SENDERS, "my_senders")
+    )
+    site = with_flows(tmp_path)
+    forgotten(site, {"measures": "of a rule that is gone"})
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "mine.yaml").write_text(text, encoding="utf-8")
+    later = open_site(tmp_path)
+    assert untold_days(later, [LAST]).keys() == {later.rule("my_senders").measure.id}
+
+
+def test_the_series_that_a_day_names_count_though_their_rule_is_gone(tmp_path: Path) -> None:
+    """A day says what it was made for, so that neither hash nor rows are asked."""
+    site = with_flows(tmp_path)
+    record = site.storage.record("daily_traffic", LAST)
+    assert record is not None
+    known = replace(record, inputs={**record.inputs, "measures": "of a rule that is gone"})
+    wanted = [site.rule(TWIN).measure.id, "another"]
+    assert series_lacking(site, known, wanted, surely=False) == {"another"}
+
+
+def test_a_day_whose_daily_traffic_was_pruned_too_is_no_part_of_any_window(tmp_path: Path) -> None:
+    site = with_flows(tmp_path)
+    for table in ("flows", "daily_traffic"):
+        site.storage.prune_day(table, day(0), PRUNED)
+    (tmp_path / "nilometer.yaml").write_text(CONFIG + ON, encoding="utf-8")
+    assert untold_days(open_site(tmp_path), [day(0), day(1)]) == {}
 
 
 def test_a_client_of_such_a_day_is_not_said_to_have_had_no_traffic(tmp_path: Path) -> None:
