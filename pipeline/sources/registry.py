@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 
@@ -151,8 +151,7 @@ def detect(head: bytes, wanted: str, name: str, header: str = "") -> str | None:
     if not _marked(head, found) and (inside := _in_any_spelling(text, wanted)):
         return inside
     if found and not _is_json(found) and (found.endswith("_csv") or not _marked(head, found)):
-        inside = _in_rows(text, wanted)
-        found = inside if inside and not (_marked(head, found) and _yields(found, head)) else found
+        found = _in_rows(text, wanted, partial(_yields, found, head)) or found
     if found is None and (wanted != "auto" or (found := _by_header(text)) is None):
         return _otherwise(text, wanted, name)
     if not above and (fault := _fault(found, head)):
@@ -301,8 +300,9 @@ def _flows(encoding: str, lines: list[str]) -> int:
 
 
 def _yields(encoding: str, text: bytes) -> bool:
-    """Whether the first lines hold flows."""
-    return _flows(encoding, text.decode("utf-8", errors="replace").split("\n")[:_LOOKED_INTO]) > 0
+    """Whether the first lines have the marks, and hold flows."""
+    lines = text.decode("utf-8", errors="replace").split("\n")[:_LOOKED_INTO]
+    return _marked(text, encoding) and _flows(encoding, lines) > 0
 
 
 def _header_of(text: bytes) -> bytes | None:
@@ -374,14 +374,17 @@ def _in_any_column(text: bytes, wanted: str) -> str | None:
     return None
 
 
-def _in_rows(text: bytes, wanted: str) -> str | None:
-    """The encoding of JSON whose records are the rows of a table, each field a column; None where no row is a flow."""
+def _in_rows(text: bytes, wanted: str, sure: Callable[[], bool] = lambda: False) -> str | None:
+    """The encoding of JSON whose records are the rows of a table, each field a column; None where no row is a flow.
+
+    Nor where it is sure to be of another encoding, which is asked last, as lines are read for it.
+    """
     if begins_as_json(text):
         return None
     lines = [line.decode("utf-8", errors="replace") for line in text.split(b"\n")[:_LOOKED_INTO]]
     rows = [row for row in csv_envelope.Rows().take(lines) if row.startswith("{")]
     found = another_form(rows, wanted) if rows else None
-    if found is None or SIGN in found or not _flows(found, rows):
+    if found is None or SIGN in found or sure() or not _flows(found, rows):
         return None
     return f"{found}{SIGN}{csv_envelope.MARK}{csv_envelope.ROWS}"
 
