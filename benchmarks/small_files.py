@@ -19,9 +19,7 @@ from pathlib import Path
 from benchmarks import format_files
 from benchmarks.conn_log import servers
 
-_NAMES = (
-    "zeek_tsv,zeek_json,suricata,ecs,ocsf,cim_csv,vpc_text,vpc_json,nfdump_csv,gcp,paloalto,fortinet,asa"
-)
+_NAMES = "zeek_tsv,zeek_json,suricata,ecs,ocsf,cim_csv,vpc_text,vpc_json,nfdump_csv,gcp,paloalto,fortinet,asa"
 _HEADED = {"zeek_tsv": 3, "cim_csv": 1, "nfdump_csv": 1}
 """Lines of a header, which each file has."""
 
