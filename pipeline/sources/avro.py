@@ -15,7 +15,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import msgspec
 import zstandard
@@ -29,6 +29,8 @@ _LONGEST = 9
 """Bytes of a number of a block; a larger one is none of a file that there can be."""
 _MOST = 1 << 28
 """Bytes that one block may have, folded or not; writers end theirs at some thousands."""
+_RECORD = 1 << 21
+"""Bytes that one record may have: as values and as JSON it takes some hundred times as much memory."""
 _PIECE = 1 << 20
 """Bytes of lines that are made at once, whatever a block holds."""
 _WINDOW = 1 << 27
@@ -106,23 +108,38 @@ class _Records(io.RawIOBase):
 
     def _lines(self, data: bytes, count: int) -> Iterator[bytes]:
         """So many records as lines; they must be all that the block holds."""
-        at, lines = 0, bytearray()
+        lines = bytearray()
         try:
-            text = self._unfold(data)
-            if count > len(text):
-                raise Broken(f"{count} records in {len(text)} bytes")
-            for _ in range(count):
-                value, at = self._decode(text, at)
+            for value in self._values(self._unfold(data), count):
                 lines += _ENCODER.encode(value) + b"\n"
                 if len(lines) > _PIECE:
                     yield bytes(lines)
                     lines.clear()
         except _FAULTS as error:
             raise OSError(f"a block of the Avro file is broken ({error})") from error
-        if at != len(text):
-            raise OSError("a block of the Avro file is broken: it holds more than its records")
         if lines:
             yield bytes(lines)
+
+    def _values(self, text: bytes, count: int) -> Iterator[Any]:
+        """So many records, which must be all of the text; of a long one some are read at once."""
+        if count > len(text):
+            raise Broken(f"{count} records in {len(text)} bytes")
+        part, begun, at, told = text[:_RECORD], 0, 0, 0
+        while told < count:
+            try:
+                value, at = self._decode(part, at)
+            except (Broken, IndexError) as error:
+                if begun + len(part) == len(text):
+                    raise
+                if not at:
+                    raise Broken(f"{error}, in the first {_RECORD:,} bytes of a record") from error
+                begun, at = begun + at, 0
+                part = text[begun : begun + _RECORD]
+            else:
+                told += 1
+                yield value
+        if begun + at != len(text):
+            raise Broken("it holds more than its records")
 
     def _long(self, *, may_end: bool = False) -> int | None:
         """The next number of the file; None where it ends before it and may."""
@@ -216,7 +233,7 @@ def _from_snappy(data: bytes) -> bytes:
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """A number of seven bits a byte, and where the next byte is."""
     number = shift = 0
-    while data[at] & 0x80:
+    while data[at] & 0x80 and shift < 32:
         number |= (data[at] & 0x7F) << shift
         at, shift = at + 1, shift + 7
     return number | data[at] << shift, at + 1

@@ -6,21 +6,23 @@ in nothing: lengths and counts must lie within the bytes that are there. Files a
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import decimal
-import ipaddress
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
+
+from pipeline.sources.texts import packed
 
 Decode = Callable[[bytes, int], tuple[Any, int]]
 """Reads a value at a place; gives it, and the place behind it."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _BEYOND = "a value beyond its block"
-_PACKED = (4, 16)
-"""Bytes of a packed address."""
+_LONGEST_NAME = 300
+_DIGITS = 100
+"""Digits that a decimal may have, and places behind its point: more than any count of bytes."""
 _PRIMITIVE = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 
 
@@ -89,6 +91,8 @@ class _Schemas:
         if full not in self._named and name not in self._named:
             raise Broken(f"it does not define {name}")
         found = full if full in self._named else name
+        if (defined := self._named[found]) is not _undefined:
+            return defined
 
         def decode(data: bytes, at: int) -> tuple[Any, int]:
             value: tuple[Any, int] = self._named[found](data, at)  # Asked for when it is defined.
@@ -102,18 +106,30 @@ class _Schemas:
         full = name if "." in name or not given else f"{given}.{name}"
         inner = full.rpartition(".")[0]
         if kind == "enum":
-            decode = _enum(list(map(str, schema["symbols"])))
+            decode = _enum(list(map(_named, schema["symbols"])))
         elif kind == "fixed":
-            decode = _logical(_fixed(int(schema["size"]), raw="logicalType" in schema), schema)
+            decode = _logical(_fixed(int(schema["size"]), raw=schema.get("logicalType") in _FIXED), schema)
         else:
             self._named[full] = _undefined
-            decode = _record([(str(f["name"]), self.of(f["type"], inner)) for f in schema["fields"]])
+            decode = _record([(_named(f["name"]), self.of(f["type"], inner)) for f in schema["fields"]])
         self._named[full] = decode
         return decode
 
 
+def _named(name: Any) -> str:
+    """A field's or an enum's name, which values are given by as often as there are bytes."""
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+        raise Broken(f"it has a name that is none, or of more than {_LONGEST_NAME} characters")
+    return name
+
+
 def _undefined(_data: bytes, _at: int) -> tuple[Any, int]:
     raise Broken("a type is used before it is defined")
+
+
+def _nothing(_data: bytes, at: int) -> tuple[None, int]:
+    """Null, the one value that has no bytes: all others have some, so that a file's size bounds how many there are."""
+    return None, at
 
 
 def _boolean(data: bytes, at: int) -> tuple[bool, int]:
@@ -149,7 +165,7 @@ def _string(data: bytes, at: int) -> tuple[str, int]:
 
 
 _READ: dict[str, Decode] = {
-    "null": lambda _data, at: (None, at),
+    "null": _nothing,
     "boolean": _boolean,
     "int": long_at,
     "long": long_at,
@@ -168,26 +184,19 @@ def _as_text(decode: Decode) -> Decode:
 
 
 def _text(value: bytes) -> str:
-    """Bytes as the text that they are, as the address that they pack, or in Base64."""
-    try:
-        text = value.decode()
-        if text.translate(_LINE_ENDS).isprintable():
-            return text
-    except ValueError:
-        pass
-    return str(ipaddress.ip_address(value)) if len(value) in _PACKED else base64.b64encode(value).decode()
-
-
-_LINE_ENDS = dict.fromkeys(map(ord, "\t\r\n"), " ")
+    text = packed.told(value)
+    return packed.in_base64(value) if text is None else text
 
 
 def _fixed(size: int, *, raw: bool) -> Decode:
     """Bytes of a length: raw, an address or any others."""
+    if size <= 0:
+        raise Broken(f"it has a type of {size} bytes")
 
     def decode(data: bytes, at: int) -> tuple[Any, int]:
         value = _slice(data, at, size)
-        if not raw and size in _PACKED:
-            return str(ipaddress.ip_address(value)), at + size
+        if not raw and size in packed.SIZES:
+            return packed.address(value), at + size
         return value if raw else _text(value), at + size
 
     return decode
@@ -217,7 +226,10 @@ def _union(branches: Sequence[Decode]) -> Decode:
 
 
 def _record(fields: Sequence[tuple[str, Decode]]) -> Decode:
-    """An object; what is null is left out, as it tells nothing."""
+    """An object; what is null is left out, as it tells nothing, and so is a record that can have nothing else."""
+    fields = [(name, read) for name, read in fields if read is not _nothing]
+    if not fields:
+        return _nothing
 
     def decode(data: bytes, at: int) -> tuple[dict[str, Any], int]:
         found = dict[str, Any]()
@@ -231,7 +243,7 @@ def _record(fields: Sequence[tuple[str, Decode]]) -> Decode:
 
 
 def _count(data: bytes, at: int) -> tuple[int, int]:
-    """How many elements come next; 0 at the end. One that has no bytes is refused: of it there might be any number."""
+    """How many elements come next; 0 at the end."""
     count, at = long_at(data, at)
     if count < 0:
         count, at = -count, long_at(data, at)[1]
@@ -241,6 +253,9 @@ def _count(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _array(element: Decode) -> Decode:
+    if element is _nothing:
+        raise Broken("it has a list of nothing")
+
     def decode(data: bytes, at: int) -> tuple[list[Any], int]:
         found = list[Any]()
         while (more := _count(data, at))[0]:
@@ -270,18 +285,21 @@ def _map(element: Decode) -> Decode:
 
 # What values of plain types stand for
 
+_FIXED = ("decimal", "duration", "uuid")
+"""Logical types of bytes of a fixed length."""
+
 
 def _logical(decode: Decode, schema: dict[str, Any]) -> Decode:
-    """The decoder of a type that a logical one gives a meaning; unknown ones leave it as it is."""
-    kind = str(schema.get("logicalType", ""))
-    shown = _SHOWN.get(kind)
-    if kind == "decimal":
-        scale = int(schema.get("scale", 0))
-        read = _bytes if schema["type"] == "bytes" else decode
-        return _mapped(read, lambda value: _decimal(value, scale))
-    if schema["type"] == "fixed" and kind:  # A duration, or a UUID: nothing of a flow.
+    """The decoder of a type that a logical one gives a meaning; one that is unknown or wrong leaves it as it is."""
+    kind, base = schema.get("logicalType"), schema["type"]
+    if kind == "decimal" and base in ("bytes", "fixed"):
+        scale = schema.get("scale", 0)
+        known = isinstance(scale, int) and 0 <= scale <= _DIGITS
+        return _mapped(_bytes if base == "bytes" else decode, partial(_decimal, scale=scale if known else None))
+    if kind in _FIXED and base == "fixed":  # A duration, or a UUID: nothing of a flow.
         return _mapped(decode, bytes.hex)
-    return decode if shown is None or schema["type"] not in ("int", "long") else _mapped(decode, shown)
+    shown = _SHOWN.get(kind) if isinstance(kind, str) and base in ("int", "long") else None
+    return decode if shown is None else _mapped(decode, shown)
 
 
 def _mapped(decode: Decode, shown: Callable[[Any], Any]) -> Decode:
@@ -292,9 +310,12 @@ def _mapped(decode: Decode, shown: Callable[[Any], Any]) -> Decode:
     return mapped
 
 
-def _decimal(value: bytes, scale: int) -> Any:
+def _decimal(value: bytes, scale: int | None) -> Any:
+    """A number; the digits of its bytes where its scale is none, or it is beyond all numbers of a flow."""
+    if scale is None or len(value) > _DIGITS * 2 // 5:
+        return value.hex()
     number = int.from_bytes(value, "big", signed=True)
-    return number if scale == 0 else str(decimal.Decimal(number).scaleb(-scale, decimal.Context(prec=100)))
+    return number if scale == 0 else str(decimal.Decimal(number).scaleb(-scale, decimal.Context(prec=_DIGITS)))
 
 
 def _instant(unit: int, zone: str) -> Callable[[int], Any]:

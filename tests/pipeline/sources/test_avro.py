@@ -41,6 +41,8 @@ EVENT = {
     ],
 }
 """What Azure's event hubs capture, as Microsoft shows the schema."""
+NOTHING = {"type": "record", "name": "n", "fields": [{"name": "e", "type": {"type": "null"}}]}
+"""A record of which any number has no bytes."""
 
 
 # What the specification says of the encoding, written down once more.
@@ -196,7 +198,12 @@ def test_messages_that_an_event_hub_captured_are_read_and_an_idle_hour_is_none(t
         (container(EVENT, [event(b"x") + b"\0"]), "holds more than its records"),
         (container(EVENT, [event(b"x")]) + b"\x80" * 99, "ends within a block"),
         (container(EVENT, [b"\0", b"\0"]), "is broken"),
-        (container({"type": "array", "items": "null"}, [number(2**60)]), "more elements than bytes"),
+        (container({"type": "array", "items": "long"}, [number(2**60)]), "more elements than bytes"),
+        (container({"type": "array", "items": "null"}, [number(9), number(0)]), "a list of nothing"),
+        (container({"type": "array", "items": NOTHING}, [number(9), number(0)]), "a list of nothing"),
+        (container({"type": "fixed", "name": "f", "size": 0}, [b"x"]), "a type of 0 bytes"),
+        (container({"type": "enum", "name": "e", "symbols": ["x" * 301]}, [b"\0"]), "more than 300 characters"),
+        (container("string", [text("x")], codec="snappy", fold=lambda _: b"\x80" * 99), "is broken"),
         (container("string", [number(2**40)]), "a value beyond its block"),
         (container("string", [number(-1)]), "a value beyond its block"),
         (container(["null"], [number(1)]), "a choice that the schema does not have"),
@@ -220,6 +227,56 @@ def test_a_block_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch
     for codec, fold in (("deflate", lambda d: zlib.compress(d, wbits=-15)), ("zstandard", zstandard.compress)):
         with pytest.raises(SourceError, match="unfolds too far"):
             lines(tmp_path, container("string", [text("x" * 2_000)], codec=codec, fold=fold))
+
+
+def test_records_that_hold_nothing_are_not_made_however_often_they_are_named(tmp_path: Path) -> None:
+    """Ten in ten in ten, twelve deep: a schema of two thousand bytes, and one byte of values."""
+    deep: Any = NOTHING
+    for n in range(12):
+        more = [{"name": f"f{i}", "type": f"l{n - 1}" if n else "n"} for i in range(1, 10)]
+        deep = {"type": "record", "name": f"l{n}", "fields": [{"name": "f0", "type": deep}, *more]}
+    schema = {"type": "record", "name": "r", "fields": [{"name": "v", "type": deep}, {"name": "b", "type": "boolean"}]}
+    assert lines(tmp_path, container(schema, [b"\1"])) == [{"b": True}]
+
+
+def test_one_record_has_no_more_bytes_than_lines_may_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As values it takes a hundred times as much, and it may unfold from a thousandth."""
+    monkeypatch.setattr(avro, "_RECORD", 1_000)
+    listed = {"type": "array", "items": "boolean"}
+    few, many = (number(n) + b"\1" * n + number(0) for n in (900, 1_100))
+    assert lines(tmp_path, container(listed, [few, few, few], [few])) == [[True] * 900] * 4
+    with pytest.raises(SourceError, match="in the first 1,000 bytes of a record"):
+        lines(tmp_path, container(listed, [few, many]))
+    with pytest.raises(SourceError, match="a value beyond its block"):
+        lines(tmp_path, container("string", [text("x" * 600), number(900) + b"x"]))
+    with pytest.raises(SourceError, match="holds more than its records"):
+        lines(tmp_path, container("string", [text("x" * 600), text("x" * 600), b"x" * 9]).replace(number(3), number(2)))
+
+
+@pytest.mark.parametrize(
+    ("schema", "encoded", "told"),
+    [
+        ({"type": "int", "logicalType": "decimal"}, number(5), 5),
+        ({"type": "string", "logicalType": "decimal"}, text("x"), "x"),
+        ({"type": ["null", "bytes"], "logicalType": "decimal"}, number(1) + text("5"), "5"),
+        ({"type": "bytes", "logicalType": "decimal", "scale": 10**12}, text(b"\1"), "01"),
+        ({"type": "bytes", "logicalType": "decimal", "scale": "2"}, text(b"\1"), "01"),
+        ({"type": "bytes", "logicalType": "decimal", "scale": 2}, text(b"\x7f" * 41), "7f" * 41),
+        ({"type": "bytes", "logicalType": "decimal"}, text((2**70).to_bytes(9, "big")), 2**70),
+        ({"type": "long", "logicalType": ["date"]}, number(5), 5),
+        ({"type": "fixed", "name": "f", "size": 4, "logicalType": "ip"}, bytes((31, 139, 8, 2)), "31.139.8.2"),
+        ("bytes", text(bytes((31, 139, 8, 2))), "31.139.8.2"),
+    ],
+)
+def test_logical_types_that_do_not_fit_are_passed_over(tmp_path: Path, schema: Any, encoded: bytes, told: Any) -> None:
+    """So the specification asks of readers."""
+    assert value(tmp_path, schema, encoded) == told
+
+
+@pytest.mark.parametrize("body", ['{"user": "Jos\u00e9\u00a0X"}', '\ufeff{"user": "somebody"}', '{"user": "\U0001fae9 zzz"}'])
+def test_messages_are_text_whatever_cannot_be_printed(tmp_path: Path, body: str) -> None:
+    (found,) = lines(tmp_path, container(EVENT, [event(body.encode())]))
+    assert found["Body"] == body.removeprefix("\ufeff")
 
 
 def test_bytes_that_were_changed_raise_nothing_else(tmp_path: Path) -> None:
