@@ -273,7 +273,9 @@ def test_logical_types_that_do_not_fit_are_passed_over(tmp_path: Path, schema: A
     assert value(tmp_path, schema, encoded) == told
 
 
-@pytest.mark.parametrize("body", ['{"user": "Jos\u00e9\u00a0X"}', '\ufeff{"user": "somebody"}', '{"user": "\U0001fae9 zzz"}'])
+@pytest.mark.parametrize(
+    "body", ['{"user": "Jos\u00e9\u00a0X"}', '\ufeff{"user": "somebody"}', '{"user": "\U0001fae9 zzz"}']
+)
 def test_messages_are_text_whatever_cannot_be_printed(tmp_path: Path, body: str) -> None:
     (found,) = lines(tmp_path, container(EVENT, [event(body.encode())]))
     assert found["Body"] == body.removeprefix("\ufeff")
