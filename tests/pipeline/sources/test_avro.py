@@ -41,6 +41,8 @@ EVENT = {
     ],
 }
 """What Azure's event hubs capture, as Microsoft shows the schema."""
+GZIPS = ".".join(map(str, b"\x1f\x8b\x08\x02"))
+"""An address whose four bytes begin as gzip does."""
 NOTHING = {"type": "record", "name": "n", "fields": [{"name": "e", "type": {"type": "null"}}]}
 """A record of which any number has no bytes."""
 
@@ -264,8 +266,8 @@ def test_one_record_has_no_more_bytes_than_lines_may_have(tmp_path: Path, monkey
         ({"type": "bytes", "logicalType": "decimal", "scale": 2}, text(b"\x7f" * 41), "7f" * 41),
         ({"type": "bytes", "logicalType": "decimal"}, text((2**70).to_bytes(9, "big")), 2**70),
         ({"type": "long", "logicalType": ["date"]}, number(5), 5),
-        ({"type": "fixed", "name": "f", "size": 4, "logicalType": "ip"}, bytes((31, 139, 8, 2)), "31.139.8.2"),
-        ("bytes", text(bytes((31, 139, 8, 2))), "31.139.8.2"),
+        ({"type": "fixed", "name": "f", "size": 4, "logicalType": "ip"}, b"\x1f\x8b\x08\x02", GZIPS),
+        ("bytes", text(b"\x1f\x8b\x08\x02"), GZIPS),
     ],
 )
 def test_logical_types_that_do_not_fit_are_passed_over(tmp_path: Path, schema: Any, encoded: bytes, told: Any) -> None:
