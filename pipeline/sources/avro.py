@@ -7,10 +7,9 @@ branches; times are ISO 8601, other bytes than text are Base64. What the records
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
+import decimal
 import io
-import ipaddress
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +23,16 @@ from avro.errors import AvroException, IgnoredLogicalType
 from avro.io import BinaryDecoder, DatumReader
 
 from pipeline.errors import Location, SourceError
+from pipeline.sources.texts import packed
 
 _PIECE = 1 << 20
 """Bytes of lines that are made at once, whatever a block holds."""
-_PACKED = (4, 16)
-"""Bytes of a packed address."""
+_VALUES = 1_000_000
+"""Values that a record may have; each may take 100 bytes of memory."""
+_LONGEST = 16
+"""Bytes that a decimal may have, and digits behind its point."""
 _LOCAL = {"local-timestamp-millis": 10**3, "local-timestamp-micros": 10**6, "local-timestamp-nanos": 10**9}
 """Times without a zone, which the library takes for numbers -> units a second."""
-_LINE_ENDS = dict.fromkeys(map(ord, "\t\r\n"), " ")
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -45,18 +46,41 @@ def open_container(path: Path) -> IO[bytes]:
 
 
 class _Values(DatumReader):
-    """Reads values; a time beyond the years that are written is none, one without a zone is text without one."""
+    """Reads values; a time beyond the years that are written is none, one without a zone is text without one.
+
+    The library bounds the bytes that values take, but few bytes, or none, may hold very many values.
+    """
+
+    _made = 0
+
+    def read(self, decoder: BinaryDecoder) -> object:
+        """See DatumReader: one record."""
+        self._made = 0
+        return super().read(decoder)
 
     def read_data(self, writers_schema: schemas.Schema, readers_schema: schemas.Schema, decoder: BinaryDecoder) -> Any:
         """See DatumReader; the bytes of a number are read before it turns out to be no time."""
+        self._made += 1
+        if self._made > _VALUES:
+            raise AvroException(f"a record of more than {_VALUES:,} values")
+        kind = str(writers_schema.get_prop("logicalType"))
+        if writers_schema.type == "bytes" and kind == "decimal":
+            return _decimal(decoder.read_bytes(), writers_schema.get_prop("scale"))
         try:
             value = super().read_data(writers_schema, readers_schema, decoder)
-            unit = _LOCAL.get(str(writers_schema.get_prop("logicalType")))
-            return _shown(value, unit) if unit is not None and isinstance(value, int) else value
+            return _shown(value, _LOCAL[kind]) if kind in _LOCAL and isinstance(value, int) else value
         except (OverflowError, ValueError):
             if writers_schema.type not in ("int", "long"):
                 raise
             return None
+
+
+def _decimal(value: bytes, scale: object) -> decimal.Decimal | None:
+    """A number of a decimal scale; None of one that no counter is, as to make it takes time without end."""
+    scale = 0 if scale is None else scale
+    if len(value) > _LONGEST or not isinstance(scale, int) or not 0 <= scale <= _LONGEST:
+        return None
+    return decimal.Decimal(int.from_bytes(value, "big", signed=True)).scaleb(-scale)
 
 
 def _shown(time: int, unit: int) -> str:
@@ -149,15 +173,4 @@ def _plain(value: Any) -> Any:
         return {name: _plain(one) for name, one in value.items() if one is not None}
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return _text(value) if isinstance(value, bytes) else value
-
-
-def _text(value: bytes) -> str:
-    """Bytes as the text that they are, as the address that they pack, or in Base64."""
-    try:
-        text = value.decode()
-        if text.translate(_LINE_ENDS).isprintable():
-            return text
-    except ValueError:
-        pass
-    return str(ipaddress.ip_address(value)) if len(value) in _PACKED else base64.b64encode(value).decode()
+    return packed.told(value) or packed.in_base64(value) if isinstance(value, bytes) else value

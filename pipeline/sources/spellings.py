@@ -44,6 +44,8 @@ _GROUPED = (
 plain blank may part two values, and one group behind a point is a fraction elsewhere."""
 DOUBTFUL = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
 """A thousand times as much in one country as in another."""
+_ADDRESS = r"^(?:[01]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])(?:\.(?:[01][0-9]{2}|2[0-4][0-9]|25[0-5])){3}$"
+"""An IPv4 address whose numbers have three digits, which in the place of a count would be gigabytes."""
 ROUNDED = r"^[0-9](?:\.[0-9]{1,5})?E\+(?:0[6-9]|[1-9][0-9])$"
 """A large number as a spreadsheet shows and saves it: 1.79513E+09 is any second of three hours."""
 PADDED = r"^[0-9]{3}(?:\.[0-9]{3}){3}$"
@@ -159,9 +161,8 @@ def _halved(text: pl.Expr) -> list[pl.Expr]:
 
 def plain_count(text: pl.Expr) -> pl.Expr:
     """Whole numbers without what groups their digits by three; null where that cannot be told from a fraction."""
-    doubtful = text.str.contains(f"{DOUBTFUL}|{ROUNDED}")
     grouped = [pl.when(text.str.contains(shape)).then(text.str.replace_all(left, "")) for shape, left in _GROUPED]
-    return pl.coalesce(*grouped, pl.when(~doubtful).then(text))
+    return pl.when(~text.str.contains(f"{DOUBTFUL}|{ROUNDED}|{_ADDRESS}")).then(pl.coalesce(*grouped, text))
 
 
 def seconds(text: pl.Expr) -> pl.Expr:

@@ -6,8 +6,6 @@ The few formats that are read from columns without that detour, and what is wron
 
 from __future__ import annotations
 
-import base64
-import ipaddress
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from pipeline.errors import SourceError
 from pipeline.sources import columns, reader_of, registry, tables
 from pipeline.sources.base import Block, Parsed, PatientReader, Reader, ReadOptions
 from pipeline.sources.parquet_schema import in_utc
+from pipeline.sources.texts import packed
 from pipeline.sources.wrappings.envelope import SIGN
 
 ROWS = 50_000
@@ -29,9 +28,6 @@ _SURE, _LOOKED_AT = 3, 200
 _TYPED = frozenset(("zeek_json", "vpc_json", "ocsf", "suricata", "ecs", "cim_json", "gcp"))
 """What is read from its columns, or refused with what they lack."""
 _PAIR = {"key", "value"}
-_GZIP = b"\x1f\x8b"
-_LONGEST_PACKED = 16
-_LINE_ENDS = dict.fromkeys(map(ord, "\t\r\n"), " ")
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
@@ -103,14 +99,14 @@ def lines_of(rows: pl.DataFrame, utc: Collection[tuple[str, ...]] = ()) -> bytes
         rows: some of a file's.
         utc: the paths of columns whose times are of UTC, though they have no zone.
     """
-    packed = {n: _unpacked(rows[n]) for n, d in rows.schema.items() if d == pl.Binary and _holds_packed(rows[n])}
-    plain = columns.with_times_as_text(rows.with_columns(**packed) if packed else rows, utc)
+    ends = {n: _unpacked(rows[n]) for n, d in rows.schema.items() if d == pl.Binary and _holds_packed(rows[n])}
+    plain = columns.with_times_as_text(rows.with_columns(**ends) if ends else rows, utc)
     return b"".join(_ENCODER.encode(_told(row)) + b"\n" for row in plain.iter_rows(named=True))
 
 
 def _holds_packed(values: pl.Series) -> bool:
     """Whether a column packs addresses: some of them are no text, though the bytes of others may look like one."""
-    return any(len(v) in (4, 16) and _printed(v) is None for v in values.drop_nulls())
+    return any(len(v) in packed.SIZES and packed.printed(v) is None for v in values.drop_nulls())
 
 
 def _unpacked(values: pl.Series) -> pl.Series:
@@ -119,10 +115,10 @@ def _unpacked(values: pl.Series) -> pl.Series:
 
 
 def _address(value: bytes) -> str:
-    text = _printed(value)
-    if len(value) not in (4, 16) or (text is not None and canonical_address(text) is not None):
+    text = packed.printed(value)
+    if len(value) not in packed.SIZES or (text is not None and canonical_address(text) is not None):
         return _text(value)
-    return str(ipaddress.ip_address(value))
+    return packed.address(value)
 
 
 def _told(value: Any) -> Any:
@@ -137,21 +133,6 @@ def _told(value: Any) -> Any:
 
 
 def _text(value: bytes) -> str:
-    """Bytes as the text that they are, as the address that 4 or 16 of them pack, or as digits: Base64 of gzip."""
-    text = _printed(value)
-    if text is not None:
-        return text
-    if value.startswith(_GZIP):
-        return base64.b64encode(value).decode()
-    return str(ipaddress.ip_address(value)) if len(value) in (4, 16) else value.hex()
-
-
-def _printed(value: bytes) -> str | None:
-    """The text that bytes are; None where they are none."""
-    try:
-        text = value.decode()
-    except ValueError:
-        return None
-    if len(value) > _LONGEST_PACKED:  # A message may have several lines, or end one.
-        return text if text.translate(_LINE_ENDS).isprintable() else None
-    return text if text.isprintable() else None
+    """Bytes as text, others as hexadecimal digits."""
+    text = packed.told(value)
+    return value.hex() if text is None else text

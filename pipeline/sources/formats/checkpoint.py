@@ -196,7 +196,7 @@ class CheckpointDecoder(Stateless):
         found = self._decode(lines.with_columns(inside), reason)
         if not found.broken.height:
             return found
-        raws = found.broken.select("source_line").join(lines, "source_line", how="left")["raw"]
+        raws = found.broken.select("source_line").join(lines, "source_line", how="left", maintain_order="left")["raw"]
         return replace(found, broken=found.broken.with_columns(raws.map_elements(cut, pl.String)))
 
     def _decode(self, lines: pl.DataFrame, reason: str) -> Decoded:

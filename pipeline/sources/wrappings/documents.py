@@ -51,6 +51,7 @@ _SHORT = 1 << 12
 """Bytes up to which an answer may tell of what was asked for, beside that there is nothing of it."""
 _NAMES = re.compile(rb'"(?:' + "|".join(_NAMED).encode() + rb')"\s*:\s*\[')
 _ROW = re.compile(rb'\s*\[ *"[^"\\]*" *, *"')
+_NAMES_ALONE = re.compile(r'\[ *"[^"\\\n]{1,101}" *(?:, *"[^"\\\n]{1,101}" *)*\][ \t\r]*\n')
 _NARROWEST = 4
 """Columns of a flow at least: its ends, its start and a count."""
 _COLUMN = re.compile(r"[A-Za-z_@#][\w.@ -]{0,100}")
@@ -297,7 +298,9 @@ def _named_rows(text: str, *, cut: bool = False) -> list[str]:
 
     What is no such row stays as it is; of a text that may be cut at its end the last line is left out.
     """
-    first, *rest = text.split("\n")[: -1 if cut and "\n" in text else None]
+    if not _NAMES_ALONE.match(text):  # Of any other a long document would be cut into lines for nothing.
+        return []
+    first, *rest = text.split("\n")[: -1 if cut else None]
     names = _cells_of(first)
     if names is None or not rest or not all(isinstance(n, str) and _COLUMN.fullmatch(n) for n in names):
         return []

@@ -42,6 +42,12 @@ EVENT = {
 """What Azure's event hubs capture, as Microsoft shows the schema."""
 
 
+GZIPS = ".".join(map(str, b"\x1f\x8b\x08\x02"))
+"""An address whose four bytes begin as gzip does."""
+NOTHING = {"type": "record", "name": "n", "fields": [{"name": "e", "type": {"type": "null"}}]}
+"""A record of which any number has no bytes."""
+
+
 # What the specification says of the encoding, written down once more.
 
 
@@ -240,3 +246,50 @@ def test_bytes_that_were_changed_raise_nothing_else(tmp_path: Path) -> None:
                 stream.read()
         except (SourceError, OSError, EOFError):
             continue
+
+
+def test_records_that_hold_nothing_are_not_made_without_end(tmp_path: Path) -> None:
+    """Ten in ten in ten, twelve deep: a schema of two thousand bytes, and one byte of values."""
+    deep: Any = NOTHING
+    for n in range(12):
+        more = [{"name": f"f{i}", "type": f"l{n - 1}" if n else "n"} for i in range(1, 10)]
+        deep = {"type": "record", "name": f"l{n}", "fields": [{"name": "f0", "type": deep}, *more]}
+    schema = {"type": "record", "name": "r", "fields": [{"name": "v", "type": deep}, {"name": "b", "type": "boolean"}]}
+    with pytest.raises(SourceError, match="a record of more than 1,000,000 values"):
+        lines(tmp_path, container(schema, [b"\1"]))
+
+
+def test_one_record_has_no_more_values_than_a_line_may_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As values it takes a hundred times as much, and it may unfold from a thousandth."""
+    monkeypatch.setattr(avro, "_VALUES", 1_000)
+    listed = {"type": "array", "items": "boolean"}
+    few, many = (number(n) + b"\1" * n + number(0) for n in (900, 1_100))
+    assert lines(tmp_path, container(listed, [few, few, few], [few])) == [[True] * 900] * 4
+    with pytest.raises(SourceError, match="a record of more than 1,000 values"):
+        lines(tmp_path, container(listed, [few, many]))
+
+
+@pytest.mark.parametrize(
+    ("schema", "encoded", "told"),
+    [
+        ({"type": "int", "logicalType": "decimal"}, number(5), 5),
+        ({"type": "string", "logicalType": "decimal"}, text("x"), "x"),
+        ({"type": "bytes", "logicalType": "decimal", "scale": 10**12}, text(b"\1"), None),
+        ({"type": "bytes", "logicalType": "decimal", "scale": "2"}, text(b"\1"), None),
+        ({"type": "bytes", "logicalType": "decimal", "scale": 2}, text(b"\x7f" * 41), None),
+        ({"type": "bytes", "logicalType": "decimal"}, text((2**70).to_bytes(9, "big")), 2**70),
+        ({"type": "fixed", "name": "f", "size": 4, "logicalType": "ip"}, b"\x1f\x8b\x08\x02", GZIPS),
+        ("bytes", text(b"\x1f\x8b\x08\x02"), GZIPS),
+    ],
+)
+def test_logical_types_that_do_not_fit_are_passed_over(tmp_path: Path, schema: Any, encoded: bytes, told: Any) -> None:
+    """So the specification asks of readers."""
+    assert value(tmp_path, schema, encoded) == told
+
+
+@pytest.mark.parametrize(
+    "body", ['{"user": "Jos\u00e9\u00a0X"}', '\ufeff{"user": "somebody"}', '{"user": "\U0001fae9 zzz"}']
+)
+def test_messages_are_text_whatever_cannot_be_printed(tmp_path: Path, body: str) -> None:
+    (found,) = lines(tmp_path, container(EVENT, [event(body.encode())]))
+    assert found["Body"] == body.removeprefix("\ufeff")

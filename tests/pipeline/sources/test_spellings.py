@@ -109,13 +109,22 @@ def test_digits_grouped_as_in_other_countries_are_one_number(told: str) -> None:
     assert one(row(bytes_in=told))["other_bytes_in"] == 1_234_567
 
 
+@pytest.mark.parametrize(("told", "count"), [("1.234.567.890", 1_234_567_890), ("192.168.100.256", 192_168_100_256)])
+def test_digits_in_four_groups_that_are_no_address_are_one_number(told: str, count: int) -> None:
+    assert one(row(bytes_in=told))["other_bytes_in"] == count
+
+
 def test_a_plain_blank_parts_two_ports() -> None:
     line = row().replace("50001", "25 993")
     assert dict(read("cim_csv", HEADER, line).account.quarantined) == {"bad_port": 1}
 
 
 @pytest.mark.parametrize(
-    "told", ["5,90", "5,9000", "1234,567", "5.900,0", "59.000", "5 900", ",900", "5.9K", "1.234.56", "5,000,0", "1_23"]
+    "told",
+    [
+        *("5,90", "5,9000", "1234,567", "5.900,0", "59.000", "5 900", ",900", "5.9K", "1.234.56", "5,000,0", "1_23"),
+        *("192.168.100.200", "10.100.200.255", "192.168.001.010"),
+    ],
 )
 def test_other_groups_of_digits_are_no_number(told: str) -> None:
     assert dict(read("cim_csv", HEADER, row(bytes_in=told)).account.quarantined) == {"bad_number": 1}

@@ -90,6 +90,14 @@ def test_values_of_avros_unions_are_those_within(separators: tuple[str, str]) ->
     assert received(only(read("suricata", line))) == EXPECTED
 
 
+@pytest.mark.parametrize("branch", [{"int": 993}, {"long": 993}, {"float": 993.0}, {"double": 993}, {"string": "993"}])
+def test_what_a_value_is_depends_on_no_other_line(branch: dict[str, Any]) -> None:
+    """Else a file's account would depend on where its blocks end."""
+    line = json.dumps({**{k: v for k, v in AVRO.items() if not isinstance(v, dict)}, "dest_port": branch})
+    (told,) = branch.values()
+    assert json.loads(json_text.plain(line.encode()))["dest_port"] == told
+
+
 @pytest.mark.parametrize(
     "text",
     ['{"a":{"string":1}}', '{"a":{"string":"x","b":1}}', '{"a":{"long":"7"}}', '{"a":{"long":07}}', '"{\\"long\\":7}"'],

@@ -12,6 +12,7 @@ from pipeline.settings import LimitSettings
 from pipeline.sources.base import Block, DocumentReader, Parsed
 from pipeline.sources.reading import LineStream
 from pipeline.sources.registry import READERS, detect
+from pipeline.sources.wrappings import documents
 from pipeline.sources.wrappings.documents import is_document, may_be_long, records
 from tests.pipeline.sources.forms_read import read_document
 from tests.pipeline.sources.lines import options
@@ -316,6 +317,13 @@ def test_rows_below_their_names_are_records(above: str) -> None:
     assert is_document(data)
     assert detect(data, "auto", "x") == "suricata"
     assert [json.loads(r) for r in records(data).records] == [*EVENTS, *EVENTS]
+
+
+def test_a_long_document_is_not_cut_into_lines_to_look_for_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of 500 MB would be as many texts as it has lines, and one of a single line be read twice."""
+    monkeypatch.setattr(documents, "_cells_of", None)
+    for head in ('["a", "b", "c", "d"', '[\n"a"', '["a"' + '   "a"' * 2_000, "[" + '"a",' * 2_000, '[{"a":"b"}\n'):
+        assert not documents._named_rows(f"{head}\n[1, 2, 3, 4]\n")
 
 
 def test_rows_below_their_names_may_be_one_or_odd() -> None:
