@@ -90,8 +90,9 @@ def in_full(alerts: pl.DataFrame, rules: Mapping[str, Rule]) -> pl.DataFrame:
     if alerts.height <= IN_FULL:
         return alerts
     grave = pl.Series([SEVERITIES.index(s) for s in severities(alerts, rules)])
-    ranked = with_values(alerts).select("value", "day", "client", grave=grave).with_row_index("row")
-    by, down = ["grave", "value", "day", "client"], [True, True, False, False]
+    ranked = with_values(alerts).select("value", "day", "client", "alert_id", grave=grave).with_row_index("row")
+    # The id makes it the same ones in whatever order they are given: of two rules a client may have the same volume.
+    by, down = ["grave", "value", "day", "client", "alert_id"], [True, True, False, False, False]
     first = ranked.sort(by, descending=down, nulls_last=True).head(IN_FULL)["row"].sort()
     return alerts[first]
 
