@@ -20,6 +20,7 @@ from pydantic import Field
 
 from assets import bad_days
 from assets.days import days_of, surge_scores
+from assets.processes import alive
 from assets.processes.history import newest
 from assets.processes.instances import POOL
 from assets.processes.kept_open import kept_open
@@ -141,15 +142,25 @@ def wanting(site: Site, instance: dg.DagsterInstance, days: Sequence[dt.date]) -
 def _skipped(site: Site, instance: dg.DagsterInstance, days: Sequence[dt.date]) -> dict[str, set[str]]:
     """Day -> its checks that the last run to plan them never did, as it was cancelled or died.
 
-    Dagster forgets for such a run what was found before. Of a run that goes on they are among these, too.
+    Dagster forgets for such a run what was found before. A run that has not ended may do them yet, and one of another
+    site, whose assets have the same names, says nothing of this one's days.
     """
-    found = dict[str, set[str]]()
     keys = [dg.AssetCheckKey(dg.AssetKey(s.table), s.name) for s in all_specs(site)]
     asked = [day.isoformat() for day in days]
-    for told in instance.event_log_storage.get_asset_check_partition_info(keys, partition_keys=asked):
-        if told.partition_key is not None and told.latest_execution_status == RecordStatus.PLANNED:
-            found.setdefault(told.partition_key, set()).add(told.check_key.name)
+    told = instance.event_log_storage.get_asset_check_partition_info(keys, partition_keys=asked)
+    planned = [t for t in told if t.partition_key is not None and t.latest_execution_status == RecordStatus.PLANNED]
+    runs = sorted({t.latest_planned_run_id for t in planned})
+    spare = {r.run_id for r in _runs(instance, runs) if not r.is_finished or not alive.is_of(site, r)}
+    found = dict[str, set[str]]()
+    for t in planned:
+        if t.partition_key is not None and t.latest_planned_run_id not in spare:
+            found.setdefault(t.partition_key, set()).add(t.check_key.name)
     return found
+
+
+def _runs(instance: dg.DagsterInstance, ids: Sequence[str]) -> Sequence[dg.DagsterRun]:
+    """Those of the runs that are not forgotten; without an id there would be all there ever were."""
+    return instance.get_runs(dg.RunsFilter(run_ids=list(ids))) if ids else []
 
 
 def config(days: Sequence[str]) -> dict[str, Any]:

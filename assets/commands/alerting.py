@@ -26,6 +26,8 @@ from pipeline.trials.pasts import Past, pasts, table_of
 WHOLE = ("table", "html")
 """Forms that begin with something about all alerts; of the others each is written as it is read."""
 _AT_ONCE = 1_000
+_ORDER = ("day", "rule_id", "client", "alert_id")
+"""The last leaves no two alike: the same rows are written in the same order each time."""
 
 
 def print_alerts(site: Site, days: Sequence[dt.date], rule_id: str | None, form: str) -> int:
@@ -66,7 +68,7 @@ class _Stored:
         for day, quality in self.qualities.items():
             if (found := self._read(day)) is not None:
                 mine = pl.lit(True) if self.rule is None else pl.col("rule_id") == self.rule.id
-                yield found.with_columns(quality=pl.lit(quality)).filter(mine).sort("day", "rule_id", "client")
+                yield found.with_columns(quality=pl.lit(quality)).filter(mine).sort(_ORDER)
 
     def _read(self, day: dt.date) -> pl.DataFrame | None:
         """The rows, whatever wrote them: the day's name is known without a row's help."""

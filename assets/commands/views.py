@@ -37,7 +37,8 @@ def show_alerts(alerts: pl.DataFrame, doubtful: int = 0, *, rules: Iterable[Rule
         screen.say(f"No alert.{but if doubtful else ''}")
         return
     ordered = with_values(alerts).with_columns(severity=pl.col("evidence").str.json_path_match("$.severity"))
-    ordered = ordered.sort(["day", "value", "client"], descending=[False, True, False], nulls_last=True)
+    by = ["day", "value", "client", "rule_id", "alert_id"]
+    ordered = ordered.sort(by, descending=[c == "value" for c in by], nulls_last=True)
     of_rules = {rule.id: rule.severity for rule in rules} if ordered["severity"].count() else None
     value = "bytes" if (ordered["field"] == "bytes").all() else "value"
     columns = ["day", "client", value, "usually", "sd from fleet", "sd from own", "quality"]

@@ -10,7 +10,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -95,13 +95,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
     columns, right = ([one_line(name) for name in names] for names in (columns, right))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
     heads = columns
-    if _least(heads, cells) > console.width:
+    needs = _needs(heads, cells)
+    if not console.is_terminal and _is_plain(needs, heads, cells):
+        parts(_padded([heads, *cells], needs, [name in right for name in columns]))
+        return
+    if _least(needs) > console.width:
         heads = [re.sub(r"(?<=[_ ])", "\n", name) for name in columns]
-    if cells and _least(heads, cells) > console.width:
+        needs = _needs(heads, cells)
+    if cells and _least(needs) > console.width:
         _one_by_one(console, columns, cells)
         return
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name, head, need in zip(columns, heads, _needs(heads, cells), strict=True):
+    for name, head, need in zip(columns, heads, needs, strict=True):
         fixed = need <= _SHORT or console.width == _ENDLESS
         shown.add_column(Text(head), justify="right" if name in right else "left", overflow="fold", no_wrap=fixed)
     for row in cells:
@@ -122,9 +127,23 @@ def _needs(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
     ]
 
 
-def _least(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+def _least(needs: Sequence[int]) -> int:
     """How wide a table must be at least, when its long cells fold."""
-    return sum(min(need, _SHORT) for need in _needs(heads, cells)) + 2 * len(heads)
+    return sum(min(need, _SHORT) for need in needs) + 2 * len(needs)
+
+
+def _is_plain(needs: Sequence[int], heads: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
+    """Whether each row is one line of cells side by side, for which nothing need be laid out."""
+    fits = all(needs) and sum(needs) + 2 * len(needs) <= _ENDLESS
+    return fits and all(cell.isprintable() and not cell.endswith(" ") for row in (heads, *cells) for cell in row)
+
+
+def _padded(rows: Iterable[Sequence[str]], needs: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
+    """Rows of such a table; rich takes a millisecond of each, and there may be many thousands."""
+    for row in rows:
+        blanks = [" " * (need - cell_len(cell)) for cell, need in zip(row, needs, strict=True)]
+        told = (b + c if to_right else c + b for c, b, to_right in zip(row, blanks, right, strict=True))
+        yield "  ".join(told).rstrip(" ") + "\n"
 
 
 def _one_by_one(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -30,6 +30,7 @@ section { border-top: 1px solid var(--line); padding-top: 1.2rem; margin-top: 2r
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .2rem .9rem .2rem 0; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } th[scope=row], td:not(:last-child) { white-space: nowrap; }
+body > .scroll td:last-child { min-width: 14rem; }
 figure { margin: 1rem 0; } svg { width: 100%; height: auto; max-width: 44rem; display: block; }
 figcaption { font-size: .85rem; } figcaption b { font-weight: normal; margin-right: 1rem; }
 figcaption span { border-left: 1rem dashed; border-image: none; padding-left: .4rem; margin-right: 1rem; }
@@ -66,7 +67,8 @@ def html_page(
         notes: of days that have no verdict, or one that rests on doubtful data, and why.
         stored: the days of which there are such days of clients, by the rule's id.
     """
-    ordered = with_values(alerts).sort(["day", "value", "client"], descending=[False, True, False], nulls_last=True)
+    by = ["day", "value", "client", "rule_id", "alert_id"]
+    ordered = with_values(alerts).sort(by, descending=[c == "value" for c in by], nulls_last=True)
     full = in_full(ordered, rules)
     begin, end = _document(f"Nilometer: alerts {_span(days)}")
     yield begin
@@ -90,8 +92,9 @@ def in_full(alerts: pl.DataFrame, rules: Mapping[str, Rule]) -> pl.DataFrame:
     if alerts.height <= IN_FULL:
         return alerts
     grave = pl.Series([SEVERITIES.index(s) for s in severities(alerts, rules)])
-    ranked = with_values(alerts).select("value", "day", "client", grave=grave).with_row_index("row")
-    by, down = ["grave", "value", "day", "client"], [True, True, False, False]
+    ranked = with_values(alerts).select("value", "day", "client", "alert_id", grave=grave).with_row_index("row")
+    # The id makes it the same ones in whatever order they are given: of two rules a client may have the same volume.
+    by, down = ["grave", "value", "day", "client", "alert_id"], [True, True, False, False, False]
     first = ranked.sort(by, descending=down, nulls_last=True).head(IN_FULL)["row"].sort()
     return alerts[first]
 

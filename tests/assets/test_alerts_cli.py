@@ -85,6 +85,21 @@ def test_alerts_are_written_as_they_are_read_and_come_out_the_same(
     assert len(written) == (2 if by_day else 4) + (form == "csv")
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_order_of_alerts_hangs_on_no_order_of_what_is_stored(site: Site, form: str) -> None:
+    stored = site.storage.read_day(ALERTS, LAST).head(1)
+    size = stored["bytes_in"].item()
+    rows = pl.concat(
+        stored.with_columns(alert_id=pl.lit(f"nilo-{n}"), rule_id=pl.lit(f"rule_{n % 2}"), client=pl.lit(c, pl.String))
+        for n, c in enumerate(["10.9.9.9", "10.9.9.9", None, None, None, None])
+    ).with_columns(bytes_in=size)
+    told = []
+    for mixed in (rows, rows.reverse()):
+        site.storage.write_day(ALERTS, LAST, mixed, inputs={})
+        told.append(call("alerts", "--from", LAST, "--to", LAST, "--format", form, site=site.root).stdout)
+    assert told[0] == told[1]
+
+
 def test_the_page_draws_the_days_of_who_alerts_and_tells_what_stderr_does(site: Site) -> None:
     found = call("alerts", "--from", LAST, "--to", day(SPELL), "--format", "html", site=site.root)
     stored = site.storage.read_day(ALERTS, LAST)

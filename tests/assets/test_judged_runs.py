@@ -159,6 +159,23 @@ def test_checks_that_a_cancelled_run_never_did_are_not_left_as_skipped(whole: Pa
     assert results(site) == before
 
 
+def test_checks_that_a_run_may_yet_do_or_that_are_of_another_site_are_left_alone(whole: Path, tmp_path: Path) -> None:
+    site = open_site(shutil.copytree(whole, tmp_path / "site"))
+    other = open_site(shutil.copytree(whole, tmp_path / "other"))
+    days = DAYS[:2]
+    with open_instance(site) as instance:
+        assert not checks.wanting(site, instance, days)
+        for of, left in ((other, []), (site, list(days))):
+            job = build_defs(of).resolve_job_def(JOB)
+            tags = {RANGE_START: str(days[0]), RANGE_END: str(days[1])}
+            run = instance.create_run_for_job(job, tags={**job.run_tags, **tags})
+            assert not checks.wanting(site, instance, days)
+            instance.report_run_canceled(run)
+            assert list(checks.wanting(site, instance, days)) == left
+        instance.delete_run(run.run_id)
+        assert list(checks.wanting(site, instance, days)) == list(days)
+
+
 def test_a_result_that_does_not_read_is_made_again(killed: Site, whole: Path) -> None:
     (killed.storage.root / "quality" / f"day={DAYS[0]}" / "drift.parquet").write_bytes(b"PAR1 nothing PAR1")
     assert names_unjudged(killed, DAYS[0]) == ["drift"]

@@ -72,6 +72,28 @@ def test_elsewhere_than_on_a_terminal_a_row_is_one_line(monkeypatch: pytest.Monk
     assert [line.rstrip() for line in lines] == lines
 
 
+@pytest.mark.parametrize(
+    "cell", ["münchen", "日本", "[b]", "a" * 300, "", "two\nlines", "tab\tted", "ends ", "a\u200db", "\u0301"]
+)
+def test_a_table_for_programs_is_the_same_whoever_lays_it_out(monkeypatch: pytest.MonkeyPatch, cell: str) -> None:
+    def told() -> str:
+        out = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", out)
+        screen.table(["name", cell or "n", "z"], [[cell, 1, "x"], ["b", cell, None]], right=["n", cell])
+        return out.getvalue()
+
+    quick = told()
+    monkeypatch.setattr(screen, "_is_plain", lambda *_: False)
+    assert told() == quick
+
+
+def test_many_plain_rows_are_not_laid_out_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", out := io.StringIO())
+    monkeypatch.setattr(screen.Console, "print", lambda *_, **__: pytest.fail("a millisecond a row"))
+    screen.table(["day", "bytes"], [["2026-11-25", n] for n in range(20_000)], right=["bytes"])
+    assert out.getvalue().splitlines()[::19_999] == ["day         bytes", "2026-11-25  19998"]
+
+
 @pytest.mark.parametrize("head", ["shot [large]", "[/]", "[b]", "a\\[b]", "two\nlines", "\x1b[31mred"])
 def test_a_head_is_shown_as_it_is_named_and_nothing_in_it_is_obeyed(monkeypatch: pytest.MonkeyPatch, head: str) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())

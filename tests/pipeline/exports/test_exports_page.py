@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.detections import load_rules
 from pipeline.detections.model import Rule, RuleOverride
-from pipeline.exports import html_page
+from pipeline.exports import html_page, in_full
 from pipeline.exports.sheet import Past
 from pipeline.schemas import ALERTS
 from tests.pipeline.exports.test_exports_any_row import FULL, NAMED, RUBBISH
@@ -113,6 +113,14 @@ def test_of_many_alerts_the_gravest_and_largest_have_sections_and_every_one_has_
     assert [a.attrib["href"] for a in root.findall("./body/div//a")] == ["#nilo-b", "#nilo-c", "#nilo-d"]
     assert "5 alerts on 2 days of 2: 1 high, 3 medium, 1 low." in words(root)
     assert "The 3 gravest alerts, and of these the largest, are told in full below" in words(root)
+
+
+def test_which_alerts_are_told_in_full_hangs_on_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.exports.page.IN_FULL", 2)
+    rows = [ALERT | {"alert_id": f"nilo-{n}", "rule_id": f"rule_{n}"} for n in range(4)]
+    for turned in (rows, rows[::-1], rows[2:] + rows[:2]):
+        found = in_full(pl.DataFrame(turned, schema=ALERTS.schema), RULES)
+        assert set(found["alert_id"]) == {"nilo-0", "nilo-1"}
 
 
 def test_the_picture_has_a_bar_a_known_day_as_high_as_its_value_and_a_line_a_gate() -> None:
