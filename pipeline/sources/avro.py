@@ -64,8 +64,9 @@ class _Values(DatumReader):
         if self._made > _VALUES:
             raise AvroException(f"a record of more than {_VALUES:,} values")
         kind = str(writers_schema.get_prop("logicalType"))
-        if writers_schema.type == "bytes" and kind == "decimal":
-            return _decimal(decoder.read_bytes(), writers_schema.get_prop("scale"))
+        if kind == "decimal" and writers_schema.type in ("bytes", "fixed"):
+            size = writers_schema.size if isinstance(writers_schema, schemas.FixedSchema) else decoder.read_long()
+            return _decimal(decoder.read(size), writers_schema.get_prop("scale"))
         try:
             value = super().read_data(writers_schema, readers_schema, decoder)
             return _shown(value, _LOCAL[kind]) if kind in _LOCAL and isinstance(value, int) else value
