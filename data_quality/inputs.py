@@ -6,13 +6,13 @@ What the files must hold is said in `pipeline.settings` and `pipeline.context`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from data_quality.chances import usual
 from data_quality.compared import Profile, note, silent_servers
-from data_quality.counts import WINDOW, kinds
+from data_quality.counts import WINDOW, flows_pass, kinds, past_flow_counts
 from data_quality.rows import share
 from data_quality.sharing import shared
 from pipeline.context.load import load_input
@@ -24,6 +24,7 @@ from pipeline.inventory import valid_on
 from pipeline.settings import InventoryEntry
 from pipeline.site import Site
 from pipeline.sources.base import REASONS
+from pipeline.wording import counted
 
 
 def inputs_valid(site: Site, day: dt.date) -> Profile:
@@ -45,6 +46,7 @@ def inputs_valid(site: Site, day: dt.date) -> Profile:
         "inventory_entries": len(entries),
         "categories_missing": len(missing_categories(site, day)),
         **_watching(site, day, entries),
+        **_seen(site, day),
         **silent_servers(site, day),
         **told,
     }
@@ -62,6 +64,30 @@ def _watching(site: Site, day: dt.date, entries: Sequence[InventoryEntry]) -> Pr
     have = site.inventory.categories_on(day)
     told = f"of {len(site.rules):,} in force" if site.rules else "every rule is switched off"
     return {"rules_watching": sum(r.category in have for r in site.rules), note("rules_watching"): told}
+
+
+def _seen(site: Site, day: dt.date) -> Profile:
+    """How many servers that a rule looks for had flows on the day, or else on the days before.
+
+    Where none ever had, the addresses are wrong or the sensor stands elsewhere, and no alert says nothing.
+    """
+    column, wanted = "servers_seen", {r.category for r in site.rules}
+    record = shared(("record", site.storage.place, day), partial(site.storage.record, "flows", day))
+    if not wanted & site.inventory.categories_on(day):
+        return {column: None, note(column): "cannot tell: no rule looks for an entry of the day"}
+    if record is None or not lines_read(record.facts):
+        return {column: None, note(column): "cannot tell: no line was read"}
+
+    def listed(servers: Iterable[str]) -> int:
+        return sum(not wanted.isdisjoint(site.inventory.categories(ip, day)) for ip in servers)
+
+    if today := listed(flows_pass(site, day).counts.servers):
+        return {column: today, note(column): "on the day"}
+    past = past_flow_counts(site, day)
+    before = listed({ip for c in past.values() for ip in c.servers})
+    days = counted(len(past), "day")
+    told = f"none on the day, {'nor ' if not before else ''}on the {days} before that are stored"
+    return {column: before, note(column): told if past else "none on the day; none before is stored"}
 
 
 def missing_categories(site: Site, day: dt.date) -> list[str]:

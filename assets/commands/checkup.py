@@ -23,7 +23,7 @@ from pipeline.disk import is_file
 from pipeline.errors import StorageError
 from pipeline.insight.drift import Finding
 from pipeline.insight.foresight import foreseen
-from pipeline.insight.reach import Reach, reaches
+from pipeline.insight.reach import Reach, reaches, unseen
 from pipeline.insight.sampling import clocks_apart, directions, samples
 from pipeline.insight.survey import SourceSurvey, survey
 from pipeline.intake.landing import Landing
@@ -86,6 +86,7 @@ def _check(site: Site) -> _Found:
     drift = [] if unreachable else foreseen(site, _ledger(site, now), sampled, now)
     doubts = [text for sample in sampled if (text := sample.without_flows)]
     doubts += [text for sample in sampled for text in sample.doubts(sampled=site.settings.counting.sampled)]
+    doubts += [text for text in [unseen(site, sampled, stored=not unreachable)] if text]
     doubts += clocks_apart(sampled)
     rules = [(r, fireability(r, site.settings.start_date), failed_cases(r)) for r in site.rules]
     reached = reaches(site, sampled, stored=not unreachable)

@@ -69,6 +69,18 @@ def reaches(site: Site, found: Sequence[Sample], *, stored: bool = True) -> dict
     return {rule.id: _reach(rule, flows, had) for rule in site.rules}
 
 
+def unseen(site: Site, found: Sequence[Sample], *, stored: bool = True) -> str | None:
+    """A warning where flows were looked at, and neither one of them nor a stored day is of a listed server."""
+    others = sum(s.account.others for s in found)
+    if not others or any(s.flows.height for s in found) or (stored and _stored_series(site)):
+        return None
+    return (
+        f"none of the {counted(others, 'flow')} looked at has an address of the inventory at either end, so nobody would "
+        "be judged. Compare the addresses in `inventory` with the servers that `nilometer identify FILE` names; "
+        "where they are right, the sensor does not see the mail."
+    )
+
+
 def _with_categories(site: Site, flows: pl.DataFrame) -> pl.DataFrame:
     """The flows with the categories that both ends had on their days."""
     flows = flows.with_columns(day=pl.col("start_time").dt.convert_time_zone(site.settings.timezone).dt.date())

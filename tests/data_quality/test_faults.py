@@ -194,6 +194,16 @@ def categories_misspelled(site: Site) -> None:
     config.write_text(text.replace("category: email_server", "category: mail_server"), encoding="utf-8")
 
 
+def addresses_wrong(site: Site) -> None:
+    """The inventory names servers that no log has ever had."""
+    config = site.root / "nilometer.yaml"
+    text = config.read_text(encoding="utf-8")
+    for server in SERVERS:
+        assert server in text
+        text = text.replace(server, server.replace("192.0.2.", "203.0.113."))
+    config.write_text(text, encoding="utf-8")
+
+
 def every_rule_off(site: Site) -> None:
     with (site.root / "nilometer.yaml").open("a", encoding="utf-8") as handle:
         handle.write("".join(["rules:\n", *(f"  {r.id}: false\n" for r in site.rules)]))
@@ -317,6 +327,17 @@ FAULTS = (
         "no entry of the inventory has a category that a rule looks for",
         categories_misspelled,
         ("inputs_valid.rules_watching", "inputs_valid.categories_missing", "client_counts.clients_drop_chance"),
+        "unverified",
+    ),
+    Fault(
+        "the logs have never had an address of the inventory",
+        addresses_wrong,
+        (
+            "inputs_valid.servers_seen",
+            "drift.unlisted_servers",
+            "flow_counts.flows_drop_chance",
+            "client_counts.clients_drop_chance",
+        ),
         "unverified",
     ),
     Fault("every rule is switched off", every_rule_off, ("inputs_valid.rules_watching",), "unverified"),

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.insight.reach import Reach, reaches
+from pipeline.insight.reach import Reach, reaches, unseen
 from pipeline.insight.sampling import samples
 from pipeline.schemas import DAILY_TRAFFIC
 from pipeline.site import Site, open_site
@@ -119,3 +119,26 @@ def test_the_twin_is_idle_where_servers_never_begin_and_surge_is_not(tmp_path: P
     found = reaches(site := site_with(tmp_path), samples(site, NOW))
     assert (found[TWIN].idle, found[TWIN].one_sided, found[SEED].idle) == (True, True, False)
     assert reaches(site, []) == {}
+
+
+def test_an_inventory_that_no_flow_has_an_address_of_is_told(tmp_path: Path) -> None:
+    wrong = make_site(tmp_path, 2, config=CONFIG.replace("192.0.2.10", "203.0.113.10"))
+    told = unseen(wrong, samples(wrong, NOW))
+    assert told is not None
+    assert told.startswith("none of the 8 flows looked at has an address of the inventory at either end")
+
+
+def test_one_flow_of_a_server_now_or_on_a_stored_day_is_enough(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 2)
+    assert unseen(site, samples(site, NOW)) is None
+    (tmp_path / "other").mkdir()
+    wrong = make_site(tmp_path / "other", 2, config=CONFIG.replace("192.0.2.10", "203.0.113.10"))
+    row = {"day": day(0), "measure": wrong.measures[0].id, "client": "10.0.0.1", "bytes": 5}
+    wrong.storage.write_day(DAILY_TRAFFIC, day(0), DAILY_TRAFFIC.conform(pl.DataFrame([row])), inputs={})
+    assert unseen(wrong, samples(wrong, NOW)) is None
+    assert unseen(wrong, samples(wrong, NOW), stored=False) is not None
+
+
+def test_a_site_without_a_log_is_told_nothing_of_its_inventory(tmp_path: Path) -> None:
+    site = make_site(tmp_path, 0)
+    assert unseen(site, samples(site, NOW)) is None
