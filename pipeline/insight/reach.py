@@ -75,8 +75,8 @@ def unseen(site: Site, found: Sequence[Sample], *, stored: bool = True) -> str |
     if not others or any(s.flows.height for s in found) or (stored and _stored_series(site)):
         return None
     return (
-        f"none of the {counted(others, 'flow')} looked at has an address of the inventory at either end, so nobody would "
-        "be judged. Compare the addresses in `inventory` with the servers that `nilometer identify FILE` names; "
+        f"none of the {counted(others, 'flow')} looked at has an address of the inventory at either end, so nobody "
+        "would be judged. Compare the addresses in `inventory` with the servers that `nilometer identify FILE` names; "
         "where they are right, the sensor does not see the mail."
     )
 
