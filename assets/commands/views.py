@@ -74,6 +74,10 @@ _LAYERS = {
 }
 
 
+def _untimed(number: int) -> str:
+    return f" ({number:,} untimed: {meaning('untimed')}; a site's days set them aside)" if number else ""
+
+
 def show_file(found: Identified) -> None:
     """A block of lines about one file."""
     facts = found.as_dict()
@@ -82,18 +86,18 @@ def show_file(found: Identified) -> None:
         screen.say(f"  error       {found.error}")
         return
     spans = f"{facts['first']} .. {facts['last']}" if facts["first"] else "-"
-    rejected = ", ".join(f"{n} {reason}" for reason, n in facts["rejected"].items()) or "none"
     lines = {
         "format": facts["encoding"] or "no data",
         "lines": f"{facts['lines']:,} = {facts['flows']:,} flows + {facts['comments']:,} comments + "
         f"{facts['ignored']:,} ignored + {sum(facts['rejected'].values()):,} rejected",
         "bytes in": f"{facts['bytes_in']:,}",
         "bytes out": f"{facts['bytes_out']:,} ({_LAYERS[facts['bytes_layer']]})",
-        "flow starts": spans + (f" ({facts['untimed']} untimed)" if facts["untimed"] else ""),
-        "rejected": rejected,
+        "flow starts": spans + _untimed(facts["untimed"]),
     }
     for name, text in lines.items():
         screen.say(f"  {name:<11} {text}")
+    for told in [f"{n:,} {reason}: {meaning(reason)}" for reason, n in facts["rejected"].items()] or ["none"]:
+        screen.say(f"  {'rejected':<11} {told}")
     for server in facts["servers"]:
         screen.say(f"  {'mail server':<11} {server['ip']} port {server['port']}: {human(server['bytes_in'])}")
     if found.direction is not None:

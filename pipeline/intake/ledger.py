@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pipeline.days import day_range
 from pipeline.errors import Location, SourceError
 from pipeline.sources.base import Account
+from pipeline.sources.named import meaning
 from pipeline.storage import Storage
 
 LANDING = "landing"
@@ -142,15 +143,20 @@ class Entry:
             return SourceError(self.reason)
         if self.state != "landed" or self.missing or self.left_out:
             return None
-        if not any(p.account.quarantined for p in self.all_parts) or (account := self.account).readable:
+        if not any(p.account.quarantined for p in self.all_parts):
+            return None
+        account, aside = self.account, sum(self.account.quarantined.values())
+        if account.flows or account.others or account.ignored >= aside:
             return None
         if self.day is not None and dt.date.fromisoformat(self.day) not in days:
             return None
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(account.quarantined.items()))
+        most = max(sorted(account.quarantined), key=lambda reason: account.quarantined[reason])
         return SourceError(
-            f"has no line that could be read: {reasons}.",
+            f"has no {'flow' if account.ignored else 'line'} that could be read: {reasons}.",
             where=Location(file=self.name),
-            remedy=f"Each is kept with what is wrong in the storage, below quarantine/{self.source}.",
+            remedy=f"By {most} is meant: {meaning(most)}. Each is kept with what is wrong in the storage, below "
+            f"quarantine/{self.source}.",
         )
 
     def fails(self, day: dt.date, timezone: str) -> bool:

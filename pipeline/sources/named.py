@@ -24,7 +24,7 @@ REJECTED = {
     "no_header": "it stands before the line that names the columns",
     "too_few_fields": "fewer cells than the header names",
     "too_many_fields": "more cells than the header names",
-    "untimed": "no time, or none that can mean one instant alone",
+    "untimed": "no time, or none that can mean one instant alone, as one without its date",
 }
 """Reason for which a line lies in the quarantine -> what is wrong with it."""
 
@@ -90,7 +90,7 @@ def meaning(name: str) -> str:
     if name.startswith(LINES_OF):
         other = name.removeprefix(LINES_OF)
         return f"lines of {other} among those looked at, which count nothing: give them a source of their own"
-    return (ONCE | PLAIN | DOUBTFUL).get(name, "")
+    return (REJECTED | ONCE | PLAIN | DOUBTFUL).get(name, "")
 
 
 def doubtful(counts: Mapping[str, int]) -> dict[str, int]:
