@@ -41,6 +41,7 @@ _KEYS = {
     "string4": ("cs4", "aggregate"),
     "milliseconds": ("durationms",),
     "seconds": ("duration",),
+    "way": ("deviceDirection", "dir"),
 }
 """Our names of fields -> keys of CEF and of LEEF."""
 _TIMES = {"ts": ("start",), "end": ("end",), "write_ts": ("rt", "devTime", "end")}

@@ -79,7 +79,8 @@ def requests() -> pl.Expr:
     sophos = (dataset == _SOPHOS) & (pl.col("kind") != "Firewall")
     stormshield = (dataset == _STORMSHIELD) & ~pl.col("kind").is_in(_STORMSHIELD_FLOWS)
     traffic = pl.col("cef_name").str.contains(r"(?i)^(?:\w+ )?traffic\b") & ~pl.col("cef_name").str.contains(REQUEST)
-    other = _cef("fortinet") & ~traffic
+    other = (_cef("fortinet") & ~traffic) | _cef("vectra networks")  # What its detections saw.
+    other |= _cef("usergate") & ~pl.any_horizontal(pl.col(c).str.contains("(?i)^traffic") for c in ("code", "cef_name"))
     single = pl.col("subtype") == REQUEST
     kinds = (sonicwall, watchguard, sophos, stormshield, other, single)
     return pl.any_horizontal(kind.fill_null(value=False) for kind in kinds)
@@ -96,6 +97,17 @@ def begins() -> pl.Expr:
 def fortinet() -> pl.Expr:
     """Whether a FortiGate made the log."""
     return (pl.col("dataset").is_in(_FORTINET) | _cef("fortinet")).fill_null(value=False)
+
+
+def packets() -> pl.Expr:
+    """Trend Micro's logs of packets."""
+    product = pl.col("cef_product").str.to_lowercase().str.starts_with("deep security")
+    return (_cef("trend micro") & product).fill_null(value=False)
+
+
+def illumio() -> pl.Expr:
+    """Illumio's summaries of flows, each of which tells what an interval added, and by whose machine."""
+    return _cef("illumio").fill_null(value=False)
 
 
 def _cef(vendor: str) -> pl.Expr:
@@ -131,6 +143,10 @@ def _turned(fields: pl.DataFrame) -> pl.DataFrame:
     cef = pl.col("cef_vendor").str.to_lowercase().is_in(_CEF_RECEIVED) | service
     ways = (zscaler & (epoch_us(fields, "ts") < _MENDED), checkpoint & outbound, pl.col("dataset") == _WATCHGUARD, cef)
     turned = pl.any_horizontal(way.fill_null(value=False) for way in ways)
+    added = (("orig_ip_bytes", "number2"), ("resp_ip_bytes", "number3"))
+    if fields.select(illumio().any()).item():
+        told = ((c, pl.col(number).cast(fields.schema[c], strict=False)) for c, number in added)
+        fields = fields.with_columns(pl.when(illumio()).then(number).otherwise(c).alias(c) for c, number in told)
     pairs = (("resp_ip_bytes", "orig_ip_bytes"), ("resp_pkts", "orig_pkts"))
     exchanged = [
         pl.when(turned if a.endswith("bytes") else turned & checkpoint).then(b).otherwise(a).alias(a)

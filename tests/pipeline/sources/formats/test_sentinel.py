@@ -279,3 +279,22 @@ def test_asim_s_first_messages_of_sessions_and_those_of_sonicwall_s_requests_tel
 def test_durations_that_asim_s_parsers_leave_in_seconds(product: str) -> None:
     row = only(read("sentinel_asim", json.dumps(SESSION | {"EventProduct": product, "NetworkDuration": 600})))
     assert row["duration"] == 600_000_000
+
+
+OWN: dict[str, Any] = {"AdditionalExtensions": "", "DeviceAction": "allowed", "StartTime": "2026-11-20T08:00:00.250Z"}
+
+
+@pytest.mark.parametrize("encoding", ["sentinel_cef", "sentinel_cef_csv"])
+def test_vendors_that_mean_another_end_or_a_packet_are_read_so(encoding: str) -> None:
+    """UserGate's `in` went to the destination, Illumio's is a running total beside what an interval added."""
+    usergate = LOG | OWN | {"DeviceVendor": "UserGate", "DeviceProduct": "NGFW", "DeviceEventClassID": "traffic"}
+    usergate |= {"ReceivedBytes": 420, "SentBytes": 5_420, "Activity": "firewall"}
+    added = {"DeviceCustomNumber2": 420, "DeviceCustomNumber3": 5_420, "CommunicationDirection": "0"}
+    illumio = LOG | OWN | added | {"DeviceVendor": "Illumio", "ReceivedBytes": 9_000, "SentBytes": 90_000}
+    for record, reporter in ((usergate, None), (illumio, "dest")):
+        lines = [json.dumps(record)] if encoding == "sentinel_cef" else as_csv(record)
+        row = only(read(encoding, *lines))
+        assert (row["other_bytes_in"], row["other_bytes_out"], row["reporter"]) == (5_420, 420, reporter)
+    packet = LOG | OWN | {"DeviceVendor": "Trend Micro", "DeviceProduct": "Deep Security Agent"}
+    lines = [json.dumps(packet)] if encoding == "sentinel_cef" else as_csv(packet)
+    assert dict(read(encoding, *lines).account.warnings) == {"packets": 1}
