@@ -10,6 +10,7 @@ import polars as pl
 
 from pipeline.sources.formats.checkpoint import BLADES
 from pipeline.sources.formats.fortinet import REQUEST
+from pipeline.sources.formats.sentinel import PROGRESS
 from pipeline.sources.starts import ZONED, epoch_us, put_back
 
 _ZSCALER, _MENDED = "zscaler_zia.firewall", 1_781_049_600_000_000
@@ -91,7 +92,9 @@ def begins() -> pl.Expr:
     started = pl.any_horizontal(pl.col(c).str.to_lowercase() == "start" for c in ("part", "cef_name", "code"))
     paloalto = ((pl.col("dataset") == _PRISMA) | _cef("palo alto networks")) & started
     spectrum = (pl.col("dataset") == _SPECTRUM) & pl.col("part").is_in(["connect", "progress"])
-    return paloalto.fill_null(value=False) | spectrum.fill_null(value=False)
+    going_on = pl.any_horizontal(pl.col(c).str.contains(PROGRESS) for c in ("code", "cef_name"))
+    kinds = (paloalto, spectrum, _cef("forcepoint") & going_on)
+    return pl.any_horizontal(kind.fill_null(value=False) for kind in kinds)
 
 
 def fortinet() -> pl.Expr:

@@ -89,6 +89,7 @@ _ASIM: Names = {
     "kind": ("EventType",),
     "part": ("EventSubType",),
     "message": ("AdditionalFields.LogMsgID",),
+    "original": ("EventOriginalType",),
     "more": ("AdditionalFields",),
     "vendor": ("EventVendor",),
     "product": ("EventProduct",),
@@ -101,12 +102,14 @@ _ASIM: Names = {
 _OWN = "(?:FTNTFGT|FortinetFortiGate|ad[._])"
 """What stands before FortiGate's own keys."""
 _BLOCKED = ("deny", "denied", "block", "blocked", "drop", "dropped", "reject", "rejected", "reset", "reset source",
-            "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
+            "discard", "refuse", "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
             "drop packet")  # fmt: skip
 _INTERIM, _BEGINS = (20, 21), (4, 15, 16)
 """FortiGate's message ids of sessions that go on and that begin."""
 _UNSET = r"^(?:1970-01-01|1/1/1970)"
 """What the table says of a time that its agent could not read; the pairs may still have it."""
+PROGRESS = r"^70026$|(?i:^connection_progress$)"
+"""Forcepoint's message of a connection that goes on, with what it transferred so far."""
 _CLOSED, _OPENED = "537", "98"
 """SonicWall's messages of connections; its others (requests, threats) repeat their counters."""
 
@@ -147,6 +150,7 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
         proto=pl.col("proto").str.extract(r"^([^/]+)"),
         begin=(fortinet & message.is_in(_BEGINS))
         | (palo_alto & (subtype == "START"))
+        | (_vendor("forcepoint") & pl.any_horizontal(pl.col(c).str.contains(PROGRESS) for c in ("class", "activity")))
         | (sonicwall & (pl.col("class") == _OPENED)),
         other=pl.any_horizontal(*_others(subtype)),
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED) | (palo_alto & subtype.is_in(["DENY", "DROP"])),
@@ -241,12 +245,13 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
     panos, fortinet = _vendor("palo alto") & _product("panos"), _vendor("fortinet")
     vpc, insights = _vendor("aws") & _product("vpc"), _vendor("microsoft") & _product("vmconnection")
     analytics = _vendor("microsoft") & _product("nsgflow", "azure nsg flows")
-    stretch, inbound = vpc | analytics | insights, pl.col("way").str.to_lowercase() == "inbound"
+    illumio, inbound = _vendor("illumio"), pl.col("way").str.to_lowercase() == "inbound"
+    stretch = vpc | analytics | insights | illumio
     by_network = _product("nsgflow") & (pl.col("table") == "NTANetAnalytics")
     turned = (panos | _firepower() | ((insights | by_network) & inbound)).fill_null(value=False)
     ftd, sonicwall = _vendor("cisco") & _product("ftd"), _vendor("sonicwall")
     message = pl.coalesce("message", pl.col("more").str.extract(r'"LogMsgID"\s*:\s*"?(\d+)'))
-    units = pl.when(fortinet | _product("ftd", "zeek", "cortex data lake")).then(1).otherwise(1_000)
+    units = pl.when(fortinet | illumio | _product("ftd", "zeek", "cortex data lake")).then(1).otherwise(1_000)
     seconds = pl.when(~insights).then(pl.col("milliseconds").cast(pl.Float64, strict=False) / units)
     fields = fields.with_columns(ts=pl.coalesce(pl.when(vpc).then("begun"), "ts"), duration=seconds.cast(pl.String))
     fields = _redated(fields, (seconds > 0).fill_null(value=False) & ~stretch, always=panos | fortinet)
@@ -264,10 +269,11 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
         # The parsers keep interim and first records, each with its counters so far, and not what tells them apart.
         interim=fortinet | panos | ftd | _vendor("check ?point") | _firepower(),
         stretch=stretch,
-        packet=pl.lit(value=False),
+        packet=_vendor("appgate"),
         several=pl.lit(value=False),
         begin=(pl.col("kind").str.to_lowercase() == "networksessionstart")
-        | pl.col("part").str.to_lowercase().eq_missing("start"),
+        | pl.col("part").str.to_lowercase().eq_missing("start")
+        | (_vendor("forcepoint") & pl.col("original").str.contains(PROGRESS)),
         other=pl.col("schema") != "NetworkSession",
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED),
     )

@@ -291,11 +291,12 @@ def test_cef_that_filebeat_decodes_is_read_as_its_vendor_means_it() -> None:
         decoded("Vectra Networks"),
         decoded("UserGate", cef={"name": "log"}, event={"code": "webaccess", "dataset": "cef.log"}),
     ]
-    parsed = read("ecs", *illumio, *others)
+    going_on = decoded("FORCEPOINT", event={"code": "70026", "dataset": "cef.log"})
+    parsed = read("ecs", *illumio, *others, going_on)
     assert rows(parsed, "other_bytes_in", "other_bytes_out", "reporter", "accounting") == [
         (5_000, 77, "dest", "delta"),
         (5_000, 77, "src", "delta"),
     ]
-    assert parsed.account.warnings == {"packets": 1, "requests": 2}
+    assert parsed.account.warnings == {"packets": 1, "requests": 2, "begin": 1}
     usergate = decoded("UserGate", cef={"name": "firewall"}, event={"code": "traffic", "dataset": "cef.log"})
     assert rows(read("ecs", usergate), "other_bytes_in", "other_bytes_out") == [(5_000, 77)]

@@ -149,6 +149,23 @@ DETECTION = (
 )
 
 
+FORCEPOINT = (
+    "<6>CEF:0|FORCEPOINT|Firewall|6.10.2|70021|Connection_Closed|0|spt=50001 deviceExternalId=fw node 1 dst=10.9.0.25 "
+    "app=IMAPS rt=Nov 20 2026 08:00:00 deviceFacility=Packet Filtering dpt=993 src=10.1.0.11 proto=6 in=5900 out=1200 "
+    "act=Allow"
+)
+
+
+def test_what_forcepoint_tells_of_a_connection_that_goes_on_waits_for_its_end() -> None:
+    going_on = FORCEPOINT.replace("|70021|Connection_Closed|", "|70026|Connection_Progress|").replace("5900", "3000")
+    pairs = "src=10.1.0.11\tdst=10.9.0.25\tsrcPort=50001\tdstPort=993\tproto=6\tsrcBytes=7\tdstBytes=9"
+    leef = f"<6>LEEF:1.0|FORCEPOINT|Firewall|6.10.2|Connection_Progress|devTime=Nov 20 2026 08:00:00\t{pairs}"
+    refused = FORCEPOINT.replace("act=Allow", "act=Discard")
+    parsed = read("cef", going_on, FORCEPOINT, leef, refused)
+    assert dict(parsed.account.warnings) == {"begin": 2, "blocked": 1}
+    assert (only(parsed)["other_bytes_in"], only(parsed)["other_bytes_out"]) == (5_900, 1_200)
+
+
 @pytest.mark.parametrize(("line", "warnings"), [(PACKET, {"packets": 1}), (DETECTION, {})])
 def test_bytes_of_a_packet_and_of_a_detection_are_none_of_a_session(line: str, warnings: dict[str, int]) -> None:
     assert detect(f"{line}\n".encode(), "auto", "x") == "cef"

@@ -298,3 +298,21 @@ def test_vendors_that_mean_another_end_or_a_packet_are_read_so(encoding: str) ->
     packet = LOG | OWN | {"DeviceVendor": "Trend Micro", "DeviceProduct": "Deep Security Agent"}
     lines = [json.dumps(packet)] if encoding == "sentinel_cef" else as_csv(packet)
     assert dict(read(encoding, *lines).account.warnings) == {"packets": 1}
+
+
+def test_asim_keeps_illumio_s_intervals_of_both_ends_appgate_s_packets_and_forcepoint_s_progress() -> None:
+    """Microsoft's parsers: the deltas of an interval in seconds, a packet's size as SrcBytes, codes of messages."""
+    told = SESSION | {"EventStartTime": SESSION["TimeGenerated"], "EventEndTime": SESSION["TimeGenerated"]}
+    illumio = {k: v for k, v in told.items() if k != "SrcPortNumber"} | {
+        "EventVendor": "Illumio",
+        "EventProduct": "Core",
+    }
+    both = [illumio | {"NetworkDuration": 600, "NetworkDirection": way} for way in ("Inbound", "Outbound")]
+    appgate = {k: v for k, v in told.items() if k != "DstBytes"} | {"EventVendor": "AppGate", "EventProduct": "SDP"}
+    forcepoint = told | {"EventVendor": "Forcepoint", "EventProduct": "Firewall", "EventOriginalType": "70026"}
+    parsed = read("sentinel_asim", *map(json.dumps, (*both, appgate, forcepoint)))
+    assert dict(parsed.account.warnings) == {"packets": 1, "begin": 1}
+    assert parsed.rows["duration"].to_list() == [600_000_000, 600_000_000]
+    flows, dropped = count_once(parsed.rows.with_columns(source=pl.lit(""), source_file=pl.lit("")))
+    assert (flows["other_bytes_in"].to_list(), flows["other_bytes_out"].to_list()) == ([5_420], [420])
+    assert dropped == Dropped(other_sensors=1)
