@@ -72,6 +72,25 @@ def test_a_parter_within_a_value_gives_no_counter_a_second_value() -> None:
         assert dict(read("cef", forged).account.quarantined) == {"bad_line": 1}
 
 
+@pytest.mark.parametrize(
+    ("told", "start"),
+    [
+        ("Nov 20 2026 08:00:56 +0200", "2026-11-20T06:00:00+00:00"),
+        ("Nov 20 2026 08:00:56 -03:30", "2026-11-20T11:30:00+00:00"),
+        ("Nov 20 2026 08:00:56.250 +0000", "2026-11-20T08:00:00.250000+00:00"),
+        ("Nov 20 2026 08:00:56 GMT+02:00", "2026-11-20T06:00:00+00:00"),
+        ("Nov 20 2026 08:00:56.250", "2026-11-20T07:00:00.250000+00:00"),
+        ("Nov 20 2026 08:00:56.250 UTC", "2026-11-20T08:00:00.250000+00:00"),
+        ("2026-11-20T08:00:56.250+02:00", "2026-11-20T06:00:00.250000+00:00"),
+    ],
+)
+def test_a_time_in_words_keeps_its_offset_and_its_fraction(told: str, start: str) -> None:
+    line = ZSCALER.replace("rt=Nov 20 2026 08:00:56", f"rt={told}")
+    leef = LEEF.replace("devTime=Nov 20 2026 08:00:56", f"devTime={told}")
+    for message in (line, leef):
+        assert only(read("cef", message, zone="Europe/Berlin"))["start_time"].isoformat() == start
+
+
 def test_a_time_is_of_the_zone_that_it_names_or_the_source_s() -> None:
     berlin = {"zone": "Europe/Berlin"}
     assert only(read("cef", ZSCALER, **berlin))["start_time"].hour == 7
