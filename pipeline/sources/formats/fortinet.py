@@ -120,7 +120,7 @@ class FortinetDecoder(Stateless):
         traffic = lines.filter(is_traffic & ~pl.col("twice"))
         traffic = traffic.with_columns(headed.value("raw", theirs).alias(ours) for ours, theirs in _CEF.items())
         stated = pl.coalesce(headed.value("raw", key) for key in ("start", "rt"))
-        stamp, utc = headed.told(stated), pl.when(headed.in_utc(stated)).then(pl.lit("+00:00"))
+        stamp, utc = headed.dated(stated), pl.when(headed.in_utc(stated)).then(pl.lit("+00:00"))
         told = pl.when(headed.value("raw", "cn1Label") == "Duration").then(headed.value("raw", "cn1"))  # FortiOS 5.6.
         traffic = traffic.with_columns(
             date=stamp.str.slice(0, 10),

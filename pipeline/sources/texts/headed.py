@@ -101,6 +101,15 @@ def told(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(_STAMP)).then(whole).otherwise(text)
 
 
+def dated(text: pl.Expr) -> pl.Expr:
+    """Times as `told` has them, and those that are seconds or milliseconds since 1970, as CEF allows."""
+    number = text.str.extract(r"^(\d{10}(?:\d{3})?)$")
+    since = number.str.slice(0, 10).cast(pl.Int64, strict=False)
+    stamp = pl.from_epoch(since, time_unit="s").dt.to_string("%Y-%m-%d %H:%M:%S")
+    fraction = number.str.slice(10).str.replace(r"^(\d+)$", ".${1}")
+    return pl.coalesce(pl.concat_str(stamp, fraction, pl.lit("+00:00")), told(text))
+
+
 def epoch_us(told_as: str, name: str, zone: str) -> pl.Expr:
     """Epoch microseconds of a time as `told` has it, and the abbreviation of its zone: of a doubtful one none.
 
