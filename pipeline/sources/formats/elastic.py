@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.sources.formats.checkpoint import BLADES
 from pipeline.sources.formats.fortinet import REQUEST
-from pipeline.sources.formats.sentinel import PROGRESS
+from pipeline.sources.formats.sentinel import ASA, PROGRESS
 from pipeline.sources.starts import ZONED, epoch_us, put_back
 
 _ZSCALER, _MENDED = "zscaler_zia.firewall", 1_781_049_600_000_000
@@ -64,7 +64,7 @@ def mended(fields: pl.DataFrame) -> pl.DataFrame:
     fields = _in_nanoseconds(fields)
     if fields["duration"].null_count() < fields.height:
         fields = _begun(fields)
-    return _turned(fields)
+    return _summed(_turned(fields))
 
 
 def repeats() -> pl.Expr:
@@ -161,3 +161,15 @@ def _turned(fields: pl.DataFrame) -> pl.DataFrame:
         doubted=zscaler & ~turned,
         uid=pl.when(checkpoint).then("event_id").otherwise("uid"),  # What its pipeline makes of loguid.
     )
+
+
+def _summed(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records with the one count that an ASA tells, in CEF that of either side, as the sum of both directions."""
+    sides = ("resp_ip_bytes", "orig_ip_bytes")
+    one = pl.any_horizontal(pl.col(c).is_null() for c in sides)
+    asa = (_cef("cisco") & pl.col("cef_product").str.contains(ASA) & one).fill_null(value=False)
+    if not fields.select(asa.any()).item():
+        return fields
+    told = pl.coalesce(*sides).cast(fields.schema["total"], strict=False)
+    sums = pl.when(asa).then(told).otherwise("total").alias("total")
+    return fields.with_columns(*(pl.when(~asa).then(c).alias(c) for c in sides), sums)

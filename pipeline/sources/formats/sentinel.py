@@ -108,6 +108,8 @@ _INTERIM, _BEGINS = (20, 21), (4, 15, 16)
 """FortiGate's message ids of sessions that go on and that begin."""
 _UNSET = r"^(?:1970-01-01|1/1/1970)"
 """What the table says of a time that its agent could not read; the pairs may still have it."""
+ASA = r"(?i)^(?:asa|pix|fwsm|adaptive security)\b"
+"""Products of Cisco that count both directions of a connection as one."""
 PROGRESS = r"^70026$|(?i:^connection_progress$)"
 """Forcepoint's message of a connection that goes on, with what it transferred so far."""
 _CLOSED, _OPENED = "537", "98"
@@ -160,16 +162,24 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
 def _counters() -> list[pl.Expr]:
     """What the source received and sent, which PAN-OS and UserGate call `out` and `in`.
 
-    Illumio's `in` and `out` are the destination's and count since a flow began; what an interval adds has numbers.
+    Illumio's `in` and `out` are the destination's and count since a flow began; what an interval adds has numbers. An
+    ASA counts both directions as one, which collectors write as either.
     """
     panos = _vendor("palo alto") & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
     firepower, illumio, turned = _firepower(), _vendor("illumio"), panos | _vendor("usergate")
     received = pl.coalesce("resp_ip_bytes", pl.when(firepower).then(_extension("bytesIn")))
     sent = pl.coalesce("orig_ip_bytes", pl.when(firepower).then(_extension("bytesOut")))
     added = {way: pl.coalesce(number, _extension(way)) for way, number in (("dbo", "number3"), ("dbi", "number2"))}
+    one = received.is_null() | sent.is_null()
+    both = one & _vendor("cisco") & pl.col("product").str.contains(ASA).fill_null(value=False)
+    received, sent, total = (
+        pl.when(rows).then(counter)
+        for rows, counter in ((~both, received), (~both, sent), (both, pl.coalesce(received, sent)))
+    )
     return [
         pl.when(illumio).then(added["dbo"]).when(turned).then(sent).otherwise(received).alias("resp_ip_bytes"),
         pl.when(illumio).then(added["dbi"]).when(turned).then(received).otherwise(sent).alias("orig_ip_bytes"),
+        total.alias("total"),
     ]
 
 

@@ -158,6 +158,17 @@ def test_of_illumio_s_summaries_counts_what_an_interval_added_once_for_both_ends
     assert dict(bare.account.warnings) == {"no_counters": 1}
 
 
+@pytest.mark.parametrize("key", ["in", "out"])
+def test_an_asa_s_one_count_is_of_both_directions(key: str) -> None:
+    line = (
+        "<134>Nov 20 08:00:57 asa CEF:0|CISCO|ASA||302014|Teardown TCP connection|Low|eventId=5 proto=TCP "
+        f"rt=1795161600000 src=10.1.0.11 spt=50001 dst=10.9.0.25 dpt=993 {key}=7100 cs6=0:00:56 cs6Label=Duration"
+    )
+    parsed = read("cef", line)
+    assert parsed.rows.select("other_bytes_in", "other_bytes_out").row(0) == (None, None)
+    assert dict(parsed.account.warnings) == {"direction_unknown": 1}
+
+
 PACKET = (
     "<14>Nov 20 08:00:56 dsm CEF:0|Trend Micro|Deep Security Agent|20.0|20|Log for TCP Port 993|0|cn1=1 act=Log "
     "TrendMicroDsFrameType=IP src=10.1.0.11 dst=10.9.0.25 in=60 proto=TCP spt=50001 dpt=993 cs2=0x10 ACK cnt=1"
