@@ -35,7 +35,7 @@ from pipeline.sources.wrappings.documents import is_document
 from pipeline.storage import Storage, digest
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-CODE_VERSION = 26
+CODE_VERSION = 27
 """Raised when landed rows would come out differently; older parts are then read again."""
 ROWS_PER_FILE = 250_000
 Wanted = Callable[[list[int] | None], bool]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import io
+import itertools
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import IO, Any, cast
 import msgspec
 from avro import schema as schemas
 from avro.codecs import KNOWN_CODECS
-from avro.datafile import CODEC_KEY, DataFileReader
+from avro.datafile import CODEC_KEY, SCHEMA_KEY, DataFileReader
 from avro.errors import AvroException, IgnoredLogicalType
 from avro.io import BinaryDecoder, DatumReader
 
@@ -90,9 +92,23 @@ def _shown(time: int, unit: int) -> str:
 
 
 class _Container(DataFileReader):
-    """Reads blocks, each of which must end with the file's mark."""
+    """Reads blocks, each of which must end with the file's mark, under whatever names.
+
+    Polars gives records no name, and columns those that they have, with points and blanks, which Avro does not allow.
+    """
 
     _begun = False
+
+    def __init__(self, file: IO[bytes], values: _Values) -> None:
+        super().__init__(file, values)
+        told = json.loads((self.get_meta(SCHEMA_KEY) or b"").decode())
+        named = json.dumps(_named(told, itertools.count()))
+        values.writers_schema = schemas.parse(named, validate_names=False)
+
+    @property  # type: ignore[misc]
+    def schema(self) -> str:
+        """See DataFileReader, which would parse it strictly: a schema of nothing, until the file's own is parsed."""
+        return '"null"'
 
     def _skip_sync(self) -> bool:
         """See DataFileReader: it is asked before the first block, too, where there is no mark but the header's."""
@@ -101,6 +117,18 @@ class _Container(DataFileReader):
             raise AvroException("a block does not end with the file's mark")
         self._begun = True
         return found
+
+
+def _named(schema: Any, numbers: Iterator[int]) -> Any:
+    """A schema in which what must have a name and has none is given one."""
+    if isinstance(schema, list):
+        return [_named(one, numbers) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _named(schema[key], numbers) for key in ("type", "items", "values", "fields") if key in schema}
+    if schema.get("type") in ("record", "enum", "fixed") and not schema.get("name"):
+        inner["name"] = f"unnamed_{next(numbers)}"
+    return {**schema, **inner}
 
 
 class _Lines(io.RawIOBase):

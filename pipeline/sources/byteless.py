@@ -3,7 +3,8 @@
 They record packets, or connections that begin. Sources: Cisco Meraki's page on syslog event types, pfSense's on raw
 filter logs, netfilter's LOG target, RouterOS' page on logging, Microsoft's on the firewall's log, on Azure Firewall and
 on DeviceNetworkEvents, Sophos' on its UTM's logs, OpenVPN's manual, F5's on its network firewall, Cilium's on Hubble,
-VMware's on NSX (whose counts are of no named direction), Darktrace's on its API, the source of Antrea's flowLogger.
+VMware's on NSX (whose counts are of no named direction), Darktrace's on its API, the source of Antrea's flowLogger,
+Cloudflare's on its Logpush datasets, and what agents on endpoints, mail servers, web servers and tcpdump write.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 
 NETFLOW = "Let the device export NetFlow or IPFIX, and give what a collector (nfcapd, goflow2) writes."
+SENSOR = "Take the logs of a sensor or of a firewall on the way to the mail server."
 _KINDS = (
     (
         re.compile(rb"\b(?:flows|firewall|ip_flow_start|ip_flow_end)(?: \w+)? src=[\da-fA-F.:]+ dst=[\da-fA-F.:]+ "),
@@ -37,24 +39,26 @@ _KINDS = (
     (
         re.compile(rb"(?m)^#Fields: date time action protocol src-ip dst-ip "),
         "the log of the Windows firewall, which tells of packets and no bytes of connections",
-        "Take the logs of a sensor or of a firewall on the way to the mail server.",
+        SENSOR,
     ),
     (
         re.compile(
             rb'\bDeviceNetworkEvents\b|(?i:\A[^\n]*\bActionType\b[^\n]*\bRemoteIP\b)|"ActionType"\s*:\s*"Connection'
         ),
         "Microsoft Defender's log of connections (DeviceNetworkEvents), which tells no bytes",
-        "Take the logs of a sensor or of a firewall on the way to the mail server.",
+        SENSOR,
     ),
     (
         re.compile(
             rb"Microsoft-Windows-Sysmon\b[\s\S]*\bDestinationIp\b|\bDestinationIp\b[\s\S]*Microsoft-Windows-Sysmon\b"
         ),
         "Sysmon's log of connections, which tells no bytes",
-        "Take the logs of a sensor or of a firewall on the way to the mail server.",
+        SENSOR,
     ),
     (
-        re.compile(rb"\bAZFW(?:Network|Application|Nat)Rule\b|\bAzureFirewall(?:Network|Application)Rule\b"),
+        re.compile(
+            rb"\bAZFW(?:(?:Network|Application|Nat)Rule|FatFlow|FlowTrace)\b|\bAzureFirewall(?:Network|Application)Rule\b"
+        ),
         "Azure Firewall's log of rules, which tells no bytes of connections",
         "Take the flow logs of the virtual networks.",
     ),
@@ -110,6 +114,41 @@ _KINDS = (
         re.compile(rb'\bsys="SecureNet" sub="packetfilter" '),
         "the packet filter's log of a Sophos UTM, which tells of packets and no bytes of connections",
         NETFLOW,
+    ),
+    (
+        re.compile(
+            rb'"event_simpleName"\s*:\s*"Network(?:Connect|Receive|Listen|Close)|"type"\s*:\s*"(?:[\w.]+\.)?netconn'
+            rb'|"event\.type"\s*:\s*"IP (?:Connect|Listen)"'
+        ),
+        "an endpoint agent's log of connections (CrowdStrike, Carbon Black, SentinelOne), which tells no bytes",
+        SENSOR,
+    ),
+    (
+        re.compile(rb'"IPTotalLength"\s*:[\s\S]*"SampleInterval"\s*:|"SampleInterval"\s*:[\s\S]*"IPTotalLength"\s*:'),
+        "Cloudflare's network analytics, which tells of sampled packets and no bytes of connections",
+        "Let the router behind it export NetFlow or IPFIX, and give what a collector (nfcapd, goflow2) writes.",
+    ),
+    (
+        re.compile(rb"(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d{6,9} IP6? \S+ > \S+: "),
+        "what tcpdump prints, which tells of packets and no bytes of connections",
+        "Let it write a capture (-w), and give what Zeek, Suricata or argus makes of that.",
+    ),
+    (
+        re.compile(
+            rb"\bdovecot(?:\[\d+\])?: (?:imap|pop3|lmtp|auth|managesieve)|\bpostfix/[\w/-]+\[\d+\]: "
+            rb"|(?m:^#Log-type: (?:IMAP4|POP3|SMTP|HTTP|Message))"
+        ),
+        "a mail server's own log, which tells of logins and commands and no bytes of connections",
+        SENSOR,
+    ),
+    (
+        re.compile(
+            rb"(?m)^#Fields: (?=[^\n]*\bc-ip\b)[^\n]*\b(?:sc|cs)-bytes\b"
+            rb"|^\d{10}\.\d{3} +\d+ [\da-fA-F.:]+ [A-Z_]+/\d{3} \d+ [A-Z]+ "
+            rb'|^[\da-fA-F.:]+ \S+ \S+ \[\d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} [+-]\d{4}\] "[A-Z]+ '
+        ),
+        "the log of a web server or proxy, which tells of single requests and no bytes of connections",
+        SENSOR,
     ),
     (
         re.compile(rb"(?m)^(?:CLIENT_LIST[,\t]|Common Name,Real Address,Bytes Received,Bytes Sent)"),

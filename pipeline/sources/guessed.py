@@ -55,23 +55,25 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
     ),
     "start_time": (
         *("starttime", "flowstart", "flowstarttime", "sessionstarttime", "timestart", "firstseen", "firstswitched"),
+        *("flowstarttimems", "starttimems"),
         *("timestampconnectionstart", "firstpackettime", "timefirst", "datefirstseen"),
         *("start", "first", "begin", "begintime", "stime", "timestamp", "eventtime", "time", "datetime", "ts", "date"),
         *("bidirectionalfirstseenms", "timegenerated", "logtime", "created", "firstflowseen", "entrytime", "logdate"),
     ),
     "end_time": (
         *("endtime", "flowend", "flowendtime", "timeend", "lastseen", "end", "stop", "lastpackettime", "timelast"),
-        "bidirectionallastseenms",
+        *("bidirectionallastseenms", "flowendtimems", "endtimems"),
     ),
     "bytes_in": (
         *("bytesin", "receivedbytes", "bytesreceived", "rcvdbytes", "rcvdbyte", "bytesrcvd", "rcvbytes", "recvbytes"),
+        *("bytesrecv", "bytesrcv", "bytess2c"),
         *_each(_DEST, "{}bytes", "bytes{}", "{}octets", "{}nbytes"),
         *("dst2srcbytes", "bytesdsttosrc", "bytesdesttosrc", "s2cbytes", "bytestoclient", "flowbytestoclient"),
         *("srv2clibytes", "revbytes", "bytesrev", "dsttbo", "zenbytestxclient"),
         *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded", "outbytes"),
     ),
     "bytes_out": (
-        *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes"),
+        *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes", "bytesc2s"),
         *_each(_SRC, "{}bytes", "bytes{}", "{}octets", "{}nbytes"),
         *("src2dstbytes", "bytessrctodst", "bytessrctodest", "c2sbytes", "bytestoserver", "flowbytestoserver"),
         *("cli2srvbytes", "fwdbytes", "dsttbi", "zenbytesrxclient"),

@@ -52,6 +52,10 @@ _ANTREA = (
     "transport: protocolIdentifier, start_time: flowStartSeconds, end_time: flowEndSeconds, "
     "bytes_out: octetDeltaCount, bytes_in: reverseOctetDeltaCount"
 )
+_ILLUMIO = (
+    "src_ip: src_ip, dest_ip: dst_ip, dest_port: dst_port, transport: proto, start_time: {}, bytes_out: dst_dbi, "
+    "bytes_in: dst_dbo"
+)
 _LOOKED_AT = 50
 """Lines in which pairs are looked for."""
 _NUMBERED = "c_ip, c_port, c_bytes_all, s_ip, s_port, s_bytes_all and first"
@@ -224,6 +228,15 @@ _KINDS = (
         "Give the records of reporter dst alone (jq -c 'select(.reporter == \"dst\")'), if the servers are pods. "
         + _mapped(_CALICO, _DELTAS),
     ),
+    *(
+        (
+            re.compile(rb"\A(?=[\s\S]*\bdst_dbi\b)(?=[\s\S]*\bdst_dbo\b)[\s\S]*\b" + time.encode() + rb"\b"),
+            "Illumio's summaries of flows, of which both ends' machines may tell, with running totals (tbi, tbo)",
+            "Give the records of dir I alone, if the servers have its agent. "
+            + _mapped(_ILLUMIO.format(time), _DELTAS),
+        )
+        for time in ("timestamp", "TimeGenerated")
+    ),
     (
         re.compile(rb"\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?![^\n]*\b(?:TIMESTAMP|STAMP|TIME)_)[^\n]*\bBYTES\b"),
         "a table of pmacct without times",
@@ -293,6 +306,14 @@ _DEVICES = (
     ),
     (rb'"upstream_bytes_(?:sent|received)"\s*:', "NGINX's log of streams, whose bytes_sent the client received"),
     (rb"(?m)^tls [12]\.0 \d{4}-\d\d-\d\dT", "the log of an AWS load balancer's TLS connections"),
+    (
+        rb"\[Connection\] [^\n]*\[Bytes\] \d+/\d+/\d+",
+        "Kerio Control's log of connections, whose bytes are those sent, those received, and both",
+    ),
+    (
+        rb"\bVCF (?:Open|Close|Update|Deny)\b[^\n]* SRC=",
+        "the log of sessions of a VMware SD-WAN (VeloCloud) edge, of which those that close tell bytes",
+    ),
 )
 """Devices whose lines tell bytes, but are read by no format here."""
 _TABLED = (

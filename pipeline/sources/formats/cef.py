@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pipeline.addresses import NOWHERE
-from pipeline.sources import instants
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Stateless
 from pipeline.sources.formats.sentinel import COMMON_SECURITY_LOG, SentinelDecoder, as_vendors_mean
@@ -41,6 +40,7 @@ _KEYS = {
     "string4": ("cs4", "aggregate"),
     "milliseconds": ("durationms",),
     "seconds": ("duration",),
+    "way": ("deviceDirection", "dir"),
 }
 """Our names of fields -> keys of CEF and of LEEF."""
 _TIMES = {"ts": ("start",), "end": ("end",), "write_ts": ("rt", "devTime", "end")}
@@ -87,10 +87,11 @@ class HeadedLines(Stateless):
             activity=pl.when(leef).then(headed.value("text", "cat")).otherwise("name"),
             action=pl.coalesce("action", pl.when(leef).then("class")),
         )
-        told = [headed.wall(pl.col(f"_{c}")).alias(f"_{c}") for c in _TIMES]
+        told = [headed.told(pl.col(f"_{c}")).alias(f"_{c}") for c in _TIMES]
         zones = [headed.zone_of(pl.col(f"_{c}")).alias(f"_{c}_zone") for c in _TIMES]
-        found = found.with_columns(*told, *zones).with_columns(self._known(c) for c in _TIMES)
-        found = found.with_columns(self._instant(c) for c in _TIMES)
+        found = found.with_columns(*told, *zones).with_columns(self._sure(c) for c in _TIMES)
+        known = (headed.epoch_us(f"_{c}", f"_{c}_zone", self.zone) for c in _TIMES)
+        found = found.with_columns(syslog.as_text(us).alias(c) for c, us in zip(_TIMES, known, strict=True))
         head = pl.concat_str(frame["raw"].str.extract(_BEFORE), pl.col("_write_ts"), separator=" ", ignore_nulls=True)
         times = syslog.times(found.select(head).to_series(), self.zone)
         lasted = pl.coalesce(pl.col("milliseconds").cast(pl.Float64, strict=False) / 1e3, *_labelled())
@@ -106,18 +107,10 @@ class HeadedLines(Stateless):
         wanted = ("source_line", "raw", "vendor", "product", "class", "activity", "more", *names)
         return found.select(wanted), int(found["assumed"].sum())
 
-    def _instant(self, column: str) -> pl.Expr:
-        """Epoch microseconds of a time as text; of one without a zone as the source's zone has it."""
-        told = f"_{column}"
-        offset = zone_names.offset_us(pl.col(f"{told}_zone"), self.zone)
-        return syslog.as_text(pl.coalesce(instants.epoch_us(told) - offset, instants.epoch_us(told, self.zone))).alias(
-            column
-        )
-
-    def _known(self, column: str) -> pl.Expr:
+    def _sure(self, column: str) -> pl.Expr:
         """A time as text, unless its zone may be several."""
-        told = f"_{column}"
-        return pl.when(~zone_names.is_doubtful(pl.col(f"{told}_zone"), self.zone)).then(told).alias(told)
+        doubtful = zone_names.is_doubtful(pl.col(f"_{column}_zone"), self.zone)
+        return pl.when(~doubtful).then(f"_{column}").alias(f"_{column}")
 
 
 def _labelled() -> list[pl.Expr]:

@@ -86,13 +86,14 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     """
     alone = pl.col("resp_ip_bytes").is_null() & pl.col("orig_ip_bytes").is_null()
     vpc, stream = (pl.col("kind").str.contains(kind).fill_null(value=False) for kind in (_ONE_WAY, _COLLECTED))
-    collected = pl.col("orig_ip_bytes").is_null() & (stream | pl.col("exporter").is_not_null())
+    nothing = pl.col("orig_ip_bytes").cast(pl.Float64, strict=False).fill_null(0) == 0  # As of a way it does not have.
+    collected = nothing & (stream | pl.col("exporter").is_not_null())
     one_way = (alone & vpc) | collected
     sent = pl.coalesce(pl.col(c).cast(fields.schema["orig_ip_bytes"], strict=False) for c in ("total", "resp_ip_bytes"))
     fields = fields.with_columns(
         total=pl.when(alone & ~one_way).then("total"),
         sent=pl.when(one_way).then(sent),
-        **{c: pl.when(~one_way).then(c) for c in ("resp_ip_bytes", "resp_pkts")},
+        **{c: pl.when(~one_way).then(c) for c in ("resp_ip_bytes", "resp_pkts", "orig_ip_bytes")},
     )
     if all(fields[c].null_count() == fields.height for c in ("stack", "kind", "begun")):
         return fields.with_columns(pl.lit(None, fields.schema["end"]).alias("end"))

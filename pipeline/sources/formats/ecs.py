@@ -78,7 +78,7 @@ def _derived(duration: pl.DataType) -> Sequence[pl.Expr]:
     begun = pl.col("eve_flags").str.contains(SYN)
     units = pl.when(pl.col("state").is_null()).then(1e9).otherwise(1)  # Security Onion keeps Zeek's seconds.
     lasted = pl.col("duration").cast(pl.Float64, strict=False)
-    side = pl.when(_is("vpcflow")).then(pl.col("side").str.to_lowercase())
+    side = pl.when(_is("vpcflow") | elastic.illumio()).then(pl.col("side").str.to_lowercase())
     return [
         pl.coalesce("inside", "src").alias("src"),  # The device behind a tunnel, as in Cloudflare's own log.
         pl.when(one_way).then("orig_ip_bytes").alias("sent"),
@@ -138,7 +138,7 @@ def _blocked() -> pl.Expr:
 
 def _packet() -> pl.Expr:
     """Logs that count single packets."""
-    return _is(_PACKETS) | (_is(_UMBRELLA) & pl.col("resp_ip_bytes").is_null())
+    return _is(_PACKETS) | elastic.packets() | (_is(_UMBRELLA) & pl.col("resp_ip_bytes").is_null())
 
 
 def _other() -> pl.Expr:
@@ -162,6 +162,7 @@ def _accounting() -> pl.Expr:
     # What counts since the flow began (octetTotalCount): of records with one start the last counts.
     total = pl.col("octets").is_null() & pl.col("octets_so_far").is_not_null()
     stretch = (_is(_ONE_WAY) | pl.col("exporter").is_not_null()) & pl.col("nsel").is_null() & ~total
+    stretch |= elastic.illumio()
     return (
         pl.when(so_far.fill_null(False) | begun)
         .then(pl.lit("cumulative"))
@@ -269,6 +270,8 @@ _FIELDS: json_lines.Fields = {
     "cef_product": ("cef.device.product",),
     "cef_name": ("cef.name",),
     "cef_version": ("cef.version",),
+    "number2": ("cef.extensions.deviceCustomNumber2",),
+    "number3": ("cef.extensions.deviceCustomNumber3",),
     "vendor": ("observer.vendor",),
     "event_id": ("event.id",),
     "exporter": ("netflow.type",),
@@ -339,9 +342,12 @@ _JSON = Form(
         "event.start",
         "`flow.final: false`, a start, Fortinet's code 20 and Check Point are interim; vpcflow and netflow are deltas",
     ),
-    # An object of either name without an address is a shipper's: log.source, the sender of a line.
+    # An object of either name without an address is a shipper's: log.source, the sender of a line. Other products'
+    # records have such objects, too, beside counters of their own.
     marks=re.compile(
-        rb'"(?:source|destination)"\s*:\s*\{[\s\S]{0,4000}?"(?:ip|bytes|packets)"\s*:'
+        rb'\A(?:(?=[\s\S]*"(?:@timestamp|ecs|event|network|agent|observer)[."])'
+        rb'|(?![\s\S]*"(?i:bytes_?(?:sent|recv|rcvd|received|in|out)|(?:sent|rcvd|recv|received)_?bytes)"\s*:))'
+        rb'[\s\S]*?"(?:source|destination)"\s*:\s*\{[\s\S]{0,4000}?"(?:ip|bytes|packets)"\s*:'
         rb'|"(?:source|destination|client|server)\.ip"\s*:'
     ),
     decoder=json_decoder(_FIELDS, inside=("$._source",)),

@@ -10,6 +10,7 @@ import polars as pl
 
 from pipeline.sources.formats.checkpoint import BLADES
 from pipeline.sources.formats.fortinet import REQUEST
+from pipeline.sources.formats.sentinel import ASA, PROGRESS
 from pipeline.sources.starts import ZONED, epoch_us, put_back
 
 _ZSCALER, _MENDED = "zscaler_zia.firewall", 1_781_049_600_000_000
@@ -63,7 +64,7 @@ def mended(fields: pl.DataFrame) -> pl.DataFrame:
     fields = _in_nanoseconds(fields)
     if fields["duration"].null_count() < fields.height:
         fields = _begun(fields)
-    return _turned(fields)
+    return _summed(_turned(fields))
 
 
 def repeats() -> pl.Expr:
@@ -79,7 +80,8 @@ def requests() -> pl.Expr:
     sophos = (dataset == _SOPHOS) & (pl.col("kind") != "Firewall")
     stormshield = (dataset == _STORMSHIELD) & ~pl.col("kind").is_in(_STORMSHIELD_FLOWS)
     traffic = pl.col("cef_name").str.contains(r"(?i)^(?:\w+ )?traffic\b") & ~pl.col("cef_name").str.contains(REQUEST)
-    other = _cef("fortinet") & ~traffic
+    other = (_cef("fortinet") & ~traffic) | _cef("vectra networks")  # What its detections saw.
+    other |= _cef("usergate") & ~pl.any_horizontal(pl.col(c).str.contains("(?i)^traffic") for c in ("code", "cef_name"))
     single = pl.col("subtype") == REQUEST
     kinds = (sonicwall, watchguard, sophos, stormshield, other, single)
     return pl.any_horizontal(kind.fill_null(value=False) for kind in kinds)
@@ -90,12 +92,25 @@ def begins() -> pl.Expr:
     started = pl.any_horizontal(pl.col(c).str.to_lowercase() == "start" for c in ("part", "cef_name", "code"))
     paloalto = ((pl.col("dataset") == _PRISMA) | _cef("palo alto networks")) & started
     spectrum = (pl.col("dataset") == _SPECTRUM) & pl.col("part").is_in(["connect", "progress"])
-    return paloalto.fill_null(value=False) | spectrum.fill_null(value=False)
+    going_on = pl.any_horizontal(pl.col(c).str.contains(PROGRESS) for c in ("code", "cef_name"))
+    kinds = (paloalto, spectrum, _cef("forcepoint") & going_on)
+    return pl.any_horizontal(kind.fill_null(value=False) for kind in kinds)
 
 
 def fortinet() -> pl.Expr:
     """Whether a FortiGate made the log."""
     return (pl.col("dataset").is_in(_FORTINET) | _cef("fortinet")).fill_null(value=False)
+
+
+def packets() -> pl.Expr:
+    """Trend Micro's logs of packets."""
+    product = pl.col("cef_product").str.to_lowercase().str.starts_with("deep security")
+    return (_cef("trend micro") & product).fill_null(value=False)
+
+
+def illumio() -> pl.Expr:
+    """Illumio's summaries of flows, each of which tells what an interval added, and by whose machine."""
+    return _cef("illumio").fill_null(value=False)
 
 
 def _cef(vendor: str) -> pl.Expr:
@@ -131,6 +146,10 @@ def _turned(fields: pl.DataFrame) -> pl.DataFrame:
     cef = pl.col("cef_vendor").str.to_lowercase().is_in(_CEF_RECEIVED) | service
     ways = (zscaler & (epoch_us(fields, "ts") < _MENDED), checkpoint & outbound, pl.col("dataset") == _WATCHGUARD, cef)
     turned = pl.any_horizontal(way.fill_null(value=False) for way in ways)
+    added = (("orig_ip_bytes", "number2"), ("resp_ip_bytes", "number3"))
+    if fields.select(illumio().any()).item():
+        told = ((c, pl.col(number).cast(fields.schema[c], strict=False)) for c, number in added)
+        fields = fields.with_columns(pl.when(illumio()).then(number).otherwise(c).alias(c) for c, number in told)
     pairs = (("resp_ip_bytes", "orig_ip_bytes"), ("resp_pkts", "orig_pkts"))
     exchanged = [
         pl.when(turned if a.endswith("bytes") else turned & checkpoint).then(b).otherwise(a).alias(a)
@@ -142,3 +161,15 @@ def _turned(fields: pl.DataFrame) -> pl.DataFrame:
         doubted=zscaler & ~turned,
         uid=pl.when(checkpoint).then("event_id").otherwise("uid"),  # What its pipeline makes of loguid.
     )
+
+
+def _summed(fields: pl.DataFrame) -> pl.DataFrame:
+    """Records with the one count that an ASA tells, in CEF that of either side, as the sum of both directions."""
+    sides = ("resp_ip_bytes", "orig_ip_bytes")
+    one = pl.any_horizontal(pl.col(c).is_null() for c in sides)
+    asa = (_cef("cisco") & pl.col("cef_product").str.contains(ASA) & one).fill_null(value=False)
+    if not fields.select(asa.any()).item():
+        return fields
+    told = pl.coalesce(*sides).cast(fields.schema["total"], strict=False)
+    sums = pl.when(asa).then(told).otherwise("total").alias("total")
+    return fields.with_columns(*(pl.when(~asa).then(c).alias(c) for c in sides), sums)

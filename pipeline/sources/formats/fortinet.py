@@ -119,11 +119,13 @@ class FortinetDecoder(Stateless):
         broken = rejected(bad, reason, "detail")
         traffic = lines.filter(is_traffic & ~pl.col("twice"))
         traffic = traffic.with_columns(headed.value("raw", theirs).alias(ours) for ours, theirs in _CEF.items())
-        stamp = headed.wall(pl.coalesce(headed.value("raw", key) for key in ("start", "rt")))
+        stated = pl.coalesce(headed.value("raw", key) for key in ("start", "rt"))
+        stamp, utc = headed.dated(stated), pl.when(headed.in_utc(stated)).then(pl.lit("+00:00"))
         told = pl.when(headed.value("raw", "cn1Label") == "Duration").then(headed.value("raw", "cn1"))  # FortiOS 5.6.
         traffic = traffic.with_columns(
             date=stamp.str.slice(0, 10),
             time=stamp.str.slice(11, 8),
+            tz=pl.coalesce(stamp.str.slice(19).str.extract(r"([+-]\d\d:?\d\d)$"), utc, "tz"),
             logid=pl.coalesce("logid", number),
             duration=pl.coalesce("duration", told),
         )

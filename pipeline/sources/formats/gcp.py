@@ -118,7 +118,8 @@ GCP = Form(
         "one a direction, interval and reporter (`SRC`, `DEST`); deltas",
     ),
     marks=re.compile(
-        rb'"jsonPayload"\s*:[\s\S]{0,4000}?"(?:bytes_sent|connection)"\s*:|"jsonPayload\.connection\.|'
+        rb'"jsonPayload"\s*:[\s\S]{0,4000}?"(?:bytes_sent"\s*:|connection"\s*:\s*\{[^{}]*"(?:src|dest|nat)_ip"\s*:)|'
+        rb'"jsonPayload\.connection\.(?:src|dest|nat)_ip|'
         rb'"gcp\.vpc\.flow\.bytes_sent"|"data"\s*:\s*"[A-Za-z0-9+/]*(?:' + _BASE64.encode() + rb")"
     ),
     strong=True,

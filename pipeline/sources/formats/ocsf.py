@@ -135,7 +135,7 @@ def _window(edge: str) -> tuple[str, ...]:
     return (*(f"{of}.{name}" for of in ("cumulative_traffic", "traffic") for name in spelled), *spelled)
 
 
-_FIELDS: json_lines.Fields = {
+_RECORD: json_lines.Fields = {
     "kind": ("class_uid",),
     "activity": ("activity_id",),
     "activity_name": ("activity_name",),
@@ -177,7 +177,28 @@ _FIELDS: json_lines.Fields = {
     "disposition_id": ("disposition_id",),
     "status": ("status_code",),
 }
-
+_IN_ELASTIC: Mapping[str, Sequence[str]] = {
+    "ts": ("event.start", "event.end", "@timestamp"),
+    "begun": ("event.start",),
+    "end": ("event.end",),
+    "write_ts": ("@timestamp",),
+    "record_id": ("event.id",),
+    "src": ("source.ip",),
+    "src_port": ("source.port",),
+    "dest": ("destination.ip",),
+    "dest_port": ("destination.port",),
+    "proto": ("network.iana_number",),
+    "resp_ip_bytes": ("destination.bytes",),
+    "orig_ip_bytes": ("source.bytes",),
+    "resp_pkts": ("destination.packets",),
+    "orig_pkts": ("source.packets", "network.packets"),
+    "sent": ("network.bytes",),
+}
+"""Where Elastic's integration of Security Lake moves fields to; all others it keeps under `ocsf`."""
+_FIELDS: json_lines.Fields = {
+    name: (*spellings, *(f"ocsf.{s}" for s in spellings), *_IN_ELASTIC.get(name, ()))
+    for name, spellings in _RECORD.items()
+}
 
 _CODES = ("kind", "activity", "direction", "initiator_id", "action_id", "disposition_id")
 
@@ -241,7 +262,7 @@ OCSF = Form(
     strong=True,
     decoder=json_decoder(_FIELDS),
     derive=_derive,
-    columns={name: [s.removesuffix("[]") for s in spellings] for name, spellings in _FIELDS.items()},
+    columns={name: list(spellings) for name, spellings in _RECORD.items()},
     json=True,
     flows=lambda: _activity() & _counts() & ~_blocked(),
     accounting=lambda: (

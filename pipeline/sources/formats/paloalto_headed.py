@@ -78,7 +78,7 @@ def records(lines: pl.DataFrame, zone: str) -> pl.DataFrame:
     sent = pl.when(by_device).then("in").otherwise("out")
     got = pl.when(by_device).then("out").otherwise("in")
     known = _offset(zone).is_not_null() | ~zone_names.is_doubtful(_zone(), zone)
-    times = {c: pl.when(known).then(headed.wall(pl.col(c))) for c in ("received", "generated", "started")}
+    times = {c: pl.when(known).then(headed.dated(pl.col(c))) for c in ("received", "generated", "started")}
     return found.with_columns(
         pl.coalesce("sent", sent).alias("orig_ip_bytes"),
         pl.coalesce("got", got).alias("resp_ip_bytes"),

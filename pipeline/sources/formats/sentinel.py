@@ -60,6 +60,7 @@ CEF: Names = {
     "label3": ("DeviceCustomNumber3Label",),
     "string3": ("DeviceCustomString3",),
     "string4": ("DeviceCustomString4",),
+    "way": ("CommunicationDirection",),
     "more": ("AdditionalExtensions",),
 }
 """Columns of CommonSecurityLog."""
@@ -88,6 +89,7 @@ _ASIM: Names = {
     "kind": ("EventType",),
     "part": ("EventSubType",),
     "message": ("AdditionalFields.LogMsgID",),
+    "original": ("EventOriginalType",),
     "more": ("AdditionalFields",),
     "vendor": ("EventVendor",),
     "product": ("EventProduct",),
@@ -100,12 +102,16 @@ _ASIM: Names = {
 _OWN = "(?:FTNTFGT|FortinetFortiGate|ad[._])"
 """What stands before FortiGate's own keys."""
 _BLOCKED = ("deny", "denied", "block", "blocked", "drop", "dropped", "reject", "rejected", "reset", "reset source",
-            "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
+            "discard", "refuse", "reset destination", "reset-both", "reset-client", "reset-server", "drop source",
             "drop packet")  # fmt: skip
 _INTERIM, _BEGINS = (20, 21), (4, 15, 16)
 """FortiGate's message ids of sessions that go on and that begin."""
 _UNSET = r"^(?:1970-01-01|1/1/1970)"
 """What the table says of a time that its agent could not read; the pairs may still have it."""
+ASA = r"(?i)^(?:asa|pix|fwsm|adaptive security)\b"
+"""Products of Cisco that count both directions of a connection as one."""
+PROGRESS = r"^70026$|(?i:^connection_progress$)"
+"""Forcepoint's message of a connection that goes on, with what it transferred so far."""
 _CLOSED, _OPENED = "537", "98"
 """SonicWall's messages of connections; its others (requests, threats) repeat their counters."""
 
@@ -126,29 +132,62 @@ def as_vendors_mean(fields: pl.DataFrame) -> pl.DataFrame:
     fortinet, palo_alto, check_point = _vendor("fortinet"), _vendor("palo alto"), _vendor("check ?point")
     sonicwall, firepower, subtype = _vendor("sonicwall"), _firepower(), _subtype()
     message = pl.coalesce(_extension(f"{_OWN}logid"), "class").cast(pl.Int64, strict=False) % 1_000_000
-    by_device = palo_alto & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
     began = pl.when(check_point).then(_extension("start_time")).when(firepower).then(_extension("start"))
     start = pl.when(~(fortinet | palo_alto)).then(pl.coalesce("ts", began))
     instance = pl.concat_str([_extension("dvcpid"), "uid", began], separator="/", ignore_nulls=True)
     session = pl.when(check_point).then(_extension("loguid")).when(firepower).then(instance)
-    received = pl.coalesce("resp_ip_bytes", pl.when(firepower).then(_extension("bytesIn")))
-    sent = pl.coalesce("orig_ip_bytes", pl.when(firepower).then(_extension("bytesOut")))
+    if "reporter" not in fields.columns:
+        fields = fields.with_columns(reporter=pl.lit(None, pl.String))
     return _started(fields.with_columns(ts=start, duration=_lasted())).with_columns(
-        resp_ip_bytes=pl.when(by_device).then(sent).otherwise(received),
-        orig_ip_bytes=pl.when(by_device).then(received).otherwise(sent),
+        *_counters(),
         end=pl.coalesce("end", pl.when(firepower).then(_extension("end"))),
         uid=pl.coalesce(session, "uid", pl.when(palo_alto).then("number1")),
         # Updates of Check Point's and Firepower's connections count since the beginning, too.
         interim=(fortinet & message.is_in(_INTERIM).fill_null(value=False)) | check_point | firepower,
-        stretch=pl.lit(value=False),
+        stretch=_vendor("illumio"),
+        reporter=pl.when(_vendor("illumio")).then(_reporting_end()).otherwise("reporter"),
+        packet=_vendor("trend ?micro") & pl.col("product").str.contains("(?i)^deep security").fill_null(value=False),
         several=_several(),
         sent=pl.lit(None, pl.String),
         proto=pl.col("proto").str.extract(r"^([^/]+)"),
         begin=(fortinet & message.is_in(_BEGINS))
         | (palo_alto & (subtype == "START"))
+        | (_vendor("forcepoint") & pl.any_horizontal(pl.col(c).str.contains(PROGRESS) for c in ("class", "activity")))
         | (sonicwall & (pl.col("class") == _OPENED)),
         other=pl.any_horizontal(*_others(subtype)),
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED) | (palo_alto & subtype.is_in(["DENY", "DROP"])),
+    )
+
+
+def _counters() -> list[pl.Expr]:
+    """What the source received and sent, which PAN-OS and UserGate call `out` and `in`.
+
+    Illumio's `in` and `out` are the destination's and count since a flow began; what an interval adds has numbers. An
+    ASA counts both directions as one, which collectors write as either.
+    """
+    panos = _vendor("palo alto") & pl.col("product").str.to_uppercase().str.starts_with("PAN-OS").fill_null(value=False)
+    firepower, illumio, turned = _firepower(), _vendor("illumio"), panos | _vendor("usergate")
+    received = pl.coalesce("resp_ip_bytes", pl.when(firepower).then(_extension("bytesIn")))
+    sent = pl.coalesce("orig_ip_bytes", pl.when(firepower).then(_extension("bytesOut")))
+    added = {way: pl.coalesce(number, _extension(way)) for way, number in (("dbo", "number3"), ("dbi", "number2"))}
+    one = received.is_null() | sent.is_null()
+    both = one & _vendor("cisco") & pl.col("product").str.contains(ASA).fill_null(value=False)
+    received, sent, total = (
+        pl.when(rows).then(counter)
+        for rows, counter in ((~both, received), (~both, sent), (both, pl.coalesce(received, sent)))
+    )
+    return [
+        pl.when(illumio).then(added["dbo"]).when(turned).then(sent).otherwise(received).alias("resp_ip_bytes"),
+        pl.when(illumio).then(added["dbi"]).when(turned).then(received).otherwise(sent).alias("orig_ip_bytes"),
+        total.alias("total"),
+    ]
+
+
+def _reporting_end() -> pl.Expr:
+    """The end whose own machine tells of a flow: the one that it came to, or the one that it left."""
+    way = pl.col("way").str.to_lowercase()
+    return (
+        pl.when(way.is_in(["0", "inbound"])).then(pl.lit("dest")).when(way.is_in(["1", "outbound"])).then(pl.lit("src"))
     )
 
 
@@ -184,6 +223,8 @@ def _others(subtype: pl.Expr) -> list[pl.Expr]:
         _vendor("palo alto") & ~subtype.is_in(["END", "START", "DENY", "DROP"]).fill_null(value=False),
         _vendor("sonicwall") & ~pl.col("class").is_in([_CLOSED, _OPENED]),
         _vendor("zscaler") & ~pl.col("product").str.contains("^NSS-?FW"),
+        _vendor("usergate") & ~pl.any_horizontal(pl.col(c).str.contains("(?i)^traffic") for c in ("class", "activity")),
+        _vendor("vectra"),  # What its detections saw.
     ]
 
 
@@ -214,12 +255,13 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
     panos, fortinet = _vendor("palo alto") & _product("panos"), _vendor("fortinet")
     vpc, insights = _vendor("aws") & _product("vpc"), _vendor("microsoft") & _product("vmconnection")
     analytics = _vendor("microsoft") & _product("nsgflow", "azure nsg flows")
-    stretch, inbound = vpc | analytics | insights, pl.col("way").str.to_lowercase() == "inbound"
+    illumio, inbound = _vendor("illumio"), pl.col("way").str.to_lowercase() == "inbound"
+    stretch = vpc | analytics | insights | illumio
     by_network = _product("nsgflow") & (pl.col("table") == "NTANetAnalytics")
     turned = (panos | _firepower() | ((insights | by_network) & inbound)).fill_null(value=False)
     ftd, sonicwall = _vendor("cisco") & _product("ftd"), _vendor("sonicwall")
     message = pl.coalesce("message", pl.col("more").str.extract(r'"LogMsgID"\s*:\s*"?(\d+)'))
-    units = pl.when(fortinet | _product("ftd", "zeek", "cortex data lake")).then(1).otherwise(1_000)
+    units = pl.when(fortinet | illumio | _product("ftd", "zeek", "cortex data lake")).then(1).otherwise(1_000)
     seconds = pl.when(~insights).then(pl.col("milliseconds").cast(pl.Float64, strict=False) / units)
     fields = fields.with_columns(ts=pl.coalesce(pl.when(vpc).then("begun"), "ts"), duration=seconds.cast(pl.String))
     fields = _redated(fields, (seconds > 0).fill_null(value=False) & ~stretch, always=panos | fortinet)
@@ -237,9 +279,11 @@ def _asim(fields: pl.DataFrame) -> pl.DataFrame:
         # The parsers keep interim and first records, each with its counters so far, and not what tells them apart.
         interim=fortinet | panos | ftd | _vendor("check ?point") | _firepower(),
         stretch=stretch,
+        packet=_vendor("appgate"),
         several=pl.lit(value=False),
         begin=(pl.col("kind").str.to_lowercase() == "networksessionstart")
-        | pl.col("part").str.to_lowercase().eq_missing("start"),
+        | pl.col("part").str.to_lowercase().eq_missing("start")
+        | (_vendor("forcepoint") & pl.col("original").str.contains(PROGRESS)),
         other=pl.col("schema") != "NetworkSession",
         blocked=pl.col("action").str.to_lowercase().is_in(_BLOCKED),
     )
@@ -305,7 +349,7 @@ def _ends() -> pl.Expr:
 
 
 def _session() -> pl.Expr:
-    kinds = ("other", "begin", "blocked", "several")
+    kinds = ("other", "begin", "blocked", "several", "packet")
     return ~pl.any_horizontal(pl.col(c).fill_null(value=False) for c in kinds)
 
 
@@ -337,6 +381,7 @@ def _json(name: str, names: Names, meaning: Meaning, marks: str, contract: Contr
             "begin": lambda: _is("begin"),
             "blocked": lambda: _is("blocked") & ~_is("begin"),
             "several_ends": lambda: _is("several") & ~_is("begin") & ~_is("blocked"),
+            "packets": lambda: _is("packet") & ~_is("blocked"),
             "no_counters": lambda: _flow() & ~_counts(),
             "direction_unknown": lambda: _flow() & conn.total_alone().is_not_null(),
             "no_ends": lambda: ~_ends() & _session() & _counts(),

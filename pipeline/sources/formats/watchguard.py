@@ -3,8 +3,8 @@
 Source: WatchGuard's Fireware log catalog and its page on reading log messages: the ends stand by their place, the first
 is who began, and what a connection's end tells (duration and counters) follows as pairs. The time in parentheses is of
 UTC; a device that is not told to write it leaves the time to the syslog header. LEEF tells the same by keys, with the
-message's number in its header, without the hyphen. Requests of which proxies tell have no duration: they repeat
-counters of connections and are never counted.
+message's number in its header, without the hyphen, and perhaps the device's time as `devTime`. Requests of which
+proxies tell have no duration: they repeat counters of connections and are never counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 from pipeline.sources.base import rejected
 from pipeline.sources.declared import Contract, Decoded, Form, Stateless
 from pipeline.sources.orienting import has_counters
-from pipeline.sources.texts import syslog
+from pipeline.sources.texts import headed, syslog
 
 _ID = r'msg_id="([0-9A-F]{4}-[0-9A-F]{4})"'
 _BEGINS = r'msg_id="|LEEF: ?[\d.]+\|'
@@ -30,6 +30,7 @@ _ENDS = (
 _HEAD = r"^(.*?)(?:msg_id=|LEEF: ?\d)"
 _TIME = r"\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\) "
 _LEEF = r"LEEF: ?[\d.]+\|WatchGuard\|(?:[^|]*\|){2}"
+_DEVICE_TIME = r"([A-Z][a-z]{2} +\d{1,2} \d{4} [\d:]{8}(?:[.,]\d+)?(?: ?[A-Z]{3,5}\b)?(?: ?[+-]\d\d:?\d\d)?)"
 _LEEF_KEYS = {
     "action": "disp",
     "proto": "proto",
@@ -97,8 +98,12 @@ class WatchGuardDecoder(Stateless):
         """Connections, which began their duration before they were logged, and how many years were assumed."""
         found = found.with_columns(
             *(_value(key).alias(ours) for ours, key in _KEYS.items()),
-            logged=syslog.wall_of(pl.col("raw").str.extract(_TIME)).dt.epoch("us"),
+            device=pl.col("raw").str.extract(f"{_PARTED}devTime={_DEVICE_TIME}"),
         )
+        found = found.with_columns(told=headed.told(pl.col("device")), zone=headed.zone_of(pl.col("device")))
+        in_parentheses = syslog.wall_of(pl.col("raw").str.extract(_TIME)).dt.epoch("us")
+        by_device = headed.epoch_us("told", "zone", self.zone)
+        found = found.with_columns(logged=pl.coalesce(in_parentheses, by_device)).drop("device", "told", "zone")
         assumed, lacking = 0, found["logged"].is_null()
         if lacking.any():
             times = syslog.times(found["raw"].filter(lacking).str.extract(_HEAD), self.zone, self.written_us)

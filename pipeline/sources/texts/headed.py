@@ -11,7 +11,8 @@ import re
 
 import polars as pl
 
-from pipeline.sources.texts import syslog
+from pipeline.sources import instants
+from pipeline.sources.texts import syslog, zone_names
 
 _HEAD = r"(?:CEF: ?\d+|LEEF: ?[\d.]+)"
 _NAME = r"[A-Za-z][\w.\[\]-]*"
@@ -19,6 +20,7 @@ _CEF_VALUE = r"[| ]{key}=((?:\\.|[^\\=])*?)(?: +[A-Za-z][\w.\[\]-]*=|\s*$)"
 _LEEF_VALUE = r"[|\t^]{key}=([^|\t^]*)"
 _PARTED = r"LEEF: ?2[\d.]*\|(?:[^|]*\|){4}(0?x[0-9A-Fa-f]{2}|[^|\s\w])\|"
 """Version 2 of LEEF, whose header names what parts the pairs."""
+_STAMP = r"^[A-Z][a-z]{2} +\d{1,2} \d{4} \d\d:\d\d:\d\d"
 _UNPARTED = r"LEEF: ?[\d.]+\|[^\t^]*$"
 """LEEF without any of the usual parters."""
 
@@ -89,6 +91,36 @@ def wall(text: pl.Expr) -> pl.Expr:
     stamp = text.str.extract(r"^([A-Z][a-z]{2} +\d{1,2} \d{4} \d\d:\d\d:\d\d)").str.replace(" +", " ")
     named = stamp.str.to_datetime("%b %d %Y %H:%M:%S", strict=False).dt.to_string("%Y-%m-%d %H:%M:%S")
     return pl.coalesce(named, text)
+
+
+def told(text: pl.Expr) -> pl.Expr:
+    """Such a time as ISO 8601 has it, with the fraction and offset that it tells (`.900 +0200`, `GMT+02:00`)."""
+    fraction = text.str.extract(rf"{_STAMP}([.,]\d{{1,9}})").str.replace(",", ".", literal=True)
+    offset = text.str.extract(rf"{_STAMP}(?:[.,]\d{{1,9}})? ?(?:GMT|UTC)?([+-]\d\d:?\d\d)$")
+    whole = pl.concat_str(wall(text), fraction, offset, ignore_nulls=True)
+    return pl.when(text.str.contains(_STAMP)).then(whole).otherwise(text)
+
+
+def dated(text: pl.Expr) -> pl.Expr:
+    """Times as `told` has them, and those that are seconds or milliseconds since 1970, as CEF allows."""
+    number = text.str.extract(r"^(\d{10}(?:\d{3})?)$")
+    since = number.str.slice(0, 10).cast(pl.Int64, strict=False)
+    stamp = pl.from_epoch(since, time_unit="s").dt.to_string("%Y-%m-%d %H:%M:%S")
+    fraction = number.str.slice(10).str.replace(r"^(\d+)$", ".${1}")
+    return pl.coalesce(pl.concat_str(stamp, fraction, pl.lit("+00:00")), told(text))
+
+
+def epoch_us(told_as: str, name: str, zone: str) -> pl.Expr:
+    """Epoch microseconds of a time as `told` has it, and the abbreviation of its zone: of a doubtful one none.
+
+    Args:
+        told_as: the column of the times.
+        name: the column of the abbreviations.
+        zone: that of times which tell none.
+    """
+    offset = zone_names.offset_us(pl.col(name), zone)
+    found = pl.coalesce(instants.epoch_us(told_as) - offset, instants.epoch_us(told_as, zone))
+    return pl.when(~zone_names.is_doubtful(pl.col(name), zone)).then(found)
 
 
 def in_utc(text: pl.Expr) -> pl.Expr:

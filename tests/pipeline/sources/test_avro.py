@@ -178,6 +178,21 @@ def test_values_are_what_their_schema_says(tmp_path: Path, schema: Any, encoded:
     assert value(tmp_path, schema, encoded) == told
 
 
+def test_names_that_avro_does_not_allow_are_the_fields_of_the_log(tmp_path: Path) -> None:
+    """As Polars writes what it has: records without a name, columns with points and blanks, objects in columns."""
+    flow = {"bytes_toserver": 420, "bytes_toclient": 5_420, "start": "2026-10-01T12:00:00.000000+0000"}
+    frame = pl.DataFrame([{"id.orig_h": "10.1.0.11", "a b": 7, "flow": flow, "other": {"flow-id": 9}}])
+    frame.write_avro(tmp_path / "x.avro")
+    with avro.open_container(tmp_path / "x.avro") as lines:
+        assert [json.loads(line) for line in lines] == frame.to_dicts()
+    kinds = [{"type": "enum", "name": "", "symbols": ["a", "b"]}, {"type": "fixed", "size": 1}]
+    fields = [{"name": f"f.{i}", "type": kind} for i, kind in enumerate(kinds)]
+    path = tmp_path / "y.avro"
+    path.write_bytes(container({"type": "record", "name": "", "fields": fields}, [number(1) + b"x"]))
+    with avro.open_container(path) as lines:
+        assert json.loads(lines.read()) == {"f.0": "b", "f.1": "x"}
+
+
 def test_messages_that_an_event_hub_captured_are_read_and_an_idle_hour_is_none(tmp_path: Path) -> None:
     world = World(tmp_path, settings("logs/*", servers=("192.0.2.25",)))
     world.put("a.avro", container(EVENT, [event(json.dumps(CONN).encode())]))

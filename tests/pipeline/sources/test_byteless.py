@@ -30,7 +30,30 @@ LOGS = {
         '{"EventID":3,"SourceName":"Microsoft-Windows-Sysmon","SourceIp":"10.1.0.11","DestinationIp":"198.51.100.25"}',
         "<Event><System><Provider Name='Microsoft-Windows-Sysmon'/></System><Data Name='DestinationIp'>x</Data>",
     ],
-    "Azure Firewall": ['{"category":"AZFWNetworkRule","properties":{"SourceIp":"10.1.0.11"}}'],
+    "Azure Firewall": [
+        f'{{"category":"AZFW{kind}","properties":{{"SourceIp":"10.1.0.11","DestinationIp":"198.51.100.25"}}}}'
+        for kind in ("NetworkRule", "FatFlow", "FlowTrace")
+    ],
+    "CrowdStrike, Carbon Black, SentinelOne": [
+        '{"event_simpleName":"NetworkConnectIP4","LocalAddressIP4":"10.1.0.11","RemoteAddressIP4":"198.51.100.25"}',
+        '{"type":"netconn","local_ip":"10.1.0.11","remote_ip":"198.51.100.25","remote_port":993}',
+        '{"type":"endpoint.event.netconn","local_ip":"10.1.0.11","remote_ip":"198.51.100.25"}',
+        '{"event.type":"IP Connect","src.ip.address":"10.1.0.11","dst.ip.address":"198.51.100.25"}',
+    ],
+    "Cloudflare's network analytics": [
+        '{"Datetime":"2026-11-20T08:00:00Z","IPSourceAddress":"203.0.113.7","IPTotalLength":76,"SampleInterval":10000}'
+    ],
+    "tcpdump": ["08:00:00.123456 IP 10.1.0.11.50001 > 198.51.100.25.993: Flags [P.], seq 1:37, length 36"],
+    "mail server": [
+        "Nov 20 08:00:00 mx dovecot: imap-login: Login: user=<a>, method=PLAIN, rip=10.1.0.11, lip=198.51.100.25, TLS",
+        "Nov 20 08:00:00 mx postfix/smtpd[7]: connect from unknown[10.1.0.11]",
+        "#Software: Microsoft Exchange Server\n#Log-type: IMAP4 Log\n#Fields: dateTime,sessionId,sIp,cIp,rqsize,rpsize",
+    ],
+    "web server or proxy": [
+        "#Software: IIS\n#Fields: date time s-ip cs-method s-port c-ip sc-status sc-bytes cs-bytes time-taken",
+        "1795161600.779    180 10.1.0.11 TCP_MISS/200 41100 GET http://example.com/ - HIER_DIRECT/198.51.100.25",
+        '10.1.0.11 - - [20/Nov/2026:08:00:00 +0000] "POST /EWS/Exchange.asmx HTTP/1.1" 200 5420',
+    ],
     "Cato Networks": [
         '{"ISP_name":"a","dest_ip":"198.51.100.25","event_sub_type":"Internet Firewall","src_is_site_or_vpn":"a"}'
     ],

@@ -274,3 +274,35 @@ def test_the_device_behind_cloudflare_s_tunnel_is_the_client() -> None:
     parsed = read("ecs", record | {"cloudflare_logpush": inside}, record)
     columns = ("src_ip", "other_bytes_in", "other_bytes_out")
     assert rows(parsed, *columns) == [("10.1.0.12", 5_000, 77), (CLIENT, 5_000, 77)]
+
+
+def decoded(vendor: str, product: str = "x", **more: Any) -> dict[str, Any]:
+    device = {"version": "0", "device": {"vendor": vendor, "product": product}, **more.pop("cef", {})}
+    return document("cef.log", cef=device, **more)
+
+
+def test_cef_that_filebeat_decodes_is_read_as_its_vendor_means_it() -> None:
+    """Of Illumio what an interval added, told by both ends; packets, detections and requests count nothing."""
+    added = {"extensions": {"deviceCustomNumber2": 77, "deviceCustomNumber3": 5_000}}
+    ways = [{"network": {"direction": way, "transport": "tcp"}} for way in ("inbound", "outbound")]
+    illumio = [decoded("Illumio", cef=added, source={"ip": CLIENT, "bytes": 900}, **way) for way in ways]
+    others = [
+        decoded("Trend Micro", "Deep Security Agent"),
+        decoded("Vectra Networks"),
+        decoded("UserGate", cef={"name": "log"}, event={"code": "webaccess", "dataset": "cef.log"}),
+    ]
+    going_on = decoded("FORCEPOINT", event={"code": "70026", "dataset": "cef.log"})
+    parsed = read("ecs", *illumio, *others, going_on)
+    assert rows(parsed, "other_bytes_in", "other_bytes_out", "reporter", "accounting") == [
+        (5_000, 77, "dest", "delta"),
+        (5_000, 77, "src", "delta"),
+    ]
+    assert parsed.account.warnings == {"packets": 1, "requests": 2, "begin": 1}
+    usergate = decoded("UserGate", cef={"name": "firewall"}, event={"code": "traffic", "dataset": "cef.log"})
+    assert rows(read("ecs", usergate), "other_bytes_in", "other_bytes_out") == [(5_000, 77)]
+
+
+def test_an_asa_s_one_count_in_cef_is_of_both_directions() -> None:
+    parsed = read("ecs", decoded("CISCO", "ASA", source={"ip": CLIENT, "bytes": 7_100}, destination={"ip": SERVER}))
+    assert rows(parsed, "other_bytes_in", "other_bytes_out") == [(None, None)]
+    assert parsed.account.warnings == {"direction_unknown": 1}

@@ -153,3 +153,14 @@ def test_what_names_ends_alone_is_told_what_it_lacks(head: str, lacks: str) -> N
 def test_a_format_that_was_asked_for_is_answered_by_its_name() -> None:
     with pytest.raises(SourceError, match="does not look like suricata"):
         detect(b"Pos,Source IP,Destination IP,Protocol,Bytes\n", "suricata", "x")
+
+
+def test_objects_of_two_ends_beside_other_counters_are_no_document_of_elastic_s() -> None:
+    """As in UserGate's traffic log as JSON: read as ECS it told no bytes at all."""
+    record = {"timestamp": "2026-11-20T08:00:00.15869Z", "bytes_sent": 420, "bytes_recv": 5_420, "proto": "TCP"}
+    record |= {"source": {"ip": "10.1.0.11", "port": 50_001}, "destination": {"ip": "10.9.0.25", "port": 993}}
+    with pytest.raises(SourceError, match="columns like those of a log of flows") as told:
+        detect(f"{json.dumps(record)}\n".encode(), "auto", "x")
+    assert "bytes_in: bytes_recv, bytes_out: bytes_sent" in str(told.value)
+    beside = {"@timestamp": "2026-11-20T08:00:00Z", **record}
+    assert detect(f"{json.dumps(beside)}\n".encode(), "auto", "x") == "ecs"

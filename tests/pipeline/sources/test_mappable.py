@@ -22,6 +22,9 @@ LOGS = {
     "Antrea": '{"flowStartSeconds":"2026-11-20 08:00:00","flowEndSeconds":"2026-11-20 08:00:30","sourceIP":"a",'
     '"destinationIP":"b","sourceTransportPort":1,"destinationTransportPort":993,"protocolIdentifier":6,'
     '"octetDeltaCount":"420","reverseOctetDeltaCount":"5420","sourcePodName":"p"}',
+    "Illumio": '{"interval_sec":600,"count":7,"dst_tbi":7000,"dst_tbo":27000,"dst_dbi":1200,"dst_dbo":5900,'
+    '"src_ip":"a","dst_ip":"b","dst_port":993,"proto":6,"dir":"I","pd":0,"timestamp":"2026-11-20T08:00:00Z"}',
+    "Illumio's": "TimeGenerated,dst_dbi,dst_dbo,dst_tbi,dst_tbo,src_ip,dst_ip,proto,dst_port,dir,Type",
     "NEMEA": "ipaddr DST_IP,ipaddr SRC_IP,uint64 BYTES,uint64 BYTES_REV,time TIME_FIRST,time TIME_LAST,"
     "uint32 PACKETS,uint16 DST_PORT,uint16 SRC_PORT,uint8 PROTOCOL",
     "Zscaler Private Access": '{"LogTimestamp":"Fri Nov 20 08:00:00 2026","ConnectionID":"a,b",'
@@ -129,6 +132,16 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("FW: CONN: event=conn_close conn=close connsrcip=10.0.0.1 origsent=1 termsent=2 conntime=6", "Clavister"),
         ("%FW-6-SESS_AUDIT_TRAIL: Stop tcp session: initiator (10.0.0.1:5) sent 22 bytes -- ", "Cisco router's"),
         ("TCP CONN_TERMINATE 1 0 : Source 10.0.0.1:5 - Destination 10.0.0.2:993 - Total_bytes_send 1", "NetScaler"),
+        (
+            "[20/Nov/2026 08:00:00] [ID] 6 [Rule] NAT [Connection] TCP 10.1.0.11:5 -> 192.0.2.25:993 [Duration] 9 sec "
+            "[Bytes] 420/5420/5840 [Packets] 5/9/14",
+            "Kerio Control's",
+        ),
+        (
+            "<158>Nov 20 08:00:00 edge velocloud.sdwan: ACTION=VCF Close SID=1 PROTO=TCP SRC=10.1.0.11 DST=192.0.2.25 "
+            "SPT=50001 DPT=993 DURATION_SECS=9 BYTES_SENT=420 BYTES_RECEIVED=5420",
+            "VeloCloud",
+        ),
         ("haproxy[7]: 10.0.0.1:5 [20/Nov/2026:10:00:00.000] imaps mail/mx1 1/0/5 5420 -- 1/1/1/1/0 0/0", "HAProxy's"),
         ('{"start_time":"2026-11-20T08:00:00Z","downstream_remote_address":"10.1.0.11:5","bytes_sent":9}', "Envoy's"),
         ('{"remote_addr":"10.1.0.11","bytes_sent":"9","upstream_bytes_received":"9","session_time":"1.0"}', "NGINX's"),

@@ -1,9 +1,11 @@
 """CEF and LEEF of devices without a format of their own: which way their bytes go, their times, and what is no flow."""
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.counting.once import count_once
 from pipeline.errors import SourceError
 from pipeline.sources.registry import detect
 from tests.examples import examples
@@ -70,6 +72,25 @@ def test_a_parter_within_a_value_gives_no_counter_a_second_value() -> None:
         assert dict(read("cef", forged).account.quarantined) == {"bad_line": 1}
 
 
+@pytest.mark.parametrize(
+    ("told", "start"),
+    [
+        ("Nov 20 2026 08:00:56 +0200", "2026-11-20T06:00:00+00:00"),
+        ("Nov 20 2026 08:00:56 -03:30", "2026-11-20T11:30:00+00:00"),
+        ("Nov 20 2026 08:00:56.250 +0000", "2026-11-20T08:00:00.250000+00:00"),
+        ("Nov 20 2026 08:00:56 GMT+02:00", "2026-11-20T06:00:00+00:00"),
+        ("Nov 20 2026 08:00:56.250", "2026-11-20T07:00:00.250000+00:00"),
+        ("Nov 20 2026 08:00:56.250 UTC", "2026-11-20T08:00:00.250000+00:00"),
+        ("2026-11-20T08:00:56.250+02:00", "2026-11-20T06:00:00.250000+00:00"),
+    ],
+)
+def test_a_time_in_words_keeps_its_offset_and_its_fraction(told: str, start: str) -> None:
+    line = ZSCALER.replace("rt=Nov 20 2026 08:00:56", f"rt={told}")
+    leef = LEEF.replace("devTime=Nov 20 2026 08:00:56", f"devTime={told}")
+    for message in (line, leef):
+        assert only(read("cef", message, zone="Europe/Berlin"))["start_time"].isoformat() == start
+
+
 def test_a_time_is_of_the_zone_that_it_names_or_the_source_s() -> None:
     berlin = {"zone": "Europe/Berlin"}
     assert only(read("cef", ZSCALER, **berlin))["start_time"].hour == 7
@@ -96,6 +117,91 @@ def test_a_time_is_of_the_zone_that_it_names_or_the_source_s() -> None:
 def test_what_is_no_flow_is_ignored_by_name(line: str, warnings: dict[str, int]) -> None:
     parsed = read("cef", line)
     assert (parsed.account.flows, parsed.account.ignored, dict(parsed.account.warnings)) == (0, 1, warnings)
+
+
+USERGATE = (
+    "<13>1 2026-11-20T08:00:00Z ug - - - - CEF:0|UserGate|NGFW|7|traffic|firewall|1|rt=1795161600000 act=accept "
+    "cs1Label=Rule cs1=Allow trusted src=10.1.0.11 spt=50001 proto=TCP dst=10.9.0.25 dpt=993 in=1200 out=5900 "
+    "cn1Label=Packets sent cn1=9 cn2Label=Packets received cn2=12"
+)
+
+
+def test_what_usergate_calls_in_went_from_the_source_to_the_destination() -> None:
+    row = only(read("cef", USERGATE))
+    assert (ends(row), row["other_bytes_in"], row["other_bytes_out"]) == (
+        ("10.1.0.11", 50_001, "10.9.0.25", 993),
+        5_900,
+        1_200,
+    )
+    others = read("cef", USERGATE.replace("|traffic|firewall|", "|mailsecurity|log|"), USERGATE)
+    assert (others.account.flows, others.account.ignored) == (1, 1)
+    assert dict(read("cef", USERGATE.replace("act=accept", "act=drop")).account.warnings) == {"blocked": 1}
+
+
+ILLUMIO = (
+    "<14>Nov 20 08:10:04 pce sec=1.5 sev=INFO rid=0 CEF:0|Illumio|PCE|22.5.0|flow_allowed|Flow Allowed|1|act=allowed "
+    "cat=flow_summary deviceDirection=0 dpt=993 src=10.1.0.11 dst=10.9.0.25 proto=tcp cnt=7 in=7000 out=27000 "
+    "rt=Nov 20 2026 08:00:00 cn1=600 cn1Label=interval_sec cn2=1200 cn2Label=dbi cn3=5900 cn3Label=dbo cs2=A "
+    "cs2Label=state dvchost=pce"
+)
+
+
+def test_of_illumio_s_summaries_counts_what_an_interval_added_once_for_both_ends() -> None:
+    """Its `in` and `out` are the destination's, and running totals; 1,200 and 5,900 bytes are the interval's."""
+    later = ILLUMIO.replace("08:00:00", "08:10:00").replace("cn3=5900", "cn3=100").replace("cn2=1200", "cn2=10")
+    parsed = read("cef", ILLUMIO, ILLUMIO.replace("deviceDirection=0", "deviceDirection=1"), later)
+    flows, dropped = count_once(parsed.rows.with_columns(source=pl.lit(""), source_file=pl.lit("")))
+    assert (flows["other_bytes_in"].sum(), flows["other_bytes_out"].sum()) == (6_000, 1_210)
+    assert dropped.other_sensors == 1
+    assert parsed.rows["accounting"].unique().to_list() == ["delta"]
+    bare = read("cef", ILLUMIO.replace(" cn2=1200 cn2Label=dbi cn3=5900 cn3Label=dbo", ""))
+    assert dict(bare.account.warnings) == {"no_counters": 1}
+
+
+@pytest.mark.parametrize("key", ["in", "out"])
+def test_an_asa_s_one_count_is_of_both_directions(key: str) -> None:
+    line = (
+        "<134>Nov 20 08:00:57 asa CEF:0|CISCO|ASA||302014|Teardown TCP connection|Low|eventId=5 proto=TCP "
+        f"rt=1795161600000 src=10.1.0.11 spt=50001 dst=10.9.0.25 dpt=993 {key}=7100 cs6=0:00:56 cs6Label=Duration"
+    )
+    parsed = read("cef", line)
+    assert parsed.rows.select("other_bytes_in", "other_bytes_out").row(0) == (None, None)
+    assert dict(parsed.account.warnings) == {"direction_unknown": 1}
+
+
+PACKET = (
+    "<14>Nov 20 08:00:56 dsm CEF:0|Trend Micro|Deep Security Agent|20.0|20|Log for TCP Port 993|0|cn1=1 act=Log "
+    "TrendMicroDsFrameType=IP src=10.1.0.11 dst=10.9.0.25 in=60 proto=TCP spt=50001 dpt=993 cs2=0x10 ACK cnt=1"
+)
+DETECTION = (
+    "<13>Nov 20 08:00:56 v CEF:0|Vectra Networks|X Series|5.6|exfil|Data Smuggler|8|externalId=3 cat=EXFILTRATION "
+    "src=10.1.0.11 flexNumber1=60 dst=10.9.0.25 proto=tcp dpt=993 out=45000 in=90000 start=1795161600000"
+)
+
+
+FORCEPOINT = (
+    "<6>CEF:0|FORCEPOINT|Firewall|6.10.2|70021|Connection_Closed|0|spt=50001 deviceExternalId=fw node 1 dst=10.9.0.25 "
+    "app=IMAPS rt=Nov 20 2026 08:00:00 deviceFacility=Packet Filtering dpt=993 src=10.1.0.11 proto=6 in=5900 out=1200 "
+    "act=Allow"
+)
+
+
+def test_what_forcepoint_tells_of_a_connection_that_goes_on_waits_for_its_end() -> None:
+    going_on = FORCEPOINT.replace("|70021|Connection_Closed|", "|70026|Connection_Progress|").replace("5900", "3000")
+    pairs = "src=10.1.0.11\tdst=10.9.0.25\tsrcPort=50001\tdstPort=993\tproto=6\tsrcBytes=7\tdstBytes=9"
+    leef = f"<6>LEEF:1.0|FORCEPOINT|Firewall|6.10.2|Connection_Progress|devTime=Nov 20 2026 08:00:00\t{pairs}"
+    refused = FORCEPOINT.replace("act=Allow", "act=Discard")
+    parsed = read("cef", going_on, FORCEPOINT, leef, refused)
+    assert dict(parsed.account.warnings) == {"begin": 2, "blocked": 1}
+    assert (only(parsed)["other_bytes_in"], only(parsed)["other_bytes_out"]) == (5_900, 1_200)
+
+
+@pytest.mark.parametrize(("line", "warnings"), [(PACKET, {"packets": 1}), (DETECTION, {})])
+def test_bytes_of_a_packet_and_of_a_detection_are_none_of_a_session(line: str, warnings: dict[str, int]) -> None:
+    assert detect(f"{line}\n".encode(), "auto", "x") == "cef"
+    account = read("cef", line).account
+    told = {k: n for k, n in account.warnings.items() if k != "year_assumed"}
+    assert (account.flows, account.ignored, told) == (0, 1, warnings)
 
 
 def test_a_counter_given_twice_and_what_is_no_message_are_set_aside() -> None:

@@ -57,6 +57,7 @@ NETFLOW = {"timestamp": "2026-11-20T08:00:00Z", "src_ip": "10.9.0.25", "src_port
         {"exporter_ip": "10.0.0.1", "bytes_in": 5_420},
         {"exporter_ip": "10.0.0.1", "bytes_in": 5_420, "bytes": 5_420, "sourcetype": "stream:netflow"},
         {"sourcetype": "stream:netflow", "bytes": "5420"},
+        {"sourcetype": "stream:netflow", "bytes": 5_420, "bytes_in": 5_420, "bytes_out": 0},
     ],
 )
 def test_what_splunk_stream_collects_of_netflow_tells_one_direction_a_record(told: dict[str, Any]) -> None:

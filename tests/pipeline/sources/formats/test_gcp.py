@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import SourceError
 from pipeline.sources.base import merge
 from pipeline.sources.registry import detect
 from pipeline.sources.tables import TableReader, table_encoding
@@ -228,3 +229,13 @@ def test_what_opentelemetry_s_collector_makes_of_an_entry_is_read() -> None:
     parsed = read_document("gcp", json.dumps(document).encode())
     columns = ("src_ip", "dest_port", "payload_bytes_in", "transport", "reporter", "dvc")
     assert rows(parsed, *columns) == [("10.1.0.11", 993, 5_000, "tcp", "dest", "mail1")]
+
+
+def test_what_a_load_balancer_logs_of_connections_is_no_flow_log_of_a_vpc() -> None:
+    """It names a client and a server, and the bytes of both ways: a table of one's own, not records of no kind."""
+    connection = {"clientIp": "203.0.113.7", "clientPort": 50_001, "protocol": 6, "serverIp": "192.0.2.25"}
+    payload = {"connection": connection, "startTime": "2026-11-20T08:00:00Z", "bytesReceived": "9", "bytesSent": "90"}
+    with pytest.raises(SourceError, match="columns like those of a log of flows"):
+        detect(json.dumps({"insertId": "a", "jsonPayload": payload}).encode(), "auto", "x")
+    firewall = {"connection": {"src_ip": "10.1.0.11", "dest_ip": "192.0.2.25"}, "disposition": "ALLOWED"}
+    assert detect(json.dumps({"insertId": "a", "jsonPayload": firewall}).encode(), "auto", "x") == "gcp"

@@ -1,9 +1,11 @@
 """OCSF Network Activity: one direction or two, who begins, what was refused, and how records add up."""
 
+import json
 from typing import Any
 
 import pytest
 
+from pipeline.sources.registry import detect
 from tests.pipeline.sources.forms_read import read, read_bytes, read_file, rows
 from tests.real_files import GOLDEN, SAMPLES, needs_samples
 
@@ -291,4 +293,31 @@ def test_an_activity_that_calls_itself_traffic_was_not_refused() -> None:
     named = [activity({"bytes_in": 5}, activity_id=5, activity_name=name) for name in ("Traffic", "Refuse")]
     parsed = read("ocsf", *named)
     assert rows(parsed, "other_bytes_in", "accounting") == [(5, "delta")]
+    assert parsed.account.warnings == {"blocked": 1}
+
+
+def test_documents_of_elastic_s_security_lake_are_read_where_it_moves_the_fields_to() -> None:
+    """Its integration moves what has a place in ECS there, and keeps the rest under `ocsf`, numbers as text."""
+    began = {"start": "2026-11-20T00:00:00.000Z", "end": "2026-11-20T00:00:58.000Z", "kind": "event"}
+    kept = {"class_uid": "4001", "activity_id": "6", "metadata": {"product": {"name": "Amazon VPC"}}}
+    document = {
+        "@timestamp": "2026-11-20T00:00:00.000Z",
+        "event": began,
+        "data_stream": {"dataset": "amazon_security_lake.network_activity"},
+        "source": {"ip": SERVER, "port": 993},
+        "destination": {"ip": CLIENT, "port": 40_001},
+        "network": {"bytes": 5_900, "packets": 9, "iana_number": "6"},
+        "ocsf": kept | {"connection_info": {"direction_id": "1", "tcp_flags": 18}},
+    }
+    ended = document | {
+        "source": {"ip": CLIENT, "port": 40_002, "bytes": 77},
+        "destination": {"ip": SERVER, "port": 993, "bytes": 5_000},
+        "ocsf": {"class_uid": "4001", "activity_id": "2", "metadata": {"product": {"name": "Zeek"}}},
+    }
+    refused = document | {"ocsf": kept | {"activity_id": "5", "activity_name": "Refuse"}}
+    lines = [json.dumps(d) for d in (document, ended, refused)]
+    assert detect("\n".join(lines).encode(), "auto", "x") == "ocsf"
+    parsed = read("ocsf", document, ended, refused)
+    told = rows(parsed, "src_ip", "src_port", "dest_ip", "other_bytes_in", "other_bytes_out", "duration")
+    assert told == [(CLIENT, 40_001, SERVER, 5_900, None, 58_000_000), (CLIENT, 40_002, SERVER, 5_000, 77, 58_000_000)]
     assert parsed.account.warnings == {"blocked": 1}

@@ -279,3 +279,40 @@ def test_asim_s_first_messages_of_sessions_and_those_of_sonicwall_s_requests_tel
 def test_durations_that_asim_s_parsers_leave_in_seconds(product: str) -> None:
     row = only(read("sentinel_asim", json.dumps(SESSION | {"EventProduct": product, "NetworkDuration": 600})))
     assert row["duration"] == 600_000_000
+
+
+OWN: dict[str, Any] = {"AdditionalExtensions": "", "DeviceAction": "allowed", "StartTime": "2026-11-20T08:00:00.250Z"}
+
+
+@pytest.mark.parametrize("encoding", ["sentinel_cef", "sentinel_cef_csv"])
+def test_vendors_that_mean_another_end_or_a_packet_are_read_so(encoding: str) -> None:
+    """UserGate's `in` went to the destination, Illumio's is a running total beside what an interval added."""
+    usergate = LOG | OWN | {"DeviceVendor": "UserGate", "DeviceProduct": "NGFW", "DeviceEventClassID": "traffic"}
+    usergate |= {"ReceivedBytes": 420, "SentBytes": 5_420, "Activity": "firewall"}
+    added = {"DeviceCustomNumber2": 420, "DeviceCustomNumber3": 5_420, "CommunicationDirection": "0"}
+    illumio = LOG | OWN | added | {"DeviceVendor": "Illumio", "ReceivedBytes": 9_000, "SentBytes": 90_000}
+    for record, reporter in ((usergate, None), (illumio, "dest")):
+        lines = [json.dumps(record)] if encoding == "sentinel_cef" else as_csv(record)
+        row = only(read(encoding, *lines))
+        assert (row["other_bytes_in"], row["other_bytes_out"], row["reporter"]) == (5_420, 420, reporter)
+    packet = LOG | OWN | {"DeviceVendor": "Trend Micro", "DeviceProduct": "Deep Security Agent"}
+    lines = [json.dumps(packet)] if encoding == "sentinel_cef" else as_csv(packet)
+    assert dict(read(encoding, *lines).account.warnings) == {"packets": 1}
+
+
+def test_asim_keeps_illumio_s_intervals_of_both_ends_appgate_s_packets_and_forcepoint_s_progress() -> None:
+    """Microsoft's parsers: the deltas of an interval in seconds, a packet's size as SrcBytes, codes of messages."""
+    told = SESSION | {"EventStartTime": SESSION["TimeGenerated"], "EventEndTime": SESSION["TimeGenerated"]}
+    illumio = {k: v for k, v in told.items() if k != "SrcPortNumber"} | {
+        "EventVendor": "Illumio",
+        "EventProduct": "Core",
+    }
+    both = [illumio | {"NetworkDuration": 600, "NetworkDirection": way} for way in ("Inbound", "Outbound")]
+    appgate = {k: v for k, v in told.items() if k != "DstBytes"} | {"EventVendor": "AppGate", "EventProduct": "SDP"}
+    forcepoint = told | {"EventVendor": "Forcepoint", "EventProduct": "Firewall", "EventOriginalType": "70026"}
+    parsed = read("sentinel_asim", *map(json.dumps, (*both, appgate, forcepoint)))
+    assert dict(parsed.account.warnings) == {"packets": 1, "begin": 1}
+    assert parsed.rows["duration"].to_list() == [600_000_000, 600_000_000]
+    flows, dropped = count_once(parsed.rows.with_columns(source=pl.lit(""), source_file=pl.lit("")))
+    assert (flows["other_bytes_in"].to_list(), flows["other_bytes_out"].to_list()) == ([5_420], [420])
+    assert dropped == Dropped(other_sensors=1)

@@ -40,6 +40,18 @@ def test_leef_tells_the_same_by_its_keys(line: str) -> None:
     assert dict(read("watchguard", twice, torn).account.quarantined) == {"bad_line": 2}
 
 
+@pytest.mark.parametrize(
+    ("told", "starts"),
+    [("Nov 20 2026 10:00:10 +0200", 8), ("Nov 20 2026 09:00:10", 8), ("Nov 20 2026 08:00:10 GMT", 8)],
+)
+def test_the_time_that_leef_has_by_a_key_is_the_device_s(told: str, starts: int) -> None:
+    """As Fireware writes it: without a syslog header it was none, and with one that header's clock counted."""
+    line = LEEF.replace("host_name=FB\t", f"devTimeFormat=MMM dd yyyy HH:mm:ss Z\tdevTime={told}\t")
+    for message in (line, line.partition("fb1 ")[2], line.replace("09:00:10 fb1", "17:30:00 fb1")):
+        row = only(read("watchguard", message, zone="Europe/Berlin"))
+        assert (row["start_time"].hour, row["start_time"].second) == (starts, 0)
+
+
 @pytest.mark.parametrize("line", [ENDED, PROXIED, ENDED.replace("1-Trusted", "Any Trusted")])
 def test_what_came_back_are_bytes_in_and_the_time_is_of_utc(line: str) -> None:
     assert detect(f"{line}\n".encode(), "auto", "x") == "watchguard"

@@ -67,6 +67,8 @@ def told(row: dict[str, Any]) -> tuple[Any, ...]:
     ("encoding", "line"),
     [
         ("paloalto", PAN),
+        ("paloalto", PAN.replace("08:00:00 GMT", "10:00:00.250 +0200")),
+        ("paloalto", PAN.replace("08:00:00 GMT", "10:00:00 GMT+02:00")),
         ("paloalto", SERVICE),
         ("paloalto", LEEF),
         ("paloalto", LEEF_2),
@@ -77,6 +79,7 @@ def told(row: dict[str, Any]) -> tuple[Any, ...]:
         ("fortinet", OF_OLD),
         ("fortinet", SPELLED_OUT),
         ("fortinet", FORTI.replace("FTNTFGTeventtime=1795161600000000000", "start=Nov 20 2026 08:00:00")),
+        ("fortinet", FORTI.replace("FTNTFGTeventtime=1795161600000000000", "start=Nov 20 2026 10:00:00.250 +0200")),
     ],
 )
 def test_a_session_is_the_same_however_it_is_written(encoding: str, line: str) -> None:
@@ -91,6 +94,14 @@ def test_a_device_s_own_clock_is_told_by_the_time_that_is_written_both_ways() ->
     assert told(only(read("paloalto", LEEF, zone="America/New_York")))[-1] == STARTED
     alone = LEEF.replace("devTime=Nov 20 2026 08:00:00 GMT", "devTime=")
     assert told(only(read("paloalto", alone, zone="Europe/Berlin")))[-1] == STARTED
+
+
+@pytest.mark.parametrize("stamp", ["Nov 20 2026 08:00:00 GMT", "Nov 20 2026 10:00:00 GMT+02:00", "1795161600000"])
+def test_a_time_is_of_the_zone_that_it_tells(stamp: str) -> None:
+    forti = FORTI.replace("FTNTFGTeventtime=1795161600000000000", f"start={stamp}")
+    pan = PAN.replace("Nov 20 2026 08:00:00 GMT", stamp)
+    for encoding, line in (("fortinet", forti), ("paloalto", pan)):
+        assert told(only(read(encoding, line, zone="America/New_York")))[-1] == STARTED
 
 
 def test_ids_ports_after_translation_and_the_device_are_kept() -> None:
