@@ -5,6 +5,7 @@ Only words that hold everywhere are here; where a fault is, and what is allowed 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -29,6 +30,7 @@ _MUST = (
     (r"^String should match pattern ", "must match the pattern "),
     (r", unable to parse .*$", ""),
 )
+_PYTHON_DAY = re.compile(r"datetime\.date\((\d+), (\d+), (\d+)\)", re.ASCII)
 
 
 def fault_text(fault: Any) -> str:
@@ -36,6 +38,7 @@ def fault_text(fault: Any) -> str:
     text = str(fault["msg"])
     for theirs, ours in _MUST:
         text = re.sub(theirs, ours, text, flags=re.DOTALL)
+    text = _PYTHON_DAY.sub(lambda found: str(dt.date(*map(int, found.groups()))), text)
     return _WORDS.get(fault["type"], text)
 
 

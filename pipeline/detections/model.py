@@ -34,6 +34,7 @@ from pipeline.storage import digest
 _NUMBER = re.compile(r"\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?|\d{1,30}/\d{1,30}", re.ASCII)
 _LARGEST_THRESHOLD = 1_000_000
 _PORTS = 65_536
+LONGEST_WINDOW = 3_661  # Days, the one judged included: no client has more rows in any.
 
 
 def _decimal_text(value: Any) -> Any:
@@ -182,8 +183,8 @@ class RuleOverride(_Model):
     budget: Budget | None = None
     shares: Shares | None = None
     deviation_threshold: Threshold | None = None
-    minimum_data_samples: Whole | None = Field(None, ge=1)
-    lookback_days: Whole | None = Field(None, ge=1, le=3_660)
+    minimum_data_samples: Whole | None = Field(None, ge=1, le=LONGEST_WINDOW)
+    lookback_days: Whole | None = Field(None, ge=1, le=LONGEST_WINDOW - 1)
     null_client: NullClient | None = None
     stdev_of_one: Annotated[Literal["zero", "null"] | None, BeforeValidator(_null_word)] = None
     reference: Reference | None = None
@@ -294,8 +295,8 @@ class Rule(_Model):
     """zero: days whose logs were read and that hold nothing of a client count as 0 in its own past."""
     floor: Floor = 0
     """Below this value nothing alerts."""
-    lookback_days: Whole = Field(30, ge=1, le=3_660)
-    minimum_data_samples: Whole = Field(4, ge=1)
+    lookback_days: Whole = Field(30, ge=1, le=LONGEST_WINDOW - 1)
+    minimum_data_samples: Whole = Field(4, ge=1, le=LONGEST_WINDOW)
     deviation_threshold: Threshold = "3"
     budget: Budget = Params.budget
     """Of the surge method only, as are the shares."""

@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 """Rates are a day per so many active clients."""
 CALIBRATION_DAYS = 28
+_LIKE = 1e-9
+"""Scores that differ by less, in parts of themselves, are equal but for rounding: equal days in another order."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def expected_alerts(scores: Floats, active: Bools, aside: Bools, days: Iterable[
     E = 1e4 x (scores of the 28 days before that are at least as high) / (client-days with traffic of those days).
 
     Args:
-        scores: days x clients; NaN where there is none, infinite where nothing is higher.
+        scores: days x clients; NaN where there is none, infinite where nothing is higher. Of equal pasts they may
+            differ in their last digits, which makes neither rarer.
         active: cells with traffic.
         aside: explained cells: they would not have alerted, so their scores do not count.
         days: the rows to tell it for.
@@ -92,6 +95,8 @@ def expected_alerts(scores: Floats, active: Bools, aside: Bools, days: Iterable[
         if not known.size:
             continue  # nothing to compare with: no telling
         clients = int(active[past].sum())
-        at_least = known.size - np.searchsorted(known, scores[day], side="left")
+        finite = np.isfinite(scores[day])
+        limits = np.subtract(scores[day], _LIKE * np.abs(scores[day]), out=scores[day].copy(), where=finite)
+        at_least = known.size - np.searchsorted(known, limits, side="left")
         found[day] = np.where(np.isnan(scores[day]), np.nan, PER * at_least / clients)
     return found

@@ -23,7 +23,7 @@ from pipeline.storage import digest
 from pipeline.surge.clients import client_days
 
 STAGE_VERSION = 8
-VERDICT_VERSION = 10
+VERDICT_VERSION = 11
 QualityOf = Callable[[Site, dt.date], str]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import stats
@@ -147,6 +147,8 @@ class Raw:
 def raw_scores(rows: Sequence[Row], day: dt.date, days: int = 30) -> list[Raw]:
     """The day's raw scores, by client."""
     unique = sorted(set(rows), key=lambda r: (r.day, r.client))
+    last = {r.client: r for r in unique if r.day <= day}
+    unique = [replace(r, group=last[r.client].group, role=last[r.client].role) for r in unique if r.client in last]
     window = [r for r in unique if day - dt.timedelta(days) <= r.day <= day]
     today = [r for r in window if r.day == day]
     counts = {d: sum(r.day == d for r in window) for d in {r.day for r in window}}

@@ -23,13 +23,29 @@ DAY = dt.timedelta(days=1)
 LARGE = 10**9
 
 
+def lowered(score: float) -> float:
+    """What is as high as the score, but for rounding."""
+    return score - 1e-9 * abs(score)
+
+
+def told_apart(scores: Sequence[tuple[float, dt.date, str]]) -> list[tuple[float, dt.date, str]]:
+    """In order, each with the lowest of those that are as high as it or as one between them."""
+    found: list[tuple[float, dt.date, str]] = []
+    before = math.inf
+    for score, day, client in sorted(scores):
+        same = bool(found) and before >= lowered(score)
+        found.append((found[-1][0] if same else score, day, client))
+        before = score
+    return found
+
+
 class Tail:
     """Past scores (score, day, client) of one kind, and the client-days that they are counted against."""
 
     def __init__(
         self, scores: Sequence[tuple[float, dt.date, str]], active: int, day: dt.date, case_days: int = 0
     ) -> None:
-        self.scores = sorted(scores)
+        self.scores = told_apart(scores)
         self.values = [s for s, _, _ in self.scores]
         self.active, self.day, self.case_days = active, day, case_days
         self.settled = {d for _, d, _ in scores if d < day - 7 * DAY}
@@ -78,7 +94,7 @@ class Tail:
         return shape, max(m * (1 - shape) + shape * (anchor - start), 1e-9)
 
     def rate(self, score: float) -> float:
-        count = self.counts.get(min((v for v in self.counts if v >= score), default=math.inf), 0)
+        count = self.counts.get(min((v for v in self.counts if v >= lowered(score)), default=math.inf), 0)
         least = 1e3 / (self.active + 1)
         if self.anchor is None:
             return max(1e4 * (count + 1) / (self.active + 1), least)
@@ -123,7 +139,7 @@ class Verdicts:
     @cached_property
     def unusual(self) -> float:
         ordered = sorted(r["surprise"] for r in self.free)
-        return float(ordered[round(0.99 * (len(ordered) - 1))]) if ordered else math.inf
+        return lowered(ordered[round(0.99 * (len(ordered) - 1))]) if ordered else math.inf
 
     def is_unusual(self, row: Row) -> bool:
         return row["explained_by"] is None and row["surprise"] >= self.unusual
@@ -134,7 +150,7 @@ class Verdicts:
 
     def rarity(self, row: Row, *, member: bool) -> float:
         like = self.likes(row["role"], row["quiet"])
-        k = len(like) - bisect_left(like, row["excess"])
+        k = len(like) - bisect_left(like, lowered(row["excess"]))
         return -math.log(k / len(like)) if member else -math.log((k + 1) / (len(like) + 1))
 
     def likes(self, role: str | None, quiet: bool) -> list[float]:

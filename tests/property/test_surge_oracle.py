@@ -38,14 +38,15 @@ def volumes() -> st.SearchStrategy[int]:
 
 @st.composite
 def fleets(draw: st.DrawFn) -> list[oracle.Row]:
-    """A few clients with gaps in their days, roles and groups, some of their days explained."""
+    """A few clients with gaps in their days, roles and groups, some of their days explained; some move on a day."""
     rows = []
     for name in NAMES[: draw(st.integers(2, len(NAMES)))]:
         group, role = draw(st.sampled_from(["a", "a", "b", None])), draw(st.sampled_from(["client", "client", "nat"]))
-        seen = draw(st.sets(st.integers(0, WINDOW + 12), max_size=20))
+        seen, moved = draw(st.sets(st.integers(0, WINDOW + 12), max_size=20)), draw(st.integers(0, 3 * WINDOW))
         for ago in sorted(seen):
             why = draw(st.sampled_from([None] * 9 + ["resync"]))
-            rows.append(oracle.Row(LAST - dt.timedelta(ago), name, draw(volumes()), group, role, why))
+            at = (group, role) if ago < moved else ("z", "client")
+            rows.append(oracle.Row(LAST - dt.timedelta(ago), name, draw(volumes()), *at, why))
     return draw(st.permutations(rows))
 
 

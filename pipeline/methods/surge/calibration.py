@@ -18,7 +18,7 @@ from pipeline.methods.surge.beside import Neighbours
 from pipeline.methods.surge.centre import surprising
 from pipeline.methods.surge.company import UNUSUAL_QUANTILE, company
 from pipeline.methods.surge.effects import volume_of
-from pipeline.methods.surge.rarity import ENOUGH_ROWS, Excesses
+from pipeline.methods.surge.rarity import ENOUGH_ROWS, LIKE, Excesses
 from pipeline.methods.surge.raw import FIRST_DAY, with_scores
 from pipeline.methods.surge.slow import slow_level
 from pipeline.methods.surge.tail import Tail, fit_tail
@@ -77,7 +77,7 @@ class Calibration:
         free = _free(past)
         excesses = Excesses.of(free)
         found = free["surprise"].quantile(UNUSUAL_QUANTILE, "nearest")
-        unusual = math.inf if found is None else float(found)
+        unusual = math.inf if found is None else float(found) * (1 - LIKE)
         usual_rate = free.filter(pl.col("surprise") >= unusual).height / max(free.height, 1)
         free = _free(past.hstack(company(past, unusual, usual_rate)))
         shot = free.with_columns(excesses.rarity(free, past=True).alias("rarity")).with_columns(score=_SHOT)

@@ -13,6 +13,8 @@ import polars as pl
 
 ENOUGH_ROWS = 300
 """So many past client-days of the same kind, or the next wider kind is taken."""
+LIKE = 1e-9
+"""Values that differ by less, in parts of themselves, are equal but for rounding: of equal pasts in another order."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Excesses:
         parts = []
         for (role, quiet), part in _parts(rows, "excess"):
             like = self.like(role, quiet)
-            least = like.len() - like.search_sorted(part["excess"], side="left").cast(pl.Int64)
+            alike = part["excess"] - LIKE * part["excess"].abs()
+            least = like.len() - like.search_sorted(alike, side="left").cast(pl.Int64)
             share = (least + own).clip(1) / (like.len() + own)
             parts.append(part.select("row", rarity=-share.log()))
         if not parts:
@@ -61,7 +64,7 @@ class Excesses:
             like = self.like(role, quiet)
             most = ((like.len() + 1) * (-part["rarity"]).exp()).floor().clip(1, like.len()) - 1
             beyond = like.gather((like.len() - 1 - most).cast(pl.Int64))
-            parts.append(part.select("row", reach=beyond))
+            parts.append(part.select("row", reach=beyond / (1 - LIKE * beyond.sign())))
         if not parts:
             return pl.Series([], dtype=pl.Float64)
         return pl.concat(parts).sort("row")["reach"]

@@ -71,6 +71,7 @@ def raw_scores(
     Args:
         daily: day, client, bytes (null: unknown), and optionally group, role, explained_by: all days needed, which are
             a day's window and the 10 days before it. Days left out of it are days not known. Equal rows count once.
+            A client's group and role are those of its last row up to the day scored.
         days: the days to score.
         params: the window.
         off: whether a calendar calls the days off (quiet) or not; None: the number of clients tells.
@@ -94,6 +95,8 @@ def prepared(daily: pl.DataFrame) -> pl.DataFrame:
 
 def _score_day(rows: pl.DataFrame, day: dt.date, params: Params, off: bool | None) -> pl.DataFrame:
     span = rows.filter(pl.col("day").is_between(day - dt.timedelta(days=params.window + RECENT), day))
+    # Who has moved to another group is compared with those who are there now.
+    span = span.with_columns(pl.col("group", "role").last().over("client"))
     window = span.filter(pl.col("day") >= day - dt.timedelta(days=params.window))
     today = window.filter(pl.col("day") == day)
     if today.is_empty():

@@ -12,6 +12,7 @@ import polars as pl
 
 from pipeline.detections.budget import PER
 from pipeline.methods.surge.crowds import bounded_counts
+from pipeline.methods.surge.rarity import LIKE
 
 _FEW = 4
 """With fewer past scores as high, the rate is taken from the tail."""
@@ -40,7 +41,7 @@ class Tail:
 
     def rate(self, scores: pl.Series) -> pl.Series:
         """Expected false alerts a day per 10,000 active clients, were the threshold at each of the scores."""
-        at = self.points.search_sorted(scores, side="left")
+        at = self.points.search_sorted(scores - LIKE * scores.abs(), side="left")
         seen = self.counts.extend_constant(0, 1).gather(at).cast(pl.Float64)
         frame = pl.DataFrame({"score": scores, "seen": seen})
         beyond = (pl.col("score") - self.anchor) / self.scale
@@ -77,6 +78,9 @@ def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None, da
         days: the day of each score that was not lately (null: lately): where many share a day, a bounded number counts.
     """
     points = scores.sort()
+    if (alike := _alike(points)) is not None:
+        points, scores = alike.gather(_place(alike, points)), alike.gather(_place(alike, scores))
+        before = None if before is None else alike.gather(_place(alike, before))
     counts = _at_least(points, points)
     if before is not None:
         inner = pl.DataFrame({"a": scores, "b": before}).drop_nulls().select(pl.min_horizontal("a", "b"))
@@ -94,6 +98,19 @@ def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None, da
     index = many.len() - 1
     scale, shape = _excess_law(points, points[index])
     return Tail(points, counts, active, points[index], counts[index], scale, shape)
+
+
+def _alike(points: pl.Series) -> pl.Series | None:
+    """The lowest of each run of ascending scores that are equal but for rounding; None where all are told apart."""
+    apart = points.diff()
+    close = (apart > 0) & (apart <= LIKE * points.abs())
+    return points.filter(~close.fill_null(False)) if close.any() else None
+
+
+def _place(lowest: pl.Series, scores: pl.Series) -> pl.Series:
+    """The number of the run that each of the scores is in; null of null."""
+    known = lowest.search_sorted(scores.fill_null(math.inf), side="right").cast(pl.Int64) - 1
+    return pl.select(pl.when(scores.is_not_null()).then(known)).to_series()
 
 
 def _at_least(ordered: pl.Series, limits: pl.Series) -> pl.Series:

@@ -136,6 +136,7 @@ def test_an_override_that_no_rule_takes_names_its_line_in_the_site(tmp_path: Pat
         ("deviation_threshold: 1000001", 9, "deviation_threshold", "a number from 0 to 1,000,000"),
         ("deviation_threshold: true", 9, "deviation_threshold", "a number from 0 to 1,000,000"),
         ("minimum_data_samples: 0", 9, "minimum_data_samples", "greater than or equal to 1"),
+        ("minimum_data_samples: 3662", 9, "minimum_data_samples", "less than or equal to 3661"),
         ("lookback_days: 4000", 9, "lookback_days", "less than or equal to 3660"),
         ("null_client: keep", 9, "null_client", "'drop' or 'literal'"),
         ("stdev_of_one: none", 9, "stdev_of_one", "'zero' or 'null'"),

@@ -166,6 +166,17 @@ def test_a_score_that_nobody_had_before_is_not_expected_and_infinite_ones_are_eq
     assert found[2].tolist() == [PER / 4, PER / 4]
 
 
+@pytest.mark.parametrize("method", ["client_z", "client_log_z", "client_ewma"])
+def test_equal_days_of_machines_are_equally_rare_whatever_the_order_of_their_pasts(method: str) -> None:
+    """A backup's weekly full copy: sums of equal pasts differ in their last digits, and by these a day seemed rare."""
+    usual = np.random.default_rng(1).integers(10**6, 10**8, 60).astype(float)
+    factor = 1.0 if method == "client_z" else usual[:, None]
+    weekly = np.array([[8.0 if (d + c) % 7 == 0 else 1.0 for d in range(80)] for c in range(60)])
+    volume = (usual[:, None] * weekly / factor * 10_000_019).T.round()
+    found = expected_alerts(scores(volume, method, range(41, 80)), volume > 0, np.zeros(volume.shape, bool), [79])
+    assert found[79][weekly[:, 79] == 8] == pytest.approx(PER / 7)
+
+
 def test_rows_outside_the_grid_are_masked_away() -> None:
     grid = Grid.of(fleet(3, 5))
     rows = pl.DataFrame({"day": [day(2), day(9), day(2)], "src_ip": [name(1), name(1), "192.0.2.1"]})

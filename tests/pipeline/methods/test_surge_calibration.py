@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.methods.surge import calibrated, raw_scores
+from pipeline.methods.surge import Params, calibrated, raw_scores
 from pipeline.methods.surge.calibration import kind_budgets
 from tests.pipeline.methods.test_methods_surge import PARAMS, day, fleet, verdicts, with_extra
 
@@ -89,3 +91,23 @@ def test_quiet_days_have_a_part_between_their_clients_and_their_days(
     quiet: int, budgets: dict[tuple[str, bool | None], int]
 ) -> None:
     assert kind_budgets(past_of({("client", False): 10_000 - quiet, ("client", True): quiet})) == budgets
+
+
+def test_last_digits_of_sums_make_no_day_rarer_than_its_equals() -> None:
+    """Machines that receive one of three volumes: sums of equal pasts differ in a last digit."""
+    draw, volumes = random.Random(5), (10_000_019, 40_000_003, 80_000_153)
+    rows = [
+        (day(n), f"c{client:02}", draw.choices(volumes, (96, 2, 2))[0], "client")
+        for n in range(49)
+        for client in range(90)
+    ]
+    names = ("day", "client", "bytes", "role")
+    params = Params(window=12, calibration=28)
+    raw = raw_scores(pl.DataFrame(rows, schema=names, orient="row"), [day(n) for n in range(10, 49)], params)
+    days = [day(n) for n in range(42, 49)]
+    rounded = raw.with_columns(pl.col("surprise", "slow", "excess", "new").round_sig_figs(11))
+    # Other scores never alert, and those of nothing differ by more than a part of themselves.
+    plain, other = (calibrated(r, days, params).filter(pl.col("score") > 1e-6) for r in (raw, rounded))
+    assert plain.select("client", "channel", "alert").equals(other.select("client", "channel", "alert"))
+    assert plain["rate"].to_list() == pytest.approx(other["rate"].to_list(), rel=1e-6)
+    assert plain.height > 50
