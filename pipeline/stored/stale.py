@@ -106,7 +106,7 @@ def todo(site: Site, landing: Landing, quality_of: QualityOf, last: dt.date, ask
 
 def signature(status: DayStatus) -> str:
     """Hash of what a day would be made from now; it changes when the day might come out differently."""
-    return digest(*(f"{name}={t.wanted}" for name, t in sorted(status.tables.items())))
+    return digest(*(f"{name}={t.wanted}" for name, t in sorted(status.tables.items())), status.wanted)
 
 
 def ranges(days: Sequence[dt.date], longest: int) -> Iterator[list[dt.date]]:

@@ -259,9 +259,16 @@ def test_checks_are_not_looked_at_again_until_something_changes(site: Site, inst
     assert request.tags[DAYS_TAG] == f"{day(2)} to {day(2)}"
 
 
-def test_a_day_that_keeps_failing_is_left_until_its_log_changes(site: Site, instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_day_that_keeps_failing_is_left_until_its_log_changes(
+    site: Site, instance: dg.DagsterInstance, stored: bool
+) -> None:
     logs, days = Ticking(site, instance, "new_logs"), Ticking(site, instance, "stale_days")
     log_path(site.root, day(5)).write_bytes(b"\x1f\x8b broken")
+    if not stored:  # Its first run failed: nothing of it was ever made.
+        for folder in (site.root / "data").glob(f"*/day={day(5)}"):
+            shutil.rmtree(folder)
+        site.storage.mark_failed(day(5), "flows", ["broken"])
 
     def until_rest() -> int:
         count = 0
