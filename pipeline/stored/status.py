@@ -236,11 +236,18 @@ def _wanted(
     if stage not in reasons.TABLES:  # A marker that does not read names none.
         return ""
     try:
-        now = _inputs(site, landing, stage, day, quality_of, context)
-        bad = failed_files(landing, day, site.settings.timezone) if stage == "flows" else []
-        return _hash(now | {f"failed {e.source}/{e.name}": "" for e in bad})
+        if stage == "flows":
+            return flows_wanted(site, landing, day)
+        return _hash(_inputs(site, landing, stage, day, quality_of, context))
     except NilometerError as error:
         return digest(error.message)
+
+
+def flows_wanted(site: Site, landing: Landing, day: dt.date) -> str:
+    """Hash of what a day's flows would be made from now, and of the files that would make it fail."""
+    bad = failed_files(landing, day, site.settings.timezone)
+    now = flow_inputs(landing, site.settings, site.inventory, day)
+    return _hash(now | {f"failed {e.source}/{e.name}": "" for e in bad})
 
 
 def _hash(inputs: Mapping[str, str]) -> str:
