@@ -216,7 +216,7 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome, made: Made | N
     columns = ["expectation", "meaning", "observed", "limit", "result", "unexpected", "rows", "remedy"]
     rows = [_row(o) for o in sorted(outcome.outcomes, key=lambda o: bool(o["passed"]))]  # Those that failed come first.
     told = {k: float(v) for k, v in outcome.observed.items() if isinstance(v, int | float)}
-    numbers = {k: v for k, v in told.items() if math.isfinite(v)}  # GraphQL has no other: the page would not open.
+    numbers = {k: _rounded(v) for k, v in told.items() if math.isfinite(v)}  # GraphQL has no other numbers.
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(spec.table),
         check_name=spec.name,
@@ -231,6 +231,11 @@ def _evaluation(spec: CheckSpec, day: str, outcome: CheckOutcome, made: Made | N
             "fingerprint": outcome.fingerprint,  # As the materialization that was judged says it.
         },
     )
+
+
+def _rounded(number: float) -> float:
+    """A number without what its calculation left in the last digits: 8 for 7.999999999999998."""
+    return number if number.is_integer() else float(f"{number:.12g}")
 
 
 def _row(outcome: Mapping[str, Any]) -> list[object]:

@@ -92,8 +92,12 @@ class _Asked:
         self.tries = {k: self.tries[k] for k in needs if k in self.tries}
 
     def may(self, need: str, signature: str) -> bool:
+        return self.tried(need, signature) < MAX_TRIES
+
+    def tried(self, need: str, signature: str) -> int:
+        """How often the need was asked for."""
         known, tries = self.tries.get(need, ("", 0))
-        return known != signature or tries < MAX_TRIES
+        return tries if known == signature else 0
 
     def ask(self, needs: Mapping[str, str]) -> None:
         """Count a request for needs (name -> signature)."""
@@ -226,8 +230,8 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
             mark = digest(mark, *map(str, owed))
         if asked.rests(mark):
             return "No day is stale; nothing changed since the last look."
-        todo = stale.todo(now, open_landing(now), day_quality, last, owed)
-        needs = todo.fill or todo.score or todo.make
+        todo = stale.todo(now, open_landing(now), day_quality, last, owed, lambda d, s: not asked.may(d.isoformat(), s))
+        needs = {**todo.left, **(todo.fill or todo.score or todo.make)}
         asked.keep_rest(None if needs else mark)
         asked.keep([d.isoformat() for d in needs])
         open_needs = [d for d, signature in needs.items() if asked.may(d.isoformat(), signature)]
@@ -235,7 +239,7 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
             return f"No day is stale{_tried(needs, 'see: nilometer status')}."
         tables = stale.FILLED if todo.fill else ("surge_scores",) if todo.score else ()
         requests = []
-        for days in list(stale.ranges(open_needs, MAX_DAYS))[:MAX_RUNS]:
+        for days in list(stale.ranges(open_needs, MAX_DAYS, _alone(now, asked, needs)))[:MAX_RUNS]:
             asked.ask({d.isoformat(): needs[d] for d in days})
             requests.append(_request(days, [needs[d] for d in days], tables, asked.count))
         return requests
@@ -274,6 +278,12 @@ def checks_sensor(site: Site) -> dg.SensorDefinition:
         return [request]
 
     return _sensor(site, "unjudged_days", checks.JOB, about, unjudged_days)
+
+
+def _alone(site: Site, asked: _Asked, needs: Mapping[dt.date, str]) -> set[dt.date]:
+    """Days whose run died before it made or failed them: another of its days may be what kills it."""
+    tried = {d for d, signature in needs.items() if asked.tried(d.isoformat(), signature)}
+    return tried - set(site.storage.failed_days())
 
 
 def _tried(needs: Sized, where: str) -> str:

@@ -118,13 +118,15 @@ def _look(site: Site, day: dt.date) -> FlowsPass:
     faults = {"flows": pl.len()} | {name: fault.sum() for name, fault in flow_faults(site, day).items()}
     faults["nulls"] = pl.sum_horizontal(pl.col(c).null_count() for c in _NEEDED)
     told = {name: e for name, e in evidence().items() if name != "of_all"} | {"of_all": seen.sum()}
+    # A flow without its sensor is a fault, of which `nulls` tells; it is counted under no name.
+    sensor = [pl.col(c).fill_null("") for c in ("source", "dvc")]
     quarter = (pl.col("start_time").to_physical() // _QUARTER_US).alias("quarter")
     address = pl.when(server == "dest").then("dest_ip").when(server == "src").then("src_ip").alias("ip")
     groups, servers, clients = pl.collect_all(
         [
-            stored.with_columns(server=server).group_by("source", "dvc", quarter).agg(**faults, **told),
+            stored.with_columns(server=server).group_by(*sensor, quarter).agg(**faults, **told),
             stored.group_by(address).agg(count=pl.len()).filter(pl.col("ip").is_not_null()),
-            stored.group_by("source", "dvc").agg(clients=pl.col("src_ip").approx_n_unique()).sort("source", "dvc"),
+            stored.group_by(*sensor).agg(clients=pl.col("src_ip").approx_n_unique()).sort("source", "dvc"),
         ],
         engine="streaming",
     )

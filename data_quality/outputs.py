@@ -12,7 +12,7 @@ import polars as pl
 
 from data_quality.compared import Profile, note
 from data_quality.results import day_quality
-from data_quality.rows import row_of, schema_faults
+from data_quality.rows import lacks_a_value, row_of, schema_faults
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, STATES
 from pipeline.site import Site
 
@@ -24,11 +24,14 @@ def score_faults(site: Site, day: dt.date) -> dict[str, pl.Expr]:
     """What a score must not be: expressions that are true of the rows in question."""
     distance = pl.col("num_standard_deviations_away_from_server_average")
     own = pl.col("num_standard_deviations_away_from_client_average")
+    spread = (("stdev_bytes", distance), ("per_source_stdev_bytes", own))
+    absent = (away.is_null() & (pl.col(deviation) > 0).fill_null(False) for deviation, away in spread)
     return {
+        "nulls": lacks_a_value(ANOMALY_SCORES),
         "duplicate_keys": pl.struct("rule_id", "client").is_duplicated(),
         "other_days": pl.col("day") != day,
         "not_finite": ~distance.is_finite().fill_null(True) | ~own.is_finite().fill_null(True),
-        "absent_distances": distance.is_null() & (pl.col("stdev_bytes") > 0) & pl.col("bytes").is_not_null(),
+        "absent_distances": pl.any_horizontal(absent) & pl.col("bytes").is_not_null(),
         "gate_mismatches": (pl.col("state") == "alert") != _gates(site),
         "unknown_states": ~pl.col("state").is_in(STATES),
     }
@@ -85,6 +88,7 @@ def alert_faults(site: Site, day: dt.date, quality: str) -> dict[str, pl.Expr]:
     """What an alert must not be: expressions that are true of the rows in question."""
     evidence = pl.col("evidence").map_elements(_is_no_object, return_dtype=pl.Boolean)
     return {
+        "nulls": lacks_a_value(ALERTS),
         "duplicate_keys": pl.struct("rule_id", "client").is_duplicated() | pl.col("alert_id").is_duplicated(),
         "other_days": pl.col("day") != day,
         "unknown_rules": ~pl.col("rule_id").is_in([r.id for r in site.rules]),

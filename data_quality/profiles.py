@@ -122,11 +122,12 @@ def traffic_baseline_valid(site: Site, day: dt.date) -> Profile:
     named = (pl.col("scope") == "client") & pl.col("client").is_not_null()
     of_clients = stored.filter(named).group_by(series).agg(rows=pl.col("n_past_rows").sum())
     fleets = stored.filter(pl.col("scope") == "fleet").select(*series, "n_past_rows").collect()
+    told = set(fleets.select(series).iter_rows())
     added = fleets.join(of_clients.collect(), on=series, how="left").with_columns(pl.col("rows").fill_null(0))
     return {
         "schema_faults": 0,
         **row,
-        "missing_fleet_rows": abs(len(site.series) - fleets.height),
+        "missing_fleet_rows": len(told ^ {(measure.id, days) for measure, days in site.series}),
         "fleet_mismatches": added.filter(pl.col("rows") != pl.col("n_past_rows")).height,
     }
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.addresses import canonical_frame
 from pipeline.days import day_bounds_utc
-from pipeline.schemas import DAILY_TRAFFIC, Table
+from pipeline.schemas import DAILY_TRAFFIC, TRAFFIC_BASELINE, Table
 from pipeline.site import Site
 from pipeline.storage import checked, columns_of, day_name
 
@@ -46,13 +46,18 @@ def share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
+def lacks_a_value(table: Table) -> pl.Expr:
+    """True of a row that lacks a value which every row of the table must have: no comparison with it would tell."""
+    return pl.any_horizontal(pl.col(c.name).is_null() for c in table.columns if not c.nullable)
+
+
 def daily_faults(site: Site, day: dt.date) -> dict[str, pl.Expr]:
     """What a row of daily_traffic must not be."""
     first, end = day_bounds_utc(day, site.settings.timezone)
     times = [~pl.col(c).is_between(first, end, closed="left") for c in ("first_start", "last_start")]
     counts = pl.col("flows") < 1, pl.col("flows_unknown").is_between(0, pl.col("flows")).not_(), pl.col("servers") < 1
     return {
-        "nulls": pl.any_horizontal(pl.col(c.name).is_null() for c in DAILY_TRAFFIC.columns if not c.nullable),
+        "nulls": lacks_a_value(DAILY_TRAFFIC),
         "duplicate_keys": pl.struct("measure", "client").is_duplicated(),
         "other_days": pl.col("day") != day,
         "negative_bytes": pl.col("bytes") < 0,
@@ -74,6 +79,7 @@ def baseline_faults(day: dt.date) -> dict[str, pl.Expr]:
     deviation, average = pl.col("stdev_bytes"), pl.col("avg_bytes")
     client, rows, values = pl.col("scope") == "client", pl.col("n_past_rows"), pl.col("n_past_values")
     return {
+        "nulls": lacks_a_value(TRAFFIC_BASELINE),
         "duplicate_keys": pl.struct("measure", "lookback_days", "scope", "client").is_duplicated(),
         "other_days": pl.col("day") != day,
         "out_of_window": client & ~(rows.is_between(1, pl.col("window_days")) & values.is_between(0, rows)),

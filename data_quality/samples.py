@@ -131,11 +131,12 @@ SAMPLES: dict[tuple[str, str], Query] = {
     },
     **{
         ("traffic_baseline_valid", name): _rows(TRAFFIC_BASELINE, lambda _, day: baseline_faults(day), name)
-        for name in ("duplicate_keys", "other_days", "out_of_window", "bad_averages", "bad_deviations")
+        for name in ("nulls", "duplicate_keys", "other_days", "out_of_window", "bad_averages", "bad_deviations")
     },
     **{
         ("anomaly_scores_valid", name): _rows(ANOMALY_SCORES, score_faults, name)
         for name in (
+            "nulls",
             "duplicate_keys",
             "other_days",
             "not_finite",
@@ -146,7 +147,7 @@ SAMPLES: dict[tuple[str, str], Query] = {
     },
     **{
         ("alerts_valid", name): _rows(ALERTS, _alert_faults, name)
-        for name in ("duplicate_keys", "other_days", "unknown_rules", "wrong_quality", "bad_evidence")
+        for name in ("nulls", "duplicate_keys", "other_days", "unknown_rules", "wrong_quality", "bad_evidence")
     },
     **{(f"{name}_valid", "schema_faults"): _schema(TABLES[name]) for name in _SHOWN},
     ("flows_valid", "readable_share"): _reasons,

@@ -144,12 +144,17 @@ def _came_along(instance: dg.DagsterInstance, site: Site, run: dg.DagsterRun) ->
 def _never_began(instance: dg.DagsterInstance, site: Site, record: dg.RunRecord) -> bool:
     """Whether a run has no lock and began no step, and had the time to."""
     run_id, changed = record.dagster_run.run_id, record.update_timestamp.timestamp()
-    if time.time() - changed < UNBEGUN_SECONDS or exists(_folder(site) / f"{run_id}.lock"):
+    if _is_new(changed, UNBEGUN_SECONDS) or exists(_folder(site) / f"{run_id}.lock"):
         return False
     newest = instance.get_records_for_run(run_id, limit=1, ascending=False).records
-    if any(time.time() - r.timestamp < UNBEGUN_SECONDS for r in newest):
+    if any(_is_new(r.timestamp, UNBEGUN_SECONDS) for r in newest):
         return False
     return not instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START)
+
+
+def _is_new(when: float, seconds: int) -> bool:
+    """Whether something is no older than that; what lies as far ahead is of a clock that was set back, and is old."""
+    return abs(time.time() - when) < seconds
 
 
 def _orphans(site: Site) -> Iterator[str]:
@@ -163,7 +168,7 @@ def _orphans(site: Site) -> Iterator[str]:
 
 def _is_free(path: Path) -> bool:
     try:
-        young = time.time() - path.stat().st_mtime < YOUNG_SECONDS
+        young = _is_new(path.stat().st_mtime, YOUNG_SECONDS)
         handle = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return False

@@ -7,17 +7,18 @@ running.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.days import day_range, runs_of_days, window_days
+from pipeline.days import day_range, window_days
 from pipeline.intake.landing import Landing
 from pipeline.site import Site
 from pipeline.storage import digest
-from pipeline.stored.status import DayStatus, QualityOf, days_status
+from pipeline.stored.status import DayStatus, QualityOf, days_status, flows_wanted
 
 FILLED = ("flows", "daily_traffic")
 """The tables that a window's day needs."""
+GivenUp = Callable[[dt.date, str], bool]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Todo:
     """Days that lack the surge scores which calibrate later ones."""
     make: Mapping[dt.date, str] = field(default_factory=dict)
     """Stale and failed days, and days left out between scored ones."""
+    left: Mapping[dt.date, str] = field(default_factory=dict)
+    """Days to fill or score that were given up, and keep no other day waiting."""
 
 
 def scored_span(site: Site, last: dt.date, asked: Sequence[dt.date] = ()) -> list[dt.date]:
@@ -93,24 +96,48 @@ def _before(site: Site, span: Sequence[dt.date], lookback: int, tables: Sequence
     return sorted(d for d in outside if any(d not in have[t] and storage.record(t, d) is None for t in tables))
 
 
-def todo(site: Site, landing: Landing, quality_of: QualityOf, last: dt.date, asked: Sequence[dt.date] = ()) -> Todo:
-    """What the stored days, and those asked for, need now, from what is stored and landed alone: no log is seen."""
+def todo(
+    site: Site,
+    landing: Landing,
+    quality_of: QualityOf,
+    last: dt.date,
+    asked: Sequence[dt.date] = (),
+    given_up: GivenUp = lambda _day, _signature: False,
+) -> Todo:
+    """What the stored days, and those asked for, need now, from what is stored and landed alone: no log is seen.
+
+    Args:
+        site: the site.
+        landing: what was read of its logs.
+        quality_of: tells a stored day's quality.
+        last: the last day that has ended.
+        asked: days to look at beside those that were tried.
+        given_up: whether a day with such a signature was asked for in vain so often that others are to go on.
+    """
     span = scored_span(site, last, asked)
-    if fill := lacking(site, span):
-        return Todo(fill={d: digest("fill") for d in fill})
-    if score := uncalibrated(site, span):
-        return Todo(score={d: digest("score") for d in score})
+    fill = {d: digest("fill", flows_wanted(site, landing, d)) for d in lacking(site, span)}
+    lack = uncalibrated(site, span) if all(given_up(*known) for known in fill.items()) else []
+    score = {d: digest("score") for d in lack if d not in fill}
+    left = {d: s for d, s in (fill | score).items() if given_up(d, s)}
+    if len(left) < len(fill | score):
+        rest = {d: s for d, s in (score or fill).items() if d not in left}
+        return Todo(score=rest, left=left) if score else Todo(fill=rest, left=left)
     found = days_status(site, landing, span, quality_of, logs=False)
-    return Todo(make={s.day: signature(s) for s in found if s.state != "done"})
+    return Todo(make={s.day: signature(s) for s in found if s.state != "done"}, left=left)
 
 
 def signature(status: DayStatus) -> str:
     """Hash of what a day would be made from now; it changes when the day might come out differently."""
-    return digest(*(f"{name}={t.wanted}" for name, t in sorted(status.tables.items())))
+    return digest(*(f"{name}={t.wanted}" for name, t in sorted(status.tables.items())), status.wanted)
 
 
-def ranges(days: Sequence[dt.date], longest: int) -> Iterator[list[dt.date]]:
-    """Stretches of days without gaps, in order, each of at most `longest` days."""
-    for first, last in runs_of_days(list(days)):
-        whole = day_range(first, last)
-        yield from (whole[i : i + longest] for i in range(0, len(whole), longest))
+def ranges(days: Sequence[dt.date], longest: int, alone: Collection[dt.date] = frozenset()) -> Iterator[list[dt.date]]:
+    """Stretches of days without gaps, in order, each of at most `longest` days, or of one that is to be alone."""
+    stretch = list[dt.date]()
+    for day in days:
+        follows = bool(stretch) and day == stretch[-1] + dt.timedelta(days=1) and len(stretch) < longest
+        if not follows or day in alone or stretch[-1] in alone:
+            yield from [stretch] if stretch else []
+            stretch = []
+        stretch.append(day)
+    yield from [stretch] if stretch else []

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.context import load_context
 from pipeline.context.model import Context
 from pipeline.errors import NilometerError
-from pipeline.flows import flow_inputs
+from pipeline.flows import failed_files, flow_inputs
 from pipeline.intake.landing import Landing, News
 from pipeline.intake.unseen import unseen
 from pipeline.site import Site
@@ -62,6 +62,8 @@ class DayStatus:
     quality: str
     reasons: tuple[str, ...] = ()
     tables: Mapping[str, TableStatus] = field(default_factory=dict)
+    wanted: str = ""
+    """Of a failed day, hash of what the stage that failed, which may never have stored it, would be made from now."""
 
     def as_dict(self) -> dict[str, Any]:
         """The command line's contract: day, state, reasons, and rows and fingerprint of each table.
@@ -165,7 +167,8 @@ def _status(
     failure = site.storage.failure(day)
     if failure is not None:
         stage, why = failure
-        return DayStatus(day, "failed", quality, tuple(f"{stage}: {r}" for r in why), tables)
+        wanted = _wanted(site, landing, stage, day, quality_of, context)
+        return DayStatus(day, "failed", quality, tuple(f"{stage}: {r}" for r in why), tables, wanted)
     scored = "alerts" in tables
     news = [_news_text(n, scored) for n in pending[:_SHOWN_FILES]]
     if len(pending) > _SHOWN_FILES:
@@ -194,19 +197,11 @@ def _table(
     site: Site, landing: Landing | None, name: str, day: dt.date, quality_of: QualityOf, context: Callable[[], Context]
 ) -> TableStatus | None:
     """One stored table of a day; None when it is not stored."""
-    inputs: dict[str, Callable[[], dict[str, str]]] = {
-        "flows": lambda: flow_inputs(landing, site.settings, site.inventory, day) if landing else {},
-        "daily_traffic": lambda: stages.daily_inputs(site, day),
-        "traffic_baseline": lambda: stages.baseline_inputs(site, day),
-        "anomaly_scores": lambda: stages.score_inputs(site, day),
-        "surge_scores": lambda: surge_days.inputs(site, day, quality_of, context()),
-        "alerts": lambda: stages.alert_inputs(site, day, quality_of(site, day)),
-    }
     try:
         record = site.storage.record(name, day)
         if record is None:
             return None
-        now = inputs[name]()
+        now = _inputs(site, landing, name, day, quality_of, context)
         changed, lost = "", lost_input(site, name, day, landing)
         if now != dict(record.inputs):
             known = stages.details(site, name, day, landing)
@@ -216,7 +211,47 @@ def _table(
             changed = reasons.texts(reasons.differences(reasons.Made.of(record), made))
     except NilometerError as error:
         return TableStatus(0, "", error.message)
-    return _judged(record, changed, lost, digest(json.dumps(now, sort_keys=True)))
+    return _judged(record, changed, lost, _hash(now))
+
+
+def _inputs(
+    site: Site, landing: Landing | None, name: str, day: dt.date, quality_of: QualityOf, context: Callable[[], Context]
+) -> dict[str, str]:
+    """What a table of a day would be made from now."""
+    inputs: dict[str, Callable[[], dict[str, str]]] = {
+        "flows": lambda: flow_inputs(landing, site.settings, site.inventory, day) if landing else {},
+        "daily_traffic": lambda: stages.daily_inputs(site, day),
+        "traffic_baseline": lambda: stages.baseline_inputs(site, day),
+        "anomaly_scores": lambda: stages.score_inputs(site, day),
+        "surge_scores": lambda: surge_days.inputs(site, day, quality_of, context()),
+        "alerts": lambda: stages.alert_inputs(site, day, quality_of(site, day)),
+    }
+    return inputs[name]()
+
+
+def _wanted(
+    site: Site, landing: Landing, stage: str, day: dt.date, quality_of: QualityOf, context: Callable[[], Context]
+) -> str:
+    """Hash of what a stage would make a day from now; empty where that cannot be told."""
+    if stage not in reasons.TABLES:  # A marker that does not read names none.
+        return ""
+    try:
+        if stage == "flows":
+            return flows_wanted(site, landing, day)
+        return _hash(_inputs(site, landing, stage, day, quality_of, context))
+    except NilometerError as error:
+        return digest(error.message)
+
+
+def flows_wanted(site: Site, landing: Landing, day: dt.date) -> str:
+    """Hash of what a day's flows would be made from now, and of the files that would make it fail."""
+    bad = failed_files(landing, day, site.settings.timezone)
+    now = flow_inputs(landing, site.settings, site.inventory, day)
+    return _hash(now | {f"failed {e.source}/{e.name}": "" for e in bad})
+
+
+def _hash(inputs: Mapping[str, str]) -> str:
+    return digest(json.dumps(inputs, sort_keys=True))
 
 
 def _judged(record: DayRecord, changed: str, lost: str, wanted: str) -> TableStatus:

@@ -93,6 +93,18 @@ def test_a_run_that_the_launcher_lost_is_marked_failed(
     assert alive.bury(instance, site) == [run_id]
 
 
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_run_that_died_before_the_clock_was_set_back_is_not_waited_for(
+    site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, locked: bool
+) -> None:
+    run_id, later = launched(site, instance), time.time()
+    if locked:
+        (alive._folder(site) / f"{run_id}.lock").parent.mkdir(parents=True, exist_ok=True)
+        (alive._folder(site) / f"{run_id}.lock").touch()
+    monkeypatch.setattr("assets.processes.alive.time.time", lambda: later - 86_400)
+    assert alive.bury(instance, site) == [run_id]
+
+
 def test_a_run_without_a_lock_that_began_a_step_may_work_elsewhere(
     site: Site, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,8 +205,8 @@ def test_a_run_whose_creator_died_is_marked_failed_once_nothing_more_is_noted_do
     flows = AssetMaterializationPlannedData(dg.AssetKey("flows"), partition=day(0).isoformat())
     planned = dg.DagsterEvent.build_asset_materialization_planned_event(JOB, "flows", flows)
     instance.report_dagster_event(planned, run.run_id, timestamp=begun + 900)
-    monkeypatch.setattr(alive.time, "time", lambda: begun + 1_400)
+    monkeypatch.setattr("assets.processes.alive.time.time", lambda: begun + 1_400)
     assert alive.bury(instance, site) == []  # Whoever creates it is still at it.
-    monkeypatch.setattr(alive.time, "time", lambda: begun + 1_600)
+    monkeypatch.setattr("assets.processes.alive.time.time", lambda: begun + 1_600)
     assert alive.bury(instance, site) == [run.run_id]
     assert status(instance, run.run_id) == dg.DagsterRunStatus.FAILURE

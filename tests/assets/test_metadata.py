@@ -130,3 +130,11 @@ def test_numbers_that_are_none_are_left_out_of_a_result() -> None:
     told = checks._evaluation(spec, "2026-11-20", CheckOutcome(True, (), observed), None)
     numbers = {k: v.value for k, v in told.metadata.items() if isinstance(v, dg.FloatMetadataValue)}
     assert numbers == {"flows": 3.0, "c": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(7.999999999999998, 8.0), (0.1 + 0.2, 0.3), (5e-324, 5e-324), (2.0**53, 2.0**53), (1.5, 1.5)]
+)
+def test_a_number_of_a_check_is_shown_without_what_its_calculation_left_over(number: float, shown: float) -> None:
+    told = checks._evaluation(check_specs()[0], "2026-11-20", CheckOutcome(True, (), {"a": number}), None)
+    assert told.metadata["a"].value == shown

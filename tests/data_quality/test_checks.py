@@ -118,6 +118,11 @@ FAULTS: list[tuple[str, str, Callable[[Site], None]]] = [
         "missing_fleet_rows",
         lambda s: tamper(s, TRAFFIC_BASELINE, pl.lit("client").alias("scope")),
     ),
+    (
+        "traffic_baseline_valid",
+        "missing_fleet_rows",
+        lambda s: tamper(s, TRAFFIC_BASELINE, pl.lit("another series").alias("measure")),
+    ),
     ("anomaly_scores_valid", "duplicate_keys", lambda s: double(s, ANOMALY_SCORES)),
     ("anomaly_scores_valid", "missing_or_extra", lambda s: drop_first(s, ANOMALY_SCORES)),
     ("anomaly_scores_valid", "gate_mismatches", lambda s: tamper(s, ANOMALY_SCORES, pl.lit("alert").alias("state"))),
@@ -134,6 +139,13 @@ FAULTS: list[tuple[str, str, Callable[[Site], None]]] = [
         "absent_distances",
         lambda s: tamper(
             s, ANOMALY_SCORES, pl.lit(None, pl.Float64).alias("num_standard_deviations_away_from_server_average")
+        ),
+    ),
+    (
+        "anomaly_scores_valid",
+        "absent_distances",
+        lambda s: tamper(
+            s, ANOMALY_SCORES, pl.lit(None, pl.Float64).alias("num_standard_deviations_away_from_client_average")
         ),
     ),
     ("sample_counts", "share_clients_enough", lambda s: tamper(s, ANOMALY_SCORES, pl.lit(False).alias("gate_samples"))),
@@ -181,6 +193,27 @@ def test_a_fault_fails_its_expectation_on_its_day_only(
     assert failed[expectation]["remedy"]
 
 
+def needed(*tables: Table) -> list[tuple[Table, str]]:
+    """Tables with their columns that every row must have."""
+    return [(t, c.name) for t in tables for c in t.columns if not c.nullable]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *((FLOWS, c) for c in ("start_time", "src_ip", "dest_ip", "source", "dvc", "transport", "action")),
+        *needed(DAILY_TRAFFIC, TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS),
+    ],
+    ids=lambda v: v.name if isinstance(v, Table) else v,
+)
+def test_a_row_without_a_value_that_every_row_has_is_named(site: Site, table: Table, column: str) -> None:
+    tamper(site, table, pl.when(pl.int_range(pl.len()) > 0).then(pl.col(column)).alias(column))
+    found = {o["expectation"]: o for o in run_check(SPECS[f"{table.name}_valid"], site, LAST).outcomes}
+    assert not found["nulls"]["passed"]
+    assert (found["nulls"]["unexpected"], found["nulls"]["remedy"] != "") == (1, True)
+    assert len(json.loads(found["nulls"]["sample"])) == 1
+
+
 def test_every_expectation_of_every_suite_is_proved_to_fail() -> None:
     in_stored_days = {f"{check}.{expectation}" for check, expectation, _ in FAULTS}
     in_logs = {e for fault in LOG_FAULTS for e in fault.seen}
@@ -194,6 +227,7 @@ def test_every_expectation_of_every_suite_is_proved_to_fail() -> None:
         "canary_found.canaries_missed",
         "canary_found.canaries_false",
         *(f"{t}_valid.schema_faults" for t in TABLES_JUDGED),
+        *(f"{t.name}_valid.nulls" for t, _ in needed(TRAFFIC_BASELINE, ANOMALY_SCORES, ALERTS)),
     }
     stated = {f"{s.name}.{e['kwargs']['column']}" for s in check_specs() for e in s.expectations}
     assert stated == in_stored_days | in_logs | elsewhere
