@@ -176,7 +176,8 @@ def new_rule(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text_whole(file, template_text(file.stem))
     screen.say(f"Wrote {file}.")
-    screen.say(f"Change it to your needs, then run: nilometer rules test {quote(str(file))}")
+    name = f"./{file}" if str(file).startswith("-") else str(file)  # Else it would be taken for an option.
+    screen.say(f"Change it to your needs, then run: nilometer rules test {quote(name)}")
 
 
 def _as_written(value: object) -> str:
