@@ -38,6 +38,7 @@ from pipeline.site import DEMO_FOLDER, ENV_SITE, Site, open_site
 from pipeline.storage import DAMAGE
 from pipeline.stored.now import ahead, known_days, last_ended_day, open_landing
 from pipeline.waits import telling
+from pipeline.whole import write_text_whole
 from pipeline.wording import counted
 
 PROBLEMS, MISUSE = 1, 2
@@ -57,14 +58,21 @@ class _Group(click.Group):
         except OSError as error:  # Of what waited to be written, and of --help, which is no command.
             sys.exit(_of_the_disk(error))
 
+    def make_context(self, *words: Any, **options: Any) -> click.Context:
+        try:
+            return super().make_context(*words, **options)
+        except click.UsageError as error:
+            raise _told_to_machines(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with telling(screen.warn):
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Stopped from None  # Click's own word for it is no sentence.
-        except click.NoSuchOption as error:
-            raise _of_all_commands(self, error) from None
+        except click.UsageError as error:
+            right = _of_all_commands(self, error) if isinstance(error, click.NoSuchOption) else error
+            raise _told_to_machines(right) from None
         except NilometerError as error:
             screen.warn(f"error: {error.message}")
             ctx.exit(MISUSE if isinstance(error, ConfigError | RuleError) else PROBLEMS)
@@ -84,6 +92,15 @@ def _of_all_commands(group: click.Group, error: click.NoSuchOption) -> click.Usa
     return click.UsageError(f"{error.option_name} stands before the command: {right}", error.ctx)
 
 
+def _told_to_machines(error: click.UsageError) -> Exception:
+    """What click would tell in sentences, told in the form of a journal that is read by a program."""
+    if not journal.as_json() or isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    usage = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+    screen.warn(f"error: {error.format_message()}{usage}")
+    return click.exceptions.Exit(error.exit_code)
+
+
 def _of_the_disk(error: OSError) -> int:
     """Say what is wrong below the program; the exit code. What is no fault of the disk is raised."""
     if error.errno == errno.EPIPE:  # A reader who has seen enough, such as head, is told nothing.
@@ -98,7 +115,11 @@ def _of_the_disk(error: OSError) -> int:
 
 
 def _damaged(folder: Path) -> NilometerError | None:
-    storage = open_site(folder).storage
+    """The first stored table that does not read; None where there is none, as of a command that needs no site."""
+    try:
+        storage = open_site(folder).storage
+    except NilometerError:
+        return None
     return storage.first_damage(sorted({day for table in TABLES for day in storage.days(table)}))
 
 
@@ -108,6 +129,12 @@ def _of_a_table(folder: Path, error: BaseException) -> int:
         raise error
     screen.warn(f"error: {found.message}")
     return PROBLEMS
+
+
+def _log_format(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """Known before any other word is found to be wrong."""
+    if value:
+        os.environ[journal.ENV_FORMAT] = value
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -121,16 +148,17 @@ def _of_a_table(folder: Path, error: BaseException) -> int:
     "--log-format",
     envvar=journal.ENV_FORMAT,
     type=click.Choice(journal.FORMATS),
+    is_eager=True,
+    expose_value=False,
+    callback=_log_format,
     help=f"How progress and problems are told on stderr; default: ${journal.ENV_FORMAT}, else text.",
 )
 @click.version_option(package_name="nilometer")
 @click.pass_context
-def main(ctx: click.Context, site: Path | None, log_format: str | None) -> None:
+def main(ctx: click.Context, site: Path | None) -> None:
     """A daily gauge for mail-server traffic: flow logs in, hosts in flood out (ATT&CK T1114.002)."""
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    if log_format:
-        os.environ[journal.ENV_FORMAT] = log_format
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -153,7 +181,7 @@ def init(folder: Path) -> None:
         raise ConfigError(f"{target} is there already.", remedy="Edit it, or choose another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        target.write_text(starter_text(dt.datetime.now(dt.UTC).date()), encoding="utf-8")
+        write_text_whole(target, starter_text(dt.datetime.now(dt.UTC).date()))
     except OSError as error:
         raise ConfigError(f"{target} cannot be written ({error.strerror}).", remedy="Choose another folder.") from error
     screen.say(f"Wrote {target}.")

@@ -1,15 +1,24 @@
 """docs/siem.md: its scripts lose no alert in silence, whatever the receiver answers."""
 
+import datetime as dt
 import json
 import os
+import random
 import re
 import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
-from pipeline.site import PROJECT
+from pipeline.alerts import alert_id
+from pipeline.schemas import ALERTS
+from pipeline.site import PROJECT, Site, open_site
+from pipeline.stored.verdicts import settle
+from tests.calls import call
+from tests.examples import examples
+from tests.worlds import SEED, day, make_site
 
 TEXT = (PROJECT / "docs" / "siem.md").read_text(encoding="utf-8")
 SPLUNK, ELASTIC = re.findall(r"```sh\n(.+?)```", TEXT, re.DOTALL)
@@ -51,35 +60,106 @@ def test_what_a_receiver_refuses_ends_the_script_with_its_own_code(
         assert (tmp_path / "sent").read_text(encoding="utf-8").endswith(ALERT)
 
 
-@pytest.mark.parametrize(
-    ("mark", "asked", "kept"),
-    [
-        (None, "1970-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"),
-        ("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"),
-        ("2999-01-01T00:00:00+00:00", "1970-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"),
-    ],
-)
-def test_a_clock_that_was_ahead_costs_no_change(tmp_path: Path, mark: str | None, asked: str, kept: str) -> None:
-    noted = ["2026-01-02T00:00:00+00:00", "2999-01-01T00:00:00+00:00", None]
-    changes = [
-        {"alert_id": f"nilo-{n}", "day": "2026-01-01", "change": "withdrawn", "known_at": at, "reasons": []}
-        for n, at in enumerate(noted)
+class Receiver:
+    """A SIEM that the page's script feeds: what it was sent and has open, and what it was told to close."""
+
+    def __init__(self, folder: Path, site: Path) -> None:
+        self._folder, self._site = folder, site
+        self.open: dict[str, dict[str, Any]] = {}
+        self.told = 0
+
+    def look(self) -> None:
+        """One run of the script, whose every `nilometer` is the true command."""
+        answers: list[str] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(subprocess, "run", self._run)
+            patch.chdir(self._folder)
+            exec(CHANGES, {"print": lambda *words: answers.append(" ".join(words))})
+        self.told = len(answers)
+        for answer in answers:
+            word, rest = answer.split(" ", 1)
+            if word == "send":
+                finding = json.loads(rest)
+                self.open[finding["finding_info"]["uid"]] = finding
+            else:
+                self.open.pop(rest.split(" ", 1)[0], None)
+
+    def _run(self, words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        done = call(*words[3:], site=self._site)
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
+def publish(site: Site, on: dt.date, volumes: dict[str, int]) -> None:
+    """Store the alerts of a day, one a client."""
+    gates = json.dumps({g: {"n": 9, "avg": 1e3, "stdev": 5e2, "threshold": 2.5e3} for g in ("fleet", "client")})
+    start = dt.datetime.combine(on, dt.time(), dt.UTC)
+    rows = [
+        {"alert_id": alert_id(SEED, on, c), "rule_id": SEED, "rule_title": "t", "day": on, "_time": start, "client": c}
+        | {"src_ip": c, "bytes_in": v, "quality": "verified", "message": f"{c} {v}", "evidence": gates}
+        for c, v in volumes.items()
     ]
-    (tmp_path / "changes").write_text("".join(json.dumps(c) + "\n" for c in changes), encoding="utf-8")
-    (tmp_path / "nilometer").write_text(
-        f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\ncase "$*" in *--changes*) cat {tmp_path}/changes;; esac\n',
-        encoding="utf-8",
-    )
-    (tmp_path / "nilometer").chmod(0o755)
-    if mark is not None:
-        (tmp_path / "sent-until.txt").write_text(mark, encoding="utf-8")
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [sys.executable, "-c", CHANGES], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert [line.split()[1] for line in done.stdout.splitlines()] == ["nilo-0", "nilo-1", "nilo-2"]
-    assert f"--since {asked} --json" in (tmp_path / "asked").read_text(encoding="utf-8")
-    assert (tmp_path / "sent-until.txt").read_text(encoding="utf-8") == kept
+    roots = {"alerts": {"inputs": {"files": str(volumes)}, "details": {}}}
+    frame = ALERTS.conform(pl.DataFrame(rows)) if rows else ALERTS.empty()
+    site.storage.write_day(ALERTS, on, frame, inputs={}, facts={"roots": roots})
+
+
+def exported(site: Path, days: range) -> dict[str, dict[str, Any]]:
+    found = call("alerts", "--from", day(days[0]), "--to", day(days[-1]), "--format", "ocsf", site=site)
+    return {f["finding_info"]["uid"]: f for f in map(json.loads, found.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("seed", range(examples(3)))
+def test_a_receiver_has_what_stands_however_days_and_clocks_went(tmp_path: Path, seed: int) -> None:
+    make_site(tmp_path / "site", 1)
+    site, rng, clock = open_site(tmp_path / "site"), random.Random(seed), dt.datetime(2026, 10, 9, tzinfo=dt.UTC)
+    receiver, days = Receiver(tmp_path, site.root), range(3)
+    for n in days:
+        publish(site, day(n), {})
+    for _ in range(12):
+        clock += dt.timedelta(seconds=rng.choice((0, 0.4, 1, 3_600, -1, -1_800, -90_000, 90_000)))
+        for n in days:  # As each run begins: what one that died left is noted before anything is made again.
+            settle(site.storage, day(n), clock)
+        on = day(rng.choice(days))
+        publish(site, on, {f"10.0.0.{c}": rng.choice((4_000, 5_000)) for c in range(3) if rng.random() < 0.5})
+        if rng.random() < 0.8:  # Else the run died before it took note.
+            settle(site.storage, on, clock)
+        if rng.random() < 0.5:
+            receiver.look()
+    receiver.look()
+    assert receiver.open == exported(site.root, days)
+    for n in days:
+        settle(site.storage, day(n), clock)
+    receiver.look()
+    receiver.look()
+    assert (receiver.open, receiver.told) == (exported(site.root, days), 0)
+
+
+def test_what_is_noted_by_a_clock_that_was_set_back_an_hour_reaches_the_receiver(tmp_path: Path) -> None:
+    make_site(tmp_path / "site", 1)
+    site, noon = open_site(tmp_path / "site"), dt.datetime(2026, 10, 9, 12, tzinfo=dt.UTC)
+    receiver = Receiver(tmp_path, site.root)
+    for n, known_at in enumerate((noon, noon - dt.timedelta(hours=1))):
+        publish(site, day(n), {"10.0.0.1": 5_000})
+        settle(site.storage, day(n), known_at)
+        receiver.look()
+        assert (receiver.told, len(receiver.open)) == (1, n + 1)
+
+
+def test_a_history_that_cannot_be_read_ends_the_script_and_forgets_nothing(tmp_path: Path) -> None:
+    make_site(tmp_path / "site", 1)
+    site, receiver = open_site(tmp_path / "site"), Receiver(tmp_path, tmp_path / "site")
+    publish(site, day(0), {"10.0.0.1": 5_000})
+    settle(site.storage, day(0))
+    receiver.look()
+    ledger = site.storage.root / "verdicts" / f"day={day(0)}.jsonl"
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole[:20])
+    with pytest.raises(SystemExit, match="cannot be read"):
+        receiver.look()
+    ledger.unlink()  # As the message says: a new one begins, with what is stored.
+    settle(site.storage, day(0), dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+    receiver.look()
+    assert receiver.told == 1
 
 
 def test_documents_get_the_time_of_arrival_that_the_page_searches_by() -> None:

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import gzip
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,10 +17,12 @@ import yaml
 
 from pipeline.context import load_context
 from pipeline.schemas import DAILY_TRAFFIC
+from pipeline.settings import load_settings
 from pipeline.site import PROJECT, Site, open_site
 from tests.calls import call, objects
 from tests.cloud.buckets import Bucket, bucket_in, s3_server
 from tests.oracle.zeek import conn, tsv
+from tests.worlds import CONFIG
 
 EXAMPLES = PROJECT / "examples"
 NAMES = sorted(p.parent.name for p in EXAMPLES.glob("*/nilometer.yaml"))
@@ -184,3 +187,19 @@ def test_the_example_in_buckets_finds_the_theft(bucket: Bucket, tmp_path: Path) 
         key = f"{folder}/123456789012_vpcflowlogs_eu-central-1_fl-0a_{of:%Y%m%d}T1200Z_0a.log.gz"
         bucket.direct.put_object(Bucket="example-flow-logs", Key=key, Body=vpc(sessions, "10.0.20.10"))
     assert run(site, f"10.0.1.{THIEF}") == {of: sum(s for _, _, s in sessions) for of, sessions in made.items()}
+
+
+def told_settings() -> list[object]:
+    """Every piece of configuration that a page shows."""
+    pages = sorted([PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")])
+    found = [(p.name, b) for p in pages for b in re.findall(r"```yaml\n(.+?)```", p.read_text(encoding="utf-8"), re.S)]
+    ours = [(name, block) for name, block in found if not block.startswith("load_from:")]  # That one is Dagster's.
+    assert len(ours) > 5
+    return [pytest.param(block, id=f"{name}-{n}") for n, (name, block) in enumerate(ours)]
+
+
+@pytest.mark.parametrize("block", told_settings())
+def test_what_a_page_says_of_the_configuration_can_be_written_into_it(tmp_path: Path, block: str) -> None:
+    whole = yaml.safe_load(CONFIG) | yaml.safe_load(block)
+    (tmp_path / "nilometer.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
+    load_settings(tmp_path / "nilometer.yaml")

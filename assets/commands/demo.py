@@ -24,8 +24,9 @@ from pipeline.errors import ConfigError, Location
 from pipeline.schemas import ALERTS
 from pipeline.settings import CONFIG_NAME
 from pipeline.simulate.company import Company
-from pipeline.simulate.site import MARK, config_text, write_demo_site
+from pipeline.simulate.site import LOGS, MARK, config_text, write_demo_site
 from pipeline.site import Site, open_site
+from pipeline.whole import discard, is_draft
 from pipeline.wording import counted
 
 PROGRAM = "nilometer"
@@ -52,18 +53,18 @@ def _prepare(folder: Path, company: Company) -> None:
             raise ConfigError(
                 "this is a site, and no demo.", where=Location(file=str(config)), remedy="Choose another folder."
             )
-        if text == config_text(company) and is_dir(folder / "logs"):
+        if text == config_text(company) and is_dir(folder / LOGS):
             return
-        for old in ("logs", "data", HOME):
-            shutil.rmtree(folder / old, ignore_errors=True)
-    elif exists(folder) and any(folder.iterdir()):
+        for old in (LOGS, "data", HOME):
+            discard(folder / old)
+    elif exists(folder) and not all(map(is_draft, folder.iterdir())):
         raise ConfigError(
             "this folder is not empty.", where=Location(file=str(folder)), remedy="Choose another folder."
         )
     screen.warn(f"simulating {counted(company.days, 'day')} of {counted(company.clients, 'client')} ...")
     folder.mkdir(parents=True, exist_ok=True)
     made = write_demo_site(folder, company)
-    screen.warn(f"{made.lines:,} connections written to {folder / 'logs'}")
+    screen.warn(f"{made.lines:,} connections written to {folder / LOGS}")
 
 
 def _tell(site: Site, company: Company, alerts: pl.DataFrame) -> None:

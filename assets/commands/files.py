@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.disk import exists, is_dir, is_file
 from pipeline.errors import ConfigError, Location
+from pipeline.whole import is_draft, write_text_whole
 
 
 def writable(path: Path | None) -> None:
@@ -19,7 +20,7 @@ def writable(path: Path | None) -> None:
 
 def refuse_strange(folder: Path, mark: str, what: str) -> None:
     """Raises ConfigError for a folder with files that were not written by such a command, which leaves `mark` there."""
-    if exists(folder) and any(folder.iterdir()) and not is_file(folder / mark):
+    if exists(folder) and not all(map(is_draft, folder.iterdir())) and not is_file(folder / mark):
         raise ConfigError(
             f"this folder is not empty and holds no {what}.",
             where=Location(file=str(folder)),
@@ -30,7 +31,7 @@ def refuse_strange(folder: Path, mark: str, what: str) -> None:
 def write_text(path: Path, text: str) -> None:
     """A result into a file; raises ConfigError when it cannot be written."""
     try:
-        path.write_text(text, encoding="utf-8")
+        write_text_whole(path, text)
     except OSError as error:
         remedy = "Name a file that can be written."
         raise ConfigError(f"{error.strerror}.", where=Location(file=str(path)), remedy=remedy) from error

@@ -14,6 +14,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
+import polars as pl
 
 from assets.commands.files import refuse_strange
 from assets.commands.options import Day, NamedPath, asked_days
@@ -21,6 +22,7 @@ from assets.reporting import screen
 from pipeline.errors import ConfigError, Location
 from pipeline.site import Site, open_site
 from pipeline.stored.now import ended, nothing_scored
+from pipeline.whole import write_frames
 from pipeline.wording import counted
 
 if TYPE_CHECKING:
@@ -94,17 +96,15 @@ def _rule(site: Site) -> Rule:
 
 
 def _write(world: OwnWorld, folder: Path, made_of: dict[str, object]) -> None:
+    frames: dict[str, pl.DataFrame] = {name: getattr(world, name) for name in _TABLES}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / _MARK).write_text(json.dumps(made_of, indent=1) + "\n", encoding="utf-8")
-        for name in _TABLES:
-            frame = getattr(world, name)
-            frame.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=True)
-            screen.say(f"{folder / name}.parquet  {counted(frame.height, 'row')}")
+        write_frames(frames, folder, {_MARK: json.dumps(made_of, indent=1) + "\n"})
     except OSError as error:
         raise ConfigError(
             f"{error.strerror}.", where=Location(file=str(folder)), remedy="Name a folder that can be written."
         ) from error
+    for name, frame in frames.items():
+        screen.say(f"{folder / name}.parquet  {counted(frame.height, 'row')}")
 
 
 def _tell(world: OwnWorld, folder: Path, attacks: Sequence[Attack]) -> None:

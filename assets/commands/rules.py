@@ -26,6 +26,7 @@ from pipeline.exports.attack import TACTICS
 from pipeline.settings import CONFIG_NAME, Settings
 from pipeline.site import Site, open_site
 from pipeline.trials.cases import failed_cases
+from pipeline.whole import write_text_whole
 
 PROBLEMS, MISUSE = 1, 2
 
@@ -173,9 +174,10 @@ def new_rule(file: Path) -> None:
     if exists(file):
         raise ConfigError(f"{file} is there already.", remedy="Edit it, or choose another name.")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(template_text(file.stem), encoding="utf-8")
+    write_text_whole(file, template_text(file.stem))
     screen.say(f"Wrote {file}.")
-    screen.say(f"Change it to your needs, then run: nilometer rules test {quote(str(file))}")
+    name = f"./{file}" if str(file).startswith("-") else str(file)  # Else it would be taken for an option.
+    screen.say(f"Change it to your needs, then run: nilometer rules test {quote(name)}")
 
 
 def _as_written(value: object) -> str:

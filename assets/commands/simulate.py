@@ -5,7 +5,6 @@ Worlds are made in `pipeline.simulate`; nothing here is used on real data.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from shlex import quote
 
@@ -14,6 +13,7 @@ from assets.reporting import screen
 from pipeline.simulate.settings import WorldSettings
 from pipeline.simulate.world import make_world
 from pipeline.simulate.world_site import CONTEXT_FOLDER, SETTINGS_FILE, write_context, write_logs, write_tables
+from pipeline.whole import discard
 from pipeline.wording import counted
 
 
@@ -54,4 +54,4 @@ def _clear(folder: Path) -> None:
     from assets.processes.instances import HOME
 
     for old in ("logs", "data", CONTEXT_FOLDER, HOME):
-        shutil.rmtree(folder / old, ignore_errors=True)
+        discard(folder / old)

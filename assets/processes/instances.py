@@ -25,6 +25,7 @@ from assets.processes.ticks import set_right
 from pipeline.disk import exists, is_dir, is_file
 from pipeline.errors import ConfigError, Location, NilometerError
 from pipeline.site import Site
+from pipeline.whole import write_text_whole
 
 HOME = "dagster_home"
 CONFIG = "dagster.yaml"
@@ -102,7 +103,7 @@ def open_instance(site: Site) -> dg.DagsterInstance:
         # Dagster's own files are as open as the user's umask lets them be.
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         if not exists(folder / CONFIG) or (folder / CONFIG).read_text(encoding="utf-8") in _FORMER:
-            (folder / CONFIG).write_text(_INSTANCE, encoding="utf-8")
+            write_text_whole(folder / CONFIG, _INSTANCE)
     _check_extra(folder)
     try:
         instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_UNTOLD))

@@ -38,7 +38,13 @@ figcaption span { border-left: 1rem dashed; border-image: none; padding-left: .4
 .badge.low { background: #5b6770; }
 .badge.high { background: #b4480a; } .badge.critical { background: #a3123a; } .badge.medium { background: #7a5c00; }
 .notes { border-left: 4px solid #b4480a; padding-left: 1rem; margin: 1.5rem 0; } a { color: inherit; }
-@media print { body { margin: 0; max-width: none; } section { break-before: page; } }
+@media print {
+  :root { color-scheme: light; --ink: #000; --paper: #fff; --line: #d4d4d8; --soft: #55555a; }
+  body { margin: 0; padding: 0; max-width: none; } section { break-before: page; } tr { break-inside: avoid; }
+  .scroll { overflow: visible; } table { font-size: .8rem; } .badge { print-color-adjust: exact; }
+  td:last-child { overflow-wrap: anywhere; }
+  body > .scroll td:last-child { min-width: 0; overflow-wrap: break-word; }
+}
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 

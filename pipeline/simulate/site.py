@@ -10,10 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.settings import CONFIG_NAME
 from pipeline.simulate.company import Company
 from pipeline.simulate.traffic import company_flows, true_totals
 from pipeline.simulate.zeek import write_days
+from pipeline.whole import discard, whole_folder, write_text_whole
 
+LOGS = "logs"
 MARK = "# A simulated company"
 """How a demo's configuration begins: a site without it is never overwritten."""
 
@@ -29,10 +32,13 @@ class DemoSite:
 
 
 def write_demo_site(folder: Path, company: Company) -> DemoSite:
-    """Write the site's configuration and logs, replacing earlier ones of the same names."""
+    """Write the site's configuration, then its logs: where they are, they are all there, and those of this company."""
+    discard(folder / LOGS)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text_whole(folder / CONFIG_NAME, config_text(company))
     flows = company_flows(company)
-    write_days(flows, folder / "logs" / "core", company.timezone)
-    (folder / "nilometer.yaml").write_text(config_text(company), encoding="utf-8")
+    with whole_folder(folder / LOGS) as logs:
+        write_days(flows, logs / "core", company.timezone)
     return DemoSite(folder, company, true_totals(company, flows), flows.height)
 
 

@@ -18,6 +18,7 @@ from pipeline.simulate import suricata, vpc, zeek
 from pipeline.simulate.sessions import daily_sessions, server_addresses
 from pipeline.simulate.settings import WorldSettings
 from pipeline.simulate.world import World
+from pipeline.whole import whole_folder, write_frames, write_text_whole
 
 SETTINGS_FILE = "world.json"
 """What a world was made from; a folder with it holds a world and may be replaced by another."""
@@ -42,14 +43,9 @@ LOGS = tuple(_WRITERS)
 
 def write_tables(world: World, folder: Path) -> dict[str, int]:
     """Write each of TABLES as folder/NAME.parquet, and the settings; the rows of each. Equal worlds, equal bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = {}
-    for name in TABLES:
-        frame: pl.DataFrame = getattr(world, name)
-        frame.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=True)
-        rows[name] = frame.height
-    (folder / SETTINGS_FILE).write_text(settings_text(world.settings), encoding="utf-8")
-    return rows
+    frames: dict[str, pl.DataFrame] = {name: getattr(world, name) for name in TABLES}
+    write_frames(frames, folder, {SETTINGS_FILE: settings_text(world.settings)})
+    return {name: frame.height for name, frame in frames.items()}
 
 
 def settings_text(settings: WorldSettings) -> str:
@@ -66,11 +62,12 @@ def write_logs(daily: pl.DataFrame, folder: Path, form: str, *, seed: int, start
     _, _, write = _WRITERS[form]
     servers, lines = server_addresses(SERVERS), 0
     days = daily.partition_by("day", as_dict=True, maintain_order=True)
-    for (day,), rows in sorted(days.items(), key=lambda item: item[0]):
-        flows = daily_sessions(rows, seed=seed, timezone="UTC", servers=servers)
-        lines += write(flows, folder / "logs", day)
-    (folder / "logs").mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG_NAME).write_text(_config_text(form, start), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text_whole(folder / CONFIG_NAME, _config_text(form, start))
+    with whole_folder(folder / "logs") as logs:
+        for (day,), rows in sorted(days.items(), key=lambda item: item[0]):
+            flows = daily_sessions(rows, seed=seed, timezone="UTC", servers=servers)
+            lines += write(flows, logs, day)
     return lines
 
 
@@ -90,10 +87,8 @@ def write_context(world: World, folder: Path) -> None:
         "groups": told.select(address="src_ip", group="group").unique(),
         "calendar": world.calendar.select("day", "off"),
     }
-    (folder / CONTEXT_FOLDER).mkdir(parents=True, exist_ok=True)
-    for name, frame in frames.items():
-        rows = frame if name == "known_events" else frame.sort(frame.columns)
-        rows.write_parquet(folder / CONTEXT_FOLDER / f"{name}.parquet", compression="zstd")
+    ordered = {name: f if name == "known_events" else f.sort(f.columns) for name, f in frames.items()}
+    write_frames(ordered, folder / CONTEXT_FOLDER)
 
 
 def _config_text(form: str, start: dt.date) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,12 @@ def test_show_has_the_site_s_numbers(site: Path) -> None:
     wrong = call("--site", site, "rules", "show", "nope")
     assert wrong.exit_code == 2
     assert f"Known rules: {'email_server_serving_many_clients'}" in wrong.stderr
+
+
+def test_what_is_told_to_run_next_names_a_file_that_no_option_is_taken_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = call("rules", "new", "--", "-mine.yaml").stdout
+    (words,) = re.findall(r"nilometer (rules test .+)", told)
+    assert call(*shlex.split(words)).exit_code == 0

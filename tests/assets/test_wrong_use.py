@@ -1,6 +1,7 @@
 """What a person gets who calls the command wrongly in the first days: which word is wrong, and the right one."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,35 @@ def test_an_option_of_all_commands_behind_one_is_shown_before_it(words: list[str
     result = call(*words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"{right}\n" in result.stderr.replace("main ", "nilometer ")
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["alerts", "--format", "nope"], "Invalid value for '--format'"),
+        (["statsu"], "No such command 'statsu'"),
+        (["status", "--day", "2026-02-30"], "in no calendar"),
+        (["status", "--site", "s"], "--site stands before the command"),
+        (["rules", "shw"], "No such command 'shw'"),
+    ],
+)
+@pytest.mark.parametrize("by_word", [True, False])
+def test_wrong_use_is_told_to_machines_in_their_form(
+    words: list[str], fault: str, by_word: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NILOMETER_LOG_FORMAT", "text" if by_word else "json")
+    result = call(*(["--log-format", "json"] if by_word else []), *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    (told,) = map(json.loads, result.stderr.splitlines())
+    assert (told["level"], told["event"]) == ("error", "message")
+    assert fault in told["message"] and "--help" in told["message"]
+
+
+def test_an_option_before_the_commands_that_nobody_has_is_told_to_machines_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NILOMETER_LOG_FORMAT", "json")
+    result = call("--sight", "s", "status")
+    assert result.exit_code == 2
+    assert "No such option '--sight'" in json.loads(result.stderr)["message"]
 
 
 def test_an_option_that_no_command_has_is_told_as_ever() -> None:
