@@ -352,7 +352,7 @@ class Settings(_Model):
     """A whole site. Every field has a default, so that an empty file is a site without sources."""
 
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    start_date: Annotated[Day, Field(ge=dt.date(1970, 1, 1), le=dt.date(2999, 12, 31))] = dt.date(2026, 1, 1)
+    start_date: Annotated[Day, Field(ge=dt.date(1970, 1, 1), le=dt.date(8999, 12, 31))] = dt.date(2026, 1, 1)
     storage: Annotated[str, AfterValidator(_storage)] = "data"
     """The root of all tables: a folder, or the URL of an object store (s3://, gs://, az://)."""
     storage_options: StorageOptions = Field(default_factory=dict)

@@ -92,7 +92,7 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("start_date: 2026-02-30", 1, "start_date", "out"),
     ("start_date: tomorrow", 1, "start_date", f"{A_DAY} (got 'tomorrow')"),
     ("start_date: 20261001", 1, "start_date", f"{A_DAY} (got 20261001)"),
-    ("start_date: 9999-12-30", 1, "start_date", "less than or equal to 2999-12-31 (got '9999-12-30')"),
+    ("start_date: 9999-12-30", 1, "start_date", "less than or equal to 8999-12-31 (got '9999-12-30')"),
     ("start_date: 1969-12-31", 1, "start_date", "greater than or equal to 1970-01-01 (got '1969-12-31')"),
     ("start_date: 2026-10-01 12:00:00", 1, "start_date", A_DAY),
     ("lookback_days: 0", 1, "lookback_days", "greater than or equal to 1 (got 0)"),
