@@ -1,4 +1,4 @@
-"""The checks of method surge: good days pass, a planted fault fails its expectation, of stale days nothing is compared."""
+"""The checks of method surge: good days pass, planted faults fail their expectations, stale days are not compared."""
 
 from __future__ import annotations
 
