@@ -17,7 +17,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.instance.utils import RUNLESS_RUN_ID
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as RecordStatus
-from dagster._core.storage.event_log.base import AssetCheckPartitionInfo
+from dagster._core.storage.asset_check_execution_record import AssetCheckPartitionInfo
 from pydantic import Field
 
 from assets import bad_days
@@ -172,7 +172,7 @@ def _made_without(
     """(check, day) -> the run that made the day again after the check; none where Dagster's history was pruned."""
     keys = {t.check_key.asset_key for t in told}
     of_table = {k: [t for t in told if t.check_key.asset_key == k] for k in keys}
-    found = {}
+    found = dict[tuple[str, str | None], str]()
     for key, mine in of_table.items():
         days = {t.partition_key for t in mine if t.partition_key is not None}
         runs = {r.partition_key: r.run_id for r in newest(instance, key, days)}
