@@ -73,12 +73,16 @@ def surge_scores_valid(site: Site, day: dt.date) -> Profile:
 
 def mismatched(site: Site, day: dt.date) -> pl.DataFrame | None:
     """Scores that do not follow from the columns beside them; None of scores of another version."""
-    record = site.storage.record("surge_scores", day)
-    if record is None or record.inputs.get("stage") != str(days.STAGE_VERSION):
+    if not _of_this_version(site, day):
         return None
     stored = site.storage.read_day(SURGE_SCORES, day)
     again = with_scores(stored.drop("surprise"))
     return stored.filter(pl.any_horizontal(_differ(stored[c], again[c]) for c in _WORKED_OUT))
+
+
+def _of_this_version(site: Site, day: dt.date) -> bool:
+    record = site.storage.record("surge_scores", day)
+    return record is None or record.inputs.get("stage") == str(days.STAGE_VERSION)
 
 
 def _differ(stored: pl.Series, again: pl.Series) -> pl.Series:
@@ -117,7 +121,7 @@ def _of_the_same(site: Site, day: dt.date, context: Context) -> bool:
     return (
         record.inputs.get(f"daily_traffic/{day}") == traffic.fingerprint
         and record.inputs.get("inventory") == site.inventory.fingerprint(day)
-        and record.inputs.get("stage") == str(days.STAGE_VERSION)
+        and _of_this_version(site, day)
         and known == context.fingerprints(fit, day)
     )
 
@@ -130,7 +134,7 @@ def _window(inputs: object) -> list[dt.date]:
 def alerting(site: Site, day: dt.date) -> pl.DataFrame | None:
     """Who alerts by the stored scores: rule_id, client; None where the alerts were made from other scores or rules."""
     record = site.storage.record("alerts", day)
-    if record is None or not _judged_by_these(site, day, dict(record.inputs)):
+    if record is None or not _of_this_version(site, day) or not _judged_by_these(site, day, dict(record.inputs)):
         return None
     parts = [pl.DataFrame(schema={c: pl.String for c in _KEY})]
     for rule in site.rules_of("surge"):

@@ -175,6 +175,22 @@ def test_what_has_changed_since_is_not_compared(site: Site) -> None:
     assert (told["passed"], "method seed alone" in str(told["observed"])) == (True, True)
 
 
+def test_scores_of_another_version_are_not_compared(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.surge.days.STAGE_VERSION", 99)
+    told = {o["expectation"]: str(o["observed"]) for o in judged(site, CLOSE).outcomes}
+    assert all(told[e].startswith("cannot tell") for e in ("score_mismatches", "missing_or_extra"))
+    told = {o["expectation"]: str(o["observed"]) for o in judged(site, "alerts_valid").outcomes}
+    assert "method seed alone" in told["missing_or_extra"]
+
+
+def test_a_day_without_surge_scores_has_the_alerts_of_the_other_rules(site: Site) -> None:
+    """As where the stage of the method failed: its check says that there is nothing to judge."""
+    shutil.rmtree(site.storage.path("surge_scores", LAST).parent)
+    publish_alerts(site, LAST, "verified")
+    assert failing(site, "alerts_valid") == set()
+    assert failing(site, CLOSE) == {"day_is_stored"}
+
+
 def test_a_context_that_is_edited_or_broken_makes_no_score_missing(site: Site) -> None:
     for text in ("address,role,exclude\n10.0.0.4,gateway,true\n", "no such column\n"):
         (site.root / "roles.csv").write_text(text, encoding="utf-8")
