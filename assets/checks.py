@@ -15,7 +15,9 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Made,
 )
+from dagster._core.instance.utils import RUNLESS_RUN_ID
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as RecordStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckPartitionInfo
 from pydantic import Field
 
 from assets import bad_days
@@ -120,7 +122,7 @@ def job(site: Site) -> dg.JobDefinition:
 
     @dg.job(
         name=JOB,
-        description="Runs checks again whose results are missing, of other data or skipped by a run; makes no day.",
+        description="Runs checks again whose results are missing, of other data or not shown by Dagster; makes no day.",
         tags=site_tags(site),
     )
     def nilometer_checks() -> None:
@@ -130,31 +132,51 @@ def job(site: Site) -> dg.JobDefinition:
 
 
 def wanting(site: Site, instance: dg.DagsterInstance, days: Sequence[dt.date]) -> dict[dt.date, list[CheckSpec]]:
-    """The days with checks whose results are of other data than is stored or missing, or that Dagster calls skipped."""
-    found, skipped = {}, _skipped(site, instance, days)
+    """The days with checks whose results are of other data than is stored, missing, or not shown by Dagster."""
+    found, hidden = {}, _hidden(site, instance, days)
     for day in days:
-        names = {s.name for s in (*unjudged(site, day), *judgeable(site, day, skipped.get(day.isoformat(), ())))}
+        names = {s.name for s in (*unjudged(site, day), *judgeable(site, day, hidden.get(day.isoformat(), ())))}
         if specs := [s for s in all_specs(site) if s.name in names]:
             found[day] = specs
     return found
 
 
-def _skipped(site: Site, instance: dg.DagsterInstance, days: Sequence[dt.date]) -> dict[str, set[str]]:
-    """Day -> its checks that the last run to plan them never did, as it was cancelled or died.
+def _hidden(site: Site, instance: dg.DagsterInstance, days: Sequence[dt.date]) -> dict[str, set[str]]:
+    """Day -> its checks whose results Dagster does not show, although they are kept.
 
-    Dagster forgets for such a run what was found before. A run that has not ended may do them yet, and one of another
-    site, whose assets have the same names, says nothing of this one's days.
+    Of a run that planned checks and never did them, as it was cancelled or died, it forgets what was found before, and
+    of one that made a day again without its checks it takes no earlier result. A run that has not ended may do them
+    yet, and one of another site, whose assets have the same names, says nothing of this one's days.
     """
     keys = [dg.AssetCheckKey(dg.AssetKey(s.table), s.name) for s in all_specs(site)]
     asked = [day.isoformat() for day in days]
     told = instance.event_log_storage.get_asset_check_partition_info(keys, partition_keys=asked)
-    planned = [t for t in told if t.partition_key is not None and t.latest_execution_status == RecordStatus.PLANNED]
-    runs = sorted({t.latest_planned_run_id for t in planned})
-    spare = {r.run_id for r in _runs(instance, runs) if not r.is_finished or not alive.is_of(site, r)}
+    causes = {(t.check_key.name, t.partition_key): t.latest_planned_run_id for t in told if _is_skipped(t)}
+    causes |= _made_without(instance, [t for t in told if not t.is_current and not _is_skipped(t)])
+    runs = _runs(instance, sorted(set(causes.values())))
+    spare = {r.run_id for r in runs if not r.is_finished or not alive.is_of(site, r)}
     found = dict[str, set[str]]()
-    for t in planned:
-        if t.partition_key is not None and t.latest_planned_run_id not in spare:
-            found.setdefault(t.partition_key, set()).add(t.check_key.name)
+    for (name, day), run in causes.items():
+        if day is not None and run not in spare:
+            found.setdefault(day, set()).add(name)
+    return found
+
+
+def _is_skipped(told: AssetCheckPartitionInfo) -> bool:
+    return told.latest_execution_status == RecordStatus.PLANNED
+
+
+def _made_without(
+    instance: dg.DagsterInstance, told: Sequence[AssetCheckPartitionInfo]
+) -> dict[tuple[str, str | None], str]:
+    """(check, day) -> the run that made the day again after the check; none where Dagster's history was pruned."""
+    keys = {t.check_key.asset_key for t in told}
+    of_table = {k: [t for t in told if t.check_key.asset_key == k] for k in keys}
+    found = dict[tuple[str, str | None], str]()
+    for key, mine in of_table.items():
+        days = {t.partition_key for t in mine if t.partition_key is not None}
+        runs = {r.partition_key: r.run_id for r in newest(instance, key, days)}
+        found |= {(t.check_key.name, d): runs[d] for t in mine if runs.get(d := t.partition_key, RUNLESS_RUN_ID)}
     return found
 
 

@@ -7,7 +7,7 @@ and how by `assets.notify`.
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ from assets.schedules import DAILY, JOB
 from data_quality.results import day_quality
 from data_quality.specs import CheckSpec
 from pipeline.days import parse_day
-from pipeline.disk import is_file
+from pipeline.disk import is_file, tells_a_fault
 from pipeline.locks import site_lock
 from pipeline.settings import CONFIG_NAME
 from pipeline.site import Site, open_site
@@ -44,6 +44,8 @@ QUIET_SECONDS = 300
 """A log that changed since is being written: it would be read again at every look."""
 MAX_TRIES = 3
 """Runs for the same need; then it is left until something changes."""
+AGAIN_SECONDS = 6 * 3_600
+"""After this long, what was left for a fault of the machine is asked for once more: nobody says that it was mended."""
 UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *alive.RUNNING]
 CHAIN_JOBS = [JOB, LANDING_JOB, checks.JOB, alive.ASSET_JOB]
 """Runs that change what is stored."""
@@ -64,6 +66,8 @@ class _Asked:
     """The site's mark when a look found nothing to do."""
     since: float = 0.0
     """When that was, in seconds of the epoch."""
+    left: float = 0.0
+    """Since when something is left that a fault of the machine kept from being made, or was last asked for again."""
 
     @classmethod
     def of(cls, cursor: str | None) -> Self:
@@ -71,7 +75,8 @@ class _Asked:
         try:
             data: dict[str, Any] = json.loads(cursor or "{}")
             tries = {k: (str(s), int(n)) for k, (s, n) in data["tries"].items()}
-            return cls(int(data["count"]), tries, str(data.get("rest", "")), float(data.get("since", 0.0)))
+            since, left = float(data.get("since", 0.0)), float(data.get("left", 0.0))
+            return cls(int(data["count"]), tries, str(data.get("rest", "")), since, left)
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls(int(time.time()))
 
@@ -98,6 +103,17 @@ class _Asked:
         """How often the need was asked for."""
         known, tries = self.tries.get(need, ("", 0))
         return tries if known == signature else 0
+
+    def leave(self, needs: Collection[str]) -> None:
+        """Count the time for needs that are left although they might be met by now; each is asked for once more."""
+        now = time.time()
+        if not needs:
+            self.left = 0.0
+        elif not self.left:
+            self.left = now
+        elif abs(now - self.left) >= AGAIN_SECONDS:  # Or the clock was set back.
+            self.left = now
+            self.tries |= {n: (self.tries[n][0], MAX_TRIES - 1) for n in needs}
 
     def ask(self, needs: Mapping[str, str]) -> None:
         """Count a request for needs (name -> signature)."""
@@ -235,6 +251,8 @@ def stale_sensor(site: Site) -> dg.SensorDefinition:
         asked.keep_rest(None if needs else mark)
         asked.keep([d.isoformat() for d in needs])
         open_needs = [d for d, signature in needs.items() if asked.may(d.isoformat(), signature)]
+        # The next look asks for them, as what the others wait for.
+        asked.leave([d.isoformat() for d in needs if d not in open_needs and _may_be_mended(now, d)])
         if not open_needs:
             return f"No day is stale{_tried(needs, 'see: nilometer status')}."
         tables = stale.FILLED if todo.fill else ("surge_scores",) if todo.score else ()
@@ -267,6 +285,7 @@ def checks_sensor(site: Site) -> dg.SensorDefinition:
         asked.keep_rest(None if needs else mark)
         asked.keep(needs)
         days = [d for d, signature in needs.items() if asked.may(d, signature)]
+        asked.leave([d for d in needs if d not in days])
         if not days:
             return f"Every check is of what is stored{_tried(needs, f'see the runs of {checks.JOB}')}."
         asked.ask({d: needs[d] for d in days})
@@ -284,6 +303,12 @@ def _alone(site: Site, asked: _Asked, needs: Mapping[dt.date, str]) -> set[dt.da
     """Days whose run died before it made or failed them: another of its days may be what kills it."""
     tried = {d for d, signature in needs.items() if asked.tried(d.isoformat(), signature)}
     return tried - set(site.storage.failed_days())
+
+
+def _may_be_mended(site: Site, day: dt.date) -> bool:
+    """Whether the machine kept a day from being made: its run died, or met a full disk. Bad data stays bad."""
+    failure = site.storage.failure(day)
+    return failure is None or any(map(tells_a_fault, failure[1]))
 
 
 def _tried(needs: Sized, where: str) -> str:

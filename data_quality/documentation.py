@@ -9,12 +9,12 @@ import sys
 
 from data_quality.checks import limit_text
 from data_quality.results import BEFORE
-from data_quality.specs import CheckSpec, check_specs
+from data_quality.specs import CheckSpec, check_specs, surge_specs
 
 
 def sections() -> str:
     """A section a check, in the order of the tables."""
-    return "\n".join([*(_section(s) for s in check_specs()), _before()])
+    return "\n".join([*(_section(s) for s in (*check_specs(), *surge_specs())), _before()])
 
 
 def _section(spec: CheckSpec) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import polars as pl
+
 from data_quality.chances import usual
 from data_quality.compared import Profile, note, silent_servers
 from data_quality.counts import WINDOW, flows_pass, kinds, past_flow_counts
@@ -18,12 +20,14 @@ from data_quality.sharing import shared
 from pipeline.context.load import load_input
 from pipeline.context.model import ContextTable
 from pipeline.days import window_days
-from pipeline.errors import NilometerError
+from pipeline.errors import NilometerError, StorageError
 from pipeline.flows import lines_read
 from pipeline.inventory import valid_on
+from pipeline.schemas import FLOWS
 from pipeline.settings import InventoryEntry
 from pipeline.site import Site
 from pipeline.sources.base import REASONS
+from pipeline.storage import DAMAGE
 from pipeline.wording import counted
 
 
@@ -83,11 +87,27 @@ def _seen(site: Site, day: dt.date) -> Profile:
 
     if today := listed(flows_pass(site, day).counts.servers):
         return {column: today, note(column): "on the day"}
+    if today := listed(_senders(site, day)):
+        return {column: today, note(column): "on the day, to other entries of the inventory"}
     past = past_flow_counts(site, day)
-    before = listed({ip for c in past.values() for ip in c.servers})
+    before = listed({ip for c in past.values() for ip in c.servers}) or listed(
+        {ip for d in past for ip in _senders(site, d)}
+    )
     days = counted(len(past), "day")
     told = f"none on the day, {'nor ' if not before else ''}on the {days} before that are stored"
     return {column: before, note(column): told if past else "none on the day; none before is stored"}
+
+
+def _senders(site: Site, day: dt.date) -> list[str]:
+    """Who began flows between two entries of the inventory: the counts have these flows under who answered."""
+    if not site.storage.has("flows", day):
+        return []
+    both = pl.col("src_category").is_not_null() & pl.col("dest_category").is_not_null()
+    try:
+        found = site.storage.scan(FLOWS, [day]).filter(both).select(pl.col("src_ip").unique()).collect()
+    except (StorageError, *DAMAGE):
+        return []  # Of a day before; the day itself has been looked at.
+    return found["src_ip"].to_list()
 
 
 def missing_categories(site: Site, day: dt.date) -> list[str]:

@@ -20,6 +20,7 @@ from data_quality.firing import canary_found
 from data_quality.inputs import inputs_valid, quarantined
 from data_quality.outputs import alerts_valid, anomaly_scores_valid
 from data_quality.rows import baseline_faults, daily_faults, row_of, schema_faults, share
+from data_quality.surge import surge_scores_valid
 from pipeline.counting.direction import verdict_of
 from pipeline.daily import conserved, measure_totals
 from pipeline.flows import lines_read
@@ -182,6 +183,7 @@ PROFILES: dict[str, Callable[[Site, dt.date], Profile]] = {
     "sample_counts": sample_counts,
     "anomaly_scores_valid": anomaly_scores_valid,
     "canary_found": canary_found,
+    "surge_scores_valid": surge_scores_valid,
     "alerts_valid": alerts_valid,
     **drift.PROFILES,
     **own.PROFILES,

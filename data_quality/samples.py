@@ -19,8 +19,18 @@ from data_quality.outputs import alert_faults, score_faults, unalerted, unscored
 from data_quality.profiles import facts_of
 from data_quality.results import day_quality
 from data_quality.rows import baseline_faults, daily_faults, schema_differences
+from data_quality.surge import mismatched, surge_faults, unscored_by_surge
 from pipeline.daily import conserved, measure_totals
-from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, TABLES, TRAFFIC_BASELINE, Table
+from pipeline.schemas import (
+    ALERTS,
+    ANOMALY_SCORES,
+    DAILY_TRAFFIC,
+    FLOWS,
+    SURGE_SCORES,
+    TABLES,
+    TRAFFIC_BASELINE,
+    Table,
+)
 from pipeline.site import Site
 
 ROWS = 5
@@ -32,6 +42,7 @@ _SHOWN = {
     "daily_traffic": ("day", "measure", "client", "bytes", "flows", "flows_unknown", "first_start", "last_start"),
     "traffic_baseline": ("measure", "scope", "client", "n_past_rows", "n_past_values", "avg_bytes", "stdev_bytes"),
     "anomaly_scores": ("rule_id", "client", "bytes", "n", "state", "gate_samples", "gate_fleet", "gate_client"),
+    "surge_scores": ("rule_id", "client", "bytes", "n", "expected", "excess", "t", "surprise", "slow", "new"),
     "alerts": ("alert_id", "rule_id", "day", "client", "quality"),
 }
 Query = Callable[[Site, dt.date], pl.LazyFrame | pl.DataFrame | list[dict[str, str]]]
@@ -107,6 +118,16 @@ def _alerting(site: Site, day: dt.date) -> pl.LazyFrame:
     )
 
 
+def _mismatched(site: Site, day: dt.date) -> pl.DataFrame | list[dict[str, str]]:
+    found = mismatched(site, day)
+    return [] if found is None else found.select(_SHOWN["surge_scores"])
+
+
+def _unscored_by_surge(site: Site, day: dt.date) -> pl.DataFrame | list[dict[str, str]]:
+    found = unscored_by_surge(site, day)
+    return [] if found is None else found
+
+
 _FLOW_FAULTS = {
     "flows_valid": ("nulls", "out_of_day", "negative_bytes", "negative_durations", "unknown_words"),
     "flows_complete": ("unknown_bytes_share", "zero_bytes_share"),
@@ -149,6 +170,21 @@ SAMPLES: dict[tuple[str, str], Query] = {
         ("alerts_valid", name): _rows(ALERTS, _alert_faults, name)
         for name in ("nulls", "duplicate_keys", "other_days", "unknown_rules", "wrong_quality", "bad_evidence")
     },
+    **{
+        ("surge_scores_valid", name): _rows(SURGE_SCORES, surge_faults, name)
+        for name in (
+            "nulls",
+            "duplicate_keys",
+            "other_days",
+            "unknown_rules",
+            "out_of_window",
+            "not_finite",
+            "impossible_values",
+            "absent_scores",
+        )
+    },
+    ("surge_scores_valid", "score_mismatches"): _mismatched,
+    ("surge_scores_valid", "missing_or_extra"): _unscored_by_surge,
     **{(f"{name}_valid", "schema_faults"): _schema(TABLES[name]) for name in _SHOWN},
     ("flows_valid", "readable_share"): _reasons,
     ("flows_complete", "quarantined_share"): _reasons,

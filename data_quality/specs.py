@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data_quality import own
+from pipeline.schemas import SURGE_SCORES
 from pipeline.site import Site
 from pipeline.stored.stages import STAGES
 
@@ -39,9 +40,19 @@ class CheckSpec:
 
 @cache
 def check_specs() -> tuple[CheckSpec, ...]:
-    """All checks that ship, in the order of the tables, read from the suites without Great Expectations."""
+    """The checks that every site has, in the order of the tables, read from the suites without Great Expectations."""
+    return tuple(s for s in _shipped() if s.table != SURGE_SCORES.name)
+
+
+@cache
+def surge_specs() -> tuple[CheckSpec, ...]:
+    """The checks that a site has besides, which has a rule of method surge."""
+    return tuple(s for s in _shipped() if s.table == SURGE_SCORES.name)
+
+
+def _shipped() -> list[CheckSpec]:
     specs = [_spec(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(SUITES.glob("*.json"))]
-    return tuple(sorted(specs, key=lambda s: (STAGES.index(s.table), s.name)))
+    return sorted(specs, key=lambda s: (STAGES.index(s.table), s.name))
 
 
 def _spec(suite: Mapping[str, Any]) -> CheckSpec:
@@ -58,4 +69,5 @@ def _spec(suite: Mapping[str, Any]) -> CheckSpec:
 
 def specs_of(site: Site) -> tuple[CheckSpec, ...]:
     """The checks of a site: those that ship, and its own."""
-    return (*check_specs(), *(_spec(s) for s in own.suites(site.settings.expectations)))
+    surge = surge_specs() if site.rules_of("surge") else ()
+    return (*check_specs(), *surge, *(_spec(s) for s in own.suites(site.settings.expectations)))

@@ -133,6 +133,11 @@ def fault_message(error: BaseException) -> str | None:
     return f"{error.filename or 'storage'}: {error.strerror}. {REMEDIES[error.errno]}"
 
 
+def tells_a_fault(text: str) -> bool:
+    """Whether a kept message is of a fault of the machine, which somebody may have mended since; not of bad data."""
+    return text.endswith(tuple(REMEDIES.values()))
+
+
 def limit_met(error: BaseException) -> LimitError | None:
     """The fault, where it is that the system gives this process no more of something; None for any other."""
     number = error.errno if isinstance(error, OSError) else None

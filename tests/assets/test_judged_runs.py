@@ -15,6 +15,7 @@ from assets import checks
 from assets.build import build_defs
 from assets.days import RANGE_END, RANGE_START
 from assets.processes.instances import open_instance
+from assets.processes.run_tags import site_tags
 from assets.runner import run_days, run_stale
 from assets.schedules import JOB
 from data_quality.checks import PROFILES
@@ -174,6 +175,47 @@ def test_checks_that_a_run_may_yet_do_or_that_are_of_another_site_are_left_alone
             assert list(checks.wanting(site, instance, days)) == left
         instance.delete_run(run.run_id)
         assert list(checks.wanting(site, instance, days)) == list(days)
+
+
+def behind(instance: dg.DagsterInstance, check: str, table: str) -> list[str | None]:
+    """The days that Dagster calls unchecked: they were made since the check."""
+    keys = [dg.AssetCheckKey(dg.AssetKey(table), check)]
+    found = instance.event_log_storage.get_asset_check_partition_info(keys)
+    return [f.partition_key for f in found if not f.is_current]
+
+
+def test_checks_of_a_day_that_was_made_again_without_them_are_shown_again(whole: Path, tmp_path: Path) -> None:
+    site = open_site(shutil.copytree(whole, tmp_path / "site"))
+    before = results(site)
+    with open_instance(site) as instance:
+        sensor = Ticking(site, instance, "unjudged_days")
+        assert not sensor.tick()[0]
+        assets = [a for a in build_defs(site).assets or () if isinstance(a, dg.AssetsDefinition)]
+        daily = next(a for a in assets if a.key == dg.AssetKey("daily_traffic"))
+        chosen = dg.AssetSelection.assets(daily).without_checks()
+        tags = site_tags(site)
+        assert dg.materialize(
+            assets, selection=chosen, partition_key=str(DAYS[1]), instance=instance, tags=tags
+        ).success
+        assert behind(instance, "daily_traffic_valid", "daily_traffic") == [str(DAYS[1])]
+        (request,), _ = sensor.tick()
+        assert request.run_config == checks.config([str(DAYS[1])])
+        found = checks.wanting(site, instance, DAYS)
+        assert {d: {s.table for s in specs} for d, specs in found.items()} == {DAYS[1]: {"daily_traffic"}}
+        judging = build_defs(site).resolve_job_def(checks.JOB)
+        assert judging.execute_in_process(instance=instance, run_config=request.run_config, tags=request.tags).success
+        assert behind(instance, "daily_traffic_valid", "daily_traffic") == []
+        assert not sensor.tick()[0]
+    assert results(site) == before
+
+
+def test_days_that_are_told_of_without_a_run_are_not_judged_for_it(whole: Path, tmp_path: Path) -> None:
+    """As `prune` keeps the newest materialisations of runs that go."""
+    site = open_site(shutil.copytree(whole, tmp_path / "site"))
+    with open_instance(site) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("flows", partition=str(DAYS[0])))
+        assert behind(instance, "flows_valid", "flows") == [str(DAYS[0])]
+        assert not checks.wanting(site, instance, DAYS)
 
 
 def test_a_result_that_does_not_read_is_made_again(killed: Site, whole: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from assets import sensors
 from assets.processes.instances import open_instance
 from assets.runner import run_days
+from pipeline.disk import REMEDIES
 from pipeline.site import Site, open_site
 from pipeline.stored.stale import ranges
 from tests.assets.test_sensors import Ticking, change_rule
@@ -71,6 +74,71 @@ def test_a_days_window_that_kills_its_run_keeps_no_stale_day_waiting(site: Site,
     seen = until_rest(days, killer=0)
     assert seen == [day(0).isoformat()] * sensors.MAX_TRIES + [f"{day(1)}..{day(5)}"]
     assert days.tick() == ([], "No day is stale; 1 were tried 3 times, see: nilometer status.")
+
+
+def wait(days: Ticking, hours: float) -> None:
+    """Let so many hours pass since the sensor left something."""
+    cursor = json.loads(days.cursor)
+    assert cursor["left"]
+    days.cursor = json.dumps(cursor | {"left": cursor["left"] - hours * 3_600})
+
+
+def test_a_day_that_the_machine_kept_from_being_made_is_asked_for_again_after_hours(
+    site: Site, instance: dg.DagsterInstance
+) -> None:
+    """As by a disk that was full for longer than three runs took: nothing says that it has room again."""
+    change_rule(site)
+    days = Ticking(site, instance, "stale_days")
+    until_rest(days, killer=2)
+    wait(days, 5)
+    assert [days.tick()[0] for _ in range(3)] == [[], [], []]
+    wait(days, 1.1)
+    assert until_rest_from(days) == [day(2).isoformat()]
+    assert [days.tick()[0] for _ in range(3)] == [[], [], []]
+    wait(days, 6.1)
+    days.tick()
+    (request,), _ = days.tick()
+    days.carry_out(request)
+    assert [days.tick()[0] for _ in range(3)] == [[], [], []]
+    assert json.loads(days.cursor)["left"] == 0
+
+
+def until_rest_from(days: Ticking) -> list[str]:
+    """What two looks ask for, of which no run comes to anything."""
+    return [r.tags[sensors.RANGE_START] for _ in range(2) for r in days.tick()[0]]
+
+
+@pytest.mark.parametrize(
+    ("reason", "again"),
+    [
+        (f"part.parquet: No space left on device. {REMEDIES[errno.ENOSPC]}", True),
+        (f"part.parquet: Input/output error. {REMEDIES[errno.EIO]}", True),
+        ("core/conn.log is broken: no line can be read.", False),
+    ],
+)
+def test_of_failed_days_those_that_the_machine_failed_are_asked_for_again_and_bad_data_is_not(
+    site: Site, instance: dg.DagsterInstance, reason: str, again: bool
+) -> None:
+    site.storage.mark_failed(day(5), "flows", [reason])
+    days = Ticking(site, instance, "stale_days")
+    assert [len(days.tick()[0]) for _ in range(5)] == [1, 1, 1, 0, 0]
+    if again:
+        wait(days, 6.1)
+    assert [len(days.tick()[0]) for _ in range(4)] == [0, int(again), 0, 0]
+
+
+def test_a_window_day_that_is_asked_for_again_after_hours_is_filled_and_not_scored(
+    site: Site, instance: dg.DagsterInstance
+) -> None:
+    for table in ("alerts", "anomaly_scores", "traffic_baseline", "daily_traffic", "flows"):
+        shutil.rmtree(site.root / "data" / table / f"day={day(0)}")
+    change_rule(site)
+    days = Ticking(site, instance, "stale_days")
+    until_rest(days, killer=0)
+    wait(days, 6.1)
+    requests = [r for _ in range(3) for r in days.tick()[0]]
+    assert [r.tags[sensors.RANGE_END] for r in requests] == [day(0).isoformat()]
+    assert [k.to_user_string() for k in requests[0].asset_selection or ()] == ["flows", "daily_traffic"]
 
 
 @pytest.mark.parametrize(
