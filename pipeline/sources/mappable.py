@@ -72,7 +72,7 @@ _KINDS = (
         "Export them with the names: of ClickHouse as JSONEachRow, JSONCompactEachRowWithNames or Parquet.",
     ),
     (
-        re.compile(rb'\{"(?:string|long)"\s*:[^{}]{1,300}\}[\s\S]*?:\s*\{"\w+(?:\.\w+)+"\s*:\s*\{'),
+        re.compile(rb'\A(?=[\s\S]*?\{"(?:string|long)"\s*:[^{}]{1,300}\})[\s\S]*?:\s*\{"\w+(?:\.\w+)+"\s*:\s*\{'),
         "Avro's JSON encoding, with records within its records under the names of their types",
         "Give the Avro files themselves, or write them as Parquet.",
     ),
@@ -223,7 +223,7 @@ _KINDS = (
         "Give the source the names of its columns as its header. " + _mapped(_UNSW.format("stime")),
     ),
     (
-        re.compile(rb'"reporter"\s*:[\s\S]*"source_name_aggr"\s*:|"source_name_aggr"\s*:[\s\S]*"reporter"\s*:'),
+        re.compile(rb'\A(?=[\s\S]*"reporter"\s*:)[\s\S]*"source_name_aggr"\s*:'),
         "a flow log of Calico, where each end's node counts by its own view",
         "Give the records of reporter dst alone (jq -c 'select(.reporter == \"dst\")'), if the servers are pods. "
         + _mapped(_CALICO, _DELTAS),
@@ -311,7 +311,7 @@ _DEVICES = (
         "Kerio Control's log of connections, whose bytes are those sent, those received, and both",
     ),
     (
-        rb"\bVCF (?:Open|Close|Update|Deny)\b[^\n]* SRC=",
+        rb"(?m)^(?=[^\n]* SRC=)[^\n]*\bVCF (?:Open|Close|Update|Deny)\b",
         "the log of sessions of a VMware SD-WAN (VeloCloud) edge, of which those that close tell bytes",
     ),
 )
