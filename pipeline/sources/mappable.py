@@ -56,6 +56,10 @@ _ILLUMIO = (
     "src_ip: src_ip, dest_ip: dst_ip, dest_port: dst_port, transport: proto, start_time: {}, bytes_out: dst_dbi, "
     "bytes_in: dst_dbo"
 )
+_FLOW_TOOLS = (
+    'src_ip: srcaddr, dest_ip: dstaddr, src_port: srcport, dest_port: dstport, transport: prot, start_time: "'
+    '#:unix_secs", sent: doctets'
+)
 _LOOKED_AT = 50
 """Lines in which pairs are looked for."""
 _NUMBERED = "c_ip, c_port, c_bytes_all, s_ip, s_port, s_bytes_all and first"
@@ -236,6 +240,11 @@ _KINDS = (
             + _mapped(_ILLUMIO.format(time), _DELTAS),
         )
         for time in ("timestamp", "TimeGenerated")
+    ),
+    (
+        re.compile(rb"\A#:unix_secs,(?=[^\n]*\bdoctets,)(?=[^\n]*\bsrcaddr,)[^\n]*\bdstport,"),
+        "what flow-export of flow-tools writes, whose first and last tell a router's uptime and no time",
+        _mapped(_FLOW_TOOLS, _DELTAS),
     ),
     (
         re.compile(rb"\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?![^\n]*\b(?:TIMESTAMP|STAMP|TIME)_)[^\n]*\bBYTES\b"),
