@@ -313,7 +313,10 @@ _DEVICES = (
         rb'"downstream_remote_address"\s*:',
         "Envoy's access log (Istio), whose ends have their ports beside them, and whose bytes_sent the client received",
     ),
-    (rb'"upstream_bytes_(?:sent|received)"\s*:', "NGINX's log of streams, whose bytes_sent the client received"),
+    (
+        rb'"upstream_bytes_(?:sent|received)"\s*:|(?m:^(?=[^\n]*"remote_addr"\s*:)[^\n]*"session_time"\s*:)',
+        "NGINX's log of streams, whose bytes_sent the client received",
+    ),
     (rb"(?m)^tls [12]\.0 \d{4}-\d\d-\d\dT", "the log of an AWS load balancer's TLS connections"),
     (
         rb"\[Connection\] [^\n]*\[Bytes\] \d+/\d+/\d+",

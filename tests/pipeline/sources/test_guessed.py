@@ -167,6 +167,22 @@ def test_objects_of_two_ends_beside_other_counters_are_no_document_of_elastic_s(
 
 
 @pytest.mark.parametrize(
+    ("table", "which"),
+    [
+        ("client_ip,server_ip,started_at,bytes_sent_to_client,bytes_received_from_client", (3, 4)),
+        ("SRC,DST,TIMESTAMP,ACC_TX_BYTES,ACC_RX_BYTES", (4, 3)),
+        ("time_generated,source_ip,dest_ip,bytes_sent,bytes_received", (4, 3)),
+    ],
+)
+def test_names_that_say_whose_bytes_they_are_are_proposed_so(table: str, which: tuple[int, int]) -> None:
+    """As of a proxy, of Forcepoint's exports, and of the names of Palo Alto Networks' logging service."""
+    with pytest.raises(SourceError, match="columns like those of a log of flows") as told:
+        detect(f"{table}\n".encode(), "auto", "x")
+    got, sent = (table.split(",")[n] for n in which)
+    assert f"bytes_in: {got}, bytes_out: {sent}" in str(told.value)
+
+
+@pytest.mark.parametrize(
     ("first", "values", "start"),
     [
         ("date,time", "2026-11-20,08:00:56", "[date, time]"),

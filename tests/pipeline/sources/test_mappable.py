@@ -147,6 +147,7 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("haproxy[7]: 10.0.0.1:5 [20/Nov/2026:10:00:00.000] imaps mail/mx1 1/0/5 5420 -- 1/1/1/1/0 0/0", "HAProxy's"),
         ('{"start_time":"2026-11-20T08:00:00Z","downstream_remote_address":"10.1.0.11:5","bytes_sent":9}', "Envoy's"),
         ('{"remote_addr":"10.1.0.11","bytes_sent":"9","upstream_bytes_received":"9","session_time":"1.0"}', "NGINX's"),
+        ('{"remote_addr":"10.1.0.11","server_addr":"10.9.0.25","bytes_sent":"9","session_time":"1.0"}', "NGINX's"),
         ("tls 2.0 2026-11-20T10:00:00 net/lb/1 2 10.0.0.1:5 10.0.0.2:993 5 2 98 246 - - -", "load balancer's"),
         ("<1>Nov 20 08:00:00 fw CEF:0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
         ("<1>Nov 20 08:00:00 fw CEF: 0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
