@@ -347,7 +347,7 @@ _JSON = Form(
     # An object of either name without an address is a shipper's: log.source, the sender of a line. Other products'
     # records have such objects, too, beside counters of their own: without ECS' other objects, theirs tell the bytes.
     marks=re.compile(
-        rb'\A(?=[\s\S]*"(?:@timestamp|ecs|event|network|agent|observer)[."])'
+        rb'\A(?=[\s\S]*"(?:(?:@timestamp|ecs|event|network|agent|observer)[."]|(?:log|cloud|related)(?:\.|"\s*:\s*\{)))'
         rb'[\s\S]*?"(?:source|destination)"\s*:\s*\{[\s\S]{0,4000}?"(?:ip|bytes|packets)"\s*:'
         rb'|"(?:source|destination)"\s*:\s*\{' + _WITHIN + rb'"bytes"\s*:'
         rb'|"(?:source|destination|client|server)\.ip"\s*:'
