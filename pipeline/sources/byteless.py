@@ -49,9 +49,7 @@ _KINDS = (
         SENSOR,
     ),
     (
-        re.compile(
-            rb"Microsoft-Windows-Sysmon\b[\s\S]*\bDestinationIp\b|\bDestinationIp\b[\s\S]*Microsoft-Windows-Sysmon\b"
-        ),
+        re.compile(rb"\A(?=[\s\S]*\bDestinationIp\b)[\s\S]*Microsoft-Windows-Sysmon\b"),
         "Sysmon's log of connections, which tells no bytes",
         SENSOR,
     ),
@@ -124,7 +122,7 @@ _KINDS = (
         SENSOR,
     ),
     (
-        re.compile(rb'"IPTotalLength"\s*:[\s\S]*"SampleInterval"\s*:|"SampleInterval"\s*:[\s\S]*"IPTotalLength"\s*:'),
+        re.compile(rb'\A(?=[\s\S]*"IPTotalLength"\s*:)[\s\S]*"SampleInterval"\s*:'),
         "Cloudflare's network analytics, which tells of sampled packets and no bytes of connections",
         "Let the router behind it export NetFlow or IPFIX, and give what a collector (nfcapd, goflow2) writes.",
     ),
@@ -135,7 +133,7 @@ _KINDS = (
     ),
     (
         re.compile(
-            rb"\bdovecot(?:\[\d+\])?: (?:imap|pop3|lmtp|auth|managesieve)|\bpostfix/[\w/-]+\[\d+\]: "
+            rb"\bdovecot(?:\[\d+\])?: (?:imap|pop3|lmtp|auth|managesieve)|\bpostfix/[\w/-]{1,40}\[\d+\]: "
             rb"|(?m:^#Log-type: (?:IMAP4|POP3|SMTP|HTTP|Message))"
         ),
         "a mail server's own log, which tells of logins and commands and no bytes of connections",

@@ -28,6 +28,8 @@ _ADDRESS = (
     *("{}ip", "{}addr", "{}address", "{}ipaddr", "{}ipaddress", "{}ipv4", "ipv4{}addr", "ip{}", "ip{}saddr", "{}host"),
     "{}",
 )
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?")
+"""A time of day without its day."""
 _SUMS = ("totalbytes", "bytestotal", "numbytes", "sumbytes", "bidirectionalbytes", "transferredbytes")
 """Names of what both directions sent together, for all that is known."""
 _SPELLED: Mapping[str, tuple[str, ...]] = {
@@ -55,27 +57,39 @@ _SPELLED: Mapping[str, tuple[str, ...]] = {
     ),
     "start_time": (
         *("starttime", "flowstart", "flowstarttime", "sessionstarttime", "timestart", "firstseen", "firstswitched"),
-        *("flowstarttimems", "starttimems"),
+        *("flowstarttimems", "starttimems", "startts", "startedat"),
         *("timestampconnectionstart", "firstpackettime", "timefirst", "datefirstseen"),
         *("start", "first", "begin", "begintime", "stime", "timestamp", "eventtime", "time", "datetime", "ts", "date"),
         *("bidirectionalfirstseenms", "timegenerated", "logtime", "created", "firstflowseen", "entrytime", "logdate"),
     ),
     "end_time": (
         *("endtime", "flowend", "flowendtime", "timeend", "lastseen", "end", "stop", "lastpackettime", "timelast"),
-        *("bidirectionallastseenms", "flowendtimems", "endtimems"),
+        *("bidirectionallastseenms", "flowendtimems", "endtimems", "endts", "endedat"),
     ),
     "bytes_in": (
         *("bytesin", "receivedbytes", "bytesreceived", "rcvdbytes", "rcvdbyte", "bytesrcvd", "rcvbytes", "recvbytes"),
-        *("bytesrecv", "bytesrcv", "bytess2c"),
+        *("bytesrecv", "bytesrcv", "bytess2c", "accrxbytes", "download", "downloaded"),
         *_each(_DEST, "{}bytes", "bytes{}", "{}octets", "{}nbytes"),
         *("dst2srcbytes", "bytesdsttosrc", "bytesdesttosrc", "s2cbytes", "bytestoclient", "flowbytestoclient"),
+        *("bytessenttoclient", "bytesreceivedfromserver", "bytesfromserver", "servertoclientbytes", "toclientbytes"),
         *("srv2clibytes", "revbytes", "bytesrev", "dsttbo", "zenbytestxclient"),
         *("sumofbytesdsttosrc", "downloadbytes", "downloadedbytes", "bytesdownloaded", "outbytes"),
     ),
     "bytes_out": (
-        *("bytesout", "sentbytes", "bytessent", "sentbyte", "sendbytes", "bytesc2s"),
+        *(
+            "bytesout",
+            "sentbytes",
+            "bytessent",
+            "sentbyte",
+            "sendbytes",
+            "bytesc2s",
+            "acctxbytes",
+            "upload",
+            "uploaded",
+        ),
         *_each(_SRC, "{}bytes", "bytes{}", "{}octets", "{}nbytes"),
         *("src2dstbytes", "bytessrctodst", "bytessrctodest", "c2sbytes", "bytestoserver", "flowbytestoserver"),
+        *("bytessenttoserver", "bytesreceivedfromclient", "bytesfromclient", "clienttoserverbytes", "toserverbytes"),
         *("cli2srvbytes", "fwdbytes", "dsttbi", "zenbytesrxclient"),
         *("sumofbytessrctodst", "uploadbytes", "uploadedbytes", "bytesuploaded", "inbytes"),
     ),
@@ -100,7 +114,8 @@ _PLAIN = re.compile(r"[A-Za-z_][\w .()/-]*")
 
 def recognise(head: bytes) -> tuple[str, str] | None:
     """(what a file that begins so seems to be, how to read it); None where its columns name no ends and bytes."""
-    remedy = mapping(_names(head))
+    names = _names(head)
+    remedy = mapping(names, _day(head, names))
     return (
         ("of no known format, but has columns like those of a log of flows", f"If it is one, {remedy}")
         if remedy
@@ -126,8 +141,13 @@ def lacking(head: bytes) -> tuple[str, str] | None:
     )
 
 
-def mapping(columns: Sequence[str]) -> str | None:
-    """How a table with these columns may be read as one of the user's own; None where they name no ends and bytes."""
+def mapping(columns: Sequence[str], day: str | None = None) -> str | None:
+    """How a table with these columns may be read as one of the user's own; None where they name no ends and bytes.
+
+    Args:
+        columns: their names.
+        day: the column of the day, where that of the start has the time of day alone.
+    """
     fields = _fields(columns)
     if any(name not in fields for name in _NEEDED) or not _COUNTERS.intersection(fields):
         return None
@@ -140,7 +160,10 @@ def mapping(columns: Sequence[str]) -> str | None:
         summed = any(_letters(path) in _SUMS for path in _paths_of(column))
         ends["bytes" if summed else "sent"] = column
         which = _SUMMED if summed else _ONE_WAY
-    pairs = ", ".join(f"{ours}: {_quoted(column)}" for ours, column in ends.items())
+    told = {ours: _quoted(column) for ours, column in ends.items()}
+    if day is not None:
+        told["start_time"] = f"[{_quoted(day)}, {told['start_time']}]"
+    pairs = ", ".join(f"{ours}: {column}" for ours, column in told.items())
     return (
         f"read it with format: table and fields: {{{pairs}}}. {which} Where its times are neither numbers nor ISO "
         "8601, give a time_format, and where records tell the bytes since the last one of the same session, "
@@ -154,11 +177,42 @@ def _names(head: bytes) -> list[str]:
         if begins_as_json(head):
             paths = (path for text in beginning(head, _LOOKED_AT) for path in _paths(json.loads(text)))
             return list(dict.fromkeys(paths))
-        first = tidied(head.decode("utf-8", errors="replace").split("\n", 1)[0])
-        delimiter = max(",;\t|", key=first.count)
-        return [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        return next(_cells(head), [])
     except (ValueError, RecursionError, csv.Error):
         return []
+
+
+def _cells(head: bytes) -> Iterator[list[str]]:
+    """The cells of a table's first two lines."""
+    lines = [tidied(line) for line in head.decode("utf-8", errors="replace").split("\n", 2)[:2]]
+    delimiter = max(",;\t|", key=lines[0].count)
+    yield from ([cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter))
+
+
+def _day(head: bytes, names: Sequence[str]) -> str | None:
+    """The column of the day, where the first record has the time of day alone in the one that a start is taken from."""
+    start = _fields(names).get("start_time")
+    day = next((name for name in names if _letters(name) in ("date", *_dated(start))), None)
+    if start is None or day is None:
+        return None
+    return day if _CLOCK.fullmatch(str(_first(head, names).get(start))) else None
+
+
+def _first(head: bytes, names: Sequence[str]) -> Mapping[str, object]:
+    """The plain values of the first record."""
+    try:
+        if begins_as_json(head):
+            record = json.loads(next(iter(beginning(head, 1))))
+            return record if isinstance(record, dict) else {}
+        _, row = _cells(head)
+        return dict(zip(names, row, strict=False))
+    except (ValueError, StopIteration, RecursionError, csv.Error):
+        return {}
+
+
+def _dated(start: str | None) -> tuple[str, ...]:
+    """What the column of the day may be called beside one of the time of day (`start_time`, `start_date`)."""
+    return (_letters(start).replace("time", "date"),) if start and "time" in _letters(start) else ()
 
 
 def _paths(value: Any, prefix: str = "") -> Iterator[str]:

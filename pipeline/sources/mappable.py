@@ -56,6 +56,10 @@ _ILLUMIO = (
     "src_ip: src_ip, dest_ip: dst_ip, dest_port: dst_port, transport: proto, start_time: {}, bytes_out: dst_dbi, "
     "bytes_in: dst_dbo"
 )
+_FLOW_TOOLS = (
+    'src_ip: srcaddr, dest_ip: dstaddr, src_port: srcport, dest_port: dstport, transport: prot, start_time: "'
+    '#:unix_secs", sent: doctets'
+)
 _LOOKED_AT = 50
 """Lines in which pairs are looked for."""
 _NUMBERED = "c_ip, c_port, c_bytes_all, s_ip, s_port, s_bytes_all and first"
@@ -72,7 +76,7 @@ _KINDS = (
         "Export them with the names: of ClickHouse as JSONEachRow, JSONCompactEachRowWithNames or Parquet.",
     ),
     (
-        re.compile(rb'\{"(?:string|long)"\s*:[^{}]{1,300}\}[\s\S]*?:\s*\{"\w+(?:\.\w+)+"\s*:\s*\{'),
+        re.compile(rb'\A(?=[\s\S]*?\{"(?:string|long)"\s*:[^{}]{1,300}\})[\s\S]*?:\s*\{"\w+(?:\.\w+)+"\s*:\s*\{'),
         "Avro's JSON encoding, with records within its records under the names of their types",
         "Give the Avro files themselves, or write them as Parquet.",
     ),
@@ -223,7 +227,7 @@ _KINDS = (
         "Give the source the names of its columns as its header. " + _mapped(_UNSW.format("stime")),
     ),
     (
-        re.compile(rb'"reporter"\s*:[\s\S]*"source_name_aggr"\s*:|"source_name_aggr"\s*:[\s\S]*"reporter"\s*:'),
+        re.compile(rb'\A(?=[\s\S]*"reporter"\s*:)[\s\S]*"source_name_aggr"\s*:'),
         "a flow log of Calico, where each end's node counts by its own view",
         "Give the records of reporter dst alone (jq -c 'select(.reporter == \"dst\")'), if the servers are pods. "
         + _mapped(_CALICO, _DELTAS),
@@ -236,6 +240,11 @@ _KINDS = (
             + _mapped(_ILLUMIO.format(time), _DELTAS),
         )
         for time in ("timestamp", "TimeGenerated")
+    ),
+    (
+        re.compile(rb"\A#:unix_secs,(?=[^\n]*\bdoctets,)(?=[^\n]*\bsrcaddr,)[^\n]*\bdstport,"),
+        "what flow-export of flow-tools writes, whose first and last tell a router's uptime and no time",
+        _mapped(_FLOW_TOOLS, _DELTAS),
     ),
     (
         re.compile(rb"\A(?=[^\n]*\bSRC_IP\b)(?=[^\n]*\bDST_IP\b)(?![^\n]*\b(?:TIMESTAMP|STAMP|TIME)_)[^\n]*\bBYTES\b"),
@@ -304,14 +313,17 @@ _DEVICES = (
         rb'"downstream_remote_address"\s*:',
         "Envoy's access log (Istio), whose ends have their ports beside them, and whose bytes_sent the client received",
     ),
-    (rb'"upstream_bytes_(?:sent|received)"\s*:', "NGINX's log of streams, whose bytes_sent the client received"),
+    (
+        rb'"upstream_bytes_(?:sent|received)"\s*:|(?m:^(?=[^\n]*"remote_addr"\s*:)[^\n]*"session_time"\s*:)',
+        "NGINX's log of streams, whose bytes_sent the client received",
+    ),
     (rb"(?m)^tls [12]\.0 \d{4}-\d\d-\d\dT", "the log of an AWS load balancer's TLS connections"),
     (
         rb"\[Connection\] [^\n]*\[Bytes\] \d+/\d+/\d+",
         "Kerio Control's log of connections, whose bytes are those sent, those received, and both",
     ),
     (
-        rb"\bVCF (?:Open|Close|Update|Deny)\b[^\n]* SRC=",
+        rb"(?m)^(?=[^\n]* SRC=)[^\n]*\bVCF (?:Open|Close|Update|Deny)\b",
         "the log of sessions of a VMware SD-WAN (VeloCloud) edge, of which those that close tell bytes",
     ),
 )

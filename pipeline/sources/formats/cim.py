@@ -86,8 +86,9 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     """
     alone = pl.col("resp_ip_bytes").is_null() & pl.col("orig_ip_bytes").is_null()
     vpc, stream = (pl.col("kind").str.contains(kind).fill_null(value=False) for kind in (_ONE_WAY, _COLLECTED))
-    nothing = pl.col("orig_ip_bytes").cast(pl.Float64, strict=False).fill_null(0) == 0  # As of a way it does not have.
-    collected = nothing & (stream | pl.col("exporter").is_not_null())
+    sent_nothing = (pl.col("orig_ip_bytes").cast(pl.Float64, strict=False) == 0).fill_null(value=False)
+    one = pl.col("orig_ip_bytes").is_null() | sent_nothing  # 0 as of a way it does not have.
+    collected = one & (stream | pl.col("exporter").is_not_null())
     one_way = (alone & vpc) | collected
     sent = pl.coalesce(pl.col(c).cast(fields.schema["orig_ip_bytes"], strict=False) for c in ("total", "resp_ip_bytes"))
     fields = fields.with_columns(

@@ -331,6 +331,8 @@ def _derive(fields: pl.DataFrame) -> pl.DataFrame:
     return fields.with_columns(_derived(fields.schema["duration"]))
 
 
+_WITHIN = rb"(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,400}\}){0,1000}?"
+"""What an object of JSON holds, with objects two levels deep."""
 _JSON = Form(
     name="ecs",
     vendor_product="Elastic Common Schema",
@@ -343,11 +345,11 @@ _JSON = Form(
         "`flow.final: false`, a start, Fortinet's code 20 and Check Point are interim; vpcflow and netflow are deltas",
     ),
     # An object of either name without an address is a shipper's: log.source, the sender of a line. Other products'
-    # records have such objects, too, beside counters of their own.
+    # records have such objects, too, beside counters of their own: without ECS' other objects, theirs tell the bytes.
     marks=re.compile(
-        rb'\A(?:(?=[\s\S]*"(?:@timestamp|ecs|event|network|agent|observer)[."])'
-        rb'|(?![\s\S]*"(?i:bytes_?(?:sent|recv|rcvd|received|in|out)|(?:sent|rcvd|recv|received)_?bytes)"\s*:))'
+        rb'\A(?=[\s\S]*"(?:(?:@timestamp|ecs|event|network|agent|observer)[."]|(?:log|cloud|related)(?:\.|"\s*:\s*\{)))'
         rb'[\s\S]*?"(?:source|destination)"\s*:\s*\{[\s\S]{0,4000}?"(?:ip|bytes|packets)"\s*:'
+        rb'|"(?:source|destination)"\s*:\s*\{' + _WITHIN + rb'"bytes"\s*:'
         rb'|"(?:source|destination|client|server)\.ip"\s*:'
     ),
     decoder=json_decoder(_FIELDS, inside=("$._source",)),

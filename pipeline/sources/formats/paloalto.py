@@ -347,7 +347,8 @@ EXPORT = replace(
     family="paloalto",
     contract=replace(SYSLOG.contract, records="exports of the web interface; the first line names the columns"),
     marks=re.compile(
-        rb"(?i)\A(?=[^\n]*\b(?:threat/content type|receive[ _]time|time_generated|natsrc)\b)[^\n]*\bbytes[ _]received\b"
+        rb"(?i)\A(?=[^\n]*\b(?:threat/content type|receive[ _]time|time_generated|natsrc)\b)"
+        rb'(?=[^\n]*\b(?:source(?: address| ip)?|src)"? ?(?:[,;\t|\r\n]|\Z))[^\n]*\bbytes[ _]received\b'
     ),
     ends_lines=False,
     decoder=lambda options: ExportDecoder(delimited(_EXPORT)(options), options.timezone),

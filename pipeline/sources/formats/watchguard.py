@@ -30,7 +30,7 @@ _ENDS = (
 _HEAD = r"^(.*?)(?:msg_id=|LEEF: ?\d)"
 _TIME = r"\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\) "
 _LEEF = r"LEEF: ?[\d.]+\|WatchGuard\|(?:[^|]*\|){2}"
-_DEVICE_TIME = r"([A-Z][a-z]{2} +\d{1,2} \d{4} [\d:]{8}(?:[.,]\d+)?(?: ?[A-Z]{3,5}\b)?(?: ?[+-]\d\d:?\d\d)?)"
+_DEVICE_TIME = r"([A-Z][a-z]{2} +\d{1,2} \d{4} [\d:]{8}(?:[.,]\d+)?(?: ?[A-Z]{3,5}\b)?(?: ?[+-]\d{1,2}(?::?\d\d)?)?)"
 _LEEF_KEYS = {
     "action": "disp",
     "proto": "proto",

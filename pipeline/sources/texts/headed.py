@@ -21,6 +21,7 @@ _LEEF_VALUE = r"[|\t^]{key}=([^|\t^]*)"
 _PARTED = r"LEEF: ?2[\d.]*\|(?:[^|]*\|){4}(0?x[0-9A-Fa-f]{2}|[^|\s\w])\|"
 """Version 2 of LEEF, whose header names what parts the pairs."""
 _STAMP = r"^[A-Z][a-z]{2} +\d{1,2} \d{4} \d\d:\d\d:\d\d"
+_OFFSET = r"(?:[.,]\d{1,9})? ?(?:GMT|UTC)?([+-])(\d{1,2})(?::?(\d\d))?$"
 _UNPARTED = r"LEEF: ?[\d.]+\|[^\t^]*$"
 """LEEF without any of the usual parters."""
 
@@ -94,9 +95,10 @@ def wall(text: pl.Expr) -> pl.Expr:
 
 
 def told(text: pl.Expr) -> pl.Expr:
-    """Such a time as ISO 8601 has it, with the fraction and offset that it tells (`.900 +0200`, `GMT+02:00`)."""
+    """Such a time as ISO 8601 has it, with the fraction and offset that it tells (`.900 +0200`, `GMT+02:00`, `+2`)."""
     fraction = text.str.extract(rf"{_STAMP}([.,]\d{{1,9}})").str.replace(",", ".", literal=True)
-    offset = text.str.extract(rf"{_STAMP}(?:[.,]\d{{1,9}})? ?(?:GMT|UTC)?([+-]\d\d:?\d\d)$")
+    sign, hours, minutes = (text.str.extract(_STAMP + _OFFSET, group) for group in (1, 2, 3))
+    offset = sign + hours.str.zfill(2) + ":" + minutes.fill_null("00")
     whole = pl.concat_str(wall(text), fraction, offset, ignore_nulls=True)
     return pl.when(text.str.contains(_STAMP)).then(whole).otherwise(text)
 

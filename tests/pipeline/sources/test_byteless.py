@@ -1,8 +1,11 @@
 """Logs that tell no bytes are named, with what to do instead, and what they lie beside is read."""
 
+import time
+
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.sources.base import HEAD_BYTES
 from pipeline.sources.registry import detect
 from tests.pipeline.sources.formats.test_sophos import DEVICE
 
@@ -105,3 +108,22 @@ def test_a_log_without_bytes_is_named(name: str, line: str) -> None:
 
 def test_beside_a_log_that_can_be_read_it_is_a_line_of_another_program() -> None:
     assert detect(f"{LOGS['pfSense'][0]}\n<30>{DEVICE}\n".encode(), "auto", "x") == "sophos"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        '"IPTotalLength":1,',
+        '"SampleInterval":1,\n',
+        "Microsoft-Windows-Sysmon ",
+        "VCF Open ",
+        "postfix/a-",
+        '"reporter":1,',
+        '{"string":"a"},',
+    ],
+)
+def test_what_a_file_repeats_costs_its_naming_no_time(part: str) -> None:
+    head, began = (part.encode() * HEAD_BYTES)[:HEAD_BYTES], time.process_time()
+    with pytest.raises(SourceError, match="of no known format"):
+        detect(head, "auto", "x")
+    assert time.process_time() - began < 1.2

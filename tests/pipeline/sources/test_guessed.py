@@ -164,3 +164,53 @@ def test_objects_of_two_ends_beside_other_counters_are_no_document_of_elastic_s(
     assert "bytes_in: bytes_recv, bytes_out: bytes_sent" in str(told.value)
     beside = {"@timestamp": "2026-11-20T08:00:00Z", **record}
     assert detect(f"{json.dumps(beside)}\n".encode(), "auto", "x") == "ecs"
+
+
+@pytest.mark.parametrize(
+    ("table", "which"),
+    [
+        ("client_ip,server_ip,started_at,bytes_sent_to_client,bytes_received_from_client", (3, 4)),
+        ("SRC,DST,TIMESTAMP,ACC_TX_BYTES,ACC_RX_BYTES", (4, 3)),
+        ("time_generated,source_ip,dest_ip,bytes_sent,bytes_received", (4, 3)),
+    ],
+)
+def test_names_that_say_whose_bytes_they_are_are_proposed_so(table: str, which: tuple[int, int]) -> None:
+    """As of a proxy, of Forcepoint's exports, and of the names of Palo Alto Networks' logging service."""
+    with pytest.raises(SourceError, match="columns like those of a log of flows") as told:
+        detect(f"{table}\n".encode(), "auto", "x")
+    got, sent = (table.split(",")[n] for n in which)
+    assert f"bytes_in: {got}, bytes_out: {sent}" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "values", "start"),
+    [
+        ("date,time", "2026-11-20,08:00:56", "[date, time]"),
+        ("Start Date;Start Time", "20.11.2026;08:00", "[Start Date, Start Time]"),
+        ("date,time", "2026-11-20,1795161656", "time"),
+        ("date,starttime", "2026-11-20,2026-11-20 08:00:56", "starttime"),
+    ],
+)
+def test_a_day_beside_a_time_of_day_is_a_part_of_the_start(first: str, values: str, start: str) -> None:
+    """As in tables of FortiGate's fields: of the time alone every row was untimed."""
+    parter = ";" if ";" in first else ","
+    names = [*first.split(parter), "srcip", "dstip", "sentbyte", "rcvdbyte"]
+    row = [*values.split(parter), "10.1.0.11", "10.9.0.25", "420", "5900"]
+    record = json.dumps(dict(zip(names, row, strict=True)))
+    for text in (f"{parter.join(names)}\n{parter.join(row)}\n", f"{record}\n"):
+        with pytest.raises(SourceError, match="columns like those of a log of flows") as told:
+            detect(text.encode(), "auto", "x")
+        fields = re.search(r"fields: (\{.*?\})\. ", str(told.value))
+        assert fields is not None
+        assert yaml.safe_load(fields[1])["start_time"] == yaml.safe_load(start)
+
+
+@pytest.mark.parametrize("counters", [{"bytes": 790}, {"rx_bytes": 5_900, "tx_bytes": 420}, {"download": 5_900}])
+def test_counters_beside_the_objects_of_two_ends_are_not_elastic_s(counters: dict[str, int]) -> None:
+    """They were taken for its documents, of which none told a byte; with bytes within the objects they are."""
+    ends = {"source": {"ip": "10.1.0.11", "port": 50_001, "geo": {"location": {"lat": 5.0}}}, "start": 1_795_161_600}
+    record = {**ends, "destination": {"ip": "10.9.0.25", "port": 993}, **counters}
+    with pytest.raises(SourceError, match="no known format"):
+        detect(f"{json.dumps(record)}\n".encode(), "auto", "x")
+    within = {**ends, "source": {**ends["source"], "bytes": 420}}  # type: ignore[dict-item]
+    assert detect(f"{json.dumps({**record, **within})}\n".encode(), "auto", "x") == "ecs"

@@ -25,6 +25,8 @@ LOGS = {
     "Illumio": '{"interval_sec":600,"count":7,"dst_tbi":7000,"dst_tbo":27000,"dst_dbi":1200,"dst_dbo":5900,'
     '"src_ip":"a","dst_ip":"b","dst_port":993,"proto":6,"dir":"I","pd":0,"timestamp":"2026-11-20T08:00:00Z"}',
     "Illumio's": "TimeGenerated,dst_dbi,dst_dbo,dst_tbi,dst_tbo,src_ip,dst_ip,proto,dst_port,dir,Type",
+    "flow-tools": "#:unix_secs,unix_nsecs,sysuptime,exaddr,dpkts,doctets,first,last,engine_type,engine_id,srcaddr,"
+    "dstaddr,nexthop,input,output,srcport,dstport,prot,tos,tcp_flags",
     "NEMEA": "ipaddr DST_IP,ipaddr SRC_IP,uint64 BYTES,uint64 BYTES_REV,time TIME_FIRST,time TIME_LAST,"
     "uint32 PACKETS,uint16 DST_PORT,uint16 SRC_PORT,uint8 PROTOCOL",
     "Zscaler Private Access": '{"LogTimestamp":"Fri Nov 20 08:00:00 2026","ConnectionID":"a,b",'
@@ -40,7 +42,7 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
     assert told.value.remedy is not None
     fields = yaml.safe_load(re.search(r"fields: (\{.*?\})", told.value.remedy)[1])  # type: ignore[index]
     assert SourceSettings(name="x", path="x.csv", format="table", fields=fields).fields == fields
-    keys = re.split(r'[",{}:] ?', LOGS[name])
+    keys = [*re.split(r'[",{}:] ?', LOGS[name]), *LOGS[name].split(",")]
     assert set(fields.values()) <= set(keys)
 
 
@@ -145,6 +147,7 @@ def test_the_mapping_that_is_told_is_one_of_the_log_s_own_columns(name: str) -> 
         ("haproxy[7]: 10.0.0.1:5 [20/Nov/2026:10:00:00.000] imaps mail/mx1 1/0/5 5420 -- 1/1/1/1/0 0/0", "HAProxy's"),
         ('{"start_time":"2026-11-20T08:00:00Z","downstream_remote_address":"10.1.0.11:5","bytes_sent":9}', "Envoy's"),
         ('{"remote_addr":"10.1.0.11","bytes_sent":"9","upstream_bytes_received":"9","session_time":"1.0"}', "NGINX's"),
+        ('{"remote_addr":"10.1.0.11","server_addr":"10.9.0.25","bytes_sent":"9","session_time":"1.0"}', "NGINX's"),
         ("tls 2.0 2026-11-20T10:00:00 net/lb/1 2 10.0.0.1:5 10.0.0.2:993 5 2 98 246 - - -", "load balancer's"),
         ("<1>Nov 20 08:00:00 fw CEF:0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),
         ("<1>Nov 20 08:00:00 fw CEF: 0|Some Vendor|Fw 7|1|x|y|3|in=1 out=2", "CEF of Some Vendor Fw 7,"),

@@ -65,6 +65,8 @@ def test_what_splunk_stream_collects_of_netflow_tells_one_direction_a_record(tol
     assert ends(row) == ("10.1.0.11", 50_001, "10.9.0.25", 993)
     assert (row["other_bytes_in"], row["other_bytes_out"], row["total_bytes"]) == (5_420, None, None)
     assert (row["accounting"], row["orientation"]) == ("delta", "port_rule")
+    broken = read("cim_json", json.dumps(NETFLOW | told | {"bytes_out": "x"}))
+    assert dict(broken.account.quarantined) == {"bad_number": 1}
 
 
 def test_a_table_of_splunk_stream_and_of_others_turns_its_rows_alone() -> None:

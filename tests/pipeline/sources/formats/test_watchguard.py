@@ -42,7 +42,12 @@ def test_leef_tells_the_same_by_its_keys(line: str) -> None:
 
 @pytest.mark.parametrize(
     ("told", "starts"),
-    [("Nov 20 2026 10:00:10 +0200", 8), ("Nov 20 2026 09:00:10", 8), ("Nov 20 2026 08:00:10 GMT", 8)],
+    [
+        ("Nov 20 2026 10:00:10 +0200", 8),
+        ("Nov 20 2026 09:00:10", 8),
+        ("Nov 20 2026 08:00:10 GMT", 8),
+        ("Nov 20 2026 10:00:10 GMT+2", 8),
+    ],
 )
 def test_the_time_that_leef_has_by_a_key_is_the_device_s(told: str, starts: int) -> None:
     """As Fireware writes it: without a syslog header it was none, and with one that header's clock counted."""
