@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -58,10 +59,12 @@ class _Group(click.Group):
         except OSError as error:  # Of what waited to be written, and of --help, which is no command.
             sys.exit(_of_the_disk(error))
 
-    def make_context(self, *words: Any, **options: Any) -> click.Context:
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **options: Any) -> click.Context:
+        words = list(args)  # Click takes them away as it reads them.
         try:
-            return super().make_context(*words, **options)
+            return super().make_context(info_name, args, *more, **options)
         except click.UsageError as error:
+            _find_log_format(words)
             raise _told_to_machines(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -135,6 +138,13 @@ def _log_format(_ctx: click.Context, _param: click.Parameter, value: str | None)
     """Known before any other word is found to be wrong."""
     if value:
         os.environ[journal.ENV_FORMAT] = value
+
+
+def _find_log_format(words: Sequence[str]) -> None:
+    """The same where an option that nobody has, or one without its value, kept the options from being read at all."""
+    for name, value in (*itertools.pairwise(words), *(w.partition("=")[::2] for w in words)):
+        if name == "--log-format" and value in journal.FORMATS:
+            os.environ[journal.ENV_FORMAT] = value
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.disk import exists, is_dir
@@ -40,12 +39,7 @@ def _is_left_over(path: Path) -> bool:
 
 def remove_leftovers(folder: Path) -> int:
     """Delete what killed processes left half-written below a folder; how many files and folders that were."""
-    return remove_leftovers_of(folder.rglob(".*.tmp"))
-
-
-def remove_leftovers_of(temporaries: Iterable[Path]) -> int:
-    """The same of temporaries that were found."""
-    found = [p for p in temporaries if _is_left_over(p)]
+    found = [p for p in folder.rglob(".*.tmp") if _is_left_over(p)]
     for path in found:
         if is_dir(path):
             shutil.rmtree(path, ignore_errors=True)

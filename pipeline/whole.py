@@ -7,17 +7,20 @@ the same command can be run again. Rights are those that the user's umask gives.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from pipeline.disk import exists, is_dir, is_file, writing
-from pipeline.leftovers import remove_leftovers_of, temporary_suffix
+from pipeline.disk import exists, is_dir, writing
 
 _DRAFT = ".nilometer"
 """How names of drafts begin: a short word, as a name of 255 bytes has no room for another."""
@@ -26,6 +29,15 @@ _DRAFT = ".nilometer"
 def is_draft(path: Path) -> bool:
     """Whether it is one of ours that was left by a process which was killed, or is being written."""
     return path.name.startswith(f"{_DRAFT}.") and path.name.endswith(".tmp")
+
+
+def holds_any(folder: Path) -> bool:
+    """Whether a folder is there that holds more than drafts.
+
+    Raises:
+        OSError: it cannot be listed, or is a file.
+    """
+    return exists(folder) and not all(map(is_draft, folder.iterdir()))
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -65,42 +77,83 @@ def write_frames(frames: Mapping[str, pl.DataFrame], folder: Path, marks: Mappin
 
 
 def _as_it_is(path: Path) -> bool:
-    """Whether it is no file of a folder that could be replaced: a pipe, a link to one, a file that is protected."""
+    """Whether no other file may take its place: it is a pipe or link, has a second name, is protected or another's."""
     if path.is_symlink():
         return True
-    return exists(path) and not (is_file(path) and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    if not exists(path):
+        return False
+    of_path = path.stat()
+    ours = stat.S_ISREG(of_path.st_mode) and of_path.st_nlink == 1 and of_path.st_uid == os.geteuid()
+    return not (ours and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     draft = _draft_beside(path)
-    try:
-        with writing(draft):
-            write(draft)
-            if exists(path):
+    with _held(draft, os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)) as handle:
+        try:
+            if exists(path):  # Before a word is in it, which not everybody may read.
                 draft.chmod(path.stat().st_mode & 0o777)
-            with draft.open("rb") as handle:
-                os.fsync(handle.fileno())
+            with writing(draft):
+                write(draft)
+                os.fsync(handle)
+            _take_place(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _take_place(draft: Path, path: Path) -> None:
+    try:
         draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    except OSError as error:
+        _of_a_mount(error)
+        shutil.copyfile(draft, path)
 
 
 def _draft_beside(path: Path) -> Path:
-    """The name of a draft; those of processes that were killed are cleared away."""
-    remove_leftovers_of(p for p in path.parent.glob(f"{_DRAFT}.*.tmp"))
-    return path.with_name(f"{_DRAFT}{temporary_suffix()}")
+    """The name of a draft that nobody can know before; those of processes that were killed are cleared away."""
+    _clear(path.parent)
+    return path.with_name(f"{_DRAFT}.d{secrets.token_hex(4)}.tmp")
+
+
+@contextmanager
+def _held(draft: Path, handle: int) -> Iterator[int]:
+    """Let others see that the draft is being written, whatever container they are in."""
+    try:
+        with suppress(OSError):  # A file system without locks.
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _clear(folder: Path) -> None:
+    """Delete the drafts that nobody holds; what cannot be deleted, such as another user's, stays."""
+    for draft in folder.glob(f"{_DRAFT}.*.tmp"):
+        with suppress(OSError):
+            handle = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _delete(draft) if is_dir(draft) else draft.unlink()
+            finally:
+                os.close(handle)
 
 
 @contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
-    """A folder to be filled, which is then moved into place, where nothing may be."""
+    """A folder to be filled, which is then moved into place, where nothing may be but an empty mount."""
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = _draft_beside(place)
-    draft.mkdir()
     try:
-        with writing(draft):
-            yield draft
-        draft.rename(place)
+        draft.mkdir()
+        with _held(draft, os.open(draft, os.O_RDONLY)):
+            with writing(draft):
+                yield draft
+            try:
+                draft.rename(place)
+            except OSError as error:
+                _of_a_mount(error)
+                for part in sorted(draft.iterdir()):
+                    shutil.move(part, place / part.name)
     except OSError as error:
         error.filename, error.filename2 = str(place), None
         raise
@@ -109,13 +162,24 @@ def whole_folder(place: Path) -> Iterator[Path]:
 
 
 def discard(place: Path) -> None:
-    """Take a file or folder away at once, not part by part; nothing there is no fault."""
-    if is_dir(place) and not place.is_symlink():
-        aside = _draft_beside(place)
-        place.rename(aside)
-        _delete(aside)
-    else:
+    """Take a file or folder away at once, not part by part; nothing there is no fault, and a mount is emptied."""
+    if not is_dir(place) or place.is_symlink():
         place.unlink(missing_ok=True)
+        return
+    aside = _draft_beside(place)
+    try:
+        place.rename(aside)
+    except OSError as error:
+        _of_a_mount(error)
+        for part in place.iterdir():
+            discard(part)
+    _delete(aside)
+
+
+def _of_a_mount(error: OSError) -> None:
+    """Raise what is no word of a mount, such as a volume of a container, which no rename can move or replace."""
+    if error.errno != errno.EBUSY:
+        raise error
 
 
 def _delete(folder: Path) -> None:

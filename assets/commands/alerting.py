@@ -19,6 +19,7 @@ from pipeline.errors import StorageError
 from pipeline.exports import SIEM, alerts_csv, html_page, in_full, json_lines, seed_csv
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, SURGE_SCORES
 from pipeline.site import Site
+from pipeline.storage import DAMAGE
 from pipeline.stored.now import ahead, unscored
 from pipeline.stored.outdated import SILENT, outdated
 from pipeline.trials.pasts import Past, pasts, table_of
@@ -82,6 +83,18 @@ class _Stored:
             return None
         return stored.with_columns(pl.col("day").fill_null(day), pl.col("_time").fill_null(start))
 
+    def all_of(self, rule_id: str) -> bool:
+        """Whether the days hold alerts of one rule alone; of a day that cannot be read nothing is known."""
+        ids = (self._rule_ids(day) for day in self.qualities)
+        return all((found == rule_id).all() for found in ids)
+
+    def _rule_ids(self, day: dt.date) -> pl.Series:
+        """Nothing else of the rows, most of which is evidence."""
+        try:
+            return self.site.storage.scan(ALERTS, [day]).select("rule_id").collect()["rule_id"]
+        except (StorageError, *DAMAGE):
+            return pl.Series(dtype=pl.String)
+
     def rows(self) -> Iterator[pl.DataFrame]:
         """A few rows at a time, as a day of a flood may have many."""
         for found in self:
@@ -142,7 +155,7 @@ def _why_mute(rules: Mapping[str, str]) -> str:
 def _csv(site: Site, stored: _Stored) -> Iterator[str]:
     """With one rule, asked for or the only one there is, exactly the seed's columns."""
     zone, rule = site.settings.timezone, stored.rule
-    if rule is None and len(site.rules) == 1 and all((s["rule_id"] == site.rules[0].id).all() for s in stored):
+    if rule is None and len(site.rules) == 1 and stored.all_of(site.rules[0].id):
         rule = site.rules[0]
     if rule is None:
         yield alerts_csv(ALERTS.empty(), zone)

@@ -19,14 +19,14 @@ from assets.reporting import screen
 from assets.runner import RunReport, run_days
 from pipeline.alerts import human
 from pipeline.days import day_range
-from pipeline.disk import exists, is_dir
+from pipeline.disk import exists
 from pipeline.errors import ConfigError, Location
 from pipeline.schemas import ALERTS
 from pipeline.settings import CONFIG_NAME
 from pipeline.simulate.company import Company
 from pipeline.simulate.site import LOGS, MARK, config_text, write_demo_site
 from pipeline.site import Site, open_site
-from pipeline.whole import discard, is_draft
+from pipeline.whole import discard, holds_any
 from pipeline.wording import counted
 
 PROGRAM = "nilometer"
@@ -53,11 +53,11 @@ def _prepare(folder: Path, company: Company) -> None:
             raise ConfigError(
                 "this is a site, and no demo.", where=Location(file=str(config)), remedy="Choose another folder."
             )
-        if text == config_text(company) and is_dir(folder / LOGS):
+        if text == config_text(company) and holds_any(folder / LOGS):
             return
         for old in (LOGS, "data", HOME):
             discard(folder / old)
-    elif exists(folder) and not all(map(is_draft, folder.iterdir())):
+    elif holds_any(folder):
         raise ConfigError(
             "this folder is not empty.", where=Location(file=str(folder)), remedy="Choose another folder."
         )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.disk import exists, is_dir, is_file
+from pipeline.disk import is_dir, is_file
 from pipeline.errors import ConfigError, Location
-from pipeline.whole import is_draft, write_text_whole
+from pipeline.whole import holds_any, write_text_whole
 
 
 def writable(path: Path | None) -> None:
@@ -20,7 +20,7 @@ def writable(path: Path | None) -> None:
 
 def refuse_strange(folder: Path, mark: str, what: str) -> None:
     """Raises ConfigError for a folder with files that were not written by such a command, which leaves `mark` there."""
-    if exists(folder) and not all(map(is_draft, folder.iterdir())) and not is_file(folder / mark):
+    if holds_any(folder) and not is_file(folder / mark):
         raise ConfigError(
             f"this folder is not empty and holds no {what}.",
             where=Location(file=str(folder)),

@@ -20,7 +20,10 @@ _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 def json_line(row: Mapping[str, Any]) -> str:
     """One object on one line, whatever its reader splits lines at; a number that JSON has no word for is null."""
-    text = json.dumps(known(row), ensure_ascii=False, allow_nan=False)
+    try:
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # Going through every value beforehand takes longer than all else of a line.
+        text = json.dumps(known(row), ensure_ascii=False, allow_nan=False)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 

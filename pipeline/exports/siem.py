@@ -26,6 +26,7 @@ OCSF_VERSION, ECS_VERSION = "1.4.0", "8.17.0"
 _OCSF_SEVERITY = dict(zip(SEVERITIES, range(2, 6), strict=True))
 _ELASTIC_SEVERITY = dict(zip(SEVERITIES, (21, 47, 73, 99), strict=True))
 """What Elastic's own rules give for the four words."""
+_NOTHING: tuple[Any, ...] = (None, {}, [])
 _OCSF_IP = {"type_id": 2, "type": "IP Address"}
 _OCSF_HOST = {"type_id": 1, "type": "Hostname"}
 _OCSF_OTHER = {"type_id": 99, "type": "Asset"}
@@ -54,17 +55,18 @@ def _lines(
     alerts: pl.DataFrame, timezone: str, rules: Mapping[str, Rule], form: Callable[[Told, Rule | None], Told]
 ) -> str:
     told = (form(row, rules.get(row["rule_id"])) for row in told_rows(alerts, timezone, rules))
-    return "".join(json_line(_filled(known(t))) for t in told)
+    return "".join(json_line(_filled(t)) for t in told)
 
 
 def _filled(value: Any) -> Any:
     """A value without what is not known: schemas leave a field out where it has none."""
+    if isinstance(value, str | int):  # By far the most.
+        return value
     if isinstance(value, dict):
-        kept = {k: _filled(v) for k, v in value.items()}
-        return {k: v for k, v in kept.items() if v is not None and v not in ({}, [])}
+        return {k: kept for k, v in value.items() if (kept := _filled(v)) or kept not in _NOTHING}
     if isinstance(value, list | tuple):
         return [_filled(v) for v in value]
-    return value.isoformat() if isinstance(value, dt.date) else value
+    return value.isoformat() if isinstance(value, dt.date) else known(value)
 
 
 def _millis(when: dt.datetime) -> int:

@@ -85,6 +85,18 @@ def test_alerts_are_written_as_they_are_read_and_come_out_the_same(
     assert len(written) == (2 if by_day else 4) + (form == "csv")
 
 
+def test_whose_alerts_they_are_is_asked_without_reading_them_and_of_damaged_days_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = alerting._Stored(site, {day(SPELL - 2): "verified", LAST: "verified"}, None)
+    with monkeypatch.context() as patch:
+        patch.delattr(type(site.storage), "read_day")
+        assert stored.all_of(SEED)
+        assert not stored.all_of("another")
+    site.storage.path("alerts", LAST).write_bytes(b"PAR1 and no more")
+    assert stored.all_of("another")
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_order_of_alerts_hangs_on_no_order_of_what_is_stored(site: Site, form: str) -> None:
     stored = site.storage.read_day(ALERTS, LAST).head(1)

@@ -55,6 +55,23 @@ def test_an_option_before_the_commands_that_nobody_has_is_told_to_machines_too(m
     assert "No such option '--sight'" in json.loads(result.stderr)["message"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--log-format", "json", "--sight", "s", "status"],
+        ["--sight", "s", "--log-format=json", "status"],
+        ["--log-format", "json", "--site"],
+    ],
+)
+def test_a_form_that_stands_beside_words_that_cannot_be_read_is_kept_to(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NILOMETER_LOG_FORMAT", "text")
+    result = call(*words)
+    assert result.exit_code == 2
+    assert json.loads(result.stderr)["level"] == "error"
+
+
 def test_an_option_that_no_command_has_is_told_as_ever() -> None:
     assert "No such option '--sight'" in call("status", "--sight", "s").stderr
 
