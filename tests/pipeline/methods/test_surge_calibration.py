@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.methods.surge import Params, calibrated, raw_scores
 from pipeline.methods.surge.calibration import kind_budgets
+from pipeline.methods.surge.tail import fit_tail
 from tests.pipeline.methods.test_methods_surge import PARAMS, day, fleet, verdicts, with_extra
 
 
@@ -111,3 +112,24 @@ def test_last_digits_of_sums_make_no_day_rarer_than_its_equals() -> None:
     assert plain.select("client", "channel", "alert").equals(other.select("client", "channel", "alert"))
     assert plain["rate"].to_list() == pytest.approx(other["rate"].to_list(), rel=1e-6)
     assert plain.height > 50
+
+
+def test_scores_in_a_run_of_near_ones_are_as_rare_as_the_run() -> None:
+    """Full copies of nearly equal volumes: 2,400 scores within 1e-6, each less than 1e-9 of itself from the next."""
+    rng = np.random.default_rng(1)
+    near = np.sort(20 + 1e-6 * rng.random(2_400))
+    past = pl.Series(np.concatenate([rng.exponential(1, 12_000), near, [30.0, 31.0, 32.0, 33.0, 34.0]]))
+    tail = fit_tail(past, past.len())
+    rates = tail.rate(pl.Series([near[0], *near[1_200::400], near[-1], near[-1] * (1 + 5e-10)]))
+    assert rates.to_list() == pytest.approx([10_000 * 2_405 / past.len()] * rates.len(), rel=1e-12)
+    above = tail.rate(pl.Series([near[-1] * (1 + 2e-9), 20.1]))
+    assert above.to_list() == pytest.approx([10_000 * 5 / past.len()] * 2)
+
+
+def test_a_score_as_high_as_the_anchor_but_for_rounding_is_no_rarer() -> None:
+    """Where the highest scores are all alike the tail is steep: a last digit went down it."""
+    past = pl.Series([1.0] * 200 + [9.0 + 1e-14 * n for n in range(40)] + [9.0000001] * 2)
+    tail = fit_tail(past, past.len())
+    assert tail.rate(pl.Series([9.0, 9.0 + 4e-13, 9.0 + 4e-9])).n_unique() == 1
+    rates = tail.rate(pl.Series(np.linspace(8.999999, 9.00001, 4_001)))
+    assert (rates.diff().drop_nulls() <= 0).all()
