@@ -19,7 +19,7 @@ _NO_WEIGHT = 1.0
 """Stands for the numbers of a role that has no client with enough days: it is given no weight."""
 _LEAST_WITHIN, _LEAST_BETWEEN = 0.01, 0.05
 LEAST_CHANCE = 700.0
-"""-ln of the least chance that is told: floating point has none much below, and with infinite scores no tail is told."""
+"""-ln of the least chance that is told: floating point has none much below, and infinite scores leave no tail."""
 
 
 def histories(rows: pl.DataFrame) -> pl.DataFrame:
