@@ -83,10 +83,13 @@ def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None, da
         days: the day of each score that was not lately (null: lately): where many share a day, a bounded number counts.
     """
     points = tops = scores.sort()
-    if (alike := _alike(points)) is not None:
-        tops = pl.DataFrame({"run": _place(alike, tops), "top": tops}).select(pl.col("top").max().over("run"))["top"]
-        points, scores = alike.gather(_place(alike, points)), alike.gather(_place(alike, scores))
-        before = None if before is None else alike.gather(_place(alike, before))
+    apart = points.diff()
+    close = (apart <= LIKE * points.abs()).fill_null(False)
+    if (close & (apart > 0)).any():  # The lowest and the highest of each run of scores equal but for rounding.
+        lowest, top = points.filter(~close), points.filter(~close.shift(-1, fill_value=False))
+        place = _place(lowest, points)
+        points, tops, scores = lowest.gather(place), top.gather(place), lowest.gather(_place(lowest, scores))
+        before = None if before is None else lowest.gather(_place(lowest, before))
     counts = _at_least(points, points)
     if before is not None:
         inner = pl.DataFrame({"a": scores, "b": before}).drop_nulls().select(pl.min_horizontal("a", "b"))
@@ -104,13 +107,6 @@ def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None, da
     index = many.len() - 1
     scale, shape = _excess_law(points, points[index])
     return Tail(points, tops, counts, active, points[index], tops[index], counts[index], scale, shape)
-
-
-def _alike(points: pl.Series) -> pl.Series | None:
-    """The lowest of each run of ascending scores that are equal but for rounding; None where all are told apart."""
-    apart = points.diff()
-    close = (apart > 0) & (apart <= LIKE * points.abs())
-    return points.filter(~close.fill_null(False)) if close.any() else None
 
 
 def _place(lowest: pl.Series, scores: pl.Series) -> pl.Series:

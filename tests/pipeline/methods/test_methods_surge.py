@@ -18,7 +18,6 @@ from pipeline.detections import Rule, known_rules
 from pipeline.detections.fireability import fireability
 from pipeline.methods.surge import CALIBRATED_SCHEMA, RAW_SCHEMA, Params, calibrated, raw_scores
 from pipeline.methods.surge.calibration import comparable_days
-from pipeline.methods.surge.centre import LEAST_CHANCE, surprise
 from pipeline.methods.surge.company import company
 from pipeline.simulate.settings import WorldSettings, default_attacks
 from pipeline.simulate.world import World, make_world
@@ -179,20 +178,6 @@ def test_the_two_largest_of_a_group_speak_for_its_company() -> None:
     assert found["least"].to_list() == pytest.approx(from_here, rel=1e-8)
     assert (found["least"] <= pl.Series(from_here)).all()
     assert found.filter(pl.col("surprise") >= pl.col("least"))["surprise"].to_list() == [9.0, 8.0, 9.5, 9.0]
-
-
-def test_who_speaks_for_a_group_is_not_told_by_last_digits() -> None:
-    equal = [9.0, 9.0 + 2e-15, 9.0 - 2e-15, 9.0 - 4e-15]
-    found = company(day_of({"a": [(s, None) for s in equal], "b": [(0.0, None)] * 9}), 5.0, 0.01)
-    assert [s >= least for s, least in zip(equal, found["company_from"], strict=False)] == [True] * 4
-
-
-def test_company_of_hundreds_is_a_number_still() -> None:
-    """Infinite scores among past ones leave no tail: nothing alerted for 56 days."""
-    many = day_of({"a": [(9.0, None)] * 500 + [(0.0, None)] * 600, "b": [(0.0, None)] * 9})
-    assert company(many, 5.0, 0.001)["company"].max() == LEAST_CHANCE
-    told = surprise(pl.Series([1.0, 1e9]), pl.Series([366.0, 366.0]))
-    assert told.to_list() == [pytest.approx(1.839, abs=1e-3), LEAST_CHANCE]
 
 
 @given(

@@ -10,8 +10,10 @@ import pytest
 
 from pipeline.methods.surge import Params, calibrated, raw_scores
 from pipeline.methods.surge.calibration import kind_budgets
+from pipeline.methods.surge.centre import LEAST_CHANCE, surprise
+from pipeline.methods.surge.company import company
 from pipeline.methods.surge.tail import fit_tail
-from tests.pipeline.methods.test_methods_surge import PARAMS, day, fleet, verdicts, with_extra
+from tests.pipeline.methods.test_methods_surge import PARAMS, day, day_of, fleet, verdicts, with_extra
 
 
 def test_a_fleet_in_which_nothing_ever_changes_alerts_nobody() -> None:
@@ -133,3 +135,29 @@ def test_a_score_as_high_as_the_anchor_but_for_rounding_is_no_rarer() -> None:
     assert tail.rate(pl.Series([9.0, 9.0 + 4e-13, 9.0 + 4e-9])).n_unique() == 1
     rates = tail.rate(pl.Series(np.linspace(8.999999, 9.00001, 4_001)))
     assert (rates.diff().drop_nulls() <= 0).all()
+
+
+@pytest.mark.parametrize("digits", [(0.0,), (0.0, 4e-15), (0.0, 2e-15, 4e-15, 9e-15)])
+def test_a_tail_is_the_same_whatever_the_last_digits_of_its_scores(digits: tuple[float, ...]) -> None:
+    """Machines: many scores are equal to the bit, and some differ from these in a last digit."""
+    levels = [1.0] * 400 + [9.0] * 40 + [11.0] * 12 + [12.0] * 2
+    past = pl.Series([v + digits[n % len(digits)] for n, v in enumerate(levels)])
+    found, plain = fit_tail(past, 454), fit_tail(pl.Series(levels), 454)
+    asked = pl.Series([0.5, 1.0, 5.0, 9.0, 9.0 + 8e-15, 10.0, 11.0, 11.0 + 4e-15, 11.5, 12.0, 12.0 + 9e-15, 13.0])
+    assert found.rate(asked).to_list() == pytest.approx(plain.rate(asked).to_list())
+    assert found.anchor_count == plain.anchor_count == 14
+    assert found.least_score(300.0) == pytest.approx(plain.least_score(300.0))
+
+
+def test_who_speaks_for_a_group_is_not_told_by_last_digits() -> None:
+    equal = [9.0, 9.0 + 2e-15, 9.0 - 2e-15, 9.0 - 4e-15]
+    found = company(day_of({"a": [(s, None) for s in equal], "b": [(0.0, None)] * 9}), 5.0, 0.01)
+    assert [s >= least for s, least in zip(equal, found["company_from"], strict=False)] == [True] * 4
+
+
+def test_company_of_hundreds_is_a_number_still() -> None:
+    """Infinite scores among past ones leave no tail: nothing alerted for 56 days."""
+    many = day_of({"a": [(9.0, None)] * 500 + [(0.0, None)] * 600, "b": [(0.0, None)] * 9})
+    assert company(many, 5.0, 0.001)["company"].max() == LEAST_CHANCE
+    told = surprise(pl.Series([1.0, 1e9]), pl.Series([366.0, 366.0]))
+    assert told.to_list() == [pytest.approx(1.839, abs=1e-3), LEAST_CHANCE]
