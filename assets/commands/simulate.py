@@ -5,11 +5,13 @@ Worlds are made in `pipeline.simulate`; nothing here is used on real data.
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from shlex import quote
 
 from assets.commands.files import refuse_strange
 from assets.reporting import screen
+from pipeline.days import today
 from pipeline.simulate.settings import WorldSettings
 from pipeline.simulate.world import make_world
 from pipeline.simulate.world_site import CONTEXT_FOLDER, SETTINGS_FILE, write_context, write_logs, write_tables
@@ -32,8 +34,16 @@ def write_world(folder: Path, settings: WorldSettings, logs: str | None) -> None
         write_context(world, folder)
         lines = write_logs(world.daily, folder, logs, seed=settings.seed, start=settings.start)
         screen.say(f"{folder / 'logs'}  {counted(lines, 'record')} of {logs}")
-        last = world.calendar["day"][-1]
-        screen.say(f"Run them: nilometer --site {quote(str(folder))} run --from {settings.start} --to {last}")
+        screen.say(_how_to_run(folder, settings.start, world.calendar["day"][-1]))
+
+
+def _how_to_run(folder: Path, first: dt.date, last: dt.date) -> str:
+    """The command for the days that have ended: no other day is run."""
+    ended = today("UTC") - dt.timedelta(days=1)
+    if first > ended:
+        return f"None of these days has ended (UTC), so none can be run: choose a --start up to {ended}."
+    late = "" if last <= ended else f"  (no day after {ended} has ended)"
+    return f"Run them: nilometer --site {quote(str(folder))} run --from {first} --to {min(last, ended)}{late}"
 
 
 def _tell_missing(settings: WorldSettings, planted: int) -> None:

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.disk import is_dir, is_file
-from pipeline.errors import ConfigError, Location, StorageError
+from pipeline.errors import ConfigError, Location
 from pipeline.evaluation.notes import QUIET, REPEATED, world_notes
-from pipeline.storage import DAMAGE, checked
+from pipeline.evaluation.reading import read_frame
 from pipeline.wording import counted
 
 WARMUP_DAYS = 45
@@ -60,8 +59,8 @@ class LabelledWorld:
 
 
 def read_world(daily: Path, labels: Path) -> LabelledWorld:
-    """The world of two Parquet files; raises ConfigError or StorageError naming the file and the column."""
-    return make_labelled(_read(daily), _read(labels), daily_name=str(daily), labels_name=str(labels))
+    """The world of two Parquet files; raises ConfigError naming the file, and the column or why it cannot be read."""
+    return make_labelled(read_frame(daily), read_frame(labels), daily_name=str(daily), labels_name=str(labels))
 
 
 def make_labelled(
@@ -148,19 +147,6 @@ def _first_day(daily: pl.DataFrame) -> dt.date:
     first = daily["day"].min()
     assert isinstance(first, dt.date)
     return first
-
-
-def _read(path: Path) -> pl.DataFrame:
-    if is_dir(path):
-        raise ConfigError("is a folder.", where=Location(file=str(path)), remedy="Write its rows as one Parquet file.")
-    if not is_file(path):
-        raise ConfigError("there is no such file.", where=Location(file=str(path)), remedy="Name a Parquet file.")
-    try:
-        return pl.read_parquet(checked(path), glob=False, hive_partitioning=False)
-    except (StorageError, *DAMAGE) as error:
-        raise ConfigError(
-            "this cannot be read as Parquet.", where=Location(file=str(path)), remedy="Write it again as Parquet."
-        ) from error
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from pipeline.site import Site
 from pipeline.storage import digest
 from pipeline.surge.clients import client_days
 
-STAGE_VERSION = 8
-VERDICT_VERSION = 11
+STAGE_VERSION = 9
+VERDICT_VERSION = 12
 QualityOf = Callable[[Site, dt.date], str]
 
 

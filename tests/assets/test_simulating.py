@@ -1,5 +1,6 @@
 """`nilometer simulate`: what is written, said and refused."""
 
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def test_the_logs_come_with_a_site_that_passes_its_check(tmp_path: Path, form: s
     checked = call("--site", tmp_path / "w", "check")
     assert checked.exit_code == 0, checked.output
     assert "run --from 2025-01-06 --to 2025-01-11" in result.stdout
+
+
+def test_days_that_have_not_ended_are_not_called_runnable(tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC).date()
+    made = (tmp_path / "w", "--clients", 3, "--days", 9, "--logs", "vpc", "--start")
+    assert "None of these days has ended (UTC)" in call("simulate", *made, now + dt.timedelta(days=3)).stdout
+    ended = now - dt.timedelta(days=1)
+    said = call("simulate", *made, now - dt.timedelta(days=4)).stdout
+    assert f"run --from {now - dt.timedelta(days=4)} --to {ended}  (no day after {ended} has ended)" in said
 
 
 def test_a_world_in_which_nobody_worked_is_a_site_all_the_same(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def _raw(main: Window, slow: Window, row: Row, quiet: bool) -> Raw:
     centre, scale, nu, _ = main.model(row)
     t = (main.level(row) - centre) / scale
     expected = math.nan if math.isnan(centre) else max(math.exp(centre + main.shift(row)) - 1e5, 0.0)
-    surprise = -float(stats.t.logsf(t, nu))
+    surprise = min(-float(stats.t.logsf(t, nu)), 700.0)
     return Raw(row, len(main.history[row.client]), expected, t, surprise, _slow(slow, row), quiet)
 
 
@@ -205,7 +205,7 @@ def company(
     outer = sum(why is None and s is not None and s >= unusual for _, s, why in outside)
     mean = len(others) * max(rate, outer / max(len(outside), 1))
     chance = 1 - sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(len(large)))
-    least = large[1] if len(large) > 1 else unusual
+    least = max(unusual, large[1] - 1e-9 * large[1]) if len(large) > 1 else unusual
     return (-math.log(chance) if group is not None and len(large) > 1 else 0.0), least
 
 

@@ -28,15 +28,18 @@ def lowered(score: float) -> float:
     return score - 1e-9 * abs(score)
 
 
-def told_apart(scores: Sequence[tuple[float, dt.date, str]]) -> list[tuple[float, dt.date, str]]:
-    """In order, each with the lowest of those that are as high as it or as one between them."""
+def told_apart(
+    scores: Sequence[tuple[float, dt.date, str]],
+) -> tuple[list[tuple[float, dt.date, str]], dict[float, float]]:
+    """In order, each with the lowest of those that are as high as it or as one between them; the highest by these."""
     found: list[tuple[float, dt.date, str]] = []
+    tops: dict[float, float] = {}
     before = math.inf
     for score, day, client in sorted(scores):
         same = bool(found) and before >= lowered(score)
         found.append((found[-1][0] if same else score, day, client))
-        before = score
-    return found
+        tops[found[-1][0]] = before = score
+    return found, tops
 
 
 class Tail:
@@ -45,7 +48,7 @@ class Tail:
     def __init__(
         self, scores: Sequence[tuple[float, dt.date, str]], active: int, day: dt.date, case_days: int = 0
     ) -> None:
-        self.scores = told_apart(scores)
+        self.scores, self.tops = told_apart(scores)
         self.values = [s for s, _, _ in self.scores]
         self.active, self.day, self.case_days = active, day, case_days
         self.settled = {d for _, d, _ in scores if d < day - 7 * DAY}
@@ -94,11 +97,11 @@ class Tail:
         return shape, max(m * (1 - shape) + shape * (anchor - start), 1e-9)
 
     def rate(self, score: float) -> float:
-        count = self.counts.get(min((v for v in self.counts if v >= lowered(score)), default=math.inf), 0)
+        count = self.counts.get(min((v for v in self.counts if self.tops[v] >= lowered(score)), default=math.inf), 0)
         least = 1e3 / (self.active + 1)
         if self.anchor is None:
             return max(1e4 * (count + 1) / (self.active + 1), least)
-        if score <= self.anchor:
+        if lowered(score) <= self.tops[self.anchor]:
             return max(1e4 * count / self.active, least)
         beyond = (score - self.anchor) / self.scale
         left = (1 + self.shape * beyond) ** (-1 / self.shape) if self.shape else math.exp(-beyond)
@@ -169,10 +172,10 @@ class Verdicts:
         others = [r for r in mine if r["client"] != row["client"]]
         outside = [r for r in known if r not in mine]
         large = sorted((r["surprise"] for r in others if self.is_unusual(r)), reverse=True)
-        if row["group"] is None or len(large) < 2 or row["surprise"] < max(self.unusual, large[1]):
+        if row["group"] is None or len(large) < 2 or row["surprise"] < max(self.unusual, lowered(large[1])):
             return 0.0
         share = sum(map(self.is_unusual, outside)) / max(len(outside), 1)
-        return float(-stats.poisson.logsf(len(large) - 1, len(others) * max(self.usual_share, share)))
+        return min(float(-stats.poisson.logsf(len(large) - 1, len(others) * max(self.usual_share, share))), 700.0)
 
     def shot(self, row: Row, *, member: bool) -> float:
         """Company is asked of unusual rows alone: others have none."""

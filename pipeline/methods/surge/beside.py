@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pipeline.methods.surge.centre import surprise
-from pipeline.methods.surge.company import LEADERS, LEAST_OTHERS, together
+from pipeline.methods.surge.company import LEADERS, LEAST_OTHERS, leading_from, together
 from pipeline.methods.surge.effects import day_effect, log_volume, medians_of_others
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Neighbours:
             mean=(pl.col("known") - pl.col("known_own")) * pl.max_horizontal(pl.lit(self._usual_rate), rate),
         )
         second = pl.col("leaders").list.get(LEADERS - 1, null_on_oob=True)
-        return rows.select(company=together(counted), company_from=pl.max_horizontal(pl.lit(self._unusual), second))
+        return rows.select(company=together(counted), company_from=leading_from(self._unusual, second))
 
 
 def _place(wanted: pl.Expr) -> pl.Expr:

@@ -18,6 +18,8 @@ _ROLE_WEIGHT = 1
 _NO_WEIGHT = 1.0
 """Stands for the numbers of a role that has no client with enough days: it is given no weight."""
 _LEAST_WITHIN, _LEAST_BETWEEN = 0.01, 0.05
+LEAST_CHANCE = 700.0
+"""-ln of the least chance that is told: floating point has none much below, and infinite scores leave no tail."""
 
 
 def histories(rows: pl.DataFrame) -> pl.DataFrame:
@@ -96,7 +98,8 @@ def surprise(t: pl.Series, nu: pl.Series) -> pl.Series:
     """-ln P(Student with nu > t); null where t is, as on the very first day."""
     import scipy.stats  # noqa: PLC0415 - brings NumPy, and most commands never score
 
-    return pl.Series(-scipy.stats.t.logsf(t.to_numpy(), nu.to_numpy()), dtype=pl.Float64).fill_nan(None)
+    chance = pl.Series(-scipy.stats.t.logsf(t.to_numpy(), nu.to_numpy()), dtype=pl.Float64).fill_nan(None)
+    return chance.clip(None, LEAST_CHANCE)
 
 
 def surprising(surprises: pl.Series, nu: pl.Series) -> pl.Series:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipeline.methods.surge.centre import LEAST_CHANCE
+from pipeline.methods.surge.rarity import LIKE
+
 UNUSUAL_QUANTILE = 0.99
 """A client-day above this quantile of past surprises is unusual."""
 LEAST_OTHERS = 2
@@ -48,13 +51,19 @@ def company(rows: pl.DataFrame, unusual: float, usual_rate: float) -> pl.DataFra
     seen = seen.join(groups, on=group, how="left", maintain_order="left", nulls_equal=True)
     rate = pl.max_horizontal(pl.lit(usual_rate), pl.col("elsewhere") / pl.col("rest"))
     leading = pl.col("over") & (pl.col("surprise") >= pl.col("last_place"))
+    second = pl.when(leading).then("next_place").otherwise("last_place")
     counted = seen.select(
         others=pl.col("over_all") - pl.col("over"),
         mean=(pl.col("known_all") - pl.col("known")) * rate,
         named=pl.col("group").is_not_null(),
-        company_from=pl.max_horizontal(pl.lit(unusual), pl.when(leading).then("next_place").otherwise("last_place")),
+        company_from=leading_from(unusual, second),
     )
     return counted.select(pl.when("named").then(together(counted)).otherwise(0.0).alias("company"), "company_from")
+
+
+def leading_from(unusual: float, second: pl.Expr) -> pl.Expr:
+    """The least surprise that is unusual and no less, but for rounding, than the second largest of the others."""
+    return pl.max_horizontal(pl.lit(unusual), second * (1 - LIKE))
 
 
 def together(counted: pl.DataFrame) -> pl.Series:
@@ -63,4 +72,4 @@ def together(counted: pl.DataFrame) -> pl.Series:
 
     chance = scipy.stats.poisson.logsf((counted["others"] - 1).to_numpy(), counted["mean"].to_numpy())
     many = pl.col("others") >= LEAST_OTHERS
-    return counted.select(pl.when(many).then(-pl.Series(chance)).otherwise(0.0)).to_series()
+    return counted.select(pl.when(many).then(-pl.Series(chance).clip(-LEAST_CHANCE)).otherwise(0.0)).to_series()

@@ -29,22 +29,27 @@ class Tail:
     """Past scores of one channel: at each of them, how many alerts a threshold there had given."""
 
     points: pl.Series
-    """Past scores, ascending."""
+    """Past scores, ascending, each at the lowest of those that are equal to it but for rounding."""
+    tops: pl.Series
+    """The highest of those."""
     counts: pl.Series
     """Alerts that a threshold at the point had given; never more at a higher one."""
     active: int
     """Client-days of the same past with traffic."""
     anchor: float = math.inf
+    anchor_top: float = math.inf
     anchor_count: int = 0
     scale: float = 1.0
     shape: float = 0.0
 
     def rate(self, scores: pl.Series) -> pl.Series:
         """Expected false alerts a day per 10,000 active clients, were the threshold at each of the scores."""
-        at = self.points.search_sorted(scores - LIKE * scores.abs(), side="left")
+        lowered = scores - LIKE * scores.abs()
+        at = self.tops.search_sorted(lowered, side="left")
         seen = self.counts.extend_constant(0, 1).gather(at).cast(pl.Float64)
-        frame = pl.DataFrame({"score": scores, "seen": seen})
-        beyond = (pl.col("score") - self.anchor) / self.scale
+        frame = pl.DataFrame({"score": scores, "lowered": lowered, "seen": seen})
+        further = pl.when(pl.col("lowered") > self.anchor_top).then(pl.col("score") - self.anchor).otherwise(0.0)
+        beyond = further / self.scale
         heavy = (1 + self.shape * beyond.clip(0)).log() / self.shape if self.shape else beyond.clip(0)
         survival = (-heavy).exp()
         if self.anchor_count:
@@ -77,10 +82,14 @@ def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None, da
             none); a threshold then gives one alert a case.
         days: the day of each score that was not lately (null: lately): where many share a day, a bounded number counts.
     """
-    points = scores.sort()
-    if (alike := _alike(points)) is not None:
-        points, scores = alike.gather(_place(alike, points)), alike.gather(_place(alike, scores))
-        before = None if before is None else alike.gather(_place(alike, before))
+    points = tops = scores.sort()
+    apart = points.diff()
+    close = (apart <= LIKE * points.abs()).fill_null(False)
+    if (close & (apart > 0)).any():  # The lowest and the highest of each run of scores equal but for rounding.
+        lowest, top = points.filter(~close), points.filter(~close.shift(-1, fill_value=False))
+        place = _place(lowest, points)
+        points, tops, scores = lowest.gather(place), top.gather(place), lowest.gather(_place(lowest, scores))
+        before = None if before is None else lowest.gather(_place(lowest, before))
     counts = _at_least(points, points)
     if before is not None:
         inner = pl.DataFrame({"a": scores, "b": before}).drop_nulls().select(pl.min_horizontal("a", "b"))
@@ -94,17 +103,10 @@ def fit_tail(scores: pl.Series, active: int, before: pl.Series | None = None, da
         )
     many = counts.filter(counts >= _FEW)
     if many.is_empty() or points.len() < _LEAST_TAIL:
-        return Tail(points, counts, active)
+        return Tail(points, tops, counts, active)
     index = many.len() - 1
     scale, shape = _excess_law(points, points[index])
-    return Tail(points, counts, active, points[index], counts[index], scale, shape)
-
-
-def _alike(points: pl.Series) -> pl.Series | None:
-    """The lowest of each run of ascending scores that are equal but for rounding; None where all are told apart."""
-    apart = points.diff()
-    close = (apart > 0) & (apart <= LIKE * points.abs())
-    return points.filter(~close.fill_null(False)) if close.any() else None
+    return Tail(points, tops, counts, active, points[index], tops[index], counts[index], scale, shape)
 
 
 def _place(lowest: pl.Series, scores: pl.Series) -> pl.Series:

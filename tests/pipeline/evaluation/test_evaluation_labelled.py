@@ -1,5 +1,7 @@
 """Worlds from files: what is accepted, and errors that name the file, the column and what to do."""
 
+import gzip
+import io
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -311,9 +313,55 @@ def test_files_are_read_and_broken_ones_named(tmp_path: Path) -> None:
     label_rows([THEFT]).write_parquet(labels)
     assert read_world(daily, labels).labels["attack_id"].to_list() == ["t1"]
     labels.write_bytes(labels.read_bytes()[:-20])
-    with pytest.raises(ConfigError, match=r"labels\.parquet: this cannot be read as Parquet"):
+    with pytest.raises(ConfigError, match=r"labels\.parquet: this cannot be read as Parquet \(it was cut\)\."):
         read_world(daily, labels)
     with pytest.raises(ConfigError, match="there is no such file"):
         read_world(daily, tmp_path / "none.parquet")
     with pytest.raises(ConfigError, match=r"is a folder\. Write its rows as one Parquet file"):
         read_world(tmp_path, labels)
+
+
+def _as_arrow(rows: pl.DataFrame) -> bytes:
+    rows.write_ipc(found := io.BytesIO())
+    return found.getvalue()
+
+
+def _as_stream(rows: pl.DataFrame) -> bytes:
+    rows.write_ipc_stream(found := io.BytesIO())
+    return found.getvalue()
+
+
+def _as_parquet(rows: pl.DataFrame) -> bytes:
+    rows.write_parquet(found := io.BytesIO())
+    return found.getvalue()
+
+
+def _with_long_decimals(rows: pl.DataFrame) -> bytes:
+    """Decimals of 63 digits, as of Arrow's decimal256: Polars reads 38."""
+    rows.with_columns(pl.col("bytes_in").cast(pl.Decimal(37, 0))).write_parquet(found := io.BytesIO(), statistics=False)
+    whole = found.getvalue()
+    size = int.from_bytes(whole[-8:-4], "little")
+    footer = whole[-8 - size : -8].replace(b"ARROW:schema", b"XRROW:schema")
+    return whole[: -8 - size] + footer.replace(b"\x15\x00\x15\x4a", b"\x15\x00\x15\x7e") + whole[-8:]
+
+
+KINDS: dict[str, tuple[Callable[[pl.DataFrame], bytes], str]] = {
+    "csv": (lambda rows: rows.write_csv().encode(), r"\(it is text, such as CSV or JSON\)"),
+    "json": (lambda rows: rows.write_ndjson().encode(), r"\(it is text, such as CSV or JSON\)"),
+    "feather": (_as_arrow, r"\(it is an Arrow file \(Feather\)\)"),
+    "stream": (_as_stream, r"\(it is an Arrow stream\)"),
+    "gzip": (lambda rows: gzip.compress(_as_parquet(rows)), r"\(it is compressed \(gzip\)\)"),
+    "empty": (lambda _: b"", r"\(it is empty\)"),
+    "noise": (lambda _: bytes(range(256)), r"\(it is of another kind\)"),
+    "decimals": (_with_long_decimals, r"\(.*precision 63\. The max precision can only be 38\)"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_read_says_what_it_is(tmp_path: Path, kind: str) -> None:
+    daily, labels = tmp_path / "daily.parquet", tmp_path / "labels.parquet"
+    make, told = KINDS[kind]
+    daily.write_bytes(make(fleet(4, 60)))
+    label_rows([THEFT]).write_parquet(labels)
+    with pytest.raises(ConfigError, match=rf"daily\.parquet: this cannot be read as Parquet {told}\. Write it again"):
+        read_world(daily, labels)

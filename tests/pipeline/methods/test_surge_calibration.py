@@ -10,7 +10,10 @@ import pytest
 
 from pipeline.methods.surge import Params, calibrated, raw_scores
 from pipeline.methods.surge.calibration import kind_budgets
-from tests.pipeline.methods.test_methods_surge import PARAMS, day, fleet, verdicts, with_extra
+from pipeline.methods.surge.centre import LEAST_CHANCE, surprise
+from pipeline.methods.surge.company import company
+from pipeline.methods.surge.tail import fit_tail
+from tests.pipeline.methods.test_methods_surge import PARAMS, day, day_of, fleet, verdicts, with_extra
 
 
 def test_a_fleet_in_which_nothing_ever_changes_alerts_nobody() -> None:
@@ -111,3 +114,50 @@ def test_last_digits_of_sums_make_no_day_rarer_than_its_equals() -> None:
     assert plain.select("client", "channel", "alert").equals(other.select("client", "channel", "alert"))
     assert plain["rate"].to_list() == pytest.approx(other["rate"].to_list(), rel=1e-6)
     assert plain.height > 50
+
+
+def test_scores_in_a_run_of_near_ones_are_as_rare_as_the_run() -> None:
+    """Full copies of nearly equal volumes: 2,400 scores within 1e-6, each less than 1e-9 of itself from the next."""
+    rng = np.random.default_rng(1)
+    near = np.sort(20 + 1e-6 * rng.random(2_400))
+    past = pl.Series(np.concatenate([rng.exponential(1, 12_000), near, [30.0, 31.0, 32.0, 33.0, 34.0]]))
+    tail = fit_tail(past, past.len())
+    rates = tail.rate(pl.Series([near[0], *near[1_200::400], near[-1], near[-1] * (1 + 5e-10)]))
+    assert rates.to_list() == pytest.approx([10_000 * 2_405 / past.len()] * rates.len(), rel=1e-12)
+    above = tail.rate(pl.Series([near[-1] * (1 + 2e-9), 20.1]))
+    assert above.to_list() == pytest.approx([10_000 * 5 / past.len()] * 2)
+
+
+def test_a_score_as_high_as_the_anchor_but_for_rounding_is_no_rarer() -> None:
+    """Where the highest scores are all alike the tail is steep: a last digit went down it."""
+    past = pl.Series([1.0] * 200 + [9.0 + 1e-14 * n for n in range(40)] + [9.0000001] * 2)
+    tail = fit_tail(past, past.len())
+    assert tail.rate(pl.Series([9.0, 9.0 + 4e-13, 9.0 + 4e-9])).n_unique() == 1
+    rates = tail.rate(pl.Series(np.linspace(8.999999, 9.00001, 4_001)))
+    assert (rates.diff().drop_nulls() <= 0).all()
+
+
+@pytest.mark.parametrize("digits", [(0.0,), (0.0, 4e-15), (0.0, 2e-15, 4e-15, 9e-15)])
+def test_a_tail_is_the_same_whatever_the_last_digits_of_its_scores(digits: tuple[float, ...]) -> None:
+    """Machines: many scores are equal to the bit, and some differ from these in a last digit."""
+    levels = [1.0] * 400 + [9.0] * 40 + [11.0] * 12 + [12.0] * 2
+    past = pl.Series([v + digits[n % len(digits)] for n, v in enumerate(levels)])
+    found, plain = fit_tail(past, 454), fit_tail(pl.Series(levels), 454)
+    asked = pl.Series([0.5, 1.0, 5.0, 9.0, 9.0 + 8e-15, 10.0, 11.0, 11.0 + 4e-15, 11.5, 12.0, 12.0 + 9e-15, 13.0])
+    assert found.rate(asked).to_list() == pytest.approx(plain.rate(asked).to_list())
+    assert found.anchor_count == plain.anchor_count == 14
+    assert found.least_score(300.0) == pytest.approx(plain.least_score(300.0))
+
+
+def test_who_speaks_for_a_group_is_not_told_by_last_digits() -> None:
+    equal = [9.0, 9.0 + 2e-15, 9.0 - 2e-15, 9.0 - 4e-15]
+    found = company(day_of({"a": [(s, None) for s in equal], "b": [(0.0, None)] * 9}), 5.0, 0.01)
+    assert [s >= least for s, least in zip(equal, found["company_from"], strict=False)] == [True] * 4
+
+
+def test_company_of_hundreds_is_a_number_still() -> None:
+    """Infinite scores among past ones leave no tail: nothing alerted for 56 days."""
+    many = day_of({"a": [(9.0, None)] * 500 + [(0.0, None)] * 600, "b": [(0.0, None)] * 9})
+    assert company(many, 5.0, 0.001)["company"].max() == LEAST_CHANCE
+    told = surprise(pl.Series([1.0, 1e9]), pl.Series([366.0, 366.0]))
+    assert told.to_list() == [pytest.approx(1.839, abs=1e-3), LEAST_CHANCE]
