@@ -8,6 +8,7 @@ numbers may be is in the suites.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 import polars as pl
 from polars import selectors as cs
@@ -126,8 +127,8 @@ def _of_the_same(site: Site, day: dt.date, context: Context) -> bool:
     )
 
 
-def _window(inputs: object) -> list[dt.date]:
-    assert isinstance(inputs, dict)
+def _window(inputs: Iterable[str]) -> list[dt.date]:
+    """The days whose traffic scores were made from, by the names of what they were made from."""
     return sorted(dt.date.fromisoformat(k.partition("/")[2]) for k in inputs if k.startswith("daily_traffic/"))
 
 
