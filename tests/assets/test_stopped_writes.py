@@ -22,7 +22,7 @@ from pipeline.simulate.company import Company
 from tests.calls import call
 from tests.stored_days import stored_site
 
-WORLD = ("simulate", "--clients", 30, "--days", 48, "--thefts", 1, "--logs", "zeek")
+WORLD = ("simulate", "--clients", 30, "--days", 4, "--thefts", 0, "--logs", "zeek")
 WRITERS: tuple[tuple[Any, str], ...] = ((Path, "write_text"), (Path, "write_bytes"), (pl.DataFrame, "write_parquet"))
 
 
