@@ -8,7 +8,6 @@ numbers may be is in the suites.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 
 import polars as pl
 from polars import selectors as cs
@@ -30,6 +29,7 @@ _ALIKE = 1e-9
 """Part of a score by which two ways to the same sum may differ."""
 _WORKED_OUT = ("excess", "ratio", "t", "surprise", "slow", "new")
 _PAST = ("usual", "own_avg", "own_p50", "own_p95", "own_max", "group_p50", "expected", "recent_days", "base_days")
+_TRAFFIC = "daily_traffic/"
 _STALE = "cannot tell: made from what has changed since; the day is stale"
 
 
@@ -66,6 +66,9 @@ def surge_scores_valid(site: Site, day: dt.date) -> Profile:
         return {"schema_faults": faults}
     row = row_of(site.storage.scan(SURGE_SCORES, [day]), **{n: f.sum() for n, f in surge_faults(site, day).items()})
     found: Profile = {"schema_faults": 0, **row}
+    if not _of_these_rules(site, day):
+        for name in ("unknown_rules", "out_of_window"):
+            found |= {name: None, note(name): _STALE}
     for name, rows in (("score_mismatches", mismatched), ("missing_or_extra", unscored_by_surge)):
         wrong = rows(site, day)
         found |= {name: None, note(name): _STALE} if wrong is None else {name: wrong.height}
@@ -84,6 +87,12 @@ def mismatched(site: Site, day: dt.date) -> pl.DataFrame | None:
 def _of_this_version(site: Site, day: dt.date) -> bool:
     record = site.storage.record("surge_scores", day)
     return record is None or record.inputs.get("stage") == str(days.STAGE_VERSION)
+
+
+def _of_these_rules(site: Site, day: dt.date) -> bool:
+    """Whether the rules in force are those that the scores were made by, as far as these depend on them."""
+    record = site.storage.record("surge_scores", day)
+    return record is None or record.inputs.get("rules") == days.rules_mark(site)
 
 
 def _differ(stored: pl.Series, again: pl.Series) -> pl.Series:
@@ -113,23 +122,14 @@ def unscored_by_surge(site: Site, day: dt.date) -> pl.DataFrame | None:
 
 
 def _of_the_same(site: Site, day: dt.date, context: Context) -> bool:
-    """Whether the day's scores were made from its traffic, inventory and context as they are now."""
+    """Whether the day's scores were made from its traffic, rules, inventory and context as they are now."""
     record, traffic = site.storage.record("surge_scores", day), site.storage.record("daily_traffic", day)
     if record is None or traffic is None:
         return False
-    known = {name: print_ for name, print_ in record.inputs.items() if name in context.tables}
-    fit = [d for d in _window(record.inputs) if d <= day]
-    return (
-        record.inputs.get(f"daily_traffic/{day}") == traffic.fingerprint
-        and record.inputs.get("inventory") == site.inventory.fingerprint(day)
-        and _of_this_version(site, day)
-        and known == context.fingerprints(fit, day)
-    )
-
-
-def _window(inputs: Iterable[str]) -> list[dt.date]:
-    """The days whose traffic scores were made from, by the names of what they were made from."""
-    return sorted(dt.date.fromisoformat(k.partition("/")[2]) for k in inputs if k.startswith("daily_traffic/"))
+    made_of = {k: v for k, v in record.inputs.items() if k.startswith(_TRAFFIC)}
+    settled = {k: v for k, v in record.inputs.items() if k not in made_of}
+    fit = sorted(dt.date.fromisoformat(k.removeprefix(_TRAFFIC)) for k in made_of)
+    return made_of.get(f"{_TRAFFIC}{day}") == traffic.fingerprint and settled == days.settled(site, day, fit, context)
 
 
 def alerting(site: Site, day: dt.date) -> pl.DataFrame | None:

@@ -7,7 +7,7 @@ Only here unverified days are left out of windows: the seed uses every day. The 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -44,18 +44,22 @@ def inputs(site: Site, day: dt.date, quality_of: QualityOf, context: Context) ->
     days = fit_days(site, day, site.surge_window, quality_of)
     records = {f"daily_traffic/{d}": site.storage.record("daily_traffic", d) for d in days}
     made_of = {k: r.fingerprint for k, r in records.items() if r is not None}
-    return (
-        made_of
-        | context.fingerprints(days, day)
-        | {
-            "rules": digest(
-                *(f"{r.id}/{r.lookback_days}/{[m.id for m in r.measures]}" for r in site.rules_of("surge"))
-            ),
-            "inventory": site.inventory.fingerprint(day),
-            "site_groups": site.groups.fingerprint,
-            "stage": str(STAGE_VERSION),
-        }
-    )
+    return made_of | settled(site, day, days, context)
+
+
+def settled(site: Site, day: dt.date, days: Sequence[dt.date], context: Context) -> dict[str, str]:
+    """What a day's surge scores are made from beside the traffic of their days."""
+    return context.fingerprints(days, day) | {
+        "rules": rules_mark(site),
+        "inventory": site.inventory.fingerprint(day),
+        "site_groups": site.groups.fingerprint,
+        "stage": str(STAGE_VERSION),
+    }
+
+
+def rules_mark(site: Site) -> str:
+    """Hash of what scores depend on of the rules in force."""
+    return digest(*(f"{r.id}/{r.lookback_days}/{[m.id for m in r.measures]}" for r in site.rules_of("surge")))
 
 
 @dataclass(frozen=True)

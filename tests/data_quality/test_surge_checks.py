@@ -14,6 +14,7 @@ import pytest
 from data_quality.checks import run_checks
 from data_quality.results import CheckOutcome
 from data_quality.specs import check_specs, specs_of, surge_specs
+from pipeline import detections
 from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, SURGE_SCORES, Table
 from pipeline.site import Site, open_site
@@ -25,6 +26,7 @@ RULE = "mail_volume_surge"
 DAYS, CLIENTS, THIEF, GUEST = 14, 30, "10.0.0.7", "10.0.0.200"
 LAST = day(DAYS - 1)
 ON = CONFIG.replace("lookback_days: 30", "lookback_days: 10") + f"rules: {{{RULE}: true}}\n"
+SECOND = "  - {address: 10.0.0.5, category: email_server}"
 CONTEXT = "context: {host_roles: roles.csv}\n"
 SPECS = {s.name: s for s in (*check_specs(), *surge_specs())}
 
@@ -195,6 +197,33 @@ def test_a_context_that_is_edited_or_broken_makes_no_score_missing(site: Site) -
     for text in ("address,role,exclude\n10.0.0.4,gateway,true\n", "no such column\n"):
         (site.root / "roles.csv").write_text(text, encoding="utf-8")
         assert failing(open_site(site.root), CLOSE) == set()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(ON.replace("lookback_days: 10", "lookback_days: 5") + CONTEXT, id="a shorter window"),
+        pytest.param(
+            ON.replace("mx1}", "mx1}\n  - {address: 192.0.2.99, category: email_server}") + CONTEXT, id="servers"
+        ),
+        pytest.param(ON, id="no context any more"),
+    ],
+)
+def test_a_site_that_is_edited_makes_no_score_of_a_stored_day_wrong(site: Site, config: str) -> None:
+    """The day is stale, and says so; the context that left a client out may be gone as a whole."""
+    (site.root / "nilometer.yaml").write_text(config, encoding="utf-8")
+    assert failing(open_site(site.root), CLOSE) == set()
+
+
+def test_scores_of_a_rule_that_was_switched_off_are_not_wrong(site: Site) -> None:
+    """Another rule of the method takes its place: the day is stale."""
+    shipped = (Path(detections.__file__).parent / f"{RULE}.yaml").read_text(encoding="utf-8")
+    (site.root / "rules").mkdir()
+    own = shipped.replace(f"id: {RULE}", "id: own_surge").replace("enabled: false", "enabled: true")
+    (site.root / "rules" / "own.yaml").write_text(own, encoding="utf-8")
+    config = ON.replace(f"{RULE}: true", f"{RULE}: false") + CONTEXT
+    (site.root / "nilometer.yaml").write_text(config, encoding="utf-8")
+    assert failing(open_site(site.root), CLOSE) == set()
 
 
 def test_every_expectation_of_the_suite_is_proved_to_fail_and_says_what_to_do() -> None:
