@@ -52,7 +52,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         else:
             _replace(path, write)
     except OSError as error:
-        error.filename, error.filename2 = str(path), None
+        _name(error, path)
         raise
 
 
@@ -155,7 +155,7 @@ def whole_folder(place: Path) -> Iterator[Path]:
                 for part in sorted(draft.iterdir()):
                     shutil.move(part, place / part.name)
     except OSError as error:
-        error.filename, error.filename2 = str(place), None
+        _name(error, place)
         raise
     finally:
         _delete(draft)
@@ -174,6 +174,12 @@ def discard(place: Path) -> None:
         for part in place.iterdir():
             discard(part)
     _delete(aside)
+
+
+def _name(error: OSError, place: Path) -> None:
+    """Have an error of a draft tell of the place; a second name that is None would be printed as one."""
+    error.filename = str(place)
+    del error.filename2
 
 
 def _of_a_mount(error: OSError) -> None:

@@ -137,3 +137,15 @@ def test_a_folder_that_is_a_mount_is_emptied_and_filled(tmp_path: Path, monkeypa
         (draft / "new" / "file").touch()
     assert (place.stat().st_ino, names(place)) == (number, ["new"])
     assert names(tmp_path) == ["logs"]
+
+
+def test_an_error_tells_of_the_place_and_of_no_second_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_text_whole(tmp_path / "absent" / "a.csv", "text")
+    assert str(caught.value).endswith(f"{str(tmp_path / 'absent' / 'a.csv')!r}")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "kept").touch()
+    with pytest.raises(OSError, match="full") as again, whole_folder(full) as draft:
+        (draft / "new").touch()
+    assert str(again.value).endswith(f"{str(full)!r}")
