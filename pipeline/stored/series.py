@@ -30,6 +30,11 @@ def series_digest(site: Site) -> str:
     return digest(*sorted(m.id for m in site.measures))
 
 
+def windows_digest(site: Site) -> str:
+    """The same of the series and their windows."""
+    return digest(*sorted(f"{m.id}/{n}" for m, n in site.series))
+
+
 def series_lacking(site: Site, record: DayRecord, wanted: Iterable[str], *, surely: bool) -> set[str]:
     """Of the wanted series those that a stored day of daily traffic was not made for.
 

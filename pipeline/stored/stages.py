@@ -26,7 +26,7 @@ from pipeline.site import Site
 from pipeline.storage import DayRecord, day_name, digest
 from pipeline.stored import reasons, verdicts
 from pipeline.stored.pruned import kept_day, made_inputs, window_inputs
-from pipeline.stored.series import series_digest, told_by, untold_days
+from pipeline.stored.series import series_digest, told_by, untold_days, windows_digest
 from pipeline.surge import alerts as surge_alerts
 from pipeline.surge import days as surge_days
 
@@ -140,10 +140,10 @@ def baseline_inputs(site: Site, day: dt.date) -> dict[str, str]:
     """The fingerprint of every window day that is stored, and how many should be."""
     window = window_days(day, site.longest_lookback, site.settings.start_date)
     found = window_inputs(site, "traffic_baseline", day, "daily_traffic", window)
-    series = digest(*sorted(f"{m.id}/{n}" for m, n in site.series))
     if untold := told_by(untold_days(site, window)):
         found["untold"] = untold
-    return found | {"series": series, "start": str(site.settings.start_date), "stage": str(baseline.STAGE_VERSION)}
+    rest = {"start": str(site.settings.start_date), "stage": str(baseline.STAGE_VERSION)}
+    return found | rest | {"series": windows_digest(site)}
 
 
 def past_of(site: Site, day: dt.date) -> tuple[pl.DataFrame, list[dt.date]]:

@@ -213,6 +213,7 @@ def test_a_site_that_is_edited_makes_no_score_of_a_stored_day_wrong(site: Site, 
     """The day is stale, and says so; the context that left a client out may be gone as a whole."""
     (site.root / "nilometer.yaml").write_text(config, encoding="utf-8")
     assert failing(open_site(site.root), CLOSE) == set()
+    assert failing(open_site(site.root), "traffic_baseline_valid") == set()
 
 
 def test_scores_of_a_rule_that_was_switched_off_are_not_wrong(site: Site) -> None:
