@@ -203,9 +203,7 @@ def test_a_context_that_is_edited_or_broken_makes_no_score_missing(site: Site) -
     "config",
     [
         pytest.param(ON.replace("lookback_days: 10", "lookback_days: 5") + CONTEXT, id="a shorter window"),
-        pytest.param(
-            ON.replace("mx1}", "mx1}\n  - {address: 192.0.2.99, category: email_server}") + CONTEXT, id="servers"
-        ),
+        pytest.param(ON.replace("mx1}", f"mx1}}\n{SECOND}") + CONTEXT, id="a client that is a server"),
         pytest.param(ON, id="no context any more"),
     ],
 )
