@@ -17,16 +17,21 @@ NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
 def make(site: Site, days: Sequence[dt.date]) -> None:
     """Make all tables of the days, as a run does, with the checks between."""
-    landing = Landing(site.root, site.storage.root, site.settings, NOW)
-    landing.land(days)
-    for day in days:
-        make_flows(site, landing, day)
-        make_daily(site, day)
+    count(site, days)
     for day in days:
         make_baseline(site, day)
         make_scores(site, day)
         judge(site, day, ("flows", "daily_traffic"))
         publish_alerts(site, day, day_quality(site, day))
+
+
+def count(site: Site, days: Sequence[dt.date]) -> None:
+    """Make what the days' windows need: their logs read, their flows and daily traffic."""
+    landing = Landing(site.root, site.storage.root, site.settings, NOW)
+    landing.land(days)
+    for day in days:
+        make_flows(site, landing, day)
+        make_daily(site, day)
 
 
 def judge(site: Site, day: dt.date, tables: Sequence[str] | None = None) -> None:

@@ -15,11 +15,10 @@ from data_quality.checks import run_all, run_checks
 from data_quality.results import CheckOutcome, day_quality, results_of
 from data_quality.specs import SUITES, CheckSpec, check_specs
 from pipeline.insight.drift import KINDS
-from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, ANOMALY_SCORES, DAILY_TRAFFIC, FLOWS, QUALITY, TRAFFIC_BASELINE, Table
 from pipeline.site import Site, open_site
-from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, publish_alerts
-from tests.data_quality.days import run_check
+from pipeline.stored.stages import make_baseline, make_scores, publish_alerts
+from tests.data_quality.days import count, run_check
 from tests.data_quality.test_faults import FAULTS as LOG_FAULTS
 from tests.data_quality.test_faults import USERS as TABLES_JUDGED
 from tests.worlds import day, make_site
@@ -34,11 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site of eight whole days, made without Dagster."""
     site = make_site(tmp_path_factory.mktemp("made"), DAYS)
     days = [day(n) for n in range(DAYS)]
-    landing = Landing(site.root, site.storage.root, site.settings, dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
-    landing.land(days)
-    for d in days:
-        make_flows(site, landing, d)
-        make_daily(site, d)
+    count(site, days)
     for d in days:
         make_baseline(site, d)
         make_scores(site, d)

@@ -15,11 +15,10 @@ from data_quality.checks import run_checks
 from data_quality.results import CheckOutcome
 from data_quality.specs import check_specs, specs_of, surge_specs
 from pipeline import detections
-from pipeline.intake.landing import Landing
 from pipeline.schemas import ALERTS, DAILY_TRAFFIC, SURGE_SCORES, Table
 from pipeline.site import Site, open_site
-from pipeline.stored.stages import make_baseline, make_daily, make_flows, make_scores, make_surge, publish_alerts
-from tests.data_quality.days import NOW
+from pipeline.stored.stages import make_baseline, make_scores, make_surge, publish_alerts
+from tests.data_quality.days import count
 from tests.worlds import CONFIG, day, make_site, write_log
 
 RULE = "mail_volume_surge"
@@ -50,11 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(site: Site, days: list[dt.date]) -> None:
-    landing = Landing(site.root, site.storage.root, site.settings, NOW)
-    landing.land(days)
-    for d in days:
-        make_flows(site, landing, d)
-        make_daily(site, d)
+    count(site, days)
     for d in days:
         make_baseline(site, d)
         make_scores(site, d)
